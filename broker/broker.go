@@ -1,0 +1,32 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Broker is one message broker, or a connection to one. Its methods may be called by
+// many goroutines at once.
+type Broker interface {
+	// Declare creates what t lists and is not there yet. It is idempotent. Something
+	// that exists with other arguments is an error that names both, wraps
+	// [ErrMismatch], and changes nothing that exists.
+	Declare(ctx context.Context, t Topology) error
+	// Source returns a source of the messages of queue. It does nothing until it is
+	// subscribed to.
+	Source(queue string) processor.Source
+	// Publisher returns the broker's publisher. It is mandatory and confirmed: see
+	// [processor.Publisher].
+	Publisher() processor.Publisher
+	// Close ends all subscriptions and publishes and lets go of everything. Messages
+	// in hand go back to their queues. It works twice, and returns when ctx ends.
+	Close(ctx context.Context) error
+}
+
+// Counter is implemented by brokers that can count.
+type Counter interface {
+	// Ready returns how many messages of queue are ready to be delivered: neither
+	// expired nor in the hands of a consumer.
+	Ready(ctx context.Context, queue string) (int, error)
+}

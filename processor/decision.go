@@ -1,0 +1,191 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Action is what is to become of a message.
+type Action uint8
+
+// The actions, from the one that is settled easiest.
+const (
+	// Done: the message is dealt with. It is acked.
+	Done Action = iota
+	// Dropped: it failed, and is done with all the same. It is acked.
+	Dropped
+	// Rejected: it failed and must not be retried. It is dead-lettered.
+	Rejected
+	// Failed: it failed and may be retried.
+	Failed
+	// Requeued: it goes back to its queue, whatever else is configured.
+	Requeued
+)
+
+// String returns the action in lower case.
+func (a Action) String() string {
+	switch a {
+	case Done:
+		return "done"
+	case Dropped:
+		return "dropped"
+	case Rejected:
+		return "rejected"
+	case Failed:
+		return "failed"
+	case Requeued:
+		return "requeued"
+	}
+	return fmt.Sprintf("Action(%d)", uint8(a))
+}
+
+// Decision is what an error says about a message; see [Decide].
+type Decision struct {
+	// Action is what is to become of the message.
+	Action Action
+	// After is the delay that the handler asked for with [RetryAfter], or 0.
+	After time.Duration
+	// Stop says that the run is to end after this message.
+	Stop bool
+}
+
+// ErrStop means: the message is dealt with, and the run is to end after it.
+var ErrStop = errors.New("processor: stop after this message")
+
+// ErrShutdown is the cause of a context that ended because the run is over. A
+// message that fails under it has not used up an attempt and goes back untouched.
+var ErrShutdown = errors.New("processor: shutting down")
+
+// errNoCause stands for the error that a caller of Reject and its like left out.
+var errNoCause = errors.New("no cause given")
+
+// Reject wraps err: the message failed and must not be retried. It is dead-lettered.
+// A nil err still rejects: a decision is never silently a success.
+func Reject(err error) error { return decide(Rejected, 0, err) }
+
+// Requeue wraps err: the message goes back to its queue and is delivered again. A nil
+// err still requeues.
+func Requeue(err error) error { return decide(Requeued, 0, err) }
+
+// Drop wraps err: the message failed, and is done with all the same. It is acked and
+// gone. A nil err still drops.
+func Drop(err error) error { return decide(Dropped, 0, err) }
+
+// RetryAfter wraps err: the message failed and is to be retried after delay. A
+// processor that has no delays of its own retries as it does for any error. A
+// negative delay is 0; a nil err still retries.
+func RetryAfter(err error, delay time.Duration) error {
+	return decide(Failed, max(delay, 0), err)
+}
+
+// Stop wraps err: the message failed, and the run is to end after it, with err.
+// Stop(nil) is [ErrStop].
+func Stop(err error) error {
+	if err == nil {
+		return ErrStop
+	}
+	return &stop{err}
+}
+
+func decide(a Action, after time.Duration, err error) error {
+	if err == nil {
+		err = errNoCause
+	}
+	return &outcome{action: a, after: after, err: err}
+}
+
+// outcome is an error with a decision about its message.
+type outcome struct {
+	action Action
+	after  time.Duration
+	err    error
+}
+
+func (o *outcome) Error() string { return o.err.Error() }
+func (o *outcome) Unwrap() error { return o.err }
+
+// stop is a failure that ends the run.
+type stop struct{ err error }
+
+func (s *stop) Error() string { return s.err.Error() }
+func (s *stop) Unwrap() error { return s.err }
+
+// Decide reads what err says about its message. nil is [Done], an error without a
+// decision is [Failed].
+//
+// Of decisions wrapped in one another the outermost counts: it was made by the layer
+// that knew most. Of decisions joined side by side the one that keeps the message
+// safest counts: requeued, then failed, rejected, dropped. Stop counts wherever it is.
+// Decide allocates nothing.
+func Decide(err error) Decision {
+	if err == nil {
+		return Decision{Action: Done}
+	}
+	v := read(err)
+	if !v.explicit && !v.plain {
+		return Decision{Action: Done, Stop: v.stop} // nothing but ErrStop
+	}
+	if !v.explicit {
+		v.action = Failed
+	}
+	return Decision{Action: v.action, After: v.after, Stop: v.stop}
+}
+
+// verdict is what one branch of an error tree says.
+type verdict struct {
+	action   Action
+	after    time.Duration
+	explicit bool // the branch holds a decision
+	plain    bool // the branch holds a failure
+	stop     bool
+}
+
+func read(err error) verdict {
+	if err == ErrStop {
+		return verdict{stop: true}
+	}
+	switch e := err.(type) {
+	case *outcome:
+		return verdict{
+			action: e.action, after: e.after, explicit: true, plain: true,
+			stop: read(e.err).stop,
+		}
+	case *stop:
+		v := read(e.err)
+		v.stop, v.plain = true, true
+		return v
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			return read(inner)
+		}
+	case interface{ Unwrap() []error }:
+		return readAll(e.Unwrap())
+	}
+	return verdict{plain: true}
+}
+
+func readAll(errs []error) verdict {
+	if len(errs) == 0 {
+		return verdict{plain: true}
+	}
+	var all verdict
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		v := read(err)
+		all.stop = all.stop || v.stop
+		all.plain = all.plain || v.plain
+		if v.explicit && (!all.explicit || v.action > all.action) {
+			all.action, all.after, all.explicit = v.action, v.after, true
+		}
+	}
+	return all
+}
+
+// ShuttingDown reports whether ctx ended because the run is over; see [ErrShutdown].
+func ShuttingDown(ctx context.Context) bool {
+	return ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrShutdown)
+}

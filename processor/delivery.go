@@ -1,0 +1,103 @@
+package processor
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+var (
+	// ErrSettled is returned by the second settlement of a message. Nothing was sent.
+	ErrSettled = errors.New("processor: message is settled already")
+
+	// ErrStale is returned by a settlement that came after its channel was gone.
+	// Nothing was sent, and nothing is owed: the broker delivers the message again.
+	// It is not a failure of the handler.
+	ErrStale = errors.New("processor: the channel of this message is gone; the broker delivers it again")
+)
+
+// Acknowledger sends settlements to a broker. A source supplies one, bound to the
+// channel that the deliveries came from: a tag of another channel must never reach
+// the broker, so an Acknowledger whose channel is gone returns [ErrStale].
+//
+// It is called at most once for each tag, from any goroutine.
+type Acknowledger interface {
+	// Ack says that the delivery is dealt with.
+	Ack(tag uint64) error
+	// Nack says that the delivery failed. It counts as an attempt.
+	Nack(tag uint64, requeue bool) error
+	// Release gives the delivery back untouched. Where the broker can tell the
+	// difference it does not count as an attempt.
+	Release(tag uint64) error
+}
+
+// Delivery is the one [Message] of every broker.
+type Delivery struct {
+	envelope Envelope
+	origin   Origin
+	acks     Acknowledger
+	tag      uint64
+	settled  atomic.Bool
+}
+
+var (
+	_ Message  = (*Delivery)(nil)
+	_ Releaser = (*Delivery)(nil)
+)
+
+// NewDelivery returns a message that settles through acks with tag. The delivery
+// takes e over; the caller must not change its body or headers afterwards.
+func NewDelivery(e Envelope, o Origin, acks Acknowledger, tag uint64) *Delivery {
+	return &Delivery{envelope: e, origin: o, acks: acks, tag: tag}
+}
+
+// Body returns the payload.
+func (d *Delivery) Body() []byte { return d.envelope.Body }
+
+// Headers returns the application headers; it may be nil.
+func (d *Delivery) Headers() Headers { return d.envelope.Headers }
+
+// Properties returns the standard properties.
+func (d *Delivery) Properties() Properties { return d.envelope.Properties }
+
+// Origin returns where the message was taken from.
+func (d *Delivery) Origin() Origin { return d.origin }
+
+// Settled reports whether the delivery was acked, nacked or released, whatever came
+// of it.
+func (d *Delivery) Settled() bool { return d.settled.Load() }
+
+// Ack settles the delivery as dealt with. It returns [ErrSettled] if it was settled
+// before, and [ErrStale] if its channel is gone.
+//
+// A settlement that fails is spent all the same: the channel it belongs to is then
+// broken, and trying again, or nacking what an ack failed on, could only reach a
+// delivery that is not ours.
+func (d *Delivery) Ack() error {
+	if !d.settled.CompareAndSwap(false, true) {
+		return ErrSettled
+	}
+	return d.acks.Ack(d.tag)
+}
+
+// Nack settles the delivery as failed; see [Delivery.Ack] for its errors.
+func (d *Delivery) Nack(requeue bool) error {
+	if !d.settled.CompareAndSwap(false, true) {
+		return ErrSettled
+	}
+	return d.acks.Nack(d.tag, requeue)
+}
+
+// Release gives the delivery back untouched; see [Delivery.Ack] for its errors.
+func (d *Delivery) Release() error {
+	if !d.settled.CompareAndSwap(false, true) {
+		return ErrSettled
+	}
+	return d.acks.Release(d.tag)
+}
+
+// Releaser is implemented by messages that can be given back untouched, without
+// counting as a failed attempt. It is for whoever runs a pipeline, when it shuts
+// down; processors have no use for it.
+type Releaser interface {
+	Release() error
+}

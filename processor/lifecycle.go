@@ -1,0 +1,77 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Starter is implemented by processors that have something to do before the first
+// message. An error keeps the run from starting.
+type Starter interface {
+	Start(ctx context.Context) error
+}
+
+// Idler is implemented by processors that have something to do while no message is
+// waiting. Idle is called now and then, never while a message is in hand. An error
+// that wraps [ErrStop] or [Stop] ends the run; any other is logged.
+type Idler interface {
+	Idle(ctx context.Context) error
+}
+
+// Stopper is implemented by processors that have something to undo after the last
+// message. Stop is called once for each successful Start, and also on layers that have
+// no Start of their own. ctx bounds it.
+type Stopper interface {
+	Stop(ctx context.Context) error
+}
+
+var (
+	_ Starter = (*Pipeline)(nil)
+	_ Idler   = (*Pipeline)(nil)
+	_ Stopper = (*Pipeline)(nil)
+)
+
+// Start starts the layers, outermost first. If one fails, those that had started are
+// stopped in reverse, and the error says which failed.
+func (p *Pipeline) Start(ctx context.Context) error {
+	for i, layer := range p.layers {
+		s, ok := layer.(Starter)
+		if !ok {
+			continue
+		}
+		if err := s.Start(ctx); err != nil {
+			err = fmt.Errorf("processor: start %s: %w", layerName(layer), err)
+			return errors.Join(err, stopLayers(ctx, p.layers[:i]))
+		}
+	}
+	return nil
+}
+
+// Idle calls the layers that want to know that nothing is waiting, outermost first.
+func (p *Pipeline) Idle(ctx context.Context) error {
+	var errs []error
+	for _, layer := range p.layers {
+		if i, ok := layer.(Idler); ok {
+			if err := i.Idle(ctx); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Stop stops the layers, innermost first, every one whatever the others return.
+func (p *Pipeline) Stop(ctx context.Context) error { return stopLayers(ctx, p.layers) }
+
+func stopLayers(ctx context.Context, layers []Processor) error {
+	var errs []error
+	for i := len(layers) - 1; i >= 0; i-- {
+		if s, ok := layers[i].(Stopper); ok {
+			if err := s.Stop(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("processor: stop %s: %w", layerName(layers[i]), err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,109 @@
+package processor
+
+import (
+	"fmt"
+	"time"
+)
+
+// Message is one message taken from a broker, still owed a settlement.
+//
+// Its content is read-only and shared: a processor that wants other content embeds
+// the message in a type of its own and overrides the method, so that an outer retry
+// still republishes the original bytes:
+//
+//	type decompressed struct {
+//		processor.Message
+//		body []byte
+//	}
+//
+//	func (d decompressed) Body() []byte { return d.body }
+type Message interface {
+	// Body is the payload. It may be empty, and must not be changed.
+	Body() []byte
+	// Headers are the application headers. They may be nil, and must not be changed;
+	// take a [Headers.Clone] to write.
+	Headers() Headers
+	// Properties are the standard properties, as the sender set them.
+	Properties() Properties
+	// Origin says where the message was taken from.
+	Origin() Origin
+
+	// Ack tells the broker that the message is dealt with. The broker forgets it.
+	Ack() error
+	// Nack tells the broker that the message failed. With requeue it is delivered
+	// again; without, it is dead-lettered, or dropped where the queue has no
+	// dead-letter exchange.
+	Nack(requeue bool) error
+	// Settled reports whether Ack or Nack has been called.
+	Settled() bool
+}
+
+// Origin is where a message was taken from.
+type Origin struct {
+	// Queue is the queue it was consumed from.
+	Queue string
+	// Exchange is the exchange it was last published to; "" is the default exchange.
+	Exchange string
+	// RoutingKey is the key it was last published with.
+	RoutingKey string
+	// Redelivered is the broker's hint that it was delivered before.
+	Redelivered bool
+}
+
+// Destination is where a message is published to.
+type Destination struct {
+	// Exchange is the exchange; "" is the default exchange, where the routing key
+	// names a queue.
+	Exchange string
+	// RoutingKey is the routing key.
+	RoutingKey string
+}
+
+// String returns the destination as exchange and key, quoted, for logs and errors.
+func (d Destination) String() string {
+	if d.Exchange == "" {
+		return fmt.Sprintf("queue %q (default exchange)", d.RoutingKey)
+	}
+	return fmt.Sprintf("exchange %q with key %q", d.Exchange, d.RoutingKey)
+}
+
+// Envelope is what is published: a plain value.
+type Envelope struct {
+	// Body is the payload; nil is an empty one.
+	Body []byte
+	// Headers are the application headers; nil is none. See [Headers] for the types
+	// that every broker carries.
+	Headers Headers
+	Properties
+}
+
+// Properties are a message's standard properties. The zero value of each field means
+// that the property is absent, but for Transient.
+type Properties struct {
+	// ID identifies the message. Retries keep it.
+	ID string
+	// CorrelationID names the message that this one answers or follows.
+	CorrelationID string
+	// ReplyTo is where an answer is wanted. It is the sender's claim.
+	ReplyTo string
+	// Type is the application's name for this kind of message.
+	Type string
+	// AppID names the application that sent it.
+	AppID string
+	// UserID is the broker user that sent it. A broker refuses any other user's.
+	UserID string
+	// ContentType is the body's MIME type.
+	ContentType string
+	// ContentEncoding is the body's encoding, such as gzip.
+	ContentEncoding string
+	// Expiration is how long the message may wait in a queue. The wire has whole
+	// milliseconds: a fraction is rounded up. 0 is for ever.
+	Expiration time.Duration
+	// Timestamp is when it was sent, in whole seconds on the wire.
+	Timestamp time.Time
+	// Priority is 0 to 255; higher goes first in a priority queue.
+	Priority uint8
+	// Transient lets the broker lose the message when it restarts. The default,
+	// false, is a persistent message.
+	Transient bool
+}

@@ -1,0 +1,27 @@
+package processor
+
+import "context"
+
+// Source is where messages are taken from: a queue.
+type Source interface {
+	// Subscribe starts taking messages. prefetch, at least 1, bounds how many may be
+	// taken and not yet settled. ctx bounds the call, not the subscription. An error
+	// means that there is nothing to close.
+	Subscribe(ctx context.Context, prefetch int) (Subscription, error)
+}
+
+// Subscription hands out the messages of one [Source]. Its methods may be called by
+// many goroutines at once.
+type Subscription interface {
+	// Receive waits for the next message. It returns ctx's error when ctx ends first,
+	// io.EOF after Stop or when the source has ended, and any other error when the
+	// source is broken for good: a lost connection is the source's own to mend.
+	Receive(ctx context.Context) (Message, error)
+	// Stop takes no more messages, and gives back those that nobody has received.
+	// Messages in hand can still be settled. It works twice, and returns when ctx ends.
+	Stop(ctx context.Context) error
+	// Close stops and lets go of everything. Messages that are still unsettled go back
+	// to the broker, and settling them later returns [ErrStale]. It works twice, and
+	// returns when ctx ends.
+	Close(ctx context.Context) error
+}

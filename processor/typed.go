@@ -1,0 +1,25 @@
+package processor
+
+import (
+	"context"
+	"fmt"
+)
+
+// Decoder turns a body into the value that v points to. encoding/json.Unmarshal is one.
+type Decoder func(body []byte, v any) error
+
+// Typed returns a handler that decodes the body into a T first. A body that does not
+// decode is rejected, never retried: it will not decode the next time either.
+//
+//	processor.Typed(json.Unmarshal, func(ctx context.Context, m Mail, msg processor.Message) error {
+//		return send(ctx, m)
+//	})
+func Typed[T any](decode Decoder, handle func(ctx context.Context, value T, msg Message) error) Processor {
+	return ProcessorFunc(func(ctx context.Context, msg Message) error {
+		var value T
+		if err := decode(msg.Body(), &value); err != nil {
+			return Reject(fmt.Errorf("processor: decode %T: %w", value, err))
+		}
+		return handle(ctx, value, msg)
+	})
+}
