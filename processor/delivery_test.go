@@ -1,0 +1,145 @@
+package processor_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// acks notes what reaches the broker.
+type acks struct {
+	mu    sync.Mutex
+	calls []string
+	err   error
+}
+
+var _ processor.Acknowledger = (*acks)(nil)
+
+func (a *acks) note(format string, args ...any) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.calls = append(a.calls, fmt.Sprintf(format, args...))
+	return a.err
+}
+
+func (a *acks) Ack(tag uint64) error { return a.note("ack %d", tag) }
+func (a *acks) Nack(tag uint64, requeue bool) error {
+	return a.note("nack %d requeue=%t", tag, requeue)
+}
+func (a *acks) Release(tag uint64) error { return a.note("release %d", tag) }
+
+// settlements are all the ways to settle delivery 7, and what the broker is told.
+var settlements = []struct {
+	name   string
+	settle func(d *processor.Delivery) error
+	call   string
+}{
+	{"Ack", (*processor.Delivery).Ack, "ack 7"},
+	{"Nack", func(d *processor.Delivery) error { return d.Nack(false) }, "nack 7 requeue=false"},
+	{"Nack with requeue", func(d *processor.Delivery) error { return d.Nack(true) }, "nack 7 requeue=true"},
+	{"Release", (*processor.Delivery).Release, "release 7"},
+}
+
+func delivery(a processor.Acknowledger) *processor.Delivery {
+	return processor.NewDelivery(processor.Envelope{}, processor.Origin{}, a, 7)
+}
+
+func TestDeliveryHandsOutWhatItWasGiven(t *testing.T) {
+	t.Parallel()
+	e := processor.Envelope{
+		Body:       []byte("body"),
+		Headers:    processor.Headers{"a": int64(1)},
+		Properties: processor.Properties{ID: "id", Priority: 4},
+	}
+	o := processor.Origin{Queue: "q", Exchange: "x", RoutingKey: "k", Redelivered: true}
+	d := processor.NewDelivery(e, o, &acks{}, 7)
+	require.Equal(t, e.Body, d.Body())
+	require.Equal(t, e.Headers, d.Headers())
+	require.Equal(t, e.Properties, d.Properties())
+	require.Equal(t, o, d.Origin())
+	require.False(t, d.Settled())
+}
+
+func TestDeliverySettlesOnce(t *testing.T) {
+	t.Parallel()
+	for _, first := range settlements {
+		for _, second := range settlements {
+			t.Run(first.name+", then "+second.name, func(t *testing.T) {
+				t.Parallel()
+				broker := &acks{}
+				d := delivery(broker)
+				require.NoError(t, first.settle(d))
+				require.True(t, d.Settled())
+				require.ErrorIs(t, second.settle(d), processor.ErrSettled)
+				require.ErrorIs(t, second.settle(d), processor.ErrSettled, "nor the third time")
+				require.True(t, d.Settled())
+				require.Equal(t, []string{first.call}, broker.calls)
+			})
+		}
+	}
+}
+
+func TestAFailedSettlementIsSpent(t *testing.T) {
+	t.Parallel()
+	errBroken := errors.New("broken pipe")
+	for _, first := range settlements {
+		for _, second := range settlements {
+			for _, cause := range []error{processor.ErrStale, errBroken} {
+				t.Run(fmt.Sprintf("%s fails (%v), then %s", first.name, cause, second.name), func(t *testing.T) {
+					t.Parallel()
+					broker := &acks{err: cause}
+					d := delivery(broker)
+					require.ErrorIs(t, first.settle(d), cause)
+					require.True(t, d.Settled())
+					require.ErrorIs(t, second.settle(d), processor.ErrSettled)
+					require.Equal(t, []string{first.call}, broker.calls)
+				})
+			}
+		}
+	}
+}
+
+func TestOneOfManySettlementsReachesTheBroker(t *testing.T) {
+	t.Parallel()
+	broker := &acks{}
+	d := delivery(broker)
+	var succeeded, refused atomic.Int32
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range 64 {
+		wg.Go(func() {
+			<-start
+			switch err := settlements[i%len(settlements)].settle(d); {
+			case err == nil:
+				succeeded.Add(1)
+			case errors.Is(err, processor.ErrSettled):
+				refused.Add(1)
+			}
+			if !d.Settled() {
+				t.Error("a settlement returned and the delivery is not settled")
+			}
+		})
+	}
+	close(start)
+	wg.Wait()
+	require.EqualValues(t, 1, succeeded.Load())
+	require.EqualValues(t, 63, refused.Load())
+	require.Len(t, broker.calls, 1)
+}
+
+func TestADecoratedMessageSettlesTheOriginal(t *testing.T) {
+	t.Parallel()
+	type decorated struct{ processor.Message }
+	broker := &acks{}
+	d := delivery(broker)
+	require.NoError(t, decorated{decorated{d}}.Nack(true))
+	require.True(t, d.Settled())
+	require.ErrorIs(t, d.Ack(), processor.ErrSettled)
+	require.Equal(t, []string{"nack 7 requeue=true"}, broker.calls)
+}
