@@ -1,0 +1,99 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/gowarren/warren/processor"
+)
+
+var (
+	// ErrUnsettled ends the run when the pipeline returns without settling a message.
+	ErrUnsettled = errors.New("the pipeline returned without settling the message: put processors/ack outermost, or ack in the handler")
+	// ErrAbandoned is returned by a run whose handlers ignored the end of their
+	// context. Their messages went back to the broker; their goroutines are left.
+	ErrAbandoned = errors.New("handlers did not return after the drain deadline, and were abandoned")
+	// ErrRunning is returned by Run while another Run of the same consumer is going on.
+	ErrRunning = errors.New("the consumer is running already")
+)
+
+// Consumer runs a processor over a source. Make one with [New].
+type Consumer struct {
+	source  processor.Source
+	handler processor.Processor
+	options options
+
+	running atomic.Bool
+	stats   counters
+}
+
+// New returns a consumer of source that hands each message to p, usually a
+// [*processor.Pipeline]. Nothing happens until [Consumer.Run]; wrong options are its
+// errors.
+func New(source processor.Source, p processor.Processor, opts ...Option) *Consumer {
+	c := &Consumer{source: source, handler: p, options: defaults()}
+	for _, o := range opts {
+		o(&c.options)
+	}
+	return c
+}
+
+// Run consumes until ctx is cancelled, a processor stops it, or the source ends, and
+// then drains. See the package documentation for the order of things.
+//
+// It returns nil after a shutdown that was asked for: by ctx, by [processor.ErrStop], or
+// by the end of the source. Otherwise it returns what ended the run: the error given to
+// [processor.Stop], [ErrUnsettled], a source that is broken for good, or a lifecycle
+// method that failed. Run may be called again after it has returned.
+func (c *Consumer) Run(ctx context.Context) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if !c.running.CompareAndSwap(false, true) {
+		return fmt.Errorf("consumer: %w", ErrRunning)
+	}
+	defer c.running.Store(false)
+	if s, ok := c.handler.(processor.Starter); ok {
+		if err := s.Start(ctx); err != nil {
+			return fmt.Errorf("consumer: start: %w", err)
+		}
+	}
+	return errors.Join(c.consume(ctx), c.stop(ctx))
+}
+
+func (c *Consumer) check() error {
+	switch {
+	case c.source == nil:
+		return errors.New("consumer: the source is nil: pass the broker's Source(queue)")
+	case c.handler == nil:
+		return errors.New("consumer: the processor is nil: pass a pipeline")
+	}
+	return c.options.check()
+}
+
+func (c *Consumer) consume(ctx context.Context) error {
+	sub, err := c.source.Subscribe(ctx, c.options.prefetch())
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // asked to end before it had begun
+		}
+		return fmt.Errorf("consumer: subscribe: %w", err)
+	}
+	return newRun(ctx, c, sub).wait()
+}
+
+// stop ends the lifecycle of the layers, also when ctx has long ended.
+func (c *Consumer) stop(ctx context.Context) error {
+	s, ok := c.handler.(processor.Stopper)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		return fmt.Errorf("consumer: stop: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,30 @@
+// Package consumer runs a processor over a source of messages.
+//
+//	err := consumer.New(broker.Source("mail"), pipeline, consumer.Workers(8)).Run(ctx)
+//
+// Run blocks until ctx is cancelled, a processor asks to stop, or the source ends.
+//
+// # Shutdown
+//
+// Cancelling ctx ends the intake only. Messages that nobody has begun go back to the
+// broker at once. Those in hand go on, under a context that does not end with ctx, and
+// are settled as usual. When the drain time is over that context ends too, with a cause
+// that wraps [processor.ErrShutdown]; what then comes back unsettled is given back to
+// the broker untouched. A handler that ignores its context is abandoned one second
+// later: its message goes back to the broker, and whatever it still does with the
+// message has no effect.
+//
+// # Errors
+//
+// A handler's error is logged and counted, and the consumer goes on with the next
+// message: retrying and settling are the pipeline's business. Only [processor.Stop] and
+// [processor.ErrStop] end the run, and [ErrUnsettled], because a pipeline that forgets
+// to settle would otherwise stall without a word as soon as the prefetch is full.
+//
+// A message that goes back to its queue is delivered again at once. So that a broken
+// retry exchange does not turn this into a busy loop, a worker waits after each message
+// that was requeued, from 100 ms doubling to 5 s, until one is not.
+//
+// A panic is not the consumer's to catch; it ends the process, and the broker delivers
+// the message again. Put processors/recovery into the stack to make it an error.
+package consumer

@@ -1,0 +1,88 @@
+package consumer
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Defaults of the options.
+const (
+	DefaultWorkers      = 1
+	DefaultDrainTimeout = 20 * time.Second
+	DefaultIdleInterval = time.Second
+)
+
+const (
+	grace        = time.Second     // for handlers to see that their context has ended
+	closeTimeout = 5 * time.Second // for a broker that hangs, and for layers to stop
+	minPrefetch  = 10
+)
+
+// Option changes how a consumer runs.
+type Option func(*options)
+
+type options struct {
+	workers      int
+	prefetchSet  int
+	drainTimeout time.Duration
+	idleInterval time.Duration
+	logger       *slog.Logger
+}
+
+func defaults() options {
+	return options{workers: DefaultWorkers, drainTimeout: DefaultDrainTimeout, idleInterval: DefaultIdleInterval}
+}
+
+// Workers sets how many messages are processed at once. Default: 1, which keeps their
+// order.
+func Workers(n int) Option { return func(o *options) { o.workers = n } }
+
+// Prefetch sets how many messages the broker may hand out before they are settled. It
+// must not be below the number of workers. Default: twice the workers, and at least 10.
+func Prefetch(n int) Option { return func(o *options) { o.prefetchSet = n } }
+
+// DrainTimeout sets how long messages in hand may go on after the run was asked to end.
+// Default: 20 s, which leaves room before Kubernetes kills at 30. With 0 their context
+// ends at once.
+func DrainTimeout(d time.Duration) Option { return func(o *options) { o.drainTimeout = d } }
+
+// IdleInterval sets how long nothing must arrive before the layers are told that the
+// consumer is idle, and how often they are told. Default: 1 s.
+func IdleInterval(d time.Duration) Option { return func(o *options) { o.idleInterval = d } }
+
+// Logger sets where the consumer logs. Default, also for nil: slog.Default() when the
+// run starts.
+func Logger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
+
+func (o options) prefetch() int {
+	if o.prefetchSet != 0 {
+		return o.prefetchSet
+	}
+	return max(2*o.workers, minPrefetch)
+}
+
+func (o options) log() *slog.Logger {
+	if o.logger == nil {
+		return slog.Default()
+	}
+	return o.logger
+}
+
+func (o options) check() error {
+	var errs []error
+	if o.workers < 1 {
+		errs = append(errs, fmt.Errorf("consumer: Workers(%d): at least 1 is needed", o.workers))
+	}
+	if o.prefetchSet != 0 && o.prefetchSet < o.workers {
+		errs = append(errs, fmt.Errorf("consumer: Prefetch(%d) is below Workers(%d): some workers would never get a message", o.prefetchSet, o.workers))
+	}
+	if o.drainTimeout < 0 {
+		errs = append(errs, fmt.Errorf("consumer: DrainTimeout(%v) is negative", o.drainTimeout))
+	}
+	if o.idleInterval <= 0 {
+		errs = append(errs, fmt.Errorf("consumer: IdleInterval(%v) must be positive", o.idleInterval))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,42 @@
+package consumer
+
+import (
+	"sync/atomic"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Stats are counts of messages since the consumer was made.
+type Stats struct {
+	// Received is how many were taken from the source; a message that comes again
+	// counts again.
+	Received uint64
+	// Done, Dropped, Rejected, Failed and Requeued are how many ended that way, by what
+	// the pipeline returned. A message that a retry layer has republished is done.
+	Done, Dropped, Rejected, Failed, Requeued uint64
+	// Released is how many were given back untouched, at shutdown.
+	Released uint64
+	// InHand is how many are being processed now.
+	InHand int64
+}
+
+type counters struct {
+	received, released atomic.Uint64
+	inHand             atomic.Int64
+	actions            [processor.Requeued + 1]atomic.Uint64
+}
+
+// Stats returns the counts so far. It may be called at any time.
+func (c *Consumer) Stats() Stats {
+	s := &c.stats
+	return Stats{
+		Received: s.received.Load(),
+		Done:     s.actions[processor.Done].Load(),
+		Dropped:  s.actions[processor.Dropped].Load(),
+		Rejected: s.actions[processor.Rejected].Load(),
+		Failed:   s.actions[processor.Failed].Load(),
+		Requeued: s.actions[processor.Requeued].Load(),
+		Released: s.released.Load(),
+		InHand:   s.inHand.Load(),
+	}
+}

@@ -1,0 +1,40 @@
+package excerpt_test
+
+import (
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/internal/excerpt"
+)
+
+func TestOf(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		text  string
+		limit int
+		want  string
+	}{
+		{"hello", 10, "hello"},
+		{"hello", 5, "hello"},
+		{"hello", 4, "hell"},
+		{"h\u00e9llo", 2, "h"},
+		{"a\nb\x00c\x7fd\te", 20, "a b c d e"},
+		{"\xff\xfeab", 10, "?ab"},
+		{"hello", 0, ""},
+	} {
+		require.Equal(t, tc.want, excerpt.Of(tc.text, tc.limit))
+	}
+}
+
+func FuzzOf(f *testing.F) {
+	f.Add("héllo", 2)
+	f.Add("\xff\xfe", 1)
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		limit = min(max(limit, 0), 1000)
+		got := excerpt.Of(s, limit)
+		require.True(t, utf8.ValidString(got))
+		require.LessOrEqual(t, len(got), limit)
+	})
+}

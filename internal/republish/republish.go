@@ -1,0 +1,33 @@
+// Package republish turns a message that was taken from a queue into one to publish
+// again. What it keeps and what it drops is one contract for every processor that
+// retries; docs/semantics.md has it as a table.
+package republish
+
+import "github.com/gowarren/warren/processor"
+
+// brokerHeaders are written by the broker, or steer it, and do not belong on a copy:
+// x-death makes a delay queue drop the message as a cycle, and CC routes it again.
+var brokerHeaders = []string{
+	"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
+	"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason",
+	"x-delivery-count", "x-acquired-count", "CC", "BCC",
+}
+
+// Envelope returns a copy of msg to publish: the same body, its own header map without
+// the broker's headers, and the properties without those that would harm the copy.
+// The expiration would cut the delay short, a foreign user id is refused, and a copy
+// that must survive is persistent.
+func Envelope(msg processor.Message) processor.Envelope {
+	e := processor.Envelope{
+		Body:       msg.Body(),
+		Headers:    msg.Headers().Clone(),
+		Properties: msg.Properties(),
+	}
+	for _, name := range brokerHeaders {
+		delete(e.Headers, name)
+	}
+	e.Expiration = 0
+	e.UserID = ""
+	e.Transient = false
+	return e
+}

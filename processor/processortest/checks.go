@@ -1,0 +1,219 @@
+package processortest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+var (
+	errHandler = errors.New("processortest: the handler failed")
+	errPanic   = errors.New("processortest: the handler panicked")
+)
+
+type contextKey struct{}
+
+func (c Contract) build(t *testing.T, handler processor.ProcessorFunc) *processor.Pipeline {
+	t.Helper()
+	p, err := processor.NewStack(c.New(t)).Then(handler)
+	if err != nil {
+		t.Fatalf("the stack cannot be built: %v", err)
+	}
+	return p
+}
+
+func passesSuccess(t *testing.T, c Contract) string {
+	var calls int
+	var got processor.Message
+	var value any
+	p := c.build(t, func(ctx context.Context, msg processor.Message) error {
+		calls++
+		got, value = msg, ctx.Value(contextKey{})
+		return nil
+	})
+	msg := NewMessage(Body("hello"))
+	err := p.Process(context.WithValue(t.Context(), contextKey{}, "kept"), msg)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("the handler returned nil, the stack %v", err)
+	case calls != 1:
+		return fmt.Sprintf("the handler was called %d times for one message", calls)
+	case string(got.Body()) != "hello" || got.Properties().ID != msg.Properties().ID:
+		return "the handler got another message"
+	case value != "kept":
+		return "the handler's context lacks a value of the caller's"
+	case c.Settles && (len(msg.Settlements()) != 1 || msg.Settlements()[0] != Acked):
+		return fmt.Sprintf("a message that succeeded is to be acked once, not %q", msg.Settlements())
+	case !c.Settles && msg.Settled():
+		return fmt.Sprintf("the layer does not settle by its contract, yet did: %q", msg.Settlements())
+	}
+	return ""
+}
+
+func allocatesNothing(t *testing.T, c Contract) string {
+	if c.Allocates {
+		return ""
+	}
+	p := c.build(t, func(context.Context, processor.Message) error { return nil })
+	msg, ctx := NewMessage(), t.Context()
+	allocs := testing.AllocsPerRun(200, func() {
+		msg.Reset()
+		if err := p.Process(ctx, msg); err != nil {
+			t.Errorf("process: %v", err)
+		}
+	})
+	if allocs != 0 {
+		return fmt.Sprintf("%v allocations per message", allocs)
+	}
+	return ""
+}
+
+// handlerErrors are one error for each decision, all around errHandler.
+var handlerErrors = map[string]error{
+	"plain":       errHandler,
+	"wrapped":     fmt.Errorf("handler: %w", errHandler),
+	"reject":      processor.Reject(errHandler),
+	"requeue":     processor.Requeue(errHandler),
+	"drop":        processor.Drop(errHandler),
+	"retry after": processor.RetryAfter(errHandler, time.Second),
+	"stop":        processor.Stop(errHandler),
+}
+
+func keepsErrors(t *testing.T, c Contract) string {
+	for name, cause := range handlerErrors {
+		p := c.build(t, func(context.Context, processor.Message) error { return cause })
+		err := p.Process(t.Context(), NewMessage())
+		stop := processor.Decide(cause).Stop
+		switch {
+		case stop && !processor.Decide(err).Stop:
+			return fmt.Sprintf("%s: the wish to stop is gone: %v", name, err)
+		case errors.Is(err, errHandler):
+		case !c.Absorbs:
+			return fmt.Sprintf("%s: the handler's error is not in the chain of %v", name, err)
+		case err != nil && !errors.Is(err, processor.ErrStop):
+			return fmt.Sprintf("%s: an error that replaces the handler's: %v", name, err)
+		}
+	}
+	return ""
+}
+
+func settlesOnce(t *testing.T, c Contract) string {
+	want := 0
+	if c.Settles {
+		want = 1
+	}
+	errs := map[string]error{"success": nil, "stop after success": processor.ErrStop}
+	for name, err := range handlerErrors {
+		errs[name] = err
+	}
+	for name, cause := range errs {
+		for _, failure := range []error{nil, errors.New("the settlement failed")} {
+			p := c.build(t, func(context.Context, processor.Message) error { return cause })
+			msg := NewMessage(FailSettling(failure))
+			_ = p.Process(t.Context(), msg)
+			if got := msg.Settlements(); len(got) != want {
+				return fmt.Sprintf("%s (settling fails: %t): settled as %q, want %d settlement(s)", name, failure != nil, got, want)
+			}
+		}
+	}
+	return ""
+}
+
+func isConcurrent(t *testing.T, c Contract) string {
+	const workers, each = 16, 100
+	var calls atomic.Int64
+	p := c.build(t, func(_ context.Context, msg processor.Message) error {
+		calls.Add(1)
+		if string(msg.Body()) == "fail" {
+			return errHandler
+		}
+		return nil
+	})
+	var wg sync.WaitGroup
+	var mixed atomic.Int64
+	for range workers {
+		wg.Go(func() {
+			for i := range each {
+				body := "succeed"
+				if i%2 == 1 {
+					body = "fail"
+				}
+				err := p.Process(t.Context(), NewMessage(Body(body)))
+				if (err != nil) != (body == "fail") && !c.Absorbs {
+					mixed.Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if calls.Load() != workers*each {
+		return fmt.Sprintf("%d messages, %d calls of the handler", workers*each, calls.Load())
+	}
+	if mixed.Load() > 0 {
+		return fmt.Sprintf("%d messages got the outcome of another", mixed.Load())
+	}
+	return ""
+}
+
+// patience is how long a layer may go on after its context has ended. It is real time:
+// a layer in a synctest bubble needs none of it.
+const patience = 5 * time.Second
+
+func honoursContext(t *testing.T, c Contract) string {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	p := c.build(t, func(ctx context.Context, _ processor.Message) error {
+		cancel(processor.ErrShutdown)
+		<-ctx.Done()
+		return fmt.Errorf("cut short: %w", ctx.Err())
+	})
+	msg := NewMessage()
+	result := make(chan error, 1)
+	go func() { result <- p.Process(ctx, msg) }()
+	select {
+	case err := <-result:
+		if !errors.Is(err, context.Canceled) {
+			return fmt.Sprintf("the message was cut short, and the layer returned %v", err)
+		}
+	case <-time.After(patience):
+		return fmt.Sprintf("it has not returned %v after the context ended", patience)
+	}
+	for _, s := range msg.Settlements() {
+		if s == Acked || s == Rejected {
+			return fmt.Sprintf("a message that was cut short by the shutdown got %q", s)
+		}
+	}
+	return ""
+}
+
+func treatsPanic(t *testing.T, c Contract) string {
+	p := c.build(t, func(context.Context, processor.Message) error { panic(errPanic) })
+	msg := NewMessage()
+	var err error
+	value := func() (value any) {
+		defer func() { value = recover() }()
+		err = p.Process(t.Context(), msg)
+		return nil
+	}()
+	switch {
+	case c.Recovers && value != nil:
+		return fmt.Sprintf("it let the panic through: %v", value)
+	case c.Recovers && !errors.Is(err, errPanic):
+		return fmt.Sprintf("the panic's value is not in the chain of %v", err)
+	case !c.Recovers && value == nil:
+		return fmt.Sprintf("it swallowed the panic and returned %v", err)
+	case !c.Recovers && value != errPanic: //nolint:errorlint // the very value is meant
+		return fmt.Sprintf("it replaced the panic's value by %v", value)
+	}
+	for _, s := range msg.Settlements() {
+		if s == Acked {
+			return "a message whose handler panicked was acked"
+		}
+	}
+	return ""
+}

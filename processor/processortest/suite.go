@@ -1,0 +1,82 @@
+package processortest
+
+import (
+	"testing"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Contract says what is to be expected of a middleware beyond what all have in common.
+// Only New is required.
+type Contract struct {
+	// New returns the middleware under test, fresh for each case.
+	New func(tb testing.TB) processor.Middleware
+	// Settles: it settles the message when the inner layers return.
+	Settles bool
+	// Absorbs: it may end the handler's error and return nil.
+	Absorbs bool
+	// Recovers: it turns panics into errors.
+	Recovers bool
+	// Allocates: its success path may allocate, for a context value or a timer. The
+	// reason belongs in its documentation.
+	Allocates bool
+}
+
+// check is one case of the suite.
+type check struct {
+	name string
+	// why is printed when the case fails.
+	why string
+	run func(t *testing.T, c Contract) (problem string)
+}
+
+// TestMiddleware runs the conformance suite on a middleware. Each case is a subtest;
+// when one fails it says what a processor owes its users there.
+func TestMiddleware(t *testing.T, c Contract) {
+	t.Helper()
+	for _, k := range checks {
+		t.Run(k.name, func(t *testing.T) {
+			if problem := k.run(t, c); problem != "" {
+				t.Errorf("%s\n\twhy it matters: %s", problem, k.why)
+			}
+		})
+	}
+}
+
+var checks = []check{
+	{
+		"passes success through",
+		"the handler's success is the stack's, on the same message and context; a layer that hides it makes a message fail that did not",
+		passesSuccess,
+	},
+	{
+		"allocates nothing on success",
+		"every message pays for every layer; what a layer needs it allocates when the stack is built",
+		allocatesNothing,
+	},
+	{
+		"keeps the error chain",
+		"outer layers and users decide by errors.Is, errors.As and processor.Decide; an error that is replaced is decided wrongly",
+		keepsErrors,
+	},
+	{
+		"settles at most once",
+		"a second settlement closes the channel, with every message in hand on it",
+		settlesOnce,
+	},
+	{
+		"is safe for many goroutines",
+		"a consumer calls one pipeline from all its workers",
+		isConcurrent,
+	},
+	{
+		"honours a cancelled context",
+		"at shutdown a layer that goes on working holds up the deadline, and one that acks loses the message",
+		honoursContext,
+	},
+	{
+		"treats a panic as it says",
+		"catching panics is the job of one layer; any other that swallows one hides a bug, or acks the message that caused it",
+		treatsPanic,
+	},
+}

@@ -1,0 +1,101 @@
+// Package ack settles messages: the layer that a stack owes the broker.
+//
+// It acks what the inner layers dealt with and nacks what they failed on, as Swarrot's
+// AckProcessor does, and passes their error on. Put it outside retry and recovery, so
+// that a message is acked only after its copy is published:
+//
+//	processor.NewStack(ack.New(), retry.New(...), recovery.New()).Then(handler)
+//
+// What it does with a message that failed is read from the error by
+// [processor.Decide]:
+//
+//	done, dropped  ack
+//	rejected       nack, dead-lettered
+//	failed         nack; dead-lettered, or requeued with [RequeueOnError]
+//	requeued       nack, requeued whatever the options
+//
+// A message whose processing was cut short, because ctx ended, has not failed: it goes
+// back to its queue, and at shutdown it is left unsettled for the consumer to give back
+// untouched.
+package ack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Option changes how messages are settled.
+type Option func(*ack)
+
+// RequeueOnError requeues messages that failed. Default: they are nacked without
+// requeue, so the queue dead-letters them, or drops them if it has no dead-letter
+// exchange. A message that always fails is then delivered for ever.
+func RequeueOnError() Option { return func(a *ack) { a.requeue = true } }
+
+// New returns a middleware that settles each message once the inner layers return. It
+// is safe for many goroutines and allocates nothing.
+//
+// A message that an inner layer has settled itself is left alone. A settlement that
+// fails is joined to the error of the inner layers, except for [processor.ErrStale]:
+// then the broker delivers the message again, and there is nothing that a stack could do.
+func New(opts ...Option) processor.Middleware {
+	return func(next processor.Processor) processor.Processor {
+		a := &ack{next: next}
+		for _, o := range opts {
+			o(a)
+		}
+		return a
+	}
+}
+
+type ack struct {
+	next    processor.Processor
+	requeue bool
+}
+
+var _ processor.Layer = (*ack)(nil)
+
+// Name is "ack".
+func (*ack) Name() string { return "ack" }
+
+// Role is [processor.Settles].
+func (*ack) Role() processor.Role { return processor.Settles }
+
+// Process runs the inner layers and settles msg by what they return.
+func (a *ack) Process(ctx context.Context, msg processor.Message) error {
+	err := a.next.Process(ctx, msg)
+	// Settling stands outside any try: an ack that fails must not end in a nack of
+	// the same tag.
+	if failure := a.settle(ctx, msg, err); failure != nil {
+		return errors.Join(err, failure)
+	}
+	return err
+}
+
+func (a *ack) settle(ctx context.Context, msg processor.Message, err error) error {
+	if msg.Settled() {
+		return nil
+	}
+	switch action := processor.Decide(err).Action; {
+	case action == processor.Done || action == processor.Dropped:
+		return failure("ack", msg.Ack())
+	case action == processor.Rejected:
+		return failure("nack", msg.Nack(false))
+	case processor.ShuttingDown(ctx):
+		return nil
+	case action == processor.Requeued || ctx.Err() != nil:
+		return failure("nack", msg.Nack(true))
+	default:
+		return failure("nack", msg.Nack(a.requeue))
+	}
+}
+
+func failure(what string, err error) error {
+	if err == nil || errors.Is(err, processor.ErrStale) {
+		return nil
+	}
+	return fmt.Errorf("ack: send %s: %w", what, err)
+}

@@ -1,0 +1,82 @@
+// Package catch ends errors: it logs what the inner layers return and reports success,
+// as Swarrot's ExceptionCatcherProcessor does.
+//
+// Put it outermost. Inside ack or retry it would turn every failed message into one
+// that is acked and gone, and a stack refuses that order. A consumer of this library
+// logs errors and goes on by itself and does not need it; a stack inside something that
+// acts on errors, such as a Watermill router, may.
+package catch
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Option changes how errors are caught.
+type Option func(*catch)
+
+// Logger sets where caught errors are logged, at level error. Default, also for nil:
+// slog.Default() at the time of the error.
+func Logger(l *slog.Logger) Option { return func(c *catch) { c.log = l } }
+
+// New returns a middleware that logs the error of the inner layers and returns nil. It
+// is safe for many goroutines and allocates nothing on success.
+//
+// Three things pass through, for the sake of the message and of the run: an error that
+// says [processor.Requeue], the error of a message that was cut short because ctx
+// ended, and the wish to stop, as [processor.ErrStop]. Panics pass too; see recovery.
+func New(opts ...Option) processor.Middleware {
+	return func(next processor.Processor) processor.Processor {
+		c := &catch{next: next}
+		for _, o := range opts {
+			o(c)
+		}
+		return c
+	}
+}
+
+type catch struct {
+	next processor.Processor
+	log  *slog.Logger
+}
+
+var _ processor.Layer = (*catch)(nil)
+
+// Name is "catch".
+func (*catch) Name() string { return "catch" }
+
+// Role is [processor.Catches].
+func (*catch) Role() processor.Role { return processor.Catches }
+
+// Process runs the inner layers and ends their error.
+func (c *catch) Process(ctx context.Context, msg processor.Message) error {
+	err := c.next.Process(ctx, msg)
+	if err == nil {
+		return nil
+	}
+	d := processor.Decide(err)
+	if d.Action == processor.Requeued || ctx.Err() != nil {
+		return err
+	}
+	if d.Action != processor.Done {
+		c.report(ctx, msg, err, d)
+	}
+	if d.Stop {
+		return processor.ErrStop
+	}
+	return nil
+}
+
+func (c *catch) report(ctx context.Context, msg processor.Message, err error, d processor.Decision) {
+	log := c.log
+	if log == nil {
+		log = slog.Default()
+	}
+	log.LogAttrs(ctx, slog.LevelError, "message failed, error caught",
+		slog.String("queue", msg.Origin().Queue),
+		slog.String("message_id", msg.Properties().ID),
+		slog.String("decision", d.Action.String()),
+		slog.Any("error", err))
+}

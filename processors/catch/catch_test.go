@@ -1,0 +1,110 @@
+package catch_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/catch"
+	"github.com/gowarren/warren/processors/retry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errMail = errors.New("mail server says no")
+
+func silent() catch.Option { return catch.Logger(slog.New(slog.DiscardHandler)) }
+
+func TestConformance(t *testing.T) {
+	processortest.TestMiddleware(t, processortest.Contract{
+		New:     func(testing.TB) processor.Middleware { return catch.New(silent()) },
+		Absorbs: true,
+	})
+}
+
+func process(t *testing.T, ctx context.Context, result error, opts ...catch.Option) error {
+	t.Helper()
+	p, err := processor.NewStack(catch.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return result })
+	require.NoError(t, err)
+	return p.Process(ctx, processortest.NewMessage())
+}
+
+func TestErrorsEndHere(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{nil, errMail, processor.Reject(errMail), processor.Drop(errMail)} {
+		require.NoError(t, process(t, t.Context(), err, silent()))
+	}
+}
+
+func TestTheWishToStopPasses(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, processor.ErrStop, process(t, t.Context(), processor.ErrStop, silent()))
+	err := process(t, t.Context(), processor.Stop(errMail), silent())
+	require.Equal(t, processor.Decision{Action: processor.Done, Stop: true}, processor.Decide(err))
+}
+
+func TestRequeuePassesOrTheMessageWouldBeAcked(t *testing.T) {
+	t.Parallel()
+	require.ErrorIs(t, process(t, t.Context(), processor.Requeue(errMail), silent()), errMail)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, process(t, ctx, errMail, silent()), errMail)
+}
+
+func TestCaughtErrorsAreLogged(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, process(t, t.Context(), errMail, catch.Logger(slog.New(slog.NewTextHandler(&out, nil)))))
+	for _, want := range []string{"level=ERROR", "queue=test-queue", "message_id=test-message", "mail server says no"} {
+		require.Contains(t, out.String(), want)
+	}
+}
+
+func TestNilLoggerIsTheDefault(t *testing.T) {
+	var out bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	require.NoError(t, process(t, t.Context(), errMail, catch.Logger(nil)))
+	require.Contains(t, out.String(), "mail server says no")
+}
+
+// Rows "ack, catch, handler" and "retry, catch": every error would be acked, and the
+// retry would never fire.
+func TestStackRefusesCatchInsideAckOrRetry(t *testing.T) {
+	t.Parallel()
+	handler := func(context.Context, processor.Message) error { return errMail }
+	again := retry.New(&processortest.Publisher{}, "retry_%attempt%")
+	_, err := processor.NewStack(ack.New(), catch.New()).ThenFunc(handler)
+	require.ErrorIs(t, err, processor.ErrOrder)
+	require.ErrorContains(t, err, "put catch outside ack")
+	_, err = processor.NewStack(again, catch.New()).ThenFunc(handler)
+	require.ErrorIs(t, err, processor.ErrOrder)
+	require.ErrorContains(t, err, "put catch outside retry")
+	_, err = processor.NewStack(catch.New(), ack.New(), again).ThenFunc(handler)
+	require.NoError(t, err)
+}
+
+func ExampleNew() {
+	handler := func(context.Context, processor.Message) error { return errors.New("no") }
+	quiet := slog.New(slog.DiscardHandler)
+	pipeline, err := processor.NewStack(catch.New(catch.Logger(quiet)), ack.New()).ThenFunc(handler)
+	if err != nil {
+		panic(err)
+	}
+	msg := processortest.NewMessage()
+	fmt.Println(pipeline.Process(context.Background(), msg))
+	fmt.Println(msg.Settlements())
+	// Output:
+	// <nil>
+	// [nack without requeue]
+}

@@ -1,0 +1,112 @@
+// Package recovery turns panics into errors, so that a message that makes its handler
+// panic takes the same way as one that fails: retried, then parked.
+//
+// Put it innermost, next to the handler. Outside the retry and ack layers it would be
+// too late: the panic would have passed them by, and a stack refuses that order.
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// ErrGoexit is the error of a handler that ended its goroutine with runtime.Goexit, as
+// t.FailNow does.
+var ErrGoexit = errors.New("recovery: the handler called runtime.Goexit")
+
+// PanicError is the error of a handler that panicked.
+type PanicError struct {
+	// Value is what the handler panicked with.
+	Value any
+	// Stack is the stack of the goroutine at that time, as debug.Stack prints it.
+	Stack []byte
+}
+
+// Error returns the value without the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("recovery: panic: %v", e.Value) }
+
+// Unwrap returns the value if it is an error, so that errors.Is sees it.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// Option changes what is recovered.
+type Option func(*recovery)
+
+// Goexit also recovers from runtime.Goexit, as [ErrGoexit], by running the inner layers
+// in a goroutine of their own, at the price of one goroutine a message. Default: off;
+// a goroutine that exits takes its worker along, and the consumer replaces the worker
+// and gives the message back.
+func Goexit() Option { return func(r *recovery) { r.isolate = true } }
+
+// New returns a middleware that turns a panic of the inner layers into a
+// [*PanicError]. It is safe for many goroutines, and allocates nothing unless there is
+// a panic.
+func New(opts ...Option) processor.Middleware {
+	return func(next processor.Processor) processor.Processor {
+		r := &recovery{next: next}
+		for _, o := range opts {
+			o(r)
+		}
+		return r
+	}
+}
+
+type recovery struct {
+	next    processor.Processor
+	isolate bool
+}
+
+var _ processor.Layer = (*recovery)(nil)
+
+// Name is "recovery".
+func (*recovery) Name() string { return "recovery" }
+
+// Role is [processor.Recovers].
+func (*recovery) Role() processor.Role { return processor.Recovers }
+
+// Process runs the inner layers and returns their panic as an error.
+func (r *recovery) Process(ctx context.Context, msg processor.Message) error {
+	if r.isolate {
+		return r.inGoroutine(ctx, msg)
+	}
+	return r.run(ctx, msg)
+}
+
+func (r *recovery) run(ctx context.Context, msg processor.Message) (err error) {
+	returned := false
+	defer func() {
+		// Not `recover() != nil`: with GODEBUG=panicnil=1 a panic(nil) would look
+		// like success, and the message would be acked.
+		if !returned {
+			err = recovered(recover())
+		}
+	}()
+	err = r.next.Process(ctx, msg)
+	returned = true
+	return err
+}
+
+// recovered makes the error of a panic value. nil is a panic(nil), or a Goexit, which
+// goes on after the deferred call and never sees the error.
+func recovered(value any) error {
+	if value == nil {
+		return ErrGoexit
+	}
+	return &PanicError{Value: value, Stack: debug.Stack()}
+}
+
+func (r *recovery) inGoroutine(ctx context.Context, msg processor.Message) error {
+	result := make(chan error, 1)
+	go func() {
+		err := ErrGoexit
+		defer func() { result <- err }()
+		err = r.run(ctx, msg)
+	}()
+	return <-result
+}

@@ -1,0 +1,106 @@
+package recovery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/recovery"
+	"github.com/gowarren/warren/processors/retry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	processortest.TestMiddleware(t, processortest.Contract{
+		New:      func(testing.TB) processor.Middleware { return recovery.New() },
+		Recovers: true,
+	})
+}
+
+func TestConformanceWithGoexit(t *testing.T) {
+	processortest.TestMiddleware(t, processortest.Contract{
+		New:       func(testing.TB) processor.Middleware { return recovery.New(recovery.Goexit()) },
+		Recovers:  true,
+		Allocates: true, // a goroutine a message
+	})
+}
+
+func process(t *testing.T, handler processor.ProcessorFunc, opts ...recovery.Option) error {
+	t.Helper()
+	p, err := processor.NewStack(recovery.New(opts...)).Then(handler)
+	require.NoError(t, err)
+	return p.Process(t.Context(), processortest.NewMessage())
+}
+
+func TestPanicCarriesItsValueAndStack(t *testing.T) {
+	t.Parallel()
+	err := process(t, func(context.Context, processor.Message) error { panic(io.ErrUnexpectedEOF) })
+	var p *recovery.PanicError
+	require.ErrorAs(t, err, &p)
+	require.Equal(t, io.ErrUnexpectedEOF, p.Value)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Contains(t, string(p.Stack), "recovery_test.go", "the stack is the handler's")
+	require.NotContains(t, err.Error(), "recovery_test.go", "the stack is not in the text, which may end in a header")
+}
+
+func TestPanicOfNilIsAnError(t *testing.T) {
+	t.Parallel()
+	err := process(t, func(context.Context, processor.Message) error { panic(nil) }) //nolint:govet // nil is the case
+	var value *runtime.PanicNilError
+	require.ErrorAs(t, err, &value)
+}
+
+func TestPanicOfNilIsAnErrorWithOldSemantics(t *testing.T) {
+	t.Setenv("GODEBUG", "panicnil=1")
+	err := process(t, func(context.Context, processor.Message) error { panic(nil) }) //nolint:govet // nil is the case
+	require.Error(t, err)
+}
+
+func TestGoexitIsAnErrorWhenAskedFor(t *testing.T) {
+	t.Parallel()
+	exit := func(context.Context, processor.Message) error { runtime.Goexit(); return nil }
+	require.ErrorIs(t, process(t, exit, recovery.Goexit()), recovery.ErrGoexit)
+}
+
+func TestPanicTakesTheWayOfAnError(t *testing.T) {
+	t.Parallel()
+	pub := &processortest.Publisher{}
+	p, err := processor.NewStack(ack.New(), retry.New(pub, "retry_%attempt%"), recovery.New()).
+		ThenFunc(func(context.Context, processor.Message) error { panic("boom") })
+	require.NoError(t, err)
+	msg := processortest.NewMessage()
+	require.NoError(t, p.Process(t.Context(), msg))
+	require.Equal(t, []processortest.Settlement{processortest.Acked}, msg.Settlements())
+	require.Equal(t, "retry_1", pub.Published()[0].To.RoutingKey)
+}
+
+func TestStackRefusesRecoveryOutsideAckOrRetry(t *testing.T) {
+	t.Parallel()
+	handler := func(context.Context, processor.Message) error { return nil }
+	_, err := processor.NewStack(recovery.New(), ack.New()).ThenFunc(handler)
+	require.ErrorIs(t, err, processor.ErrOrder)
+	_, err = processor.NewStack(ack.New(), recovery.New(), retry.New(&processortest.Publisher{}, "r_%attempt%")).ThenFunc(handler)
+	require.ErrorIs(t, err, processor.ErrOrder)
+}
+
+func ExampleNew() {
+	pipeline, err := processor.NewStack(recovery.New()).
+		ThenFunc(func(context.Context, processor.Message) error { panic("out of stamps") })
+	if err != nil {
+		panic(err)
+	}
+	err = pipeline.Process(context.Background(), processortest.NewMessage())
+	var p *recovery.PanicError
+	fmt.Println(errors.As(err, &p), err)
+	// Output: true recovery: panic: out of stamps
+}

@@ -1,0 +1,136 @@
+package retry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// DefaultAttempts is how often a message is retried unless [Attempts] says otherwise.
+const DefaultAttempts = 3
+
+// maxKey is the protocol's limit for a routing key, in bytes.
+const maxKey = 255
+
+// Option changes how messages are retried.
+type Option func(*config)
+
+type config struct {
+	publisher processor.Publisher
+	exchange  string
+	pattern   string
+	keyFunc   KeyFunc
+	attempts  int
+	finalKey  string
+	filter    func(error) bool
+	notify    func(context.Context, Event)
+}
+
+// Exchange sets the exchange that copies are published to. Default: "", the default
+// exchange, where keys are names of queues.
+func Exchange(name string) Option { return func(c *config) { c.exchange = name } }
+
+// Attempts sets how often a message is retried after its first failure. Default: 3.
+// With 0 the first failure is the last.
+func Attempts(n int) Option { return func(c *config) { c.attempts = n } }
+
+// FinalKey sets the key that a message is published under when its retries are used
+// up, or when it is rejected. The copy's headers say why and when: warren-error,
+// warren-error-type and warren-failed-at. Default: "", the error comes back instead.
+func FinalKey(key string) Option { return func(c *config) { c.finalKey = key } }
+
+// KeyFunc makes the routing key of a retry, numbered from 1. It may be called by many
+// goroutines at once. A key that no queue is bound for gives the message back to its
+// queue. Beware of keys made from what a sender wrote.
+type KeyFunc func(attempt int, msg processor.Message) string
+
+// Keys makes keys by a function instead of a pattern; give [New] the pattern "" then.
+// Default: nil, the pattern.
+func Keys(f KeyFunc) Option { return func(c *config) { c.keyFunc = f } }
+
+// If retries only errors for which f is true; others come back as they are. f may be
+// called by many goroutines at once. Default, also for nil: every error is retried.
+func If(f func(err error) bool) Option { return func(c *config) { c.filter = f } }
+
+// OnRepublish calls f after each copy that the broker has taken, before the original
+// is acked. f may be called by many goroutines at once, and should not block. Default:
+// nil, nothing is called.
+func OnRepublish(f func(ctx context.Context, e Event)) Option {
+	return func(c *config) { c.notify = f }
+}
+
+// Event tells of a copy that was published.
+type Event struct {
+	// Message is the message that failed. It must not be kept.
+	Message processor.Message
+	// Err is why it failed.
+	Err error
+	// Attempt is the number of this retry, from 1; for the final copy, how many there
+	// were.
+	Attempt int
+	// Attempts is the most that there can be.
+	Attempts int
+	// Final says that the copy went to the final key.
+	Final bool
+	// To is where the copy went.
+	To processor.Destination
+}
+
+// check returns every reason why the options cannot work.
+func (c *config) check() error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("retry: "+format, args...))
+	}
+	if c.publisher == nil {
+		fail("the publisher is nil: pass the broker's Publisher()")
+	}
+	if c.attempts < 0 {
+		fail("attempts is %d: it must be 0 or more", c.attempts)
+	}
+	if problem := c.keyProblem(); problem != nil {
+		errs = append(errs, problem)
+	}
+	if len(c.finalKey) > maxKey || len(c.exchange) > maxKey {
+		fail("the final key or exchange is over %d bytes: shorten it", maxKey)
+	}
+	return errors.Join(errs...)
+}
+
+// keyProblem says why there can be no key for each retry.
+func (c *config) keyProblem() error {
+	switch {
+	case c.attempts == 0 && c.finalKey != "":
+		return nil // every failure is parked, and no key is ever made
+	case c.attempts == 0:
+		return errors.New("retry: there are no attempts and no final key: set one of them")
+	case c.keyFunc != nil && c.pattern != "":
+		return fmt.Errorf("retry: key pattern %q and Keys are both set: keep one of them", c.pattern)
+	case c.keyFunc != nil:
+		return nil
+	case c.pattern == "":
+		return errors.New("retry: the key pattern is empty: give one such as mail_retry_%attempt%")
+	case c.attempts > 1 && expand(c.pattern, 1) == c.pattern:
+		return fmt.Errorf("retry: key pattern %q has no %%attempt%%, so %d attempts would share one key and one delay: add it, or set Attempts(1)", c.pattern, c.attempts)
+	case len(expand(c.pattern, c.attempts)) > maxKey:
+		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", maxKey)
+	}
+	return nil
+}
+
+// key makes the routing key of a retry.
+func (c *config) key(attempt int, msg processor.Message) string {
+	if c.keyFunc != nil {
+		return c.keyFunc(attempt, msg)
+	}
+	return expand(c.pattern, attempt)
+}
+
+func expand(pattern string, attempt int) string {
+	n := strconv.Itoa(attempt)
+	return strings.NewReplacer("%attempts%", n, "%attempt%", n).Replace(pattern)
+}

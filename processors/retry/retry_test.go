@@ -1,0 +1,357 @@
+package retry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/retry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errMail = errors.New("mail server says no")
+
+func TestConformance(t *testing.T) {
+	processortest.TestMiddleware(t, processortest.Contract{
+		New: func(testing.TB) processor.Middleware {
+			return retry.New(&processortest.Publisher{}, "retry_%attempt%")
+		},
+		Absorbs: true,
+	})
+}
+
+func TestConformanceWhileTheRepublishFails(t *testing.T) {
+	processortest.TestMiddleware(t, processortest.Contract{
+		New: func(testing.TB) processor.Middleware {
+			pub := &processortest.Publisher{}
+			pub.FailWith(processor.ErrRefused)
+			return retry.New(pub, "retry_%attempt%", retry.FinalKey("parked"))
+		},
+	})
+}
+
+// fixture is a retry layer around a handler that always fails.
+type fixture struct {
+	pub      processortest.Publisher
+	pipeline *processor.Pipeline
+}
+
+func newFixture(t *testing.T, result error, opts ...retry.Option) *fixture {
+	t.Helper()
+	f := &fixture{}
+	opts = append([]retry.Option{retry.Exchange("retry")}, opts...)
+	var err error
+	f.pipeline, err = processor.NewStack(retry.New(&f.pub, "mail_retry_%attempt%", opts...)).
+		ThenFunc(func(context.Context, processor.Message) error { return result })
+	require.NoError(t, err)
+	return f
+}
+
+func (f *fixture) process(t *testing.T, opts ...processortest.Option) error {
+	t.Helper()
+	return f.pipeline.Process(t.Context(), processortest.NewMessage(opts...))
+}
+
+func (f *fixture) keys() []string {
+	var keys []string
+	for _, p := range f.pub.Published() {
+		keys = append(keys, p.To.RoutingKey)
+	}
+	return keys
+}
+
+func attempts(n any) processortest.Option { return processortest.Header(retry.HeaderAttempts, n) }
+
+func TestEachFailureTakesTheNextKey(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, errMail, retry.FinalKey("mail_parked"))
+	require.NoError(t, f.process(t))
+	for n := 1; n <= 3; n++ {
+		require.NoError(t, f.process(t, attempts(int64(n))))
+	}
+	require.Equal(t, []string{"mail_retry_1", "mail_retry_2", "mail_retry_3", "mail_parked"}, f.keys())
+	for i, p := range f.pub.Published() {
+		require.Equal(t, "retry", p.To.Exchange)
+		require.Equal(t, int64(min(i+1, 3)), p.Envelope.Headers[retry.HeaderAttempts])
+	}
+}
+
+func TestWithoutFinalKeyTheErrorComesBack(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, errMail)
+	err := f.process(t, attempts(3))
+	require.ErrorIs(t, err, errMail)
+	require.ErrorIs(t, err, retry.ErrExhausted)
+	require.Equal(t, processor.Failed, processor.Decide(err).Action)
+	require.Empty(t, f.keys())
+}
+
+func TestNoAttempts(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, errMail, retry.Attempts(0), retry.FinalKey("mail_parked"))
+	require.NoError(t, f.process(t))
+	require.Equal(t, []string{"mail_parked"}, f.keys())
+}
+
+func TestPlaceholders(t *testing.T) {
+	t.Parallel()
+	for pattern, want := range map[string]string{
+		"mail_retry_%attempt%":          "mail_retry_1",
+		"mail_retry_%attempts%":         "mail_retry_1",
+		"%attempt%.mail.%attempts%":     "1.mail.1",
+		"100%_%attempt%_%other%":        "100%_1_%other%",
+		"%attempt%%attempt%%%attempts%": "11%1",
+	} {
+		var pub processortest.Publisher
+		p, err := processor.NewStack(retry.New(&pub, pattern)).
+			ThenFunc(func(context.Context, processor.Message) error { return errMail })
+		require.NoError(t, err)
+		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
+		require.Equal(t, processor.Destination{RoutingKey: want}, pub.Published()[0].To)
+	}
+}
+
+func TestTheCountIsASendersClaim(t *testing.T) {
+	t.Parallel()
+	const parked = "mail_parked"
+	for name, tc := range map[string]struct {
+		header any
+		want   string
+	}{
+		"int8":               {int8(1), "mail_retry_2"},
+		"int16":              {int16(1), "mail_retry_2"},
+		"int32":              {int32(1), "mail_retry_2"},
+		"int64":              {int64(1), "mail_retry_2"},
+		"int":                {1, "mail_retry_2"},
+		"uint8":              {uint8(1), "mail_retry_2"},
+		"uint16":             {uint16(1), "mail_retry_2"},
+		"uint32":             {uint32(1), "mail_retry_2"},
+		"uint64":             {uint64(1), "mail_retry_2"},
+		"numeric string":     {"1", "mail_retry_2"},
+		"spaced string":      {" 2 ", "mail_retry_3"},
+		"bytes":              {[]byte("1"), "mail_retry_2"},
+		"negative":           {int64(-1), "mail_retry_1"},
+		"most negative":      {int64(math.MinInt64), "mail_retry_1"},
+		"huge":               {int64(math.MaxInt64), parked},
+		"huge unsigned":      {uint64(math.MaxUint64), parked},
+		"a million":          {1_000_000, parked},
+		"huge string":        {"99999999999999999999999", parked},
+		"negative string":    {"-99999999999999999999999", "mail_retry_1"},
+		"text":               {"many", "mail_retry_1"},
+		"empty string":       {"", "mail_retry_1"},
+		"float":              {2.5, "mail_retry_1"},
+		"not a number":       {math.NaN(), "mail_retry_1"},
+		"bool":               {true, "mail_retry_1"},
+		"nil":                {nil, "mail_retry_1"},
+		"time":               {time.Now(), "mail_retry_1"},
+		"array":              {[]any{int64(2)}, "mail_retry_1"},
+		"table":              {processor.Headers{"n": int64(2)}, "mail_retry_1"},
+		"decimal":            {processor.Decimal{Value: 2}, "mail_retry_1"},
+		"unexpected Go type": {struct{}{}, "mail_retry_1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, errMail, retry.FinalKey(parked))
+			require.NoError(t, f.process(t, attempts(tc.header)))
+			require.Equal(t, []string{tc.want}, f.keys())
+		})
+	}
+}
+
+func FuzzTheCountNeverPanics(f *testing.F) {
+	f.Add("3", int64(3), 3.0)
+	f.Fuzz(func(t *testing.T, s string, n int64, x float64) {
+		for _, v := range []any{s, []byte(s), n, int32(n), uint64(n), x, []any{s, n}} {
+			fx := newFixture(t, errMail, retry.FinalKey("parked"))
+			require.NoError(t, fx.process(t, attempts(v)))
+			require.Len(t, fx.keys(), 1)
+		}
+	})
+}
+
+// Row "the same, and the republish fails": back to the queue, whatever else is set.
+func TestFailedRepublishGivesTheMessageBack(t *testing.T) {
+	t.Parallel()
+	for _, failure := range []error{
+		processor.ErrUnroutable, processor.ErrRefused, processor.ErrIndeterminate, processor.ErrBlocked,
+		processor.ErrTooLarge, processor.ErrHeaderType, processor.ErrClosed, errors.New("anything"),
+		// A decision in the publisher's error is not about our message.
+		processor.Drop(errors.New("dropped")), processor.Reject(errors.New("rejected")), processor.ErrStop,
+	} {
+		for _, count := range []int{0, 3} { // a retry, and the final copy
+			var pub processortest.Publisher
+			pub.FailWith(failure)
+			p, err := processor.NewStack(ack.New(), retry.New(&pub, "r_%attempt%", retry.FinalKey("parked"))).
+				ThenFunc(func(context.Context, processor.Message) error { return errMail })
+			require.NoError(t, err)
+			msg := processortest.NewMessage(attempts(count))
+			err = p.Process(t.Context(), msg)
+			require.ErrorIs(t, err, failure)
+			require.ErrorIs(t, err, errMail, "the handler's error is kept")
+			require.Equal(t, []processortest.Settlement{processortest.Requeued}, msg.Settlements())
+		}
+	}
+}
+
+func TestDecisionsOfTheHandler(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		result error
+		keys   []string
+		action processor.Action
+		stop   bool
+	}{
+		{"failed", errMail, []string{"mail_retry_1"}, processor.Done, false},
+		{"retry after", processor.RetryAfter(errMail, time.Hour), []string{"mail_retry_1"}, processor.Done, false},
+		{"rejected", processor.Reject(errMail), []string{"mail_parked"}, processor.Done, false},
+		{"requeued", processor.Requeue(errMail), nil, processor.Requeued, false},
+		{"dropped", processor.Drop(errMail), nil, processor.Dropped, false},
+		{"stop", processor.ErrStop, nil, processor.Done, true},
+		{"stop with an error", processor.Stop(errMail), []string{"mail_retry_1"}, processor.Dropped, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, tc.result, retry.FinalKey("mail_parked"))
+			err := f.process(t)
+			require.Equal(t, tc.keys, f.keys())
+			require.Equal(t, processor.Decision{Action: tc.action, Stop: tc.stop}, processor.Decide(err))
+		})
+	}
+}
+
+func TestRejectedWithoutFinalKeyIsTheBrokersToDeadLetter(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, processor.Reject(errMail))
+	require.Equal(t, processor.Rejected, processor.Decide(f.process(t)).Action)
+	require.Empty(t, f.keys())
+}
+
+func TestCutShortIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, result := range []error{errMail, processor.Reject(errMail)} {
+		f := newFixture(t, result, retry.FinalKey("mail_parked"))
+		err := f.pipeline.Process(ctx, processortest.NewMessage())
+		require.Equal(t, processor.Requeued, processor.Decide(err).Action)
+		require.ErrorIs(t, err, errMail)
+		require.Empty(t, f.keys())
+	}
+}
+
+func TestFilter(t *testing.T) {
+	t.Parallel()
+	temporary := func(err error) bool { return errors.Is(err, errMail) }
+	f := newFixture(t, errMail, retry.If(temporary))
+	require.NoError(t, f.process(t))
+	require.Len(t, f.keys(), 1)
+
+	other := errors.New("no such address")
+	f = newFixture(t, other, retry.If(temporary), retry.FinalKey("mail_parked"))
+	require.Equal(t, other, f.process(t))
+	require.Empty(t, f.keys())
+}
+
+func TestKeyFunc(t *testing.T) {
+	t.Parallel()
+	var pub processortest.Publisher
+	key := func(attempt int, msg processor.Message) string {
+		return fmt.Sprintf("%s.%d", msg.Origin().Queue, attempt)
+	}
+	p, err := processor.NewStack(retry.New(&pub, "", retry.Keys(key))).
+		ThenFunc(func(context.Context, processor.Message) error { return errMail })
+	require.NoError(t, err)
+	require.NoError(t, p.Process(t.Context(), processortest.NewMessage(attempts(1))))
+	require.Equal(t, "test-queue.2", pub.Published()[0].To.RoutingKey)
+}
+
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	var events []retry.Event
+	f := newFixture(t, errMail, retry.FinalKey("mail_parked"),
+		retry.OnRepublish(func(_ context.Context, e retry.Event) { e.Message = nil; events = append(events, e) }))
+	require.NoError(t, f.process(t, attempts(2)))
+	require.NoError(t, f.process(t, attempts(3)))
+	f.pub.FailWith(processor.ErrRefused)
+	require.Error(t, f.process(t))
+	require.Equal(t, []retry.Event{
+		{Err: errMail, Attempt: 3, Attempts: 3, To: processor.Destination{Exchange: "retry", RoutingKey: "mail_retry_3"}},
+		{Err: errMail, Attempt: 3, Attempts: 3, Final: true, To: processor.Destination{Exchange: "retry", RoutingKey: "mail_parked"}},
+	}, events, "only what the broker took")
+}
+
+func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
+	t.Parallel()
+	pub := &processortest.Publisher{}
+	long := string(make([]byte, 256))
+	for name, tc := range map[string]struct {
+		middleware processor.Middleware
+		says       string
+	}{
+		"nil publisher":        {retry.New(nil, "r_%attempt%"), "publisher is nil"},
+		"empty pattern":        {retry.New(pub, ""), "pattern is empty"},
+		"pattern without it":   {retry.New(pub, "mail_retry"), "no %attempt%"},
+		"pattern misspelt":     {retry.New(pub, "mail_retry_%Attempt%"), "no %attempt%"},
+		"negative attempts":    {retry.New(pub, "r_%attempt%", retry.Attempts(-1)), "attempts is -1"},
+		"nothing to do":        {retry.New(pub, "r_%attempt%", retry.Attempts(0)), "no attempts and no final key"},
+		"pattern and key func": {retry.New(pub, "r_%attempt%", retry.Keys(func(int, processor.Message) string { return "" })), "keep one"},
+		"long pattern":         {retry.New(pub, long+"%attempt%"), "255 bytes"},
+		"long final key":       {retry.New(pub, "r_%attempt%", retry.FinalKey(long)), "255 bytes"},
+		"long exchange":        {retry.New(pub, "r_%attempt%", retry.Exchange(long)), "255 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := processor.NewStack(tc.middleware).ThenFunc(func(context.Context, processor.Message) error { return nil })
+			require.ErrorContains(t, err, tc.says)
+			// By hand, without the stack's check, no message is lost either.
+			err = tc.middleware(nil).Process(t.Context(), processortest.NewMessage())
+			require.Equal(t, processor.Requeued, processor.Decide(err).Action)
+		})
+	}
+	_, err := processor.NewStack(retry.New(pub, "mail_retry", retry.Attempts(1))).
+		ThenFunc(func(context.Context, processor.Message) error { return nil })
+	require.NoError(t, err, "one attempt needs no placeholder")
+}
+
+// Rows "retry, ack, handler": copies multiply, or a copy is in both places or none.
+func TestStackRefusesRetryOutsideAck(t *testing.T) {
+	t.Parallel()
+	again := retry.New(&processortest.Publisher{}, "r_%attempt%")
+	for _, settle := range []processor.Middleware{ack.New(), ack.New(ack.RequeueOnError())} {
+		_, err := processor.NewStack(again, settle).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		require.ErrorIs(t, err, processor.ErrOrder)
+		require.ErrorContains(t, err, "put ack outside retry")
+	}
+}
+
+func ExampleNew() {
+	pub := &processortest.Publisher{} // a broker's Publisher() in real life
+	pipeline, err := processor.NewStack(
+		ack.New(),
+		retry.New(pub, "mail_retry_%attempt%", retry.Exchange("retry"), retry.FinalKey("mail_parked")),
+	).ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
+	if err != nil {
+		panic(err)
+	}
+	for _, count := range []int{0, 1, 2, 3} {
+		msg := processortest.NewMessage(processortest.Header(retry.HeaderAttempts, count))
+		err := pipeline.Process(context.Background(), msg)
+		fmt.Println(msg.Settlements(), err, pub.Published()[count].To)
+	}
+	// Output:
+	// [ack] <nil> exchange "retry" with key "mail_retry_1"
+	// [ack] <nil> exchange "retry" with key "mail_retry_2"
+	// [ack] <nil> exchange "retry" with key "mail_retry_3"
+	// [ack] <nil> exchange "retry" with key "mail_parked"
+}
