@@ -1,0 +1,109 @@
+package failover
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"maps"
+	"net"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// frameSize is the largest frame that is asked for, RabbitMQ's own default.
+const frameSize = 128 << 10
+
+// connect connects to one node, once. When ctx or the connect timeout ends, the socket
+// is closed, and with it whatever waits on it: the client's own calls know no context.
+func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
+	timeout := cmp.Or(e.connectTimeout, d.connectTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w (%v)", ErrNoAnswer, timeout))
+	defer cancel()
+
+	socket, err := d.netDial(ctx, "tcp", e.Address())
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	forget := context.AfterFunc(ctx, func() { _ = socket.Close() })
+	conn, err := d.handshake(ctx, e, socket)
+	if !forget() || err != nil {
+		// ctx may have ended just after the last answer: the socket is closed then.
+		_ = socket.Close()
+		return nil, because(ctx, err)
+	}
+	session := &Session{
+		node:    e.Address(),
+		conn:    conn,
+		socket:  socket,
+		timeout: d.answerTimeout,
+		since:   time.Now(),
+		log:     d.log,
+		done:    make(chan struct{}),
+		running: d.running,
+	}
+	session.start()
+	return session, nil
+}
+
+// because prefers the reason why ctx ended: after it, err only says that the socket is
+// closed, or blames the credentials.
+func because(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	return explain(err)
+}
+
+// handshake makes an AMQP connection of a socket. On an error the socket is the
+// caller's to close, which also ends the client's goroutines.
+func (d *dialer) handshake(ctx context.Context, e Endpoint, socket net.Conn) (*amqp.Connection, error) {
+	stream := socket
+	if e.tls {
+		t, err := d.tlsFor(e)
+		if err != nil {
+			return nil, err
+		}
+		client := tls.Client(socket, t)
+		if err := client.HandshakeContext(ctx); err != nil {
+			return nil, err
+		}
+		stream = client
+	}
+	conn, err := amqp.Open(stream, d.clientConfig(e))
+	if err != nil {
+		return nil, err
+	}
+	return conn, probe(conn)
+}
+
+// probe asks the node one question. Heartbeats notice a node that hangs only after the
+// first frame that follows the handshake; until that one, nobody would.
+func probe(conn *amqp.Connection) error {
+	channel, err := conn.Channel()
+	if err != nil {
+		return err
+	}
+	return channel.Close()
+}
+
+// clientConfig is new for each dial: the client writes into it.
+func (d *dialer) clientConfig(e Endpoint) amqp.Config {
+	properties := amqp.Table{"product": "Warren", "platform": "Go"}
+	maps.Copy(properties, d.properties)
+	properties["connection_name"] = d.name
+	heartbeat := d.heartbeat
+	if e.heartbeat != nil {
+		heartbeat = *e.heartbeat
+	}
+	return amqp.Config{
+		SASL:       logins(e, properties),
+		Vhost:      e.vhost,
+		ChannelMax: e.channelMax,
+		FrameSize:  frameSize,
+		Heartbeat:  heartbeat,
+		Properties: properties,
+		Locale:     "en_US",
+	}
+}

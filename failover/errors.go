@@ -1,0 +1,36 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrURL is wrapped by the error of a URL that cannot be used; see [ParseURLs].
+	ErrURL = errors.New("wrong URL")
+
+	// ErrAuth is wrapped by the error of a node that answered and refused the user, the
+	// password or the vhost.
+	ErrAuth = errors.New("credentials or vhost refused")
+
+	// ErrNoAnswer is wrapped by the error of a node that did not answer in time. Its
+	// socket is closed.
+	ErrNoAnswer = errors.New("no answer in time")
+
+	// ErrLost is wrapped by whatever fails because a session ended other than by Close.
+	// The connection will have a new one: see [Connection.Session].
+	ErrLost = errors.New("failover: the session is lost")
+
+	// ErrClosed is returned after [Connection.Close].
+	ErrClosed = errors.New("failover: the connection is closed")
+)
+
+// ended is the error of a context that is over, with the cause if it was given one.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}

@@ -1,0 +1,144 @@
+package failover
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Option changes how [Dial] connects. One that is wrong makes Dial fail.
+type Option func(*config)
+
+type config struct {
+	connectTimeout time.Duration
+	answerTimeout  time.Duration
+	heartbeat      time.Duration
+	stableAfter    time.Duration
+	backoff        backoff
+	name           string
+	properties     amqp.Table
+	tls            *tls.Config
+	netDial        func(ctx context.Context, network, address string) (net.Conn, error)
+	log            *slog.Logger
+}
+
+// ConnectTimeout bounds one attempt to connect to one node: TCP, TLS, the AMQP
+// handshake and a first question on the new connection. A URL's connection_timeout
+// overrides it. Default: 10 s.
+func ConnectTimeout(d time.Duration) Option { return func(c *config) { c.connectTimeout = d } }
+
+// AnswerTimeout bounds the wait for a node's answer on a live session: to
+// [Session.Channel], and to the goodbye of [Connection.Close]. A node that does not
+// answer in time has its socket closed. Default: 10 s.
+func AnswerTimeout(d time.Duration) Option { return func(c *config) { c.answerTimeout = d } }
+
+// Heartbeat is the interval of AMQP heartbeats, in whole seconds, at least one. The
+// broker may ask for a shorter one. A node that is silent for one and a half times as
+// long is given up. A URL's heartbeat overrides it, and 0 there leaves it to the
+// broker. Default: 10 s.
+func Heartbeat(d time.Duration) Option { return func(c *config) { c.heartbeat = d } }
+
+// Backoff is how long to wait after a round in which no node could be reached. It
+// starts at base and doubles with each round up to limit. The wait is random between
+// half of that and all of it, so that clients do not come back at the same instant.
+// Default: 250 ms, 15 s.
+func Backoff(base, limit time.Duration) Option {
+	return func(c *config) { c.backoff = backoff{base, limit} }
+}
+
+// StableAfter is how long a session must live before its end counts as a new incident.
+// One that ends sooner counts as a failed attempt, so that nodes which accept and drop
+// connections are not hammered. Default: 10 s.
+func StableAfter(d time.Duration) Option { return func(c *config) { c.stableAfter = d } }
+
+// Name is the name of the connection in RabbitMQ's management. Default: the name of
+// the program.
+func Name(name string) Option { return func(c *config) { c.name = name } }
+
+// ClientProperties are told to the broker beside connection_name, product and
+// platform, or in place of them. The table is copied. Default: none.
+func ClientProperties(properties amqp.Table) Option {
+	return func(c *config) { c.properties = maps.Clone(properties) }
+}
+
+// TLS is the configuration for amqps URLs. It is cloned for each node; certificates
+// and the server name in a URL replace those in it. MinVersion is raised to TLS 1.2,
+// and an empty ServerName is the URL's host. Default: the system's certificates.
+func TLS(t *tls.Config) Option { return func(c *config) { c.tls = t } }
+
+// NetDialer opens the network connections, for proxies and tests. ctx bounds one
+// attempt; see [ConnectTimeout]. Default: a [net.Dialer].
+func NetDialer(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
+	return func(c *config) { c.netDial = dial }
+}
+
+// Logger gets a record when a session begins, is lost, blocked or unblocked, and for
+// each failed attempt, with the attributes node, error, attempt and wait as they apply.
+// nil discards them. Default: [slog.Default] at the time of Dial.
+func Logger(l *slog.Logger) Option {
+	return func(c *config) {
+		if l == nil {
+			l = slog.New(slog.DiscardHandler)
+		}
+		c.log = l
+	}
+}
+
+func newConfig(opts []Option) (*config, error) {
+	c := &config{
+		connectTimeout: 10 * time.Second,
+		answerTimeout:  10 * time.Second,
+		heartbeat:      10 * time.Second,
+		stableAfter:    10 * time.Second,
+		backoff:        backoff{base: 250 * time.Millisecond, limit: 15 * time.Second},
+		name:           filepath.Base(os.Args[0]),
+		netDial:        (&net.Dialer{}).DialContext,
+		log:            slog.Default(),
+	}
+	for _, opt := range opts {
+		if opt == nil {
+			return nil, errors.New("failover: an option is nil")
+		}
+		opt(c)
+	}
+	return c, c.check()
+}
+
+func (c *config) check() error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("failover: "+format, args...))
+	}
+	if c.connectTimeout <= 0 {
+		fail("connect timeout %v is not positive", c.connectTimeout)
+	}
+	if c.answerTimeout <= 0 {
+		fail("answer timeout %v is not positive", c.answerTimeout)
+	}
+	if c.heartbeat < time.Second || c.heartbeat%time.Second != 0 || c.heartbeat > math.MaxUint16*time.Second {
+		fail("heartbeat %v is not a whole number of seconds from 1 to 65535", c.heartbeat)
+	}
+	if c.stableAfter < 0 {
+		fail("stable time %v is negative", c.stableAfter)
+	}
+	if c.backoff.base <= 0 || c.backoff.limit < c.backoff.base {
+		fail("backoff from %v to %v does not grow from above zero", c.backoff.base, c.backoff.limit)
+	}
+	if err := c.properties.Validate(); err != nil {
+		fail("client properties: %w", err)
+	}
+	if c.netDial == nil {
+		fail("the network dialer is nil")
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,72 @@
+package failover
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+)
+
+// checkTLS finds what is wrong with the TLS settings before anything is dialled.
+func (c *config) checkTLS(endpoints []Endpoint) error {
+	if c.tls != nil && !slices.ContainsFunc(endpoints, func(e Endpoint) bool { return e.tls }) {
+		return errors.New("failover: there is a TLS configuration, but no URL is amqps://")
+	}
+	var errs []error
+	for _, e := range endpoints {
+		if !e.tls {
+			continue
+		}
+		if _, err := c.tlsFor(e); err != nil {
+			errs = append(errs, fmt.Errorf("failover: node %s: %w", e.Address(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// tlsFor returns the TLS configuration for a node. It reads the files each time, so
+// that a renewed certificate is used from the next reconnect on.
+func (c *config) tlsFor(e Endpoint) (*tls.Config, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.tls != nil {
+		t = c.tls.Clone()
+	}
+	t.MinVersion = max(t.MinVersion, tls.VersionTLS12)
+	t.ServerName = cmp.Or(e.serverName, t.ServerName, e.host)
+	if t.MaxVersion != 0 && t.MaxVersion < t.MinVersion {
+		return nil, errors.New("the TLS configuration allows nothing from TLS 1.2 on")
+	}
+	if t.InsecureSkipVerify && t.VerifyConnection == nil && t.VerifyPeerCertificate == nil {
+		return nil, errors.New("the TLS configuration verifies nothing: set RootCAs in place of InsecureSkipVerify")
+	}
+	if e.caFile != "" {
+		pool, err := readPool(e.caFile)
+		if err != nil {
+			return nil, err
+		}
+		t.RootCAs = pool
+	}
+	if e.certFile != "" {
+		certificate, err := tls.LoadX509KeyPair(e.certFile, e.keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("certfile or keyfile: %w", err)
+		}
+		t.Certificates = []tls.Certificate{certificate}
+	}
+	return t, nil
+}
+
+func readPool(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file) //nolint:gosec // the file is named by whoever runs the program
+	if err != nil {
+		return nil, fmt.Errorf("cacertfile: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("cacertfile: no certificate in %s", file)
+	}
+	return pool, nil
+}
