@@ -1,0 +1,76 @@
+//go:build unix
+
+package rabbitmqtest
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	callLimit = 10 * time.Second
+	ctlLimit  = 30 * time.Second
+)
+
+// Ctl runs rabbitmqctl and returns what it printed. It takes half a second.
+func (n *Node) Ctl(tb testing.TB, args ...string) string {
+	tb.Helper()
+	args = append([]string{"--quiet", "--node", n.address()}, args...)
+	return n.run(tb, ctlLimit, n.installed.ctl, args...)
+}
+
+// Call evaluates an Erlang call in the node, such as "erlang node []", and returns the
+// result as a term. It takes a few milliseconds.
+func (n *Node) Call(tb testing.TB, call string) string {
+	tb.Helper()
+	return n.run(tb, callLimit, n.installed.erlCall, "-c", n.cookie, "-n", n.address(), "-a", call)
+}
+
+func (n *Node) run(tb testing.TB, limit time.Duration, program string, args ...string) string {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = n.environment()
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	text := strings.TrimSpace(string(out))
+	if err != nil {
+		tb.Fatalf("rabbitmqtest: %s: %v\n%s", cmd, err, text)
+	}
+	return text
+}
+
+// AddVhost adds a vhost, in which guest may do everything.
+func (n *Node) AddVhost(tb testing.TB, name string) {
+	tb.Helper()
+	n.Ctl(tb, "add_vhost", name)
+	n.permit(tb, "guest", name)
+}
+
+// AddUser adds a user who may do everything in the vhosts, and nothing elsewhere.
+func (n *Node) AddUser(tb testing.TB, user, password string, vhosts ...string) {
+	tb.Helper()
+	n.Ctl(tb, "add_user", user, password)
+	for _, vhost := range vhosts {
+		n.permit(tb, user, vhost)
+	}
+}
+
+func (n *Node) permit(tb testing.TB, user, vhost string) {
+	tb.Helper()
+	n.Ctl(tb, "set_permissions", "--vhost", vhost, user, ".*", ".*", ".*")
+}
+
+// fault evaluates a call, printed like fmt.Sprintf, that must return ok.
+func (n *Node) fault(tb testing.TB, format string, args ...any) {
+	tb.Helper()
+	call := fmt.Sprintf(format, args...)
+	if result := n.Call(tb, call); result != "ok" {
+		tb.Fatalf("rabbitmqtest: %s returned %s", call, result)
+	}
+}

@@ -1,0 +1,54 @@
+package rabbitmqtest_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+)
+
+// victimVariable makes TestVictim the process that is to be killed.
+const victimVariable = "WARREN_RABBITMQTEST_VICTIM"
+
+func TestNodeDiesWithAKilledTestProcess(t *testing.T) {
+	t.Parallel()
+	victim := exec.Command(os.Args[0], "-test.run=^TestVictim$")
+	victim.Env = append(os.Environ(), victimVariable+"=1")
+	stdout, err := victim.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, victim.Start())
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	fields := strings.Fields(line)
+	directory, addresses := fields[0], fields[1:]
+	for _, address := range addresses {
+		require.True(t, listening(address), address)
+	}
+
+	require.NoError(t, victim.Process.Signal(syscall.SIGKILL))
+	require.Error(t, victim.Wait())
+
+	for _, address := range addresses {
+		requireSilent(t, address)
+	}
+	require.DirExists(t, directory, "nobody was left to remove it")
+	rabbitmqtest.Start(t)
+	require.NoDirExists(t, directory, "the next start removes it")
+}
+
+// TestVictim tells where its node is and waits to be killed, when it is asked to.
+func TestVictim(t *testing.T) {
+	if os.Getenv(victimVariable) == "" {
+		return
+	}
+	node := rabbitmqtest.Start(t)
+	fmt.Println(node.Directory(), strings.Join(node.Addresses(), " "))
+	select {}
+}

@@ -1,0 +1,47 @@
+//go:build unix
+
+package rabbitmqtest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// epmd is Erlang's port mapper, through which the command line tools find a node. Left
+// to itself a node starts one for the whole machine, as a daemon that stays behind.
+type epmd struct {
+	*process
+	port int
+}
+
+func startEPMD(ctx context.Context, program string) (*epmd, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(program, "-port", strconv.Itoa(port), "-address", "127.0.0.1")
+	p, err := startProcess(cmd)
+	if err != nil {
+		return nil, fmt.Errorf("start epmd: %w", err)
+	}
+	e := &epmd{process: p, port: port}
+	if err := poll(ctx, p, func() bool { return accepts(port) }); err != nil {
+		_ = p.end(syscall.SIGKILL, killLimit)
+		return nil, fmt.Errorf("start epmd: %w", err)
+	}
+	return e, nil
+}
+
+func accepts(port int) bool {
+	conn, err := net.DialTimeout("tcp", loopback(port), time.Second)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}

@@ -1,0 +1,54 @@
+//go:build unix
+
+package rabbitmqtest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// CloseConnections has the node close every client connection, as an operator would:
+// clients get 320, connection forced, with the reason.
+func (n *Node) CloseConnections(tb testing.TB, reason string) {
+	tb.Helper()
+	n.fault(tb, "rabbit_networking close_all_connections [%s]", erlangString(reason))
+}
+
+// SetMemoryAlarm raises or clears the node's memory alarm. While it is on, the node
+// blocks every connection that publishes.
+func (n *Node) SetMemoryAlarm(tb testing.TB, on bool) {
+	tb.Helper()
+	watermark := `{absolute, "` + memoryLimit + `"}`
+	if on {
+		watermark = "0"
+	}
+	n.fault(tb, "vm_memory_monitor set_vm_memory_high_watermark [%s]", watermark)
+}
+
+// SetDiskAlarm raises or clears the node's disk alarm, which blocks as the memory
+// alarm does.
+func (n *Node) SetDiskAlarm(tb testing.TB, on bool) {
+	tb.Helper()
+	limit := diskLimit
+	if on {
+		limit = 1e15 // a petabyte is more than anyone has
+	}
+	n.fault(tb, "rabbit_disk_monitor set_disk_free_limit [%d]", limit)
+}
+
+// SetConsumerTimeout limits how long a delivery may stay unsettled before the node
+// closes its channel, in milliseconds and looked at every second. It holds for
+// channels that are opened from now on. The broker's default is 30 minutes.
+func (n *Node) SetConsumerTimeout(tb testing.TB, d time.Duration) {
+	tb.Helper()
+	n.fault(tb, "application set_env [rabbit, consumer_timeout, %d]", d.Milliseconds())
+	n.fault(tb, "application set_env [rabbit, channel_tick_interval, 1000]")
+}
+
+// erlangString is s as what an Erlang string is, a list of numbers: erl_call splits
+// its argument without regard for quotes.
+func erlangString(s string) string {
+	return strings.Join(strings.Fields(fmt.Sprint([]byte(s))), ",")
+}

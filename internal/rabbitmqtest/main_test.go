@@ -1,0 +1,11 @@
+//go:build unix
+
+package rabbitmqtest_test
+
+import (
+	"testing"
+
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+)
+
+func TestMain(m *testing.M) { rabbitmqtest.Main(m) }

@@ -1,0 +1,11 @@
+//go:build unix && !linux
+
+package rabbitmqtest
+
+import "syscall"
+
+// childAttributes keeps the terminal's interrupt from the child. Only Linux can kill
+// it with a parent that was itself killed.
+func childAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}
