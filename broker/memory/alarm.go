@@ -1,0 +1,47 @@
+package memory
+
+import "time"
+
+// alarm calls a function, under the broker's mutex, at a time that can be moved. It is
+// guarded by that mutex.
+//
+// A ring that is late, because the alarm was moved or cleared while it waited for the
+// mutex, does no harm: what it calls looks at the clock itself.
+type alarm struct {
+	broker *Broker
+	ring   func()
+	timer  *time.Timer
+	at     time.Time // zero: not set
+}
+
+// set moves the alarm to at; a zero time clears it.
+func (a *alarm) set(at time.Time) {
+	if a.broker.closed || a.at.Equal(at) {
+		return // a closed broker has stopped its alarms and waits for none
+	}
+	a.at = at
+	if at.IsZero() {
+		if a.timer.Stop() {
+			a.broker.alarms.Done()
+		}
+		return
+	}
+	wait := time.Until(at)
+	if a.timer == nil {
+		a.broker.alarms.Add(1)
+		a.timer = time.AfterFunc(wait, a.wake)
+	} else if !a.timer.Reset(wait) {
+		a.broker.alarms.Add(1)
+	}
+}
+
+func (a *alarm) wake() {
+	defer a.broker.alarms.Done()
+	a.broker.mu.Lock()
+	defer a.broker.unlock()
+	if a.broker.closed || a.at.IsZero() || time.Now().Before(a.at) {
+		return
+	}
+	a.at = time.Time{}
+	a.ring()
+}

@@ -1,0 +1,114 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+// Broker is a message broker in this process. Make one with [New]. Its methods may be
+// called by many goroutines at once.
+type Broker struct {
+	onDrop func(Drop)
+	alarms sync.WaitGroup // those that are set, or ringing
+
+	mu            sync.Mutex // guards all below, and whatever it leads to
+	closed        bool
+	exchanges     map[string]*exchange
+	queues        map[string]*queue
+	subscriptions map[*subscription]struct{}
+	targets       targets
+	letters       []letter // dead, and not forwarded yet
+	round         uint64   // counts the calls of forward
+	drops         []Drop   // to be reported once the mutex is free
+}
+
+var (
+	_ broker.Broker  = (*Broker)(nil)
+	_ broker.Counter = (*Broker)(nil)
+)
+
+// New returns an empty broker. It has no goroutines, only timers for what expires;
+// close it to stop them.
+func New(opts ...Option) *Broker {
+	b := &Broker{
+		exchanges:     map[string]*exchange{},
+		queues:        map[string]*queue{},
+		subscriptions: map[*subscription]struct{}{},
+	}
+	b.exchanges[""] = &exchange{router: defaultRouter(b.queues)}
+	for name, kind := range map[string]broker.Kind{
+		"amq.direct": broker.Direct, "amq.fanout": broker.Fanout, "amq.topic": broker.Topic,
+		"amq.headers": broker.HeadersKind, "amq.match": broker.HeadersKind,
+	} {
+		b.exchanges[name] = newExchange(broker.Exchange{Name: name, Kind: kind})
+	}
+	for _, opt := range opts {
+		opt(b)
+	}
+	return b
+}
+
+// Option sets up a [Broker].
+type Option func(*Broker)
+
+// Ready returns how many messages of queue wait to be delivered. As in RabbitMQ, those
+// that have expired behind one that has not are among them.
+func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	b.mu.Lock()
+	defer b.unlock()
+	if b.closed {
+		return 0, errClosed()
+	}
+	q := b.queues[queue]
+	if q == nil {
+		return 0, noQueue(queue)
+	}
+	q.balance() // the alarm of a message that has just expired may not have rung yet
+	return q.len(), nil
+}
+
+// Close ends all subscriptions and publishes. What the queues hold is gone with the
+// broker. It works twice.
+func (b *Broker) Close(context.Context) error {
+	b.close()
+	b.alarms.Wait() // short: an alarm that rings finds the broker closed
+	return nil
+}
+
+func (b *Broker) close() {
+	b.mu.Lock()
+	defer b.unlock()
+	for s := range b.subscriptions {
+		s.end()
+		clear(s.unsettled)
+	}
+	for _, q := range b.queues {
+		q.silence()
+	}
+	b.closed = true
+	clear(b.subscriptions)
+	clear(b.queues)
+	clear(b.exchanges)
+}
+
+// unlock forwards what died under the mutex, frees it, and reports what was dropped.
+func (b *Broker) unlock() {
+	b.forward()
+	drops := b.drops
+	b.drops = nil
+	b.mu.Unlock()
+	for _, d := range drops {
+		b.onDrop(d)
+	}
+}
+
+func errClosed() error { return fmt.Errorf("memory: the broker is %w", processor.ErrClosed) }
+
+func noQueue(name string) error { return fmt.Errorf("memory: queue %q: %w", name, broker.ErrNoQueue) }

@@ -1,0 +1,63 @@
+package memory
+
+import "time"
+
+// join adds a subscription and hands it what it has room for.
+func (q *queue) join(s *subscription) {
+	q.subscriptions++
+	q.lease.set(time.Time{})
+	q.feed(s)
+	q.balance()
+}
+
+// leave removes a subscription that has stopped. If it is among the hungry it is
+// passed over there.
+func (q *queue) leave() {
+	q.subscriptions--
+	q.renewLease()
+}
+
+// feed puts a subscription at the end of those who are waiting for messages, if it has
+// room and is not there yet.
+func (q *queue) feed(s *subscription) {
+	if s.hasRoom() && !s.hungry {
+		s.hungry = true
+		q.hungry.pushBack(s)
+	}
+}
+
+// nextHungry returns the subscription whose turn it is, or nil.
+func (q *queue) nextHungry() *subscription {
+	for q.hungry.len() > 0 {
+		s := q.hungry.popFront()
+		s.hungry = false
+		if s.hasRoom() {
+			return s
+		}
+	}
+	return nil
+}
+
+// renewLease starts the time anew that a queue may be unused for.
+func (q *queue) renewLease() {
+	if q.unused != none && q.subscriptions == 0 {
+		q.lease.set(time.Now().Add(millis(q.unused)))
+	}
+}
+
+// expire deletes a queue that was unused for too long. Its messages are not
+// dead-lettered: RabbitMQ does not either.
+func (q *queue) expire() {
+	q.expired = true
+	q.broker.remove(q)
+	q.head.set(time.Time{})
+	for q.len() > 0 {
+		q.broker.drop(q, q.pop().message, "", "the queue expired")
+	}
+}
+
+// silence stops the queue's alarms.
+func (q *queue) silence() {
+	q.head.set(time.Time{})
+	q.lease.set(time.Time{})
+}

@@ -1,0 +1,86 @@
+package memory
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// recordDeath returns the headers of a dead message, with x-death as RabbitMQ 3.10
+// writes it: one entry for each queue and reason, the one that counts this death first.
+// What stands in x-death may come from a sender.
+func recordDeath(l letter) processor.Headers {
+	h := l.message.envelope.Headers.Clone()
+	deaths, ok := h.List("x-death")
+	if !ok {
+		h["x-first-death-reason"] = l.reason
+		h["x-first-death-queue"] = l.queue.name
+		h["x-first-death-exchange"] = l.message.exchange
+		h["x-death"] = []any{newDeath(l)}
+		return h
+	}
+	deaths = regroup(deaths)
+	death := newDeath(l)
+	same := slices.IndexFunc(deaths, func(d any) bool { return deathKey(d) == deathKey(death) })
+	if same >= 0 {
+		death = countUp(deaths[same])
+		deaths = slices.Delete(deaths, same, same+1)
+	}
+	h["x-death"] = slices.Insert(deaths, 0, any(death))
+	return h
+}
+
+func newDeath(l letter) processor.Headers {
+	m := l.message
+	keys := make([]any, 0, m.shown)
+	for _, key := range m.keys[:m.shown] {
+		keys = append(keys, key)
+	}
+	death := processor.Headers{
+		"count":        int64(1),
+		"reason":       l.reason,
+		"queue":        l.queue.name,
+		"time":         time.Now().UTC().Truncate(time.Second),
+		"exchange":     m.exchange,
+		"routing-keys": keys,
+	}
+	if e := m.envelope.Expiration; e > 0 {
+		death["original-expiration"] = strconv.FormatInt(e.Milliseconds(), 10)
+	}
+	return death
+}
+
+// countUp returns a copy of an entry with one more death. Everything else, the time
+// too, stays that of the first.
+func countUp(death any) processor.Headers {
+	table, _ := death.(processor.Headers)
+	table = table.Clone()
+	count, _ := table.Int64("count")
+	if count < math.MaxInt64 {
+		count++
+	}
+	table["count"] = count
+	return table
+}
+
+// regroup returns a copy of the entries, each queue and reason once. RabbitMQ turns
+// two or more of them round on the way, and with them the order of older deaths.
+func regroup(deaths []any) []any {
+	var grouped []any
+	seen := map[[2]string]bool{}
+	for _, death := range deaths {
+		if key := deathKey(death); !seen[key] {
+			seen[key] = true
+			grouped = append(grouped, death)
+		}
+	}
+	slices.Reverse(grouped)
+	return grouped
+}
+
+func deathKey(death any) [2]string {
+	return [2]string{deathField(death, "queue"), deathField(death, "reason")}
+}

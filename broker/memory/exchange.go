@@ -1,0 +1,139 @@
+package memory
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/gowarren/warren/broker"
+)
+
+// exchange routes messages to the queues that are bound to it.
+type exchange struct {
+	name      string
+	identity  exchangeIdentity
+	bindings  []binding
+	router    router
+	lastRound uint64 // when it was last asked, so that alternates in a circle end
+}
+
+// exchangeIdentity is what must be the same when an exchange is declared again.
+type exchangeIdentity struct {
+	kind                            broker.Kind
+	alternate                       string
+	transient, autoDelete, internal bool
+}
+
+func (id exchangeIdentity) String() string {
+	text := "kind " + string(id.kind)
+	if id.alternate != "" {
+		text += fmt.Sprintf(", alternate exchange %q", id.alternate)
+	}
+	return text + flags(id.transient, id.autoDelete, false, id.internal)
+}
+
+// flags names those that are set.
+func flags(transient, autoDelete, exclusive, internal bool) string {
+	var text string
+	for _, flag := range []struct {
+		set  bool
+		name string
+	}{{transient, "transient"}, {autoDelete, "auto-delete"}, {exclusive, "exclusive"}, {internal, "internal"}} {
+		if flag.set {
+			text += ", " + flag.name
+		}
+	}
+	return text
+}
+
+type binding struct {
+	broker.Binding
+	queue *queue
+}
+
+// router finds the queues that a message goes to.
+type router interface {
+	bind(b broker.Binding, q *queue)
+	route(m *message, to *targets)
+}
+
+var (
+	_ router = defaultRouter(nil)
+	_ router = directRouter(nil)
+	_ router = (*fanoutRouter)(nil)
+	_ router = (*topicRouter)(nil)
+	_ router = (*headersRouter)(nil)
+)
+
+// newRouter returns nil for a kind that this broker does not have.
+func newRouter(kind broker.Kind) router {
+	switch kind {
+	case broker.Direct:
+		return directRouter{}
+	case broker.Fanout:
+		return &fanoutRouter{}
+	case broker.Topic:
+		return &topicRouter{}
+	case broker.HeadersKind:
+		return &headersRouter{}
+	}
+	return nil
+}
+
+// bind is idempotent.
+func (x *exchange) bind(b broker.Binding, q *queue) {
+	for _, twin := range x.bindings {
+		if twin.queue == q && twin.RoutingKey == b.RoutingKey &&
+			(len(twin.Arguments) == 0 && len(b.Arguments) == 0 || reflect.DeepEqual(twin.Arguments, b.Arguments)) {
+			return
+		}
+	}
+	x.bindings = append(x.bindings, binding{Binding: b, queue: q})
+	x.router.bind(b, q)
+}
+
+// unbind forgets a queue that is no more.
+func (x *exchange) unbind(q *queue) {
+	bound := len(x.bindings)
+	x.bindings = slices.DeleteFunc(x.bindings, func(b binding) bool { return b.queue == q })
+	if len(x.bindings) == bound {
+		return
+	}
+	x.router = newRouter(x.identity.kind)
+	for _, b := range x.bindings {
+		x.router.bind(b.Binding, b.queue)
+	}
+}
+
+// defaultRouter is the default exchange: every queue is bound by its name.
+type defaultRouter map[string]*queue
+
+func (r defaultRouter) bind(broker.Binding, *queue) {} // nothing can be bound to it
+
+func (r defaultRouter) route(m *message, to *targets) {
+	for _, key := range m.keys {
+		if q := r[key]; q != nil {
+			to.add(q)
+		}
+	}
+}
+
+// directRouter has the queues by routing key.
+type directRouter map[string][]*queue
+
+func (r directRouter) bind(b broker.Binding, q *queue) {
+	r[b.RoutingKey] = append(r[b.RoutingKey], q)
+}
+
+func (r directRouter) route(m *message, to *targets) {
+	for _, key := range m.keys {
+		to.add(r[key]...)
+	}
+}
+
+// fanoutRouter has every bound queue.
+type fanoutRouter []*queue
+
+func (r *fanoutRouter) bind(_ broker.Binding, q *queue) { *r = append(*r, q) }
+
+func (r *fanoutRouter) route(_ *message, to *targets) { to.add(*r...) }

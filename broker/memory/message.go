@@ -1,0 +1,41 @@
+package memory
+
+import (
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// message is what queues hold. It never changes once it is published, so queues and
+// deliveries share it.
+type message struct {
+	envelope processor.Envelope
+	exchange string
+	// keys are the routing key, then those of CC, then those of BCC.
+	keys []string
+	// shown is how many of keys consumers may know of: all but those of BCC.
+	shown int
+
+	// round and hops count how often the message was dead-lettered within one call,
+	// with no consumer and no time in between; see [Broker.forward].
+	round uint64
+	hops  int
+}
+
+// entry is a message's place in one queue.
+type entry struct {
+	message *message
+	// order is the place among the entries that were returned.
+	order uint64
+	// expires is when it is dead-lettered, once it is at the head; zero is never.
+	expires time.Time
+	// attempts counts the failed deliveries.
+	attempts    int64
+	redelivered bool
+}
+
+func (e *entry) size() int { return len(e.message.envelope.Body) }
+
+func (e *entry) expired() bool {
+	return !e.expires.IsZero() && !time.Now().Before(e.expires)
+}

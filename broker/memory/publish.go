@@ -1,0 +1,112 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+// Publisher returns the broker's publisher. Once Publish has returned nil, the message
+// is in every queue that it was routed to. It never blocks.
+func (b *Broker) Publisher() processor.Publisher { return publisher{b} }
+
+type publisher struct{ broker *Broker }
+
+var _ processor.Publisher = publisher{}
+
+func (p publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m, err := newMessage(to, e)
+	if err != nil {
+		return err
+	}
+	b := p.broker
+	b.mu.Lock()
+	defer b.unlock()
+	if err := b.publish(m); err != nil {
+		return fmt.Errorf("memory: publish to %v: %w", to, err)
+	}
+	return nil
+}
+
+// newMessage copies e, with its properties as the wire would have them.
+func newMessage(to processor.Destination, e processor.Envelope) (*message, error) {
+	e, err := broker.Prepare(to, e) // a copy of the headers
+	if err != nil {
+		return nil, err
+	}
+	e.Body = bytes.Clone(e.Body)
+	e.Expiration = wholeMillis(e.Expiration)
+	if !e.Timestamp.IsZero() {
+		e.Timestamp = e.Timestamp.UTC().Truncate(time.Second)
+	}
+	m := &message{exchange: to.Exchange, keys: []string{to.RoutingKey}}
+	if err := m.addKeys(e.Headers, "CC"); err != nil {
+		return nil, err
+	}
+	m.shown = len(m.keys)
+	if err := m.addKeys(e.Headers, "BCC"); err != nil {
+		return nil, err
+	}
+	delete(e.Headers, "BCC") // nobody is to see it
+	m.envelope = e
+	return m, nil
+}
+
+// addKeys adds the routing keys of the header CC or BCC.
+func (m *message) addKeys(h processor.Headers, name string) error {
+	value, ok := h[name]
+	if !ok {
+		return nil
+	}
+	keys, ok := value.([]any)
+	if !ok {
+		return fmt.Errorf("memory: %w: %s is a %T; it must be an array of routing keys", processor.ErrHeaderType, name, value)
+	}
+	for _, key := range keys {
+		if key, ok := key.(string); ok {
+			m.keys = append(m.keys, key)
+		}
+	}
+	return nil
+}
+
+func wholeMillis(d time.Duration) time.Duration {
+	if rest := d % time.Millisecond; rest > 0 {
+		d += time.Millisecond - rest
+	}
+	return d
+}
+
+func (b *Broker) publish(m *message) error {
+	if b.closed {
+		return processor.ErrClosed
+	}
+	x := b.exchanges[m.exchange]
+	if x == nil {
+		return fmt.Errorf("%w: the exchange does not exist", processor.ErrUnroutable)
+	}
+	if x.identity.internal {
+		return fmt.Errorf("%w: the exchange is internal", processor.ErrRefused)
+	}
+	queues := b.route(x, m)
+	if len(queues) == 0 {
+		return fmt.Errorf("%w: nothing is bound for the key", processor.ErrUnroutable)
+	}
+	var full []string
+	for _, q := range queues {
+		if !q.put(m) {
+			full = append(full, q.name)
+		}
+	}
+	if len(full) > 0 {
+		return fmt.Errorf("%w: full: %q", processor.ErrRefused, full)
+	}
+	return nil
+}

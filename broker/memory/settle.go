@@ -1,0 +1,37 @@
+package memory
+
+import "github.com/gowarren/warren/processor"
+
+var _ processor.Acknowledger = (*subscription)(nil)
+
+// Ack forgets the message.
+func (s *subscription) Ack(tag uint64) error {
+	return s.settle(tag, func(*queue, *entry) {})
+}
+
+// Nack dead-letters the message or, with requeue, gives it back as failed.
+func (s *subscription) Nack(tag uint64, requeue bool) error {
+	if requeue {
+		return s.settle(tag, (*queue).retry)
+	}
+	return s.settle(tag, (*queue).reject)
+}
+
+// Release gives the message back. It does not count toward a delivery limit.
+func (s *subscription) Release(tag uint64) error {
+	return s.settle(tag, (*queue).giveBack)
+}
+
+func (s *subscription) settle(tag uint64, outcome func(*queue, *entry)) error {
+	s.queue.broker.mu.Lock()
+	defer s.queue.broker.unlock()
+	e, ok := s.unsettled[tag]
+	if !ok {
+		return processor.ErrStale // tags are settled once, so the subscription was closed
+	}
+	delete(s.unsettled, tag)
+	outcome(s.queue, e)
+	s.queue.feed(s)
+	s.queue.balance()
+	return nil
+}

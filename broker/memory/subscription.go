@@ -1,0 +1,162 @@
+package memory
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// subscription is one consumer of a queue. The queue hands it messages as long as it
+// has room, whether or not somebody is waiting in Receive: that is what prefetch is.
+type subscription struct {
+	queue    *queue
+	prefetch int
+
+	// Guarded by the broker's mutex.
+	unsettled  map[uint64]*entry // by delivery tag
+	unreceived deque[uint64]     // tags that nobody has received
+	lastTag    uint64
+	waiters    []*waiter // in Receive; empty while something is unreceived
+	hungry     bool      // it is in the queue's list of those
+	stopped    bool
+}
+
+// waiter is a call of Receive that found nothing.
+type waiter struct {
+	// done is closed once delivery is set, or once there will be none.
+	done     chan struct{}
+	delivery *processor.Delivery
+}
+
+var _ processor.Subscription = (*subscription)(nil)
+
+func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	d, w := s.next()
+	if d != nil {
+		return d, nil
+	}
+	if w == nil {
+		return nil, io.EOF
+	}
+	select {
+	case <-w.done:
+	case <-ctx.Done():
+		if s.forget(w) {
+			return nil, ctx.Err()
+		}
+		// It was handed a message, or the end, before it could be forgotten.
+	}
+	if w.delivery == nil {
+		return nil, io.EOF
+	}
+	return w.delivery, nil
+}
+
+// next returns a message, or a waiter for one, or neither at the end.
+func (s *subscription) next() (*processor.Delivery, *waiter) {
+	s.queue.broker.mu.Lock()
+	defer s.queue.broker.unlock()
+	if s.stopped {
+		return nil, nil
+	}
+	if s.unreceived.len() > 0 {
+		return s.delivery(s.unreceived.popFront()), nil
+	}
+	w := &waiter{done: make(chan struct{})}
+	s.waiters = append(s.waiters, w)
+	return nil, w
+}
+
+// forget takes a waiter back. It returns false if that is too late.
+func (s *subscription) forget(w *waiter) bool {
+	s.queue.broker.mu.Lock()
+	defer s.queue.broker.unlock()
+	i := slices.Index(s.waiters, w)
+	if i < 0 {
+		return false
+	}
+	s.waiters = slices.Delete(s.waiters, i, i+1)
+	return true
+}
+
+func (s *subscription) hasRoom() bool { return !s.stopped && len(s.unsettled) < s.prefetch }
+
+// take is called by the queue, and only while there is room.
+func (s *subscription) take(e *entry) {
+	s.lastTag++
+	s.unsettled[s.lastTag] = e
+	if len(s.waiters) == 0 {
+		s.unreceived.pushBack(s.lastTag)
+		return
+	}
+	w := s.waiters[0]
+	s.waiters = slices.Delete(s.waiters, 0, 1)
+	w.delivery = s.delivery(s.lastTag)
+	close(w.done)
+}
+
+func (s *subscription) delivery(tag uint64) *processor.Delivery {
+	e := s.unsettled[tag]
+	envelope := e.message.envelope
+	if e.attempts > 0 && s.queue.counts() {
+		envelope.Headers = envelope.Headers.Clone()
+		envelope.Headers["x-delivery-count"] = e.attempts
+	}
+	return processor.NewDelivery(envelope, processor.Origin{
+		Queue:       s.queue.name,
+		Exchange:    e.message.exchange,
+		RoutingKey:  e.message.keys[0],
+		Redelivered: e.redelivered,
+	}, s, tag)
+}
+
+// Stop gives back what nobody has received. It does not block.
+func (s *subscription) Stop(context.Context) error {
+	s.queue.broker.mu.Lock()
+	defer s.queue.broker.unlock()
+	s.stop()
+	return nil
+}
+
+// Close gives everything back. It does not block.
+func (s *subscription) Close(context.Context) error {
+	b := s.queue.broker
+	b.mu.Lock()
+	defer b.unlock()
+	s.stop()
+	for _, e := range s.unsettled {
+		s.queue.giveBack(e)
+	}
+	clear(s.unsettled)
+	s.queue.balance()
+	delete(b.subscriptions, s)
+	return nil
+}
+
+func (s *subscription) stop() {
+	if s.stopped {
+		return
+	}
+	s.end()
+	for s.unreceived.len() > 0 {
+		tag := s.unreceived.popFront()
+		s.queue.giveBack(s.unsettled[tag])
+		delete(s.unsettled, tag)
+	}
+	s.queue.leave()
+	s.queue.balance()
+}
+
+// end lets nothing more through Receive.
+func (s *subscription) end() {
+	s.stopped = true
+	for _, w := range s.waiters {
+		close(w.done)
+	}
+	s.waiters = nil
+}
