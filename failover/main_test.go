@@ -1,0 +1,82 @@
+package failover_test
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+)
+
+func TestMain(m *testing.M) { rabbitmqtest.Main(m) }
+
+// patience is how long a test waits for what should come at once.
+const patience = 30 * time.Second
+
+// secret is the password that nothing may print.
+const secret = "hunter2hunter2"
+
+// dial connects, and closes when the test is over.
+func dial(t *testing.T, urls []string, opts ...failover.Option) *failover.Connection {
+	t.Helper()
+	opts = append([]failover.Option{failover.Logger(nil)}, opts...)
+	c, err := failover.Dial(limit(t, patience), urls, opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = c.Close(ctx)
+	})
+	return c
+}
+
+func limit(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func session(t *testing.T, c *failover.Connection) *failover.Session {
+	t.Helper()
+	s, err := c.Session(limit(t, patience))
+	require.NoError(t, err)
+	return s
+}
+
+func requireDone(t *testing.T, s *failover.Session) {
+	t.Helper()
+	select {
+	case <-s.Done():
+	case <-time.After(patience):
+		require.Fail(t, "the session does not end")
+	}
+}
+
+// requireWorks opens a channel and closes it.
+func requireWorks(t *testing.T, s *failover.Session) {
+	t.Helper()
+	channel, err := s.Channel(limit(t, patience))
+	require.NoError(t, err)
+	require.NoError(t, channel.Close())
+}
+
+// deadURL returns the URL of a port where nobody listens.
+func deadURL(t *testing.T) string {
+	t.Helper()
+	l := listen(t)
+	require.NoError(t, l.Close())
+	return "amqp://" + l.Addr().String()
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
