@@ -182,6 +182,15 @@ func TestPrepareBoundsTheBytesOfHeaders(t *testing.T) {
 	}
 }
 
+func TestPrepareBoundsTheBody(t *testing.T) {
+	t.Parallel()
+	body := make([]byte, 128<<20+1)
+	_, err := broker.Prepare(processor.Destination{}, processor.Envelope{Body: body})
+	require.ErrorIs(t, err, processor.ErrTooLarge)
+	_, err = broker.Prepare(processor.Destination{}, processor.Envelope{Body: body[1:]})
+	require.NoError(t, err)
+}
+
 // nest returns a value in levels tables, or lists, or the one in the other in turn.
 func nest(levels int, inside func(v any, level int) any) any {
 	var v any = "core"

@@ -218,7 +218,7 @@ func TestShuttingDown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithCancelCause(context.Background())
+			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			child, stop := context.WithCancel(ctx)
 			defer stop()
@@ -232,7 +232,7 @@ func TestShuttingDown(t *testing.T) {
 // A handler's own deadline is a failure like any other, even while the run ends.
 func TestADeadlineOfTheHandlersOwnIsNoShutdown(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithDeadline(context.Background(), time.Unix(0, 0))
+	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 	defer cancel()
 	require.Error(t, ctx.Err())
 	require.False(t, processor.ShuttingDown(ctx))

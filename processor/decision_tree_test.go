@@ -3,6 +3,7 @@ package processor_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // steps build error trees on a stack, one byte a step. Each takes what it needs from
 // the top and pushes its result.
-var steps = []func(pop func() error) error{
+var steps = [...]func(pop func() error) error{
 	func(func() error) error { return errPlain },
 	func(func() error) error { return processor.ErrStop },
 	func(pop func() error) error { return processor.Reject(pop()) },
@@ -79,10 +80,10 @@ func TestDecideOfEverySmallTree(t *testing.T) {
 	t.Parallel()
 	programs := [][]byte{{}}
 	for range 4 {
-		var longer [][]byte
+		longer := make([][]byte, 0, len(programs)*len(steps))
 		for _, program := range programs {
-			for step := range len(steps) {
-				longer = append(longer, append(append([]byte{}, program...), byte(step)))
+			for step := range byte(len(steps)) {
+				longer = append(longer, slices.Concat(program, []byte{step}))
 			}
 		}
 		programs = longer

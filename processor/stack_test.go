@@ -140,7 +140,7 @@ func TestThenRefusesWhatCannotWork(t *testing.T) {
 	errOption, errOther := errors.New("attempts is negative"), errors.New("pattern is empty")
 	handler := app(new(bytes.Buffer))
 	returnsNil := func(processor.Processor) processor.Processor { return nil }
-	settles, retries := layer("ack", processor.Settles), layer("retry", processor.Retries)
+	ack, retry := layer("ack", settles), layer("retry", retries)
 
 	for name, test := range map[string]struct {
 		stack   processor.Stack
@@ -152,13 +152,13 @@ func TestThenRefusesWhatCannotWork(t *testing.T) {
 		"a nil middleware":                 {processor.NewStack(identity, nil, identity), handler, nil, []string{"middleware 2 ", "is nil"}},
 		"a middleware that returns nil":    {processor.NewStack(identity, identity, returnsNil), handler, nil, []string{"middleware 3 ", "returned nil"}},
 		"wrong options":                    {processor.NewStack(processor.Invalid(errOption)), handler, []error{errOption}, nil},
-		"wrong options outside a layer":    {processor.NewStack(processor.Invalid(errOption), settles), handler, []error{errOption}, nil},
-		"wrong options inside a layer":     {processor.NewStack(settles, processor.Invalid(errOption)), handler, []error{errOption}, nil},
+		"wrong options outside a layer":    {processor.NewStack(processor.Invalid(errOption), ack), handler, []error{errOption}, nil},
+		"wrong options inside a layer":     {processor.NewStack(ack, processor.Invalid(errOption)), handler, []error{errOption}, nil},
 		"wrong options twice":              {processor.NewStack(processor.Invalid(errOption), processor.Invalid(errOther)), handler, []error{errOption, errOther}, nil},
-		"wrong options and a wrong order":  {processor.NewStack(retries, settles, processor.Invalid(errOption)), handler, []error{errOption, processor.ErrOrder}, nil},
+		"wrong options and a wrong order":  {processor.NewStack(retry, ack, processor.Invalid(errOption)), handler, []error{errOption, processor.ErrOrder}, nil},
 		"a handler that checks itself":     {processor.Stack{}, checked{errOption}, []error{errOption}, nil},
-		"a handler that is a wrong layer":  {processor.NewStack(retries), &stackLayer{name: "ack", role: processor.Settles}, []error{processor.ErrOrder}, []string{"ack", "retry"}},
-		"two wrong orders, both are named": {processor.NewStack(layer("recovery", processor.Recovers), retries, settles), handler, []error{processor.ErrOrder}, []string{"recovery is outside retry", "recovery is outside ack", "retry is outside ack"}},
+		"a handler that is a wrong layer":  {processor.NewStack(retry), &stackLayer{name: "ack", role: settles}, []error{processor.ErrOrder}, []string{"ack", "retry"}},
+		"two wrong orders, both are named": {processor.NewStack(layer("recovery", recovers), retry, ack), handler, []error{processor.ErrOrder}, []string{"recovery is outside retry", "recovery is outside ack", "retry is outside ack"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
