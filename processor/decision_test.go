@@ -178,7 +178,7 @@ func TestADecisionWithoutACauseStillSpeaks(t *testing.T) {
 	require.Same(t, processor.ErrStop, processor.Stop(nil))
 }
 
-// Not parallel: AllocsPerRun counts what other tests allocate too.
+//nolint:paralleltest // AllocsPerRun counts what other tests allocate too.
 func TestDecideAllocatesNothing(t *testing.T) {
 	for name, err := range map[string]error{
 		"nil":    nil,

@@ -217,7 +217,7 @@ func readAll(t *testing.T, h processor.Headers, name string) {
 		require.Zero(t, v)
 	}
 	if v, ok := h.String(name); !ok {
-		require.Zero(t, v)
+		require.Empty(t, v)
 	}
 	if v, ok := h.Bool(name); !ok {
 		require.Zero(t, v)

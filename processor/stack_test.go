@@ -254,7 +254,7 @@ func (p *passing) Process(ctx context.Context, msg processor.Message) error {
 	return p.next.Process(ctx, msg)
 }
 
-// Not parallel: AllocsPerRun counts what other tests allocate too.
+//nolint:paralleltest // AllocsPerRun counts what other tests allocate too.
 func TestPipelineAllocatesNothing(t *testing.T) {
 	pipeline, err := processor.NewStack(pass, pass, pass, pass, pass, pass, pass).
 		ThenFunc(func(context.Context, processor.Message) error { return nil })
