@@ -62,11 +62,13 @@ func receive[T any](t *testing.T, from <-chan T) T {
 // requireSilent requires that nobody listens on address.
 func requireSilent(t *testing.T, address string) {
 	t.Helper()
-	require.Eventually(t, func() bool { return !listening(address) }, soon, 10*time.Millisecond, address)
+	require.Eventually(t, func() bool { return !listening(t, address) }, soon, 10*time.Millisecond, address)
 }
 
-func listening(address string) bool {
-	conn, err := net.Dial("tcp", address)
+func listening(t *testing.T, address string) bool {
+	t.Helper()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(t.Context(), "tcp", address)
 	if err == nil {
 		_ = conn.Close()
 	}

@@ -4,7 +4,6 @@ package rabbitmqtest
 
 import (
 	"context"
-	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -66,10 +65,9 @@ func (n *Node) permit(tb testing.TB, user, vhost string) {
 	n.Ctl(tb, "set_permissions", "--vhost", vhost, user, ".*", ".*", ".*")
 }
 
-// fault evaluates a call, printed like fmt.Sprintf, that must return ok.
-func (n *Node) fault(tb testing.TB, format string, args ...any) {
+// callOK is [Node.Call] for what must return ok.
+func (n *Node) callOK(tb testing.TB, call string) {
 	tb.Helper()
-	call := fmt.Sprintf(format, args...)
 	if result := n.Call(tb, call); result != "ok" {
 		tb.Fatalf("rabbitmqtest: %s returned %s", call, result)
 	}

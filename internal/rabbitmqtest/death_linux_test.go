@@ -19,7 +19,7 @@ const victimVariable = "WARREN_RABBITMQTEST_VICTIM"
 
 func TestNodeDiesWithAKilledTestProcess(t *testing.T) {
 	t.Parallel()
-	victim := exec.Command(os.Args[0], "-test.run=^TestVictim$")
+	victim := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestVictim$")
 	victim.Env = append(os.Environ(), victimVariable+"=1")
 	stdout, err := victim.StdoutPipe()
 	require.NoError(t, err)
@@ -29,7 +29,7 @@ func TestNodeDiesWithAKilledTestProcess(t *testing.T) {
 	fields := strings.Fields(line)
 	directory, addresses := fields[0], fields[1:]
 	for _, address := range addresses {
-		require.True(t, listening(address), address)
+		require.True(t, listening(t, address), address)
 	}
 
 	require.NoError(t, victim.Process.Signal(syscall.SIGKILL))
@@ -48,6 +48,7 @@ func TestVictim(t *testing.T) {
 		return
 	}
 	node := rabbitmqtest.Start(t)
-	fmt.Println(node.Directory(), strings.Join(node.Addresses(), " "))
+	_, err := fmt.Fprintln(os.Stdout, node.Directory(), strings.Join(node.Addresses(), " "))
+	require.NoError(t, err)
 	select {}
 }

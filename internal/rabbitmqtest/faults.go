@@ -4,6 +4,7 @@ package rabbitmqtest
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 // clients get 320, connection forced, with the reason.
 func (n *Node) CloseConnections(tb testing.TB, reason string) {
 	tb.Helper()
-	n.fault(tb, "rabbit_networking close_all_connections [%s]", erlangString(reason))
+	n.callOK(tb, fmt.Sprintf("rabbit_networking close_all_connections [%s]", erlangString(reason)))
 }
 
 // SetMemoryAlarm raises or clears the node's memory alarm. While it is on, the node
@@ -24,7 +25,7 @@ func (n *Node) SetMemoryAlarm(tb testing.TB, on bool) {
 	if on {
 		watermark = "0"
 	}
-	n.fault(tb, "vm_memory_monitor set_vm_memory_high_watermark [%s]", watermark)
+	n.callOK(tb, fmt.Sprintf("vm_memory_monitor set_vm_memory_high_watermark [%s]", watermark))
 }
 
 // SetDiskAlarm raises or clears the node's disk alarm, which blocks as the memory
@@ -35,7 +36,7 @@ func (n *Node) SetDiskAlarm(tb testing.TB, on bool) {
 	if on {
 		limit = 1e15 // a petabyte is more than anyone has
 	}
-	n.fault(tb, "rabbit_disk_monitor set_disk_free_limit [%d]", limit)
+	n.callOK(tb, fmt.Sprintf("rabbit_disk_monitor set_disk_free_limit [%d]", limit))
 }
 
 // SetConsumerTimeout limits how long a delivery may stay unsettled before the node
@@ -43,12 +44,16 @@ func (n *Node) SetDiskAlarm(tb testing.TB, on bool) {
 // channels that are opened from now on. The broker's default is 30 minutes.
 func (n *Node) SetConsumerTimeout(tb testing.TB, d time.Duration) {
 	tb.Helper()
-	n.fault(tb, "application set_env [rabbit, consumer_timeout, %d]", d.Milliseconds())
-	n.fault(tb, "application set_env [rabbit, channel_tick_interval, 1000]")
+	n.callOK(tb, fmt.Sprintf("application set_env [rabbit, consumer_timeout, %d]", d.Milliseconds()))
+	n.callOK(tb, "application set_env [rabbit, channel_tick_interval, 1000]")
 }
 
-// erlangString is s as what an Erlang string is, a list of numbers: erl_call splits
+// erlangString is s as what a string is in Erlang, a list of numbers: erl_call splits
 // its argument without regard for quotes.
 func erlangString(s string) string {
-	return strings.Join(strings.Fields(fmt.Sprint([]byte(s))), ",")
+	codes := make([]string, len(s))
+	for i := range len(s) {
+		codes[i] = strconv.Itoa(int(s[i]))
+	}
+	return "[" + strings.Join(codes, ",") + "]"
 }

@@ -78,5 +78,5 @@ func findErlang(program string) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("Erlang's %s is not on the PATH: install Erlang with its tools, as RabbitMQ needs it", program)
+	return "", fmt.Errorf("%s is not on the PATH: install all of Erlang, which RabbitMQ needs and which has it", program)
 }

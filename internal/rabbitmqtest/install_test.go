@@ -40,7 +40,7 @@ func TestStartABrokenNode(t *testing.T) {
 // fails, and returns what it printed.
 func runAgain(t *testing.T, test string, env ...string) string {
 	t.Helper()
-	child := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.v")
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")
 	child.Env = append(os.Environ(), env...)
 	out, err := child.CombinedOutput()
 	require.Error(t, err)

@@ -171,10 +171,10 @@ func startOnce(installed installation, c config) (*Node, error) {
 // prepare gives the node all it needs but its process.
 func (n *Node) prepare(ctx context.Context) error {
 	var err error
-	if n.port, err = freePort(); err != nil {
+	if n.port, err = freePort(ctx); err != nil {
 		return err
 	}
-	if n.distPort, err = freePort(); err != nil {
+	if n.distPort, err = freePort(ctx); err != nil {
 		return err
 	}
 	if n.dir, err = newDirectory(); err != nil {
@@ -200,14 +200,14 @@ func (n *Node) startBroker(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = console.Close() }()
-	cmd := exec.Command(n.installed.server)
+	cmd := exec.Command(n.installed.server) //nolint:noctx // it outlives ctx, which bounds its start
 	cmd.Dir = n.dir.path
 	cmd.Env = n.environment()
 	cmd.Stdout, cmd.Stderr = console, console
 	if n.broker, err = startProcess(cmd); err != nil {
 		return err
 	}
-	if err := poll(ctx, n.broker, func() bool { return greets(n.port, n.name+"@") }); err != nil {
+	if err := poll(ctx, n.broker, func() bool { return greets(ctx, n.port, n.name+"@") }); err != nil {
 		return fmt.Errorf("%w\n%s", err, n.log(tailBytes))
 	}
 	return nil

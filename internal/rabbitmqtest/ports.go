@@ -3,6 +3,7 @@
 package rabbitmqtest
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -20,10 +21,11 @@ const (
 
 // freePort returns a port that nobody listens on. Somebody may take it before it is
 // used, so starting is tried more than once.
-func freePort() (int, error) {
+func freePort(ctx context.Context) (int, error) {
+	var listen net.ListenConfig
 	for range 100 {
 		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // no secret: it only spreads test processes
-		listener, err := net.Listen("tcp", loopback(port))
+		listener, err := listen.Listen(ctx, "tcp", loopback(port))
 		if err != nil {
 			continue
 		}

@@ -37,8 +37,8 @@ func poll(ctx context.Context, p *process, ready func() bool) error {
 // greeting. The first frame of a broker, connection.start, tells the name of its
 // cluster, which is its own to begin with, on the host's full name. So a node that lost
 // its port to another process's node is not taken for ready.
-func greets(port int, name string) bool {
-	conn, err := net.DialTimeout("tcp", loopback(port), time.Second)
+func greets(ctx context.Context, port int, name string) bool {
+	conn, err := dial(ctx, port)
 	if err != nil {
 		return false
 	}
@@ -47,11 +47,16 @@ func greets(port int, name string) bool {
 	if _, err := io.WriteString(conn, "AMQP\x00\x00\x09\x01"); err != nil {
 		return false
 	}
-	header := make([]byte, 7) // type, channel (2), size (4)
+	header := make([]byte, 1+2+4) // type, channel, size
 	if _, err := io.ReadFull(conn, header); err != nil || header[0] != 1 {
 		return false
 	}
 	payload := io.LimitReader(conn, int64(binary.BigEndian.Uint32(header[3:])))
 	start, err := io.ReadAll(payload)
 	return err == nil && bytes.Contains(start, []byte(name))
+}
+
+func dial(ctx context.Context, port int) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: time.Second}
+	return dialer.DialContext(ctx, "tcp", loopback(port))
 }
