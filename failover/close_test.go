@@ -1,0 +1,128 @@
+package failover_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+)
+
+func TestCloseTwice(t *testing.T) {
+	t.Parallel()
+	c := dial(t, []string{rabbitmqtest.Shared(t).URL()})
+	s := session(t, c)
+	require.NoError(t, c.Close(limit(t, patience)))
+	require.NoError(t, c.Close(limit(t, patience)))
+
+	requireDone(t, s)
+	require.ErrorIs(t, s.Err(), failover.ErrClosed)
+	_, err := s.Channel(t.Context())
+	require.ErrorIs(t, err, failover.ErrClosed)
+	_, err = c.Session(t.Context())
+	require.ErrorIs(t, err, failover.ErrClosed)
+}
+
+func TestCloseWithAContextThatIsOver(t *testing.T) {
+	t.Parallel()
+	c := dial(t, []string{rabbitmqtest.Shared(t).URL()})
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	_ = c.Close(over)
+	require.NoError(t, c.Close(limit(t, patience)))
+}
+
+func TestTheConnectionOutlivesTheContextOfDial(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	c, err := failover.Dial(ctx, []string{rabbitmqtest.Shared(t).URL()}, failover.Logger(nil),
+		failover.Backoff(time.Millisecond, time.Millisecond))
+	require.NoError(t, err)
+	cancel()
+	session(t, c).Abort(nil)
+	requireWorks(t, session(t, c))
+	require.NoError(t, c.Close(limit(t, patience)))
+}
+
+func TestCloseWhileReconnectingStaysClosed(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	c := dial(t, []string{node.URL()}, failover.Backoff(time.Millisecond, 10*time.Millisecond))
+	s := session(t, c)
+	node.Kill(t)
+	requireDone(t, s)
+	waiting := make(chan error)
+	go func() {
+		_, err := c.Session(t.Context())
+		waiting <- err
+	}()
+
+	require.NoError(t, c.Close(limit(t, patience)))
+	require.ErrorIs(t, <-waiting, failover.ErrClosed)
+	node.Restart(t)
+	require.Empty(t, node.Ctl(t, "list_connections", "pid"))
+	_, err := c.Session(t.Context())
+	require.ErrorIs(t, err, failover.ErrClosed)
+}
+
+// It is not parallel, so that the goroutines it looks at are its own.
+func TestStartAndStopLeaveNothing(t *testing.T) {
+	url := rabbitmqtest.Shared(t).URL()
+	before := goleak.IgnoreCurrent()
+	for i := range 200 {
+		c, err := failover.Dial(limit(t, patience), []string{url}, failover.Logger(nil),
+			failover.Backoff(time.Microsecond, time.Microsecond))
+		require.NoError(t, err)
+		s := session(t, c)
+		switch i % 4 {
+		case 0:
+			requireWorks(t, s)
+		case 1:
+			s.Abort(nil) // closes while it reconnects
+		case 2:
+			s.Abort(nil)
+			session(t, c)
+		}
+		require.NoError(t, c.Close(limit(t, patience)))
+	}
+	goleak.VerifyNone(t, before)
+}
+
+func TestStressOfManyCallers(t *testing.T) {
+	t.Parallel()
+	c := dial(t, []string{rabbitmqtest.Shared(t).URL()}, failover.Backoff(time.Microsecond, time.Millisecond))
+	var callers sync.WaitGroup
+	for i := range 8 {
+		callers.Go(func() {
+			for range 20 {
+				s, err := c.Session(t.Context())
+				if err != nil {
+					return // closed
+				}
+				channel, err := s.Channel(t.Context())
+				if err == nil {
+					_ = channel.Close()
+				}
+				if i == 0 {
+					s.Abort(nil)
+				}
+				_, _ = s.Blocked()
+				_ = s.Unblocked(t.Context())
+			}
+		})
+	}
+	callers.Go(func() {
+		for range 10 {
+			session(t, c).Abort(nil)
+		}
+		_ = c.Close(limit(t, patience))
+	})
+	callers.Wait()
+	_, err := c.Session(t.Context())
+	require.ErrorIs(t, err, failover.ErrClosed)
+}
