@@ -1,0 +1,164 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/processor"
+)
+
+// Broker is RabbitMQ behind one or several nodes. Its methods may be called by many
+// goroutines at once.
+type Broker struct {
+	log        *slog.Logger
+	publishing *failover.Connection
+	consuming  *failover.Connection
+	publisher  *publisher
+
+	life       context.Context // ends with Close
+	end        context.CancelFunc
+	background background
+
+	mu       sync.Mutex
+	topology broker.Topology
+}
+
+var (
+	_ broker.Broker  = (*Broker)(nil)
+	_ broker.Counter = (*Broker)(nil)
+)
+
+// Open connects to the first of urls that answers, and keeps two connections from then
+// on, until Close. See [failover.Dial] for the form of urls, and for how long Open goes
+// on trying: until ctx ends, but no longer than one round if every node refuses the
+// credentials. Errors and logs hold no password.
+func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, err
+	}
+	publishing, err := failover.Dial(ctx, urls, o.failover...)
+	if err != nil {
+		return nil, fmt.Errorf("rabbitmq: open: %w", err)
+	}
+	consuming, err := failover.Dial(ctx, urls, o.failover...)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("rabbitmq: open: %w", err), publishing.Close(ctx))
+	}
+	b := &Broker{log: o.log, publishing: publishing, consuming: consuming}
+	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
+	b.publisher = &publisher{broker: b}
+	return b, nil
+}
+
+// Declare creates what t lists, and again on every new channel for as long as the
+// broker is open. What exists already with other arguments is [broker.ErrMismatch];
+// RabbitMQ's text names both values.
+func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	all := b.topology.Merge(t)
+	b.mu.Unlock()
+	if err := all.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", broker.ErrMismatch, err)
+	}
+	err := b.ask(ctx, func(ch *amqp.Channel) error { return declare(ch, t) })
+	if err != nil {
+		return fmt.Errorf("rabbitmq: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.topology = b.topology.Merge(t)
+	return nil
+}
+
+// declared returns what every new channel declares.
+func (b *Broker) declared() broker.Topology {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.topology
+}
+
+// Source returns a source of the messages of queue, on the consuming connection.
+func (b *Broker) Source(queue string) processor.Source { return &source{broker: b, queue: queue} }
+
+// Publisher returns the broker's publisher.
+func (b *Broker) Publisher() processor.Publisher { return b.publisher }
+
+// Ready returns how many messages of queue are ready to be delivered.
+func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
+	var ready int
+	err := b.ask(ctx, func(ch *amqp.Channel) error {
+		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
+		ready = q.Messages
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("rabbitmq: count queue %q: %w", queue, named(err))
+	}
+	return ready, nil
+}
+
+// Close ends all subscriptions and publishes and both connections. Messages in hand go
+// back to their queues. It works twice, and returns when ctx ends; nothing is left
+// running then either, but the broker may notice later.
+func (b *Broker) Close(ctx context.Context) error {
+	b.end()
+	done := b.background.close()
+	err := errors.Join(b.publishing.Close(ctx), b.consuming.Close(ctx))
+	select {
+	case <-done:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, fmt.Errorf("rabbitmq: close: %w", ended(ctx)))
+	}
+}
+
+// ask calls f with a channel of its own on the publishing connection, and returns when
+// f does or ctx ends. The client's calls cannot be cancelled: a broker that hangs is
+// left to the heartbeats, and the channel is closed when f returns.
+func (b *Broker) ask(ctx context.Context, f func(*amqp.Channel) error) error {
+	if b.life.Err() != nil {
+		return processor.ErrClosed
+	}
+	session, err := b.publishing.Session(ctx)
+	if err != nil {
+		return closedOr(err)
+	}
+	ch, err := session.Channel(ctx)
+	if err != nil {
+		return closedOr(err)
+	}
+	answer := make(chan error, 1)
+	asking := func() {
+		err := f(ch)
+		_ = ch.Close()
+		answer <- err
+	}
+	if !b.background.start(asking) {
+		return processor.ErrClosed
+	}
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+}
+
+// closedOr says that the broker is closed in the terms of its contract.
+func closedOr(err error) error {
+	if errors.Is(err, failover.ErrClosed) {
+		return fmt.Errorf("%w: %w", processor.ErrClosed, err)
+	}
+	return err
+}

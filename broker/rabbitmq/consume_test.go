@@ -1,0 +1,171 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
+)
+
+// Client fact 1, fault 24: acking old delivery A, tag 1, must not remove B, the new tag 1.
+func TestASettlementAfterReconnectingNeverReachesAnotherMessage(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	queue := declareQueue(t, node.URL(), nil)
+	pub := b.Publisher()
+	require.NoError(t, pub.Publish(within(t), to(queue), text("A")))
+	sub := subscribe(t, b, queue, 1)
+	a := receive(t, sub)
+	require.Equal(t, "A", a.Properties().ID)
+	node.CloseConnections(t, "test")
+
+	again := receive(t, sub)
+	require.Equal(t, "A", again.Properties().ID)
+	require.True(t, again.Origin().Redelivered)
+	require.NoError(t, again.Ack())
+	require.NoError(t, pub.Publish(within(t), to(queue), text("B")))
+	node.CloseConnections(t, "test")
+	second := receive(t, sub) // tag 1 of the third channel
+	require.Equal(t, "B", second.Properties().ID)
+
+	require.ErrorIs(t, a.Ack(), processor.ErrStale)
+	require.ErrorIs(t, a.Ack(), processor.ErrSettled)
+	closeSubscription(t, sub)
+	ready(t, b, queue, 1) // B is still there
+}
+
+func closeSubscription(t *testing.T, sub processor.Subscription) {
+	t.Helper()
+	require.NoError(t, sub.Close(within(t)))
+}
+
+// Client facts 7 and 8, fault 23.
+func TestAQueueDeletedUnderItsConsumerEndsTheSubscription(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := declareQueue(t, url, nil)
+	sub := subscribe(t, b, queue, 10)
+	_, err := raw(t, url).QueueDelete(queue, false, false, false)
+	require.NoError(t, err)
+	_, err = sub.Receive(within(t))
+	require.ErrorIs(t, err, broker.ErrNoQueue)
+	require.ErrorContains(t, err, queue)
+}
+
+func TestAQueueOfTheTopologyIsDeclaredAgain(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := name(t)
+	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: queue}}}))
+	sub := subscribe(t, b, queue, 10)
+	ch := raw(t, url)
+	for i := range 3 {
+		_, err := ch.QueueDelete(queue, false, false, false)
+		require.NoError(t, err)
+		id := fmt.Sprint(i)
+		require.Eventually(t, func() bool { return b.Publisher().Publish(within(t), to(queue), text(id)) == nil }, patience, 10*time.Millisecond)
+		msg := receive(t, sub)
+		require.Equal(t, id, msg.Properties().ID, "and no phantom in between")
+		require.NoError(t, msg.Ack())
+	}
+}
+
+func TestAMissingQueueIsAnErrorAtOnce(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	_, err := b.Source("no-such-queue").Subscribe(within(t), 1)
+	require.ErrorIs(t, err, broker.ErrNoQueue)
+	require.ErrorContains(t, err, `"no-such-queue"`)
+	_, err = b.Ready(within(t), "no-such-queue")
+	require.ErrorIs(t, err, broker.ErrNoQueue)
+}
+
+// Fault 38.
+func TestAQueueWithOtherArgumentsIsNamedWithBoth(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := declareQueue(t, url, amqp.Table{"x-message-ttl": int32(100)})
+	err := b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: queue, MessageTTL: 200 * time.Millisecond}}})
+	require.ErrorIs(t, err, broker.ErrMismatch)
+	require.ErrorContains(t, err, queue)
+	require.ErrorContains(t, err, "100")
+	require.ErrorContains(t, err, "200")
+	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: queue, MessageTTL: 100 * time.Millisecond}}}),
+		"the width of an integer does not matter, nor does the failure before")
+}
+
+// Fault 26: before 4.3 the consumer timeout closes the channel with 406.
+func TestAfterTheConsumerTimeoutTheMessageComesAgain(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	node.SetConsumerTimeout(t, 500*time.Millisecond)
+	b := open(t, node.URL())
+	queue := declareQueue(t, node.URL(), nil)
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("slow")))
+	sub := subscribe(t, b, queue, 1)
+	first := receive(t, sub)
+	again := receive(t, sub)
+	require.Equal(t, "slow", again.Properties().ID)
+	require.ErrorIs(t, first.Ack(), processor.ErrStale)
+	require.NoError(t, again.Ack())
+}
+
+func TestPrefetchIsChecked(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	for _, n := range []int{-1, 0, 65536} {
+		_, err := b.Source("q").Subscribe(within(t), n)
+		require.ErrorContains(t, err, "prefetch")
+	}
+}
+
+func TestClosingTheBrokerEndsReceiveAndGivesBack(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b, other := open(t, url), open(t, url)
+	queue := declareQueue(t, url, nil)
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
+	sub := subscribe(t, b, queue, 1)
+	msg := receive(t, sub)
+	ended := make(chan error, 1)
+	go func() { _, err := sub.Receive(context.Background()); ended <- err }()
+	require.NoError(t, b.Close(within(t)))
+	require.NoError(t, b.Close(within(t)))
+	require.ErrorIs(t, <-ended, io.EOF)
+	require.ErrorIs(t, msg.Ack(), processor.ErrStale)
+	ready(t, other, queue, 1)
+	_, err := b.Source(queue).Subscribe(within(t), 1)
+	require.ErrorIs(t, err, processor.ErrClosed)
+	require.ErrorIs(t, b.Declare(within(t), broker.Topology{}), processor.ErrClosed)
+}
+
+func TestStressSubscribeAndClose(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := declareQueue(t, url, nil)
+	const n = 20
+	for i := range n {
+		require.NoError(t, b.Publisher().Publish(within(t), to(queue), text(fmt.Sprint(i))))
+	}
+	for range 50 {
+		sub, err := b.Source(queue).Subscribe(within(t), 5)
+		require.NoError(t, err)
+		receive(t, sub)
+		require.NoError(t, sub.Close(within(t)))
+		require.NoError(t, sub.Close(within(t)))
+	}
+	ready(t, b, queue, n)
+}

@@ -1,0 +1,32 @@
+package rabbitmq
+
+import (
+	"fmt"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/broker"
+)
+
+// declare declares t on ch. The first thing that is refused closes ch and ends it.
+func declare(ch *amqp.Channel, t broker.Topology) error {
+	for _, x := range t.Exchanges {
+		err := ch.ExchangeDeclare(x.Name, string(x.Kind), !x.Transient, x.AutoDelete, x.Internal, false, table(x.AllArguments()))
+		if err != nil {
+			return fmt.Errorf("declare exchange %q: %w", x.Name, named(err))
+		}
+	}
+	for _, q := range t.Queues {
+		_, err := ch.QueueDeclare(q.Name, !q.Transient, q.AutoDelete, q.Exclusive, false, table(q.AllArguments()))
+		if err != nil {
+			return fmt.Errorf("declare queue %q: %w", q.Name, named(err))
+		}
+	}
+	for _, b := range t.Bindings {
+		err := ch.QueueBind(b.Queue, b.RoutingKey, b.Exchange, false, table(b.Arguments))
+		if err != nil {
+			return fmt.Errorf("bind queue %q to exchange %q: %w", b.Queue, b.Exchange, named(err))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+// Package rabbitmq is the broker that RabbitMQ is: sources and a publisher over
+// connections that failover keeps up.
+//
+//	b, err := rabbitmq.Open(ctx, []string{"amqp://guest:guest@localhost:5672/"})
+//	...
+//	defer b.Close(ctx)
+//	err = b.Declare(ctx, topology)
+//	err = consumer.New(b.Source("mail"), pipeline).Run(ctx)
+//
+// # Two connections
+//
+// It publishes on one connection and consumes on another: a broker that is low on
+// memory or disk stops reading from connections that publish, and must not stop the
+// acks as well.
+//
+// # Generations
+//
+// A channel that is lost is replaced by a new one, a new generation, which declares the
+// topology again, sets its prefetch and its confirms. A delivery belongs to the
+// generation it came from. Its tag means another message on the next one, so settling
+// it there would remove a message that nobody has processed: a settlement that comes
+// too late is [processor.ErrStale], and is never sent.
+//
+// # Publishing
+//
+// Every message is mandatory and confirmed, and persistent unless it asks otherwise.
+// Publish returns nil when the broker has the message and has routed it. Many
+// goroutines share one channel, each waiting for its own confirm.
+//
+// What goes wrong is one of the errors of [processor.Publisher]:
+//
+//   - An exchange or a queue that is missing is [processor.ErrUnroutable]. The exchange
+//     is looked up before the first publish to it, because publishing to a missing one
+//     closes the channel and leaves every message on it in doubt.
+//   - A nack is [processor.ErrRefused]. A channel may go on nacking for ever after a
+//     quorum queue has moved, so it is replaced, at most every few seconds.
+//   - A channel or connection that is lost before the confirm, or a context that ends
+//     before it, is [processor.ErrIndeterminate]. Publishing again may store a second
+//     copy.
+//   - A broker that blocks is waited for until the context ends: [processor.ErrBlocked].
+//   - What is over a size limit is refused here, since the broker would close the whole
+//     connection: [processor.ErrTooLarge].
+package rabbitmq

@@ -1,0 +1,124 @@
+package rabbitmq
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/processor"
+)
+
+// consumerTag names the one consumer of a channel.
+const consumerTag = "warren"
+
+// generation is one consuming channel: its deliveries can be settled on it and on no
+// other.
+type generation struct {
+	queue      string
+	session    *failover.Session
+	channel    *amqp.Channel
+	deliveries <-chan amqp.Delivery
+	cancelled  <-chan string
+	closed     <-chan *amqp.Error
+	opened     time.Time
+	used       atomic.Bool   // something was delivered
+	over       chan struct{} // closed when the next generation is there, or none will be
+}
+
+var _ processor.Acknowledger = (*generation)(nil)
+
+// openGeneration opens a channel, declares the broker's topology on it and consumes.
+func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int) (*generation, error) {
+	session, err := b.consuming.Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := session.Channel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{queue: queue, session: session, channel: ch, opened: time.Now(), over: make(chan struct{})}
+	// Registered before consuming, so that nothing is missed. Both have room for the
+	// one event that they can get.
+	g.cancelled = ch.NotifyCancel(make(chan string, 1))
+	g.closed = ch.NotifyClose(make(chan *amqp.Error, 1))
+	if err := g.consume(b, prefetch); err != nil {
+		_ = ch.Close()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *generation) consume(b *Broker, prefetch int) error {
+	if err := declare(g.channel, b.declared()); err != nil {
+		return err
+	}
+	if err := g.channel.Qos(prefetch, 0, false); err != nil {
+		return fmt.Errorf("set prefetch: %w", err)
+	}
+	deliveries, err := g.channel.Consume(g.queue, consumerTag, false, false, false, false, nil)
+	if err != nil {
+		return named(err)
+	}
+	g.deliveries = deliveries
+	return nil
+}
+
+// wait returns when the generation is over, and why. It returns nil when ctx ended first.
+func (g *generation) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-g.cancelled:
+		return fmt.Errorf("the broker cancelled the consumer: its queue %q was deleted or has moved", g.queue)
+	case err := <-g.closed:
+		if err == nil {
+			return g.session.Err()
+		}
+		return err
+	}
+}
+
+func (g *generation) message(d *amqp.Delivery) processor.Message {
+	g.used.Store(true)
+	return processor.NewDelivery(envelope(d), origin(g.queue, d), g, d.DeliveryTag)
+}
+
+// Ack acks one delivery of this generation.
+func (g *generation) Ack(tag uint64) error { return stale(g.channel.Ack(tag, false)) }
+
+// Nack rejects one delivery: basic.reject counts as an attempt on a quorum queue.
+func (g *generation) Nack(tag uint64, requeue bool) error {
+	return stale(g.channel.Reject(tag, requeue))
+}
+
+// Release gives one delivery back with basic.nack, which from RabbitMQ 4.3 on does not
+// count as an attempt.
+func (g *generation) Release(tag uint64) error { return stale(g.channel.Nack(tag, false, true)) }
+
+// stale: whatever keeps a settlement from being sent is the end of the channel, and then
+// the broker requeues the delivery.
+func stale(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", processor.ErrStale, err)
+}
+
+// giveBack cancels the consumer and requeues what was delivered and not received.
+func (g *generation) giveBack() error {
+	if err := g.channel.Cancel(consumerTag, false); err != nil {
+		return stale(err)
+	}
+	// The client hands over what it has buffered, and then closes the channel.
+	for d := range g.deliveries {
+		if err := g.Release(d.DeliveryTag); err != nil {
+			return err
+		}
+	}
+	return nil
+}

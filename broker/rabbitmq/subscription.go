@@ -1,0 +1,213 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// subscription consumes one queue through one generation after another. One goroutine,
+// supervise, owns the succession.
+type subscription struct {
+	broker   *Broker
+	queue    string
+	prefetch int
+
+	current atomic.Pointer[generation]
+	life    context.Context // ends with Stop; no generation is opened after it
+	end     context.CancelFunc
+	stopped chan struct{} // closed when there will be no more messages
+	done    chan struct{} // closed when supervise has returned
+
+	stop     sync.Once // closes stopped
+	err      error     // why the subscription broke; set before stopped is closed
+	giveBack *task
+	shut     *task
+}
+
+var _ processor.Subscription = (*subscription)(nil)
+
+func newSubscription(b *Broker, queue string, prefetch int) *subscription {
+	s := &subscription{
+		broker: b, queue: queue, prefetch: prefetch,
+		stopped: make(chan struct{}), done: make(chan struct{}),
+		giveBack: newTask(), shut: newTask(),
+	}
+	s.life, s.end = context.WithCancel(b.life)
+	return s
+}
+
+// start opens the first generation within ctx.
+func (s *subscription) start(ctx context.Context) error {
+	// The first generation ends with the broker too, not only with the caller.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
+
+	g, err := s.open(ctx, 0)
+	if err != nil {
+		s.end()
+		return err
+	}
+	s.current.Store(g)
+	if !s.broker.background.start(s.supervise) {
+		s.end()
+		return processor.ErrClosed
+	}
+	context.AfterFunc(s.life, s.interrupt) // Receive returns when the broker is closed
+	return nil
+}
+
+// Receive waits for the next message of whichever generation is current.
+func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
+	for {
+		g := s.current.Load()
+		select {
+		case d, ok := <-g.deliveries:
+			if ok {
+				return g.message(&d), nil
+			}
+			// Closed: a zero delivery is no message. Wait for the successor.
+			select {
+			case <-g.over:
+			case <-s.stopped:
+				return nil, s.reason()
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		case <-s.stopped:
+			return nil, s.reason()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *subscription) reason() error {
+	if s.err != nil {
+		return s.err
+	}
+	return io.EOF
+}
+
+// supervise replaces each generation that is lost, until the subscription is stopped or
+// cannot go on.
+func (s *subscription) supervise() {
+	defer close(s.done)
+	failures := 0 // generations in a row that delivered nothing
+	for {
+		g := s.current.Load()
+		cause := g.wait(s.life)
+		if s.life.Err() != nil {
+			return
+		}
+		if g.used.Load() || time.Since(g.opened) > lastWait {
+			failures = 0
+		} else {
+			failures++
+		}
+		s.report(cause, failures)
+		_ = g.channel.Close()
+		next, err := s.open(s.life, failures)
+		if err != nil {
+			if s.life.Err() == nil {
+				s.fail(fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, errors.Join(err, cause)))
+			}
+			return
+		}
+		s.current.Store(next)
+		close(g.over)
+	}
+}
+
+// fail ends the intake because the subscription cannot go on.
+func (s *subscription) fail(err error) {
+	s.stop.Do(func() {
+		s.err = err
+		close(s.stopped)
+	})
+}
+
+// suspicious is after how many generations without a delivery the queue's first message
+// is suspected.
+const suspicious = 3
+
+// report logs that a generation was lost.
+func (s *subscription) report(cause error, failures int) {
+	attrs := []any{slog.String("queue", s.queue), slog.Any("error", cause)}
+	if failures < suspicious {
+		s.broker.log.Warn("consuming channel lost, opening the next; unsettled messages are delivered again", attrs...)
+		return
+	}
+	s.broker.log.Error("consuming channel lost again before its first delivery; "+
+		"the first message of the queue may be one that the client cannot read, such as one with an unsigned 64-bit header: "+
+		"look at it with the management UI and remove it", append(attrs, slog.Int("times", failures))...)
+}
+
+// open opens a generation, trying again for as long as that may help. The generations
+// before it that delivered nothing lengthen the wait.
+func (s *subscription) open(ctx context.Context, failures int) (*generation, error) {
+	for {
+		if failures > 0 {
+			sleep(ctx, wait(failures))
+		}
+		g, err := openGeneration(ctx, s.broker, s.queue, s.prefetch)
+		if err == nil {
+			return g, nil
+		}
+		if ctx.Err() != nil {
+			return nil, errors.Join(ended(ctx), err)
+		}
+		if fatal(err) || s.broker.life.Err() != nil {
+			return nil, err
+		}
+		failures++
+		s.broker.log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
+			slog.Any("error", err), slog.Duration("wait", wait(failures)))
+	}
+}
+
+// interrupt ends the intake: Receive returns, and no generation is opened any more.
+func (s *subscription) interrupt() {
+	s.end()
+	s.stop.Do(func() { close(s.stopped) })
+}
+
+// Stop takes no more messages and gives back those that nobody has received.
+func (s *subscription) Stop(ctx context.Context) error {
+	s.interrupt()
+	select {
+	case <-s.done: // from here on current is the last generation
+	case <-ctx.Done():
+		return fmt.Errorf("rabbitmq: stop consuming queue %q: %w", s.queue, ended(ctx))
+	}
+	err := s.giveBack.do(ctx, &s.broker.background, func() {
+		if err := s.current.Load().giveBack(); err != nil {
+			s.broker.log.Info("buffered messages not given back one by one; the broker does so with their channel",
+				slog.String("queue", s.queue), slog.Any("error", err))
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("rabbitmq: stop consuming queue %q: %w", s.queue, err)
+	}
+	return nil
+}
+
+// Close stops and closes the channel; what is unsettled goes back to the queue. A broker
+// that has not answered when ctx ends has its connection cut, which does the same.
+func (s *subscription) Close(ctx context.Context) error {
+	err := s.Stop(ctx)
+	g := s.current.Load()
+	if shutErr := s.shut.do(ctx, &s.broker.background, func() { _ = g.channel.Close() }); shutErr != nil {
+		g.session.Abort(shutErr)
+		err = errors.Join(err, fmt.Errorf("rabbitmq: close channel of queue %q: %w", s.queue, shutErr))
+	}
+	return err
+}
