@@ -1,0 +1,63 @@
+# make, or make help, lists the targets.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+# How much faster than life the demo is: 30 minutes become 3.6 seconds.
+SCALE ?= 500
+
+# What go test is given. Packages that start brokers run two at a time; a hang shows.
+TESTFLAGS ?= -race -p 2 -timeout 10m
+
+# Modules of their own, so that what they need stays out of the library's go.mod.
+# Those that are not there yet are left out.
+NESTED := $(patsubst %/go.mod,%,$(wildcard benchmarks/go.mod))
+LINT := bin/golangci-lint
+
+.PHONY: help
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: ## Run the mail worker, on the embedded broker, or on RabbitMQ if AMQP_URL is set.
+	go run ./examples/mail -scale $(SCALE)
+
+.PHONY: test
+test: rabbitmq ## Run every test, under the race detector and on real RabbitMQ.
+	go test $(TESTFLAGS) ./...
+	for module in $(NESTED); do (cd $$module && go test $(TESTFLAGS) ./...); done
+
+.PHONY: rabbitmq
+rabbitmq: # RabbitMQ's programs, for the tests to start nodes of their own.
+	@scripts/ensure-rabbitmq
+
+.PHONY: lint
+lint: $(LINT) ## Lint everything.
+	$(LINT) run ./...
+	for module in $(NESTED); do (cd $$module && ../$(LINT) run ./...); done
+
+.PHONY: fmt
+fmt: $(LINT) ## Format everything.
+	$(LINT) fmt ./...
+
+.PHONY: bench
+bench: rabbitmq ## Run the benchmarks.
+	cd benchmarks && go test -run '^$$' -bench . -benchmem -timeout 30m ./...
+
+.PHONY: cover
+cover: rabbitmq ## Measure what the tests cover, into coverage.out.
+	go test -p 2 -timeout 10m -coverpkg=./... -coverprofile=coverage.out ./...
+	go tool cover -func=coverage.out | tail -1
+
+.PHONY: tidy
+tidy: ## Tidy every go.mod.
+	for module in . tools $(NESTED); do (cd $$module && go mod tidy); done
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf bin coverage.out
+
+# The linter is a module of its own, and a big one: it is built once for each version.
+$(LINT): tools/go.mod tools/go.sum
+	cd tools && go build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
