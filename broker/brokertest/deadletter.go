@@ -1,0 +1,154 @@
+package brokertest
+
+import (
+	"time"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+var deadLetterCases = []testCase{
+	{
+		name: "dead-lettering keeps the key",
+		why:  "without a dead-letter key the message keeps its own, and its CC",
+		run: func(r *rig) {
+			x := r.exchange("x", broker.Exchange{Kind: broker.Direct})
+			byKey, byCC := r.queue("key", broker.Queue{}), r.queue("cc", broker.Queue{})
+			q := r.queue("q", broker.Queue{DeadLetter: &broker.DeadLetter{Exchange: x}})
+			r.bind(x, byKey, q, nil)
+			r.bind(x, byCC, "copy", nil)
+			r.send("", q, processor.Envelope{Body: []byte("m"), Headers: processor.Headers{"CC": []any{"copy"}}})
+			r.ok(r.subscribe(q, 1).take("m")[0].Nack(false), "nack")
+			for _, dead := range []string{byKey, byCC} {
+				m := r.subscribe(dead, 1).take("m")[0]
+				r.origin(m, processor.Origin{Queue: dead, Exchange: x, RoutingKey: q})
+				r.ok(m.Ack(), "ack")
+			}
+		},
+	},
+	{
+		name: "dead-lettering with a key",
+		why:  "a dead-letter key replaces the message's, and its CC with it",
+		run: func(r *rig) {
+			dead, copied := r.queue("dead", broker.Queue{}), r.queue("copied", broker.Queue{})
+			q := r.queue("q", broker.Queue{DeadLetter: toQueue(dead)})
+			r.send("", q, processor.Envelope{Body: []byte("m"), Headers: processor.Headers{"CC": []any{copied}}})
+			r.subscribe(copied, 1).expect("m")
+			r.ok(r.subscribe(q, 1).take("m")[0].Nack(false), "nack")
+			m := r.subscribe(dead, 1).take("m")[0]
+			r.origin(m, processor.Origin{Queue: dead, RoutingKey: dead})
+			if _, ok := m.Headers()["CC"]; ok {
+				r.fail("CC is still there: %v", m.Headers())
+			}
+			r.ok(m.Ack(), "ack")
+			r.subscribe(copied, 1).nothing()
+		},
+	},
+	{
+		name: "dead-lettering keeps the message",
+		why:  "body, headers and properties survive dead-lettering, all but the expiration",
+		run: func(r *rig) {
+			dead := r.queue("dead", broker.Queue{})
+			q := r.queue("q", broker.Queue{DeadLetter: toQueue(dead)})
+			r.send("", q, processor.Envelope{Body: []byte("m"), Headers: everyHeaderType(), Properties: allProperties()})
+			r.ok(r.subscribe(q, 1).take("m")[0].Nack(false), "nack")
+			m := r.subscribe(dead, 1).take("m")[0]
+			want := allProperties()
+			want.Expiration = 0
+			r.sameProperties(m.Properties(), want)
+			r.sameHeaders(withoutDeath(m.Headers()), everyHeaderType())
+			r.redelivered(m, false)
+			r.ok(m.Ack(), "ack")
+		},
+	},
+	{
+		name: "without a dead-letter exchange",
+		why:  "a message rejected without requeue is gone, and does not come again",
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{})
+			r.fill(q, "1", "2")
+			c := r.subscribe(q, 1)
+			r.ok(c.take("1")[0].Nack(false), "nack")
+			c.expect("2")
+			c.nothing()
+		},
+	},
+	{
+		name: "a missing dead-letter target",
+		why:  "the message is dropped without a word; the queue goes on. A topology has to be verified before it is trusted",
+		run: func(r *rig) {
+			noQueue := r.queue("no-queue", broker.Queue{DeadLetter: toQueue(r.name("missing"))})
+			noExchange := r.queue("no-exchange", broker.Queue{DeadLetter: &broker.DeadLetter{Exchange: r.name("missing")}})
+			for _, q := range []string{noQueue, noExchange} {
+				r.fill(q, "1", "2")
+				c := r.subscribe(q, 1)
+				r.ok(c.take("1")[0].Nack(false), "nack")
+				c.expect("2")
+				c.nothing()
+			}
+		},
+	},
+	{
+		name: "a cycle without a rejection",
+		why:  "a message that goes round by TTL alone is dropped when it is back: a ladder of delays must not lead into itself",
+		run: func(r *rig) {
+			there, back := r.name("there"), r.name("back")
+			for from, to := range map[string]string{there: back, back: there} {
+				r.declare(broker.Topology{Queues: []broker.Queue{{
+					Name: from, Expires: lifetime, MessageTTL: 50 * time.Millisecond, DeadLetter: toQueue(to),
+				}}})
+			}
+			r.fill(there, "m")
+			r.pass(300 * time.Millisecond)
+			r.subscribe(there, 1).nothing()
+			r.subscribe(back, 1).nothing()
+		},
+	},
+	{
+		name: "a cycle with a rejection",
+		why:  "a message that a consumer rejected goes round for as long as it is rejected: the classic retry",
+		run: func(r *rig) {
+			work, wait := r.name("work"), r.name("wait")
+			r.declare(broker.Topology{Queues: []broker.Queue{
+				{Name: work, Expires: lifetime, DeadLetter: toQueue(wait)},
+				{Name: wait, Expires: lifetime, MessageTTL: 50 * time.Millisecond, DeadLetter: toQueue(work)},
+			}})
+			r.fill(work, "m")
+			c := r.subscribe(work, 1)
+			for range 3 {
+				r.ok(c.take("m")[0].Nack(false), "nack")
+			}
+			m := c.take("m")[0]
+			r.deaths(m,
+				death{queue: wait, reason: "expired", key: wait, count: 3},
+				death{queue: work, reason: "rejected", key: work, count: 3})
+			r.firstDeath(m, work, "rejected", "")
+			r.ok(m.Ack(), "ack")
+		},
+	},
+	{
+		name: "a delivery limit",
+		why:  "a quorum queue dead-letters a message that was delivered and requeued more often than its limit, and counts for its consumers",
+		run: func(r *rig) {
+			dead := r.queue("dead", broker.Queue{})
+			q := r.queue("q", broker.Queue{Type: broker.Quorum, DeadLetter: toQueue(dead), Arguments: processor.Headers{"x-delivery-limit": 2}})
+			r.fill(q, "m")
+			c := r.subscribe(q, 1)
+			for attempt := range int64(3) {
+				m := c.take("m")[0]
+				if n, ok := m.Headers().Int64("x-delivery-count"); n != attempt || ok != (attempt > 0) {
+					r.fail("x-delivery-count is %v at attempt %d", m.Headers()["x-delivery-count"], attempt)
+				}
+				r.redelivered(m, attempt > 0)
+				r.ok(m.Nack(true), "nack")
+			}
+			c.nothing()
+			m := r.subscribe(dead, 1).take("m")[0]
+			r.deaths(m, death{queue: q, reason: "delivery_limit", key: q, count: 1})
+			if n, ok := m.Headers()["x-delivery-count"]; ok {
+				r.fail("x-delivery-count %v went along", n)
+			}
+			r.ok(m.Ack(), "ack")
+		},
+	},
+}

@@ -1,0 +1,117 @@
+package brokertest
+
+import (
+	"time"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+var expiryCases = []testCase{
+	{
+		name: "queue TTL",
+		why:  "messages expire in their order, not before their time",
+		run: func(r *rig) {
+			dead := r.queue("dead", broker.Queue{})
+			q := r.queue("q", broker.Queue{MessageTTL: 200 * time.Millisecond, DeadLetter: toQueue(dead)})
+			start := time.Now()
+			r.fill(q, "1", "2", "3")
+			r.subscribe(dead, 5).expect("1", "2", "3")
+			r.notBefore(start, 200*time.Millisecond)
+		},
+	},
+	{
+		name: "message expiration",
+		why:  "a message's own expiration counts where the queue has no TTL; it is gone from the message afterwards, or it would expire again",
+		run: func(r *rig) {
+			dead := r.queue("dead", broker.Queue{})
+			q := r.queue("q", broker.Queue{DeadLetter: toQueue(dead)})
+			start := time.Now()
+			r.send("", q, expiring("m", 100*time.Millisecond))
+			m := r.subscribe(dead, 1).take("m")[0]
+			r.notBefore(start, 100*time.Millisecond)
+			if e := m.Properties().Expiration; e != 0 {
+				r.fail("the expiration is still %v", e)
+			}
+			r.ok(m.Ack(), "ack")
+		},
+	},
+	{
+		name: "the sooner of TTL and expiration",
+		why:  "where the queue has a TTL and the message an expiration the smaller one counts",
+		run: func(r *rig) {
+			dead := r.queue("dead", broker.Queue{})
+			short := r.queue("short", broker.Queue{MessageTTL: 100 * time.Millisecond, DeadLetter: toQueue(dead)})
+			long := r.queue("long", broker.Queue{MessageTTL: time.Hour, DeadLetter: toQueue(dead)})
+			r.send("", short, expiring("by TTL", time.Hour))
+			c := r.subscribe(dead, 5)
+			c.expect("by TTL")
+			r.send("", long, expiring("by expiration", 100*time.Millisecond))
+			c.expect("by expiration")
+		},
+	},
+	{
+		name: "expiry waits for the head",
+		why:  "a message expires only at the head of its queue: a short delay behind a long one lasts as long, so one queue cannot serve several delays",
+		run: func(r *rig) {
+			dead := r.queue("dead", broker.Queue{})
+			q := r.queue("q", broker.Queue{DeadLetter: toQueue(dead)})
+			start := time.Now()
+			r.send("", q, expiring("slow", 300*time.Millisecond))
+			r.send("", q, expiring("quick", 50*time.Millisecond))
+			c := r.subscribe(dead, 5)
+			c.expect("slow")
+			r.notBefore(start, 300*time.Millisecond)
+			c.expect("quick")
+		},
+	},
+	{
+		name: "no expiry in hand",
+		why:  "a message that was handed out does not expire; given back too late, it does",
+		run: func(r *rig) {
+			dead := r.queue("dead", broker.Queue{})
+			q := r.queue("q", broker.Queue{MessageTTL: 100 * time.Millisecond, DeadLetter: toQueue(dead)})
+			c := r.subscribe(q, 2)
+			r.fill(q, "acked", "given back")
+			inHand := c.take("acked", "given back")
+			r.pass(300 * time.Millisecond)
+			r.ok(inHand[0].Ack(), "ack")
+			c.shut()
+			d := r.subscribe(dead, 2)
+			d.expect("given back")
+			d.nothing()
+		},
+	},
+	{
+		name: "a queue that expires",
+		why:  "an unused queue goes when its time is up, and what it holds is not dead-lettered; one with a consumer stays",
+		run: func(r *rig) {
+			dead := r.queue("dead", broker.Queue{})
+			unused := r.queue("unused", broker.Queue{Expires: 100 * time.Millisecond, DeadLetter: toQueue(dead)})
+			used := r.queue("used", broker.Queue{Expires: 5 * time.Second})
+			c := r.subscribe(used, 1)
+			r.fill(unused, "lost with the queue")
+			r.pass(400 * time.Millisecond)
+			_, err := r.broker.Source(unused).Subscribe(r.background(), 1)
+			r.is(err, broker.ErrNoQueue, "subscribe to an expired queue")
+			r.unroutable("", unused, nil)
+			r.fill(used, "m")
+			c.expect("m")
+			r.subscribe(dead, 1).nothing()
+		},
+	},
+}
+
+func expiring(body string, after time.Duration) processor.Envelope {
+	e := text(body)
+	e.Expiration = after
+	return e
+}
+
+// notBefore allows the broker's clock one tick.
+func (r *rig) notBefore(start time.Time, d time.Duration) {
+	r.Helper()
+	if elapsed := time.Since(start); elapsed < d-time.Millisecond {
+		r.fail("it came after %v, which is before %v", elapsed, d)
+	}
+}

@@ -1,0 +1,106 @@
+package brokertest
+
+import (
+	"context"
+	"io"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+var lifecycleCases = []testCase{
+	{
+		name: "stop gives back what nobody received",
+		why:  "others get it at once, while what is in hand can still be acked: that is how a worker leaves without a duplicate",
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{})
+			r.fill(q, "1", "2", "3", "4", "5")
+			c := r.subscribe(q, 3)
+			inHand := c.take("1")[0]
+			c.stop()
+			c.stop()
+			other := r.subscribe(q, 10)
+			other.expect("2", "3", "4", "5")
+			r.ok(inHand.Ack(), "ack in hand, after stop")
+			c.shut()
+			other.nothing()
+		},
+	},
+	{
+		name: "receive ends with stop",
+		why:  "io.EOF, for a call that waits and for those that follow",
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{})
+			for _, end := range []func(*consumer){(*consumer).stop, (*consumer).shut} {
+				c := r.subscribe(q, 1)
+				waiting := c.waitAside(r.background())
+				end(c)
+				r.is(<-waiting, io.EOF, "the receive that waited")
+				_, err := c.Receive(r.background())
+				r.is(err, io.EOF, "the next receive")
+			}
+		},
+	},
+	{
+		name: "receive ends with its context",
+		why:  "the context's error, and the subscription goes on",
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{})
+			c := r.subscribe(q, 1)
+			ctx, cancel := context.WithCancel(r.background())
+			waiting := c.waitAside(ctx)
+			cancel()
+			r.is(<-waiting, context.Canceled, "the receive that waited")
+			_, err := c.Receive(ctx)
+			r.is(err, context.Canceled, "receive with an ended context")
+			r.fill(q, "m")
+			c.expect("m")
+		},
+	},
+	{
+		name: "close of the broker",
+		why:  "receives end with io.EOF, publishes with ErrClosed, late settlements with ErrStale; closing again is no error",
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{})
+			c := r.subscribe(q, 2)
+			r.fill(q, "m")
+			m := c.take("m")[0]
+			waiting := c.waitAside(r.background())
+			for range 2 {
+				r.ok(r.broker.Close(r.background()), "close the broker")
+			}
+			r.is(<-waiting, io.EOF, "the receive that waited")
+			r.is(r.try(processor.Destination{RoutingKey: q}, text("late")), processor.ErrClosed, "publish")
+			r.is(m.Ack(), processor.ErrStale, "ack")
+			c.stop()
+			c.shut()
+			if _, err := r.broker.Source(q).Subscribe(r.background(), 1); err == nil {
+				r.fail("a closed broker can be subscribed to")
+			}
+			if err := r.broker.Declare(r.background(), broker.Topology{}); err == nil {
+				r.fail("a closed broker can be declared on")
+			}
+		},
+	},
+	{
+		name: "close of a subscription, twice",
+		why:  "closing again is no error, and neither is stopping what is closed",
+		run: func(r *rig) {
+			c := r.subscribe(r.queue("q", broker.Queue{}), 1)
+			c.shut()
+			c.shut()
+			c.stop()
+		},
+	},
+}
+
+// waitAside receives in a goroutine, and returns its error. The receive has most
+// likely begun when something else happens, and if not, its end is the same.
+func (c *consumer) waitAside(ctx context.Context) <-chan error {
+	err := make(chan error, 1)
+	go func() {
+		_, e := c.Receive(ctx)
+		err <- e
+	}()
+	return err
+}

@@ -1,0 +1,82 @@
+package brokertest
+
+import (
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+var redeliveryCases = []testCase{
+	{
+		name: "nack with requeue",
+		why:  "the message comes again, marked as redelivered",
+		run: func(r *rig) {
+			r.again(func(c *consumer, m processor.Message) *consumer {
+				r.redelivered(m, false)
+				r.ok(m.Nack(true), "nack")
+				return c
+			})
+		},
+	},
+	{
+		name: "release",
+		why:  "a message given back untouched comes again, marked as redelivered",
+		run: func(r *rig) {
+			r.again(func(c *consumer, m processor.Message) *consumer {
+				releaser, ok := m.(processor.Releaser)
+				if !ok {
+					r.fail("%T is no processor.Releaser", m)
+				}
+				r.ok(releaser.Release(), "release")
+				return c
+			})
+		},
+	},
+	{
+		name: "close of the subscription",
+		why:  "what was in hand comes again, marked as redelivered, and settling it late is ErrStale: it belongs to somebody else now",
+		run: func(r *rig) {
+			r.again(func(c *consumer, m processor.Message) *consumer {
+				c.shut()
+				next := r.subscribe(m.Origin().Queue, 1)
+				r.is(m.Ack(), processor.ErrStale, "ack after close")
+				r.is(m.Ack(), processor.ErrSettled, "ack once more")
+				return next
+			})
+		},
+	},
+	{
+		name: "order after a requeue",
+		why:  "what comes back takes its old place, whatever the order that it was given back in",
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{})
+			r.fill(q, "0", "1", "2", "3", "4", "5")
+			c := r.subscribe(q, 4)
+			inHand := c.take("0", "1", "2", "3")
+			c.stop()
+			for _, i := range []int{2, 0, 3} {
+				r.ok(inHand[i].Nack(true), "nack")
+			}
+			c.shut() // 1 goes back with it
+			next := r.subscribe(q, 10)
+			for i, m := range next.take("0", "1", "2", "3", "4", "5") {
+				r.redelivered(m, i < 4)
+				r.ok(m.Ack(), "ack")
+			}
+			next.nothing()
+		},
+	},
+}
+
+// again takes a message, has it given back, and expects it again at the consumer that
+// giveBack returns.
+func (r *rig) again(giveBack func(*consumer, processor.Message) *consumer) {
+	r.Helper()
+	q := r.queue("q", broker.Queue{})
+	c := r.subscribe(q, 1)
+	r.fill(q, "m")
+	c = giveBack(c, c.take("m")[0])
+	m := c.take("m")[0]
+	r.redelivered(m, true)
+	r.ok(m.Ack(), "ack")
+	c.nothing()
+}
