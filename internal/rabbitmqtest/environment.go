@@ -39,6 +39,8 @@ func (n *Node) environment() []string {
 		"RABBITMQ_CTL_DIST_PORT_MIN=35672",
 		"RABBITMQ_CTL_DIST_PORT_MAX=36671",
 
+		// However early this process is killed, nothing starts an epmd of its own.
+		"ERL_FLAGS=-start_epmd false",
 		"ERL_EPMD_ADDRESS=127.0.0.1",
 		"ERL_EPMD_PORT=" + strconv.Itoa(n.epmd.port),
 		"ERL_CRASH_DUMP=" + n.path("erl_crash.dump"),
