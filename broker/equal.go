@@ -11,21 +11,26 @@ import (
 func (x Exchange) equal(y Exchange) bool {
 	return x.Name == y.Name && x.Kind == y.Kind && x.Transient == y.Transient &&
 		x.AutoDelete == y.AutoDelete && x.Internal == y.Internal &&
-		equalArguments(x.AllArguments(), y.AllArguments())
+		reflect.DeepEqual(x.AllArguments(), y.AllArguments())
 }
 
 func (q Queue) equal(r Queue) bool {
 	return q.Name == r.Name && q.Transient == r.Transient && q.Exclusive == r.Exclusive &&
-		q.AutoDelete == r.AutoDelete && equalArguments(q.AllArguments(), r.AllArguments())
+		q.AutoDelete == r.AutoDelete && reflect.DeepEqual(q.AllArguments(), r.AllArguments())
 }
 
 func (b Binding) equal(c Binding) bool {
 	return b.Exchange == c.Exchange && b.Queue == c.Queue && b.RoutingKey == c.RoutingKey &&
-		equalArguments(b.Arguments, c.Arguments)
+		reflect.DeepEqual(b.AllArguments(), c.AllArguments())
 }
 
-func equalArguments(a, b processor.Headers) bool {
-	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(a, b)
+// onWire makes 5 and int64(5) equal. What cannot be sent stays as it is.
+func onWire(h processor.Headers) processor.Headers {
+	prepared, err := prepareHeaders(h)
+	if err != nil {
+		return h
+	}
+	return prepared
 }
 
 // union returns a and b without what is in it already.

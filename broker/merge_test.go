@@ -80,7 +80,7 @@ func TestMergeComparesWhatTheBrokerIsAskedFor(t *testing.T) {
 		a, b broker.Queue
 		same bool
 	}{
-		"no type and Classic":      {broker.Queue{}, broker.Queue{Type: broker.Classic}, true},
+		"no type and Classic":      {broker.Queue{}, broker.Queue{Type: broker.Classic}, false},
 		"no and empty arguments":   {broker.Queue{}, broker.Queue{Arguments: processor.Headers{}}, true},
 		"a field and its argument": {broker.Queue{MessageTTL: time.Second}, broker.Queue{Arguments: processor.Headers{"x-message-ttl": int64(1000)}}, true},
 		"equal dead letters":       {broker.Queue{DeadLetter: &broker.DeadLetter{}}, broker.Queue{DeadLetter: &broker.DeadLetter{}}, true},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gowarren/warren/processor"
@@ -64,7 +65,7 @@ type QueueType string
 
 // The queue types.
 const (
-	// Classic queues live on one node. They are the default.
+	// Classic queues live on one node.
 	Classic QueueType = "classic"
 	// Quorum queues are replicated.
 	Quorum QueueType = "quorum"
@@ -92,7 +93,7 @@ type DeadLetter struct {
 // Queue is a queue to declare. Only Name is required.
 type Queue struct {
 	Name string
-	// Type is Classic by default.
+	// Type is the broker's default if it is empty: classic, unless the vhost has another.
 	Type QueueType
 	// MessageTTL is how long a message may wait before it is dead-lettered, in whole
 	// milliseconds. 0: for ever.
@@ -126,11 +127,12 @@ type Binding struct {
 	Arguments processor.Headers
 }
 
-// AllArguments returns the arguments that x is declared with, fields included.
+// AllArguments returns the arguments that x is declared with, fields included, with the
+// types that every broker carries.
 func (x Exchange) AllArguments() processor.Headers {
 	args := x.Arguments.Clone()
 	maps.Copy(args, x.fieldArguments())
-	return args
+	return onWire(args)
 }
 
 func (x Exchange) fieldArguments() processor.Headers {
@@ -141,16 +143,21 @@ func (x Exchange) fieldArguments() processor.Headers {
 	return args
 }
 
-// AllArguments returns the arguments that q is declared with, fields included.
+// AllArguments returns the arguments that q is declared with, fields included, with the
+// types that every broker carries.
 func (q Queue) AllArguments() processor.Headers {
 	args := q.Arguments.Clone()
 	maps.Copy(args, q.fieldArguments())
-	return args
+	return onWire(args)
 }
+
+// AllArguments returns the arguments that b is declared with, with the types that every
+// broker carries. They are never nil.
+func (b Binding) AllArguments() processor.Headers { return onWire(b.Arguments.Clone()) }
 
 func (q Queue) fieldArguments() processor.Headers {
 	args := processor.Headers{}
-	if q.Type != "" && q.Type != Classic {
+	if q.Type != "" {
 		args["x-queue-type"] = string(q.Type)
 	}
 	if q.MessageTTL > 0 {
@@ -222,30 +229,52 @@ func (x Exchange) problem() string {
 	switch {
 	case x.Name == "":
 		return "it needs a name; the default exchange is always there and cannot be declared"
-	case len(x.Name) > maxShortString:
-		return "its name is over 255 bytes"
+	case tooLong(x.Name, x.Alternate):
+		return "its name, or its alternate's, is over 255 bytes"
+	case reserved(x.Name):
+		return "names that begin with amq. are the broker's own"
 	case !slices.Contains([]Kind{Direct, Topic, Fanout, HeadersKind}, x.Kind) && !isPluginKind(x.Kind):
 		return fmt.Sprintf("kind %q is none of direct, topic, fanout and headers, nor a plugin's (x-...)", x.Kind)
 	}
-	return repeated(x.Arguments, x.fieldArguments())
+	return argumentProblem(x.Arguments, x.fieldArguments())
 }
 
-func isPluginKind(k Kind) bool { return len(k) > 2 && k[:2] == "x-" }
+func isPluginKind(k Kind) bool { return len(k) > 2 && strings.HasPrefix(string(k), "x-") }
+
+func reserved(name string) bool { return strings.HasPrefix(name, "amq.") }
+
+func tooLong(names ...string) bool {
+	return slices.ContainsFunc(names, func(s string) bool { return len(s) > maxShortString })
+}
 
 func (q Queue) problem() string {
 	switch {
 	case q.Name == "":
 		return "it needs a name"
-	case len(q.Name) > maxShortString:
+	case tooLong(q.Name):
 		return "its name is over 255 bytes"
+	case reserved(q.Name):
+		return "names that begin with amq. are the broker's own"
+	case q.DeadLetter != nil && tooLong(q.DeadLetter.Exchange, q.DeadLetter.RoutingKey):
+		return "its dead-letter exchange or key is over 255 bytes; messages with such a key cannot be delivered"
+	case q.Type != "" && q.Type != Classic && q.Type != Quorum:
+		return fmt.Sprintf("type %q is neither classic nor quorum; give another as the argument x-queue-type", q.Type)
+	case q.Overflow != "" && q.Overflow != DropHead && q.Overflow != RejectPublish:
+		return fmt.Sprintf("overflow %q is neither drop-head nor reject-publish; give another as the argument x-overflow", q.Overflow)
 	case q.Type == Quorum && (q.Transient || q.Exclusive || q.AutoDelete):
 		return "a quorum queue cannot be transient, exclusive or auto-delete"
 	case q.MessageTTL < 0 || q.Expires < 0 || q.MaxLength < 0:
 		return "a TTL, expiry or length is negative"
+	case q.MessageTTL > maxExpiration || q.Expires > maxExpiration:
+		return "a TTL or expiry is over ten years"
 	case q.MessageTTL%time.Millisecond != 0 || q.Expires%time.Millisecond != 0:
 		return "a TTL or expiry is not a whole number of milliseconds"
 	}
-	return repeated(q.Arguments, q.fieldArguments())
+	fields := q.fieldArguments()
+	if q.DeadLetter != nil {
+		fields["x-dead-letter-routing-key"] = q.DeadLetter.RoutingKey
+	}
+	return argumentProblem(q.Arguments, fields)
 }
 
 func (b Binding) problem() string {
@@ -254,18 +283,21 @@ func (b Binding) problem() string {
 		return "it needs a queue"
 	case b.Exchange == "":
 		return "it needs an exchange; every queue is bound to the default exchange by its name already"
-	case len(b.RoutingKey) > maxShortString:
-		return "its routing key is over 255 bytes"
+	case tooLong(b.Exchange, b.Queue, b.RoutingKey):
+		return "a name or its routing key is over 255 bytes"
 	}
-	return ""
+	return argumentProblem(b.Arguments, nil)
 }
 
-// repeated says which argument stands in a field as well.
-func repeated(arguments, fields processor.Headers) string {
+// argumentProblem says which argument stands in a field as well, or cannot be sent.
+func argumentProblem(arguments, fields processor.Headers) string {
 	for _, name := range slices.Sorted(maps.Keys(arguments)) {
 		if _, ok := fields[name]; ok {
 			return fmt.Sprintf("argument %q repeats a field; keep one of them", name)
 		}
+	}
+	if _, err := prepareHeaders(arguments); err != nil {
+		return "its arguments cannot be sent: " + err.Error()
 	}
 	return ""
 }

@@ -40,7 +40,7 @@ func TestValidateAccepts(t *testing.T) {
 		}),
 		"a quorum queue":                queues(broker.Queue{Name: "q", Type: broker.Quorum, MessageTTL: time.Second}),
 		"an argument instead of fields": queues(broker.Queue{Name: "q", Arguments: processor.Headers{"x-message-ttl": int64(5)}}),
-		"a queue listed twice, alike":   queues(broker.Queue{Name: "q"}, broker.Queue{Name: "q", Type: broker.Classic}),
+		"a queue listed twice, alike":   queues(broker.Queue{Name: "q"}, broker.Queue{Name: "q"}),
 		"an exchange twice, alike":      exchanges(broker.Exchange{Name: "x", Kind: broker.Topic}, broker.Exchange{Name: "x", Kind: broker.Topic}),
 		"two bindings of one queue":     bindings(broker.Binding{Exchange: "x", Queue: "q"}, broker.Binding{Exchange: "x", Queue: "q", RoutingKey: "k"}),
 		"an exchange and a queue of one name": {
@@ -140,15 +140,15 @@ func TestQueueAllArguments(t *testing.T) {
 		queue broker.Queue
 		want  processor.Headers
 	}{
-		"none":                   {broker.Queue{Name: "q"}, processor.Headers{}},
-		"flags":                  {broker.Queue{Transient: true, Exclusive: true, AutoDelete: true}, processor.Headers{}},
-		"Classic is the default": {broker.Queue{Type: broker.Classic}, processor.Headers{}},
-		"Quorum":                 {broker.Queue{Type: broker.Quorum}, processor.Headers{"x-queue-type": "quorum"}},
-		"MessageTTL":             {broker.Queue{MessageTTL: 24 * time.Hour}, processor.Headers{"x-message-ttl": int64(86_400_000)}},
-		"Expires":                {broker.Queue{Expires: time.Second}, processor.Headers{"x-expires": int64(1000)}},
-		"MaxLength":              {broker.Queue{MaxLength: 7}, processor.Headers{"x-max-length": int64(7)}},
-		"Overflow":               {broker.Queue{Overflow: broker.RejectPublish}, processor.Headers{"x-overflow": "reject-publish"}},
-		"DeadLetter":             {broker.Queue{DeadLetter: &broker.DeadLetter{Exchange: "dlx"}}, processor.Headers{"x-dead-letter-exchange": "dlx"}},
+		"none":       {broker.Queue{Name: "q"}, processor.Headers{}},
+		"flags":      {broker.Queue{Transient: true, Exclusive: true, AutoDelete: true}, processor.Headers{}},
+		"Classic":    {broker.Queue{Type: broker.Classic}, processor.Headers{"x-queue-type": "classic"}},
+		"Quorum":     {broker.Queue{Type: broker.Quorum}, processor.Headers{"x-queue-type": "quorum"}},
+		"MessageTTL": {broker.Queue{MessageTTL: 24 * time.Hour}, processor.Headers{"x-message-ttl": int64(86_400_000)}},
+		"Expires":    {broker.Queue{Expires: time.Second}, processor.Headers{"x-expires": int64(1000)}},
+		"MaxLength":  {broker.Queue{MaxLength: 7}, processor.Headers{"x-max-length": int64(7)}},
+		"Overflow":   {broker.Queue{Overflow: broker.RejectPublish}, processor.Headers{"x-overflow": "reject-publish"}},
+		"DeadLetter": {broker.Queue{DeadLetter: &broker.DeadLetter{Exchange: "dlx"}}, processor.Headers{"x-dead-letter-exchange": "dlx"}},
 		"DeadLetter, default": {
 			broker.Queue{DeadLetter: &broker.DeadLetter{RoutingKey: "parked"}},
 			processor.Headers{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "parked"},

@@ -117,7 +117,9 @@ func (s *stop) Unwrap() error { return s.err }
 //
 // Of decisions wrapped in one another the outermost counts: it was made by the layer
 // that knew most. Of decisions joined side by side the one that keeps the message
-// safest counts: requeued, then failed, rejected, dropped. Stop counts wherever it is.
+// safest counts: requeued, then retry after (the longest delay), rejected, dropped. An
+// error without a decision, such as a sentinel beside it, does not change one. Stop
+// counts wherever it is.
 // Decide allocates nothing.
 func Decide(err error) Decision {
 	if err == nil {
@@ -143,10 +145,10 @@ type verdict struct {
 }
 
 func read(err error) verdict {
-	if err == ErrStop {
+	if err == ErrStop { //nolint:errorlint // read walks the tree itself
 		return verdict{stop: true}
 	}
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // read walks the tree itself
 	case *outcome:
 		return verdict{
 			action: e.action, after: e.after, explicit: true, plain: true,
@@ -166,22 +168,27 @@ func read(err error) verdict {
 	return verdict{plain: true}
 }
 
+// safer says which of two decisions keeps the message safer, or later.
+func (v verdict) safer(w verdict) bool {
+	return v.action > w.action || v.action == w.action && v.after > w.after
+}
+
 func readAll(errs []error) verdict {
-	if len(errs) == 0 {
-		return verdict{plain: true}
-	}
 	var all verdict
+	empty := true
 	for _, err := range errs {
 		if err == nil {
 			continue
 		}
+		empty = false
 		v := read(err)
 		all.stop = all.stop || v.stop
 		all.plain = all.plain || v.plain
-		if v.explicit && (!all.explicit || v.action > all.action) {
+		if v.explicit && (!all.explicit || v.safer(all)) {
 			all.action, all.after, all.explicit = v.action, v.after, true
 		}
 	}
+	all.plain = all.plain || empty
 	return all
 }
 

@@ -14,9 +14,9 @@ import (
 //
 // Every broker carries these value types and hands the same type back: nil, bool,
 // int8, int16, int32, int64, uint8, float32, float64, string, []byte, [Decimal],
-// time.Time (whole seconds), []any and Headers. A publisher turns int into int64,
-// uint16 and uint32 into the signed type that holds them, and map[string]any into
-// Headers. Any other type is refused when publishing.
+// time.Time (whole seconds), []any and Headers. A publisher turns int and the wider
+// unsigned integers into the signed type that holds them, and map[string]any into
+// Headers. Any other type, or a uint64 beyond int64, is refused when publishing.
 //
 // Headers are not safe for writing from several goroutines.
 type Headers map[string]any
@@ -28,7 +28,7 @@ type Decimal struct {
 }
 
 // Int64 returns the header name as an integer. It accepts every integer type and a
-// numeric string. A number beyond the range of int64 is clamped to it. It returns
+// numeric string or []byte. A number beyond the range of int64 is clamped to it. It returns
 // false if the header is absent or anything else.
 func (h Headers) Int64(name string) (int64, bool) {
 	switch v := h[name].(type) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 )
 
 // Starter is implemented by processors that have something to do before the first
@@ -13,8 +15,8 @@ type Starter interface {
 }
 
 // Idler is implemented by processors that have something to do while no message is
-// waiting. Idle is called now and then, never while a message is in hand. An error
-// that wraps [ErrStop] or [Stop] ends the run; any other is logged.
+// waiting. Idle is called now and then while no message is in hand; one may arrive while
+// it runs. An error that wraps [ErrStop] or [Stop] ends the run; any other is logged.
 type Idler interface {
 	Idle(ctx context.Context) error
 }
@@ -42,11 +44,21 @@ func (p *Pipeline) Start(ctx context.Context) error {
 		}
 		if err := s.Start(ctx); err != nil {
 			err = fmt.Errorf("processor: start %s: %w", layerName(layer), err)
-			return errors.Join(err, stopLayers(ctx, p.layers[:i]))
+			return errors.Join(err, p.undo(ctx, i))
 		}
 	}
 	return nil
 }
+
+// undo stops the first n layers, also when the start failed because ctx had ended.
+func (p *Pipeline) undo(ctx context.Context, n int) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	return stopLayers(ctx, p.layers[:n])
+}
+
+// undoTimeout bounds the stopping of layers after a start that failed.
+const undoTimeout = 5 * time.Second
 
 // Idle calls the layers that want to know that nothing is waiting, outermost first.
 func (p *Pipeline) Idle(ctx context.Context) error {
@@ -54,7 +66,7 @@ func (p *Pipeline) Idle(ctx context.Context) error {
 	for _, layer := range p.layers {
 		if i, ok := layer.(Idler); ok {
 			if err := i.Idle(ctx); err != nil {
-				errs = append(errs, err)
+				errs = append(errs, fmt.Errorf("processor: idle %s: %w", layerName(layer), err))
 			}
 		}
 	}
@@ -66,10 +78,10 @@ func (p *Pipeline) Stop(ctx context.Context) error { return stopLayers(ctx, p.la
 
 func stopLayers(ctx context.Context, layers []Processor) error {
 	var errs []error
-	for i := len(layers) - 1; i >= 0; i-- {
-		if s, ok := layers[i].(Stopper); ok {
+	for _, layer := range slices.Backward(layers) {
+		if s, ok := layer.(Stopper); ok {
 			if err := s.Stop(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("processor: stop %s: %w", layerName(layers[i]), err))
+				errs = append(errs, fmt.Errorf("processor: stop %s: %w", layerName(layer), err))
 			}
 		}
 	}

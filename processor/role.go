@@ -37,32 +37,21 @@ var ErrOrder = errors.New("layers are in an order that loses or doubles messages
 type orderRule struct {
 	outer, inner Role
 	consequence  string
-	mend         string // with the outer's and the inner's name
 }
 
 var orderRules = []orderRule{
-	{Retries, Settles,
-		"the message is settled as failed before its copy is published, so it is requeued and copied again and again, or is in both places, or in none after a crash",
-		"put %[2]s outside %[1]s"},
-	{Settles, Catches,
-		"the error is turned into success before it is settled, so every failed message is acked and lost",
-		"put %[2]s outside %[1]s"},
-	{Retries, Catches,
-		"the error is turned into success before it is retried, so no message is ever retried and each failed one is acked and lost",
-		"put %[2]s outside %[1]s"},
-	{Recovers, Settles,
-		"a panic passes the settlement by, so the message stays unsettled until the connection ends",
-		"put %[2]s outside %[1]s"},
-	{Recovers, Retries,
-		"a panic passes the retry by, so a message that panics is never retried",
-		"put %[2]s outside %[1]s"},
-	{Settles, Settles,
-		"one delivery is settled twice, and the second settlement fails",
-		"remove one of them"},
+	{Retries, Settles, "the message is settled as failed before its copy is published, so it is requeued and copied again and again, or is in both places, or in none after a crash"},
+	{Settles, Catches, "the error is turned into success before it is settled, so every failed message is acked and lost"},
+	{Retries, Catches, "the error is turned into success before it is retried, so no message is ever retried and each failed one is acked and lost"},
+	{Recovers, Settles, "a panic passes the settlement by, so the message stays unsettled until the connection ends"},
+	{Recovers, Retries, "a panic passes the retry by, so a message that panics is never retried"},
+	{Settles, Settles, "one delivery is settled twice, and the second settlement fails"},
 }
 
-// checkOrder returns an error for each pair of layers that must not stand as they do.
+// checkOrder returns an error for each pair of layers that must not stand as they do,
+// those of a pipeline within the stack included.
 func checkOrder(layers []Processor) error {
+	layers = flatten(layers)
 	var errs []error
 	for i, outer := range layers {
 		for _, inner := range layers[i+1:] {
@@ -70,6 +59,18 @@ func checkOrder(layers []Processor) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func flatten(layers []Processor) []Processor {
+	var flat []Processor
+	for _, layer := range layers {
+		if p, ok := layer.(*Pipeline); ok {
+			flat = append(flat, flatten(p.layers)...)
+		} else {
+			flat = append(flat, layer)
+		}
+	}
+	return flat
 }
 
 func checkPair(outer, inner Processor) error {
@@ -85,9 +86,9 @@ func checkPair(outer, inner Processor) error {
 		if r.outer != o.Role() || r.inner != in.Role() {
 			continue
 		}
-		mend := r.mend
-		if r.outer != r.inner {
-			mend = fmt.Sprintf(r.mend, o.Name(), in.Name())
+		mend := fmt.Sprintf("put %s outside %s", in.Name(), o.Name())
+		if r.outer == r.inner {
+			mend = "remove one of them"
 		}
 		return fmt.Errorf("processor: %w: %s is outside %s: %s; %s",
 			ErrOrder, o.Name(), in.Name(), r.consequence, mend)

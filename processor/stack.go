@@ -26,11 +26,11 @@ func (s Stack) With(inner ...Middleware) Stack {
 
 // Then builds the pipeline m1(m2(m3(handler))).
 //
-// It returns every reason why the stack cannot work: a nil middleware or handler,
-// options that were wrong (see [Invalid]), and layers in an order that loses or doubles
-// messages ([ErrOrder]).
+// It refuses a nil middleware or handler, and then returns every other reason why the
+// stack cannot work: options that were wrong (see [Invalid]), and layers in an order that
+// loses or doubles messages ([ErrOrder]).
 func (s Stack) Then(handler Processor) (*Pipeline, error) {
-	if handler == nil {
+	if f, ok := handler.(ProcessorFunc); handler == nil || ok && f == nil {
 		return nil, errors.New("processor: the handler is nil: pass a Processor to Then")
 	}
 	layers, err := s.wrap(handler)
@@ -52,9 +52,6 @@ func (s Stack) Then(handler Processor) (*Pipeline, error) {
 
 // ThenFunc is [Stack.Then] with a function as the handler.
 func (s Stack) ThenFunc(handler func(ctx context.Context, msg Message) error) (*Pipeline, error) {
-	if handler == nil {
-		return s.Then(nil)
-	}
 	return s.Then(ProcessorFunc(handler))
 }
 
@@ -82,7 +79,8 @@ func (s Stack) wrap(handler Processor) ([]Processor, error) {
 
 // same compares without the panic of == on func types.
 func same(a, b Processor) bool {
-	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() &&
+		reflect.ValueOf(b).Comparable() && a == b
 }
 
 // Pipeline is a built stack. It is a [Processor], safe for many goroutines, and passes
@@ -110,10 +108,13 @@ type Checker interface {
 // returns err. A pipeline built by hand without that check gives every message back to
 // its queue, with err.
 func Invalid(err error) Middleware {
-	return func(Processor) Processor { return invalid{err} }
+	if err == nil {
+		err = errors.New("processor: Invalid was called without an error")
+	}
+	return func(Processor) Processor { return &invalid{err} }
 }
 
 type invalid struct{ err error }
 
-func (i invalid) Check() error                           { return i.err }
-func (i invalid) Process(context.Context, Message) error { return Requeue(i.err) }
+func (i *invalid) Check() error                           { return i.err }
+func (i *invalid) Process(context.Context, Message) error { return Requeue(i.err) }

@@ -2,7 +2,9 @@ package processor
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 )
 
 // Decoder turns a body into the value that v points to. encoding/json.Unmarshal is one.
@@ -15,10 +17,13 @@ type Decoder func(body []byte, v any) error
 //		return send(ctx, m)
 //	})
 func Typed[T any](decode Decoder, handle func(ctx context.Context, value T, msg Message) error) Processor {
+	if decode == nil || handle == nil {
+		return &invalid{errors.New("processor: Typed needs a decoder, such as json.Unmarshal, and a function")}
+	}
 	return ProcessorFunc(func(ctx context.Context, msg Message) error {
 		var value T
 		if err := decode(msg.Body(), &value); err != nil {
-			return Reject(fmt.Errorf("processor: decode %T: %w", value, err))
+			return Reject(fmt.Errorf("processor: decode body as %s: %w", reflect.TypeFor[T](), err))
 		}
 		return handle(ctx, value, msg)
 	})

@@ -23,7 +23,7 @@ func declare(ch *amqp.Channel, t broker.Topology) error {
 		}
 	}
 	for _, b := range t.Bindings {
-		err := ch.QueueBind(b.Queue, b.RoutingKey, b.Exchange, false, table(b.Arguments))
+		err := ch.QueueBind(b.Queue, b.RoutingKey, b.Exchange, false, table(b.AllArguments()))
 		if err != nil {
 			return fmt.Errorf("bind queue %q to exchange %q: %w", b.Queue, b.Exchange, named(err))
 		}
