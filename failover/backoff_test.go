@@ -13,9 +13,8 @@ import (
 func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 	t.Parallel()
 	const base, limit = 250 * time.Millisecond, 15 * time.Second
-	steps := []time.Duration{250, 500, 1000, 2000, 4000, 8000, 15000, 15000}
-	for i, step := range steps {
-		step *= time.Millisecond
+	for i, ms := range []int64{250, 500, 1000, 2000, 4000, 8000, 15000, 15000} {
+		step := time.Duration(ms) * time.Millisecond
 		require.Equal(t, step/2, failover.BackoffWait(base, limit, i+1, 0))
 		require.InDelta(t, float64(step), float64(failover.BackoffWait(base, limit, i+1, 0.999999)), float64(time.Millisecond))
 	}

@@ -31,8 +31,8 @@ func TestWrongOptions(t *testing.T) {
 		{"properties", "amqp://", failover.ClientProperties(amqp.Table{"a": struct{}{}}), "client properties"},
 		{"network dialer", "amqp://", failover.NetDialer(nil), "network dialer"},
 		{"TLS for nothing", "amqp://", failover.TLS(&tls.Config{MinVersion: tls.VersionTLS12}), "no URL is amqps://"},
-		{"TLS too old", "amqps://", failover.TLS(&tls.Config{MaxVersion: tls.VersionTLS11}), "TLS 1.2"},                   //nolint:gosec // that it is refused is the test
-		{"TLS without verification", "amqps://", failover.TLS(&tls.Config{InsecureSkipVerify: true}), "verifies nothing"}, //nolint:gosec // likewise
+		{"TLS too old", "amqps://", failover.TLS(&tls.Config{MaxVersion: tls.VersionTLS11}), "TLS 1.2"},
+		{"TLS without verification", "amqps://", failover.TLS(&tls.Config{InsecureSkipVerify: true}), "verifies nothing"},
 		{"no such file", "amqps://a?cacertfile=/nowhere", failover.Name("a"), "cacertfile"},
 		{"no certificate", "amqps://a?certfile=/nowhere&keyfile=/nowhere", failover.Name("a"), "certfile"},
 		{"not a certificate", "amqps://a?cacertfile=options_test.go", failover.Name("a"), "no certificate"},

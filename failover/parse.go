@@ -100,14 +100,14 @@ func parseURL(tls bool, rest string) (Endpoint, error) {
 		return Endpoint{}, errors.New("it has a #, which must be percent-encoded as %23")
 	}
 	e := Endpoint{tls: tls}
-	address := authority
-	if i := strings.IndexByte(authority, '@'); i >= 0 {
-		address = authority[i+1:]
+	credentials, address, found := strings.Cut(authority, "@")
+	if !found {
+		credentials, address = "", authority
 	}
 	if err := e.parseAddress(address); err != nil {
 		return e, err
 	}
-	if err := e.parseCredentials(authority); err != nil {
+	if err := e.parseCredentials(credentials); err != nil {
 		return e, err
 	}
 	path, query, _ := strings.Cut(tail, "?")
@@ -165,10 +165,9 @@ func parseHost(host string) (string, error) {
 
 // parseCredentials parses the user and password before the @. One that is missing is
 // guest, as RabbitMQ's own clients have it.
-func (e *Endpoint) parseCredentials(authority string) error {
+func (e *Endpoint) parseCredentials(credentials string) error {
 	e.user, e.password = defaultUser, newSecret(defaultUser)
-	credentials, _, found := strings.Cut(authority, "@")
-	if !found || credentials == "" {
+	if credentials == "" {
 		return nil
 	}
 	user, password, hasPassword := strings.Cut(credentials, ":")

@@ -2,6 +2,7 @@ package failover_test
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -132,6 +133,10 @@ func TestEndpointsPrintNoPassword(t *testing.T) {
 		require.NotContains(t, fmt.Sprintf(verb, endpoints[0]), secret, verb)
 		require.NotContains(t, fmt.Sprintf(verb, wrapped), secret, verb)
 	}
+	var log lockedBuffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("hello", "node", endpoints[0])
+	require.Contains(t, log.String(), "amqp://a:5672/")
+	require.NotContains(t, log.String(), secret)
 }
 
 // The pieces stand where a person who forgets to escape a password would have them.
