@@ -3,6 +3,7 @@
 package rabbitmqtest
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,8 +18,9 @@ func (n *Node) CloseConnections(tb testing.TB, reason string) {
 	n.callOK(tb, fmt.Sprintf("rabbit_networking close_all_connections [%s]", erlangString(reason)))
 }
 
-// SetMemoryAlarm raises or clears the node's memory alarm. While it is on, the node
-// blocks every connection that publishes.
+// SetMemoryAlarm raises or clears the node's memory alarm, and returns when every
+// connection has been told. While it is on, the node blocks each connection that
+// publishes.
 func (n *Node) SetMemoryAlarm(tb testing.TB, on bool) {
 	tb.Helper()
 	watermark := `{absolute, "` + memoryLimit + `"}`
@@ -26,10 +28,11 @@ func (n *Node) SetMemoryAlarm(tb testing.TB, on bool) {
 		watermark = "0"
 	}
 	n.callOK(tb, fmt.Sprintf("vm_memory_monitor set_vm_memory_high_watermark [%s]", watermark))
+	n.awaitAlarm(tb, "memory", on)
 }
 
-// SetDiskAlarm raises or clears the node's disk alarm, which blocks as the memory
-// alarm does.
+// SetDiskAlarm raises or clears the node's disk alarm, which is like the memory alarm;
+// see [Node.SetMemoryAlarm].
 func (n *Node) SetDiskAlarm(tb testing.TB, on bool) {
 	tb.Helper()
 	limit := diskLimit
@@ -37,6 +40,21 @@ func (n *Node) SetDiskAlarm(tb testing.TB, on bool) {
 		limit = 1e15 // a petabyte is more than anyone has
 	}
 	n.callOK(tb, fmt.Sprintf("rabbit_disk_monitor set_disk_free_limit [%d]", limit))
+	n.awaitAlarm(tb, "disk", on)
+}
+
+// awaitAlarm waits until the alarm is on or off. The monitors only send word to the
+// process that keeps the alarms; that one tells the connections before it answers.
+func (n *Node) awaitAlarm(tb testing.TB, resource string, on bool) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	defer cancel()
+	err := poll(ctx, n.broker, func() bool {
+		return strings.Contains(n.Call(tb, "rabbit_alarm get_alarms []"), resource) == on
+	})
+	if err != nil {
+		tb.Fatalf("rabbitmqtest: the %s alarm did not change: %v", resource, err)
+	}
 }
 
 // SetConsumerTimeout limits how long a delivery may stay unsettled before the node

@@ -3,6 +3,7 @@
 package rabbitmqtest_test
 
 import (
+	"crypto/rand"
 	"testing"
 	"time"
 
@@ -59,10 +60,12 @@ func TestHeartbeatIsProposed(t *testing.T) {
 func TestUsersAndVhosts(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
-	node.AddVhost(t, "a/b c")
-	dial(t, node.URLFor("guest", "guest", "a/b c"))
-	node.AddUser(t, "mallory", "p@ss:w/rd", "a/b c")
-	dial(t, node.URLFor("mallory", "p@ss:w/rd", "a/b c"))
-	_, err := amqp.Dial(node.URLFor("mallory", "p@ss:w/rd", "/"))
+	// Its own names on the shared node, also where it runs again. They need escaping.
+	vhost, user, password := "a/b "+rand.Text(), "p@ul:"+rand.Text(), "p@ss:w/rd"
+	node.AddVhost(t, vhost)
+	dial(t, node.URLFor("guest", "guest", vhost))
+	node.AddUser(t, user, password, vhost)
+	dial(t, node.URLFor(user, password, vhost))
+	_, err := amqp.Dial(node.URLFor(user, password, "/"))
 	require.Error(t, err)
 }
