@@ -92,8 +92,7 @@ var expiryCases = []testCase{
 			c := r.subscribe(used, 1)
 			r.fill(unused, "lost with the queue")
 			r.pass(400 * time.Millisecond)
-			_, err := r.broker.Source(unused).Subscribe(r.background(), 1)
-			r.is(err, broker.ErrNoQueue, "subscribe to an expired queue")
+			// Publishing tells; a subscription might have the queue declared again first.
 			r.unroutable("", unused, nil)
 			r.fill(used, "m")
 			c.expect("m")

@@ -3,7 +3,6 @@ package memory
 import (
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/gowarren/warren/broker"
@@ -31,6 +30,9 @@ type identity struct {
 
 // none stands for an argument that is absent: 0 is a TTL and a length in RabbitMQ.
 const none = -1
+
+// tenYears is, in milliseconds, the longest TTL that RabbitMQ takes.
+const tenYears = 10 * 365 * 24 * int64(time.Hour/time.Millisecond)
 
 // rejectPublishDeadLetter refuses like reject-publish and dead-letters the message.
 const rejectPublishDeadLetter broker.Overflow = "reject-publish-dlx"
@@ -94,6 +96,8 @@ func (id identity) problems(r argumentReader) []error {
 			"x-overflow must be drop-head, reject-publish or reject-publish-dlx"},
 		{id.deliveryLimit != none && id.kind != broker.Quorum,
 			"x-delivery-limit needs a quorum queue"},
+		{max(id.ttl, id.unused) > tenYears,
+			"x-message-ttl or x-expires is over ten years"},
 		{r.has("x-dead-letter-routing-key") && !id.deadLetters,
 			"x-dead-letter-routing-key needs x-dead-letter-exchange"},
 		{r.has("x-single-active-consumer"),
@@ -139,7 +143,4 @@ func (r *argumentReader) number(name string, least int64) int64 {
 	return n
 }
 
-// millis turns milliseconds into a duration; what is longer than one can be is cut to it.
-func millis(n int64) time.Duration {
-	return time.Duration(min(n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
-}
+func millis(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

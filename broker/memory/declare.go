@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/processor"
 )
 
 // Declare creates what t lists and is not there yet: all of it, or nothing if there is
@@ -53,13 +51,12 @@ func newPlan(t broker.Topology) (plan, error) {
 	}
 	for _, q := range t.Queues {
 		id, err := identify(q)
-		errs = append(errs, err, reserved("queue", q.Name))
+		errs = append(errs, err)
 		p.queues[q.Name] = &queue{name: q.Name, identity: id}
 	}
 	for _, bind := range t.Bindings {
-		copied, err := broker.Prepare(processor.Destination{}, processor.Envelope{Headers: bind.Arguments})
-		bind.Arguments = copied.Headers
-		errs = append(errs, err, checkMatch(bind))
+		bind.Arguments = bind.AllArguments() // a copy, with the types that messages have
+		errs = append(errs, checkMatch(bind))
 		p.bindings = append(p.bindings, bind)
 	}
 	return p, errors.Join(errs...)
@@ -77,21 +74,11 @@ func newExchange(x broker.Exchange) *exchange {
 	}
 }
 
-func reserved(what, name string) error {
-	if strings.HasPrefix(name, "amq.") {
-		return fmt.Errorf("memory: %s %q: %w: names that start with amq. belong to the broker", what, name, broker.ErrTopology)
-	}
-	return nil
-}
-
 // check changes nothing.
 func (b *Broker) check(p plan) error {
 	var errs []error
 	for name, x := range p.exchanges {
-		old := b.exchanges[name]
-		if old == nil {
-			errs = append(errs, reserved("exchange", name))
-		} else if old.identity != x.identity {
+		if old := b.exchanges[name]; old != nil && old.identity != x.identity {
 			errs = append(errs, mismatch("exchange", name, old.identity, x.identity))
 		}
 	}

@@ -83,8 +83,7 @@ func newRouter(kind broker.Kind) router {
 // bind is idempotent.
 func (x *exchange) bind(b broker.Binding, q *queue) {
 	for _, twin := range x.bindings {
-		if twin.queue == q && twin.RoutingKey == b.RoutingKey &&
-			(len(twin.Arguments) == 0 && len(b.Arguments) == 0 || reflect.DeepEqual(twin.Arguments, b.Arguments)) {
+		if twin.queue == q && twin.RoutingKey == b.RoutingKey && reflect.DeepEqual(twin.Arguments, b.Arguments) {
 			return
 		}
 	}

@@ -47,34 +47,22 @@ func newMessage(to processor.Destination, e processor.Envelope) (*message, error
 		e.Timestamp = e.Timestamp.UTC().Truncate(time.Second)
 	}
 	m := &message{exchange: to.Exchange, keys: []string{to.RoutingKey}}
-	if err := m.addKeys(e.Headers, "CC"); err != nil {
-		return nil, err
-	}
+	m.addKeys(e.Headers, "CC")
 	m.shown = len(m.keys)
-	if err := m.addKeys(e.Headers, "BCC"); err != nil {
-		return nil, err
-	}
+	m.addKeys(e.Headers, "BCC")
 	delete(e.Headers, "BCC") // nobody is to see it
 	m.envelope = e
 	return m, nil
 }
 
 // addKeys adds the routing keys of the header CC or BCC.
-func (m *message) addKeys(h processor.Headers, name string) error {
-	value, ok := h[name]
-	if !ok {
-		return nil
-	}
-	keys, ok := value.([]any)
-	if !ok {
-		return fmt.Errorf("memory: %w: %s is a %T; it must be an array of routing keys", processor.ErrHeaderType, name, value)
-	}
+func (m *message) addKeys(h processor.Headers, name string) {
+	keys, _ := h.List(name)
 	for _, key := range keys {
-		if key, ok := key.(string); ok {
+		if key, ok := key.(string); ok { // Prepare has seen to that
 			m.keys = append(m.keys, key)
 		}
 	}
-	return nil
 }
 
 func wholeMillis(d time.Duration) time.Duration {
