@@ -77,11 +77,11 @@ func (c *Consumer) consume(ctx context.Context) error {
 	sub, err := c.source.Subscribe(ctx, c.options.prefetch())
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // asked to end before it had begun
+			return nil //nolint:nilerr // asked to end before it had begun
 		}
 		return fmt.Errorf("consumer: subscribe: %w", err)
 	}
-	return newRun(ctx, c, sub).wait()
+	return newRun(ctx, c, sub).wait() //nolint:contextcheck // closing goes on when ctx has ended
 }
 
 // stop ends the lifecycle of the layers, also when ctx has long ended.

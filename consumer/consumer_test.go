@@ -30,9 +30,9 @@ var errMail = errors.New("mail server says no")
 func quiet() consumer.Option { return consumer.Logger(slog.New(slog.DiscardHandler)) }
 
 // acked is a handler inside an ack layer.
-func acked(t *testing.T, h processor.ProcessorFunc, opts ...ack.Option) *processor.Pipeline {
+func acked(t *testing.T, h processor.ProcessorFunc) *processor.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(ack.New(opts...)).Then(h)
+	p, err := processor.NewStack(ack.New()).Then(h)
 	require.NoError(t, err)
 	return p
 }

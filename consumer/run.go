@@ -20,9 +20,9 @@ type run struct {
 	log *slog.Logger
 	sub processor.Subscription
 
-	intake    context.Context // ends when no more messages are to be taken
+	intake    context.Context //nolint:containedctx // ends when no more messages are to be taken
 	endIntake context.CancelCauseFunc
-	hands     context.Context // of the messages in hand; ends at the drain deadline
+	hands     context.Context //nolint:containedctx // of the messages in hand; ends at the drain deadline
 	endHands  context.CancelCauseFunc
 
 	workers sync.WaitGroup

@@ -22,7 +22,7 @@ type Broker struct {
 	consuming  *failover.Connection
 	publisher  *publisher
 
-	life       context.Context // ends with Close
+	life       context.Context //nolint:containedctx // the broker's own life; ends with Close
 	end        context.CancelFunc
 	background background
 

@@ -11,5 +11,8 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
-	brokertest.Run(t, func(tb testing.TB) broker.Broker { return open(tb, url) })
+	brokertest.Run(t, func(tb testing.TB) broker.Broker {
+		tb.Helper()
+		return open(tb, url)
+	})
 }

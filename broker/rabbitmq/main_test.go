@@ -11,7 +11,6 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
@@ -36,9 +35,13 @@ func open(tb testing.TB, url string, opts ...rabbitmq.Option) *rabbitmq.Broker {
 	return b
 }
 
-func within(tb testing.TB) context.Context { return withinTime(tb, patience) }
+func within(tb testing.TB) context.Context {
+	tb.Helper()
+	return withinTime(tb, patience)
+}
 
 func withinTime(tb testing.TB, d time.Duration) context.Context {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), d)
 	tb.Cleanup(cancel)
 	return ctx
@@ -47,7 +50,10 @@ func withinTime(tb testing.TB, d time.Duration) context.Context {
 var names atomic.Int64
 
 // name returns a name that no other test uses.
-func name(tb testing.TB) string { return fmt.Sprintf("%s-%d", tb.Name(), names.Add(1)) }
+func name(tb testing.TB) string {
+	tb.Helper()
+	return fmt.Sprintf("%s-%d", tb.Name(), names.Add(1))
+}
 
 // declareQueue declares a queue that is forgotten by the broker under test: it is not in
 // its topology.
@@ -105,5 +111,3 @@ func ready(tb testing.TB, b *rabbitmq.Broker, queue string, n int) {
 		return err == nil && got == n
 	}, patience, 20*time.Millisecond, "queue %s", queue)
 }
-
-var _ = broker.Topology{}

@@ -21,7 +21,7 @@ type subscription struct {
 	prefetch int
 
 	current atomic.Pointer[generation]
-	life    context.Context // ends with Stop; no generation is opened after it
+	life    context.Context //nolint:containedctx // ends with Stop; no generation is opened after it
 	end     context.CancelFunc
 	stopped chan struct{} // closed when there will be no more messages
 	done    chan struct{} // closed when supervise has returned
@@ -49,7 +49,7 @@ func (s *subscription) start(ctx context.Context) error {
 	// The first generation ends with the broker too, not only with the caller.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.life, cancel)()
+	defer context.AfterFunc(s.life, cancel)() //nolint:contextcheck // two lives meet here
 
 	g, err := s.open(ctx, 0)
 	if err != nil {
@@ -61,7 +61,8 @@ func (s *subscription) start(ctx context.Context) error {
 		s.end()
 		return processor.ErrClosed
 	}
-	context.AfterFunc(s.life, s.interrupt) // Receive returns when the broker is closed
+	//nolint:contextcheck // not the caller's: Receive returns when the broker is closed
+	context.AfterFunc(s.life, s.interrupt)
 	return nil
 }
 
@@ -141,14 +142,14 @@ const suspicious = 3
 
 // report logs that a generation was lost.
 func (s *subscription) report(cause error, failures int) {
-	attrs := []any{slog.String("queue", s.queue), slog.Any("error", cause)}
+	log := s.broker.log.With(slog.String("queue", s.queue), slog.Any("error", cause), slog.Int("times", failures))
 	if failures < suspicious {
-		s.broker.log.Warn("consuming channel lost, opening the next; unsettled messages are delivered again", attrs...)
+		log.Warn("consuming channel lost, opening the next; unsettled messages are delivered again")
 		return
 	}
-	s.broker.log.Error("consuming channel lost again before its first delivery; "+
-		"the first message of the queue may be one that the client cannot read, such as one with an unsigned 64-bit header: "+
-		"look at it with the management UI and remove it", append(attrs, slog.Int("times", failures))...)
+	log.Error("consuming channel lost again before its first delivery; " +
+		"the first message of the queue may be one that the client cannot read, such as one with an unsigned 64-bit header: " +
+		"look at it with the management UI and remove it")
 }
 
 // open opens a generation, trying again for as long as that may help. The generations

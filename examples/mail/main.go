@@ -25,10 +25,10 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Getenv("AMQP_URL"), os.Stdout, os.Stderr); err != nil {
+	err := run(ctx, os.Args[1:], os.Getenv("AMQP_URL"), os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "mail:", err)
-		stop()
 		os.Exit(1)
 	}
 }
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, url string, stdout, stderr io.Write
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeBroker(b)) }()
+	defer func() { err = errors.Join(err, closeBroker(context.WithoutCancel(ctx), b)) }()
 
 	delays := scaled(*scale)
 	if err := b.Declare(ctx, topology(delays)); err != nil {
@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, url string, stdout, stderr io.Write
 	return newOffice(b, log, stdout).work(ctx, *copies)
 }
 
-// office's broker counts, beside what every broker does.
+// countingBroker counts, beside what every broker does.
 type countingBroker interface {
 	broker.Broker
 	broker.Counter
@@ -79,8 +79,8 @@ func open(ctx context.Context, url string, log *slog.Logger) (countingBroker, st
 	return b, "RabbitMQ", nil
 }
 
-func closeBroker(b broker.Broker) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+func closeBroker(ctx context.Context, b broker.Broker) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	return b.Close(ctx)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -109,9 +111,7 @@ func settlesOnce(t *testing.T, c Contract) string {
 		want = 1
 	}
 	errs := map[string]error{"success": nil, "stop after success": processor.ErrStop}
-	for name, err := range handlerErrors {
-		errs[name] = err
-	}
+	maps.Copy(errs, handlerErrors)
 	for name, cause := range errs {
 		for _, failure := range []error{nil, errors.New("the settlement failed")} {
 			p := c.build(t, func(context.Context, processor.Message) error { return cause })
@@ -210,10 +210,8 @@ func treatsPanic(t *testing.T, c Contract) string {
 	case !c.Recovers && value != errPanic: //nolint:errorlint // the very value is meant
 		return fmt.Sprintf("it replaced the panic's value by %v", value)
 	}
-	for _, s := range msg.Settlements() {
-		if s == Acked {
-			return "a message whose handler panicked was acked"
-		}
+	if slices.Contains(msg.Settlements(), Acked) {
+		return "a message whose handler panicked was acked"
 	}
 	return ""
 }

@@ -55,14 +55,14 @@ func TestPanicCarriesItsValueAndStack(t *testing.T) {
 
 func TestPanicOfNilIsAnError(t *testing.T) {
 	t.Parallel()
-	err := process(t, func(context.Context, processor.Message) error { panic(nil) }) //nolint:govet // nil is the case
+	err := process(t, func(context.Context, processor.Message) error { panic(nil) })
 	var value *runtime.PanicNilError
 	require.ErrorAs(t, err, &value)
 }
 
 func TestPanicOfNilIsAnErrorWithOldSemantics(t *testing.T) {
 	t.Setenv("GODEBUG", "panicnil=1")
-	err := process(t, func(context.Context, processor.Message) error { panic(nil) }) //nolint:govet // nil is the case
+	err := process(t, func(context.Context, processor.Message) error { panic(nil) })
 	require.Error(t, err)
 }
 
