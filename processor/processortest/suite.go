@@ -31,7 +31,8 @@ type check struct {
 }
 
 // TestMiddleware runs the conformance suite on a middleware. Each case is a subtest;
-// when one fails it says what a processor owes its users there.
+// when one fails it says what a processor owes its users there. The suite counts
+// allocations, so t must not be parallel.
 func TestMiddleware(t *testing.T, c Contract) {
 	t.Helper()
 	for _, k := range checks {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"testing"
 	"time"
@@ -19,7 +20,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var errMail = errors.New("mail server says no")
+var (
+	errMail = errors.New("mail server says no")
+	quiet   = slog.New(slog.DiscardHandler)
+)
 
 func TestConformance(t *testing.T) {
 	processortest.TestMiddleware(t, processortest.Contract{
