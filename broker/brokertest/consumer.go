@@ -42,7 +42,7 @@ func (c *consumer) take(bodies ...string) []processor.Message {
 	for i, want := range bodies {
 		m := c.next()
 		if got := string(m.Body()); got != want {
-			c.rig.fail("message %d is %q, not %q (of %q)", i, got, want, bodies)
+			c.rig.failf("message %d is %q, not %q (of %q)", i, got, want, bodies)
 		}
 		all = append(all, m)
 	}
@@ -64,9 +64,9 @@ func (c *consumer) nothing() {
 	defer cancel()
 	switch m, err := c.Receive(ctx); {
 	case err == nil:
-		c.rig.fail("message %q came, and there should be none", m.Body())
+		c.rig.failf("message %q came, and there should be none", m.Body())
 	case !errors.Is(err, context.DeadlineExceeded):
-		c.rig.fail("receive: %v", err)
+		c.rig.failf("receive: %v", err)
 	}
 }
 
@@ -85,6 +85,6 @@ func (c *consumer) shut() {
 func (r *rig) redelivered(m processor.Message, want bool) {
 	r.Helper()
 	if got := m.Origin().Redelivered; got != want {
-		r.fail("the redelivered flag of %q is %v", m.Body(), got)
+		r.failf("the redelivered flag of %q is %v", m.Body(), got)
 	}
 }

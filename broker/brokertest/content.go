@@ -58,7 +58,7 @@ var contentCases = []testCase{
 			for _, e := range []processor.Envelope{{}, {Body: []byte{}, Headers: processor.Headers{}}} {
 				m := r.roundTrip(e)
 				if len(m.Body()) != 0 || len(m.Headers()) != 0 {
-					r.fail("body %q and headers %v came back", m.Body(), m.Headers())
+					r.failf("body %q and headers %v came back", m.Body(), m.Headers())
 				}
 			}
 		},
@@ -69,7 +69,7 @@ var contentCases = []testCase{
 		run: func(r *rig) {
 			body := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 			if got := r.roundTrip(processor.Envelope{Body: body}).Body(); !bytes.Equal(got, body) {
-				r.fail("%d bytes came back, or others", len(got))
+				r.failf("%d bytes came back, or others", len(got))
 			}
 		},
 	},
@@ -78,14 +78,13 @@ var contentCases = []testCase{
 		why:  "Publish does not keep the body or the headers after it returns",
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
-			e := processor.Envelope{Body: []byte("first"), Headers: processor.Headers{"h": []byte("1"), "l": []any{"1"}}}
+			bytes, list := []byte("1"), []any{"1"}
+			e := processor.Envelope{Body: []byte("first"), Headers: processor.Headers{"bytes": bytes, "list": list}}
 			r.send("", q, e)
-			copy(e.Body, "XXXXX")
-			copy(e.Headers["h"].([]byte), "X")
-			e.Headers["l"].([]any)[0] = "X"
+			e.Body[0], bytes[0], list[0] = 'X', 'X', "X"
 			e.Headers["new"] = true
 			m := r.subscribe(q, 1).take("first")[0]
-			r.sameHeaders(m.Headers(), processor.Headers{"h": []byte("1"), "l": []any{"1"}})
+			r.sameHeaders(m.Headers(), processor.Headers{"bytes": []byte("1"), "list": []any{"1"}})
 			r.ok(m.Ack(), "ack")
 		},
 	},
@@ -132,12 +131,12 @@ func (r *rig) sameHeaders(got, want processor.Headers) {
 	r.Helper()
 	for name, value := range want {
 		if !same(value, got[name]) {
-			r.fail("header %q is %#v, not %#v", name, got[name], value)
+			r.failf("header %q is %#v, not %#v", name, got[name], value)
 		}
 	}
 	for name, value := range got {
 		if _, ok := want[name]; !ok {
-			r.fail("there is a header %q: %#v", name, value)
+			r.failf("there is a header %q: %#v", name, value)
 		}
 	}
 }
@@ -145,10 +144,10 @@ func (r *rig) sameHeaders(got, want processor.Headers) {
 func (r *rig) sameProperties(got, want processor.Properties) {
 	r.Helper()
 	if !got.Timestamp.Equal(want.Timestamp) {
-		r.fail("the timestamp is %v, not %v", got.Timestamp, want.Timestamp)
+		r.failf("the timestamp is %v, not %v", got.Timestamp, want.Timestamp)
 	}
 	got.Timestamp, want.Timestamp = time.Time{}, time.Time{}
 	if got != want {
-		r.fail("the properties are %+v, not %+v", got, want)
+		r.failf("the properties are %+v, not %+v", got, want)
 	}
 }

@@ -38,7 +38,7 @@ var deadLetterCases = []testCase{
 			m := r.subscribe(dead, 1).take("m")[0]
 			r.origin(m, processor.Origin{Queue: dead, RoutingKey: dead})
 			if _, ok := m.Headers()["CC"]; ok {
-				r.fail("CC is still there: %v", m.Headers())
+				r.failf("CC is still there: %v", m.Headers())
 			}
 			r.ok(m.Ack(), "ack")
 			r.subscribe(copied, 1).nothing()
@@ -137,7 +137,7 @@ var deadLetterCases = []testCase{
 			for attempt := range int64(3) {
 				m := c.take("m")[0]
 				if n, ok := m.Headers().Int64("x-delivery-count"); n != attempt || ok != (attempt > 0) {
-					r.fail("x-delivery-count is %v at attempt %d", m.Headers()["x-delivery-count"], attempt)
+					r.failf("x-delivery-count is %v at attempt %d", m.Headers()["x-delivery-count"], attempt)
 				}
 				r.redelivered(m, attempt > 0)
 				r.ok(m.Nack(true), "nack")
@@ -146,7 +146,7 @@ var deadLetterCases = []testCase{
 			m := r.subscribe(dead, 1).take("m")[0]
 			r.deaths(m, death{queue: q, reason: "delivery_limit", key: q, count: 1})
 			if n, ok := m.Headers()["x-delivery-count"]; ok {
-				r.fail("x-delivery-count %v went along", n)
+				r.failf("x-delivery-count %v went along", n)
 			}
 			r.ok(m.Ack(), "ack")
 		},

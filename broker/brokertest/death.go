@@ -137,7 +137,7 @@ func (r *rig) deaths(m processor.Message, want ...death) {
 	r.Helper()
 	got, _ := m.Headers().List("x-death")
 	if len(got) != len(want) || !sameDeath(got[0], want[0]) {
-		r.fail("x-death is %v, not %+v", got, want)
+		r.failf("x-death is %v, not %+v", got, want)
 	}
 	for _, w := range want {
 		found := false
@@ -145,7 +145,7 @@ func (r *rig) deaths(m processor.Message, want ...death) {
 			found = found || sameDeath(g, w)
 		}
 		if !found {
-			r.fail("x-death is %v, without %+v", got, w)
+			r.failf("x-death is %v, without %+v", got, w)
 		}
 	}
 }
@@ -168,7 +168,7 @@ func (r *rig) firstDeath(m processor.Message, queue, reason, exchange string) {
 		"x-first-death-queue": queue, "x-first-death-reason": reason, "x-first-death-exchange": exchange,
 	} {
 		if got, ok := m.Headers().String(name); !ok || got != want {
-			r.fail("%s is %q, not %q", name, got, want)
+			r.failf("%s is %q, not %q", name, got, want)
 		}
 	}
 }

@@ -69,7 +69,7 @@ var declareCases = []testCase{
 				{Exchange: r.name("missing"), Queue: q},
 			} {
 				if r.broker.Declare(r.background(), broker.Topology{Bindings: []broker.Binding{b}}) == nil {
-					r.fail("declaring %+v gave no error", b)
+					r.failf("declaring %+v gave no error", b)
 				}
 			}
 			r.bind(x, q, "", nil)
@@ -107,7 +107,7 @@ var declareCases = []testCase{
 			q := r.queue("q", broker.Queue{})
 			for _, prefetch := range []int{0, -1} {
 				if _, err := r.broker.Source(q).Subscribe(r.background(), prefetch); err == nil {
-					r.fail("subscribing with prefetch %d gave no error", prefetch)
+					r.failf("subscribing with prefetch %d gave no error", prefetch)
 				}
 			}
 		},

@@ -31,7 +31,7 @@ var expiryCases = []testCase{
 			m := r.subscribe(dead, 1).take("m")[0]
 			r.notBefore(start, 100*time.Millisecond)
 			if e := m.Properties().Expiration; e != 0 {
-				r.fail("the expiration is still %v", e)
+				r.failf("the expiration is still %v", e)
 			}
 			r.ok(m.Ack(), "ack")
 		},
@@ -93,7 +93,7 @@ var expiryCases = []testCase{
 			r.fill(unused, "lost with the queue")
 			r.pass(400 * time.Millisecond)
 			// Publishing tells; a subscription might have the queue declared again first.
-			r.unroutable("", unused, nil)
+			r.unroutable("", unused)
 			r.fill(used, "m")
 			c.expect("m")
 			r.subscribe(dead, 1).nothing()
@@ -111,6 +111,6 @@ func expiring(body string, after time.Duration) processor.Envelope {
 func (r *rig) notBefore(start time.Time, d time.Duration) {
 	r.Helper()
 	if elapsed := time.Since(start); elapsed < d-time.Millisecond {
-		r.fail("it came after %v, which is before %v", elapsed, d)
+		r.failf("it came after %v, which is before %v", elapsed, d)
 	}
 }

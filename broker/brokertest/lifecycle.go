@@ -75,10 +75,10 @@ var lifecycleCases = []testCase{
 			c.stop()
 			c.shut()
 			if _, err := r.broker.Source(q).Subscribe(r.background(), 1); err == nil {
-				r.fail("a closed broker can be subscribed to")
+				r.failf("a closed broker can be subscribed to")
 			}
 			if err := r.broker.Declare(r.background(), broker.Topology{}); err == nil {
-				r.fail("a closed broker can be declared on")
+				r.failf("a closed broker can be declared on")
 			}
 		},
 	},

@@ -138,7 +138,7 @@ func oversize(r *rig) {
 		r.ok(m.Ack(), "ack")
 	}
 	if count["before"] != 1 || count["during"] != siblings || count["after"] != 1 {
-		r.fail("of the siblings these came: %v", count)
+		r.failf("of the siblings these came: %v", count)
 	}
 	c.nothing()
 }

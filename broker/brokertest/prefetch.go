@@ -59,7 +59,7 @@ var prefetchCases = []testCase{
 			r.ok(fromA.Ack(), "ack")
 			slices.Sort(bodies)
 			if !slices.Equal(bodies, []string{"1", "2"}) {
-				r.fail("the first two were %q", bodies)
+				r.failf("the first two were %q", bodies)
 			}
 			a.nothing()
 			b.nothing()
@@ -77,6 +77,6 @@ func (r *rig) ready(queue string, want int) {
 	got, err := counter.Ready(r.background(), queue)
 	r.ok(err, "count")
 	if got != want {
-		r.fail("%d messages are ready, not %d", got, want)
+		r.failf("%d messages are ready, not %d", got, want)
 	}
 }

@@ -16,7 +16,7 @@ var publishCases = []testCase{
 		run: func(r *rig) {
 			x, q := r.exchange("x", broker.Exchange{Kind: broker.Direct}), r.queue("q", broker.Queue{})
 			r.bind(x, q, "key", nil)
-			r.unroutable(x, "other", nil)
+			r.unroutable(x, "other")
 			r.send(x, "key", text("goes on"))
 			r.subscribe(q, 1).expect("goes on")
 		},
@@ -26,7 +26,7 @@ var publishCases = []testCase{
 		why:  "ErrUnroutable; and what others publish at the same time arrives, although the broker closes the channel for it",
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
-			r.unroutable(r.name("missing"), "key", nil)
+			r.unroutable(r.name("missing"), "key")
 			r.fill(q, "goes on")
 			r.subscribe(q, 1).expect("goes on")
 		},
@@ -57,7 +57,7 @@ func manyPublishers(r *rig) {
 	for range publishers * each {
 		m := c.next()
 		if body := string(m.Body()); seen[body] {
-			r.fail("%q was delivered twice", body)
+			r.failf("%q was delivered twice", body)
 		} else {
 			seen[body] = true
 		}

@@ -22,11 +22,7 @@ var redeliveryCases = []testCase{
 		why:  "a message given back untouched comes again, marked as redelivered",
 		run: func(r *rig) {
 			r.again(func(c *consumer, m processor.Message) *consumer {
-				releaser, ok := m.(processor.Releaser)
-				if !ok {
-					r.fail("%T is no processor.Releaser", m)
-				}
-				r.ok(releaser.Release(), "release")
+				r.ok(r.release(m), "release")
 				return c
 			})
 		},
@@ -79,4 +75,13 @@ func (r *rig) again(giveBack func(*consumer, processor.Message) *consumer) {
 	r.redelivered(m, true)
 	r.ok(m.Ack(), "ack")
 	c.nothing()
+}
+
+func (r *rig) release(m processor.Message) error {
+	r.Helper()
+	releaser, ok := m.(processor.Releaser)
+	if !ok {
+		r.failf("%T is no processor.Releaser", m)
+	}
+	return releaser.Release()
 }

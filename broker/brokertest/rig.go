@@ -31,12 +31,12 @@ var (
 	counter atomic.Int64
 )
 
-func newRig(t testing.TB, b broker.Broker, why string) *rig {
-	t.Helper()
-	r := &rig{TB: t, broker: b, why: why, id: fmt.Sprintf("brokertest-%x-%d", started, counter.Add(1))}
-	t.Cleanup(func() {
+func newRig(tb testing.TB, b broker.Broker, why string) *rig {
+	tb.Helper()
+	r := &rig{TB: tb, broker: b, why: why, id: fmt.Sprintf("brokertest-%x-%d", started, counter.Add(1))}
+	tb.Cleanup(func() {
 		if err := b.Close(r.background()); err != nil {
-			t.Errorf("closing the broker: %v", err)
+			tb.Errorf("closing the broker: %v", err)
 		}
 	})
 	return r
@@ -52,8 +52,8 @@ func (r *rig) background() context.Context {
 	return ctx
 }
 
-// fail ends the case and says why it matters.
-func (r *rig) fail(format string, args ...any) {
+// failf ends the case and says why it matters.
+func (r *rig) failf(format string, args ...any) {
 	r.Helper()
 	r.Fatalf("%s\nwhat should be: %s", fmt.Sprintf(format, args...), r.why)
 }
@@ -61,14 +61,14 @@ func (r *rig) fail(format string, args ...any) {
 func (r *rig) ok(err error, doing string) {
 	r.Helper()
 	if err != nil {
-		r.fail("%s: %v", doing, err)
+		r.failf("%s: %v", doing, err)
 	}
 }
 
 func (r *rig) is(err, want error, doing string) {
 	r.Helper()
 	if !errors.Is(err, want) {
-		r.fail("%s: the error is %v, not one that wraps %q", doing, err, want)
+		r.failf("%s: the error is %v, not one that wraps %q", doing, err, want)
 	}
 }
 

@@ -20,8 +20,8 @@ var routingCases = []testCase{
 			r.bind(x, b, "green", nil)
 			r.send(x, "red", text("1"))
 			r.send(x, "green", text("2"))
-			r.unroutable(x, "Red", nil)
-			r.unroutable(x, "", nil)
+			r.unroutable(x, "Red")
+			r.unroutable(x, "")
 			r.subscribe(a, 5).expect("1", "2")
 			r.subscribe(b, 5).expect("2")
 		},
@@ -31,7 +31,7 @@ var routingCases = []testCase{
 		why:  "a fanout exchange routes to every bound queue, whatever the key, once",
 		run: func(r *rig) {
 			x := r.exchange("x", broker.Exchange{Kind: broker.Fanout})
-			r.unroutable(x, "", nil)
+			r.unroutable(x, "")
 			a, b := r.queue("a", broker.Queue{}), r.queue("b", broker.Queue{})
 			r.bind(x, a, "one", nil)
 			r.bind(x, a, "two", nil)
@@ -60,7 +60,7 @@ var routingCases = []testCase{
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			r.fill(q, "m")
-			r.unroutable("", r.name("other"), nil)
+			r.unroutable("", r.name("other"))
 			m := r.subscribe(q, 1).take("m")[0]
 			r.origin(m, processor.Origin{Queue: q, RoutingKey: q})
 			r.ok(m.Ack(), "ack")
@@ -73,7 +73,7 @@ var routingCases = []testCase{
 			last := r.exchange("last", broker.Exchange{Kind: broker.Fanout})
 			middle := r.exchange("middle", broker.Exchange{Kind: broker.Direct, Alternate: last})
 			x := r.exchange("x", broker.Exchange{Kind: broker.Direct, Alternate: middle})
-			r.unroutable(x, "lost", nil)
+			r.unroutable(x, "lost")
 			known, rest := r.queue("known", broker.Queue{}), r.queue("rest", broker.Queue{})
 			r.bind(x, known, "known", nil)
 			r.bind(last, rest, "", nil)
@@ -108,16 +108,16 @@ var routingCases = []testCase{
 }
 
 // unroutable fails unless publishing is ErrUnroutable.
-func (r *rig) unroutable(exchange, key string, h processor.Headers) {
+func (r *rig) unroutable(exchange, key string) {
 	r.Helper()
 	to := processor.Destination{Exchange: exchange, RoutingKey: key}
-	r.is(r.try(to, processor.Envelope{Headers: h}), processor.ErrUnroutable, "publish to "+to.String())
+	r.is(r.try(to, text("")), processor.ErrUnroutable, "publish to "+to.String())
 }
 
 func (r *rig) origin(m processor.Message, want processor.Origin) {
 	r.Helper()
 	if got := m.Origin(); got != want {
-		r.fail("the origin of %q is %+v, not %+v", m.Body(), got, want)
+		r.failf("the origin of %q is %+v, not %+v", m.Body(), got, want)
 	}
 }
 
@@ -126,10 +126,10 @@ func (r *rig) routed(exchange, key string, h processor.Headers, want bool, what 
 	r.Helper()
 	err := r.try(processor.Destination{Exchange: exchange, RoutingKey: key}, processor.Envelope{Headers: h})
 	if err != nil && !errors.Is(err, processor.ErrUnroutable) {
-		r.fail("%s: %v", what, err)
+		r.failf("%s: %v", what, err)
 	}
 	if got := err == nil; got != want {
-		r.fail("%s: routed is %v", what, got)
+		r.failf("%s: routed is %v", what, got)
 	}
 }
 

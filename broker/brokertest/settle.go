@@ -19,15 +19,15 @@ var settleCases = []testCase{
 			c := r.subscribe(q, 5)
 			all := c.take("1", "2")
 			if all[0].Settled() {
-				r.fail("a message is settled that nobody settled")
+				r.failf("a message is settled that nobody settled")
 			}
 			r.ok(all[0].Ack(), "ack")
 			if !all[0].Settled() {
-				r.fail("a settled message does not say so")
+				r.failf("a settled message does not say so")
 			}
 			r.is(all[0].Ack(), processor.ErrSettled, "ack again")
 			r.is(all[0].Nack(true), processor.ErrSettled, "nack after ack")
-			r.is(all[0].(processor.Releaser).Release(), processor.ErrSettled, "release after ack")
+			r.is(r.release(all[0]), processor.ErrSettled, "release after ack")
 			r.ok(all[1].Ack(), "ack the other")
 			r.fill(q, "the channel lives")
 			c.expect("the channel lives")
@@ -54,7 +54,7 @@ var settleCases = []testCase{
 			}
 			running.Wait()
 			if n := counted.Load(); n != 1 {
-				r.fail("%d acks counted", n)
+				r.failf("%d acks counted", n)
 			}
 			r.fill(q, "the channel lives")
 			c.expect("the channel lives")

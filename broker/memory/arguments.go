@@ -3,6 +3,7 @@ package memory
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/gowarren/warren/broker"
@@ -62,7 +63,7 @@ func identify(q broker.Queue) (identity, error) {
 }
 
 func (id identity) String() string {
-	text := "type " + string(id.kind)
+	parts := []string{"type " + string(id.kind)}
 	for _, limit := range []struct {
 		name  string
 		value int64
@@ -72,16 +73,17 @@ func (id identity) String() string {
 		{"x-delivery-limit", id.deliveryLimit}, {"x-max-priority", id.priorities},
 	} {
 		if limit.value != none {
-			text += fmt.Sprintf(", %s %d", limit.name, limit.value)
+			parts = append(parts, fmt.Sprintf("%s %d", limit.name, limit.value))
 		}
 	}
 	if id.overflow != broker.DropHead {
-		text += ", x-overflow " + string(id.overflow)
+		parts = append(parts, "x-overflow "+string(id.overflow))
 	}
 	if id.deadLetters {
-		text += fmt.Sprintf(", dead-letter exchange %q with key %q", id.deadLetter.Exchange, id.deadLetter.RoutingKey)
+		parts = append(parts, fmt.Sprintf("dead-letter exchange %q with key %q", id.deadLetter.Exchange, id.deadLetter.RoutingKey))
 	}
-	return text + flags(id.transient, id.autoDelete, id.exclusive, false)
+	parts = append(parts, flags(id.transient, id.autoDelete, id.exclusive, false)...)
+	return strings.Join(parts, ", ")
 }
 
 func (id identity) problems(r argumentReader) []error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/gowarren/warren/broker"
 )
@@ -25,25 +26,26 @@ type exchangeIdentity struct {
 }
 
 func (id exchangeIdentity) String() string {
-	text := "kind " + string(id.kind)
+	parts := []string{"kind " + string(id.kind)}
 	if id.alternate != "" {
-		text += fmt.Sprintf(", alternate exchange %q", id.alternate)
+		parts = append(parts, fmt.Sprintf("alternate exchange %q", id.alternate))
 	}
-	return text + flags(id.transient, id.autoDelete, false, id.internal)
+	parts = append(parts, flags(id.transient, id.autoDelete, false, id.internal)...)
+	return strings.Join(parts, ", ")
 }
 
 // flags names those that are set.
-func flags(transient, autoDelete, exclusive, internal bool) string {
-	var text string
+func flags(transient, autoDelete, exclusive, internal bool) []string {
+	var names []string
 	for _, flag := range []struct {
 		set  bool
 		name string
 	}{{transient, "transient"}, {autoDelete, "auto-delete"}, {exclusive, "exclusive"}, {internal, "internal"}} {
 		if flag.set {
-			text += ", " + flag.name
+			names = append(names, flag.name)
 		}
 	}
-	return text
+	return names
 }
 
 type binding struct {

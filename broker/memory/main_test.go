@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -77,3 +78,11 @@ func ready(tb testing.TB, b *memory.Broker, queue string) int {
 
 // toQueue dead-letters straight to a queue.
 func toQueue(name string) *broker.DeadLetter { return &broker.DeadLetter{RoutingKey: name} }
+
+func release(m processor.Message) error {
+	releaser, ok := m.(processor.Releaser)
+	if !ok {
+		return errors.New("this message cannot be released")
+	}
+	return releaser.Release()
+}

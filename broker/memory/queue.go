@@ -127,7 +127,7 @@ func (q *queue) first() *entry {
 func (q *queue) pop() *entry {
 	var e *entry
 	if len(q.returned) > 0 {
-		e = heap.Pop(&q.returned).(*entry)
+		e, _ = heap.Pop(&q.returned).(*entry)
 	} else {
 		e = q.fresh.popFront()
 	}

@@ -14,7 +14,11 @@ func (r returned) Less(i, j int) bool { return r[i].order < r[j].order }
 func (r returned) Swap(i, j int)      { r[i], r[j] = r[j], r[i] }
 
 // Push is for container/heap.
-func (r *returned) Push(v any) { *r = append(*r, v.(*entry)) }
+func (r *returned) Push(v any) {
+	if e, ok := v.(*entry); ok { // nothing else is pushed
+		*r = append(*r, e)
+	}
+}
 
 // Pop is for container/heap.
 func (r *returned) Pop() any {

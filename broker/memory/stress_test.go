@@ -65,7 +65,7 @@ func TestStressNothingIsLost(t *testing.T) {
 
 // consume subscribes, takes some messages, settles most of them and goes.
 func consume(ctx context.Context, t *testing.T, b *memory.Broker, done func(string)) {
-	s, err := b.Source("q").Subscribe(t.Context(), 1+rand.IntN(10))
+	s, err := b.Source("q").Subscribe(context.WithoutCancel(ctx), 1+rand.IntN(10))
 	if err != nil {
 		t.Error(err)
 		return
@@ -82,7 +82,7 @@ func consume(ctx context.Context, t *testing.T, b *memory.Broker, done func(stri
 		case 1:
 			err = m.Nack(false)
 		case 2:
-			err = m.(processor.Releaser).Release()
+			err = release(m)
 		case 3:
 			abandoned = m
 		default:
@@ -94,9 +94,9 @@ func consume(ctx context.Context, t *testing.T, b *memory.Broker, done func(stri
 		}
 	}
 	if rand.IntN(2) == 0 {
-		_ = s.Stop(t.Context())
+		_ = s.Stop(ctx)
 	}
-	_ = s.Close(t.Context())
+	_ = s.Close(ctx)
 	if abandoned != nil && !errors.Is(abandoned.Ack(), processor.ErrStale) {
 		t.Error("an ack after close was taken")
 	}
@@ -134,7 +134,9 @@ func TestStressClose(t *testing.T) {
 	var running sync.WaitGroup
 	for range 4 {
 		running.Go(func() {
-			for err := error(nil); !errors.Is(err, processor.ErrClosed); err = try(t, b, "q", "m") {
+			var err error
+			for !errors.Is(err, processor.ErrClosed) {
+				err = try(t, b, "q", "m")
 			}
 		})
 		running.Go(func() {
