@@ -1,0 +1,11 @@
+// Package memory_test measures the round trip of a message through a broker in the
+// process: published, delivered to a running consumer, and acked.
+package memory_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,0 +1,91 @@
+package stack_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// work is one thing to do with a message, and all who can do it.
+type work struct {
+	name       string
+	handler    error // what the handler returns
+	want       tally // of one message
+	contenders []contender
+}
+
+// contender makes messages and works on them.
+type contender struct {
+	by string
+	// build returns a function for one message. It is called by one goroutine.
+	build func(tb testing.TB, t *tally, handler error) func() error
+}
+
+var errHandler = errors.New("the mail server is away")
+
+// works are the rows and the columns of the report.
+var works = []work{
+	{"message", nil, tally{acked: 1}, []contender{
+		{"warren", warrenMessage},
+		{"watermill", watermillMessage},
+	}},
+	{"ok", nil, tally{acked: 1}, []contender{
+		{"warren", warrenStack},
+		{"closures", closureStack},
+		{"watermill", watermillStack},
+		{"watermill-retry", watermillRetryStack},
+	}},
+	{"republish", errHandler, tally{acked: 1, published: 1}, []contender{
+		{"warren", warrenStack},
+		{"closures", closureStack},
+		{"watermill", watermillStack},
+	}},
+	{"seven-layers", nil, tally{}, []contender{
+		{"warren", warrenLayers},
+		{"closures", closureLayers},
+		{"watermill", watermillLayers},
+	}},
+}
+
+func BenchmarkStack(b *testing.B) {
+	each(b, func(b *testing.B, w work, c contender) {
+		b.ReportAllocs()
+		process := c.build(b, &tally{}, w.handler)
+		for b.Loop() {
+			if err := process(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// Every contender does the work that it is measured by.
+func TestStack(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, w work, c contender) {
+		t.Parallel()
+		const messages = 10
+		var got tally
+		process := c.build(t, &got, w.handler)
+		for range messages {
+			require.NoError(t, process())
+		}
+		require.Equal(t, w.want.times(messages), got)
+	})
+}
+
+// runner is a test or a benchmark.
+type runner[T testing.TB] interface {
+	testing.TB
+	Run(name string, f func(T)) bool
+}
+
+// each runs f for every contender, under a name that benchstat can make columns of.
+func each[T runner[T]](t T, f func(t T, w work, c contender)) {
+	for _, w := range works {
+		for _, c := range w.contenders {
+			t.Run("work="+w.name+"/by="+c.by, func(t T) { f(t, w, c) })
+		}
+	}
+}

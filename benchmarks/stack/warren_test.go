@@ -1,0 +1,69 @@
+package stack_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/recovery"
+	"github.com/gowarren/warren/processors/retry"
+)
+
+var body = make([]byte, 256)
+
+// delivery is a message as a source makes it. Inlined, parts of it would stay on the
+// stack in some benchmarks and not in others.
+//
+//go:noinline
+func delivery(t *tally) *processor.Delivery {
+	return processor.NewDelivery(processor.Envelope{
+		Body:       body,
+		Headers:    processor.Headers{"tenant": "acme"},
+		Properties: processor.Properties{ID: "4711"},
+	}, processor.Origin{Queue: "work", RoutingKey: "work"}, t, 1)
+}
+
+func warrenMessage(_ testing.TB, t *tally, _ error) func() error {
+	return func() error { return delivery(t).Ack() }
+}
+
+// warrenStack is what a worker runs.
+func warrenStack(tb testing.TB, t *tally, handler error) func() error {
+	tb.Helper()
+	stack := processor.NewStack(ack.New(), retry.New(t, "work_retry_%attempt%"), recovery.New())
+	pipeline := build(tb, stack, handler)
+	ctx := tb.Context()
+	return func() error { return pipeline.Process(ctx, delivery(t)) }
+}
+
+// warrenLayers works on one message again and again: nothing but the layers is left.
+func warrenLayers(tb testing.TB, t *tally, handler error) func() error {
+	tb.Helper()
+	var stack processor.Stack
+	for range layers {
+		stack = stack.With(func(next processor.Processor) processor.Processor { return &layer{next} })
+	}
+	pipeline := build(tb, stack, handler)
+	ctx, msg := tb.Context(), delivery(t)
+	return func() error { return pipeline.Process(ctx, msg) }
+}
+
+// layers is how many trivial layers stand around the handler.
+const layers = 7
+
+// layer passes everything on.
+type layer struct{ next processor.Processor }
+
+func (l *layer) Process(ctx context.Context, msg processor.Message) error {
+	return l.next.Process(ctx, msg)
+}
+
+func build(tb testing.TB, stack processor.Stack, handler error) *processor.Pipeline {
+	tb.Helper()
+	pipeline, err := stack.ThenFunc(func(context.Context, processor.Message) error { return handler })
+	require.NoError(tb, err)
+	return pipeline
+}
