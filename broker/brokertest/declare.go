@@ -52,7 +52,7 @@ var declareCases = []testCase{
 			x, q := r.exchange("x", broker.Exchange{Kind: broker.Fanout}), r.queue("q", broker.Queue{})
 			r.bind(x, q, "", nil)
 			err := r.broker.Declare(r.background(), broker.Topology{Exchanges: []broker.Exchange{
-				{Name: x, Kind: broker.Direct},
+				{Name: x, Kind: broker.Direct, AutoDelete: true},
 			}})
 			r.is(err, broker.ErrMismatch, "declare with another kind")
 			r.send(x, "any key", text("still a fanout"))

@@ -8,7 +8,8 @@
 //
 // The cases run in parallel, in real time: delays are 50 to 300 milliseconds, and
 // nothing fails for being slow before ten seconds. They use names of their own, and
-// queues that expire when unused, so one RabbitMQ node serves any number of runs.
+// queues that expire when unused and take their exchanges with them, so one RabbitMQ
+// node serves any number of runs.
 //
 // What is expected was measured on RabbitMQ 3.10. The order of x-death entries after
 // the first, which differs between its versions, is left open.

@@ -89,10 +89,11 @@ func (r *rig) queue(word string, q broker.Queue) string {
 }
 
 // exchange declares an exchange with a name of its own, made of word, and returns the
-// name.
+// name. It goes with the last queue that is bound to it.
 func (r *rig) exchange(word string, x broker.Exchange) string {
 	r.Helper()
 	x.Name = r.name(word)
+	x.AutoDelete = true
 	r.declare(broker.Topology{Exchanges: []broker.Exchange{x}})
 	return x.Name
 }

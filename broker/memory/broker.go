@@ -75,10 +75,10 @@ func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
 }
 
 // Close ends all subscriptions and publishes. What the queues hold is gone with the
-// broker. It works twice.
+// broker. It works twice, and waits for nothing but a call of [OnDrop]'s function.
 func (b *Broker) Close(context.Context) error {
 	b.close()
-	b.alarms.Wait() // short: an alarm that rings finds the broker closed
+	b.alarms.Wait() // an alarm that rings now finds the broker closed
 	return nil
 }
 

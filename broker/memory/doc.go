@@ -7,6 +7,8 @@
 //	defer b.Close(ctx)
 //	err := b.Declare(ctx, topology)
 //
+// In a synctest bubble, make the broker and close it there.
+//
 // # What it does
 //
 // Direct, topic, fanout and headers exchanges, the default exchange and the amq.*
@@ -35,7 +37,7 @@
 // # Performance
 //
 // One mutex guards the broker; nothing is called and nobody waits while it is held.
-// The broker has no goroutines. Publishing, delivering and settling take constant time
+// The broker has no goroutines, only timers. Publishing, delivering and settling take constant time
 // whatever the length of the queue, and so does a requeue but for a logarithm of how
 // many others came back.
 package memory
