@@ -37,6 +37,7 @@ func testPause(t *testing.T, node *rabbitmqtest.Node) {
 	t.Helper()
 	ch := channel(t, dial(t, node.URL()))
 	node.Pause(t)
+	node.Pause(t) // works twice
 	declared := make(chan error, 1)
 	go func() {
 		_, err := ch.QueueDeclare("later", true, false, false, false, nil)
