@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -125,10 +126,27 @@ func (c *stallingConn) Close() error {
 	return c.Conn.Close()
 }
 
+// pause stops a node and waits until it has stopped: the signal takes its time.
+func pause(t *testing.T, node *rabbitmqtest.Node) {
+	t.Helper()
+	node.Pause(t)
+	require.Eventually(t, func() bool {
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address(t, node))
+		if err != nil {
+			return false
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, "AMQP\x00\x00\x09\x01")
+		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		_, err = conn.Read(make([]byte, 1))
+		return errors.Is(err, os.ErrDeadlineExceeded)
+	}, patience, time.Millisecond)
+}
+
 func TestPausedNodeIsPassedOver(t *testing.T) {
 	t.Parallel()
 	hung := rabbitmqtest.Start(t)
-	hung.Pause(t)
+	pause(t, hung)
 	start := time.Now()
 	c := dial(t, []string{hung.URL(), rabbitmqtest.Shared(t).URL()}, failover.ConnectTimeout(500*time.Millisecond))
 	requireWorks(t, session(t, c))
@@ -140,13 +158,10 @@ func TestNodeHangsRightAfterTheDial(t *testing.T) {
 	node := rabbitmqtest.Start(t)
 	c := dial(t, []string{node.URL()}, failover.AnswerTimeout(300*time.Millisecond), failover.ConnectTimeout(time.Second))
 	s := session(t, c)
-	node.Pause(t)
+	pause(t, node)
 
 	start := time.Now()
-	var err error
-	for err == nil { // the signal takes effect some time after it is sent
-		_, err = s.Channel(limit(t, 50*time.Millisecond))
-	}
+	_, err := s.Channel(limit(t, 50*time.Millisecond))
 	require.ErrorIs(t, err, context.DeadlineExceeded, "the caller's own limit comes first")
 	_, err = s.Channel(limit(t, patience))
 	require.ErrorIs(t, err, failover.ErrLost)
@@ -174,7 +189,7 @@ func TestHangDuringClose(t *testing.T) {
 			node := rabbitmqtest.Start(t)
 			c := dial(t, []string{node.URL()}, failover.AnswerTimeout(row.answer))
 			s := session(t, c)
-			node.Pause(t)
+			pause(t, node)
 
 			start := time.Now()
 			require.ErrorIs(t, c.Close(limit(t, row.close)), row.want)
@@ -195,7 +210,7 @@ func TestAPublisherThatHangsInAWriteIsReleased(t *testing.T) {
 	s := session(t, c)
 	channel, err := s.Channel(limit(t, patience))
 	require.NoError(t, err)
-	node.Pause(t)
+	pause(t, node)
 
 	released := make(chan error, 1)
 	go func() {

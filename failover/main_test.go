@@ -65,6 +65,14 @@ func requireWorks(t *testing.T, s *failover.Session) {
 	require.NoError(t, channel.Close())
 }
 
+// address returns the host and port of a node.
+func address(t *testing.T, node *rabbitmqtest.Node) string {
+	t.Helper()
+	endpoints, err := failover.ParseURLs([]string{node.URL()})
+	require.NoError(t, err)
+	return endpoints[0].Address()
+}
+
 // deadURL returns the URL of a port where nobody listens.
 func deadURL(t *testing.T) string {
 	t.Helper()

@@ -122,7 +122,7 @@ func TestHeartbeatNoticesANodeThatHangs(t *testing.T) {
 	first := session(t, c)
 
 	start := time.Now()
-	hung.Pause(t)
+	pause(t, hung)
 	requireDone(t, first)
 	t.Logf("noticed after %v", time.Since(start))
 	require.Less(t, time.Since(start), 4500*time.Millisecond, "1.5 x heartbeat, and some")

@@ -135,10 +135,15 @@ func (s *Session) run(f func()) bool {
 // close says goodbye and ends the session. A node that hangs is waited for no longer
 // than the timeout; one that blocks reads nothing, and is not waited for. Another end
 // may come in between, from a node that dies or from [Connection.Close].
+//
+// The client's CloseDeadline would not do: it sets a deadline on the socket, and its
+// heartbeats may move that while it waits.
 func (s *Session) close() {
 	s.decide(ErrClosed)
 	if _, blocked := s.Blocked(); !blocked {
-		_ = s.conn.CloseDeadline(time.Now().Add(s.timeout))
+		hung := time.AfterFunc(s.timeout, func() { s.end(ErrClosed) })
+		defer hung.Stop()
+		_ = s.conn.Close()
 	}
 	s.end(ErrClosed)
 }

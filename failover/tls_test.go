@@ -89,8 +89,7 @@ func selfSigned(t *testing.T, name string) (certificate tls.Certificate, file st
 func encrypt(t *testing.T, node *rabbitmqtest.Node, certificate tls.Certificate) string {
 	t.Helper()
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	_, address, _ := strings.Cut(node.URL(), "@")
-	address, _, _ = strings.Cut(address, "/")
+	address := address(t, node)
 	url := serve(t, func(client net.Conn) {
 		encrypted := tls.Server(client, config)
 		if encrypted.HandshakeContext(t.Context()) != nil {
