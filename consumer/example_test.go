@@ -21,7 +21,7 @@ func Example() {
 	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
 	defer stop()
 	b := memory.New() // or rabbitmq.Open(ctx, urls)
-	defer b.Close(ctx)
+	defer func() { _ = b.Close(ctx) }()
 	back := &broker.DeadLetter{RoutingKey: "mail"} // to the work queue
 	err := b.Declare(ctx, broker.Topology{Queues: []broker.Queue{
 		{Name: "mail"},

@@ -71,7 +71,8 @@ func newConfirmChannel(session *failover.Session, ch *amqp.Channel) *confirmChan
 func (c *confirmChannel) usable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.retired && !c.channel.IsClosed()
+	// The channel learns of the end of its session a moment later than the session.
+	return !c.retired && !c.channel.IsClosed() && c.session.Err() == nil
 }
 
 // send writes the message and returns what to wait for. errNotSent is returned if the

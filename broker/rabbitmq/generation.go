@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -73,14 +74,22 @@ func (g *generation) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-g.cancelled:
-		return fmt.Errorf("the broker cancelled the consumer: its queue %q was deleted or has moved", g.queue)
-	case err := <-g.closed:
-		if err == nil {
-			return g.session.Err()
+	case _, ok := <-g.cancelled:
+		if ok {
+			return fmt.Errorf("the broker cancelled the consumer: its queue %q was deleted or has moved", g.queue)
 		}
+		return g.lost(<-g.closed) // both are closed with the channel
+	case err := <-g.closed:
+		return g.lost(err)
+	}
+}
+
+// lost is why the channel was closed. err is nil when the connection went first.
+func (g *generation) lost(err *amqp.Error) error {
+	if err != nil {
 		return err
 	}
+	return cmp.Or(g.session.Err(), error(amqp.ErrClosed))
 }
 
 func (g *generation) message(d *amqp.Delivery) processor.Message {

@@ -45,7 +45,7 @@ func publishPoison(t *testing.T, url, queue string) {
 	uri, err := amqp.ParseURI(url)
 	require.NoError(t, err)
 	conn, err := amqp.DialConfig(url, amqp.Config{Dial: func(network, addr string) (net.Conn, error) {
-		conn, err := net.Dial(network, addr)
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), network, addr)
 		return forger{conn}, err
 	}})
 	require.NoError(t, err, uri.Host)

@@ -41,6 +41,9 @@ func (p *publisher) Publish(ctx context.Context, to processor.Destination, e pro
 	}
 	message := publishing(e)
 	for {
+		if ctx.Err() != nil {
+			return fmt.Errorf("rabbitmq: publish to %s: not sent: %w", to, ended(ctx))
+		}
 		c, err := p.ready(ctx, to)
 		if err != nil {
 			return err

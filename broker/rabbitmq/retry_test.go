@@ -130,7 +130,7 @@ func TestWhatARetryPublishesOnTheWire(t *testing.T) {
 	require.Equal(t,
 		[]any{sent.MessageId, sent.CorrelationId, sent.ReplyTo, sent.Type, sent.AppId, sent.ContentType, sent.ContentEncoding, sent.Priority, sent.Timestamp},
 		[]any{got.MessageId, got.CorrelationId, got.ReplyTo, got.Type, got.AppId, got.ContentType, got.ContentEncoding, got.Priority, got.Timestamp.UTC()})
-	require.Equal(t, uint8(amqp.Persistent), got.DeliveryMode)
+	require.Equal(t, amqp.Persistent, got.DeliveryMode)
 	require.Empty(t, got.Expiration)
 	require.Empty(t, got.UserId)
 	ready(t, b, elsewhere, 0)
@@ -141,7 +141,9 @@ func TestWhatARetryPublishesOnTheWire(t *testing.T) {
 	require.Equal(t, "mail server says no", parked.Headers["warren-error"])
 	require.Equal(t, "*errors.errorString", parked.Headers["warren-error-type"])
 	require.Equal(t, r.work, parked.Headers["warren-original-routing-key"])
-	require.WithinDuration(t, time.Now(), parked.Headers["warren-failed-at"].(time.Time), time.Minute)
+	at, ok := parked.Headers["warren-failed-at"].(time.Time)
+	require.True(t, ok)
+	require.WithinDuration(t, time.Now(), at, time.Minute)
 }
 
 // The broker counts a reject toward a quorum queue's delivery limit. A message that is
@@ -153,8 +155,7 @@ func TestRetriesOnAQuorumQueueDoNotUseUpItsDeliveryLimit(t *testing.T) {
 	queue := declareQueue(t, url, amqp.Table{"x-queue-type": "quorum", "x-delivery-limit": int32(1)})
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
 	sub := subscribe(t, b, queue, 1)
-	var pub processor.Publisher = b.Publisher()
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "", retry.Keys(func(int, processor.Message) string { return queue }), retry.Attempts(5))).
+	p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), "", retry.Keys(func(int, processor.Message) string { return queue }), retry.Attempts(5))).
 		ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
 	require.NoError(t, err)
 	for range 5 {
