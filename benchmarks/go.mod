@@ -7,6 +7,7 @@ replace github.com/gowarren/warren => ../
 require (
 	github.com/ThreeDotsLabs/watermill v1.5.1
 	github.com/gowarren/warren v0.0.0
+	github.com/rabbitmq/amqp091-go v1.16.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 )

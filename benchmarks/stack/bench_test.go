@@ -49,43 +49,36 @@ var works = []work{
 }
 
 func BenchmarkStack(b *testing.B) {
-	each(b, func(b *testing.B, w work, c contender) {
-		b.ReportAllocs()
-		process := c.build(b, &tally{}, w.handler)
-		for b.Loop() {
-			if err := process(); err != nil {
-				b.Fatal(err)
-			}
+	for _, w := range works {
+		for _, c := range w.contenders {
+			b.Run("work="+w.name+"/by="+c.by, func(b *testing.B) {
+				b.ReportAllocs()
+				process := c.build(b, &tally{}, w.handler)
+				for b.Loop() {
+					if err := process(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
 		}
-	})
+	}
 }
 
 // Every contender does the work that it is measured by.
 func TestStack(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, w work, c contender) {
-		t.Parallel()
-		const messages = 10
-		var got tally
-		process := c.build(t, &got, w.handler)
-		for range messages {
-			require.NoError(t, process())
-		}
-		require.Equal(t, w.want.times(messages), got)
-	})
-}
-
-// runner is a test or a benchmark.
-type runner[T testing.TB] interface {
-	testing.TB
-	Run(name string, f func(T)) bool
-}
-
-// each runs f for every contender, under a name that benchstat can make columns of.
-func each[T runner[T]](t T, f func(t T, w work, c contender)) {
+	const messages = 10
 	for _, w := range works {
 		for _, c := range w.contenders {
-			t.Run("work="+w.name+"/by="+c.by, func(t T) { f(t, w, c) })
+			t.Run("work="+w.name+"/by="+c.by, func(t *testing.T) {
+				t.Parallel()
+				var got tally
+				process := c.build(t, &got, w.handler)
+				for range messages {
+					require.NoError(t, process())
+				}
+				require.Equal(t, w.want.times(messages), got)
+			})
 		}
 	}
 }

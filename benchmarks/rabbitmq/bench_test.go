@@ -1,0 +1,131 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+)
+
+// rows are what is measured, and with how many messages in a turn. A turn takes from a
+// tenth of a second to half of one.
+var rows = []struct {
+	name string
+	turn int
+	task func(n int) task
+}{
+	{"publish/goroutines=1", 300, func(n int) task { return publishing(n, 1) }},
+	{"publish/goroutines=64", 3000, func(n int) task { return publishing(n, 64) }},
+	{"consume/workers=1", 5000, func(n int) task { return consuming(n, 1) }},
+	{"consume/workers=8", 5000, func(n int) task { return consuming(n, 8) }},
+}
+
+// pairs is how often each side has its turn.
+const pairs = 11
+
+// BenchmarkRabbitMQ lets both sides take turns. What it reports is the median of the
+// turns: an op is one message of Warren's, what begins with raw is the raw client's, and
+// the ratio is that of each pair of turns: 1 is as fast as the raw client, 0.5 half as
+// fast.
+func BenchmarkRabbitMQ(b *testing.B) {
+	for _, row := range rows {
+		b.Run(row.name, func(b *testing.B) {
+			d, t := newDuel(b), row.task(row.turn)
+			var raw, warren []cost
+			for b.Loop() {
+				for i := range pairs {
+					if i%2 == 0 {
+						raw = append(raw, measure(b, d, d.raw, t))
+						warren = append(warren, measure(b, d, d.warren, t))
+					} else { // so that neither always comes second
+						warren = append(warren, measure(b, d, d.warren, t))
+						raw = append(raw, measure(b, d, d.raw, t))
+					}
+				}
+			}
+			report(b, float64(row.turn), raw, warren)
+		})
+	}
+}
+
+// Both sides do what they are measured by, down to the last message.
+func TestRabbitMQ(t *testing.T) {
+	t.Parallel()
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			d, few := newDuel(t), row.task(200)
+			for range 2 {
+				measure(t, d, d.raw, few)
+				measure(t, d, d.warren, few)
+			}
+		})
+	}
+}
+
+// patience is how long a turn may take.
+const patience = time.Minute
+
+// cost is what one turn took.
+type cost struct {
+	time          time.Duration
+	allocs, bytes uint64
+}
+
+// measure gives one side its turn and checks what it has done.
+func measure(tb testing.TB, d *duel, side client, t task) cost {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	defer cancel()
+	d.prepare(ctx, tb, t)
+	var before, after runtime.MemStats
+	runtime.GC() // nobody pays for what the other has left
+	runtime.ReadMemStats(&before)
+	begin := time.Now()
+	end, err := t.do(ctx, side, d.queue)
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		tb.Fatalf("%T: %v", side, err)
+	}
+	d.check(tb, t)
+	return cost{
+		time:   end.Sub(begin),
+		allocs: after.Mallocs - before.Mallocs,
+		bytes:  after.TotalAlloc - before.TotalAlloc,
+	}
+}
+
+func report(b *testing.B, turn float64, raw, warren []cost) {
+	b.Helper()
+	ratios := make([]float64, len(raw))
+	for i := range raw {
+		ratios[i] = raw[i].seconds() / warren[i].seconds()
+	}
+	b.ReportMetric(median(ratios), "ratio")
+
+	seconds := median(each(warren, cost.seconds)) / turn
+	b.ReportMetric(seconds*float64(time.Second), "ns/op")
+	b.ReportMetric(1/seconds, "msgs/s")
+	b.ReportMetric(turn/median(each(raw, cost.seconds)), "raw-msgs/s")
+
+	allocs := func(c cost) float64 { return float64(c.allocs) / turn }
+	b.ReportMetric(median(each(warren, allocs)), "allocs/op")
+	b.ReportMetric(median(each(raw, allocs)), "raw-allocs/op")
+	b.ReportMetric(median(each(warren, func(c cost) float64 { return float64(c.bytes) / turn })), "B/op")
+}
+
+func (c cost) seconds() float64 { return c.time.Seconds() }
+
+func each(costs []cost, of func(cost) float64) []float64 {
+	values := make([]float64, len(costs))
+	for i, c := range costs {
+		values[i] = of(c)
+	}
+	return values
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}

@@ -1,0 +1,74 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+)
+
+// duel is two clients, a queue, and somebody who counts.
+type duel struct {
+	queue       string
+	referee     *amqp.Channel
+	raw, warren client
+}
+
+var duels atomic.Int64
+
+func newDuel(tb testing.TB) *duel {
+	tb.Helper()
+	url := rabbitmqtest.Shared(tb).URL()
+	d := &duel{
+		queue:   fmt.Sprintf("work-%d", duels.Add(1)),
+		referee: channel(tb, dial(tb, url)),
+		raw:     newRawClient(tb, url),
+		warren:  newWarrenClient(tb, url),
+	}
+	// Declared here, so that neither side has a topology to see to.
+	_, err := d.referee.QueueDeclare(d.queue, true, false, false, false, nil)
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		_, err := d.referee.QueueDelete(d.queue, false, false, false)
+		require.NoError(tb, err)
+	})
+	return d
+}
+
+// prepare leaves in the queue what the task begins with.
+func (d *duel) prepare(ctx context.Context, tb testing.TB, t task) {
+	tb.Helper()
+	_, err := d.referee.QueuePurge(d.queue, false)
+	require.NoError(tb, err)
+	if t.filled > 0 {
+		require.NoError(tb, d.raw.publish(ctx, d.queue, t.filled, 64))
+	}
+}
+
+// check counts what is left. Whatever was not acked is back in the queue by then.
+func (d *duel) check(tb testing.TB, t task) {
+	tb.Helper()
+	q, err := d.referee.QueueDeclarePassive(d.queue, true, false, false, false, nil)
+	require.NoError(tb, err)
+	require.Equal(tb, t.left, q.Messages)
+}
+
+func dial(tb testing.TB, url string) *amqp.Connection {
+	tb.Helper()
+	conn, err := amqp.Dial(url)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, conn.Close()) })
+	return conn
+}
+
+func channel(tb testing.TB, conn *amqp.Connection) *amqp.Channel {
+	tb.Helper()
+	ch, err := conn.Channel()
+	require.NoError(tb, err)
+	return ch
+}

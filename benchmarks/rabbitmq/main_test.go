@@ -1,0 +1,16 @@
+// Package rabbitmq_test measures publishing and consuming on a real RabbitMQ node,
+// Warren beside the raw client. Both do the same: persistent and mandatory messages,
+// each with its own confirm that is waited for, on one channel shared by the same number
+// of goroutines; and the same prefetch and workers, each message acked singly.
+//
+// What counts is the ratio, and only that of one run: the two take turns on the same
+// node, so that whatever else the machine does slows both.
+package rabbitmq_test
+
+import (
+	"testing"
+
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+)
+
+func TestMain(m *testing.M) { rabbitmqtest.Main(m) }
