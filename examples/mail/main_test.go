@@ -190,3 +190,36 @@ func scan(t *testing.T, out *bytes.Buffer, published, ended map[string]bool) {
 		}
 	}
 }
+
+// The broker is killed instead, and comes back.
+func TestWhenTheBrokerIsKilledNothingIsLost(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	out := &notifying{lines: 200, reached: make(chan struct{})}
+	done := make(chan error, 1)
+	go func() {
+		done <- run(t.Context(), []string{"-scale", scale, "-copies", "100"}, node.URL(), out, io.Discard)
+	}()
+	<-out.reached
+	node.Kill(t)
+	node.Restart(t)
+	require.NoError(t, <-done)
+	require.Contains(t, out.String(), "demo: published=700 processed=600 ")
+	require.Contains(t, out.String(), " parked=100 lost=0\n")
+}
+
+// notifying is a buffer that tells when it has so many lines.
+type notifying struct {
+	bytes.Buffer
+	lines   int
+	reached chan struct{}
+}
+
+func (n *notifying) Write(b []byte) (int, error) {
+	if n.lines > 0 {
+		if n.lines -= bytes.Count(b, []byte("\n")); n.lines <= 0 {
+			close(n.reached)
+		}
+	}
+	return n.Buffer.Write(b)
+}

@@ -92,7 +92,7 @@ func (o *office) publish(ctx context.Context, copies int) error {
 				id = fmt.Sprintf("%s-%d", id, n+1)
 			}
 			o.journal.begin(id)
-			err = o.broker.Publisher().Publish(ctx, processor.Destination{Exchange: "mail", RoutingKey: "mail"}, processor.Envelope{
+			err = o.post(ctx, processor.Envelope{
 				Body:       body,
 				Properties: processor.Properties{ID: id, ContentType: "application/json"},
 			})
@@ -103,6 +103,18 @@ func (o *office) publish(ctx context.Context, copies int) error {
 		}
 	}
 	return nil
+}
+
+// post publishes until the broker says yes or no. When its answer is lost the mail is
+// published again, under the same id: rather twice than never.
+func (o *office) post(ctx context.Context, e processor.Envelope) error {
+	for {
+		err := o.broker.Publisher().Publish(ctx, processor.Destination{Exchange: "mail", RoutingKey: "mail"}, e)
+		if !errors.Is(err, processor.ErrIndeterminate) || ctx.Err() != nil {
+			return err
+		}
+		o.log.Warn("published again", slog.String("id", e.ID), slog.Any("error", err))
+	}
 }
 
 // wait returns when every mail is sent or parked and, since there may be mails of an
