@@ -14,21 +14,21 @@ import (
 
 // duel is two clients, a queue, and somebody who counts.
 type duel struct {
-	queue       string
-	referee     *amqp.Channel
-	raw, warren client
+	queue           string
+	referee         *amqp.Channel
+	raw, challenger client
 }
 
 var duels atomic.Int64
 
-func newDuel(tb testing.TB) *duel {
+func newDuel(tb testing.TB, challenger func(testing.TB, string) client) *duel {
 	tb.Helper()
 	url := rabbitmqtest.Shared(tb).URL()
 	d := &duel{
-		queue:   fmt.Sprintf("work-%d", duels.Add(1)),
-		referee: channel(tb, dial(tb, url)),
-		raw:     newRawClient(tb, url),
-		warren:  newWarrenClient(tb, url),
+		queue:      fmt.Sprintf("work-%d", duels.Add(1)),
+		referee:    channel(tb, dial(tb, url)),
+		raw:        newRawClient(tb, url),
+		challenger: challenger(tb, url),
 	}
 	// Declared here, so that neither side has a topology to see to.
 	_, err := d.referee.QueueDeclare(d.queue, true, false, false, false, nil)

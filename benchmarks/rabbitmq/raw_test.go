@@ -23,7 +23,7 @@ type rawClient struct {
 
 var _ client = (*rawClient)(nil)
 
-func newRawClient(tb testing.TB, url string) *rawClient {
+func newRawClient(tb testing.TB, url string) client {
 	tb.Helper()
 	ch := channel(tb, dial(tb, url))
 	require.NoError(tb, ch.Confirm(false))

@@ -22,7 +22,7 @@ type warrenClient struct{ broker *rabbitmq.Broker }
 
 var _ client = (*warrenClient)(nil)
 
-func newWarrenClient(tb testing.TB, url string) *warrenClient {
+func newWarrenClient(tb testing.TB, url string) client {
 	tb.Helper()
 	b, err := rabbitmq.Open(tb.Context(), []string{url}, rabbitmq.Logger(slog.New(slog.DiscardHandler)))
 	require.NoError(tb, err)
