@@ -62,7 +62,7 @@ func (b *Broker) send(l letter) {
 	}
 	for _, to := range queues {
 		switch {
-		case m.hops > len(b.queues), l.reason != rejected && inCycle(to.name, m):
+		case m.hops > len(b.queues), inCycle(to.name, m):
 			b.drop(q, l.message, l.reason, "it goes round in a dead-letter cycle")
 		case !to.put(m):
 			b.drop(q, l.message, l.reason, "the dead-letter target is full")
@@ -95,7 +95,7 @@ func (l letter) reborn() *message {
 }
 
 // inCycle reports whether the message has been in the queue before and came from there
-// all by itself, with no rejection in between.
+// all by itself: with no rejection in between, the last death included.
 func inCycle(queue string, m *message) bool {
 	deaths, _ := m.envelope.Headers.List("x-death")
 	last := slices.IndexFunc(deaths, func(death any) bool {

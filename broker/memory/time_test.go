@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -106,7 +107,8 @@ func TestAnUnusedQueueExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		declaration := broker.Queue{Name: "q", Expires: time.Minute}
-		b := open(t, []broker.Queue{declaration})
+		var drops []string
+		b := open(t, []broker.Queue{declaration}, memory.OnDrop(func(d memory.Drop) { drops = append(drops, string(d.Envelope.Body)) }))
 		require.NoError(t, b.Declare(t.Context(), broker.Topology{
 			Exchanges: []broker.Exchange{{Name: "x", Kind: broker.Fanout}},
 			Bindings:  []broker.Binding{{Exchange: "x", Queue: "q"}},
@@ -115,6 +117,7 @@ func TestAnUnusedQueueExpires(t *testing.T) {
 		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{declaration}}))
 		time.Sleep(59 * time.Second) // declared again, so the time started anew
 		s := subscribe(t, b, "q", 1)
+		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{declaration}}))
 		time.Sleep(time.Hour) // in use
 		publish(t, b, "q", "m", "n")
 		m := receive(t, s)
@@ -127,7 +130,9 @@ func TestAnUnusedQueueExpires(t *testing.T) {
 		_, err = b.Ready(t.Context(), "q")
 		require.ErrorIs(t, err, broker.ErrNoQueue)
 		require.ErrorIs(t, b.Publisher().Publish(t.Context(), processor.Destination{Exchange: "x"}, processor.Envelope{}), processor.ErrUnroutable)
-		require.NoError(t, m.Nack(true)) // what was in hand has nowhere to go back to
+		require.Equal(t, []string{"n"}, drops)
+		require.NoError(t, m.Nack(true)) // it has nowhere to go back to
+		require.Equal(t, []string{"n", "m"}, drops)
 		require.NoError(t, s.Close(t.Context()))
 	})
 }
@@ -143,11 +148,36 @@ func TestCloseStopsTimers(t *testing.T) {
 		s := subscribe(t, b, "q", 1)
 		m := receive(t, s)
 		require.NoError(t, s.Stop(t.Context()))
-		require.NoError(t, b.Close(t.Context()))
+		publish(t, b, "q", "ready")
 		require.NoError(t, b.Close(t.Context()))
 		require.ErrorIs(t, m.Nack(true), processor.ErrStale)
 		require.NoError(t, s.Close(t.Context()))
+		require.NoError(t, b.Close(t.Context()))
 		require.Zero(t, time.Since(start))
+	})
+}
+
+// A message comes and the context ends before the receive that waits has run again:
+// whichever it sees first, the message is not lost.
+func TestAMessageForACancelledReceive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, []broker.Queue{{Name: "q"}})
+		s := subscribe(t, b, "q", 1)
+		for range 100 {
+			ctx, cancel := context.WithCancel(t.Context())
+			received := make(chan processor.Message, 1)
+			go func() {
+				m, _ := s.Receive(ctx)
+				received <- m
+			}()
+			synctest.Wait()
+			publish(t, b, "q", "m")
+			cancel()
+			m := <-received
+			require.NotNil(t, m)
+			require.NoError(t, m.Ack())
+		}
 	})
 }
 
