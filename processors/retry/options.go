@@ -23,6 +23,7 @@ type config struct {
 	publisher processor.Publisher
 	exchange  string
 	pattern   string
+	parts     pattern // of it
 	keyFunc   KeyFunc
 	attempts  int
 	finalKey  string
@@ -114,9 +115,9 @@ func (c *config) keyProblem() error {
 		return nil
 	case c.pattern == "":
 		return errors.New("retry: the key pattern is empty: give one such as mail_retry_%attempt%")
-	case c.attempts > 1 && expand(c.pattern, 1) == c.pattern:
+	case c.attempts > 1 && len(c.parts) == 1:
 		return fmt.Errorf("retry: key pattern %q has no %%attempt%%, so %d attempts would share one key and one delay: add it, or set Attempts(1)", c.pattern, c.attempts)
-	case len(expand(c.pattern, c.attempts)) > maxKey:
+	case len(c.parts.key(c.attempts)) > maxKey:
 		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", maxKey)
 	}
 	return nil
@@ -127,10 +128,14 @@ func (c *config) key(attempt int, msg processor.Message) string {
 	if c.keyFunc != nil {
 		return c.keyFunc(attempt, msg)
 	}
-	return expand(c.pattern, attempt)
+	return c.parts.key(attempt)
 }
 
-func expand(pattern string, attempt int) string {
-	n := strconv.Itoa(attempt)
-	return strings.NewReplacer("%attempts%", n, "%attempt%", n).Replace(pattern)
+// pattern is a key pattern, cut at its placeholders.
+type pattern []string
+
+func parse(s string) pattern {
+	return strings.Split(strings.ReplaceAll(s, "%attempts%", "%attempt%"), "%attempt%")
 }
+
+func (p pattern) key(attempt int) string { return strings.Join(p, strconv.Itoa(attempt)) }

@@ -25,7 +25,7 @@ var ErrExhausted = errors.New("retries are used up")
 // The stack refuses a nil publisher, an empty pattern, and a pattern without %attempt%
 // where there is more than one attempt: all would share one key, and so one delay.
 func New(publisher processor.Publisher, keyPattern string, opts ...Option) processor.Middleware {
-	c := config{publisher: publisher, pattern: keyPattern, attempts: DefaultAttempts}
+	c := config{publisher: publisher, pattern: keyPattern, parts: parse(keyPattern), attempts: DefaultAttempts}
 	for _, o := range opts {
 		o(&c)
 	}
