@@ -11,8 +11,7 @@ import (
 // the whole connection (501) or channel (406), with everybody's messages on it.
 const (
 	maxShortString = 255       // bytes of a key, a property or a header's name
-	maxHeaderBytes = 120_000   // of all headers; with the properties they must fit a frame of 131,072
-	maxDepth       = 16        // nested tables and arrays
+	defaultFrame   = 128 << 10 // headers and properties must fit one frame
 	maxBody        = 128 << 20 // RabbitMQ 3.x; 4.x has 16 MiB by default
 )
 
@@ -40,6 +39,9 @@ func Prepare(to processor.Destination, e processor.Envelope) (processor.Envelope
 		return e, fmt.Errorf("broker: %w", err)
 	}
 	e.Headers = headers
+	if err := FitsFrame(e, defaultFrame); err != nil {
+		return e, err
+	}
 	return e, nil
 }
 

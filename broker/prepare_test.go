@@ -96,7 +96,7 @@ func TestPrepareRefusesOtherTypes(t *testing.T) {
 				t.Parallel()
 				_, err := prepare(h)
 				require.ErrorIs(t, err, processor.ErrHeaderType)
-				require.ErrorContains(t, err, `"culprit"`)
+				require.ErrorContains(t, err, "culprit")
 			})
 		}
 	}
@@ -160,14 +160,15 @@ func TestPrepareBoundsTheBytesOfHeaders(t *testing.T) {
 		headers processor.Headers
 		ok      bool
 	}{
-		// 4 for the table, 1+1 for the name, 5 for a string's type and length.
-		"one string that just fits":   {processor.Headers{"h": text(120_000 - 11)}, true},
-		"one string, a byte too long": {processor.Headers{"h": text(120_000 - 10)}, false},
-		"bytes":                       {processor.Headers{"h": []byte(text(120_000))}, false},
-		"a list of strings":           {processor.Headers{"h": []any{text(60_000), text(60_000)}}, false},
-		"a nested table":              {processor.Headers{"h": processor.Headers{"a": text(60_000), "b": text(60_000)}}, false},
-		"several headers":             {processor.Headers{"a": text(60_000), "b": text(60_000)}, false},
-		"a long list of nothing":      {processor.Headers{"h": make([]any, 120_000)}, false},
+		// A frame of 131,072 without 53 for the frame and the properties, 4 for the table,
+		// 1+1 for the name, 5 for a string's type and length.
+		"one string that just fits":   {processor.Headers{"h": text(131_072 - 53 - 11)}, true},
+		"one string, a byte too long": {processor.Headers{"h": text(131_072 - 53 - 10)}, false},
+		"bytes":                       {processor.Headers{"h": []byte(text(131_072))}, false},
+		"a list of strings":           {processor.Headers{"h": []any{text(65_536), text(65_536)}}, false},
+		"a nested table":              {processor.Headers{"h": processor.Headers{"a": text(65_536), "b": text(65_536)}}, false},
+		"several headers":             {processor.Headers{"a": text(65_536), "b": text(65_536)}, false},
+		"a long list of nothing":      {processor.Headers{"h": make([]any, 131_072)}, false},
 		"a list that fits":            {processor.Headers{"h": make([]any, 100_000)}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -214,12 +215,11 @@ func TestPrepareBoundsTheNesting(t *testing.T) {
 	for name, inside := range map[string]func(any, int) any{"tables": table, "maps": plain, "lists": list, "in turn": mixed} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := prepare(processor.Headers{"h": nest(16, inside)})
-			require.NoError(t, err)
-			for _, levels := range []int{17, 100_000} {
-				_, err = prepare(processor.Headers{"h": nest(levels, inside)})
-				require.ErrorIs(t, err, processor.ErrTooLarge)
-			}
+			_, err := prepare(processor.Headers{"h": nest(10_000, inside)})
+			require.NoError(t, err, "what a sender could send can be republished")
+			_, err = prepare(processor.Headers{"h": nest(1_000_000, inside)})
+			require.ErrorIs(t, err, processor.ErrTooLarge)
+			require.Less(t, len(err.Error()), 1000)
 		})
 	}
 

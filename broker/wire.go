@@ -3,79 +3,95 @@ package broker
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
+	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/processor"
 )
 
 // wire copies headers with the types that they have on the wire, and counts the bytes
-// that they take there. It stops as soon as they are too many.
-type wire struct{ left int }
+// that they take there. It stops as soon as they are too many, which also bounds how deep
+// they are nested: a level takes five bytes.
+type wire struct {
+	left int
+	path []string // names of the headers that it is in; where it stopped, after an error
+}
 
 // prepareHeaders returns a copy of h as the wire has it; nil stays nil.
 func prepareHeaders(h processor.Headers) (processor.Headers, error) {
 	if h == nil {
 		return nil, nil //nolint:nilnil // no headers are no error
 	}
-	w := wire{left: maxHeaderBytes}
-	return w.table(h, 0)
+	w := wire{left: defaultFrame}
+	t := make(processor.Headers, len(h))
+	for name, value := range h {
+		if err := w.field(t, name, value); err != nil {
+			return nil, fmt.Errorf("header %q: %w", w.place(), err)
+		}
+	}
+	return t, nil
 }
 
 func (w *wire) take(bytes int) error {
 	if w.left -= bytes; w.left < 0 {
-		return fmt.Errorf("%w: the headers take more than %d bytes", processor.ErrTooLarge, maxHeaderBytes)
+		return fmt.Errorf("%w: the headers take more than %d bytes", processor.ErrTooLarge, defaultFrame)
 	}
 	return nil
 }
 
-func (w *wire) table(h processor.Headers, depth int) (processor.Headers, error) {
-	if depth > maxDepth {
-		return nil, errTooDeep()
-	}
+func (w *wire) table(h processor.Headers) (processor.Headers, error) {
 	t := make(processor.Headers, len(h))
 	if err := w.take(4); err != nil {
 		return nil, err
 	}
 	for name, value := range h {
-		if len(name) > maxShortString {
-			return nil, fmt.Errorf("%w: a header's name has %d bytes, the limit is %d", processor.ErrTooLarge, len(name), maxShortString)
-		}
-		if err := w.take(1 + len(name)); err != nil {
+		if err := w.field(t, name, value); err != nil {
 			return nil, err
 		}
-		v, err := w.value(value, depth)
-		if err != nil {
-			return nil, fmt.Errorf("header %q: %w", name, err)
-		}
-		t[name] = v
 	}
 	return t, nil
 }
 
-func (w *wire) list(list []any, depth int) ([]any, error) {
-	if depth > maxDepth {
-		return nil, errTooDeep()
+func (w *wire) field(t processor.Headers, name string, value any) error {
+	w.path = append(w.path, name)
+	if len(name) > maxShortString {
+		return fmt.Errorf("%w: a header's name has %d bytes, the limit is %d", processor.ErrTooLarge, len(name), maxShortString)
 	}
+	if err := w.take(1 + len(name)); err != nil {
+		return err
+	}
+	v, err := w.value(value)
+	if err != nil {
+		return err
+	}
+	w.path = w.path[:len(w.path)-1]
+	t[name] = v
+	return nil
+}
+
+// place is where it stopped, cut short: headers may be nested thousands deep.
+func (w *wire) place() string {
+	return excerpt.Of(strings.Join(w.path[:min(len(w.path), 8)], "."), 256)
+}
+
+func (w *wire) list(list []any) ([]any, error) {
 	if err := w.take(4); err != nil {
 		return nil, err
 	}
 	items := make([]any, len(list))
 	for i, value := range list {
-		v, err := w.value(value, depth)
+		v, err := w.value(value)
 		if err != nil {
-			return nil, fmt.Errorf("item %d: %w", i, err)
+			return nil, err
 		}
 		items[i] = v
 	}
 	return items, nil
 }
 
-func errTooDeep() error {
-	return fmt.Errorf("%w: headers are nested over %d levels deep", processor.ErrTooLarge, maxDepth)
-}
-
 // value returns v as the wire has it. One byte is taken for its type.
-func (w *wire) value(v any, depth int) (any, error) {
+func (w *wire) value(v any) (any, error) {
 	v, err := plain(v)
 	if err != nil {
 		return nil, err
@@ -85,12 +101,12 @@ func (w *wire) value(v any, depth int) (any, error) {
 		if err := w.take(1); err != nil {
 			return nil, err
 		}
-		return w.list(v, depth+1)
+		return w.list(v)
 	case processor.Headers:
 		if err := w.take(1); err != nil {
 			return nil, err
 		}
-		return w.table(v, depth+1)
+		return w.table(v)
 	}
 	return v, w.take(1 + size(v))
 }
@@ -125,25 +141,4 @@ func signed(v uint64) (any, error) {
 		return nil, fmt.Errorf("%w: %d is beyond a signed 64-bit integer", processor.ErrHeaderType, v)
 	}
 	return int64(v), nil
-}
-
-// size is what a plain value takes on the wire, in bytes, without its type.
-func size(v any) int {
-	switch v := v.(type) {
-	case bool, int8, uint8:
-		return 1
-	case int16:
-		return 2
-	case int32, float32:
-		return 4
-	case processor.Decimal:
-		return 5
-	case int64, float64, time.Time:
-		return 8
-	case string:
-		return 4 + len(v)
-	case []byte:
-		return 4 + len(v)
-	}
-	return 0
 }
