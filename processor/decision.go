@@ -120,7 +120,9 @@ func (s *stop) Unwrap() error { return s.err }
 // safest counts: requeued, then retry after (the longest delay), rejected, dropped. An
 // error without a decision, such as a sentinel beside it, does not change one. Stop
 // counts wherever it is.
-// Decide allocates nothing.
+//
+// An error whose Unwrap panics, as that of a typed nil pointer may, holds nothing more
+// and is a plain failure. Decide allocates nothing.
 func Decide(err error) Decision {
 	if err == nil {
 		return Decision{Action: Done}
@@ -159,13 +161,27 @@ func read(err error) verdict {
 		v.stop, v.plain = true, true
 		return v
 	case interface{ Unwrap() error }:
-		if inner := e.Unwrap(); inner != nil {
+		if inner := unwrapOne(e); inner != nil {
 			return read(inner)
 		}
 	case interface{ Unwrap() []error }:
-		return readAll(e.Unwrap())
+		return readAll(unwrapAll(e))
 	}
 	return verdict{plain: true}
+}
+
+// unwrapOne survives an Unwrap that panics: a handler that returns a typed nil pointer
+// by mistake must not take the process down, once for each time the broker delivers
+// the message again.
+func unwrapOne(e interface{ Unwrap() error }) (inner error) {
+	defer func() { _ = recover() }()
+	return e.Unwrap()
+}
+
+// unwrapAll is unwrapOne for errors that hold several.
+func unwrapAll(e interface{ Unwrap() []error }) (inner []error) {
+	defer func() { _ = recover() }()
+	return e.Unwrap()
 }
 
 // safer says which of two decisions keeps the message safer, or later.

@@ -181,10 +181,11 @@ func TestADecisionWithoutACauseStillSpeaks(t *testing.T) {
 //nolint:paralleltest // AllocsPerRun counts what other tests allocate too.
 func TestDecideAllocatesNothing(t *testing.T) {
 	for name, err := range map[string]error{
-		"nil":    nil,
-		"plain":  errPlain,
-		"nested": wrap(processor.Reject(wrap(processor.Requeue(errPlain)))),
-		"joined": errors.Join(errPlain, processor.Stop(processor.Drop(errPlain)), fmt.Errorf("%w %w", errPlain, processor.Reject(errPlain))),
+		"nil":       nil,
+		"plain":     errPlain,
+		"nested":    wrap(processor.Reject(wrap(processor.Requeue(errPlain)))),
+		"typed nil": wrap(typedNil()),
+		"joined":    errors.Join(errPlain, processor.Stop(processor.Drop(errPlain)), fmt.Errorf("%w %w", errPlain, processor.Reject(errPlain))),
 	} {
 		require.Zero(t, testing.AllocsPerRun(1000, func() { processor.Decide(err) }), name)
 	}

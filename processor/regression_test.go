@@ -3,6 +3,8 @@ package processor_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +22,28 @@ func TestAnErrorThatUnwrapsToNothingIsAFailure(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{joined{}, joined{nil}, joined{nil, nil}} {
 		require.Equal(t, processor.Decision{Action: processor.Failed}, processor.Decide(err))
+	}
+}
+
+// typedNil is the error of a handler that returns a nil pointer as an error. Its Error
+// and its Unwrap panic.
+func typedNil() error {
+	var err *fs.PathError
+	return err
+}
+
+// badJoin is an error of several whose Unwrap panics.
+type badJoin struct{}
+
+func (*badJoin) Error() string   { return "bad" }
+func (*badJoin) Unwrap() []error { panic("no list") }
+
+func TestAnUnwrapThatPanicsIsAFailure(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{typedNil(), fmt.Errorf("handler: %w", typedNil()), errors.Join(typedNil()), &badJoin{}} {
+		require.Equal(t, processor.Decision{Action: processor.Failed}, processor.Decide(err))
+		require.Equal(t, processor.Decision{Action: processor.Rejected}, processor.Decide(processor.Reject(err)))
+		require.Equal(t, processor.Decision{Action: processor.Failed, Stop: true}, processor.Decide(processor.Stop(err)))
 	}
 }
 

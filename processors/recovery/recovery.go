@@ -18,7 +18,10 @@ import (
 // t.FailNow does.
 var ErrGoexit = errors.New("recovery: the handler called runtime.Goexit")
 
-// PanicError is the error of a handler that panicked.
+// PanicError is the error of a handler that panicked. The message has failed and may be
+// retried, whatever the value says: a handler that panics with [processor.ErrStop] or
+// with an error that says drop has not dealt with its message. Only a wish to stop
+// counts still, after the message.
 type PanicError struct {
 	// Value is what the handler panicked with.
 	Value any
@@ -98,7 +101,9 @@ func recovered(value any) error {
 	if value == nil {
 		return ErrGoexit
 	}
-	return &PanicError{Value: value, Stack: debug.Stack()}
+	// An explicit decision, so that one inside the value, which PanicError unwraps to,
+	// does not count.
+	return processor.RetryAfter(&PanicError{Value: value, Stack: debug.Stack()}, 0)
 }
 
 func (r *recovery) inGoroutine(ctx context.Context, msg processor.Message) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"runtime"
 	"testing"
 
@@ -51,6 +52,50 @@ func TestPanicCarriesItsValueAndStack(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Contains(t, string(p.Stack), "recovery_test.go", "the stack is the handler's")
 	require.NotContains(t, err.Error(), "recovery_test.go", "the stack is not in the text, which may end in a header")
+}
+
+func TestPanicIsAFailureWhateverItsValueSays(t *testing.T) {
+	t.Parallel()
+	failed := processor.Decision{Action: processor.Failed}
+	failedThenStop := processor.Decision{Action: processor.Failed, Stop: true}
+	var typedNil *fs.PathError
+	for name, tc := range map[string]struct {
+		value any
+		want  processor.Decision
+	}{
+		"text":            {"boom", failed},
+		"error":           {io.EOF, failed},
+		"drop":            {processor.Drop(io.EOF), failed},
+		"reject":          {processor.Reject(io.EOF), failed},
+		"requeue":         {processor.Requeue(io.EOF), failed},
+		"stop after it":   {processor.ErrStop, failedThenStop},
+		"stop":            {processor.Stop(io.EOF), failedThenStop},
+		"typed nil error": {typedNil, failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, opts := range [][]recovery.Option{nil, {recovery.Goexit()}} {
+				err := process(t, func(context.Context, processor.Message) error { panic(tc.value) }, opts...)
+				require.Equal(t, tc.want, processor.Decide(err))
+				var p *recovery.PanicError
+				require.ErrorAs(t, err, &p)
+				require.Equal(t, tc.value, p.Value)
+			}
+		})
+	}
+}
+
+// It was acked and gone: ErrStop without a panic means that the message is dealt with.
+func TestPanicWithErrStopParksTheMessage(t *testing.T) {
+	t.Parallel()
+	pub := &processortest.Publisher{}
+	p, err := processor.NewStack(ack.New(), retry.New(pub, "", retry.Attempts(0), retry.FinalKey("parked")), recovery.New()).
+		ThenFunc(func(context.Context, processor.Message) error { panic(processor.ErrStop) })
+	require.NoError(t, err)
+	msg := processortest.NewMessage()
+	require.True(t, processor.Decide(p.Process(t.Context(), msg)).Stop)
+	require.Equal(t, []processortest.Settlement{processortest.Acked}, msg.Settlements())
+	require.Equal(t, "parked", pub.Published()[0].To.RoutingKey)
 }
 
 func TestPanicOfNilIsAnError(t *testing.T) {
