@@ -36,8 +36,15 @@ type Delivery struct {
 	origin   Origin
 	acks     Acknowledger
 	tag      uint64
-	settled  atomic.Bool
+	state    atomic.Uint32
 }
+
+// The states of a delivery.
+const (
+	unsettled = iota
+	settled
+	returned // to its queue
+)
 
 var (
 	_ Message  = (*Delivery)(nil)
@@ -64,7 +71,11 @@ func (d *Delivery) Origin() Origin { return d.origin }
 
 // Settled reports whether the delivery was acked, nacked or released, whatever came
 // of it.
-func (d *Delivery) Settled() bool { return d.settled.Load() }
+func (d *Delivery) Settled() bool { return d.state.Load() != unsettled }
+
+// Returned reports whether the delivery was given back to its queue, by Release or by
+// Nack with requeue, whatever came of it.
+func (d *Delivery) Returned() bool { return d.state.Load() == returned }
 
 // Ack settles the delivery as dealt with. It returns [ErrSettled] if it was settled
 // before, and [ErrStale] if its channel is gone.
@@ -73,7 +84,7 @@ func (d *Delivery) Settled() bool { return d.settled.Load() }
 // broken, and trying again, or nacking what an ack failed on, could only reach a
 // delivery that is not ours.
 func (d *Delivery) Ack() error {
-	if !d.settled.CompareAndSwap(false, true) {
+	if !d.state.CompareAndSwap(unsettled, settled) {
 		return ErrSettled
 	}
 	return d.acks.Ack(d.tag)
@@ -81,7 +92,11 @@ func (d *Delivery) Ack() error {
 
 // Nack settles the delivery as failed; see [Delivery.Ack] for its errors.
 func (d *Delivery) Nack(requeue bool) error {
-	if !d.settled.CompareAndSwap(false, true) {
+	state := uint32(settled)
+	if requeue {
+		state = returned
+	}
+	if !d.state.CompareAndSwap(unsettled, state) {
 		return ErrSettled
 	}
 	return d.acks.Nack(d.tag, requeue)
@@ -89,15 +104,19 @@ func (d *Delivery) Nack(requeue bool) error {
 
 // Release gives the delivery back untouched; see [Delivery.Ack] for its errors.
 func (d *Delivery) Release() error {
-	if !d.settled.CompareAndSwap(false, true) {
+	if !d.state.CompareAndSwap(unsettled, returned) {
 		return ErrSettled
 	}
 	return d.acks.Release(d.tag)
 }
 
 // Releaser is implemented by messages that can be given back untouched, without
-// counting as a failed attempt. It is for whoever runs a pipeline, when it shuts
-// down; processors have no use for it.
+// counting as a failed attempt, and that know whether they went back. It is for whoever
+// runs a pipeline; processors have no use for it.
 type Releaser interface {
+	// Release gives the message back to its queue. It settles the message.
 	Release() error
+	// Returned reports whether the message was given back to its queue, by Release or
+	// by Nack with requeue. The broker delivers it again at once.
+	Returned() bool
 }

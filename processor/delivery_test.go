@@ -36,14 +36,15 @@ func (a *acks) Release(tag uint64) error { return a.note("release %d", tag) }
 
 // settlements are all the ways to settle delivery 7, and what the broker is told.
 var settlements = []struct {
-	name   string
-	settle func(d *processor.Delivery) error
-	call   string
+	name     string
+	settle   func(d *processor.Delivery) error
+	call     string
+	returned bool
 }{
-	{"Ack", (*processor.Delivery).Ack, "ack 7"},
-	{"Nack", func(d *processor.Delivery) error { return d.Nack(false) }, "nack 7 requeue=false"},
-	{"Nack with requeue", func(d *processor.Delivery) error { return d.Nack(true) }, "nack 7 requeue=true"},
-	{"Release", (*processor.Delivery).Release, "release 7"},
+	{"Ack", (*processor.Delivery).Ack, "ack 7", false},
+	{"Nack", func(d *processor.Delivery) error { return d.Nack(false) }, "nack 7 requeue=false", false},
+	{"Nack with requeue", func(d *processor.Delivery) error { return d.Nack(true) }, "nack 7 requeue=true", true},
+	{"Release", (*processor.Delivery).Release, "release 7", true},
 }
 
 func delivery(a processor.Acknowledger) *processor.Delivery {
@@ -74,11 +75,13 @@ func TestDeliverySettlesOnce(t *testing.T) {
 				t.Parallel()
 				broker := &acks{}
 				d := delivery(broker)
+				require.False(t, d.Returned())
 				require.NoError(t, first.settle(d))
 				require.True(t, d.Settled())
 				require.ErrorIs(t, second.settle(d), processor.ErrSettled)
 				require.ErrorIs(t, second.settle(d), processor.ErrSettled, "nor the third time")
 				require.True(t, d.Settled())
+				require.Equal(t, first.returned, d.Returned(), "by the settlement that counted")
 				require.Equal(t, []string{first.call}, broker.calls)
 			})
 		}

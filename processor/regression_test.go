@@ -32,15 +32,15 @@ func typedNil() error {
 	return err
 }
 
-// badJoin is an error of several whose Unwrap panics.
-type badJoin struct{}
+// badJoinError is an error of several whose Unwrap panics.
+type badJoinError struct{}
 
-func (*badJoin) Error() string   { return "bad" }
-func (*badJoin) Unwrap() []error { panic("no list") }
+func (*badJoinError) Error() string   { return "bad" }
+func (*badJoinError) Unwrap() []error { panic("no list") }
 
 func TestAnUnwrapThatPanicsIsAFailure(t *testing.T) {
 	t.Parallel()
-	for _, err := range []error{typedNil(), fmt.Errorf("handler: %w", typedNil()), errors.Join(typedNil()), &badJoin{}} {
+	for _, err := range []error{typedNil(), fmt.Errorf("handler: %w", typedNil()), errors.Join(typedNil()), &badJoinError{}} {
 		require.Equal(t, processor.Decision{Action: processor.Failed}, processor.Decide(err))
 		require.Equal(t, processor.Decision{Action: processor.Rejected}, processor.Decide(processor.Reject(err)))
 		require.Equal(t, processor.Decision{Action: processor.Failed, Stop: true}, processor.Decide(processor.Stop(err)))

@@ -3,6 +3,7 @@
 package excerpt
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -25,4 +26,17 @@ func Of(s string, limit int) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "?"))
+}
+
+// Error returns at most limit bytes of err's text, as [Of] does. It survives an Error
+// method that panics, as that of a nil pointer that was returned as an error may.
+func Error(err error, limit int) string { return Of(text(err), limit) }
+
+func text(err error) (s string) {
+	defer func() {
+		if recover() != nil {
+			s = fmt.Sprintf("%T, whose Error method panics", err) // %T calls no method
+		}
+	}()
+	return err.Error()
 }

@@ -1,6 +1,8 @@
 package excerpt_test
 
 import (
+	"errors"
+	"io/fs"
 	"testing"
 	"unicode/utf8"
 
@@ -25,6 +27,24 @@ func TestOf(t *testing.T) {
 		{"hello", 0, ""},
 	} {
 		require.Equal(t, tc.want, excerpt.Of(tc.text, tc.limit))
+	}
+}
+
+// cursed panics with a value that panics when it is printed.
+type cursed struct{}
+
+func (c *cursed) Error() string { panic(c) }
+
+func TestErrorSurvivesAnErrorMethodThatPanics(t *testing.T) {
+	t.Parallel()
+	var typedNil *fs.PathError
+	for want, err := range map[string]error{
+		"a\u00e9b c": errors.New("a\u00e9b\nc and more"),
+		"*fs.PathError, whose Error method panics":     typedNil,
+		"*errors.joinError, whose Error method panics": errors.Join(typedNil),
+		"*excerpt_test.cursed, whose Error method":     &cursed{},
+	} {
+		require.Equal(t, want, excerpt.Error(err, len(want)))
 	}
 }
 

@@ -26,7 +26,9 @@ const (
 )
 
 // SetOrigin records where msg was first published to. It is called at the first
-// failure and overwrites what a sender may have claimed.
+// failure, when the count of retries is 0, and overwrites what a sender may have claimed.
+// The count is a sender's claim too: one who writes a count of 1 keeps a forged origin.
+// It is for people to read, and nothing may be routed by it.
 func SetOrigin(h processor.Headers, o processor.Origin) {
 	h[HeaderOriginalExchange] = o.Exchange
 	h[HeaderOriginalKey] = o.RoutingKey
@@ -34,18 +36,21 @@ func SetOrigin(h processor.Headers, o processor.Origin) {
 
 // SetFailure records why and when a message was given up.
 func SetFailure(h processor.Headers, err error, at time.Time) {
-	h[HeaderError] = excerpt.Of(err.Error(), maxError)
+	h[HeaderError] = excerpt.Error(err, maxError)
 	h[HeaderErrorType] = excerpt.Of(rootType(err), maxErrorType)
 	h[HeaderFailedAt] = at.UTC().Truncate(time.Second)
 }
 
 // rootType is the type of the innermost error: the wrappers say little.
 func rootType(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return fmt.Sprintf("%T", err)
-		}
+	for inner := err; inner != nil; inner = unwrap(inner) {
 		err = inner
 	}
+	return fmt.Sprintf("%T", err)
+}
+
+// unwrap survives an Unwrap that panics, as that of a typed nil pointer may.
+func unwrap(err error) (inner error) {
+	defer func() { _ = recover() }()
+	return errors.Unwrap(err)
 }

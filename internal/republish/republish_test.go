@@ -3,6 +3,7 @@ package republish_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -69,4 +70,17 @@ func TestFailureHeadersAreBounded(t *testing.T) {
 	require.Equal(t, "*errors.errorString", kind)
 	at, _ := h.Time(republish.HeaderFailedAt)
 	require.Equal(t, time.Unix(1, 0).UTC(), at)
+}
+
+// A handler that returned a nil pointer as an error took the process down, again and
+// again.
+func TestFailureOfATypedNilError(t *testing.T) {
+	t.Parallel()
+	var typedNil *fs.PathError
+	h := processor.Headers{}
+	republish.SetFailure(h, fmt.Errorf("handler: %w", typedNil), time.Unix(1, 0))
+	require.Equal(t, "*fs.PathError", h[republish.HeaderErrorType])
+	require.Contains(t, h[republish.HeaderError], "handler: ")
+	republish.SetFailure(h, typedNil, time.Unix(1, 0))
+	require.Equal(t, "*fs.PathError, whose Error method panics", h[republish.HeaderError])
 }

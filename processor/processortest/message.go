@@ -115,6 +115,14 @@ func (m *Message) Settled() bool {
 	return len(m.attempts) > 0
 }
 
+// Returned reports whether the message went back to its queue, by Release or by Nack with
+// requeue.
+func (m *Message) Returned() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.attempts) > 0 && (m.attempts[0] == Requeued || m.attempts[0] == Released)
+}
+
 // Settlements returns every attempt to settle the message, in order; a correct stack
 // makes at most one.
 func (m *Message) Settlements() []Settlement {

@@ -90,10 +90,12 @@ func TestALayerThatDoesNothingPasses(t *testing.T) {
 func TestTheMessageRemembersEveryAttempt(t *testing.T) {
 	t.Parallel()
 	m := NewMessage(Header("a", 1), Header("b", 2))
+	require.False(t, m.Returned())
 	require.NoError(t, m.Nack(true))
 	require.ErrorIs(t, m.Ack(), processor.ErrSettled)
 	require.ErrorIs(t, m.Release(), processor.ErrSettled)
 	require.Equal(t, []Settlement{Requeued, Acked, Released}, m.Settlements())
+	require.True(t, m.Returned(), "by the one that counted")
 	require.Equal(t, processor.Headers{"a": 1, "b": 2}, m.Headers())
 }
 

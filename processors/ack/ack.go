@@ -28,12 +28,12 @@ import (
 )
 
 // Option changes how messages are settled.
-type Option func(*ack)
+type Option func(*config)
 
 // RequeueOnError requeues messages that failed. Default: they are nacked without
 // requeue, so the queue dead-letters them, or drops them if it has no dead-letter
 // exchange. A message that always fails is then delivered for ever.
-func RequeueOnError() Option { return func(a *ack) { a.requeue = true } }
+func RequeueOnError() Option { return func(c *config) { c.requeue = true } }
 
 // New returns a middleware that settles each message once the inner layers return. It
 // is safe for many goroutines and allocates nothing.
@@ -41,19 +41,26 @@ func RequeueOnError() Option { return func(a *ack) { a.requeue = true } }
 // A message that an inner layer has settled itself is left alone. A settlement that
 // fails is joined to the error of the inner layers, except for [processor.ErrStale]:
 // then the broker delivers the message again, and there is nothing that a stack could do.
+//
+// The stack refuses a nil option.
 func New(opts ...Option) processor.Middleware {
-	return func(next processor.Processor) processor.Processor {
-		a := &ack{next: next}
-		for _, o := range opts {
-			o(a)
+	var c config
+	for i, o := range opts {
+		if o == nil {
+			return processor.Invalid(fmt.Errorf("ack: option %d is nil: leave it out", i+1))
 		}
-		return a
+		o(&c)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &ack{config: c, next: next}
 	}
 }
 
+type config struct{ requeue bool }
+
 type ack struct {
-	next    processor.Processor
-	requeue bool
+	config
+	next processor.Processor
 }
 
 var _ processor.Layer = (*ack)(nil)

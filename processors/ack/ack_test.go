@@ -131,6 +131,12 @@ func TestHandlerThatSettlesItselfIsLeftAlone(t *testing.T) {
 	require.Equal(t, []processortest.Settlement{processortest.Acked}, msg.Settlements())
 }
 
+func TestNilOptionShowsWhenTheStackIsBuilt(t *testing.T) {
+	t.Parallel()
+	_, err := processor.NewStack(ack.New(nil)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	require.ErrorContains(t, err, "ack: option 1 is nil")
+}
+
 func ExampleNew() {
 	handler := func(context.Context, processor.Message) error { return errors.New("no") }
 	pipeline, err := processor.NewStack(ack.New()).ThenFunc(handler)

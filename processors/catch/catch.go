@@ -9,17 +9,20 @@ package catch
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
+	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/processor"
 )
 
 // Option changes how errors are caught.
-type Option func(*catch)
+type Option func(*config)
 
-// Logger sets where caught errors are logged, at level error. Default, also for nil:
+// Logger sets where caught errors are logged, at level error, with texts that a sender
+// may have written cut to a bounded size. Default, also for nil:
 // slog.Default() at the time of the error.
-func Logger(l *slog.Logger) Option { return func(c *catch) { c.log = l } }
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // New returns a middleware that logs the error of the inner layers and returns nil. It
 // is safe for many goroutines and allocates nothing on success.
@@ -27,19 +30,26 @@ func Logger(l *slog.Logger) Option { return func(c *catch) { c.log = l } }
 // Three things pass through, for the sake of the message and of the run: an error that
 // says [processor.Requeue], the error of a message that was cut short because ctx
 // ended, and the wish to stop, as [processor.ErrStop]. Panics pass too; see recovery.
+//
+// The stack refuses a nil option.
 func New(opts ...Option) processor.Middleware {
-	return func(next processor.Processor) processor.Processor {
-		c := &catch{next: next}
-		for _, o := range opts {
-			o(c)
+	var c config
+	for i, o := range opts {
+		if o == nil {
+			return processor.Invalid(fmt.Errorf("catch: option %d is nil: leave it out", i+1))
 		}
-		return c
+		o(&c)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &catch{config: c, next: next}
 	}
 }
 
+type config struct{ log *slog.Logger }
+
 type catch struct {
+	config
 	next processor.Processor
-	log  *slog.Logger
 }
 
 var _ processor.Layer = (*catch)(nil)
@@ -69,6 +79,12 @@ func (c *catch) Process(ctx context.Context, msg processor.Message) error {
 	return nil
 }
 
+// Most bytes that go into a log of what a sender may have written.
+const (
+	maxID    = 256
+	maxError = 1024
+)
+
 func (c *catch) report(ctx context.Context, msg processor.Message, err error, d processor.Decision) {
 	log := c.log
 	if log == nil {
@@ -76,7 +92,7 @@ func (c *catch) report(ctx context.Context, msg processor.Message, err error, d 
 	}
 	log.LogAttrs(ctx, slog.LevelError, "message failed, error caught",
 		slog.String("queue", msg.Origin().Queue),
-		slog.String("message_id", msg.Properties().ID),
+		slog.String("message_id", excerpt.Of(msg.Properties().ID, maxID)),
 		slog.String("decision", d.Action.String()),
-		slog.Any("error", err))
+		slog.String("error", excerpt.Error(err, maxError)))
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,6 +71,27 @@ func TestCaughtErrorsAreLogged(t *testing.T) {
 	}
 }
 
+func TestLogsAreBoundedAndEscaped(t *testing.T) {
+	t.Parallel()
+	evil := strings.Repeat("A\nlevel=INFO msg=forged ", 1000)
+	var out bytes.Buffer
+	p, err := processor.NewStack(catch.New(catch.Logger(slog.New(slog.NewTextHandler(&out, nil))))).
+		ThenFunc(func(context.Context, processor.Message) error { return errors.New(evil) })
+	require.NoError(t, err)
+	msg := processortest.NewMessage(processortest.Properties(processor.Properties{ID: evil}))
+	require.NoError(t, p.Process(t.Context(), msg))
+	require.Less(t, out.Len(), 2000)
+	require.Equal(t, 1, strings.Count(out.String(), "\n"))
+}
+
+func TestErrorsWhoseTextPanicsAreLogged(t *testing.T) {
+	t.Parallel()
+	var typedNil *fs.PathError
+	var out bytes.Buffer
+	require.NoError(t, process(t, t.Context(), typedNil, catch.Logger(slog.New(slog.NewTextHandler(&out, nil)))))
+	require.Contains(t, out.String(), "*fs.PathError")
+}
+
 func TestNilLoggerIsTheDefault(t *testing.T) {
 	var out bytes.Buffer
 	before := slog.Default()
@@ -92,6 +115,12 @@ func TestStackRefusesCatchInsideAckOrRetry(t *testing.T) {
 	require.ErrorContains(t, err, "put catch outside retry")
 	_, err = processor.NewStack(catch.New(), ack.New(), again).ThenFunc(handler)
 	require.NoError(t, err)
+}
+
+func TestNilOptionShowsWhenTheStackIsBuilt(t *testing.T) {
+	t.Parallel()
+	_, err := processor.NewStack(catch.New(nil)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	require.ErrorContains(t, err, "catch: option 1 is nil")
 }
 
 func ExampleNew() {

@@ -39,30 +39,35 @@ func (e *PanicError) Unwrap() error {
 }
 
 // Option changes what is recovered.
-type Option func(*recovery)
+type Option func(*config)
 
 // Goexit also recovers from runtime.Goexit, as [ErrGoexit], by running the inner layers
 // in a goroutine of their own, at the price of one goroutine a message. Default: off;
 // a goroutine that exits takes its worker along, and the consumer replaces the worker
 // and gives the message back.
-func Goexit() Option { return func(r *recovery) { r.isolate = true } }
+func Goexit() Option { return func(c *config) { c.isolate = true } }
 
 // New returns a middleware that turns a panic of the inner layers into a
 // [*PanicError]. It is safe for many goroutines, and allocates nothing unless there is
-// a panic.
+// a panic. The stack refuses a nil option.
 func New(opts ...Option) processor.Middleware {
-	return func(next processor.Processor) processor.Processor {
-		r := &recovery{next: next}
-		for _, o := range opts {
-			o(r)
+	var c config
+	for i, o := range opts {
+		if o == nil {
+			return processor.Invalid(fmt.Errorf("recovery: option %d is nil: leave it out", i+1))
 		}
-		return r
+		o(&c)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &recovery{config: c, next: next}
 	}
 }
 
+type config struct{ isolate bool }
+
 type recovery struct {
-	next    processor.Processor
-	isolate bool
+	config
+	next processor.Processor
 }
 
 var _ processor.Layer = (*recovery)(nil)

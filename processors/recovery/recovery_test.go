@@ -138,6 +138,12 @@ func TestStackRefusesRecoveryOutsideAckOrRetry(t *testing.T) {
 	require.ErrorIs(t, err, processor.ErrOrder)
 }
 
+func TestNilOptionShowsWhenTheStackIsBuilt(t *testing.T) {
+	t.Parallel()
+	_, err := processor.NewStack(recovery.New(nil)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	require.ErrorContains(t, err, "recovery: option 1 is nil")
+}
+
 func ExampleNew() {
 	pipeline, err := processor.NewStack(recovery.New()).
 		ThenFunc(func(context.Context, processor.Message) error { panic("out of stamps") })
