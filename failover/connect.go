@@ -35,6 +35,7 @@ func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 	}
 	session := &Session{
 		node:    e.Address(),
+		user:    e.login(),
 		conn:    conn,
 		socket:  socket,
 		timeout: d.answerTimeout,

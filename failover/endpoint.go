@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -43,6 +45,15 @@ func newSecret(s string) secret { return func() string { return s } }
 // Address returns the host and port.
 func (e Endpoint) Address() string {
 	return net.JoinHostPort(e.host, strconv.Itoa(int(e.port)))
+}
+
+// login is the name to log in with; empty if the broker may take another, from a
+// certificate.
+func (e Endpoint) login() string {
+	if slices.ContainsFunc(e.mechanisms, func(m string) bool { return strings.EqualFold(m, external) }) {
+		return ""
+	}
+	return e.user
 }
 
 // String returns the URL without credentials and parameters.

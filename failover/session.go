@@ -15,6 +15,7 @@ import (
 // Its methods may be called by many goroutines at once, and after its end.
 type Session struct {
 	node    string
+	user    string
 	conn    *amqp.Connection
 	socket  net.Conn      // below TLS: closing it waits for nothing
 	timeout time.Duration // for an answer
@@ -42,6 +43,10 @@ func (s *Session) start() {
 
 // Node returns the host and port of the session's node.
 func (s *Session) Node() string { return s.node }
+
+// User returns the name that the session has logged in with. It is empty if only the
+// broker knows it, as it does with the mechanism EXTERNAL.
+func (s *Session) User() string { return s.user }
 
 // FrameSize returns the largest frame that both sides agreed on, in bytes; 0 is no
 // limit. All headers and properties of a message must fit one frame.

@@ -13,7 +13,8 @@ type background struct {
 	running sync.WaitGroup
 }
 
-// start runs f in a goroutine, or reports false if the broker is closing.
+// start runs f in a goroutine, or reports false if the broker is closing. By then its
+// connections are cut, and the client's calls return at once.
 func (b *background) start(f func()) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -34,6 +35,40 @@ func (b *background) close() <-chan struct{} {
 	return done
 }
 
+// result is what a call brought.
+type result[T any] struct {
+	value T
+	err   error
+}
+
+// call runs f in the background and returns when it has, or when ctx ends. The client's
+// calls cannot be cancelled; what comes too late is given to discard.
+func call[T any](ctx context.Context, b *background, f func() (T, error), discard func(T)) (T, error) {
+	var zero T
+	came := make(chan result[T])
+	left := make(chan struct{})
+	defer close(left)
+	started := b.start(func() {
+		value, err := f()
+		select {
+		case came <- result[T]{value, err}:
+		case <-left:
+			if err == nil {
+				discard(value)
+			}
+		}
+	})
+	if !started {
+		return zero, errClosed
+	}
+	select {
+	case r := <-came:
+		return r.value, r.err
+	case <-ctx.Done():
+		return zero, ended(ctx)
+	}
+}
+
 // task is done once, in the background, and waited for by whoever asks.
 type task struct {
 	once sync.Once
@@ -42,8 +77,7 @@ type task struct {
 
 func newTask() *task { return &task{done: make(chan struct{})} }
 
-// do runs f if it is the first call, and returns when f has, or when ctx ends. A broker
-// that is closing has cut its connections, so that f does not block.
+// do runs f if it is the first call, and returns when f has, or when ctx ends.
 func (t *task) do(ctx context.Context, b *background, f func()) error {
 	t.once.Do(func() {
 		run := func() { defer close(t.done); f() }

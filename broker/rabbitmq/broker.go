@@ -54,13 +54,14 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	}
 	b := &Broker{log: o.log, publishing: publishing, consuming: consuming}
 	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
-	b.publisher = &publisher{broker: b}
+	b.publisher = newPublisher(b)
 	return b, nil
 }
 
 // Declare creates what t lists, and again on every new channel for as long as the
 // broker is open. What exists already with other arguments is [broker.ErrMismatch];
-// RabbitMQ's text names both values.
+// RabbitMQ's text names both values. An exclusive queue belongs to the consuming
+// connection, and is declared again when that one is replaced.
 func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err
@@ -71,7 +72,7 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := all.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", broker.ErrMismatch, err)
 	}
-	err := b.ask(ctx, func(ch *amqp.Channel) error { return declare(ch, t) })
+	_, err := ask(ctx, b, func(ch *amqp.Channel) (struct{}, error) { return struct{}{}, declare(ch, t) })
 	if err != nil {
 		return fmt.Errorf("rabbitmq: %w", err)
 	}
@@ -96,69 +97,58 @@ func (b *Broker) Publisher() processor.Publisher { return b.publisher }
 
 // Ready returns how many messages of queue are ready to be delivered.
 func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
-	var ready int
-	err := b.ask(ctx, func(ch *amqp.Channel) error {
-		q, err := ch.QueueDeclarePassive(queue, true, false, false, false, nil)
-		ready = q.Messages
-		return err
+	q, err := ask(ctx, b, func(ch *amqp.Channel) (amqp.Queue, error) {
+		return ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("rabbitmq: count queue %q: %w", queue, named(err))
 	}
-	return ready, nil
+	return q.Messages, nil
 }
 
 // Close ends all subscriptions and publishes and both connections. Messages in hand go
-// back to their queues. It works twice, and returns when ctx ends; nothing is left
-// running then either, but the broker may notice later.
+// back to their queues. It works twice, and returns when ctx ends; the sockets are
+// closed by then too.
 func (b *Broker) Close(ctx context.Context) error {
 	b.end()
-	done := b.background.close()
+	// The connections first: what still runs in the background waits for them.
 	err := errors.Join(b.publishing.Close(ctx), b.consuming.Close(ctx))
 	select {
-	case <-done:
+	case <-b.background.close():
 		return err
 	case <-ctx.Done():
 		return errors.Join(err, fmt.Errorf("rabbitmq: close: %w", ended(ctx)))
 	}
 }
 
-// ask calls f with a channel of its own on the publishing connection, and returns when
-// f does or ctx ends. The client's calls cannot be cancelled: a broker that hangs is
-// left to the heartbeats, and the channel is closed when f returns.
-func (b *Broker) ask(ctx context.Context, f func(*amqp.Channel) error) error {
+// ask calls f with a channel of its own, and returns when f does or ctx ends. The
+// channel is on the consuming connection, which a broker that is low on memory answers.
+func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)) (T, error) {
+	var zero T
 	if b.life.Err() != nil {
-		return processor.ErrClosed
+		return zero, errClosed
 	}
-	session, err := b.publishing.Session(ctx)
+	session, err := b.consuming.Session(ctx)
 	if err != nil {
-		return closedOr(err)
+		return zero, closedOr(err)
 	}
 	ch, err := session.Channel(ctx)
 	if err != nil {
-		return closedOr(err)
+		return zero, closedOr(err)
 	}
-	answer := make(chan error, 1)
-	asking := func() {
-		err := f(ch)
-		_ = ch.Close()
-		answer <- err
-	}
-	if !b.background.start(asking) {
-		return processor.ErrClosed
-	}
-	select {
-	case err := <-answer:
-		return err
-	case <-ctx.Done():
-		return ended(ctx)
-	}
+	return call(ctx, &b.background, func() (T, error) {
+		defer func() { _ = ch.Close() }()
+		return f(ch)
+	}, func(T) {})
 }
+
+// errClosed is what everything returns after Close.
+var errClosed = fmt.Errorf("rabbitmq: the broker is %w", processor.ErrClosed)
 
 // closedOr says that the broker is closed in the terms of its contract.
 func closedOr(err error) error {
 	if errors.Is(err, failover.ErrClosed) {
-		return fmt.Errorf("%w: %w", processor.ErrClosed, err)
+		return errClosed
 	}
 	return err
 }

@@ -1,11 +1,12 @@
 package rabbitmq
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -33,37 +34,43 @@ var errNotSent = errors.New("not sent")
 // The channel cannot fill up and stall the client: it has room for as many returns as
 // there are slots, and a slot is freed only after `returns` was emptied.
 type confirmChannel struct {
-	session *failover.Session
-	channel *amqp.Channel
-	returns chan amqp.Return
-	closed  chan *amqp.Error
-	slots   chan struct{}
+	background *background
+	session    *failover.Session
+	channel    *amqp.Channel
+	opened     time.Time
+	returns    chan amqp.Return
+	closed     chan *amqp.Error
+	slots      chan struct{}
 
 	mu        sync.Mutex
 	sequence  uint64
 	waiting   map[*publish]struct{}
-	exchanges map[string]struct{} // known to exist
-	retired   bool                // takes no new publish; closed when the last is answered
-	cause     error               // why it was closed, once somebody has asked
+	exchanges map[string]*lookUp
+	retired   bool  // takes no new publish; closed when the last is answered
+	cause     error // why it was closed, once somebody has asked
 }
 
-// publish is one message that waits for its confirm.
+// publish is one message that waits for its confirm. It is guarded by the channel's mutex
+// until it is answered.
 type publish struct {
 	sequence uint64
 	to       processor.Destination
 	message  amqp.Publishing
 	returned *amqp.Return
+	doubtful bool // a return may be this one's or another's
 }
 
-func newConfirmChannel(session *failover.Session, ch *amqp.Channel) *confirmChannel {
+func newConfirmChannel(b *background, session *failover.Session, ch *amqp.Channel) *confirmChannel {
 	return &confirmChannel{
-		session:   session,
-		channel:   ch,
-		returns:   ch.NotifyReturn(make(chan amqp.Return, maxInFlight)),
-		closed:    ch.NotifyClose(make(chan *amqp.Error, 1)),
-		slots:     make(chan struct{}, maxInFlight),
-		waiting:   map[*publish]struct{}{},
-		exchanges: map[string]struct{}{"": {}},
+		background: b,
+		session:    session,
+		channel:    ch,
+		opened:     time.Now(),
+		returns:    ch.NotifyReturn(make(chan amqp.Return, maxInFlight)),
+		closed:     ch.NotifyClose(make(chan *amqp.Error, 1)),
+		slots:      make(chan struct{}, maxInFlight),
+		waiting:    map[*publish]struct{}{},
+		exchanges:  map[string]*lookUp{"": found},
 	}
 }
 
@@ -77,6 +84,9 @@ func (c *confirmChannel) usable() bool {
 
 // send writes the message and returns what to wait for. errNotSent is returned if the
 // channel was gone before anything was written.
+//
+// ctx is not looked at during the write. A peer that reads no more is noticed by the
+// heartbeats, which end the write.
 func (c *confirmChannel) send(ctx context.Context, p *publish) (*amqp.DeferredConfirmation, error) {
 	select {
 	case c.slots <- struct{}{}:
@@ -124,55 +134,28 @@ func (c *confirmChannel) answered(p *publish) {
 	c.mu.Unlock()
 	<-c.slots
 	if last {
-		_ = c.channel.Close()
+		c.close()
 	}
 }
 
-// markReturned empties the returns. The caller holds mu.
-func (c *confirmChannel) markReturned() {
-	for {
-		select {
-		case r, ok := <-c.returns:
-			if !ok {
-				c.returns = nil // closed with the channel; a nil one is never ready
-				return
-			}
-			if p := c.match(&r); p != nil {
-				p.returned = &r
-			}
-		default:
-			return
-		}
+// abandon leaves a publish to be answered in the background.
+func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation) {
+	c.keepBody(p)
+	late := func() {
+		<-confirm.Done() // the answer, or the end of the channel
+		c.answered(p)
+	}
+	if !c.background.start(late) {
+		late() // the connection is cut
 	}
 }
 
-// match finds the publish that was returned. A return carries no delivery tag, but the
-// whole message: of several that are equal in all of it the first is as good as any.
-func (c *confirmChannel) match(r *amqp.Return) *publish {
-	var found *publish
-	var exact bool
-	for p := range c.waiting {
-		if p.returned != nil || !p.looksLike(r) {
-			continue
-		}
-		same := p.sameHeaders(r)
-		if found == nil || same && !exact || same == exact && p.sequence < found.sequence {
-			found, exact = p, same
-		}
-	}
-	return found
-}
-
-func (p *publish) looksLike(r *amqp.Return) bool {
-	return p.to.Exchange == r.Exchange && p.to.RoutingKey == r.RoutingKey &&
-		p.message.MessageId == r.MessageId && p.message.CorrelationId == r.CorrelationId &&
-		string(p.message.Body) == string(r.Body)
-}
-
-// sameHeaders compares as Warren reads headers, since the wire has one type less.
-func (p *publish) sameHeaders(r *amqp.Return) bool {
-	sent, came := headers(p.message.Headers), headers(r.Headers)
-	return len(sent) == 0 && len(came) == 0 || reflect.DeepEqual(sent, came)
+// keepBody copies the body, which is the caller's again when Publish returns, and is
+// still needed to tell a return.
+func (c *confirmChannel) keepBody(p *publish) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.message.Body = bytes.Clone(p.message.Body)
 }
 
 // outcome reads what became of a publish whose confirm is resolved. false means one of
@@ -181,6 +164,8 @@ func (c *confirmChannel) outcome(p *publish, acked bool) error {
 	switch {
 	case p.returned != nil:
 		return fmt.Errorf("rabbitmq: publish to %s: %w (%d %s)", p.to, processor.ErrUnroutable, p.returned.ReplyCode, p.returned.ReplyText)
+	case p.doubtful:
+		return unknownOutcome(p.to, errors.New("the broker returned this message or one that looks the same"))
 	case acked:
 		return nil
 	case c.channel.IsClosed():
@@ -214,29 +199,18 @@ func (c *confirmChannel) closing() error {
 }
 
 // retire takes no new publishes, and closes the channel when those that wait are
-// answered. It reports whether it was the first to do so.
-func (c *confirmChannel) retire() bool {
+// answered.
+func (c *confirmChannel) retire() {
 	c.mu.Lock()
-	first := !c.retired
+	last := !c.retired && len(c.waiting) == 0
 	c.retired = true
-	last := first && len(c.waiting) == 0
 	c.mu.Unlock()
 	if last {
-		_ = c.channel.Close()
+		c.close()
 	}
-	return first
 }
 
-// knows reports whether the exchange was seen to exist on this channel.
-func (c *confirmChannel) knows(exchange string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.exchanges[exchange]
-	return ok
-}
-
-func (c *confirmChannel) learn(exchange string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.exchanges[exchange] = struct{}{}
+// close says goodbye without anybody waiting for the answer.
+func (c *confirmChannel) close() {
+	c.background.start(func() { _ = c.channel.Close() })
 }

@@ -169,3 +169,25 @@ func TestStressSubscribeAndClose(t *testing.T) {
 	}
 	ready(t, b, queue, n)
 }
+
+func TestAnExclusiveQueueIsConsumedAndComesBack(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	queue, other := name(t), declareQueue(t, node.URL(), nil)
+	require.NoError(t, b.Declare(within(t), broker.Topology{
+		Exchanges: []broker.Exchange{{Name: queue, Kind: broker.Fanout}},
+		Queues:    []broker.Queue{{Name: queue, Exclusive: true, Transient: true}},
+		Bindings:  []broker.Binding{{Exchange: queue, Queue: queue}},
+	}))
+	require.NoError(t, b.Publisher().Publish(within(t), to(other), text("the publisher declares its part")))
+	sub := subscribe(t, b, queue, 1)
+	for i := range 2 {
+		id := fmt.Sprint(i)
+		require.Eventually(t, func() bool {
+			return b.Publisher().Publish(within(t), processor.Destination{Exchange: queue}, text(id)) == nil
+		}, patience, 10*time.Millisecond)
+		require.NoError(t, receive(t, sub).Ack())
+		node.CloseConnections(t, "test")
+	}
+}

@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"fmt"
+	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -29,4 +30,18 @@ func declare(ch *amqp.Channel, t broker.Topology) error {
 		}
 	}
 	return nil
+}
+
+// shared is what any connection may declare: without the queues that belong to one, and
+// their bindings.
+func shared(t broker.Topology) broker.Topology {
+	exclusive := map[string]bool{}
+	for _, q := range t.Queues {
+		exclusive[q.Name] = q.Exclusive
+	}
+	return broker.Topology{
+		Exchanges: t.Exchanges,
+		Queues:    slices.DeleteFunc(slices.Clone(t.Queues), func(q broker.Queue) bool { return q.Exclusive }),
+		Bindings:  slices.DeleteFunc(slices.Clone(t.Bindings), func(b broker.Binding) bool { return exclusive[b.Queue] }),
+	}
 }

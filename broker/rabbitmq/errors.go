@@ -21,7 +21,7 @@ func named(err error) error {
 	switch {
 	case e.Code == amqp.PreconditionFailed && strings.Contains(e.Reason, "inequivalent arg"):
 		return fmt.Errorf("%w: %w", broker.ErrMismatch, err)
-	case e.Code == amqp.NotFound && !nodeDown(e):
+	case missing(e, "queue"):
 		return fmt.Errorf("%w: %w", broker.ErrNoQueue, err)
 	}
 	return err
@@ -32,20 +32,20 @@ func named(err error) error {
 func fatal(err error) bool {
 	var e *amqp.Error
 	if !errors.As(err, &e) {
-		return errors.Is(err, broker.ErrTopology)
+		return false
 	}
 	switch e.Code {
 	case amqp.AccessRefused, amqp.PreconditionFailed:
 		return true
-	case amqp.NotFound:
-		return !nodeDown(e)
 	}
-	return false
+	return missing(e, "queue") || missing(e, "exchange")
 }
 
-// nodeDown tells a queue whose node is away from one that does not exist; RabbitMQ has
-// one code for both.
-func nodeDown(e *amqp.Error) bool { return strings.Contains(e.Reason, "home node") }
+// missing tells what does not exist from what is away for now: RabbitMQ has one code for
+// both, and says "queue 'q' ... is down", "... has crashed" and the like for the latter.
+func missing(e *amqp.Error, what string) bool {
+	return e.Code == amqp.NotFound && strings.HasPrefix(e.Reason, "NOT_FOUND - no "+what+" ")
+}
 
 // unknownOutcome is the error of a publish whose answer will not come.
 func unknownOutcome(to processor.Destination, cause error) error {

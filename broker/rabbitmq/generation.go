@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,12 +28,17 @@ type generation struct {
 	closed     <-chan *amqp.Error
 	opened     time.Time
 	used       atomic.Bool   // something was delivered
-	over       chan struct{} // closed when the next generation is there, or none will be
+	over       chan struct{} // closed when the next generation is there
+
+	settling sync.RWMutex // held for reading by settlements
+	closing  bool         // none may be sent any more
 }
 
 var _ processor.Acknowledger = (*generation)(nil)
 
-// openGeneration opens a channel, declares the broker's topology on it and consumes.
+// openGeneration opens a channel, declares the broker's topology on it and consumes. It
+// returns when ctx ends, whatever the broker does; a generation that is ready too late
+// is closed.
 func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int) (*generation, error) {
 	session, err := b.consuming.Session(ctx)
 	if err != nil {
@@ -47,11 +53,13 @@ func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int) 
 	// one event that they can get.
 	g.cancelled = ch.NotifyCancel(make(chan string, 1))
 	g.closed = ch.NotifyClose(make(chan *amqp.Error, 1))
-	if err := g.consume(b, prefetch); err != nil {
-		_ = ch.Close()
-		return nil, err
-	}
-	return g, nil
+	return call(ctx, &b.background, func() (*generation, error) {
+		err := g.consume(b, prefetch)
+		if err != nil {
+			_ = ch.Close()
+		}
+		return g, err
+	}, (*generation).shut)
 }
 
 func (g *generation) consume(b *Broker, prefetch int) error {
@@ -98,16 +106,54 @@ func (g *generation) message(d *amqp.Delivery) processor.Message {
 }
 
 // Ack acks one delivery of this generation.
-func (g *generation) Ack(tag uint64) error { return stale(g.channel.Ack(tag, false)) }
+func (g *generation) Ack(tag uint64) error {
+	g.settling.RLock()
+	defer g.settling.RUnlock()
+	if g.closing {
+		return processor.ErrStale
+	}
+	return stale(g.channel.Ack(tag, false))
+}
 
 // Nack rejects one delivery: basic.reject counts as an attempt on a quorum queue.
 func (g *generation) Nack(tag uint64, requeue bool) error {
+	g.settling.RLock()
+	defer g.settling.RUnlock()
+	if g.closing {
+		return processor.ErrStale
+	}
 	return stale(g.channel.Reject(tag, requeue))
 }
 
 // Release gives one delivery back with basic.nack, which from RabbitMQ 4.3 on does not
 // count as an attempt.
-func (g *generation) Release(tag uint64) error { return stale(g.channel.Nack(tag, false, true)) }
+func (g *generation) Release(tag uint64) error {
+	g.settling.RLock()
+	defer g.settling.RUnlock()
+	if g.closing {
+		return processor.ErrStale
+	}
+	return stale(g.channel.Nack(tag, false, true))
+}
+
+// shut closes the channel; the broker requeues what is unsettled on it.
+//
+// The client goes on sending on a channel between our goodbye and the broker's, and a
+// settlement that arrives after the goodbye ends the whole connection, with every other
+// subscription on it. So none is under way when the goodbye is sent, and none follows.
+//
+// A broker that does not answer in time has its connection cut, which also ends a
+// settlement that hangs.
+func (g *generation) shut() {
+	cut := time.AfterFunc(answerTimeout, func() {
+		g.session.Abort(fmt.Errorf("closing the channel of queue %q: no answer in %v", g.queue, answerTimeout))
+	})
+	defer cut.Stop()
+	g.settling.Lock()
+	g.closing = true
+	g.settling.Unlock()
+	_ = g.channel.Close()
+}
 
 // stale: whatever keeps a settlement from being sent is the end of the channel, and then
 // the broker requeues the delivery.

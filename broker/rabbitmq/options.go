@@ -3,7 +3,6 @@ package rabbitmq
 import (
 	"errors"
 	"log/slog"
-	"time"
 
 	"github.com/gowarren/warren/failover"
 )
@@ -45,12 +44,3 @@ func newOptions(opts []Option) (*options, error) {
 	o.failover = append([]failover.Option{failover.Logger(o.log)}, o.failover...)
 	return o, nil
 }
-
-// Waits between attempts to open a channel, doubling.
-const (
-	firstWait = 50 * time.Millisecond
-	lastWait  = 5 * time.Second
-)
-
-// wait is how long to wait after the nth failure in a row, from 1.
-func wait(n int) time.Duration { return min(firstWait<<min(n-1, 10), lastWait) }

@@ -3,6 +3,7 @@ package rabbitmq_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -241,11 +242,11 @@ func TestConfirmedMessagesSurviveLostConnections(t *testing.T) {
 				mu.Lock()
 				if err == nil {
 					confirmed[id] = true
+					if len(confirmed) == goroutines*each/4 {
+						close(half)
+					}
 				} else if !errors.Is(err, processor.ErrIndeterminate) {
 					t.Errorf("publish %s: %v", id, err)
-				}
-				if len(confirmed) == goroutines*each/4 {
-					close(half)
 				}
 				mu.Unlock()
 			}
@@ -266,4 +267,146 @@ func TestConfirmedMessagesSurviveLostConnections(t *testing.T) {
 		delete(confirmed, msg.Properties().ID)
 		require.NoError(t, msg.Ack())
 	}
+}
+
+// Client fact 3: what the client calls false may well be stored.
+func TestPublishesInDoubtMayBeStored(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	x, queue := name(t), declareQueue(t, url, nil)
+	ch := raw(t, url)
+	require.NoError(t, ch.ExchangeDeclare(x, "fanout", true, false, false, false, nil))
+	require.NoError(t, ch.QueueBind(queue, "", x, false, nil))
+	require.NoError(t, b.Publisher().Publish(within(t), processor.Destination{Exchange: x}, text("known")))
+	require.NoError(t, ch.ExchangeDelete(x, false, false)) // behind the publisher's back
+
+	tos := make([]processor.Destination, 40)
+	for i := range tos {
+		tos[i] = to(queue)
+		if i == 20 {
+			tos[i] = processor.Destination{Exchange: x}
+		}
+	}
+	confirmed, doubtful := 0, 0
+	for i, err := range publishAll(t, b, tos) {
+		if err == nil {
+			require.NotEqual(t, 20, i)
+			confirmed++
+			continue
+		}
+		require.True(t, errors.Is(err, processor.ErrIndeterminate) || errors.Is(err, processor.ErrUnroutable), err)
+		doubtful++
+	}
+	stored, err := b.Ready(within(t), queue)
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, stored, 1+confirmed, "no success is a lie")
+	require.LessOrEqual(t, stored, 1+confirmed+doubtful)
+}
+
+func TestASmallerFrameIsRespected(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t, rabbitmqtest.Config("frame_max = 8192"))
+	b := open(t, node.URL())
+	queue := declareQueue(t, node.URL(), nil)
+	e := text("1")
+	e.Headers = processor.Headers{"h": strings.Repeat("x", 20_000)}
+	require.ErrorIs(t, b.Publisher().Publish(within(t), to(queue), e), processor.ErrTooLarge)
+	e.Headers = processor.Headers{"h": strings.Repeat("x", 8_000)}
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), e))
+}
+
+func TestTheLargestHeadersThatAreAllowedArrive(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := declareQueue(t, url, nil)
+	long := strings.Repeat("x", 255)
+	e := processor.Envelope{Properties: processor.Properties{
+		ID: long, CorrelationID: long, ReplyTo: long, Type: long, AppID: long, ContentType: long, ContentEncoding: long,
+		Timestamp: time.Now(), Priority: 1, Expiration: 9 * 365 * 24 * time.Hour,
+	}}
+	for n := 131_072; ; n-- {
+		e.Headers = processor.Headers{"h": strings.Repeat("x", n)}
+		err := b.Publisher().Publish(within(t), to(queue), e)
+		if err == nil {
+			require.Greater(t, n, 129_000)
+			break
+		}
+		require.ErrorIs(t, err, processor.ErrTooLarge)
+	}
+	require.Len(t, receive(t, subscribe(t, b, queue, 1)).Headers()["h"], len(e.Headers["h"].(string))) //nolint:forcetypeassert // it is
+}
+
+// A user id that is not ours would close the channel that all share.
+func TestAForeignUserIDLeavesTheOtherPublishesUnhurt(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := declareQueue(t, url, nil)
+	errs := make([]error, 100)
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			e := text(fmt.Sprint(i))
+			e.UserID = []string{"guest", "somebody"}[i%2]
+			errs[i] = b.Publisher().Publish(within(t), to(queue), e)
+		})
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if i%2 == 1 {
+			require.ErrorIs(t, err, processor.ErrRefused)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+}
+
+func TestManyPublishesToAnExchangeThatIsNotInTheTopology(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	x, queue := name(t), declareQueue(t, url, nil)
+	ch := raw(t, url)
+	require.NoError(t, ch.ExchangeDeclare(x, "fanout", true, false, false, false, nil))
+	require.NoError(t, ch.QueueBind(queue, "", x, false, nil))
+	tos := make([]processor.Destination, 3000)
+	for i := range tos {
+		tos[i] = processor.Destination{Exchange: x}
+	}
+	for _, err := range publishAll(t, b, tos) {
+		require.NoError(t, err)
+	}
+	ready(t, b, queue, len(tos))
+}
+
+// More are unroutable at once than wait on one channel.
+func TestManyUnroutablePublishes(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	tos := make([]processor.Destination, 3000)
+	for i := range tos {
+		tos[i] = to("nobody")
+	}
+	for _, err := range publishAll(t, b, tos) {
+		require.ErrorIs(t, err, processor.ErrUnroutable)
+	}
+}
+
+// Fault 17.
+func TestABrokerOutOfDiskBlocksPublishingOnly(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	queue := declareQueue(t, node.URL(), nil)
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
+	node.SetDiskAlarm(t, true)
+	require.Error(t, b.Publisher().Publish(withinTime(t, 300*time.Millisecond), to(queue), text("2")))
+	require.ErrorIs(t, b.Publisher().Publish(withinTime(t, 300*time.Millisecond), to(queue), text("3")), processor.ErrBlocked)
+	n, err := b.Ready(within(t), queue)
+	require.NoError(t, err, "questions are answered")
+	require.Equal(t, 1, n)
+	node.SetDiskAlarm(t, false)
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("4")))
 }

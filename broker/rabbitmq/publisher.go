@@ -8,10 +8,7 @@ import (
 	"sync"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -19,14 +16,16 @@ import (
 type publisher struct {
 	broker *Broker
 
-	mu         sync.Mutex
-	current    *confirmChannel
-	opening    chan struct{} // closed when the opening that is under way has ended; nil if none is
-	openingErr error         // of the last opening, if trying again cannot mend it
-	refusals   refusals
+	mu       sync.Mutex
+	current  *confirmChannel
+	opening  *opening // under way; nil if none is
+	deaths   int      // channels in a row that the broker closed soon
+	refusals refusals
 }
 
 var _ processor.Publisher = (*publisher)(nil)
+
+func newPublisher(b *Broker) *publisher { return &publisher{broker: b} }
 
 // Publish sends e and waits until the broker has it. It says what became of e as
 // [processor.Publisher] lists it.
@@ -39,55 +38,42 @@ func (p *publisher) Publish(ctx context.Context, to processor.Destination, e pro
 	if err != nil {
 		return fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
 	}
-	message := publishing(e)
 	for {
 		if ctx.Err() != nil {
 			return fmt.Errorf("rabbitmq: publish to %s: not sent: %w", to, ended(ctx))
 		}
-		c, err := p.ready(ctx, to)
-		if err != nil {
-			return err
+		c, err := p.ready(ctx, to, e)
+		if err == nil {
+			err = p.publishOn(ctx, c, &publish{to: to, message: publishing(e)})
 		}
-		err = p.publishOn(ctx, c, &publish{to: to, message: message})
 		if !errors.Is(err, errNotSent) {
 			return err
 		}
 	}
 }
 
-// ready returns a channel that can take a message for that destination now.
-func (p *publisher) ready(ctx context.Context, to processor.Destination) (*confirmChannel, error) {
+// ready returns a channel that can take the message now.
+func (p *publisher) ready(ctx context.Context, to processor.Destination, e processor.Envelope) (*confirmChannel, error) {
+	fail := func(err error) (*confirmChannel, error) {
+		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
+	}
 	c, err := p.channel(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
+		return fail(err)
 	}
 	if err := c.session.Unblocked(ctx); err != nil && c.session.Err() == nil {
-		return nil, fmt.Errorf("rabbitmq: publish to %s: %w: %w", to, processor.ErrBlocked, err)
+		return fail(fmt.Errorf("%w: %w", processor.ErrBlocked, err))
 	}
-	if c.knows(to.Exchange) {
-		return c, nil
+	if err := broker.FitsFrame(e, c.session.FrameSize()); err != nil {
+		return fail(err)
 	}
-	if err := p.lookUp(ctx, to.Exchange); err != nil {
-		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
+	if user := c.session.User(); e.UserID != "" && user != "" && e.UserID != user {
+		return fail(fmt.Errorf("%w: the user id must be that of the connection, or empty", processor.ErrRefused))
 	}
-	c.learn(to.Exchange)
+	if err := c.exists(ctx, p.broker, to.Exchange); err != nil {
+		return fail(err)
+	}
 	return c, nil
-}
-
-// lookUp keeps a publish to a missing exchange off the shared channel, which it would
-// close.
-func (p *publisher) lookUp(ctx context.Context, exchange string) error {
-	err := p.broker.ask(ctx, func(ch *amqp.Channel) error {
-		return ch.ExchangeDeclarePassive(exchange, string(broker.Direct), true, false, false, false, nil)
-	})
-	var e *amqp.Error
-	if errors.As(err, &e) && e.Code == amqp.NotFound {
-		return fmt.Errorf("%w: the exchange does not exist: %w", processor.ErrUnroutable, err)
-	}
-	if errors.Is(err, failover.ErrLost) || errors.Is(err, amqp.ErrClosed) {
-		return nil // the channel to publish on is gone too, and the next one asks again
-	}
-	return err
 }
 
 // publishOn publishes on one channel and waits for the outcome.
@@ -99,14 +85,12 @@ func (p *publisher) publishOn(ctx context.Context, c *confirmChannel, pub *publi
 	select {
 	case <-confirm.Done():
 	case <-ctx.Done():
-		late := func() {
-			<-confirm.Done() // the answer, or the end of the channel
-			c.answered(pub)
+		select {
+		case <-confirm.Done(): // it came at the same moment
+		default:
+			c.abandon(pub, confirm)
+			return unknownOutcome(pub.to, ended(ctx))
 		}
-		if !p.broker.background.start(late) {
-			late() // the connection is being cut
-		}
-		return unknownOutcome(pub.to, ended(ctx))
 	}
 	c.answered(pub)
 	err = c.outcome(pub, confirm.Acked())
@@ -120,54 +104,76 @@ func (p *publisher) publishOn(ctx context.Context, c *confirmChannel, pub *publi
 func (p *publisher) channel(ctx context.Context) (*confirmChannel, error) {
 	for {
 		p.mu.Lock()
-		if p.broker.life.Err() != nil {
-			p.mu.Unlock()
-			return nil, processor.ErrClosed
-		}
 		if p.current != nil && p.current.usable() {
-			c := p.current
-			p.mu.Unlock()
-			return c, nil
+			defer p.mu.Unlock()
+			return p.current, nil
 		}
-		if p.opening == nil {
-			p.open()
+		o := p.opening
+		if o == nil {
+			o = p.open()
 		}
-		opening := p.opening
 		p.mu.Unlock()
 
 		select {
-		case <-opening:
+		case <-o.done:
 		case <-ctx.Done():
 			return nil, ended(ctx)
 		}
-		p.mu.Lock()
-		err := p.openingErr
-		p.mu.Unlock()
-		if err != nil {
-			return nil, err
+		if o.err != nil {
+			return nil, o.err
 		}
 	}
 }
 
-// open starts to open a channel, for all who wait and on the broker's own time: the
-// context of the one that came first may end. The caller holds mu.
-func (p *publisher) open() {
-	opening := make(chan struct{})
-	p.opening, p.openingErr = opening, nil
+// opening is a channel that is being opened, for all who wait.
+type opening struct {
+	done chan struct{}
+	err  error // set before done is closed: trying again cannot mend it
+}
+
+// open starts to open a channel, on the broker's own time: the context of the one that
+// came first may end. The one before it serves until the new one is there, if it can.
+// The caller holds mu.
+func (p *publisher) open() *opening {
+	o := &opening{done: make(chan struct{})}
+	p.opening = o
+	delay := p.pace()
 	started := p.broker.background.start(func() {
-		defer close(opening)
+		sleep(p.broker.life, delay)
 		c, err := p.openUntilDone()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if err == nil {
-			p.current = c
-		}
-		p.opening, p.openingErr = nil, err
+		p.opened(o, c, err)
 	})
 	if !started {
-		p.opening, p.openingErr = nil, processor.ErrClosed
-		close(opening)
+		p.opening, o.err = nil, errClosed
+		close(o.done)
 	}
+	return o
+}
+
+func (p *publisher) opened(o *opening, c *confirmChannel, err error) {
+	p.mu.Lock()
+	before := p.current
+	if err == nil {
+		p.current = c
+	}
+	p.opening, o.err = nil, err
+	p.mu.Unlock()
+	close(o.done)
+	if err == nil && before != nil {
+		before.retire()
+	}
+}
+
+// pace is how long to wait before a channel is opened: a publish that the broker
+// answers by closing the channel, again and again, must not be a busy loop.
+func (p *publisher) pace() time.Duration {
+	before := p.current
+	if before == nil || before.session.Err() != nil || !before.channel.IsClosed() || time.Since(before.opened) > lasting {
+		p.deaths = 0
+		return 0
+	}
+	p.deaths++
+	return wait(p.deaths)
 }
 
 // openUntilDone opens a channel, trying again for as long as that may help.
@@ -178,7 +184,7 @@ func (p *publisher) openUntilDone() (*confirmChannel, error) {
 			return c, nil
 		}
 		if p.broker.life.Err() != nil {
-			return nil, processor.ErrClosed
+			return nil, errClosed
 		}
 		if fatal(err) {
 			return nil, err
@@ -197,11 +203,11 @@ func (p *publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
 	if err != nil {
 		return nil, err
 	}
-	topology := p.broker.declared()
+	topology := shared(p.broker.declared())
 	if err := declare(ch, topology); err != nil {
 		return nil, err
 	}
-	c := newConfirmChannel(session, ch)
+	c := newConfirmChannel(&p.broker.background, session, ch)
 	if err := ch.Confirm(false); err != nil {
 		return nil, err
 	}
@@ -209,54 +215,4 @@ func (p *publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
 		c.learn(x.Name)
 	}
 	return c, nil
-}
-
-// refused replaces a channel on which the broker has nacked: after a quorum queue has
-// moved to another node, a channel can go on nacking for ever. A queue that is full
-// nacks as well, on any channel, so the channel is not replaced at each nack.
-func (p *publisher) refused(c *confirmChannel) {
-	p.mu.Lock()
-	due := p.refusals.due(time.Now())
-	p.mu.Unlock()
-	if due {
-		c.retire()
-	}
-}
-
-// refusals paces the replacement of channels.
-type refusals struct {
-	last     time.Time     // nack
-	replaced time.Time     // channel
-	interval time.Duration // until the next replacement
-}
-
-// Replacements are at least this far apart, doubling while nacks go on.
-const (
-	firstInterval = 100 * time.Millisecond
-	lastInterval  = 5 * time.Second
-	quietAfter    = 30 * time.Second
-)
-
-// due reports whether a nack at that time is to replace the channel.
-func (r *refusals) due(now time.Time) bool {
-	if now.Sub(r.last) > quietAfter {
-		r.interval = 0
-	}
-	r.last = now
-	if now.Sub(r.replaced) < r.interval {
-		return false
-	}
-	r.replaced = now
-	r.interval = min(max(2*r.interval, firstInterval), lastInterval)
-	return true
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

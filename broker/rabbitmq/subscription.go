@@ -59,7 +59,7 @@ func (s *subscription) start(ctx context.Context) error {
 	s.current.Store(g)
 	if !s.broker.background.start(s.supervise) {
 		s.end()
-		return processor.ErrClosed
+		return errClosed
 	}
 	//nolint:contextcheck // not the caller's: Receive returns when the broker is closed
 	context.AfterFunc(s.life, s.interrupt)
@@ -99,32 +99,34 @@ func (s *subscription) reason() error {
 }
 
 // supervise replaces each generation that is lost, until the subscription is stopped or
-// cannot go on.
+// cannot go on. When it has returned, current is the last generation.
 func (s *subscription) supervise() {
 	defer close(s.done)
-	failures := 0 // generations in a row that delivered nothing
+	failures := 0 // generations in a row that did not last
 	for {
 		g := s.current.Load()
 		cause := g.wait(s.life)
 		if s.life.Err() != nil {
 			return
 		}
-		if g.used.Load() || time.Since(g.opened) > lastWait {
+		if time.Since(g.opened) > lasting {
 			failures = 0
 		} else {
 			failures++
 		}
-		s.report(cause, failures)
-		_ = g.channel.Close()
+		s.report(g, cause, failures)
+		g.shut()
 		next, err := s.open(s.life, failures)
-		if err != nil {
-			if s.life.Err() == nil {
-				s.fail(fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, errors.Join(err, cause)))
-			}
+		switch {
+		case err == nil:
+			s.current.Store(next)
+			close(g.over)
+		case s.life.Err() == nil:
+			s.fail(fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, errors.Join(err, cause)))
+			return
+		default:
 			return
 		}
-		s.current.Store(next)
-		close(g.over)
 	}
 }
 
@@ -141,9 +143,9 @@ func (s *subscription) fail(err error) {
 const suspicious = 3
 
 // report logs that a generation was lost.
-func (s *subscription) report(cause error, failures int) {
+func (s *subscription) report(g *generation, cause error, failures int) {
 	log := s.broker.log.With(slog.String("queue", s.queue), slog.Any("error", cause), slog.Int("times", failures))
-	if failures < suspicious {
+	if failures < suspicious || g.used.Load() {
 		log.Warn("consuming channel lost, opening the next; unsettled messages are delivered again")
 		return
 	}
@@ -167,7 +169,7 @@ func (s *subscription) open(ctx context.Context, failures int) (*generation, err
 			return nil, errors.Join(ended(ctx), err)
 		}
 		if fatal(err) || s.broker.life.Err() != nil {
-			return nil, err
+			return nil, closedOr(err)
 		}
 		failures++
 		s.broker.log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
@@ -201,14 +203,16 @@ func (s *subscription) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Close stops and closes the channel; what is unsettled goes back to the queue. A broker
-// that has not answered when ctx ends has its connection cut, which does the same.
+// Close stops and closes the channel; what is unsettled goes back to the queue. When ctx
+// ends first, that is done in the background.
 func (s *subscription) Close(ctx context.Context) error {
 	err := s.Stop(ctx)
-	g := s.current.Load()
-	if shutErr := s.shut.do(ctx, &s.broker.background, func() { _ = g.channel.Close() }); shutErr != nil {
-		g.session.Abort(shutErr)
-		err = errors.Join(err, fmt.Errorf("rabbitmq: close channel of queue %q: %w", s.queue, shutErr))
+	shutErr := s.shut.do(ctx, &s.broker.background, func() {
+		<-s.done
+		s.current.Load().shut()
+	})
+	if shutErr != nil {
+		shutErr = fmt.Errorf("rabbitmq: close channel of queue %q: %w", s.queue, shutErr)
 	}
-	return err
+	return errors.Join(err, shutErr)
 }
