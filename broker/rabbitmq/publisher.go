@@ -32,7 +32,9 @@ func newPublisher(b *Broker) *publisher { return &publisher{broker: b} }
 //
 // While a connection is being replaced Publish waits, as long as ctx allows: nothing was
 // sent. A ctx that ends before that is [processor.ErrBlocked] if the broker blocked, and
-// otherwise ctx's own error.
+// otherwise ctx's own error. During the write itself ctx is not looked at: where the peer
+// reads no more, a body that is larger than the buffers of the network waits until the
+// heartbeats give up, one and a half times their interval.
 func (p *publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 	e, err := broker.Prepare(to, e)
 	if err != nil {
