@@ -13,10 +13,23 @@
 //
 // # The message is never lost
 //
-// The layer returns nil only when the broker has confirmed the copy and has routed it.
-// Otherwise it returns [processor.Requeue], and the ack layer outside gives the
-// message back to its queue, whatever its own options say. A crash between the confirm
-// and the ack leaves two copies with the same message id, never none.
+// The layer lets the original be acked only when the broker has confirmed a copy and has
+// routed it. Otherwise it returns [processor.Requeue], and the ack layer outside gives
+// the message back to its queue, whatever its own options say. A crash between the
+// confirm and the ack leaves two copies with the same message id, never none.
+//
+// A republish that fails, because the retry queue is full or missing, is first tried
+// again for a while with the message in hand; see [KeepTrying]. Each time that a message
+// goes back counts toward the delivery limit of a quorum queue, which is 20 by default
+// from RabbitMQ 4.0 on, and a message over the limit is dropped if its queue has no
+// dead-letter exchange. Give a quorum work queue a dead-letter exchange or a high limit.
+//
+// A copy that the broker could never take, because it is over a size limit or has a
+// header that cannot be sent, is parked under the final key, if there is one. The error
+// that comes back says so; the original is acked.
+//
+// If the handler has settled the message itself and then fails, nothing is republished:
+// the error comes back, wrapped in [processor.ErrSettled].
 //
 // # Which errors are retried
 //

@@ -6,12 +6,17 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gowarren/warren/processor"
 )
 
 // DefaultAttempts is how often a message is retried unless [Attempts] says otherwise.
 const DefaultAttempts = 3
+
+// DefaultKeepTrying is how long a republish that failed is tried again unless
+// [KeepTrying] says otherwise.
+const DefaultKeepTrying = 30 * time.Second
 
 // maxKey is the protocol's limit for a routing key, in bytes.
 const maxKey = 255
@@ -20,15 +25,16 @@ const maxKey = 255
 type Option func(*config)
 
 type config struct {
-	publisher processor.Publisher
-	exchange  string
-	pattern   string
-	parts     pattern // of it
-	keyFunc   KeyFunc
-	attempts  int
-	finalKey  string
-	filter    func(error) bool
-	notify    func(context.Context, Event)
+	publisher  processor.Publisher
+	exchange   string
+	pattern    string
+	parts      pattern // of it
+	keyFunc    KeyFunc
+	attempts   int
+	finalKey   string
+	keepTrying time.Duration
+	filter     func(error) bool
+	notify     func(context.Context, Event)
 }
 
 // Exchange sets the exchange that copies are published to. Default: "", the default
@@ -40,13 +46,23 @@ func Exchange(name string) Option { return func(c *config) { c.exchange = name }
 func Attempts(n int) Option { return func(c *config) { c.attempts = n } }
 
 // FinalKey sets the key that a message is published under when its retries are used
-// up, or when it is rejected. The copy's headers say why and when: warren-error,
-// warren-error-type and warren-failed-at. Default: "", the error comes back instead.
+// up, when it is rejected, or when the copy for a retry is over a size limit or has a
+// header that cannot be sent. The copy's headers say why and when: warren-error,
+// warren-error-type and warren-failed-at. A copy that is too large with them is parked
+// as it came in. Default: "", the error comes back instead.
 func FinalKey(key string) Option { return func(c *config) { c.finalKey = key } }
 
+// KeepTrying sets how long a republish that failed is tried again, at intervals that
+// grow from 100 ms to 5 s, before the message goes back to its queue. The worker waits
+// meanwhile; it stops waiting when the message's context ends. What cannot succeed the
+// next time is not tried again: [processor.ErrTooLarge], [processor.ErrHeaderType] and
+// [processor.ErrClosed]. Default: 30 s. With 0 the message goes back at once.
+func KeepTrying(d time.Duration) Option { return func(c *config) { c.keepTrying = d } }
+
 // KeyFunc makes the routing key of a retry, numbered from 1. It may be called by many
-// goroutines at once. A key that no queue is bound for gives the message back to its
-// queue. Beware of keys made from what a sender wrote.
+// goroutines at once. A key that no queue is bound for, and a panic, give the message
+// back to its queue; see [FinalKey] for a key that is too long. Beware of keys made from
+// what a sender wrote.
 type KeyFunc func(attempt int, msg processor.Message) string
 
 // Keys makes keys by a function instead of a pattern; give [New] the pattern "" then.
@@ -54,12 +70,13 @@ type KeyFunc func(attempt int, msg processor.Message) string
 func Keys(f KeyFunc) Option { return func(c *config) { c.keyFunc = f } }
 
 // If retries only errors for which f is true; others come back as they are. f may be
-// called by many goroutines at once. Default, also for nil: every error is retried.
+// called by many goroutines at once; a panic gives the message back to its queue.
+// Default, also for nil: every error is retried.
 func If(f func(err error) bool) Option { return func(c *config) { c.filter = f } }
 
 // OnRepublish calls f after each copy that the broker has taken, before the original
-// is acked. f may be called by many goroutines at once, and should not block. Default:
-// nil, nothing is called.
+// is acked. f may be called by many goroutines at once, and should not block. A panic
+// is an error that drops the original: its copy is out. Default: nil, nothing is called.
 func OnRepublish(f func(ctx context.Context, e Event)) Option {
 	return func(c *config) { c.notify = f }
 }
@@ -68,7 +85,8 @@ func OnRepublish(f func(ctx context.Context, e Event)) Option {
 type Event struct {
 	// Message is the message that failed. It must not be kept.
 	Message processor.Message
-	// Err is why it failed.
+	// Err is why it failed. If a copy could not be sent where it should have gone, or
+	// not with the headers that it should have had, Err says so and wraps the cause.
 	Err error
 	// Attempt is the number of this retry, from 1; for the final copy, how many there
 	// were.
@@ -92,6 +110,9 @@ func (c *config) check() error {
 	}
 	if c.attempts < 0 {
 		fail("attempts is %d: it must be 0 or more", c.attempts)
+	}
+	if c.keepTrying < 0 {
+		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
 	}
 	if problem := c.keyProblem(); problem != nil {
 		errs = append(errs, problem)
@@ -121,14 +142,6 @@ func (c *config) keyProblem() error {
 		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", maxKey)
 	}
 	return nil
-}
-
-// key makes the routing key of a retry.
-func (c *config) key(attempt int, msg processor.Message) string {
-	if c.keyFunc != nil {
-		return c.keyFunc(attempt, msg)
-	}
-	return c.parts.key(attempt)
 }
 
 // pattern is a key pattern, cut at its placeholders.

@@ -2,7 +2,6 @@ package retry_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,7 +122,7 @@ func TestRowTheRepublishFails(t *testing.T) {
 				t.Parallel()
 				o := newOffice(t)
 				p, err := processor.NewStack(ack.New(opts...),
-					retry.New(o.Publisher(), "nobody_%attempt%", retry.Exchange(exchange))).ThenFunc(fails)
+					retry.New(o.Publisher(), "nobody_%attempt%", retry.Exchange(exchange), retry.KeepTrying(0))).ThenFunc(fails)
 				require.NoError(t, err)
 				require.ErrorIs(t, p.Process(t.Context(), o.next(t)), processor.ErrUnroutable)
 				again := o.next(t)
@@ -133,26 +132,23 @@ func TestRowTheRepublishFails(t *testing.T) {
 	}
 }
 
-func TestRowRetryOutsideAckWithRequeueMultipliesCopies(t *testing.T) {
+// Copies would multiply, were a message that is settled already still published.
+func TestRowRetryOutsideAckWithRequeueNeverRetries(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	p := retry.New(o.Publisher(), "mail_retry_%attempt%")(ack.New(ack.RequeueOnError())(processor.ProcessorFunc(fails)))
 	for range 5 {
-		require.NoError(t, p.Process(t.Context(), o.next(t)))
+		require.ErrorIs(t, p.Process(t.Context(), o.next(t)), processor.ErrSettled)
 	}
 	o.crash(t)
-	o.holds(t, map[string]int{work: 1, wait: 5})
+	o.holds(t, map[string]int{work: 1, wait: 0})
 }
 
-func TestRowRetryOutsideAckLosesTheMessageInACrash(t *testing.T) {
+func TestRowRetryOutsideAckLosesTheMessage(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	crashes := processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error {
-		o.crash(t) //nolint:contextcheck // a crash knows no context
-		return errors.New("the process is gone")
-	})
-	p := retry.New(crashes, "mail_retry_%attempt%")(ack.New()(processor.ProcessorFunc(fails)))
-	require.Error(t, p.Process(t.Context(), o.next(t)))
+	p := retry.New(o.Publisher(), "mail_retry_%attempt%")(ack.New()(processor.ProcessorFunc(fails)))
+	require.ErrorIs(t, p.Process(t.Context(), o.next(t)), errMail)
 	o.holds(t, map[string]int{work: 0, wait: 0, parked: 0})
 }
 
@@ -230,7 +226,7 @@ func TestAMissingParkedQueueKeepsTheMessageWhereItIs(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	p, err := processor.NewStack(ack.New(),
-		retry.New(o.Publisher(), "mail_retry_%attempt%", retry.Attempts(0), retry.FinalKey("missing"))).ThenFunc(fails)
+		retry.New(o.Publisher(), "mail_retry_%attempt%", retry.Attempts(0), retry.FinalKey("missing"), retry.KeepTrying(0))).ThenFunc(fails)
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Process(t.Context(), o.next(t)), processor.ErrUnroutable)
 	require.True(t, o.next(t).Origin().Redelivered)

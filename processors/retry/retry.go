@@ -25,8 +25,14 @@ var ErrExhausted = errors.New("retries are used up")
 // The stack refuses a nil publisher, an empty pattern, and a pattern without %attempt%
 // where there is more than one attempt: all would share one key, and so one delay.
 func New(publisher processor.Publisher, keyPattern string, opts ...Option) processor.Middleware {
-	c := config{publisher: publisher, pattern: keyPattern, parts: parse(keyPattern), attempts: DefaultAttempts}
-	for _, o := range opts {
+	c := config{
+		publisher: publisher, pattern: keyPattern, parts: parse(keyPattern),
+		attempts: DefaultAttempts, keepTrying: DefaultKeepTrying,
+	}
+	for i, o := range opts {
+		if o == nil {
+			return processor.Invalid(fmt.Errorf("retry: option %d is nil: leave it out", i+1))
+		}
 		o(&c)
 	}
 	if err := c.check(); err != nil {
@@ -56,13 +62,16 @@ func (r *retry) Process(ctx context.Context, msg processor.Message) error {
 	if err == nil {
 		return nil
 	}
-	switch d := processor.Decide(err); d.Action {
-	case processor.Failed:
-		return r.failed(ctx, msg, err)
-	case processor.Rejected:
+	action := processor.Decide(err).Action
+	switch {
+	case action != processor.Failed && action != processor.Rejected:
+		return err
+	case msg.Settled():
+		return fmt.Errorf("retry: nothing is republished, the handler has settled the message itself: %w; it had failed with: %w", processor.ErrSettled, err)
+	case action == processor.Rejected:
 		return r.rejected(ctx, msg, err)
 	default:
-		return err
+		return r.failed(ctx, msg, err)
 	}
 }
 
@@ -71,25 +80,21 @@ func (r *retry) failed(ctx context.Context, msg processor.Message, err error) er
 	if ctx.Err() != nil {
 		return processor.Requeue(err)
 	}
-	if r.filter != nil && !r.filter(err) {
+	retried, problem := r.wants(err)
+	if problem != nil {
+		return processor.Requeue(problem)
+	}
+	if !retried {
 		return err
 	}
 	done := r.count(msg.Headers())
-	if done >= r.attempts {
-		if r.finalKey == "" {
-			return fmt.Errorf("retry: %w after %d: %w", ErrExhausted, done, err)
-		}
-		return r.park(ctx, msg, done, err)
+	if done < r.attempts {
+		return r.again(ctx, msg, done, err)
 	}
-	e := republish.Envelope(msg)
-	if done == 0 {
-		republish.SetOrigin(e.Headers, msg.Origin())
+	if r.finalKey == "" {
+		return fmt.Errorf("retry: %w after %d: %w", ErrExhausted, done, err)
 	}
-	e.Headers[HeaderAttempts] = int64(done + 1)
-	return r.publish(ctx, e, Event{
-		Message: msg, Err: err, Attempt: done + 1, Attempts: r.attempts,
-		To: processor.Destination{Exchange: r.exchange, RoutingKey: r.key(done+1, msg)},
-	})
+	return r.park(ctx, msg, done, err)
 }
 
 // rejected parks the message where the stack has a place for that.
@@ -103,31 +108,61 @@ func (r *retry) rejected(ctx context.Context, msg processor.Message, err error) 
 	return r.park(ctx, msg, r.count(msg.Headers()), err)
 }
 
+// again publishes the next attempt. A copy that can never be sent there is parked:
+// requeued, its message would fail in the same way for ever.
+func (r *retry) again(ctx context.Context, msg processor.Message, done int, err error) error {
+	key, problem := r.key(done+1, msg, err)
+	if problem != nil {
+		return processor.Requeue(problem)
+	}
+	to := processor.Destination{Exchange: r.exchange, RoutingKey: key}
+	problem = r.send(ctx, to, envelope(msg, done, done+1))
+	switch {
+	case problem == nil:
+		return r.published(ctx, Event{Message: msg, Err: err, Attempt: done + 1, Attempts: r.attempts, To: to})
+	case r.finalKey != "" && unsendable(problem):
+		return r.park(ctx, msg, done, &unsentError{"copy", to, problem, err})
+	default:
+		return processor.Requeue(&unsentError{"copy", to, problem, err})
+	}
+}
+
+// park publishes the last copy. If it cannot be sent with what we add to it, it is sent
+// as it came in: so it has been sent before.
 func (r *retry) park(ctx context.Context, msg processor.Message, done int, err error) error {
+	to := processor.Destination{Exchange: r.exchange, RoutingKey: r.finalKey}
+	e := envelope(msg, done, done)
+	republish.SetFailure(e.Headers, err, time.Now())
+	problem := r.send(ctx, to, e)
+	if unsendable(problem) {
+		err = &unsentError{"copy with our headers", to, problem, err}
+		problem = r.send(ctx, to, republish.Envelope(msg))
+	}
+	if problem != nil {
+		return processor.Requeue(&unsentError{"copy", to, problem, err})
+	}
+	return r.published(ctx, Event{Message: msg, Err: err, Attempt: done, Attempts: r.attempts, Final: true, To: to})
+}
+
+// envelope is a copy of msg, which has been retried done times, with a new count.
+func envelope(msg processor.Message, done, count int) processor.Envelope {
 	e := republish.Envelope(msg)
 	if done == 0 {
 		republish.SetOrigin(e.Headers, msg.Origin())
 	}
-	e.Headers[HeaderAttempts] = int64(done)
-	republish.SetFailure(e.Headers, err, time.Now())
-	return r.publish(ctx, e, Event{
-		Message: msg, Err: err, Attempt: done, Attempts: r.attempts, Final: true,
-		To: processor.Destination{Exchange: r.exchange, RoutingKey: r.finalKey},
-	})
+	e.Headers[HeaderAttempts] = int64(count)
+	return e
 }
 
-// publish returns nil when the broker has the copy, and else an error that gives the
-// message back to its queue.
-func (r *retry) publish(ctx context.Context, e processor.Envelope, ev Event) error {
-	if err := r.publisher.Publish(ctx, ev.To, e); err != nil {
-		return processor.Requeue(fmt.Errorf("retry: republish to %s: %w; the message had failed with: %w", ev.To, err, ev.Err))
+// published returns what has the original acked, now that the broker has the copy. What
+// is not as usual is an error all the same, so that somebody sees it.
+func (r *retry) published(ctx context.Context, ev Event) error {
+	if problem := r.tell(ctx, ev); problem != nil {
+		return processor.Drop(problem)
 	}
-	if r.notify != nil {
-		r.notify(ctx, ev)
-	}
-	if processor.Decide(ev.Err).Stop {
-		// The message is dealt with, but the handler's wish to end the run stands.
-		return processor.Stop(processor.Drop(ev.Err))
+	_, unsent := ev.Err.(*unsentError) //nolint:errorlint // not wrapped here, and As may panic on a handler's error
+	if unsent || processor.Decide(ev.Err).Stop {
+		return processor.Drop(ev.Err) // a wish to end the run stands
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func TestConformanceWhileTheRepublishFails(t *testing.T) {
 		New: func(testing.TB) processor.Middleware {
 			pub := &processortest.Publisher{}
 			pub.FailWith(processor.ErrRefused)
-			return retry.New(pub, "retry_%attempt%", retry.FinalKey("parked"))
+			return retry.New(pub, "retry_%attempt%", retry.FinalKey("parked"), retry.KeepTrying(0))
 		},
 	})
 }
@@ -195,13 +195,14 @@ func TestFailedRepublishGivesTheMessageBack(t *testing.T) {
 		for _, count := range []int{0, 3} { // a retry, and the final copy
 			var pub processortest.Publisher
 			pub.FailWith(failure)
-			p, err := processor.NewStack(ack.New(), retry.New(&pub, "r_%attempt%", retry.FinalKey("parked"))).
+			p, err := processor.NewStack(ack.New(), retry.New(&pub, "r_%attempt%", retry.FinalKey("parked"), retry.KeepTrying(0))).
 				ThenFunc(func(context.Context, processor.Message) error { return errMail })
 			require.NoError(t, err)
 			msg := processortest.NewMessage(attempts(count))
 			err = p.Process(t.Context(), msg)
 			require.ErrorIs(t, err, failure)
 			require.ErrorIs(t, err, errMail, "the handler's error is kept")
+			require.False(t, processor.Decide(err).Stop)
 			require.Equal(t, []processortest.Settlement{processortest.Requeued}, msg.Settlements())
 		}
 	}
@@ -283,7 +284,7 @@ func TestKeyFunc(t *testing.T) {
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	var events []retry.Event
-	f := newFixture(t, errMail, retry.FinalKey("mail_parked"),
+	f := newFixture(t, errMail, retry.FinalKey("mail_parked"), retry.KeepTrying(0),
 		retry.OnRepublish(func(_ context.Context, e retry.Event) { e.Message = nil; events = append(events, e) }))
 	require.NoError(t, f.process(t, attempts(2)))
 	require.NoError(t, f.process(t, attempts(3)))
@@ -308,6 +309,8 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"pattern without it":   {retry.New(pub, "mail_retry"), "no %attempt%"},
 		"pattern misspelt":     {retry.New(pub, "mail_retry_%Attempt%"), "no %attempt%"},
 		"negative attempts":    {retry.New(pub, "r_%attempt%", retry.Attempts(-1)), "attempts is -1"},
+		"negative patience":    {retry.New(pub, "r_%attempt%", retry.KeepTrying(-1)), "KeepTrying is -1ns"},
+		"nil option":           {retry.New(pub, "r_%attempt%", nil), "retry: option 1 is nil"},
 		"nothing to do":        {retry.New(pub, "r_%attempt%", retry.Attempts(0)), "no attempts and no final key"},
 		"pattern and key func": {retry.New(pub, "r_%attempt%", retry.Keys(func(int, processor.Message) string { return "" })), "keep one"},
 		"long pattern":         {retry.New(pub, long+"%attempt%"), "255 bytes"},

@@ -1,0 +1,295 @@
+package retry_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/retry"
+)
+
+// attempt is a publish that a fake broker was asked for.
+type attempt struct {
+	at      time.Duration
+	to      string
+	headers processor.Headers
+}
+
+// recorder is a publisher that answers by a function of what it is asked.
+type recorder struct {
+	start    time.Time
+	attempts []attempt
+	answer   func(ctx context.Context, a attempt) error
+}
+
+func newRecorder(answer func(context.Context, attempt) error) *recorder {
+	return &recorder{start: time.Now(), answer: answer}
+}
+
+func (r *recorder) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+	a := attempt{time.Since(r.start), to.RoutingKey, e.Headers}
+	r.attempts = append(r.attempts, a)
+	return r.answer(ctx, a)
+}
+
+// process runs a message that fails through ack and retry.
+func process(t *testing.T, ctx context.Context, pub processor.Publisher, msg processor.Message, opts ...retry.Option) error {
+	t.Helper()
+	p, err := processor.NewStack(ack.New(), retry.New(pub, "mail_retry_%attempt%", opts...)).ThenFunc(fails)
+	require.NoError(t, err)
+	return p.Process(ctx, msg)
+}
+
+func settledAs(t *testing.T, msg *processortest.Message, want processortest.Settlement) {
+	t.Helper()
+	require.Equal(t, []processortest.Settlement{want}, msg.Settlements())
+}
+
+func TestAFailedRepublishIsTriedAgainAtGrowingIntervals(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pub := newRecorder(func(context.Context, attempt) error { return processor.ErrRefused })
+		msg := processortest.NewMessage()
+		require.ErrorIs(t, process(t, t.Context(), pub, msg), processor.ErrRefused)
+		settledAs(t, msg, processortest.Requeued)
+
+		nominal := 100 * time.Millisecond
+		last := len(pub.attempts) - 1
+		for i := 1; i < last; i++ {
+			gap := pub.attempts[i].at - pub.attempts[i-1].at
+			require.GreaterOrEqual(t, gap, nominal/2)
+			require.LessOrEqual(t, gap, nominal)
+			nominal = min(2*nominal, 5*time.Second)
+		}
+		require.Equal(t, 30*time.Second, pub.attempts[last].at, "a last try when the time is up")
+		require.Less(t, last, 20)
+	})
+}
+
+func TestARepublishThatSucceedsLaterIsARetryLikeAnyOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		defer func() { require.NoError(t, b.Close(t.Context())) }()
+		time.AfterFunc(10*time.Second, func() {
+			if b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "mail_retry_1"}}}) != nil {
+				t.Error("declare")
+			}
+		})
+		msg := processortest.NewMessage()
+		require.NoError(t, process(t, t.Context(), b.Publisher(), msg))
+		settledAs(t, msg, processortest.Acked)
+		n, err := b.Ready(t.Context(), "mail_retry_1")
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+}
+
+// On a quorum queue with a delivery limit and no dead-letter exchange this is what
+// decides how long a full or missing retry queue may stay so: 20 rounds at 5 s are under
+// two minutes.
+func TestAMissingRetryQueueCostsFewDeliveries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
+		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: work}}}))
+		require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: work}, processor.Envelope{}))
+		p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), "missing_%attempt%")).ThenFunc(fails)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		defer cancel()
+		c := consumer.New(b.Source(work), p, consumer.Logger(quiet))
+		require.NoError(t, c.Run(ctx))
+		require.LessOrEqual(t, c.Stats().Received, uint64(20))
+		n, err := b.Ready(t.Context(), work)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	})
+}
+
+func TestTryingAgainEndsWithTheContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+		defer cancel()
+		pub := newRecorder(func(context.Context, attempt) error { return processor.ErrBlocked })
+		msg := processortest.NewMessage()
+		start := time.Now()
+		err := process(t, ctx, pub, msg, retry.KeepTrying(time.Hour))
+		require.Equal(t, 7*time.Second, time.Since(start))
+		require.ErrorIs(t, err, processor.ErrBlocked)
+		require.ErrorIs(t, err, errMail)
+		settledAs(t, msg, processortest.Requeued)
+	})
+}
+
+func TestWhatCannotSucceedIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		failure error
+		opts    []retry.Option
+	}{
+		"too large":     {processor.ErrTooLarge, nil},
+		"header type":   {fmt.Errorf("broker: %w", processor.ErrHeaderType), nil},
+		"closed":        {processor.ErrClosed, nil},
+		"not asked for": {processor.ErrRefused, []retry.Option{retry.KeepTrying(0)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				pub := newRecorder(func(context.Context, attempt) error { return tc.failure })
+				msg := processortest.NewMessage()
+				start := time.Now()
+				require.ErrorIs(t, process(t, t.Context(), pub, msg, tc.opts...), tc.failure)
+				require.Zero(t, time.Since(start))
+				require.Len(t, pub.attempts, 1)
+				settledAs(t, msg, processortest.Requeued)
+			})
+		})
+	}
+}
+
+// Requeued it would be a poison message, round and round.
+func TestACopyThatCanNeverBeSentIsParked(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		refuses func(attempt) error
+		keys    []string
+		headers []string // of the parked copy
+	}{
+		"the retry": {
+			func(a attempt) error {
+				if a.to != parked {
+					return processor.ErrTooLarge
+				}
+				return nil
+			},
+			[]string{"mail_retry_1", parked},
+			[]string{"app", "swarrot_retry_attempts", "warren-error", "warren-error-type", "warren-failed-at", "warren-original-exchange", "warren-original-routing-key"},
+		},
+		"the parked copy too": {
+			func(a attempt) error {
+				if len(a.headers) > 1 {
+					return processor.ErrHeaderType
+				}
+				return nil
+			},
+			[]string{"mail_retry_1", parked, parked},
+			[]string{"app"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			pub := newRecorder(func(_ context.Context, a attempt) error { return tc.refuses(a) })
+			var told []retry.Event
+			msg := processortest.NewMessage(processortest.Header("app", int64(1)))
+			err := process(t, t.Context(), pub, msg, retry.FinalKey(parked),
+				retry.OnRepublish(func(_ context.Context, e retry.Event) { told = append(told, e) }))
+			settledAs(t, msg, processortest.Acked)
+			failure := tc.refuses(pub.attempts[0])
+			require.Equal(t, processor.Dropped, processor.Decide(err).Action, "acked, and somebody sees why")
+			require.ErrorIs(t, err, failure)
+			require.ErrorIs(t, err, errMail)
+			require.ErrorContains(t, err, `the copy for queue "mail_retry_1" (default exchange) was not sent`)
+
+			var keys []string
+			for _, a := range pub.attempts {
+				keys = append(keys, a.to)
+			}
+			require.Equal(t, tc.keys, keys)
+			copied := pub.attempts[len(pub.attempts)-1].headers
+			require.Len(t, copied, len(tc.headers))
+			for _, name := range tc.headers {
+				require.Contains(t, copied, name)
+			}
+			require.Len(t, told, 1)
+			require.True(t, told[0].Final)
+			require.Equal(t, 0, told[0].Attempt)
+			require.ErrorIs(t, told[0].Err, failure)
+			require.ErrorIs(t, told[0].Err, errMail)
+			if text, ok := copied.String("warren-error"); ok {
+				require.Contains(t, text, failure.Error())
+				require.Contains(t, text, errMail.Error())
+				require.Equal(t, "*errors.errorString", copied["warren-error-type"])
+			}
+		})
+	}
+}
+
+func TestACopyThatCannotEvenBeParkedGoesBack(t *testing.T) {
+	t.Parallel()
+	pub := newRecorder(func(context.Context, attempt) error { return processor.ErrTooLarge })
+	msg := processortest.NewMessage()
+	err := process(t, t.Context(), pub, msg, retry.FinalKey(parked))
+	require.ErrorIs(t, err, processor.ErrTooLarge)
+	require.ErrorIs(t, err, errMail)
+	require.Len(t, pub.attempts, 3)
+	settledAs(t, msg, processortest.Requeued)
+}
+
+// On a broker: a key function that makes too long a key of what a sender wrote.
+func TestAKeyThatIsTooLongParksTheMessage(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	long := func(int, processor.Message) string { return strings.Repeat("k", 300) }
+	p, err := processor.NewStack(ack.New(), retry.New(o.Publisher(), "", retry.Keys(long), retry.FinalKey(parked))).ThenFunc(fails)
+	require.NoError(t, err)
+	require.ErrorIs(t, p.Process(t.Context(), o.next(t)), processor.ErrTooLarge)
+	o.crash(t)
+	o.holds(t, map[string]int{work: 0, parked: 1})
+}
+
+// On a broker: headers that just fit, without ours.
+func TestHeadersAtTheLimitAreParkedAsTheyCame(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	require.NoError(t, o.next(t).Ack())
+	size := 140_000
+	for { // the largest that the broker takes
+		e := processor.Envelope{Headers: processor.Headers{"h": strings.Repeat("x", size)}}
+		err := o.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: work}, e)
+		if err == nil {
+			break
+		}
+		require.ErrorIs(t, err, processor.ErrTooLarge)
+		size -= 10
+	}
+	p, err := processor.NewStack(ack.New(),
+		retry.New(o.Publisher(), "mail_retry_%attempt%", retry.Attempts(1), retry.FinalKey(parked))).ThenFunc(fails)
+	require.NoError(t, err)
+	err = p.Process(t.Context(), o.next(t))
+	require.ErrorIs(t, err, processor.ErrTooLarge)
+	require.Equal(t, processor.Dropped, processor.Decide(err).Action)
+	o.crash(t)
+	o.holds(t, map[string]int{work: 0, wait: 0, parked: 1})
+}
+
+func TestAMessageThatTheHandlerSettledIsNotRepublished(t *testing.T) {
+	t.Parallel()
+	for _, result := range []error{errMail, processor.Reject(errMail)} {
+		o := newOffice(t)
+		p, err := processor.NewStack(ack.New(),
+			retry.New(o.Publisher(), "mail_retry_%attempt%", retry.FinalKey(parked))).
+			ThenFunc(func(_ context.Context, msg processor.Message) error { return errors.Join(msg.Nack(true), result) })
+		require.NoError(t, err)
+		err = p.Process(t.Context(), o.next(t))
+		require.ErrorIs(t, err, processor.ErrSettled)
+		require.ErrorIs(t, err, errMail)
+		require.Equal(t, processor.Decide(result), processor.Decide(err))
+		o.crash(t)
+		o.holds(t, map[string]int{work: 1, wait: 0, parked: 0})
+	}
+}
