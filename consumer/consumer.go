@@ -12,9 +12,10 @@ import (
 var (
 	// ErrUnsettled ends the run when the pipeline returns without settling a message.
 	ErrUnsettled = errors.New("the pipeline returned without settling the message: put processors/ack outermost, or ack in the handler")
-	// ErrAbandoned is returned by a run whose handlers ignored the end of their
-	// context. Their messages went back to the broker; their goroutines are left.
-	ErrAbandoned = errors.New("handlers did not return after the drain deadline, and were abandoned")
+	// ErrAbandoned is returned by a run whose handlers, or a layer's Idle, ignored the
+	// end of their context. Their messages went back to the broker; their goroutines are
+	// left.
+	ErrAbandoned = errors.New("handlers, or an idle hook, did not return after the end of their context, and were abandoned")
 	// ErrRunning is returned by Run while another Run of the same consumer is going on.
 	ErrRunning = errors.New("the consumer is running already")
 )
@@ -34,7 +35,11 @@ type Consumer struct {
 // errors.
 func New(source processor.Source, p processor.Processor, opts ...Option) *Consumer {
 	c := &Consumer{source: source, handler: p, options: defaults()}
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			c.options.nilOption = i + 1
+			continue
+		}
 		o(&c.options)
 	}
 	return c
@@ -90,9 +95,7 @@ func (c *Consumer) stop(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	if err := s.Stop(ctx); err != nil {
+	if err := bounded(ctx, closeTimeout, s.Stop); err != nil {
 		return fmt.Errorf("consumer: stop: %w", err)
 	}
 	return nil

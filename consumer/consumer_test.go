@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -93,6 +94,20 @@ func TestLogsAreBoundedAndEscaped(t *testing.T) {
 	require.NoError(t, c.Run(t.Context()))
 	require.Less(t, out.Len(), 4000)
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
+}
+
+// It took the process down, and again each time the broker delivered the message.
+func TestAnErrorWhoseTextPanicsIsLogged(t *testing.T) {
+	t.Parallel()
+	q := newQueue(messages(1)...)
+	close(q.messages)
+	var out bytes.Buffer
+	var typedNil *fs.PathError
+	c := consumer.New(q, acked(t, func(context.Context, processor.Message) error { return typedNil }),
+		consumer.Logger(slog.New(slog.NewTextHandler(&out, nil))))
+	require.NoError(t, c.Run(t.Context()))
+	require.Equal(t, uint64(1), c.Stats().Failed)
+	require.Contains(t, out.String(), "*fs.PathError")
 }
 
 func TestCancellingDrainsWhatIsInHand(t *testing.T) {
@@ -213,24 +228,6 @@ func TestGoexitDoesNotCostAWorkerOrAMessage(t *testing.T) {
 	})
 }
 
-func TestRequeuedMessagesDoNotMakeABusyLoop(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		q := newQueue(messages(1)...)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		var n int
-		c := consumer.New(q, acked(t, func(context.Context, processor.Message) error {
-			n++
-			q.messages <- processortest.NewMessage() // as the broker delivers it again
-			return processor.Requeue(errMail)
-		}), quiet())
-		require.NoError(t, c.Run(ctx))
-		require.Greater(t, n, 12)
-		require.Less(t, n, 40)
-	})
-}
-
 func TestWrongOptions(t *testing.T) {
 	t.Parallel()
 	p := processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil })
@@ -241,6 +238,7 @@ func TestWrongOptions(t *testing.T) {
 		"Prefetch(3)":       consumer.New(newQueue(), p, consumer.Workers(4), consumer.Prefetch(3)),
 		"Prefetch(-1)":      consumer.New(newQueue(), p, consumer.Prefetch(-1)),
 		"DrainTimeout(-1s)": consumer.New(newQueue(), p, consumer.DrainTimeout(-time.Second)),
+		"option 2 is nil":   consumer.New(newQueue(), p, quiet(), nil),
 		"IdleInterval(0s)":  consumer.New(newQueue(), p, consumer.IdleInterval(0)),
 	} {
 		require.ErrorContains(t, c.Run(t.Context()), says)

@@ -12,7 +12,10 @@
 // that wraps [processor.ErrShutdown]; what then comes back unsettled is given back to
 // the broker untouched. A handler that ignores its context is abandoned one second
 // later: its message goes back to the broker, and whatever it still does with the
-// message has no effect.
+// message has no effect. The same second is there for a layer's Idle and for the
+// subscription to stop; closing it takes at most 2 s, and stopping the layers 2 s more.
+// Run therefore returns within the drain time and 5 s, whatever hangs. What ignores the
+// end of its context is left behind, with its goroutine.
 //
 // # Errors
 //
@@ -23,7 +26,7 @@
 //
 // A message that goes back to its queue is delivered again at once. So that a broken
 // retry exchange does not turn this into a busy loop, a worker waits after each message
-// that was requeued, from 100 ms doubling to 5 s, until one is not.
+// that went back, whoever requeued it, from 100 ms doubling to 5 s, until one does not.
 //
 // A panic is not the consumer's to catch; it ends the process, and the broker delivers
 // the message again. Put processors/recovery into the stack to make it an error.

@@ -15,8 +15,9 @@ const (
 )
 
 const (
-	grace        = time.Second     // for handlers to see that their context has ended
-	closeTimeout = 5 * time.Second // for a broker that hangs, and for layers to stop
+	grace        = time.Second            // for handlers to see that their context has ended
+	closeTimeout = 2 * time.Second        // for a broker that hangs, and again for layers to stop
+	toReturn     = 100 * time.Millisecond // of it, to see that the context has ended
 	minPrefetch  = 10
 )
 
@@ -29,6 +30,7 @@ type options struct {
 	drainTimeout time.Duration
 	idleInterval time.Duration
 	logger       *slog.Logger
+	nilOption    int // its place, from 1; 0 if there is none
 }
 
 func defaults() options {
@@ -44,8 +46,10 @@ func Workers(n int) Option { return func(o *options) { o.workers = n } }
 func Prefetch(n int) Option { return func(o *options) { o.prefetchSet = n } }
 
 // DrainTimeout sets how long messages in hand may go on after the run was asked to end.
-// Default: 20 s, which leaves room before Kubernetes kills at 30. With 0 their context
-// ends at once.
+// With 0 their context ends at once. The run itself ends within 5 s more, whatever hangs:
+// 1 s for handlers to heed the end of their context, 2 s to close the subscription and
+// 2 s for the layers to stop. Default: 20 s, so that it ends within 25, before Kubernetes
+// kills at 30.
 func DrainTimeout(d time.Duration) Option { return func(o *options) { o.drainTimeout = d } }
 
 // IdleInterval sets how long nothing must arrive before the layers are told that the
@@ -72,6 +76,9 @@ func (o options) log() *slog.Logger {
 
 func (o options) check() error {
 	var errs []error
+	if o.nilOption != 0 {
+		errs = append(errs, fmt.Errorf("consumer: option %d is nil: leave it out", o.nilOption))
+	}
 	if o.workers < 1 {
 		errs = append(errs, fmt.Errorf("consumer: Workers(%d): at least 1 is needed", o.workers))
 	}

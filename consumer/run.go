@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/gowarren/warren/processor"
 )
@@ -40,20 +39,23 @@ func (r *run) wait() error {
 	for range r.options.workers {
 		r.workers.Go(r.work)
 	}
-	idle := make(chan struct{})
-	go func() { defer close(idle); r.watchIdle() }()
-	done := make(chan struct{})
-	go func() { defer close(done); r.workers.Wait() }()
+	workers := began(r.workers.Wait)
+	idle := began(r.watchIdle)
 
 	select {
 	case <-r.intake.Done():
-	case <-done: // the source has ended
+	case <-workers: // the source has ended
 	}
-	err := r.drain(done)
+	err := r.drain(workers, idle)
 	r.endIntake(nil)
-	r.endHands(processor.ErrShutdown)
-	<-idle
 	return errors.Join(r.reason(), err)
+}
+
+// began runs f in a goroutine and returns a channel that is closed when f returns.
+func began(f func()) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() { defer close(ended); f() }()
+	return ended
 }
 
 // end stops the intake. The first reason counts.
@@ -70,45 +72,4 @@ func (r *run) reason() error {
 		return e.err
 	}
 	return nil
-}
-
-// drain gives back what nobody has begun, waits for what is in hand, and lets go of the
-// subscription. It keeps its deadline whatever handlers and broker do.
-func (r *run) drain(done <-chan struct{}) error {
-	deadline := time.NewTimer(r.options.drainTimeout)
-	defer deadline.Stop()
-	r.bounded("stop", r.options.drainTimeout, r.sub.Stop)
-
-	err := r.finishHands(done, deadline.C)
-	r.bounded("close", closeTimeout, r.sub.Close)
-	return err
-}
-
-func (r *run) finishHands(done <-chan struct{}, deadline <-chan time.Time) error {
-	select {
-	case <-done:
-		return nil
-	case <-deadline:
-	}
-	r.log.Warn("drain deadline has passed, giving back what is in hand",
-		slog.Duration("timeout", r.options.drainTimeout), slog.Int64("in_hand", r.stats.inHand.Load()))
-	r.endHands(errDrained)
-	patience := time.NewTimer(grace)
-	defer patience.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-patience.C:
-		return fmt.Errorf("consumer: %w: %d", ErrAbandoned, r.stats.inHand.Load())
-	}
-}
-
-// bounded calls a method of the subscription with a deadline. Its failure loses
-// nothing: the broker gives back what belongs to a connection that is gone.
-func (r *run) bounded(what string, timeout time.Duration, f func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.intake), max(timeout, time.Second))
-	defer cancel()
-	if err := f(ctx); err != nil {
-		r.log.Warn("subscription did not "+what+" cleanly", slog.Any("error", err))
-	}
 }

@@ -1,7 +1,6 @@
 package consumer
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,18 +14,18 @@ import (
 
 // work takes messages until the intake ends.
 func (r *run) work() {
-	var requeued int // in a row
+	var back int // messages in a row that went back
 	for r.intake.Err() == nil {
 		msg, err := r.sub.Receive(r.intake)
 		if err != nil {
 			r.sourceEnded(err)
 			return
 		}
-		if r.handle(msg) == processor.Requeued {
-			requeued++
-			r.pause(requeued)
+		if r.handle(msg) {
+			back++
+			r.pause(back)
 		} else {
-			requeued = 0
+			back = 0
 		}
 	}
 }
@@ -42,8 +41,8 @@ func (r *run) sourceEnded(err error) {
 	}
 }
 
-// handle processes one message and reports what became of it.
-func (r *run) handle(msg processor.Message) processor.Action {
+// handle processes one message and reports whether it went back to its queue.
+func (r *run) handle(msg processor.Message) bool {
 	r.stats.received.Add(1)
 	r.stats.inHand.Add(1)
 	returned := false
@@ -57,14 +56,24 @@ func (r *run) handle(msg processor.Message) processor.Action {
 	returned = true
 
 	if !msg.Settled() {
-		return r.unsettled(msg, err)
+		r.unsettled(msg, err)
+		return true
 	}
 	d := processor.Decide(err)
 	r.stats.actions[d.Action].Add(1)
 	if err != nil {
 		r.failed(msg, err, d)
 	}
-	return d.Action
+	return wentBack(msg, d.Action)
+}
+
+// wentBack asks the message, since a handler may nack it and an ack layer may requeue
+// what has failed. One that cannot tell went back if the pipeline says so.
+func wentBack(msg processor.Message, a processor.Action) bool {
+	if m, ok := msg.(processor.Releaser); ok {
+		return m.Returned()
+	}
+	return a == processor.Requeued
 }
 
 // failed logs the error and ends the run if it says so.
@@ -84,14 +93,13 @@ func (r *run) failed(msg processor.Message, err error, d processor.Decision) {
 
 // unsettled gives the message back. At shutdown that is all; otherwise the pipeline has
 // forgotten it, and so it will each message until the prefetch is full.
-func (r *run) unsettled(msg processor.Message, err error) processor.Action {
+func (r *run) unsettled(msg processor.Message, err error) {
 	cutShort := r.hands.Err() != nil
 	r.release(msg)
 	if !cutShort {
 		r.end(errors.Join(fmt.Errorf("consumer: message %q of queue %q: %w",
 			excerpt.Of(msg.Properties().ID, maxAttribute), msg.Origin().Queue, ErrUnsettled), err))
 	}
-	return processor.Requeued
 }
 
 func (r *run) release(msg processor.Message) {
@@ -121,13 +129,13 @@ func (r *run) exited(msg processor.Message) {
 	})
 }
 
-// Pauses after messages that were requeued.
+// Pauses after messages that went back.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 5 * time.Second
 )
 
-// pause waits after the nth requeue in a row, between half and all of the nominal
+// pause waits after the nth message in a row that went back, between half and all of the nominal
 // time, so that workers do not march in step.
 func (r *run) pause(n int) {
 	d := min(firstPause<<min(n-1, 10), lastPause)
@@ -136,71 +144,5 @@ func (r *run) pause(n int) {
 	select {
 	case <-t.C:
 	case <-r.intake.Done():
-	}
-}
-
-// maxAttribute is how many bytes of what a sender wrote go into a log.
-const maxAttribute = 256
-
-func level(a processor.Action) slog.Level {
-	switch a {
-	case processor.Dropped:
-		return slog.LevelInfo
-	case processor.Requeued:
-		return slog.LevelWarn
-	default:
-		return slog.LevelError
-	}
-}
-
-func attributes(msg processor.Message, err error) []slog.Attr {
-	o := msg.Origin()
-	attrs := []slog.Attr{
-		slog.String("queue", o.Queue),
-		slog.String("message_id", excerpt.Of(msg.Properties().ID, maxAttribute)),
-		slog.String("routing_key", excerpt.Of(o.RoutingKey, maxAttribute)),
-		slog.Bool("redelivered", o.Redelivered),
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String("error", excerpt.Of(err.Error(), 4*maxAttribute)))
-	}
-	return attrs
-}
-
-// watchIdle tells the layers when nothing has arrived for a while.
-func (r *run) watchIdle() {
-	idler, ok := r.handler.(processor.Idler)
-	if !ok {
-		return
-	}
-	ticker := time.NewTicker(r.options.idleInterval)
-	defer ticker.Stop()
-	before := r.stats.received.Load()
-	for {
-		select {
-		case <-r.intake.Done():
-			return
-		case <-ticker.C:
-		}
-		now := r.stats.received.Load()
-		if now == before && r.stats.inHand.Load() == 0 {
-			r.idle(r.hands, idler)
-		}
-		before = now
-	}
-}
-
-func (r *run) idle(ctx context.Context, idler processor.Idler) {
-	err := idler.Idle(ctx)
-	if err == nil {
-		return
-	}
-	switch d := processor.Decide(err); {
-	case d.Stop && d.Action == processor.Done:
-		r.end(nil)
-	case d.Stop:
-		r.end(err)
-	default:
-		r.log.LogAttrs(ctx, slog.LevelError, "a layer failed while idle", slog.String("error", excerpt.Of(err.Error(), 4*maxAttribute)))
 	}
 }

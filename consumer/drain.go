@@ -1,0 +1,93 @@
+package consumer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// drain gives back what nobody has begun, waits for what is in hand, and lets go of the
+// subscription. It takes no longer than the drain timeout, the grace and the close
+// timeout, whatever handlers, layers and broker do.
+//
+// The subscription is stopped meanwhile, in a goroutine of its own: a broker that hangs
+// must not hold up the deadline of the messages in hand.
+func (r *run) drain(workers, idle <-chan struct{}) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.intake))
+	defer cancel()
+	stopped := began(func() { r.attempt("stop", r.sub.Stop(ctx)) })
+
+	r.finishHands(workers)
+	err := r.endure(workers, idle, stopped)
+	cancel()
+	r.letGo(stopped)
+	return err
+}
+
+// finishHands waits for what is in hand, and ends its context.
+func (r *run) finishHands(workers <-chan struct{}) {
+	deadline := time.NewTimer(r.options.drainTimeout)
+	defer deadline.Stop()
+	select {
+	case <-workers:
+		r.endHands(processor.ErrShutdown)
+	case <-deadline.C:
+		r.endHands(errDrained)
+		r.log.Warn("drain deadline has passed, giving back what is in hand",
+			slog.Duration("timeout", r.options.drainTimeout), slog.Int64("in_hand", r.stats.inHand.Load()))
+	}
+}
+
+// endure gives everybody the grace to see that the run is over.
+func (r *run) endure(workers, idle, stopped <-chan struct{}) error {
+	patience := time.After(grace)
+	for _, ended := range []<-chan struct{}{workers, idle} {
+		select {
+		case <-ended:
+		case <-patience:
+			return fmt.Errorf("consumer: %w: messages in hand: %d", ErrAbandoned, r.stats.inHand.Load())
+		}
+	}
+	select {
+	case <-stopped:
+	case <-patience:
+	}
+	return nil
+}
+
+// letGo closes the subscription once it has stopped, or has had half of the time for it.
+func (r *run) letGo(stopped <-chan struct{}) {
+	start := time.Now()
+	select {
+	case <-stopped:
+	case <-time.After(closeTimeout / 2):
+		r.log.Warn("subscription does not stop")
+	}
+	r.attempt("close", bounded(r.intake, closeTimeout-time.Since(start), r.sub.Close))
+}
+
+// attempt logs the failure of a method of the subscription. It loses nothing: the
+// broker gives back what belongs to a connection that is gone.
+func (r *run) attempt(what string, err error) {
+	if err != nil {
+		r.log.Warn("subscription did not "+what+" cleanly", slog.Any("error", err))
+	}
+}
+
+// bounded calls f with a context that lives on when ctx has ended, and returns after
+// timeout at the latest. A f that ignores its context is left behind.
+func bounded(ctx context.Context, timeout time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout-toReturn)
+	defer cancel()
+	result := make(chan error, 1)
+	go func() { result <- f(ctx) }()
+	select {
+	case err := <-result:
+		return err
+	case <-time.After(timeout):
+		return fmt.Errorf("it ignored its context and was abandoned: %w", context.DeadlineExceeded)
+	}
+}

@@ -1,0 +1,102 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/ack"
+)
+
+// Whoever gives a message back, and whatever error comes with it: the broker delivers it
+// again at once, and without a pause that is a million deliveries in a second.
+func TestAMessageThatGoesBackDoesNotMakeABusyLoop(t *testing.T) {
+	t.Parallel()
+	returns := func(err error) processor.ProcessorFunc {
+		return func(context.Context, processor.Message) error { return err }
+	}
+	for name, tc := range map[string]struct {
+		handler processor.ProcessorFunc
+		opts    []ack.Option
+	}{
+		"the handler says so":       {returns(processor.Requeue(errMail)), nil},
+		"the ack layer requeues":    {returns(errMail), []ack.Option{ack.RequeueOnError()}},
+		"the handler nacks":         {func(_ context.Context, m processor.Message) error { return m.Nack(true) }, nil},
+		"the handler nacks, failed": {func(_ context.Context, m processor.Message) error { return errors.Join(m.Nack(true), errMail) }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := memory.New()
+				defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
+				require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}))
+				require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				p, err := processor.NewStack(ack.New(tc.opts...)).Then(tc.handler)
+				require.NoError(t, err)
+				c := consumer.New(b.Source("mail"), p, quiet())
+				require.NoError(t, c.Run(ctx))
+				require.Greater(t, c.Stats().Received, uint64(12))
+				require.Less(t, c.Stats().Received, uint64(40))
+			})
+		})
+	}
+}
+
+// mute is a message that cannot tell whether it went back.
+type mute struct{ processor.Message }
+
+// muted is a queue of such messages, each of which comes again at once.
+type muted struct{ *queue }
+
+func (m muted) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+	_, err := m.queue.Subscribe(ctx, prefetch)
+	return m, err
+}
+
+func (m muted) Receive(ctx context.Context) (processor.Message, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return mute{messages(1)[0]}, nil
+}
+
+func TestAMessageThatCannotTellGoesBackIfThePipelineSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		c := consumer.New(muted{newQueue()}, acked(t, func(context.Context, processor.Message) error {
+			return processor.Requeue(errMail)
+		}), quiet())
+		require.NoError(t, c.Run(ctx))
+		require.Less(t, c.Stats().Requeued, uint64(40))
+	})
+}
+
+func TestThePauseEndsWithAMessageThatDoesNotGoBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(messages(9)...)
+		close(q.messages)
+		var n int
+		c := consumer.New(q, acked(t, func(context.Context, processor.Message) error {
+			if n++; n%3 == 0 {
+				return errMail // nacked without requeue
+			}
+			return processor.Requeue(errMail)
+		}), quiet())
+		start := time.Now()
+		require.NoError(t, c.Run(t.Context()))
+		require.LessOrEqual(t, time.Since(start), 3*(100+200)*time.Millisecond)
+	})
+}
