@@ -32,6 +32,10 @@ type generation struct {
 
 	settling sync.RWMutex // held for reading by settlements
 	closing  bool         // none may be sent any more
+
+	// asking is held while the broker is asked something on the channel. The client
+	// gives an answer to whoever waits, not to the one who asked.
+	asking sync.Mutex
 }
 
 var _ processor.Acknowledger = (*generation)(nil)
@@ -152,6 +156,8 @@ func (g *generation) shut() {
 	g.settling.Lock()
 	g.closing = true
 	g.settling.Unlock()
+	g.asking.Lock()
+	defer g.asking.Unlock()
 	_ = g.channel.Close()
 }
 
@@ -166,6 +172,8 @@ func stale(err error) error {
 
 // giveBack cancels the consumer and requeues what was delivered and not received.
 func (g *generation) giveBack() error {
+	g.asking.Lock()
+	defer g.asking.Unlock()
 	if err := g.channel.Cancel(consumerTag, false); err != nil {
 		return stale(err)
 	}
