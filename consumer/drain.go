@@ -78,7 +78,7 @@ func (r *run) attempt(what string, err error) {
 }
 
 // bounded calls f with a context that lives on when ctx has ended, and returns after
-// timeout at the latest. A f that ignores its context is left behind.
+// timeout at the latest. A function that ignores its context is left behind.
 func bounded(ctx context.Context, timeout time.Duration, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout-toReturn)
 	defer cancel()
