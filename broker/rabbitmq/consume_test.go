@@ -15,7 +15,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Client fact 1, fault 24: acking old delivery A, tag 1, must not remove B, the new tag 1.
+// Delivery tags start at 1 again on each channel: acking the old delivery A, tag 1, must
+// not remove B, the new tag 1.
 func TestASettlementAfterReconnectingNeverReachesAnotherMessage(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -48,7 +49,8 @@ func closeSubscription(t *testing.T, sub processor.Subscription) {
 	require.NoError(t, sub.Close(within(t)))
 }
 
-// Client facts 7 and 8, fault 23.
+// RabbitMQ cancels the consumer and leaves the channel open; the client then hands out
+// empty deliveries. Neither may look like a quiet queue.
 func TestAQueueDeletedUnderItsConsumerEndsTheSubscription(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -91,7 +93,7 @@ func TestAMissingQueueIsAnErrorAtOnce(t *testing.T) {
 	require.ErrorIs(t, err, broker.ErrNoQueue)
 }
 
-// Fault 38.
+// What differs is in the error, so that a person can decide which side is right.
 func TestAQueueWithOtherArgumentsIsNamedWithBoth(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -106,7 +108,7 @@ func TestAQueueWithOtherArgumentsIsNamedWithBoth(t *testing.T) {
 		"the width of an integer does not matter, nor does the failure before")
 }
 
-// Fault 26: before 4.3 the consumer timeout closes the channel with 406.
+// Before RabbitMQ 4.3 the consumer timeout closes the channel with 406.
 func TestAfterTheConsumerTimeoutTheMessageComesAgain(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)

@@ -30,7 +30,7 @@ func publishAll(t *testing.T, b *rabbitmq.Broker, tos []processor.Destination) [
 	return errs
 }
 
-// Client fact 4: an unroutable message is returned and then confirmed.
+// RabbitMQ returns an unroutable message and then confirms it all the same.
 func TestEachOfManyConcurrentPublishesGetsItsOwnOutcome(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -84,7 +84,7 @@ func TestEqualMessagesThatOnlyHeadersTellApart(t *testing.T) {
 	ready(t, b, x, 100)
 }
 
-// Client fact 3, and fault 19: a missing exchange would close the channel that all share.
+// A missing exchange would close the channel that all share.
 func TestAMissingExchangeLeavesTheOtherPublishesUnhurt(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -128,7 +128,7 @@ func TestAnExchangeThatGoesAwayLaterIsNeverASuccess(t *testing.T) {
 	ready(t, b, queue, 2)
 }
 
-// Fault 21: a full queue refuses. That is no reason to stop, and none to hammer.
+// A full queue refuses. That is no reason to stop, and none to hammer.
 func TestAFullQueueRefusesAndTheOthersGoOn(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -155,7 +155,7 @@ func TestAFullQueueRefusesAndTheOthersGoOn(t *testing.T) {
 	require.Equal(t, 100-refused, stored, "what was not refused is there")
 }
 
-// Faults 16 and 18, client fact 6.
+// A client that publishes on a blocked connection hangs, and then loses the connection.
 func TestABrokerLowOnMemoryBlocksPublishingOnly(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -207,7 +207,7 @@ func TestABrokerThatHangs(t *testing.T) {
 	require.ErrorIs(t, b.Publisher().Publish(within(t), to(queue), text("3")), processor.ErrClosed)
 }
 
-// Fault 3: heartbeats notice a node that hangs, and what waited becomes unknown.
+// Heartbeats notice a node that hangs, and what waited becomes unknown.
 func TestHeartbeatsEndAPublishOnANodeThatHangs(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -223,7 +223,8 @@ func TestHeartbeatsEndAPublishOnANodeThatHangs(t *testing.T) {
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("3")), "on a new connection")
 }
 
-// Faults 1 and 12: every message whose publish was confirmed is there.
+// The broker closes all connections, then dies: every message whose publish was
+// confirmed is there.
 func TestConfirmedMessagesSurviveLostConnections(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -269,7 +270,7 @@ func TestConfirmedMessagesSurviveLostConnections(t *testing.T) {
 	}
 }
 
-// Client fact 3: what the client calls false may well be stored.
+// What the client does not call confirmed may well be stored.
 func TestPublishesInDoubtMayBeStored(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -394,7 +395,7 @@ func TestManyUnroutablePublishes(t *testing.T) {
 	}
 }
 
-// Fault 17.
+// As with memory; consuming and asking go on.
 func TestABrokerOutOfDiskBlocksPublishingOnly(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)

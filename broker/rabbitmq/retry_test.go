@@ -67,7 +67,7 @@ func take(t *testing.T, ch *amqp.Channel, queue string) amqp.Delivery {
 	return d
 }
 
-// Fault 30, on the wire: what PHP, Python and ill-meaning senders write as the count.
+// On the wire: what PHP, Python and ill-meaning senders write as the count.
 func TestTheRetryCountAsOthersWriteIt(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -101,7 +101,7 @@ func TestTheRetryCountAsOthersWriteIt(t *testing.T) {
 	}
 }
 
-// Faults 31 and 34: a copy does not carry what belongs to the broker, or would harm it.
+// A copy does not carry what belongs to the broker, or would harm it.
 func TestWhatARetryPublishesOnTheWire(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()

@@ -101,8 +101,7 @@ func TestNilLoggerIsTheDefault(t *testing.T) {
 	require.Contains(t, out.String(), "mail server says no")
 }
 
-// Rows "ack, catch, handler" and "retry, catch": every error would be acked, and the
-// retry would never fire.
+// Inside ack every error would be acked; inside retry the retry would never fire.
 func TestStackRefusesCatchInsideAckOrRetry(t *testing.T) {
 	t.Parallel()
 	handler := func(context.Context, processor.Message) error { return errMail }

@@ -78,7 +78,7 @@ func (o *office) holds(t *testing.T, want map[string]int) {
 
 func fails(context.Context, processor.Message) error { return errMail }
 
-func TestRowAckRetryHandlerIsRight(t *testing.T) {
+func TestAckRetryHandlerIsRight(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	var settledAtPublish bool
@@ -95,8 +95,8 @@ func TestRowAckRetryHandlerIsRight(t *testing.T) {
 	o.holds(t, map[string]int{work: 0, wait: 1})
 }
 
-// Fault 22.
-func TestRowACrashBetweenConfirmAndAckIsADuplicateNeverALoss(t *testing.T) {
+// The process dies after the copy was confirmed, before the original is acked.
+func TestACrashBetweenConfirmAndAckIsADuplicateNeverALoss(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	pub := processor.PublisherFunc(func(ctx context.Context, to processor.Destination, e processor.Envelope) error {
@@ -114,7 +114,7 @@ func TestRowACrashBetweenConfirmAndAckIsADuplicateNeverALoss(t *testing.T) {
 	require.True(t, again.Origin().Redelivered)
 }
 
-func TestRowTheRepublishFails(t *testing.T) {
+func TestTheRepublishFails(t *testing.T) {
 	t.Parallel()
 	for name, exchange := range map[string]string{"no exchange": "missing", "unroutable key": ""} {
 		for setting, opts := range map[string][]ack.Option{"no requeue": nil, "requeue": {ack.RequeueOnError()}} {
@@ -133,7 +133,7 @@ func TestRowTheRepublishFails(t *testing.T) {
 }
 
 // Copies would multiply, were a message that is settled already still published.
-func TestRowRetryOutsideAckWithRequeueNeverRetries(t *testing.T) {
+func TestRetryOutsideAckWithRequeueNeverRetries(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	p := retry.New(o.Publisher(), "mail_retry_%attempt%")(ack.New(ack.RequeueOnError())(processor.ProcessorFunc(fails)))
@@ -144,7 +144,7 @@ func TestRowRetryOutsideAckWithRequeueNeverRetries(t *testing.T) {
 	o.holds(t, map[string]int{work: 1, wait: 0})
 }
 
-func TestRowRetryOutsideAckLosesTheMessage(t *testing.T) {
+func TestRetryOutsideAckLosesTheMessage(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	p := retry.New(o.Publisher(), "mail_retry_%attempt%")(ack.New()(processor.ProcessorFunc(fails)))
@@ -152,7 +152,7 @@ func TestRowRetryOutsideAckLosesTheMessage(t *testing.T) {
 	o.holds(t, map[string]int{work: 0, wait: 0, parked: 0})
 }
 
-func TestRowCatchInsideAckLosesEveryFailedMessage(t *testing.T) {
+func TestCatchInsideAckLosesEveryFailedMessage(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	msg := processortest.NewMessage()
@@ -167,9 +167,9 @@ func TestRowCatchInsideAckLosesEveryFailedMessage(t *testing.T) {
 
 func silentCatch() processor.Middleware { return catch.New(catch.Logger(quiet)) }
 
-// Row "instant retry, ack": the delivery is settled once, and the others are refused
-// here, before they reach the broker.
-func TestRowRetryingInPlaceOutsideAckSettlesOnce(t *testing.T) {
+// Whoever calls ack again and again settles the delivery once; the other settlements
+// are refused here, before they reach the broker.
+func TestRetryingInPlaceOutsideAckSettlesOnce(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	msg := o.next(t)
@@ -184,7 +184,7 @@ func TestRowRetryingInPlaceOutsideAckSettlesOnce(t *testing.T) {
 	require.NoError(t, o.next(t).Ack(), "the channel lives")
 }
 
-// Faults 35 and 36, and the whole way of a message, on Go's own time.
+// The whole way of a message that never succeeds, on Go's own time.
 func TestAPoisonMessageIsParkedAfterItsRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -221,7 +221,6 @@ func TestAPoisonMessageIsParkedAfterItsRetries(t *testing.T) {
 	})
 }
 
-// Fault 36: the parked queue is missing.
 func TestAMissingParkedQueueKeepsTheMessageWhereItIs(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

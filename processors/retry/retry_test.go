@@ -1,12 +1,15 @@
 package retry_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -18,7 +21,10 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	slog.SetDefault(quiet)
+	goleak.VerifyTestMain(m)
+}
 
 var (
 	errMail = errors.New("mail server says no")
@@ -113,7 +119,7 @@ func TestPlaceholders(t *testing.T) {
 		"mail_retry_%attempt%":          "mail_retry_1",
 		"mail_retry_%attempts%":         "mail_retry_1",
 		"%attempt%.mail.%attempts%":     "1.mail.1",
-		"100%_%attempt%_%other%":        "100%_1_%other%",
+		"100%.%attempt%.50%":            "100%.1.50%",
 		"%attempt%%attempt%%%attempts%": "11%1",
 	} {
 		var pub processortest.Publisher
@@ -183,7 +189,7 @@ func FuzzTheCountNeverPanics(f *testing.F) {
 	})
 }
 
-// Row "the same, and the republish fails": back to the queue, whatever else is set.
+// A republish that fails: back to the queue, whatever else is set.
 func TestFailedRepublishGivesTheMessageBack(t *testing.T) {
 	t.Parallel()
 	for _, failure := range []error{
@@ -296,6 +302,37 @@ func TestEvents(t *testing.T) {
 	}, events, "only what the broker took")
 }
 
+func TestRetriesAndParkedMessagesAreLogged(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	log := retry.Logger(slog.New(slog.NewTextHandler(&out, nil)))
+	f := newFixture(t, errMail, retry.FinalKey("mail_parked"), log)
+	require.NoError(t, f.process(t))
+	require.Contains(t, out.String(), `level=INFO msg="message failed, retried" queue=test-queue message_id=test-message`)
+	require.Contains(t, out.String(), "attempt=1 attempts=3")
+	out.Reset()
+	require.NoError(t, f.process(t, attempts(3)))
+	require.Contains(t, out.String(), `level=ERROR msg="message failed, parked"`)
+	require.Contains(t, out.String(), "mail server says no")
+}
+
+func TestTheFirstRepublishThatFailsIsLoggedAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		f := newFixture(t, errMail, retry.KeepTrying(time.Hour), retry.Logger(slog.New(slog.NewTextHandler(&out, nil))))
+		f.pub.FailWith(processor.ErrUnroutable)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := make(chan error)
+		go func() { done <- f.pipeline.Process(ctx, processortest.NewMessage()) }()
+		synctest.Wait()
+		require.Equal(t, 1, strings.Count(out.String(), `level=WARN msg="republish failed, trying again"`))
+		cancel()
+		require.Error(t, <-done)
+	})
+}
+
 func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
@@ -304,18 +341,21 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		middleware processor.Middleware
 		says       string
 	}{
-		"nil publisher":        {retry.New(nil, "r_%attempt%"), "publisher is nil"},
-		"empty pattern":        {retry.New(pub, ""), "pattern is empty"},
-		"pattern without it":   {retry.New(pub, "mail_retry"), "no %attempt%"},
-		"pattern misspelt":     {retry.New(pub, "mail_retry_%Attempt%"), "no %attempt%"},
-		"negative attempts":    {retry.New(pub, "r_%attempt%", retry.Attempts(-1)), "attempts is -1"},
-		"negative patience":    {retry.New(pub, "r_%attempt%", retry.KeepTrying(-1)), "KeepTrying is -1ns"},
-		"nil option":           {retry.New(pub, "r_%attempt%", nil), "retry: option 1 is nil"},
-		"nothing to do":        {retry.New(pub, "r_%attempt%", retry.Attempts(0)), "no attempts and no final key"},
-		"pattern and key func": {retry.New(pub, "r_%attempt%", retry.Keys(func(int, processor.Message) string { return "" })), "keep one"},
-		"long pattern":         {retry.New(pub, long+"%attempt%"), "255 bytes"},
-		"long final key":       {retry.New(pub, "r_%attempt%", retry.FinalKey(long)), "255 bytes"},
-		"long exchange":        {retry.New(pub, "r_%attempt%", retry.Exchange(long)), "255 bytes"},
+		"nil publisher":         {retry.New(nil, "r_%attempt%"), "publisher is nil"},
+		"empty pattern":         {retry.New(pub, ""), "pattern is empty"},
+		"pattern without it":    {retry.New(pub, "mail_retry"), "no %attempt%"},
+		"pattern, one attempt":  {retry.New(pub, "r_%atempt%", retry.Attempts(1)), "placeholder that is not known"},
+		"pattern, one unknown":  {retry.New(pub, "%queue%_%attempt%"), "placeholder that is not known"},
+		"final key in a circle": {retry.New(pub, "r_%attempt%", retry.FinalKey("r_2")), "also the key of retry 2"},
+		"pattern misspelt":      {retry.New(pub, "mail_retry_%Attempt%"), "placeholder that is not known"},
+		"negative attempts":     {retry.New(pub, "r_%attempt%", retry.Attempts(-1)), "attempts is -1"},
+		"negative patience":     {retry.New(pub, "r_%attempt%", retry.KeepTrying(-1)), "KeepTrying is -1ns"},
+		"nil option":            {retry.New(pub, "r_%attempt%", nil), "retry: option 1 is nil"},
+		"nothing to do":         {retry.New(pub, "r_%attempt%", retry.Attempts(0)), "no attempts and no final key"},
+		"pattern and key func":  {retry.New(pub, "r_%attempt%", retry.Keys(func(int, processor.Message) string { return "" })), "keep one"},
+		"long pattern":          {retry.New(pub, long+"%attempt%"), "255 bytes"},
+		"long final key":        {retry.New(pub, "r_%attempt%", retry.FinalKey(long)), "255 bytes"},
+		"long exchange":         {retry.New(pub, "r_%attempt%", retry.Exchange(long)), "255 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -331,7 +371,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	require.NoError(t, err, "one attempt needs no placeholder")
 }
 
-// Rows "retry, ack, handler": copies multiply, or a copy is in both places or none.
+// With retry outside ack copies would multiply, or be in both places or in none.
 func TestStackRefusesRetryOutsideAck(t *testing.T) {
 	t.Parallel()
 	again := retry.New(&processortest.Publisher{}, "r_%attempt%")
