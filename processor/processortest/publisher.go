@@ -1,7 +1,9 @@
 package processortest
 
 import (
+	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -31,7 +33,9 @@ func (p *Publisher) FailWith(err error) {
 	p.failure = err
 }
 
-// Publish records the message, or fails. It also fails when ctx has ended.
+// Publish records the message, or fails. It also fails when ctx has ended. What is
+// recorded has a body and a header map of its own, as what a broker stores has; tables
+// and arrays nested in the headers are shared.
 func (p *Publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,6 +45,7 @@ func (p *Publisher) Publish(ctx context.Context, to processor.Destination, e pro
 	if p.failure != nil {
 		return p.failure
 	}
+	e.Body, e.Headers = bytes.Clone(e.Body), maps.Clone(e.Headers)
 	p.published = append(p.published, Publishing{To: to, Envelope: e})
 	return nil
 }

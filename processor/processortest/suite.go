@@ -17,6 +17,9 @@ type Contract struct {
 	Absorbs bool
 	// Recovers: it turns panics into errors.
 	Recovers bool
+	// Repeats: it may call the handler again in place when the handler has failed.
+	// Without it each message reaches the handler exactly once.
+	Repeats bool
 	// Allocates: its success path may allocate, for a context value or a timer. The
 	// reason belongs in its documentation.
 	Allocates bool
@@ -47,7 +50,7 @@ func TestMiddleware(t *testing.T, c Contract) {
 var checks = []check{
 	{
 		"passes success through",
-		"the handler's success is the stack's, on the same message and context; a layer that hides it makes a message fail that did not",
+		"the handler's success is the stack's, on the same message and context; a layer that hides it makes a message fail that did not, and headers that it changes are what an outer layer republishes",
 		passesSuccess,
 	},
 	{
@@ -57,7 +60,7 @@ var checks = []check{
 	},
 	{
 		"keeps the error chain",
-		"outer layers and users decide by errors.Is, errors.As and processor.Decide; an error that is replaced is decided wrongly",
+		"outer layers and users decide by errors.Is, errors.As and processor.Decide; an error that is replaced is decided wrongly, and a handler that is called again by surprise does its work twice",
 		keepsErrors,
 	},
 	{

@@ -26,6 +26,14 @@ func (l layer) contract() Contract {
 
 var sink []byte
 
+// callAgain is a retry in place.
+func callAgain(ctx context.Context, msg processor.Message, next processor.Processor) error {
+	if next.Process(ctx, msg) == nil {
+		return nil
+	}
+	return next.Process(ctx, msg)
+}
+
 // Each case of the suite finds the layer that it is there for.
 func TestTheSuiteFindsWhatIsWrong(t *testing.T) { //nolint:paralleltest // AllocsPerRun measures the whole process
 	for name, tc := range map[string]struct {
@@ -37,6 +45,16 @@ func TestTheSuiteFindsWhatIsWrong(t *testing.T) { //nolint:paralleltest // Alloc
 		}},
 		"calls twice": {passesSuccess, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
 			_ = next.Process(ctx, msg)
+			return next.Process(ctx, msg)
+		}},
+		"writes into the headers": {passesSuccess, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
+			msg.Headers()["layer"] = "was here"
+			return next.Process(ctx, msg)
+		}},
+		"writes into a nested header": {passesSuccess, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
+			if nested, ok := msg.Headers().Table("test-nested"); ok {
+				nested["layer"] = "was here"
+			}
 			return next.Process(ctx, msg)
 		}},
 		"drops the context": {passesSuccess, func(_ context.Context, msg processor.Message, next processor.Processor) error {
@@ -61,6 +79,18 @@ func TestTheSuiteFindsWhatIsWrong(t *testing.T) { //nolint:paralleltest // Alloc
 			}
 			return nil
 		}},
+		"writes into the headers of what failed": {keepsErrors, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
+			err := next.Process(ctx, msg)
+			if err != nil {
+				delete(msg.Headers(), "test-flat")
+			}
+			return err
+		}},
+		"calls again after a failure": {keepsErrors, callAgain},
+		"never calls": {keepsErrors, func(context.Context, processor.Message, processor.Processor) error {
+			return processor.Stop(errHandler)
+		}},
+		"calls again among many": {isConcurrent, callAgain},
 		"settles twice": {settlesOnce, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
 			if err := next.Process(ctx, msg); err != nil {
 				return errors.Join(err, msg.Nack(true), msg.Nack(false))
@@ -87,6 +117,12 @@ func TestALayerThatDoesNothingPasses(t *testing.T) {
 	}).contract())
 }
 
+func TestALayerThatRepeatsByContractPasses(t *testing.T) {
+	c := layer(callAgain).contract()
+	c.Repeats = true
+	TestMiddleware(t, c)
+}
+
 func TestTheMessageRemembersEveryAttempt(t *testing.T) {
 	t.Parallel()
 	m := NewMessage(Header("a", 1), Header("b", 2))
@@ -111,4 +147,14 @@ func TestThePublisherRecordsOrFails(t *testing.T) {
 	cancel()
 	p.FailWith(nil)
 	require.ErrorIs(t, p.Publish(ctx, to, processor.Envelope{}), context.Canceled)
+}
+
+func TestThePublisherKeepsNothingOfTheCallers(t *testing.T) {
+	t.Parallel()
+	var p Publisher
+	e := processor.Envelope{Body: []byte("body"), Headers: processor.Headers{"a": 1}}
+	require.NoError(t, p.Publish(t.Context(), processor.Destination{}, e))
+	e.Body[0] = 'X'
+	e.Headers["a"] = 2
+	require.Equal(t, processor.Envelope{Body: []byte("body"), Headers: processor.Headers{"a": 1}}, p.Published()[0].Envelope)
 }
