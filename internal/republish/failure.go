@@ -1,8 +1,6 @@
 package republish
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/gowarren/warren/internal/excerpt"
@@ -37,20 +35,6 @@ func SetOrigin(h processor.Headers, o processor.Origin) {
 // SetFailure records why and when a message was given up.
 func SetFailure(h processor.Headers, err error, at time.Time) {
 	h[HeaderError] = excerpt.Error(err, maxError)
-	h[HeaderErrorType] = excerpt.Of(rootType(err), maxErrorType)
+	h[HeaderErrorType] = excerpt.Of(errorType(err), maxErrorType)
 	h[HeaderFailedAt] = at.UTC().Truncate(time.Second)
-}
-
-// rootType is the type of the innermost error: the wrappers say little.
-func rootType(err error) string {
-	for inner := err; inner != nil; inner = unwrap(inner) {
-		err = inner
-	}
-	return fmt.Sprintf("%T", err)
-}
-
-// unwrap survives an Unwrap that panics, as that of a typed nil pointer may.
-func unwrap(err error) (inner error) {
-	defer func() { _ = recover() }()
-	return errors.Unwrap(err)
 }

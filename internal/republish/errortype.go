@@ -1,0 +1,56 @@
+package republish
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
+
+// wrappers are the packages whose errors say how a failure was passed on, not what failed.
+var wrappers = []string{
+	"errors", "fmt",
+	"github.com/gowarren/warren/processor",
+	"github.com/gowarren/warren/processors/retry",
+}
+
+// errorType is the type of the outermost error that is not a mere wrapper: the one that a
+// person wrote to tell failures apart. What it wraps is often only an errors.New. Where
+// all are wrappers it is the type of the innermost.
+func errorType(err error) string {
+	for isWrapper(err) {
+		inner := unwrap(err)
+		if inner == nil {
+			break
+		}
+		err = inner
+	}
+	return fmt.Sprintf("%T", err)
+}
+
+func isWrapper(err error) bool {
+	t := reflect.TypeOf(err)
+	if t == nil {
+		return false
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return slices.Contains(wrappers, t.PkgPath())
+}
+
+// unwrap returns what err wraps, the first if there are several; nil if nothing. It
+// survives an Unwrap that panics, as that of a typed nil pointer may.
+func unwrap(err error) (inner error) {
+	defer func() { _ = recover() }()
+	switch e := err.(type) { //nolint:errorlint // one step of the walk
+	case interface{ Unwrap() error }:
+		return e.Unwrap()
+	case interface{ Unwrap() []error }:
+		for _, inner := range e.Unwrap() {
+			if inner != nil {
+				return inner
+			}
+		}
+	}
+	return nil
+}
