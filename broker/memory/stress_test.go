@@ -132,11 +132,14 @@ func TestStressClose(t *testing.T) {
 		{Name: "dead", Expires: time.Millisecond},
 	})
 	var running sync.WaitGroup
+	var published atomic.Int64
+	busy, enough := make(chan struct{}), 1+rand.Int64N(2000)
 	for range 4 {
 		running.Go(func() {
-			var err error
-			for !errors.Is(err, processor.ErrClosed) {
-				err = try(t, b, "q", "m")
+			for !errors.Is(try(t, b, "q", "m"), processor.ErrClosed) {
+				if published.Add(1) == enough {
+					close(busy)
+				}
 			}
 		})
 		running.Go(func() {
@@ -158,7 +161,7 @@ func TestStressClose(t *testing.T) {
 			}
 		})
 	}
-	<-time.After(time.Duration(rand.IntN(5)) * time.Millisecond)
+	<-busy
 	for range 2 {
 		running.Go(func() { _ = b.Close(t.Context()) })
 	}
