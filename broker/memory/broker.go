@@ -32,7 +32,7 @@ var (
 )
 
 // New returns an empty broker. It has no goroutines, only timers for what expires;
-// close it to stop them.
+// close it to stop them. A nil option does nothing.
 func New(opts ...Option) *Broker {
 	b := &Broker{
 		exchanges:     map[string]*exchange{},
@@ -47,7 +47,9 @@ func New(opts ...Option) *Broker {
 		b.exchanges[name] = newExchange(broker.Exchange{Name: name, Kind: kind})
 	}
 	for _, opt := range opts {
-		opt(b)
+		if opt != nil {
+			opt(b)
+		}
 	}
 	return b
 }

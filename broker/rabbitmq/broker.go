@@ -44,11 +44,11 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	publishing, err := failover.Dial(ctx, urls, o.failover...)
+	publishing, err := failover.Dial(ctx, urls, o.connection("publishing")...)
 	if err != nil {
 		return nil, fmt.Errorf("rabbitmq: open: %w", err)
 	}
-	consuming, err := failover.Dial(ctx, urls, o.failover...)
+	consuming, err := failover.Dial(ctx, urls, o.connection("consuming")...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("rabbitmq: open: %w", err), publishing.Close(ctx))
 	}
@@ -60,25 +60,25 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 
 // Declare creates what t lists, and again on every new channel for as long as the
 // broker is open. What exists already with other arguments is [broker.ErrMismatch];
-// RabbitMQ's text names both values. An exclusive queue belongs to the consuming
+// RabbitMQ's text names both values. A dead-letter target that does not exist is logged as
+// a warning: RabbitMQ drops what is sent there without a word. An exclusive queue belongs to the consuming
 // connection, and is declared again when that one is replaced.
 func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err
 	}
-	b.mu.Lock()
-	all := b.topology.Merge(t)
-	b.mu.Unlock()
-	if err := all.Validate(); err != nil {
-		return fmt.Errorf("%w: %w", broker.ErrMismatch, err)
+	all, err := b.declared().Extend(t)
+	if err != nil {
+		return fmt.Errorf("rabbitmq: %w", err)
 	}
-	_, err := ask(ctx, b, func(ch *amqp.Channel) (struct{}, error) { return struct{}{}, declare(ch, t) })
+	_, err = ask(ctx, b, func(ch *amqp.Channel) (struct{}, error) { return struct{}{}, declare(ch, t) })
 	if err != nil {
 		return fmt.Errorf("rabbitmq: %w", err)
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.topology = b.topology.Merge(t)
+	b.mu.Unlock()
+	b.warnOfDeadEnds(ctx, t, all)
 	return nil
 }
 

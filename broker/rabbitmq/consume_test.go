@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 )
@@ -191,5 +193,42 @@ func TestAnExclusiveQueueIsConsumedAndComesBack(t *testing.T) {
 		}, patience, 10*time.Millisecond)
 		require.NoError(t, receive(t, sub).Ack())
 		node.CloseConnections(t, "test")
+	}
+}
+
+func TestADeadEndIsReportedWhenItIsDeclared(t *testing.T) {
+	t.Parallel()
+	log := &records{}
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url, rabbitmq.Logger(slog.New(log)))
+	q, there := name(t), declareQueue(t, url, nil)
+	dead := func(suffix string, d broker.DeadLetter) broker.Queue {
+		return broker.Queue{Name: q + suffix, DeadLetter: &d}
+	}
+	require.NoError(t, b.Declare(within(t), broker.Topology{
+		Exchanges: []broker.Exchange{{Name: q, Kind: broker.Direct}},
+		Queues: []broker.Queue{
+			dead("1", broker.DeadLetter{Exchange: q}), dead("2", broker.DeadLetter{Exchange: "amq.direct"}),
+			dead("3", broker.DeadLetter{RoutingKey: q + "1"}), dead("4", broker.DeadLetter{RoutingKey: there}),
+			dead("5", broker.DeadLetter{}),
+		},
+	}))
+	require.Zero(t, log.count("dead-letter target does not exist"))
+	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{
+		dead("6", broker.DeadLetter{Exchange: q + "-misspelt"}), dead("7", broker.DeadLetter{RoutingKey: q + "-misspelt"}),
+	}}))
+	require.Equal(t, 2, log.count("dead-letter target does not exist"))
+}
+
+func TestAQueueDeclaredTwiceInOneProcessIsNamedWithBoth(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	q := broker.Queue{Name: name(t), MessageTTL: 100 * time.Millisecond}
+	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{q}}))
+	q.MessageTTL = 200 * time.Millisecond
+	err := b.Declare(within(t), broker.Topology{Queues: []broker.Queue{q}})
+	require.ErrorIs(t, err, broker.ErrMismatch)
+	for _, says := range []string{q.Name, "100", "200"} {
+		require.ErrorContains(t, err, says)
 	}
 }

@@ -16,7 +16,10 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-func TestMain(m *testing.M) { rabbitmqtest.Main(m) }
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	rabbitmqtest.Main(m)
+}
 
 // patience bounds everything that is waited for.
 const patience = 30 * time.Second

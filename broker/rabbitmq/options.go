@@ -1,8 +1,10 @@
 package rabbitmq
 
 import (
-	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	"github.com/gowarren/warren/failover"
 )
@@ -16,8 +18,13 @@ type Option func(*options)
 
 type options struct {
 	log      *slog.Logger
+	name     string
 	failover []failover.Option
 }
+
+// Name sets how the two connections are called in RabbitMQ's management, with what they
+// are for behind it. Default: the name of the program.
+func Name(name string) Option { return func(o *options) { o.name = name } }
 
 // Logger sets where connections, channels and settlements that came too late are
 // logged. Default, also for nil: slog.Default() when the broker is opened.
@@ -30,17 +37,24 @@ func Failover(opts ...failover.Option) Option {
 }
 
 func newOptions(opts []Option) (*options, error) {
-	o := &options{}
-	for _, opt := range opts {
+	o := &options{name: filepath.Base(os.Args[0])}
+	for i, opt := range opts {
 		if opt == nil {
-			return nil, errors.New("rabbitmq: an option is nil")
+			return nil, fmt.Errorf("rabbitmq: option %d is nil: leave it out", i+1)
 		}
 		opt(o)
 	}
 	if o.log == nil {
 		o.log = slog.Default()
 	}
-	// First, so that a caller's own failover.Logger wins.
-	o.failover = append([]failover.Option{failover.Logger(o.log)}, o.failover...)
 	return o, nil
+}
+
+// connection returns the options of the connection for one purpose. The caller's own come
+// last, and win.
+func (o *options) connection(purpose string) []failover.Option {
+	return append([]failover.Option{
+		failover.Logger(o.log.With(slog.String("connection", purpose))),
+		failover.Name(o.name + " (" + purpose + ")"),
+	}, o.failover...)
 }

@@ -1,0 +1,123 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Validate returns every reason why t cannot be declared, each wrapping [ErrTopology].
+func (t Topology) Validate() error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("broker: %w: %s", ErrTopology, fmt.Sprintf(format, args...)))
+	}
+	exchanges := map[string]Exchange{}
+	for _, x := range t.Exchanges {
+		if problem := x.problem(); problem != "" {
+			fail("exchange %q: %s", x.Name, problem)
+		}
+		if twin, ok := exchanges[x.Name]; ok && !twin.equal(x) {
+			fail("exchange %q is listed twice, and differently", x.Name)
+		}
+		exchanges[x.Name] = x
+	}
+	queues := map[string]Queue{}
+	for _, q := range t.Queues {
+		if problem := q.problem(); problem != "" {
+			fail("queue %q: %s", q.Name, problem)
+		}
+		if twin, ok := queues[q.Name]; ok && !twin.equal(q) {
+			fail("queue %q is listed twice, and differently", q.Name)
+		}
+		queues[q.Name] = q
+	}
+	for _, b := range t.Bindings {
+		if problem := b.problem(); problem != "" {
+			fail("binding of queue %q to exchange %q: %s", b.Queue, b.Exchange, problem)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (x Exchange) problem() string {
+	switch {
+	case x.Name == "":
+		return "it needs a name; the default exchange is always there and cannot be declared"
+	case tooLong(x.Name, x.Alternate):
+		return "its name, or its alternate's, is over 255 bytes"
+	case reserved(x.Name):
+		return "names that begin with amq. are the broker's own"
+	case !slices.Contains([]Kind{Direct, Topic, Fanout, HeadersKind}, x.Kind) && !isPluginKind(x.Kind):
+		return fmt.Sprintf("kind %q is none of direct, topic, fanout and headers, nor a plugin's (x-...)", x.Kind)
+	}
+	return argumentProblem(x.Arguments, x.fieldArguments())
+}
+
+func isPluginKind(k Kind) bool { return len(k) > 2 && strings.HasPrefix(string(k), "x-") }
+
+func reserved(name string) bool { return strings.HasPrefix(name, "amq.") }
+
+func tooLong(names ...string) bool {
+	return slices.ContainsFunc(names, func(s string) bool { return len(s) > maxShortString })
+}
+
+func (q Queue) problem() string {
+	switch {
+	case q.Name == "":
+		return "it needs a name"
+	case tooLong(q.Name):
+		return "its name is over 255 bytes"
+	case reserved(q.Name):
+		return "names that begin with amq. are the broker's own"
+	case q.DeadLetter != nil && tooLong(q.DeadLetter.Exchange, q.DeadLetter.RoutingKey):
+		return "its dead-letter exchange or key is over 255 bytes; messages with such a key cannot be delivered"
+	case q.Type != "" && q.Type != Classic && q.Type != Quorum:
+		return fmt.Sprintf("type %q is neither classic nor quorum; give another as the argument x-queue-type", q.Type)
+	case q.Overflow != "" && q.Overflow != DropHead && q.Overflow != RejectPublish:
+		return fmt.Sprintf("overflow %q is neither drop-head nor reject-publish; give another as the argument x-overflow", q.Overflow)
+	case q.Type == Quorum && (q.Transient || q.Exclusive || q.AutoDelete):
+		return "a quorum queue cannot be transient, exclusive or auto-delete"
+	case q.MessageTTL < 0 || q.Expires < 0 || q.MaxLength < 0:
+		return "a TTL, expiry or length is negative"
+	case q.MessageTTL > maxExpiration || q.Expires > maxExpiration:
+		return "a TTL or expiry is over ten years"
+	case q.MessageTTL%time.Millisecond != 0 || q.Expires%time.Millisecond != 0:
+		return "a TTL or expiry is not a whole number of milliseconds"
+	}
+	fields := q.fieldArguments()
+	if q.DeadLetter != nil {
+		fields["x-dead-letter-routing-key"] = q.DeadLetter.RoutingKey
+	}
+	return argumentProblem(q.Arguments, fields)
+}
+
+func (b Binding) problem() string {
+	switch {
+	case b.Queue == "":
+		return "it needs a queue"
+	case b.Exchange == "":
+		return "it needs an exchange; every queue is bound to the default exchange by its name already"
+	case tooLong(b.Exchange, b.Queue, b.RoutingKey):
+		return "a name or its routing key is over 255 bytes"
+	}
+	return argumentProblem(b.Arguments, nil)
+}
+
+// argumentProblem says which argument stands in a field as well, or cannot be sent.
+func argumentProblem(arguments, fields processor.Headers) string {
+	for _, name := range slices.Sorted(maps.Keys(arguments)) {
+		if _, ok := fields[name]; ok {
+			return fmt.Sprintf("argument %q repeats a field; keep one of them", name)
+		}
+	}
+	if _, err := prepareHeaders(arguments); err != nil {
+		return "its arguments cannot be sent: " + err.Error()
+	}
+	return ""
+}
