@@ -75,6 +75,9 @@ func (c *Consumer) check() error {
 	case c.handler == nil:
 		return errors.New("consumer: the processor is nil: pass a pipeline")
 	}
+	if p, ok := c.handler.(*processor.Pipeline); ok && p == nil {
+		return errors.New("consumer: the pipeline is nil: look at the error that Then returned with it")
+	}
 	return c.options.check()
 }
 

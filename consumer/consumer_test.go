@@ -234,6 +234,7 @@ func TestWrongOptions(t *testing.T) {
 	for says, c := range map[string]*consumer.Consumer{
 		"source is nil":     consumer.New(nil, p),
 		"processor is nil":  consumer.New(newQueue(), nil),
+		"pipeline is nil":   consumer.New(newQueue(), (*processor.Pipeline)(nil)),
 		"Workers(0)":        consumer.New(newQueue(), p, consumer.Workers(0)),
 		"Prefetch(3)":       consumer.New(newQueue(), p, consumer.Workers(4), consumer.Prefetch(3)),
 		"Prefetch(-1)":      consumer.New(newQueue(), p, consumer.Prefetch(-1)),

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -43,6 +43,6 @@ func (r *run) idle(ctx context.Context, idler processor.Idler) {
 	case d.Stop:
 		r.end(err)
 	default:
-		r.log.LogAttrs(ctx, slog.LevelError, "a layer failed while idle", slog.String("error", excerpt.Error(err, maxError)))
+		r.log.LogAttrs(ctx, slog.LevelError, "a layer failed while idle", logattr.Err(err))
 	}
 }

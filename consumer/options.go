@@ -42,7 +42,8 @@ func defaults() options {
 func Workers(n int) Option { return func(o *options) { o.workers = n } }
 
 // Prefetch sets how many messages the broker may hand out before they are settled. It
-// must not be below the number of workers. Default: twice the workers, and at least 10.
+// must not be below the number of workers. Default, also for 0: twice the workers, and at
+// least 10.
 func Prefetch(n int) Option { return func(o *options) { o.prefetchSet = n } }
 
 // DrainTimeout sets how long messages in hand may go on after the run was asked to end.
@@ -65,13 +66,6 @@ func (o options) prefetch() int {
 		return o.prefetchSet
 	}
 	return max(2*o.workers, minPrefetch)
-}
-
-func (o options) log() *slog.Logger {
-	if o.logger == nil {
-		return slog.Default()
-	}
-	return o.logger
 }
 
 func (o options) check() error {

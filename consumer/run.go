@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -28,7 +29,7 @@ type run struct {
 }
 
 func newRun(ctx context.Context, c *Consumer, sub processor.Subscription) *run {
-	r := &run{Consumer: c, log: c.options.log(), sub: sub}
+	r := &run{Consumer: c, log: logattr.Or(c.options.logger), sub: sub}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
 	return r

@@ -8,7 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -79,7 +79,7 @@ func wentBack(msg processor.Message, a processor.Action) bool {
 // failed logs the error and ends the run if it says so.
 func (r *run) failed(msg processor.Message, err error, d processor.Decision) {
 	if d.Action != processor.Done {
-		r.log.LogAttrs(r.hands, level(d.Action), "message "+d.Action.String(), attributes(msg, err)...)
+		r.log.LogAttrs(r.hands, level(d.Action), "message "+d.Action.String(), logattr.Of(msg, err)...)
 	}
 	if !d.Stop {
 		return
@@ -96,9 +96,12 @@ func (r *run) failed(msg processor.Message, err error, d processor.Decision) {
 func (r *run) unsettled(msg processor.Message, err error) {
 	cutShort := r.hands.Err() != nil
 	r.release(msg)
-	if !cutShort {
+	switch {
+	case !cutShort:
 		r.end(errors.Join(fmt.Errorf("consumer: message %q of queue %q: %w",
-			excerpt.Of(msg.Properties().ID, maxAttribute), msg.Origin().Queue, ErrUnsettled), err))
+			msg.Properties().ID, msg.Origin().Queue, ErrUnsettled), err))
+	case err != nil:
+		r.log.LogAttrs(r.hands, slog.LevelWarn, "message was cut short, and given back", logattr.Of(msg, err)...)
 	}
 }
 
@@ -111,7 +114,7 @@ func (r *run) release(msg processor.Message) {
 		err = msg.Nack(true)
 	}
 	if err != nil && !errors.Is(err, processor.ErrStale) {
-		r.log.LogAttrs(r.hands, slog.LevelWarn, "message not given back; the broker does so when the channel closes", attributes(msg, err)...)
+		r.log.LogAttrs(r.hands, slog.LevelWarn, "message not given back; the broker does so when the channel closes", logattr.Of(msg, err)...)
 	}
 }
 
@@ -122,7 +125,7 @@ func (r *run) exited(msg processor.Message) {
 	if !msg.Settled() {
 		r.release(msg)
 	}
-	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", attributes(msg, nil)...)
+	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(msg, nil)...)
 	r.workers.Go(func() {
 		r.pause(1)
 		r.work()

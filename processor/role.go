@@ -40,7 +40,7 @@ type orderRule struct {
 }
 
 var orderRules = []orderRule{
-	{Retries, Settles, "the message is settled as failed before its copy is published, so it is dropped or requeued, and never retried or copied again and again"},
+	{Retries, Settles, "the message is settled as failed before its copy is published: without requeue it is lost if that fails, with requeue it is delivered and failed again and again"},
 	{Settles, Catches, "the error is turned into success before it is settled, so every failed message is acked and lost"},
 	{Retries, Catches, "the error is turned into success before it is retried, so no message is ever retried and each failed one is acked and lost"},
 	{Recovers, Settles, "a panic passes the settlement by, so the message stays unsettled until the connection ends"},

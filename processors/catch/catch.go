@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -79,20 +79,7 @@ func (c *catch) Process(ctx context.Context, msg processor.Message) error {
 	return nil
 }
 
-// Most bytes that go into a log of what a sender may have written.
-const (
-	maxID    = 256
-	maxError = 1024
-)
-
 func (c *catch) report(ctx context.Context, msg processor.Message, err error, d processor.Decision) {
-	log := c.log
-	if log == nil {
-		log = slog.Default()
-	}
-	log.LogAttrs(ctx, slog.LevelError, "message failed, error caught",
-		slog.String("queue", msg.Origin().Queue),
-		slog.String("message_id", excerpt.Of(msg.Properties().ID, maxID)),
-		slog.String("decision", d.Action.String()),
-		slog.String("error", excerpt.Error(err, maxError)))
+	attrs := append(logattr.Of(msg, err), slog.String("decision", d.Action.String()))
+	logattr.Or(c.log).LogAttrs(ctx, slog.LevelError, "message failed, error caught", attrs...)
 }

@@ -9,8 +9,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -47,6 +49,10 @@ type Option func(*config)
 // and gives the message back.
 func Goexit() Option { return func(c *config) { c.isolate = true } }
 
+// Logger sets where panics are logged, with their stack, at level error. Default, also
+// for nil: slog.Default() at the time of the panic.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
 // New returns a middleware that turns a panic of the inner layers into a
 // [*PanicError]. It is safe for many goroutines, and allocates nothing unless there is
 // a panic. The stack refuses a nil option.
@@ -63,7 +69,10 @@ func New(opts ...Option) processor.Middleware {
 	}
 }
 
-type config struct{ isolate bool }
+type config struct {
+	isolate bool
+	log     *slog.Logger
+}
 
 type recovery struct {
 	config
@@ -92,7 +101,7 @@ func (r *recovery) run(ctx context.Context, msg processor.Message) (err error) {
 		// Not `recover() != nil`: with GODEBUG=panicnil=1 a panic(nil) would look
 		// like success, and the message would be acked.
 		if !returned {
-			err = recovered(recover())
+			err = r.recovered(ctx, msg, recover())
 		}
 	}()
 	err = r.next.Process(ctx, msg)
@@ -102,13 +111,17 @@ func (r *recovery) run(ctx context.Context, msg processor.Message) (err error) {
 
 // recovered makes the error of a panic value. nil is a panic(nil), or a Goexit, which
 // goes on after the deferred call and never sees the error.
-func recovered(value any) error {
+func (r *recovery) recovered(ctx context.Context, msg processor.Message, value any) error {
 	if value == nil {
 		return ErrGoexit
 	}
+	p := &PanicError{Value: value, Stack: debug.Stack()}
+	// Here and nowhere else: a retry that follows turns the error into success.
+	logattr.Or(r.log).LogAttrs(ctx, slog.LevelError, "the handler panicked",
+		append(logattr.Of(msg, p), slog.String("stack", string(p.Stack)))...)
 	// An explicit decision, so that one inside the value, which PanicError unwraps to,
 	// does not count.
-	return processor.RetryAfter(&PanicError{Value: value, Stack: debug.Stack()}, 0)
+	return processor.RetryAfter(p, 0)
 }
 
 func (r *recovery) inGoroutine(ctx context.Context, msg processor.Message) error {

@@ -1,12 +1,15 @@
 package recovery_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +22,21 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	goleak.VerifyTestMain(m)
+}
+
+func TestAPanicIsLoggedWithItsStack(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	err := process(t, func(context.Context, processor.Message) error { panic("boom") },
+		recovery.Logger(slog.New(slog.NewTextHandler(&out, nil))))
+	require.Error(t, err)
+	require.Contains(t, out.String(), `level=ERROR msg="the handler panicked" queue=test-queue message_id=test-message`)
+	require.Contains(t, out.String(), "recovery_test.go")
+	require.Equal(t, 1, strings.Count(out.String(), "\n"), "escaped")
+}
 
 func TestConformance(t *testing.T) {
 	processortest.TestMiddleware(t, processortest.Contract{

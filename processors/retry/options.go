@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +17,9 @@ import (
 const DefaultAttempts = 3
 
 // DefaultKeepTrying is how long a republish that failed is tried again unless
-// [KeepTrying] says otherwise.
-const DefaultKeepTrying = 30 * time.Second
+// [KeepTrying] says otherwise. It is less than a consumer's drain timeout, so that a
+// shutdown does not cut it short.
+const DefaultKeepTrying = 15 * time.Second
 
 // maxKey is the protocol's limit for a routing key, in bytes.
 const maxKey = 255
@@ -35,6 +38,7 @@ type config struct {
 	keepTrying time.Duration
 	filter     func(error) bool
 	notify     func(context.Context, Event)
+	log        *slog.Logger
 }
 
 // Exchange sets the exchange that copies are published to. Default: "", the default
@@ -56,7 +60,9 @@ func FinalKey(key string) Option { return func(c *config) { c.finalKey = key } }
 // grow from 100 ms to 5 s, before the message goes back to its queue. The worker waits
 // meanwhile; it stops waiting when the message's context ends. What cannot succeed the
 // next time is not tried again: [processor.ErrTooLarge], [processor.ErrHeaderType] and
-// [processor.ErrClosed]. Default: 30 s. With 0 the message goes back at once.
+// [processor.ErrClosed]. It bounds the tries, not one Publish that waits for the broker,
+// as it does while the connection is replaced or blocked: only ctx ends that. Default:
+// 15 s. With 0 the message goes back at once.
 func KeepTrying(d time.Duration) Option { return func(c *config) { c.keepTrying = d } }
 
 // KeyFunc makes the routing key of a retry, numbered from 1. It may be called by many
@@ -80,6 +86,11 @@ func If(f func(err error) bool) Option { return func(c *config) { c.filter = f }
 func OnRepublish(f func(ctx context.Context, e Event)) Option {
 	return func(c *config) { c.notify = f }
 }
+
+// Logger sets where retries are logged (at level info), parked messages (error), and
+// republishes that fail and are tried again (warn). Default, also for nil:
+// slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // Event tells of a copy that was published.
 type Event struct {
@@ -136,13 +147,23 @@ func (c *config) keyProblem() error {
 		return nil
 	case c.pattern == "":
 		return errors.New("retry: the key pattern is empty: give one such as mail_retry_%attempt%")
+	case placeholder.MatchString(strings.Join(c.parts, " ")):
+		return fmt.Errorf("retry: key pattern %q has a placeholder that is not known: only %%attempt%% is (%%attempts%% means the same)", c.pattern)
 	case c.attempts > 1 && len(c.parts) == 1:
 		return fmt.Errorf("retry: key pattern %q has no %%attempt%%, so %d attempts would share one key and one delay: add it, or set Attempts(1)", c.pattern, c.attempts)
 	case len(c.parts.key(c.attempts)) > maxKey:
 		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", maxKey)
 	}
+	for n := 1; n <= min(c.attempts, 1000); n++ {
+		if c.parts.key(n) == c.finalKey {
+			return fmt.Errorf("retry: final key %q is also the key of retry %d: a parked message would come back for ever", c.finalKey, n)
+		}
+	}
 	return nil
 }
+
+// placeholder is anything between percent signs that looks like one.
+var placeholder = regexp.MustCompile(`%\w+%`)
 
 // pattern is a key pattern, cut at its placeholders.
 type pattern []string

@@ -116,7 +116,7 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 		return processor.Requeue(problem)
 	}
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: key}
-	problem = r.send(ctx, to, envelope(msg, done, done+1))
+	problem = r.send(ctx, msg, to, envelope(msg, done, done+1))
 	switch {
 	case problem == nil:
 		return r.published(ctx, Event{Message: msg, Err: err, Attempt: done + 1, Attempts: r.attempts, To: to})
@@ -133,10 +133,10 @@ func (r *retry) park(ctx context.Context, msg processor.Message, done int, err e
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: r.finalKey}
 	e := envelope(msg, done, done)
 	republish.SetFailure(e.Headers, err, time.Now())
-	problem := r.send(ctx, to, e)
+	problem := r.send(ctx, msg, to, e)
 	if unsendable(problem) {
 		err = &unsentError{"copy with our headers", to, problem, err}
-		problem = r.send(ctx, to, republish.Envelope(msg))
+		problem = r.send(ctx, msg, to, republish.Envelope(msg))
 	}
 	if problem != nil {
 		return processor.Requeue(&unsentError{"copy", to, problem, err})
@@ -157,6 +157,7 @@ func envelope(msg processor.Message, done, count int) processor.Envelope {
 // published returns what has the original acked, now that the broker has the copy. What
 // is not as usual is an error all the same, so that somebody sees it.
 func (r *retry) published(ctx context.Context, ev Event) error {
+	r.report(ctx, ev)
 	if problem := r.tell(ctx, ev); problem != nil {
 		return processor.Drop(problem)
 	}

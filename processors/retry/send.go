@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -18,11 +19,13 @@ const (
 
 // send returns nil when the broker has the copy. A failure that may pass is tried again
 // here: a message that is requeued instead uses up the delivery limit of its queue.
-func (r *retry) send(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+func (r *retry) send(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope) error {
 	err := r.publisher.Publish(ctx, to, e)
 	if err == nil || final(err) || r.keepTrying == 0 {
 		return err
 	}
+	r.say(ctx, slog.LevelWarn, "republish failed, trying again", msg, err,
+		slog.String("to", to.String()), slog.Duration("for", r.keepTrying))
 	end := time.Now().Add(r.keepTrying)
 	for nominal := firstPause; ; nominal = min(2*nominal, lastPause) {
 		left := time.Until(end)

@@ -73,7 +73,7 @@ func TestAFailedRepublishIsTriedAgainAtGrowingIntervals(t *testing.T) {
 			require.LessOrEqual(t, gap, nominal)
 			nominal = min(2*nominal, 5*time.Second)
 		}
-		require.Equal(t, 30*time.Second, pub.attempts[last].at, "a last try when the time is up")
+		require.Equal(t, retry.DefaultKeepTrying, pub.attempts[last].at, "a last try when the time is up")
 		require.Less(t, last, 20)
 	})
 }
@@ -113,7 +113,7 @@ func TestAMissingRetryQueueCostsFewDeliveries(t *testing.T) {
 		defer cancel()
 		c := consumer.New(b.Source(work), p, consumer.Logger(quiet))
 		require.NoError(t, c.Run(ctx))
-		require.LessOrEqual(t, c.Stats().Received, uint64(20))
+		require.LessOrEqual(t, c.Stats().Received, uint64(40))
 		n, err := b.Ready(t.Context(), work)
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
