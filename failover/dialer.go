@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,9 @@ func (d *dialer) attempt(ctx context.Context) (*Session, error) {
 		return session, nil
 	}
 	if ctx.Err() != nil {
-		return nil, err // it says nothing about the node
+		// It says little about the node, but more than nothing.
+		d.errs[i] = cmp.Or(d.errs[i], fmt.Errorf("node %s: no answer yet: %w", node, err))
+		return nil, err
 	}
 	d.failures++
 	d.errs[i] = fmt.Errorf("node %s: %w", node, err)

@@ -3,9 +3,13 @@
 package memory_test
 
 import (
+	"log/slog"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // logging is not what is measured
+	goleak.VerifyTestMain(m)
+}

@@ -8,9 +8,13 @@
 package rabbitmq_test
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
-func TestMain(m *testing.M) { rabbitmqtest.Main(m) }
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	rabbitmqtest.Main(m)
+}

@@ -6,9 +6,13 @@
 package stack_test
 
 import (
+	"log/slog"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // logging is not what is measured
+	goleak.VerifyTestMain(m)
+}
