@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { rabbitmqtest.Main(m) }
 // patience is how long a test waits for what should come at once.
 const patience = 30 * time.Second
 
-// prompt is long for a loaded machine, and short of the 10 s that heartbeats and time-outs
+// prompt is long for a loaded machine, and short of the 10 s that heartbeats and timeouts
 // take by default: what ends within it was not ended by them.
 const prompt = 8 * time.Second
 

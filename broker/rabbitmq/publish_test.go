@@ -398,7 +398,7 @@ func TestManyUnroutablePublishes(t *testing.T) {
 	}
 }
 
-// As with memory; consuming and asking go on.
+// As when memory is low: publishing waits, and questions are answered.
 func TestABrokerOutOfDiskBlocksPublishingOnly(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
