@@ -15,7 +15,10 @@ import (
 // they are nested: a level takes five bytes.
 type wire struct {
 	left int
-	path []string // names of the headers that it is in; where it stopped, after an error
+
+	// The names of the headers that it is in; where it stopped, after an error.
+	path  [8]string
+	depth int // may be more than path has room for
 }
 
 // prepareHeaders returns a copy of h as the wire has it; nil stays nil.
@@ -54,7 +57,10 @@ func (w *wire) table(h processor.Headers) (processor.Headers, error) {
 }
 
 func (w *wire) field(t processor.Headers, name string, value any) error {
-	w.path = append(w.path, name)
+	if w.depth < len(w.path) {
+		w.path[w.depth] = name
+	}
+	w.depth++
 	if len(name) > maxShortString {
 		return fmt.Errorf("%w: a header's name has %d bytes, the limit is %d", processor.ErrTooLarge, len(name), maxShortString)
 	}
@@ -65,14 +71,14 @@ func (w *wire) field(t processor.Headers, name string, value any) error {
 	if err != nil {
 		return err
 	}
-	w.path = w.path[:len(w.path)-1]
+	w.depth--
 	t[name] = v
 	return nil
 }
 
 // place is where it stopped, cut short: headers may be nested thousands deep.
 func (w *wire) place() string {
-	return excerpt.Of(strings.Join(w.path[:min(len(w.path), 8)], "."), 256)
+	return excerpt.Of(strings.Join(w.path[:min(w.depth, len(w.path))], "."), 256)
 }
 
 func (w *wire) list(list []any) ([]any, error) {

@@ -15,13 +15,16 @@ func (r *retry) report(ctx context.Context, ev Event) {
 	if ev.Final {
 		level, text = slog.LevelError, "message failed, parked"
 	}
-	r.say(ctx, level, text, ev.Message, ev.Err,
-		slog.String("to", ev.To.String()), slog.Int("attempt", ev.Attempt), slog.Int("attempts", ev.Attempts))
+	log := logattr.Or(r.log)
+	if !log.Enabled(ctx, level) {
+		return // before anything is made up for nobody
+	}
+	log.LogAttrs(ctx, level, text, append(logattr.Of(ev.Message, ev.Err),
+		slog.String("to", ev.To.String()), slog.Int("attempt", ev.Attempt), slog.Int("attempts", ev.Attempts))...)
 }
 
-func (r *retry) say(ctx context.Context, level slog.Level, text string, msg processor.Message, err error, more ...slog.Attr) {
-	log := logattr.Or(r.log)
-	if log.Enabled(ctx, level) {
-		log.LogAttrs(ctx, level, text, append(logattr.Of(msg, err), more...)...)
-	}
+// trouble logs a republish that is tried again.
+func (r *retry) trouble(ctx context.Context, msg processor.Message, to processor.Destination, err error) {
+	logattr.Or(r.log).LogAttrs(ctx, slog.LevelWarn, "republish failed, trying again", append(logattr.Of(msg, err),
+		slog.String("to", to.String()), slog.Duration("for", r.keepTrying))...)
 }

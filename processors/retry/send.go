@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -24,8 +23,7 @@ func (r *retry) send(ctx context.Context, msg processor.Message, to processor.De
 	if err == nil || final(err) || r.keepTrying == 0 {
 		return err
 	}
-	r.say(ctx, slog.LevelWarn, "republish failed, trying again", msg, err,
-		slog.String("to", to.String()), slog.Duration("for", r.keepTrying))
+	r.trouble(ctx, msg, to, err)
 	end := time.Now().Add(r.keepTrying)
 	for nominal := firstPause; ; nominal = min(2*nominal, lastPause) {
 		left := time.Until(end)
