@@ -1,16 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
-	"text/tabwriter"
 	"time"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/retry"
 )
 
-// journal remembers the life of each mail. It prints what happens as it happens, and in
-// the end each life as a whole.
+// journal remembers the life of each mail, and prints what happens as it happens.
 type journal struct {
 	out   io.Writer
 	start time.Time
@@ -29,8 +30,9 @@ type life struct {
 	parked    bool
 }
 
+// entry is what became of one attempt.
 type entry struct {
-	attempt int
+	attempt int // tries, from 1: one more than the retries so far
 	outcome string
 	queue   string // that it waits in afterwards
 	elapsed time.Duration
@@ -54,18 +56,30 @@ func (j *journal) published(id string) {
 	j.print(id, "published")
 }
 
-func (j *journal) sent(id string, attempt int) {
+// sent is called when the mail server has taken a mail.
+func (j *journal) sent(msg processor.Message) {
+	retries, _ := msg.Headers().Int64(retry.HeaderAttempts)
+	id := msg.Properties().ID
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.find(id).sent = true
-	j.note(id, entry{attempt: attempt, outcome: "sent"})
+	j.note(id, entry{attempt: int(retries) + 1, outcome: "sent"})
 }
 
-func (j *journal) failed(id string, attempt int, err error, queue string, final bool) {
+// failed is told of each mail that was put into a retry queue, or was parked.
+func (j *journal) failed(_ context.Context, e retry.Event) {
+	// The journal's attempt is a try. The event's, like %attempt% in the pattern, is a
+	// retry: retry 1 follows try 1, so it has the number of the try that just failed.
+	// Parking is not a retry. Try 4 failed when the retries that there were are 3.
+	tried := e.Attempt
+	if e.Final {
+		tried++
+	}
+	id := e.Message.Properties().ID
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.find(id).parked = final
-	j.note(id, entry{attempt: attempt, outcome: err.Error(), queue: queue})
+	j.find(id).parked = e.Final
+	j.note(id, entry{attempt: tried, outcome: e.Err.Error(), queue: e.To.RoutingKey})
 }
 
 // note and find expect the lock to be held.
@@ -105,57 +119,6 @@ func (j *journal) open() []string {
 		}
 	}
 	return ids
-}
-
-// counts are what the last line says. A mail that an earlier run has published, and this
-// one found, counts as published.
-type counts struct{ published, processed, retried, parked int }
-
-// count takes the parked mails from what the parked queue really holds.
-func (j *journal) count(parked map[string]bool) counts {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	var c counts
-	for id, l := range j.lives {
-		if l.confirmed || len(l.entries) > 0 {
-			c.published++
-		}
-		switch {
-		case l.sent:
-			c.processed++
-		case parked[id]:
-			c.parked++
-		}
-		c.retried += retries(l)
-	}
-	return c
-}
-
-func retries(l *life) int {
-	n := 0
-	for _, e := range l.entries {
-		if e.queue != "" && e.queue != parkedQueue {
-			n++
-		}
-	}
-	return n
-}
-
-// table prints each life: what became of each attempt, where the mail waited then, and
-// how long after its publishing that was.
-func (j *journal) table() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	w := tabwriter.NewWriter(j.out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(w, "\nMAIL\tATTEMPT\tOUTCOME\tWAITS IN\tELAPSED")
-	for _, id := range j.order {
-		name := id
-		for _, e := range slices.Clone(j.lives[id].entries) {
-			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", name, e.attempt, e.outcome, e.queue, seconds(e.elapsed))
-			name = ""
-		}
-	}
-	return w.Flush()
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }

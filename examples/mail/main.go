@@ -1,6 +1,9 @@
 // Mail is a worker that sends mails and retries those that fail: after 30 seconds,
 // after 3 minutes and after half an hour; then it parks them.
 //
+// To make it yours, copy topology.go, worker.go and publish.go. The journal and the
+// report are there to watch it: they show the life of each mail, and count.
+//
 // It runs on the embedded broker, or on RabbitMQ if AMQP_URL is set. -scale divides the
 // delays. Killed in the middle on RabbitMQ and started again, it goes on with the mails
 // that it finds.
@@ -52,12 +55,12 @@ func run(ctx context.Context, args []string, url string, stdout, stderr io.Write
 	}
 	defer func() { err = errors.Join(err, closeBroker(context.WithoutCancel(ctx), b)) }()
 
-	delays := scaled(*scale)
+	delays := schedule(*scale)
 	if err := b.Declare(ctx, topology(delays)); err != nil {
 		return fmt.Errorf("%w\n(queues left by a run with another -scale? delete them, or use that scale)", err)
 	}
 	fmt.Fprintf(stdout, "On %s; retries after %v, then parked.\n\n", name, delays)
-	return newOffice(b, log, stdout).work(ctx, *copies)
+	return newOffice(b, delays, log, stdout).work(ctx, *copies)
 }
 
 // countingBroker counts, beside what every broker does.

@@ -59,11 +59,28 @@ func (o *office) parked(ctx context.Context) (map[string]bool, error) {
 	return ids, sub.Close(ctx) // unsettled: they go back
 }
 
+// table prints each life: what became of each attempt, where the mail waited then, and
+// how long after its publishing that was.
+func (j *journal) table() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	w := tabwriter.NewWriter(j.out, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(w, "\nMAIL\tATTEMPT\tOUTCOME\tWAITS IN\tELAPSED")
+	for _, id := range j.order {
+		name := id
+		for _, e := range j.lives[id].entries {
+			fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", name, e.attempt, e.outcome, e.queue, seconds(e.elapsed))
+			name = ""
+		}
+	}
+	return w.Flush()
+}
+
 // whereabouts prints how many mails are in each queue.
 func (o *office) whereabouts(ctx context.Context) error {
 	w := tabwriter.NewWriter(o.out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "\nQUEUE\tMAILS")
-	for _, q := range queues() {
+	for _, q := range queues(o.delays) {
 		n, err := o.broker.Ready(ctx, q)
 		if err != nil {
 			return err

@@ -1,22 +1,29 @@
 package main
 
 import (
-	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gowarren/warren/broker"
 )
 
-// The queues. Each is bound under its own name.
+// The names on the broker, each written here and nowhere else.
 const (
-	workQueue   = "mail"
-	parkedQueue = "mail_parked"
+	// mailExchange takes new mails, and those whose delay is over.
+	mailExchange = "mail"
+	mailKey      = "mail"
+	workQueue    = "mail"
+
+	// retryExchange takes what failed. Each of its queues is bound under its own name.
+	retryExchange = "retry"
+	retryPattern  = "mail_retry_%attempt%" // attempt counts the retries, from 1
+	parkedQueue   = "mail_parked"
 )
 
-func retryQueue(attempt int) string { return fmt.Sprintf("mail_retry_%d", attempt) }
-
-// scaled returns the delays of the three retries, divided by scale.
-func scaled(scale float64) []time.Duration {
+// schedule returns how long a mail waits before each retry, divided by scale. The number
+// of retries and the retry queues follow from this list: a fourth delay is one edit.
+func schedule(scale float64) []time.Duration {
 	delays := []time.Duration{30 * time.Second, 3 * time.Minute, 30 * time.Minute}
 	for i, d := range delays {
 		delays[i] = max(time.Duration(float64(d)/scale).Round(time.Millisecond), time.Millisecond)
@@ -24,19 +31,33 @@ func scaled(scale float64) []time.Duration {
 	return delays
 }
 
+// retryQueue is the queue that the retry processor's pattern leads to.
+func retryQueue(attempt int) string {
+	return strings.ReplaceAll(retryPattern, "%attempt%", strconv.Itoa(attempt))
+}
+
+// queues are all of them, in the order of a mail's life.
+func queues(delays []time.Duration) []string {
+	names := []string{workQueue}
+	for i := range delays {
+		names = append(names, retryQueue(i+1))
+	}
+	return append(names, parkedQueue)
+}
+
 // topology is an exchange and a queue for the work, and beside them an exchange for
-// what failed: a queue for each delay, whose messages go back to the work when they
+// what failed: a queue for each delay, whose mails go back to the work when they
 // expire, and one for what is parked.
 func topology(delays []time.Duration) broker.Topology {
 	t := broker.Topology{
 		Exchanges: []broker.Exchange{
-			{Name: "mail", Kind: broker.Direct},
-			{Name: "retry", Kind: broker.Direct},
+			{Name: mailExchange, Kind: broker.Direct},
+			{Name: retryExchange, Kind: broker.Direct},
 		},
 		Queues: []broker.Queue{{Name: workQueue}, {Name: parkedQueue}},
 		Bindings: []broker.Binding{
-			{Exchange: "mail", Queue: workQueue, RoutingKey: "mail"},
-			{Exchange: "retry", Queue: parkedQueue, RoutingKey: parkedQueue},
+			{Exchange: mailExchange, Queue: workQueue, RoutingKey: mailKey},
+			{Exchange: retryExchange, Queue: parkedQueue, RoutingKey: parkedQueue},
 		},
 	}
 	for i, delay := range delays {
@@ -44,14 +65,9 @@ func topology(delays []time.Duration) broker.Topology {
 		t.Queues = append(t.Queues, broker.Queue{
 			Name:       name,
 			MessageTTL: delay,
-			DeadLetter: &broker.DeadLetter{Exchange: "mail", RoutingKey: "mail"},
+			DeadLetter: &broker.DeadLetter{Exchange: mailExchange, RoutingKey: mailKey},
 		})
-		t.Bindings = append(t.Bindings, broker.Binding{Exchange: "retry", Queue: name, RoutingKey: name})
+		t.Bindings = append(t.Bindings, broker.Binding{Exchange: retryExchange, Queue: name, RoutingKey: name})
 	}
 	return t
-}
-
-// queues are all of them, in the order of a mail's life.
-func queues() []string {
-	return []string{workQueue, retryQueue(1), retryQueue(2), retryQueue(3), parkedQueue}
 }
