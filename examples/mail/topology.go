@@ -62,12 +62,22 @@ func topology(delays []time.Duration) broker.Topology {
 	}
 	for i, delay := range delays {
 		name := retryQueue(i + 1)
-		t.Queues = append(t.Queues, broker.Queue{
-			Name:       name,
-			MessageTTL: delay,
-			DeadLetter: &broker.DeadLetter{Exchange: mailExchange, RoutingKey: mailKey},
-		})
+		t.Queues = append(t.Queues, delayQueue(name, delay))
 		t.Bindings = append(t.Bindings, broker.Binding{Exchange: retryExchange, Queue: name, RoutingKey: name})
 	}
 	return t
+}
+
+// delayQueue holds a mail for the delay, and then hands it to the work.
+//
+// It is a classic queue, which forgets an expired mail before the next queue has it on
+// its disk: a broker that is killed in just that moment loses the mail. Where that
+// matters make it a quorum queue with the argument x-dead-letter-strategy: at-least-once
+// and the overflow reject-publish.
+func delayQueue(name string, delay time.Duration) broker.Queue {
+	return broker.Queue{
+		Name:       name,
+		MessageTTL: delay,
+		DeadLetter: &broker.DeadLetter{Exchange: mailExchange, RoutingKey: mailKey},
+	}
 }

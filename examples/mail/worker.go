@@ -25,8 +25,9 @@ func newWorker(b broker.Broker, retries int, j *journal, log *slog.Logger) (*con
 			retry.Exchange(retryExchange),
 			retry.Attempts(retries),
 			retry.FinalKey(parkedQueue),
-			retry.OnRepublish(j.failed)),
-		recovery.New(),
+			retry.OnRepublish(j.failed),
+			retry.Logger(log)),
+		recovery.New(recovery.Logger(log)),
 	).Then(processor.Typed(json.Unmarshal, handler(j)))
 	if err != nil {
 		return nil, err
