@@ -3,14 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"regexp"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -75,56 +72,4 @@ func scan(t *testing.T, out *bytes.Buffer, published, ended map[string]bool) {
 			ended[m[1]] = true
 		}
 	}
-}
-
-// The broker is killed instead, and comes back. It is killed before the first delay, of
-// 300 ms, is over: what a classic queue is just handing on may be lost; see delayQueue.
-func TestWhenTheBrokerIsKilledNothingIsLost(t *testing.T) {
-	t.Parallel()
-	node := rabbitmqtest.Start(t)
-	const scale = "100"
-	declare(t, node, scale)
-	out := &notifying{lines: 100, reached: make(chan struct{})}
-	done := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // then it names what is lost
-	defer cancel()
-	go func() {
-		done <- run(ctx, []string{"-scale", scale, "-copies", "100"}, node.URL(), out, io.Discard)
-	}()
-	select {
-	case <-out.reached:
-	case err := <-done:
-		require.FailNow(t, "it ended before the kill", "%v\n%s", err, out)
-	}
-	node.Kill(t)
-	node.Restart(t)
-	require.NoError(t, <-done)
-	require.Contains(t, out.String(), "demo: published=700 processed=600 ")
-	require.Contains(t, out.String(), " parked=100 lost=0\n")
-}
-
-// declare makes the queues and sees that they are on the disk. RabbitMQ says that a
-// durable queue is declared while its own database still holds that in memory; killed
-// just then, the broker comes back without the queue and without its mails. Queues that
-// were made a while ago, as they are wherever this runs for real, are safe from that.
-func declare(t *testing.T, node *rabbitmqtest.Node, scale string) {
-	t.Helper()
-	require.NoError(t, run(t.Context(), []string{"-scale", scale, "-copies", "0"}, node.URL(), io.Discard, io.Discard))
-	require.Equal(t, "ok", node.Call(t, "mnesia sync_log []"))
-}
-
-// notifying is a buffer that tells when it has so many lines.
-type notifying struct {
-	bytes.Buffer
-	lines   int
-	reached chan struct{}
-}
-
-func (n *notifying) Write(b []byte) (int, error) {
-	if n.lines > 0 {
-		if n.lines -= bytes.Count(b, []byte("\n")); n.lines <= 0 {
-			close(n.reached)
-		}
-	}
-	return n.Buffer.Write(b)
 }

@@ -71,9 +71,10 @@ func topology(delays []time.Duration) broker.Topology {
 // delayQueue holds a mail for the delay, and then hands it to the work.
 //
 // It is a classic queue, which forgets an expired mail before the next queue has it on
-// its disk: a broker that is killed in just that moment loses the mail. Where that
-// matters make it a quorum queue with the argument x-dead-letter-strategy: at-least-once
-// and the overflow reject-publish.
+// its disk: a RabbitMQ that is killed in just that moment loses the mail, and no client
+// can help it. A quorum queue with the argument x-dead-letter-strategy: at-least-once and
+// the overflow reject-publish does not, and may hold its mails back for three minutes
+// after such a death.
 func delayQueue(name string, delay time.Duration) broker.Queue {
 	return broker.Queue{
 		Name:       name,
