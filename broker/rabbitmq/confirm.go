@@ -26,10 +26,10 @@ var errNotSent = errors.New("not sent")
 // The broker returns what it cannot route and then confirms it, so a confirm says
 // nothing by itself. The client hands a return to the channel `returns` before it
 // resolves the confirm of the same publish. Whoever sees its confirm therefore finds
-// its return in there, or marked already by another who emptied the channel: emptying
-// and marking happen under one lock, and everybody takes it after the confirm. A
+// its return in there, or among the `unclaimed`, where another has put it who emptied the
+// channel: both happen under one lock, and everybody takes it after the confirm. A
 // goroutine that received from `returns` and only then took the lock would break this:
-// between the two a publish would look routed.
+// between the two a publish would look routed. See claim for whose return is whose.
 //
 // The channel cannot fill up and stall the client: it has room for as many returns as
 // there are slots, and a slot is freed only after `returns` was emptied.
@@ -43,8 +43,8 @@ type confirmChannel struct {
 	slots      chan struct{}
 
 	mu        sync.Mutex
-	sequence  uint64
 	waiting   map[*publish]struct{}
+	unclaimed []returned
 	exchanges map[string]*lookUp
 	retired   bool  // takes no new publish; closed when the last is answered
 	cause     error // why it was closed, once somebody has asked
@@ -53,7 +53,6 @@ type confirmChannel struct {
 // publish is one message that waits for its confirm. It is guarded by the channel's mutex
 // until it is answered.
 type publish struct {
-	sequence uint64
 	to       processor.Destination
 	message  amqp.Publishing
 	returned *amqp.Return
@@ -103,7 +102,7 @@ func (c *confirmChannel) send(ctx context.Context, p *publish) (*amqp.DeferredCo
 	if err == nil {
 		return confirm, nil
 	}
-	c.answered(p)
+	c.answered(p, false)
 	if errors.Is(err, amqp.ErrClosed) {
 		// Nothing, or the head of a message without its end, was written.
 		return nil, errNotSent
@@ -118,18 +117,20 @@ func (c *confirmChannel) register(p *publish) bool {
 	if c.retired {
 		return false
 	}
-	c.sequence++
-	p.sequence = c.sequence
 	c.waiting[p] = struct{}{}
 	return true
 }
 
 // answered is called once for each registered publish, when its confirm has come or
-// never will. It looks at the returns first: see the type's comment.
-func (c *confirmChannel) answered(p *publish) {
+// never will. It looks at the returns first: see the type's comment. What was returned is
+// always confirmed, so one that was nacked or lost has no claim.
+func (c *confirmChannel) answered(p *publish, acked bool) {
 	c.mu.Lock()
-	c.markReturned()
+	c.takeReturns()
 	delete(c.waiting, p)
+	if acked {
+		c.claim(p)
+	}
 	last := c.retired && len(c.waiting) == 0
 	c.mu.Unlock()
 	<-c.slots
@@ -143,7 +144,7 @@ func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation)
 	c.keepBody(p)
 	late := func() {
 		<-confirm.Done() // the answer, or the end of the channel
-		c.answered(p)
+		c.answered(p, confirm.Acked())
 	}
 	if !c.background.start(late) {
 		late() // the connection is cut

@@ -94,8 +94,9 @@ func (p *publisher) publishOn(ctx context.Context, c *confirmChannel, pub *publi
 			return unknownOutcome(pub.to, ended(ctx))
 		}
 	}
-	c.answered(pub)
-	err = c.outcome(pub, confirm.Acked())
+	acked := confirm.Acked()
+	c.answered(pub, acked)
+	err = c.outcome(pub, acked)
 	if errors.Is(err, processor.ErrRefused) {
 		p.refused(c)
 	}

@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -10,9 +11,14 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// markReturned empties the returns and marks the publishes that they belong to. The
-// caller holds mu.
-func (c *confirmChannel) markReturned() {
+// returned is a message that came back, with the headers that it was sent with.
+type returned struct {
+	message *amqp.Return
+	headers amqp.Table
+}
+
+// takeReturns empties the returns. The caller holds mu.
+func (c *confirmChannel) takeReturns() {
 	for {
 		select {
 		case r, ok := <-c.returns:
@@ -20,44 +26,55 @@ func (c *confirmChannel) markReturned() {
 				c.returns = nil // closed with the channel; a nil one is never ready
 				return
 			}
-			c.mark(&r)
+			c.take(&r)
 		default:
 			return
 		}
 	}
 }
 
-// mark finds the publish that was returned. A return carries no delivery tag, but all of
-// the message that a reader would see. Of several publishes that are equal, unseen parts
-// included, the first is as good as any: one of them is stored. If they differ in what
-// cannot be seen, or none matches, nobody can tell, and none of them is a success.
-func (c *confirmChannel) mark(r *amqp.Return) {
-	var first *publish
-	var alike []*publish
+// take keeps a return until its publish is answered. A return carries no delivery tag,
+// but all of the message that a reader would see; its publish is among those that wait.
+// If those that look like it differ in what cannot be seen, or none does, nobody can
+// tell, and none of them is a success.
+func (c *confirmChannel) take(r *amqp.Return) {
+	var like *publish
+	same := true
 	for p := range c.waiting {
-		if p.returned != nil || !p.looksLike(r) {
+		if !p.looksLike(r) {
 			continue
 		}
-		alike = append(alike, p)
-		if first == nil || p.sequence < first.sequence {
-			first = p
+		if like == nil {
+			like = p
 		}
+		same = same && equal(p.message.Headers, like.message.Headers)
 	}
-	if first == nil {
-		for p := range c.waiting {
-			p.doubtful = true
-		}
+	if like != nil && same {
+		c.unclaimed = append(c.unclaimed, returned{r, like.message.Headers})
 		return
 	}
-	for _, p := range alike {
-		if !equal(p.message.Headers, first.message.Headers) {
-			for _, p := range alike {
-				p.doubtful = true
-			}
+	for p := range c.waiting {
+		if like == nil || p.looksLike(r) {
+			p.doubtful = true
+		}
+	}
+}
+
+// claim gives p, which the broker has just confirmed, a return of its like if there is one.
+//
+// It may be that of an equal publish, whose confirm is still to come and which then finds
+// one return less. That does no harm: each return comes before the confirm of its own
+// publish, so in the end as many of the equal ones have claimed a return as came back,
+// and as many are successes as are stored. Giving the return to one that waits, before
+// its confirm, would not do: the confirms may come in another order.
+func (c *confirmChannel) claim(p *publish) {
+	for i, r := range c.unclaimed {
+		if p.looksLike(r.message) && equal(p.message.Headers, r.headers) {
+			p.returned = r.message
+			c.unclaimed = slices.Delete(c.unclaimed, i, i+1)
 			return
 		}
 	}
-	first.returned = r
 }
 
 // visible is what is compared of a message beside its body and headers.

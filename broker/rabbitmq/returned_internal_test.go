@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -9,14 +10,24 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// returning is a channel with what waits on it, in the order of publishing.
+// returning is a channel with what waits on it.
 func returning(waiting ...*publish) *confirmChannel {
-	c := &confirmChannel{waiting: map[*publish]struct{}{}, slots: make(chan struct{}, 10), returns: make(chan amqp.Return, 10)}
+	c := &confirmChannel{waiting: map[*publish]struct{}{}, slots: make(chan struct{}, 100), returns: make(chan amqp.Return, 100)}
 	for _, p := range waiting {
-		c.slots <- struct{}{}
-		c.register(p)
+		c.begin(p)
 	}
 	return c
+}
+
+func (c *confirmChannel) begin(p *publish) {
+	c.slots <- struct{}{}
+	c.register(p)
+}
+
+// confirmed is what Publish returns when the confirm has come.
+func (c *confirmChannel) confirmed(p *publish) error {
+	c.answered(p, true)
+	return c.outcome(p, true)
 }
 
 func waitingFor(body string, headers amqp.Table) *publish {
@@ -26,21 +37,66 @@ func waitingFor(body string, headers amqp.Table) *publish {
 	}
 }
 
-func comesBack(body string, headers amqp.Table) *amqp.Return {
-	return &amqp.Return{RoutingKey: "nobody", Body: []byte(body), Headers: headers, DeliveryMode: amqp.Persistent}
+func comesBack(body string, headers amqp.Table) amqp.Return {
+	return amqp.Return{RoutingKey: "nobody", Body: []byte(body), Headers: headers, DeliveryMode: amqp.Persistent}
 }
 
-func TestOfEqualMessagesTheFirstIsReturned(t *testing.T) {
+// Two equal messages, published in one order and confirmed in the other.
+func TestEqualMessagesThatAreBothReturnedAreBothUnroutable(t *testing.T) {
 	t.Parallel()
 	first, second, other := waitingFor("a", nil), waitingFor("a", amqp.Table{}), waitingFor("b", nil)
 	c := returning(first, second, other)
-	c.mark(comesBack("a", nil))
-	require.NotNil(t, first.returned)
-	require.Nil(t, second.returned)
-	c.mark(comesBack("a", nil))
-	require.NotNil(t, second.returned)
-	require.Nil(t, other.returned)
-	require.False(t, first.doubtful || second.doubtful || other.doubtful)
+	c.returns <- comesBack("a", nil)
+	require.ErrorIs(t, c.confirmed(second), processor.ErrUnroutable)
+	c.returns <- comesBack("a", nil)
+	require.ErrorIs(t, c.confirmed(first), processor.ErrUnroutable)
+	require.NoError(t, c.confirmed(other))
+}
+
+// However the answers come, as many equal messages are successes as are stored.
+func TestOfEqualMessagesAsManySucceedAsAreStored(t *testing.T) {
+	t.Parallel()
+	for range 2000 {
+		n := 1 + rand.IntN(8)
+		c := returning()
+		all, stored, succeeded := make([]*publish, n), 0, 0
+		routed := map[*publish]bool{}
+		for i := range all {
+			all[i] = waitingFor("a", nil)
+			c.begin(all[i])
+			routed[all[i]] = rand.IntN(2) == 0
+			if routed[all[i]] {
+				stored++
+			}
+		}
+		rand.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] }) // the order on the wire
+		var answerable []*publish
+		for len(all) > 0 || len(answerable) > 0 {
+			if len(all) > 0 && (len(answerable) == 0 || rand.IntN(2) == 0) {
+				if !routed[all[0]] {
+					c.returns <- comesBack("a", nil) // before its confirm
+				}
+				answerable, all = append(answerable, all[0]), all[1:]
+				continue
+			}
+			i := rand.IntN(len(answerable)) // who wakes up first
+			if c.confirmed(answerable[i]) == nil {
+				succeeded++
+			}
+			answerable = append(answerable[:i], answerable[i+1:]...)
+		}
+		require.Equal(t, stored, succeeded)
+		require.Empty(t, c.unclaimed)
+	}
+}
+
+func TestAMessageThatWasNackedHasNoClaimToAReturn(t *testing.T) {
+	t.Parallel()
+	nacked, lost := waitingFor("a", nil), waitingFor("a", nil)
+	c := returning(nacked, lost)
+	c.returns <- comesBack("a", nil)
+	c.answered(nacked, false)
+	require.ErrorIs(t, c.confirmed(lost), processor.ErrUnroutable)
 }
 
 // The broker removes BCC from what it returns.
@@ -50,19 +106,19 @@ func TestMessagesThatDifferInWhatTheBrokerHidesAreAllInDoubt(t *testing.T) {
 	lost := waitingFor("a", amqp.Table{"BCC": []any{"nobody-2"}})
 	other := waitingFor("b", nil)
 	c := returning(stored, lost, other)
-	c.mark(comesBack("a", nil))
+	c.returns <- comesBack("a", nil)
+	require.NoError(t, c.confirmed(other))
 	for _, p := range []*publish{stored, lost} {
-		require.ErrorIs(t, c.outcome(p, true), processor.ErrIndeterminate)
+		require.ErrorIs(t, c.confirmed(p), processor.ErrIndeterminate)
 	}
-	require.NoError(t, c.outcome(other, true))
 }
 
 func TestOneMessageWithABCCIsFound(t *testing.T) {
 	t.Parallel()
 	p := waitingFor("a", amqp.Table{"BCC": []any{"nobody-2"}, "app": int32(1)})
 	c := returning(p)
-	c.mark(comesBack("a", amqp.Table{"app": int32(1)}))
-	require.ErrorIs(t, c.outcome(p, true), processor.ErrUnroutable)
+	c.returns <- comesBack("a", amqp.Table{"app": int32(1)})
+	require.ErrorIs(t, c.confirmed(p), processor.ErrUnroutable)
 	require.Contains(t, p.message.Headers, "BCC", "the comparison changes nothing")
 }
 
@@ -70,8 +126,8 @@ func TestAReturnThatMatchesNothingPutsEverythingInDoubt(t *testing.T) {
 	t.Parallel()
 	p := waitingFor("a", nil)
 	c := returning(p)
-	c.mark(comesBack("changed on the way", nil))
-	require.ErrorIs(t, c.outcome(p, true), processor.ErrIndeterminate)
+	c.returns <- comesBack("changed on the way", nil)
+	require.ErrorIs(t, c.confirmed(p), processor.ErrIndeterminate)
 }
 
 // A caller whose context has ended reuses its buffer. The return of the message that it
@@ -85,12 +141,11 @@ func TestAnAbandonedMessageKeepsItsBody(t *testing.T) {
 	c.keepBody(first)
 	copy(buffer, "message-2")
 	second := waitingFor("message-2", nil)
-	c.slots <- struct{}{}
-	c.register(second)
-	c.mark(comesBack("message-1", nil))
-	c.mark(comesBack("message-2", nil))
-	require.NotNil(t, first.returned)
-	require.ErrorIs(t, c.outcome(second, true), processor.ErrUnroutable)
+	c.begin(second)
+	c.returns <- comesBack("message-1", nil)
+	c.returns <- comesBack("message-2", nil)
+	require.ErrorIs(t, c.confirmed(second), processor.ErrUnroutable)
+	require.ErrorIs(t, c.confirmed(first), processor.ErrUnroutable)
 }
 
 func TestAPublishThatRacesWithCloseDoesNotHang(t *testing.T) {
