@@ -1,12 +1,12 @@
 package rabbitmq
 
 import (
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/option"
 )
 
 // maxInFlight is how many publishes may wait for their confirm on one channel. It also
@@ -38,11 +38,8 @@ func Failover(opts ...failover.Option) Option {
 
 func newOptions(opts []Option) (*options, error) {
 	o := &options{name: filepath.Base(os.Args[0])}
-	for i, opt := range opts {
-		if opt == nil {
-			return nil, fmt.Errorf("rabbitmq: option %d is nil: leave it out", i+1)
-		}
-		opt(o)
+	if err := option.Apply("rabbitmq", o, opts); err != nil {
+		return nil, err
 	}
 	if o.log == nil {
 		o.log = slog.Default()

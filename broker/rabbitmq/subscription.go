@@ -155,7 +155,7 @@ func (s *subscription) report(g *generation, cause error, failures int) {
 }
 
 // open opens a generation, trying again for as long as that may help. The generations
-// before it that delivered nothing lengthen the wait.
+// before it that did not last lengthen the wait.
 func (s *subscription) open(ctx context.Context, failures int) (*generation, error) {
 	for {
 		if failures > 0 {

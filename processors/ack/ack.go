@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -45,11 +46,8 @@ func RequeueOnError() Option { return func(c *config) { c.requeue = true } }
 // The stack refuses a nil option.
 func New(opts ...Option) processor.Middleware {
 	var c config
-	for i, o := range opts {
-		if o == nil {
-			return processor.Invalid(fmt.Errorf("ack: option %d is nil: leave it out", i+1))
-		}
-		o(&c)
+	if err := option.Apply("ack", &c, opts); err != nil {
+		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &ack{config: c, next: next}

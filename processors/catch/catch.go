@@ -9,10 +9,10 @@ package catch
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -34,11 +34,8 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // The stack refuses a nil option.
 func New(opts ...Option) processor.Middleware {
 	var c config
-	for i, o := range opts {
-		if o == nil {
-			return processor.Invalid(fmt.Errorf("catch: option %d is nil: leave it out", i+1))
-		}
-		o(&c)
+	if err := option.Apply("catch", &c, opts); err != nil {
+		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &catch{config: c, next: next}

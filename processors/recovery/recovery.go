@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -58,11 +59,8 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // a panic. The stack refuses a nil option.
 func New(opts ...Option) processor.Middleware {
 	var c config
-	for i, o := range opts {
-		if o == nil {
-			return processor.Invalid(fmt.Errorf("recovery: option %d is nil: leave it out", i+1))
-		}
-		o(&c)
+	if err := option.Apply("recovery", &c, opts); err != nil {
+		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &recovery{config: c, next: next}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
@@ -29,11 +30,8 @@ func New(publisher processor.Publisher, keyPattern string, opts ...Option) proce
 		publisher: publisher, pattern: keyPattern, parts: parse(keyPattern),
 		attempts: DefaultAttempts, keepTrying: DefaultKeepTrying,
 	}
-	for i, o := range opts {
-		if o == nil {
-			return processor.Invalid(fmt.Errorf("retry: option %d is nil: leave it out", i+1))
-		}
-		o(&c)
+	if err := option.Apply("retry", &c, opts); err != nil {
+		return processor.Invalid(err)
 	}
 	if err := c.check(); err != nil {
 		return processor.Invalid(err)
