@@ -98,14 +98,16 @@ func (c *Connection) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	select {
+	case <-c.finished: // at the same moment
+		return nil
+	default:
+	}
 	c.mu.Lock()
 	session := c.current
 	c.mu.Unlock()
+	// From here on it ends at once, and may do so before we return: that is no reason to
+	// report a goodbye that was not said.
 	session.end(ErrClosed)
-	select {
-	case <-c.finished:
-		return nil
-	default:
-		return fmt.Errorf("failover: close: %w", ended(ctx))
-	}
+	return fmt.Errorf("failover: close: %w", ended(ctx))
 }
