@@ -20,9 +20,14 @@ const (
 	Rejected
 	// Failed: it failed and may be retried.
 	Failed
+	// Released: it was not begun. It goes back to its queue untouched.
+	Released
 	// Requeued: it goes back to its queue, whatever else is configured.
 	Requeued
 )
+
+// MarshalText returns what String does.
+func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
 // String returns the action in lower case.
 func (a Action) String() string {
@@ -35,6 +40,8 @@ func (a Action) String() string {
 		return "rejected"
 	case Failed:
 		return "failed"
+	case Released:
+		return "released"
 	case Requeued:
 		return "requeued"
 	}
@@ -68,6 +75,11 @@ func Reject(err error) error { return decide(Rejected, 0, err) }
 // Requeue wraps err: the message goes back to its queue and is delivered again. A nil
 // err still requeues.
 func Requeue(err error) error { return decide(Requeued, 0, err) }
+
+// Release wraps err: the message was not begun, because a layer let nothing through. It
+// goes back to its queue untouched, which does not count as an attempt. No layer settles
+// it; whoever runs the pipeline gives it back. A nil err still releases.
+func Release(err error) error { return decide(Released, 0, err) }
 
 // Drop wraps err: the message failed, and is done with all the same. It is acked and
 // gone. A nil err still drops.
@@ -117,7 +129,8 @@ func (s *stop) Unwrap() error { return s.err }
 //
 // Of decisions wrapped in one another the outermost counts: it was made by the layer
 // that knew most. Of decisions joined side by side the one that keeps the message
-// safest counts: requeued, then retry after (the longest delay), rejected, dropped. An
+// safest counts: requeued, then released, retry after (the longest delay), rejected,
+// dropped. An
 // error without a decision, such as a sentinel beside it, does not change one. Stop
 // counts wherever it is.
 //

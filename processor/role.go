@@ -1,8 +1,9 @@
 package processor
 
 import (
-	"errors"
 	"fmt"
+	"reflect"
+	"runtime"
 )
 
 // Role is what a layer does to a message, as far as the order of layers matters.
@@ -19,6 +20,27 @@ const (
 	Recovers Role = "recovers"
 	// Catches: turns an error of the inner layers into success.
 	Catches Role = "catches"
+	// Judges: makes a decision of its own about a message, by an error or by success.
+	Judges Role = "judges"
+	// Repeats: calls the inner layers again in place when they fail.
+	Repeats Role = "repeats"
+	// Transacts: commits when the inner layers succeed, and rolls back when they fail.
+	Transacts Role = "transacts"
+	// Marks: remembers a message as processed when the inner layers succeed, and lets
+	// it through no second time.
+	Marks Role = "marks"
+	// Limits: ends the context of the inner layers.
+	Limits Role = "limits"
+	// Decodes: gives the inner layers other content than the message came with.
+	Decodes Role = "decodes"
+	// Counts: counts messages.
+	Counts Role = "counts"
+	// Waits: makes a message wait before it goes on.
+	Waits Role = "waits"
+	// Breaks: lets no message through while the inner layers keep failing.
+	Breaks Role = "breaks"
+	// Orders: lets a message in when an earlier one has left.
+	Orders Role = "orders"
 )
 
 // Layer is implemented by processors that say what they are. Shipped ones all do; a
@@ -30,76 +52,23 @@ type Layer interface {
 	Role() Role
 }
 
-// ErrOrder is wrapped by the error of a stack whose layers are in a wrong order.
-var ErrOrder = errors.New("layers are in an order that loses or doubles messages")
-
-// orderRule forbids outer anywhere outside inner.
-type orderRule struct {
-	outer, inner Role
-	consequence  string
-}
-
-var orderRules = []orderRule{
-	{Retries, Settles, "the message is settled as failed before its copy is published: without requeue it is lost if that fails, with requeue it is delivered and failed again and again"},
-	{Settles, Catches, "the error is turned into success before it is settled, so every failed message is acked and lost"},
-	{Retries, Catches, "the error is turned into success before it is retried, so no message is ever retried and each failed one is acked and lost"},
-	{Recovers, Settles, "a panic passes the settlement by, so the message stays unsettled until the connection ends"},
-	{Recovers, Retries, "a panic passes the retry by, so a message that panics is never retried"},
-	{Settles, Settles, "one delivery is settled twice, and the second settlement fails"},
-}
-
-// checkOrder returns an error for each pair of layers that must not stand as they do,
-// those of a pipeline within the stack included.
-func checkOrder(layers []Processor) error {
-	layers = flatten(layers)
-	var errs []error
-	for i, outer := range layers {
-		for _, inner := range layers[i+1:] {
-			errs = append(errs, checkPair(outer, inner))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func flatten(layers []Processor) []Processor {
-	var flat []Processor
-	for _, layer := range layers {
-		if p, ok := layer.(*Pipeline); ok {
-			flat = append(flat, flatten(p.layers)...)
-		} else {
-			flat = append(flat, layer)
-		}
-	}
-	return flat
-}
-
-func checkPair(outer, inner Processor) error {
-	o, ok := outer.(Layer)
-	if !ok {
-		return nil
-	}
-	in, ok := inner.(Layer)
-	if !ok {
-		return nil
-	}
-	for _, r := range orderRules {
-		if r.outer != o.Role() || r.inner != in.Role() {
-			continue
-		}
-		mend := fmt.Sprintf("put %s outside %s", in.Name(), o.Name())
-		if r.outer == r.inner {
-			mend = "remove one of them"
-		}
-		return fmt.Errorf("processor: %w: %s is outside %s: %s; %s",
-			ErrOrder, o.Name(), in.Name(), r.consequence, mend)
-	}
-	return nil
-}
-
-// layerName is the layer's own name, or its type.
+// layerName is the layer's own name, that of its function, or its type.
 func layerName(p Processor) string {
-	if l, ok := p.(Layer); ok {
+	switch l := p.(type) {
+	case Layer:
 		return l.Name()
+	case ProcessorFunc:
+		if f := runtime.FuncForPC(reflect.ValueOf(l).Pointer()); f != nil {
+			return f.Name()
+		}
 	}
 	return fmt.Sprintf("%T", p)
+}
+
+// roleOf is the layer's role, "" if it says nothing.
+func roleOf(p Processor) Role {
+	if l, ok := p.(Layer); ok {
+		return l.Role()
+	}
+	return ""
 }

@@ -13,6 +13,7 @@
 //	rejected       nack, dead-lettered
 //	failed         nack; dead-lettered, or requeued with [RequeueOnError]
 //	requeued       nack, requeued whatever the options
+//	released       nothing: whoever runs the pipeline gives it back untouched
 //
 // A message whose processing was cut short, because ctx ended, has not failed: it goes
 // back to its queue, and at shutdown it is left unsettled for the consumer to give back
@@ -23,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
@@ -61,13 +63,41 @@ type ack struct {
 	next processor.Processor
 }
 
-var _ processor.Layer = (*ack)(nil)
+var (
+	_ processor.Layer     = (*ack)(nil)
+	_ processor.Describer = (*ack)(nil)
+	_ processor.Predictor = (*ack)(nil)
+)
 
 // Name is "ack".
 func (*ack) Name() string { return "ack" }
 
 // Role is [processor.Settles].
 func (*ack) Role() processor.Role { return processor.Settles }
+
+// Settings are those of the options.
+func (a *ack) Settings() []processor.Setting {
+	return []processor.Setting{{Name: "requeue on error", Value: strconv.FormatBool(a.requeue)}}
+}
+
+// Predict settles by the decision, as Process does.
+func (a *ack) Predict(o processor.Outcome) processor.Outcome {
+	if !o.Returns() {
+		return o
+	}
+	switch {
+	case o.Action == processor.Done || o.Action == processor.Dropped:
+		o.Settled = processor.SettledByAck
+	case o.Action == processor.Rejected:
+		o.Settled = processor.SettledByNack
+	case o.Action == processor.Released || o.Case == processor.CaseShutdown:
+	case o.Action == processor.Requeued || a.requeue:
+		o.Settled = processor.SettledByRequeue
+	default:
+		o.Settled = processor.SettledByNack
+	}
+	return o
+}
 
 // Process runs the inner layers and settles msg by what they return.
 func (a *ack) Process(ctx context.Context, msg processor.Message) error {
@@ -89,7 +119,7 @@ func (a *ack) settle(ctx context.Context, msg processor.Message, err error) erro
 		return failure("ack", msg.Ack())
 	case action == processor.Rejected:
 		return failure("nack", msg.Nack(false))
-	case processor.ShuttingDown(ctx):
+	case action == processor.Released || processor.ShuttingDown(ctx):
 		return nil
 	case action == processor.Requeued || ctx.Err() != nil:
 		return failure("nack", msg.Nack(true))

@@ -28,7 +28,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // is safe for many goroutines and allocates nothing on success.
 //
 // Three things pass through, for the sake of the message and of the run: an error that
-// says [processor.Requeue], the error of a message that was cut short because ctx
+// says [processor.Requeue] or [processor.Release], the error of a message that was cut short because ctx
 // ended, and the wish to stop, as [processor.ErrStop]. Panics pass too; see recovery.
 //
 // The stack refuses a nil option.
@@ -49,13 +49,26 @@ type catch struct {
 	next processor.Processor
 }
 
-var _ processor.Layer = (*catch)(nil)
+var (
+	_ processor.Layer     = (*catch)(nil)
+	_ processor.Predictor = (*catch)(nil)
+)
 
 // Name is "catch".
 func (*catch) Name() string { return "catch" }
 
 // Role is [processor.Catches].
 func (*catch) Role() processor.Role { return processor.Catches }
+
+// Predict ends the error, as Process does.
+func (*catch) Predict(o processor.Outcome) processor.Outcome {
+	if o.Returns() && o.Case != processor.CaseShutdown && !goesBack(o.Action) {
+		o.Action = processor.Done
+	}
+	return o
+}
+
+func goesBack(a processor.Action) bool { return a == processor.Requeued || a == processor.Released }
 
 // Process runs the inner layers and ends their error.
 func (c *catch) Process(ctx context.Context, msg processor.Message) error {
@@ -64,7 +77,7 @@ func (c *catch) Process(ctx context.Context, msg processor.Message) error {
 		return nil
 	}
 	d := processor.Decide(err)
-	if d.Action == processor.Requeued || ctx.Err() != nil {
+	if goesBack(d.Action) || ctx.Err() != nil {
 		return err
 	}
 	if d.Action != processor.Done {

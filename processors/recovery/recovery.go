@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strconv"
 
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
@@ -77,13 +78,30 @@ type recovery struct {
 	next processor.Processor
 }
 
-var _ processor.Layer = (*recovery)(nil)
+var (
+	_ processor.Layer     = (*recovery)(nil)
+	_ processor.Describer = (*recovery)(nil)
+	_ processor.Predictor = (*recovery)(nil)
+)
 
 // Name is "recovery".
 func (*recovery) Name() string { return "recovery" }
 
 // Role is [processor.Recovers].
 func (*recovery) Role() processor.Role { return processor.Recovers }
+
+// Settings are those of the options.
+func (r *recovery) Settings() []processor.Setting {
+	return []processor.Setting{{Name: "goexit", Value: strconv.FormatBool(r.isolate)}}
+}
+
+// Predict makes an error of a panic.
+func (*recovery) Predict(o processor.Outcome) processor.Outcome {
+	if o.Panics {
+		o.Panics, o.Action = false, processor.Failed
+	}
+	return o
+}
 
 // Process runs the inner layers and returns their panic as an error.
 func (r *recovery) Process(ctx context.Context, msg processor.Message) error {

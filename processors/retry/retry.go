@@ -46,7 +46,11 @@ type retry struct {
 	next processor.Processor
 }
 
-var _ processor.Layer = (*retry)(nil)
+var (
+	_ processor.Layer     = (*retry)(nil)
+	_ processor.Describer = (*retry)(nil)
+	_ processor.Predictor = (*retry)(nil)
+)
 
 // Name is "retry".
 func (*retry) Name() string { return "retry" }

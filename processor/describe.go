@@ -1,0 +1,101 @@
+package processor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// Description says what a pipeline is made of and what becomes of its messages. It
+// prints as text and encodes as JSON.
+type Description struct {
+	// Layers are outermost first; the last is the handler.
+	Layers []LayerDescription `json:"layers"`
+	// Outcomes are what becomes of a message in each [Case].
+	Outcomes []Outcome `json:"outcomes"`
+}
+
+// LayerDescription is one layer of a [Description].
+type LayerDescription struct {
+	Name string `json:"name"`
+	// Role is "" for a layer whose place does not matter.
+	Role     Role      `json:"role,omitempty"`
+	Settings []Setting `json:"settings,omitempty"`
+	// Silent: the layer is no [Layer] and says nothing of itself. It is taken to pass
+	// on what it gets.
+	Silent bool `json:"silent,omitempty"`
+}
+
+// Setting is one setting of a layer, as its options name it. It holds no secrets.
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Describer is implemented by layers that have settings.
+type Describer interface {
+	// Settings are the settings, those that were left at their default included.
+	Settings() []Setting
+}
+
+// Describe returns what the pipeline is made of and what becomes of its messages. The
+// outcomes are put together from what each layer says of itself ([Predictor]); that it
+// says the truth is a case of package processortest, and for the shipped layers a test
+// that runs stacks of them on a broker. No message is processed.
+func (p *Pipeline) Describe() Description {
+	layers := flatten(p.layers)
+	d := Description{Layers: make([]LayerDescription, len(layers))}
+	for i, layer := range layers {
+		d.Layers[i] = describe(layer)
+		d.Layers[i].Silent = d.Layers[i].Silent && i < len(layers)-1
+	}
+	for _, c := range cases(layers) {
+		d.Outcomes = append(d.Outcomes, predict(c, layers))
+	}
+	return d
+}
+
+func describe(layer Processor) LayerDescription {
+	d := LayerDescription{Name: layerName(layer), Role: roleOf(layer)}
+	_, speaks := layer.(Layer)
+	d.Silent = !speaks
+	if s, ok := layer.(Describer); ok {
+		d.Settings = s.Settings()
+	}
+	return d
+}
+
+func cases(layers []Processor) []Case {
+	all := []Case{CaseSuccess, CaseError, CasePermanentError, CasePanic, CaseTimeout}
+	if slices.ContainsFunc(layers, func(p Processor) bool { return roleOf(p) == Retries }) {
+		all = append(all, CaseRepublishFailed, CaseExhausted)
+	}
+	return append(all, CaseShutdown)
+}
+
+// String returns the description as two tables.
+func (d Description) String() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for i, l := range d.Layers {
+		_, _ = fmt.Fprintf(w, "%d\t%s\t%s\n", i+1, l.Name, l.notes())
+	}
+	_, _ = fmt.Fprintln(w)
+	for _, o := range d.Outcomes {
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", o.Case, o)
+	}
+	_ = w.Flush() // into a strings.Builder, which does not fail
+	return b.String()
+}
+
+func (l LayerDescription) notes() string {
+	if l.Silent {
+		return "says nothing of itself, and is taken to pass on what it gets"
+	}
+	notes := make([]string, len(l.Settings))
+	for i, s := range l.Settings {
+		notes[i] = s.Name + "=" + s.Value
+	}
+	return strings.Join(notes, " ")
+}

@@ -1,0 +1,109 @@
+package processor
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrOrder is wrapped by the error of a stack whose layers are in a wrong order.
+var ErrOrder = errors.New("layers are in an order that loses or doubles messages")
+
+// orderRule forbids outer anywhere outside inner.
+type orderRule struct {
+	outer, inner Role
+	consequence  string
+}
+
+// What a layer outside the settlement, or outside the retry, comes too late for.
+const (
+	tooLateToSettle = "is decided after the message has been settled"
+	tooLateToRetry  = "is decided after the message has been retried"
+)
+
+var orderRules = []orderRule{
+	{Settles, Settles, "one delivery is settled twice, and the second settlement fails"},
+	{Settles, Catches, "the error is turned into success before it is settled, so every failed message is acked and lost"},
+
+	{Retries, Settles, "the message is settled as failed before its copy is published: without requeue it is lost if that fails, with requeue it is delivered and failed again and again"},
+	{Retries, Catches, "the error is turned into success before it is retried, so no message is ever retried and each failed one is acked and lost"},
+
+	{Recovers, Settles, "a panic passes the settlement by, so the message stays unsettled until the connection ends"},
+	{Recovers, Retries, "a panic passes the retry by, so a message that panics is never retried"},
+	{Recovers, Judges, "a panic passes the judgement by, so a message that panics comes back for ever"},
+
+	{Judges, Settles, "what becomes of a message " + tooLateToSettle + ", or it is never settled"},
+	{Judges, Retries, "what becomes of a message " + tooLateToRetry},
+	{Judges, Catches, "the error is turned into success before it can be judged"},
+
+	{Repeats, Settles, "one delivery is settled by the first try, and the handler goes on working on a message that it no longer owns"},
+	{Repeats, Retries, "the first failure is published for a retry and looks like success, so nothing is ever tried again in place"},
+	{Repeats, Catches, "the error is turned into success first, so nothing is ever tried again in place"},
+	{Repeats, Counts, "each try counts as a message, and the run ends too early"},
+	{Repeats, Orders, "the turn of the message ends with each try, so others of its key overtake it between two tries"},
+
+	{Transacts, Settles, "the message is acked before the commit, and lost if that fails"},
+	{Transacts, Retries, "a retry looks like success, so what the failed handler has written is committed, and the copy writes it again"},
+	{Transacts, Catches, "the error is turned into success first, so what the failed handler has written is committed"},
+	{Transacts, Repeats, "each try works in the transaction of the one before, with what that had written"},
+	{Transacts, Marks, "the message is marked as processed before the commit, and lost if that fails: the next delivery is skipped"},
+	{Transacts, Orders, "the turn of the message ends before the commit, so the next one of its key does not see what it has written"},
+	{Transacts, Waits, "the transaction is open, with its locks, while the message waits"},
+	{Transacts, Breaks, "the transaction is open, with its locks, while the message waits"},
+
+	{Marks, Settles, "a message that is skipped is never settled, and one whose ack fails is never processed again"},
+	{Marks, Retries, "a retry looks like success, so the message is marked as processed, and its copy is skipped and lost"},
+	{Marks, Catches, "the error is turned into success first, so a failed message is marked as processed"},
+	{Marks, Orders, "a copy is looked up before its turn, while the first is still being processed, and is processed again"},
+
+	{Limits, Settles, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"},
+	{Limits, Retries, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"},
+	{Limits, Waits, "the time that a message waits counts, so it may fail without having been begun"},
+	{Limits, Breaks, "the time that a message waits counts, so it may fail without having been begun"},
+	{Limits, Orders, "the time that a message waits counts, so it may fail without having been begun"},
+
+	{Decodes, Settles, "a message that does not decode is never settled"},
+	{Decodes, Retries, "a message that does not decode is not parked, and copies are published with other content than the message came with"},
+
+	{Breaks, Retries, "a retry looks like success, so no failure is ever seen, and every message is retried until it is parked"},
+	{Breaks, Catches, "the error is turned into success first, so no failure is ever seen"},
+}
+
+// checkOrder returns an error for each pair of layers that must not stand as they do,
+// those of a pipeline within the stack included.
+func checkOrder(layers []Processor) error {
+	layers = flatten(layers)
+	var errs []error
+	for i, outer := range layers {
+		for _, inner := range layers[i+1:] {
+			errs = append(errs, checkPair(outer, inner))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func flatten(layers []Processor) []Processor {
+	var flat []Processor
+	for _, layer := range layers {
+		if p, ok := layer.(*Pipeline); ok {
+			flat = append(flat, flatten(p.layers)...)
+		} else {
+			flat = append(flat, layer)
+		}
+	}
+	return flat
+}
+
+func checkPair(outer, inner Processor) error {
+	for _, r := range orderRules {
+		if r.outer != roleOf(outer) || r.inner != roleOf(inner) {
+			continue
+		}
+		mend := fmt.Sprintf("put %s outside %s", layerName(inner), layerName(outer))
+		if r.outer == r.inner {
+			mend = "remove one of them"
+		}
+		return fmt.Errorf("processor: %w: %s is outside %s: %s; %s",
+			ErrOrder, layerName(outer), layerName(inner), r.consequence, mend)
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package processor
+
+import (
+	"slices"
+	"strings"
+)
+
+// Case is one way in which a message may fare: a row of the table of outcomes.
+type Case string
+
+// The cases. Those about publishing are left out of the table of a stack that retries
+// nothing.
+const (
+	CaseSuccess         Case = "ok"
+	CaseError           Case = "error"
+	CasePermanentError  Case = "permanent error" // made by [Reject]
+	CasePanic           Case = "panic"
+	CaseTimeout         Case = "timeout" // the handler waits for the end of its context
+	CaseRepublishFailed Case = "republish failed"
+	CaseExhausted       Case = "attempts exhausted"
+	CaseShutdown        Case = "shutdown" // cut short by the drain deadline
+)
+
+// Settlement is how a message was settled.
+type Settlement string
+
+// The settlements.
+const (
+	Unsettled        Settlement = ""
+	SettledByAck     Settlement = "ack"
+	SettledByNack    Settlement = "nack"    // dead-lettered
+	SettledByRequeue Settlement = "requeue" // back to its queue
+)
+
+// Outcome is what has become of a message, as a layer leaves it to the one outside.
+type Outcome struct {
+	// Case is the row. No layer changes it.
+	Case Case `json:"case"`
+	// Panics: a panic is on its way up. There is no action then.
+	Panics bool `json:"panics,omitempty"`
+	// Hangs: the inner layers wait for the end of their context, which has not come.
+	// There is no action then.
+	Hangs bool `json:"hangs,omitempty"`
+	// Action is what [Decide] reads from what is returned.
+	Action Action `json:"action"`
+	// Published are the places that a copy was published to.
+	Published []string `json:"published,omitempty"`
+	// Settled is how the message was settled.
+	Settled Settlement `json:"settled,omitempty"`
+	// Unknown names the layer that does not say what it does, "" if all do. The other
+	// fields say nothing then.
+	Unknown string `json:"unknown,omitempty"`
+}
+
+// Predictor is implemented by layers that change what becomes of a message. The others
+// pass on what they get.
+type Predictor interface {
+	// Predict returns what the layer makes of inner. It must not do anything.
+	Predict(inner Outcome) Outcome
+}
+
+// Returns reports whether the inner layers return, so that a layer has something to act on.
+func (o Outcome) Returns() bool { return !o.Panics && !o.Hangs }
+
+// Publish returns the outcome with a copy published.
+func (o Outcome) Publish(to string) Outcome {
+	o.Published = append(slices.Clone(o.Published), to)
+	return o
+}
+
+// String says what happens to the message.
+func (o Outcome) String() string {
+	var parts []string
+	for _, to := range o.Published {
+		parts = append(parts, "a copy goes to "+to)
+	}
+	return strings.Join(append(parts, o.end()), ", then ")
+}
+
+func (o Outcome) end() string {
+	switch {
+	case o.Unknown != "":
+		return "unknown: " + o.Unknown + " does not say what it does to a message"
+	case o.Panics:
+		return "the panic ends the process, and the broker delivers the message again"
+	case o.Hangs:
+		return "no layer sets a deadline: it goes on until the run ends, as at shutdown"
+	}
+	switch o.Settled {
+	case SettledByAck:
+		return "acked"
+	case SettledByNack:
+		return "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange"
+	case SettledByRequeue:
+		return "back to its queue"
+	}
+	if o.Case == CaseShutdown || o.Action == Released {
+		return "given back untouched"
+	}
+	return "not settled by any layer: the handler has to"
+}
+
+// predict returns the outcome of c for layers, the handler last.
+func predict(c Case, layers []Processor) Outcome {
+	o := Outcome{Case: c, Action: Failed}
+	switch c {
+	case CaseSuccess:
+		o.Action = Done
+	case CasePermanentError:
+		o.Action = Rejected
+	case CasePanic:
+		o.Panics = true
+	case CaseTimeout:
+		o.Hangs = true
+	}
+	for _, layer := range slices.Backward(layers[:len(layers)-1]) {
+		switch p, ok := layer.(Predictor); {
+		case ok:
+			o = p.Predict(o)
+		case mustPredict(roleOf(layer)) && o.Unknown == "":
+			o.Unknown = layerName(layer)
+		}
+	}
+	return o
+}
+
+// mustPredict reports whether a layer of that role cannot just pass on what it gets.
+func mustPredict(r Role) bool {
+	return slices.Contains([]Role{Settles, Retries, Recovers, Catches, Limits}, r)
+}
