@@ -60,12 +60,17 @@ func (c *Consumer) Run(ctx context.Context) error {
 		return fmt.Errorf("consumer: %w", ErrRunning)
 	}
 	defer c.running.Store(false)
+	r := newRun(ctx, c)
+	defer r.Abort(nil)
+	if l, ok := c.handler.(processor.Controller); ok {
+		l.Control(r)
+	}
 	if s, ok := c.handler.(processor.Starter); ok {
 		if err := s.Start(ctx); err != nil {
 			return fmt.Errorf("consumer: start: %w", err)
 		}
 	}
-	return errors.Join(c.consume(ctx), c.stop(ctx))
+	return errors.Join(r.consume(), c.stop(ctx)) //nolint:contextcheck // draining goes on when ctx has ended
 }
 
 func (c *Consumer) check() error {
@@ -79,17 +84,6 @@ func (c *Consumer) check() error {
 		return errors.New("consumer: the pipeline is nil: look at the error that Then returned with it")
 	}
 	return c.options.check()
-}
-
-func (c *Consumer) consume(ctx context.Context) error {
-	sub, err := c.source.Subscribe(ctx, c.options.prefetch())
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // asked to end before it had begun
-		}
-		return fmt.Errorf("consumer: subscribe: %w", err)
-	}
-	return newRun(ctx, c, sub).wait() //nolint:contextcheck // closing goes on when ctx has ended
 }
 
 // stop ends the lifecycle of the layers, also when ctx has long ended.

@@ -28,6 +28,21 @@
 // retry exchange does not turn this into a busy loop, a worker waits after each message
 // that went back, whoever requeued it, from 100 ms doubling to 5 s, until one does not.
 //
+// A message for which the pipeline says [processor.Release] was not begun. It is given back
+// untouched, and the worker waits in the same way.
+//
+// # Layers that steer
+//
+// A layer that is a [processor.Controller] may end, abort or pause the run. A pause ends
+// the subscription: what nobody has begun goes back to the queue, and stays there until
+// the run is resumed with a new subscription. What is in hand goes on meanwhile. Layers
+// are not told that a paused run is idle.
+//
+// If a layer is a [processor.Admitter], workers take turns at receiving, and it sees each
+// message in the order of the source.
+//
+// # Panics
+//
 // A panic is not the consumer's to catch; it ends the process, and the broker delivers
 // the message again. Put processors/recovery into the stack to make it an error.
 package consumer

@@ -10,20 +10,15 @@ import (
 )
 
 // drain gives back what nobody has begun, waits for what is in hand, and lets go of the
-// subscription. It takes no longer than the drain timeout, the grace and the close
+// subscriptions. It takes no longer than the drain timeout, the grace and the close
 // timeout, whatever handlers, layers and broker do.
-//
-// The subscription is stopped meanwhile, in a goroutine of its own: a broker that hangs
-// must not hold up the deadline of the messages in hand.
-func (r *run) drain(workers, idle <-chan struct{}) error {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.intake))
-	defer cancel()
-	stopped := began(func() { r.attempt("stop", r.sub.Stop(ctx)) })
-
+func (r *run) drain(workers, helpers <-chan struct{}) error {
+	r.retire(r.current.Load())
 	r.finishHands(workers)
-	err := r.endure(workers, idle, stopped)
-	cancel()
-	r.letGo(stopped)
+	err := r.endure(workers, helpers)
+	r.retire(r.current.Load()) // one that has just begun
+	close(r.over)
+	r.past.Wait()
 	return err
 }
 
@@ -34,6 +29,8 @@ func (r *run) finishHands(workers <-chan struct{}) {
 	select {
 	case <-workers:
 		r.endHands(processor.ErrShutdown)
+	case <-r.hands.Done():
+		r.log.Warn("aborted, giving back what is in hand", slog.Int64("in_hand", r.stats.inHand.Load()))
 	case <-deadline.C:
 		r.endHands(errDrained)
 		r.log.Warn("drain deadline has passed, giving back what is in hand",
@@ -42,9 +39,9 @@ func (r *run) finishHands(workers <-chan struct{}) {
 }
 
 // endure gives everybody the grace to see that the run is over.
-func (r *run) endure(workers, idle, stopped <-chan struct{}) error {
+func (r *run) endure(workers, helpers <-chan struct{}) error {
 	patience := time.After(grace)
-	for _, ended := range []<-chan struct{}{workers, idle} {
+	for _, ended := range []<-chan struct{}{workers, helpers} {
 		select {
 		case <-ended:
 		case <-patience:
@@ -52,21 +49,10 @@ func (r *run) endure(workers, idle, stopped <-chan struct{}) error {
 		}
 	}
 	select {
-	case <-stopped:
+	case <-r.current.Load().stopped:
 	case <-patience:
 	}
 	return nil
-}
-
-// letGo closes the subscription once it has stopped, or has had half of the time for it.
-func (r *run) letGo(stopped <-chan struct{}) {
-	start := time.Now()
-	select {
-	case <-stopped:
-	case <-time.After(closeTimeout / 2):
-		r.log.Warn("subscription does not stop")
-	}
-	r.attempt("close", bounded(r.intake, closeTimeout-time.Since(start), r.sub.Close))
 }
 
 // attempt logs the failure of a method of the subscription. It loses nothing: the

@@ -3,11 +3,15 @@ package consumer
 import (
 	"context"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
+
+// never is no count of messages.
+const never = math.MaxUint64
 
 // watchIdle tells the layers when nothing has arrived for a while.
 func (r *run) watchIdle() {
@@ -25,7 +29,10 @@ func (r *run) watchIdle() {
 		case <-ticker.C:
 		}
 		now := r.stats.received.Load()
-		if now == before && r.stats.inHand.Load() == 0 {
+		switch {
+		case r.gate.paused():
+			now = never // nothing is known of the queue
+		case now == before && r.stats.inHand.Load() == 0:
 			r.idle(r.hands, idler)
 		}
 		before = now
@@ -37,12 +44,9 @@ func (r *run) idle(ctx context.Context, idler processor.Idler) {
 	if err == nil {
 		return
 	}
-	switch d := processor.Decide(err); {
-	case d.Stop && d.Action == processor.Done:
-		r.end(nil)
-	case d.Stop:
-		r.end(err)
-	default:
+	if d := processor.Decide(err); d.Stop {
+		r.stopIf(d, err)
+	} else {
 		r.log.LogAttrs(ctx, slog.LevelError, "a layer failed while idle", logattr.Err(err))
 	}
 }

@@ -6,19 +6,24 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
 
-// errDrained ends the context of the messages in hand.
-var errDrained = fmt.Errorf("consumer: the drain deadline has passed: %w", processor.ErrShutdown)
+// Why the context of the messages in hand ends.
+var (
+	errDrained = fmt.Errorf("consumer: the drain deadline has passed: %w", processor.ErrShutdown)
+	errAborted = fmt.Errorf("consumer: the run was aborted: %w", processor.ErrShutdown)
+)
 
 // run is one call of Run.
 type run struct {
 	*Consumer
-	log *slog.Logger
-	sub processor.Subscription
+	log       *slog.Logger
+	admission admission
+	gate      *gate
 
 	intake    context.Context //nolint:containedctx // ends when no more messages are to be taken
 	endIntake context.CancelCauseFunc
@@ -26,28 +31,57 @@ type run struct {
 	endHands  context.CancelCauseFunc
 
 	workers sync.WaitGroup
+	current atomic.Pointer[shift]
+	past    sync.WaitGroup // shifts that have ended, until their subscriptions are closed
+	over    chan struct{}  // closed when every subscription is to be let go of
 }
 
-func newRun(ctx context.Context, c *Consumer, sub processor.Subscription) *run {
-	r := &run{Consumer: c, log: logattr.Or(c.options.logger), sub: sub}
+var _ processor.Run = (*run)(nil)
+
+func newRun(ctx context.Context, c *Consumer) *run {
+	r := &run{
+		Consumer: c, log: logattr.Or(c.options.logger),
+		admission: newAdmission(c.handler), gate: newGate(), over: make(chan struct{}),
+	}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
 	return r
 }
 
-// wait runs the workers until the intake ends, and then drains.
-func (r *run) wait() error {
+// End stops the intake. The first reason counts.
+func (r *run) End(reason error) { r.endIntake(&ending{reason}) }
+
+// Abort ends what is in hand as well.
+func (r *run) Abort(reason error) {
+	r.End(reason)
+	r.endHands(errAborted)
+}
+
+// Pause ends the shift.
+func (r *run) Pause() (resume func()) { return r.gate.pause() }
+
+// consume runs the workers until the intake ends, and then drains.
+func (r *run) consume() error {
+	first, err := r.subscribe()
+	if first == nil {
+		return errors.Join(r.reason(), err)
+	}
+	r.current.Store(first)
 	for range r.options.workers {
 		r.workers.Go(r.work)
 	}
 	workers := began(r.workers.Wait)
-	idle := began(r.watchIdle)
+	helpers := began(func() {
+		keeper := began(r.keepShifts)
+		r.watchIdle()
+		<-keeper
+	})
 
 	select {
 	case <-r.intake.Done():
 	case <-workers: // the source has ended
 	}
-	err := r.drain(workers, idle)
+	err = r.drain(workers, helpers)
 	r.endIntake(nil)
 	return errors.Join(r.reason(), err)
 }
@@ -59,8 +93,14 @@ func began(f func()) <-chan struct{} {
 	return ended
 }
 
-// end stops the intake. The first reason counts.
-func (r *run) end(reason error) { r.endIntake(&ending{reason}) }
+// until waits for c, and returns false if the intake ended first.
+func (r *run) until(c <-chan struct{}) bool {
+	select {
+	case <-c:
+	case <-r.intake.Done():
+	}
+	return r.intake.Err() == nil
+}
 
 // ending tells a run that ended from a caller that cancelled.
 type ending struct{ err error }

@@ -14,7 +14,8 @@ type Stats struct {
 	// Done, Dropped, Rejected, Failed and Requeued are how many ended that way, by what
 	// the pipeline returned. A message that a retry layer has republished is done.
 	Done, Dropped, Rejected, Failed, Requeued uint64
-	// Released is how many were given back untouched, at shutdown.
+	// Released is how many were given back untouched: at shutdown, or because a layer did
+	// not let them in.
 	Released uint64
 	// InHand is how many are being processed now.
 	InHand int64

@@ -14,11 +14,25 @@ import (
 
 // work takes messages until the intake ends.
 func (r *run) work() {
-	var back int // messages in a row that went back
 	for r.intake.Err() == nil {
-		msg, err := r.sub.Receive(r.intake)
+		s := r.current.Load()
+		if s.enter() {
+			r.workShift(s)
+		}
+		if s.isOver() && !r.until(s.next) {
+			return
+		}
+	}
+}
+
+// workShift takes messages until the shift ends.
+func (r *run) workShift(s *shift) {
+	defer s.workers.Done()
+	var back int // messages in a row that went back
+	for r.intake.Err() == nil && !s.isOver() {
+		msg, err := r.receive(s)
 		if err != nil {
-			r.sourceEnded(err)
+			r.receiveFailed(s, err)
 			return
 		}
 		if r.handle(msg) {
@@ -30,19 +44,21 @@ func (r *run) work() {
 	}
 }
 
-// sourceEnded ends the run for a reason that is the source's.
-func (r *run) sourceEnded(err error) {
+// receiveFailed ends the run if the reason is the source's: in a shift that is over, its
+// subscription was stopped by us.
+func (r *run) receiveFailed(s *shift, err error) {
 	switch {
-	case r.intake.Err() != nil:
+	case r.intake.Err() != nil || s.isOver():
 	case errors.Is(err, io.EOF):
-		r.end(nil)
+		r.End(nil)
 	default:
-		r.end(fmt.Errorf("consumer: receive: %w", err))
+		r.End(fmt.Errorf("consumer: receive: %w", err))
 	}
 }
 
 // handle processes one message and reports whether it went back to its queue.
-func (r *run) handle(msg processor.Message) bool {
+func (r *run) handle(d delivery) bool {
+	msg := d.Message
 	r.stats.received.Add(1)
 	r.stats.inHand.Add(1)
 	returned := false
@@ -51,20 +67,21 @@ func (r *run) handle(msg processor.Message) bool {
 		if !returned {
 			r.exited(msg)
 		}
+		d.leave()
 	}()
-	err := r.handler.Process(r.hands, msg)
+	err := r.handler.Process(d.ctx, msg)
 	returned = true
 
 	if !msg.Settled() {
 		r.unsettled(msg, err)
 		return true
 	}
-	d := processor.Decide(err)
-	r.stats.actions[d.Action].Add(1)
+	decision := processor.Decide(err)
+	r.stats.actions[decision.Action].Add(1)
 	if err != nil {
-		r.failed(msg, err, d)
+		r.failed(msg, err, decision)
 	}
-	return wentBack(msg, d.Action)
+	return wentBack(msg, decision.Action)
 }
 
 // wentBack asks the message, since a handler may nack it and an ack layer may requeue
@@ -81,24 +98,33 @@ func (r *run) failed(msg processor.Message, err error, d processor.Decision) {
 	if d.Action != processor.Done {
 		r.log.LogAttrs(r.hands, level(d.Action), "message "+d.Action.String(), logattr.Of(msg, err)...)
 	}
-	if !d.Stop {
-		return
-	}
-	if d.Action == processor.Done {
-		r.end(nil)
-	} else {
-		r.end(err)
+	r.stopIf(d, err)
+}
+
+// stopIf ends the run if the decision says so, with err if the message has failed.
+func (r *run) stopIf(d processor.Decision, err error) {
+	switch {
+	case !d.Stop:
+	case d.Action == processor.Done || d.Action == processor.Released:
+		r.End(nil)
+	default:
+		r.End(err)
 	}
 }
 
-// unsettled gives the message back. At shutdown that is all; otherwise the pipeline has
-// forgotten it, and so it will each message until the prefetch is full.
+// unsettled gives the message back. If it was cut short, or a layer did not let it in,
+// that is all; otherwise the pipeline has forgotten it, and so it will each message until
+// the prefetch is full.
 func (r *run) unsettled(msg processor.Message, err error) {
 	cutShort := r.hands.Err() != nil
+	d := processor.Decide(err)
 	r.release(msg)
 	switch {
+	case d.Action == processor.Released:
+		r.log.LogAttrs(r.hands, slog.LevelInfo, "message was not begun, and given back", logattr.Of(msg, err)...)
+		r.stopIf(d, err)
 	case !cutShort:
-		r.end(errors.Join(fmt.Errorf("consumer: message %q of queue %q: %w",
+		r.End(errors.Join(fmt.Errorf("consumer: message %q of queue %q: %w",
 			msg.Properties().ID, msg.Origin().Queue, ErrUnsettled), err))
 	case err != nil:
 		r.log.LogAttrs(r.hands, slog.LevelWarn, "message was cut short, and given back", logattr.Of(msg, err)...)

@@ -1,0 +1,376 @@
+package consumer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/ack"
+)
+
+// helm is a layer that lets a test steer the run.
+type helm struct {
+	processor.Processor
+	run   processor.Run
+	idled atomic.Int64
+}
+
+func (h *helm) Control(run processor.Run) { h.run = run }
+
+func (h *helm) Idle(context.Context) error { h.idled.Add(1); return nil }
+
+// steered is an acked pipeline with a helm.
+func steered(t *testing.T, handle processor.ProcessorFunc) (*helm, *processor.Pipeline) {
+	t.Helper()
+	h := &helm{}
+	p, err := processor.NewStack(func(next processor.Processor) processor.Processor {
+		h.Processor = next
+		return h
+	}, ack.New()).Then(handle)
+	require.NoError(t, err)
+	return h, p
+}
+
+// mailbox is a memory broker with n messages in queue "mail".
+func mailbox(t *testing.T, n int) *memory.Broker {
+	t.Helper()
+	b := memory.New()
+	t.Cleanup(func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) })
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}))
+	for i := range n {
+		deliver(t, b, fmt.Sprint(i))
+	}
+	return b
+}
+
+func deliver(t *testing.T, b *memory.Broker, id string) {
+	t.Helper()
+	require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"},
+		processor.Envelope{Properties: processor.Properties{ID: id}}))
+}
+
+func ready(t *testing.T, b *memory.Broker) int {
+	t.Helper()
+	n, err := b.Ready(t.Context(), "mail")
+	require.NoError(t, err)
+	return n
+}
+
+func TestALayerEndsTheRunAfterWhatIsInHand(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []error{nil, errMail} {
+		synctest.Test(t, func(t *testing.T) {
+			b := mailbox(t, 5)
+			var h *helm
+			h, p := steered(t, func(ctx context.Context, _ processor.Message) error {
+				h.run.End(reason)
+				h.run.End(errors.New("the first reason counts"))
+				time.Sleep(10 * time.Second)
+				return ctx.Err()
+			})
+			c := consumer.New(b.Source("mail"), p, quiet())
+			require.ErrorIs(t, c.Run(t.Context()), reason)
+			require.Equal(t, consumer.Stats{Received: 1, Done: 1}, c.Stats())
+			require.Equal(t, 4, ready(t, b))
+		})
+	}
+}
+
+func TestALayerAbortsTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := mailbox(t, 5)
+		var h *helm
+		h, p := steered(t, func(ctx context.Context, _ processor.Message) error {
+			h.run.Abort(nil)
+			<-ctx.Done()
+			require.ErrorIs(t, context.Cause(ctx), processor.ErrShutdown)
+			return ctx.Err()
+		})
+		start := time.Now()
+		require.NoError(t, consumer.New(b.Source("mail"), p, quiet()).Run(t.Context()))
+		require.Zero(t, time.Since(start))
+		require.Equal(t, 5, ready(t, b))
+	})
+}
+
+func TestALayerThatEndsTheRunWhileItStarts(t *testing.T) {
+	t.Parallel()
+	b := mailbox(t, 1)
+	h, p := steered(t, func(context.Context, processor.Message) error { return nil })
+	c := consumer.New(b.Source("mail"), starter{p, func() error { h.run.End(errMail); return nil }}, quiet())
+	require.ErrorIs(t, c.Run(t.Context()), errMail)
+	require.Zero(t, c.Stats().Received)
+}
+
+// starter does something when its pipeline starts.
+type starter struct {
+	*processor.Pipeline
+	start func() error
+}
+
+func (s starter) Start(context.Context) error { return s.start() }
+
+func TestAPauseLeavesTheQueueUntouched(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 4} {
+		synctest.Test(t, func(t *testing.T) {
+			b := mailbox(t, 20)
+			begun := make(chan struct{}, 100)
+			finish := make(chan struct{})
+			h, p := steered(t, func(context.Context, processor.Message) error {
+				begun <- struct{}{}
+				<-finish
+				return nil
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			c := consumer.New(b.Source("mail"), p, consumer.Workers(workers), quiet())
+			result := make(chan error)
+			go func() { result <- c.Run(ctx) }()
+			for range workers {
+				<-begun
+			}
+
+			resume, again := h.run.Pause(), h.run.Pause()
+			synctest.Wait()
+			require.Equal(t, 20-workers, ready(t, b), "what nobody has begun is in the queue")
+			close(finish)
+			time.Sleep(time.Minute)
+			require.Equal(t, 20-workers, ready(t, b))
+			require.Equal(t, uint64(workers), c.Stats().Done, "what was in hand is settled")
+			require.Zero(t, h.idled.Load(), "a run that is paused knows nothing of the queue")
+
+			resume()
+			resume()
+			time.Sleep(time.Minute)
+			require.Equal(t, 20-workers, ready(t, b), "the other pause is still on")
+			again()
+			synctest.Wait()
+			require.Equal(t, uint64(20), c.Stats().Done)
+			require.Equal(t, uint64(20), c.Stats().Received, "nothing was delivered twice to a worker")
+			cancel()
+			require.NoError(t, <-result)
+		})
+	}
+}
+
+// A message in hand may outlast the pause: it is settled on the subscription that it came
+// from, while the next one works.
+func TestAPauseDoesNotWaitForWhatIsInHand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := mailbox(t, 5)
+		slow := make(chan struct{})
+		h, p := steered(t, func(_ context.Context, msg processor.Message) error {
+			if msg.Properties().ID == "0" {
+				<-slow
+			}
+			return nil
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		c := consumer.New(b.Source("mail"), p, consumer.Workers(2), quiet())
+		result := make(chan error)
+		go func() { result <- c.Run(ctx) }()
+		synctest.Wait()
+		h.run.Pause()()
+		deliver(t, b, "5")
+		synctest.Wait()
+		require.Equal(t, uint64(5), c.Stats().Done)
+		close(slow)
+		synctest.Wait()
+		require.Equal(t, consumer.Stats{Received: 6, Done: 6}, c.Stats())
+		cancel()
+		require.NoError(t, <-result)
+	})
+}
+
+func TestARunEndsWhileItIsPaused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := mailbox(t, 3)
+		h, p := steered(t, func(context.Context, processor.Message) error { return nil })
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error)
+		c := consumer.New(b.Source("mail"), starter{p, func() error { h.run.Pause(); return nil }}, quiet())
+		go func() { result <- c.Run(ctx) }()
+		synctest.Wait()
+		cancel()
+		require.NoError(t, <-result)
+		h.run.Pause()()
+		h.run.End(errMail)
+	})
+}
+
+// fickle is a source that takes one subscription only.
+type fickle struct {
+	processor.Source
+	subscribed atomic.Bool
+}
+
+func (f *fickle) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+	if f.subscribed.Swap(true) {
+		return nil, errMail
+	}
+	return f.Source.Subscribe(ctx, prefetch)
+}
+
+func TestASubscriptionThatFailsAfterAPauseEndsTheRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := mailbox(t, 3)
+		h, p := steered(t, func(context.Context, processor.Message) error { return nil })
+		result := make(chan error)
+		go func() { result <- consumer.New(&fickle{Source: b.Source("mail")}, p, quiet()).Run(t.Context()) }()
+		synctest.Wait()
+		h.run.Pause()()
+		require.ErrorIs(t, <-result, errMail)
+	})
+}
+
+func TestAMessageThatIsReleasedGoesBackUntouched(t *testing.T) {
+	t.Parallel()
+	for name, stop := range map[string]bool{"and the run goes on": false, "and the run ends": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := true
+			q := newQueue(messages(3)...)
+			close(q.messages)
+			c := consumer.New(q, acked(t, func(context.Context, processor.Message) error {
+				if !first {
+					return nil
+				}
+				first = false
+				if stop {
+					return errors.Join(processor.ErrStop, processor.Release(nil))
+				}
+				return processor.Release(nil)
+			}), quiet())
+			require.NoError(t, c.Run(t.Context()))
+			want := consumer.Stats{Received: 3, Released: 1, Done: 2}
+			if stop {
+				want = consumer.Stats{Received: 1, Released: 1}
+			}
+			require.Equal(t, want, c.Stats())
+		})
+	}
+}
+
+func TestAReleasedMessageIsReleasedAndNotNacked(t *testing.T) {
+	t.Parallel()
+	msg := processortest.NewMessage()
+	q := newQueue(msg)
+	close(q.messages)
+	require.NoError(t, consumer.New(q, acked(t, func(context.Context, processor.Message) error {
+		return processor.Release(errMail)
+	}), quiet()).Run(t.Context()))
+	require.Equal(t, []processortest.Settlement{processortest.Released}, msg.Settlements())
+}
+
+// register is a layer that admits.
+type register struct {
+	processor.Processor
+	mu       sync.Mutex
+	admitted []string
+	left     int
+}
+
+type ticket struct{}
+
+func (r *register) Admit(ctx context.Context, msg processor.Message) (context.Context, func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.admitted = append(r.admitted, msg.Properties().ID)
+	return context.WithValue(ctx, ticket{}, msg.Properties().ID), func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !msg.Settled() {
+			panic("a message leaves when it is settled")
+		}
+		r.left++
+	}
+}
+
+func TestMessagesAreAdmittedInTheOrderOfTheSource(t *testing.T) {
+	t.Parallel()
+	b := mailbox(t, 500)
+	r := &register{}
+	var n atomic.Int64
+	var h *helm
+	h, inner := steered(t, func(ctx context.Context, msg processor.Message) error {
+		if ctx.Value(ticket{}) != msg.Properties().ID {
+			return processor.Stop(errors.New("the ticket of another message"))
+		}
+		if n.Add(1) == 500 {
+			h.run.End(nil)
+		}
+		return nil
+	})
+	p, err := processor.NewStack(func(next processor.Processor) processor.Processor {
+		r.Processor = next
+		return r
+	}).Then(inner)
+	require.NoError(t, err)
+	require.NoError(t, consumer.New(b.Source("mail"), p, consumer.Workers(8), quiet()).Run(t.Context()))
+	require.Equal(t, 500, r.left)
+	for i, id := range r.admitted {
+		require.Equal(t, fmt.Sprint(i), id)
+	}
+}
+
+// Pauses come and go at random, some messages fail and go back, and the run ends now and
+// then: every message is done once in the end, and nothing is left.
+func TestPausesUnderLoad(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const n = 300
+		b := mailbox(t, n)
+		var resumed sync.WaitGroup
+		defer resumed.Wait()
+		var mu sync.Mutex
+		done := map[string]int{}
+		h, p := steered(t, func(_ context.Context, msg processor.Message) error {
+			time.Sleep(rand.N(20 * time.Millisecond))
+			if rand.N(10) == 0 {
+				return processor.Release(nil)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done[msg.Properties().ID]++
+			return nil
+		})
+		for {
+			ctx, cancel := context.WithTimeout(t.Context(), rand.N(2*time.Second))
+			result := make(chan error)
+			go func() { result <- consumer.New(b.Source("mail"), p, consumer.Workers(4), quiet()).Run(ctx) }()
+			synctest.Wait()
+			for ctx.Err() == nil {
+				resume := h.run.Pause()
+				time.Sleep(rand.N(50 * time.Millisecond))
+				resumed.Go(func() { time.Sleep(rand.N(50 * time.Millisecond)); resume() })
+				time.Sleep(rand.N(100 * time.Millisecond))
+			}
+			require.NoError(t, <-result)
+			cancel()
+			if len(done) == n {
+				break
+			}
+		}
+		require.Zero(t, ready(t, b))
+		for id, times := range done {
+			require.Equal(t, 1, times, id)
+		}
+	})
+}
