@@ -36,10 +36,10 @@ const (
 type Outcome struct {
 	// Case is the row. No layer changes it.
 	Case Case `json:"case"`
-	// Panics: a panic is on its way up. There is no action then.
+	// Panics: a panic is on its way up. The action says nothing then.
 	Panics bool `json:"panics,omitempty"`
 	// Hangs: the inner layers wait for the end of their context, which has not come.
-	// There is no action then.
+	// The action says nothing then.
 	Hangs bool `json:"hangs,omitempty"`
 	// Action is what [Decide] reads from what is returned.
 	Action Action `json:"action"`

@@ -20,6 +20,8 @@ type Contract struct {
 	// Repeats: it may call the handler again in place when the handler has failed.
 	// Without it each message reaches the handler exactly once.
 	Repeats bool
+	// RepublishFails: the publisher that New gives to the middleware fails.
+	RepublishFails bool
 	// Allocates: its success path may allocate, for a context value or a timer. The
 	// reason belongs in its documentation.
 	Allocates bool
@@ -82,5 +84,10 @@ var checks = []check{
 		"treats a panic as it says",
 		"catching panics is the job of one layer; any other that swallows one hides a bug, or acks the message that caused it",
 		treatsPanic,
+	},
+	{
+		"keeps its word",
+		"the table of outcomes that a pipeline describes itself by is made of what each layer says; a layer that says nothing is taken to pass on what it gets",
+		keepsItsWord,
 	},
 }

@@ -100,6 +100,17 @@ func TestTheSuiteFindsWhatIsWrong(t *testing.T) { //nolint:paralleltest // Alloc
 		"acks what was cut short": {honoursContext, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
 			return errors.Join(next.Process(ctx, msg), msg.Ack())
 		}},
+		"settles without saying so": {keepsItsWord, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
+			return errors.Join(next.Process(ctx, msg), msg.Ack())
+		}},
+		"catches without saying so": {keepsItsWord, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
+			_ = next.Process(ctx, msg)
+			return nil
+		}},
+		"recovers without saying so": {keepsItsWord, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
+			defer func() { _ = recover() }()
+			return next.Process(ctx, msg)
+		}},
 		"swallows a panic": {treatsPanic, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
 			defer func() { _ = recover() }()
 			return next.Process(ctx, msg)

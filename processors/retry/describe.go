@@ -34,7 +34,9 @@ func (r *retry) Predict(o processor.Outcome) processor.Outcome {
 	rejected := o.Action == processor.Rejected
 	last := rejected || o.Case == processor.CaseExhausted || r.attempts == 0
 	switch {
-	case o.Case == processor.CaseShutdown && !(rejected && r.finalKey == ""):
+	case rejected && r.finalKey == "":
+		return o
+	case o.Case == processor.CaseShutdown:
 		o.Action = processor.Requeued
 		return o
 	case last && r.finalKey == "":

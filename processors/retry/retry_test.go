@@ -47,6 +47,7 @@ func TestConformanceWhileTheRepublishFails(t *testing.T) {
 			pub.FailWith(processor.ErrRefused)
 			return retry.New(pub, "retry_%attempt%", retry.FinalKey("parked"), retry.KeepTrying(0))
 		},
+		RepublishFails: true,
 	})
 }
 

@@ -1,0 +1,101 @@
+package processortest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// keepsItsWord compares what becomes of a message with what the description of the stack
+// says.
+func keepsItsWord(t *testing.T, c Contract) string {
+	for _, want := range c.build(t, func(context.Context, processor.Message) error { return nil }).Describe().Outcomes {
+		if want.Unknown != "" {
+			return fmt.Sprintf("its role, with which it cannot just pass on what it gets, and no Predict: implement processor.Predictor, or have no role (%q)", want)
+		}
+		got, acted := c.act(t, want.Case)
+		if acted && got != facts(want) {
+			return fmt.Sprintf("case %q: it predicts %+v, and it is %+v", want.Case, facts(want), got)
+		}
+	}
+	return ""
+}
+
+// fact is what can be seen of an outcome without a broker.
+type fact struct {
+	Panics  bool
+	Action  processor.Action // Done if it panics
+	Settled processor.Settlement
+}
+
+func facts(o processor.Outcome) fact {
+	f := fact{Panics: o.Panics, Settled: o.Settled}
+	if !o.Panics {
+		f.Action = o.Action
+	}
+	return f
+}
+
+// act plays the case, if it can be played without a broker and a clock.
+func (c Contract) act(t *testing.T, k processor.Case) (got fact, acted bool) {
+	t.Helper()
+	if c.RepublishFails && (k == processor.CaseError || k == processor.CasePermanentError || k == processor.CasePanic) {
+		return got, false // it is another case then
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	var handler processor.ProcessorFunc
+	switch k {
+	case processor.CaseSuccess:
+		handler = func(context.Context, processor.Message) error { return nil }
+	case processor.CaseRepublishFailed:
+		if !c.RepublishFails {
+			return got, false
+		}
+		handler = func(context.Context, processor.Message) error { return errHandler }
+	case processor.CaseError:
+		handler = func(context.Context, processor.Message) error { return errHandler }
+	case processor.CasePermanentError:
+		handler = func(context.Context, processor.Message) error { return processor.Reject(errHandler) }
+	case processor.CasePanic:
+		handler = func(context.Context, processor.Message) error { panic(errPanic) }
+	case processor.CaseShutdown:
+		handler = func(ctx context.Context, _ processor.Message) error {
+			cancel(processor.ErrShutdown)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+	default:
+		return got, false
+	}
+	msg := NewMessage()
+	err, panics := c.process(ctx, t, handler, msg)
+	if got.Panics = panics; !panics {
+		got.Action = processor.Decide(err).Action
+	}
+	got.Settled = settled(msg)
+	return got, true
+}
+
+func (c Contract) process(ctx context.Context, t *testing.T, handler processor.ProcessorFunc, msg *Message) (err error, panics bool) { //nolint:revive // the panic is about no error
+	p := c.build(t, handler)
+	defer func() { panics = recover() != nil }()
+	return p.Process(ctx, msg), false
+}
+
+func settled(msg *Message) processor.Settlement {
+	for _, s := range msg.Settlements() {
+		switch s {
+		case Acked:
+			return processor.SettledByAck
+		case Rejected:
+			return processor.SettledByNack
+		case Requeued:
+			return processor.SettledByRequeue
+		case Released:
+		}
+	}
+	return processor.Unsettled
+}
