@@ -1,0 +1,117 @@
+// Package logging logs what becomes of each message, at a level that its error decides,
+// as the log level maps of Swarrot's processors do.
+//
+// Put it inside retry, outside which every retried message looks like a success, and
+// outside recovery, which makes an error of a panic:
+//
+//	processor.NewStack(ack.New(), retry.New(...), logging.New(), recovery.New()).Then(handler)
+//
+// Without [Level] and [LevelFunc] the level follows from the decision ([processor.Decide]):
+//
+//	done                debug; see [Success]
+//	dropped             info
+//	requeued, released  warn
+//	rejected, failed    error
+//
+// A message that was cut short because the run is over has not failed: warn.
+//
+// A consumer logs the errors that reach it, too. This layer sees them before another one
+// turns them into success, and says how long the message took.
+//
+// # Attributes
+//
+// queue, message_id, routing_key, redelivered and error, as everywhere in Warren;
+// decision; duration, that of the inner layers; and attempt, the number of the retry as
+// the header swarrot_retry_attempts has it, which a sender may write: absent if the header
+// is. Texts are cut to a bounded size, and control characters in them replaced.
+package logging
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// headerAttempts is where processors/retry counts.
+const headerAttempts = "swarrot_retry_attempts"
+
+// New returns a middleware that logs each message once the inner layers return. Errors
+// pass through unchanged; panics pass too, unlogged. It is safe for many goroutines. A
+// message whose level is not enabled costs a look at the clock and allocates nothing.
+//
+// The stack refuses a nil option, a nil target of [Level] and a nil [LevelFunc].
+func New(opts ...Option) processor.Middleware {
+	c := config{success: slog.LevelDebug}
+	if err := option.Apply("logging", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if c.err != nil {
+		return processor.Invalid(c.err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &logging{config: c, next: next}
+	}
+}
+
+type logging struct {
+	config
+	next processor.Processor
+}
+
+var (
+	_ processor.Layer     = (*logging)(nil)
+	_ processor.Describer = (*logging)(nil)
+)
+
+// Name is "logging".
+func (*logging) Name() string { return "logging" }
+
+// Role is none: it loses and doubles nothing anywhere.
+func (*logging) Role() processor.Role { return "" }
+
+// Settings are those of the options, and the levels of what no option is about.
+func (l *logging) Settings() []processor.Setting {
+	settings := []processor.Setting{{Name: "success", Value: l.success.String()}}
+	for _, r := range l.rules {
+		settings = append(settings, processor.Setting{Name: "level", Value: r.text})
+	}
+	return append(settings, processor.Setting{Name: "otherwise", Value: "by decision"})
+}
+
+// Process runs the inner layers and logs what they return.
+func (l *logging) Process(ctx context.Context, msg processor.Message) error {
+	start := time.Now()
+	err := l.next.Process(ctx, msg)
+	l.log(ctx, msg, err, start)
+	return err
+}
+
+func (l *logging) log(ctx context.Context, msg processor.Message, err error, start time.Time) {
+	action := processor.Decide(err).Action
+	cutShort := action == processor.Failed && processor.ShuttingDown(ctx)
+	level, problem := l.level(err, action, cutShort)
+	log := logattr.Or(l.logger)
+	if !log.Enabled(ctx, level) {
+		return // before anything is made up for nobody
+	}
+	attrs := append(logattr.Of(msg, err),
+		slog.String("decision", action.String()), slog.Duration("duration", time.Since(start)))
+	if n, ok := msg.Headers().Int64(headerAttempts); ok {
+		attrs = append(attrs, slog.Int64("attempt", n))
+	}
+	if problem != "" {
+		attrs = append(attrs, slog.String("level_problem", problem))
+	}
+	log.LogAttrs(ctx, level, text(action, cutShort), attrs...)
+}
+
+func text(a processor.Action, cutShort bool) string {
+	if cutShort {
+		return "message was cut short"
+	}
+	return "message " + a.String()
+}
