@@ -3,6 +3,7 @@ package processor_test
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -38,43 +39,73 @@ const (
 	catches  = processor.Catches
 )
 
-// orders is the verdict on each pair of roles, in both orders.
-var orders = []struct {
-	outer, inner processor.Role
-	allowed      bool
-}{
-	{settles, settles, false}, // settled twice
-	{settles, retries, true},  // published, then acked
-	{settles, recovers, true},
-	{settles, catches, false}, // every failure is acked
-	{retries, settles, false}, // settled before it is published
-	{retries, retries, true},
-	{retries, recovers, true},
-	{retries, catches, false},  // never retried
-	{recovers, settles, false}, // a panic leaves it unsettled
-	{recovers, retries, false}, // a panic is never retried
-	{recovers, recovers, true},
-	{recovers, catches, true},
-	{catches, settles, true},
-	{catches, retries, true},
-	{catches, recovers, true},
-	{catches, catches, true},
+// roles are all there are, in an order that works.
+var roles = []processor.Role{
+	catches, processor.Orders, settles, retries, processor.Counts, processor.Waits, processor.Breaks,
+	processor.Judges, processor.Decodes, processor.Marks, processor.Repeats, processor.Limits, processor.Transacts, recovers,
 }
 
-func TestOrdersHoldEveryPair(t *testing.T) {
-	t.Parallel()
-	roles := []processor.Role{settles, retries, recovers, catches}
-	pairs := map[[2]processor.Role]bool{}
-	for _, o := range orders {
-		pairs[[2]processor.Role{o.outer, o.inner}] = true
+// verdicts hold every pair of roles: x where the role of the row must not stand outside
+// the role of the column.
+const verdicts = `
+catches    . . . . . . . . . . . . . .
+orders     . . . . . . . . . . . . . .
+settles    x . x . . . . . . . . . . .
+retries    x . x . . . . . . . . . . .
+counts     . . . . . . . . . . . . . .
+waits      . . . . . . . . . . . . . .
+breaks     x . . x . . . . . . . . . .
+judges     x . x x . . . . . . . . . .
+decodes    . . x x . . . . . . . . . .
+marks      x x x x . . . . . . . . . .
+repeats    x x x x x . . . . . . . . .
+limits     . x x x . x x . . . . . . .
+transacts  x x x x . x x . . x x . . .
+recovers   . . x x . . . x . . . . . .
+`
+
+type order struct {
+	outer, inner processor.Role
+	allowed      bool
+}
+
+// orders are the verdicts, one by one.
+func orders() []order {
+	var all []order
+	lines := strings.Split(strings.TrimSpace(verdicts), "\n")
+	for row, outer := range roles {
+		marks := strings.Fields(lines[row])[1:]
+		for column, inner := range roles {
+			all = append(all, order{outer, inner, marks[column] != "x"})
+		}
 	}
-	require.Len(t, orders, len(roles)*len(roles))
-	require.Len(t, pairs, len(roles)*len(roles))
+	return all
+}
+
+func TestTheVerdictsHoldEveryPair(t *testing.T) {
+	t.Parallel()
+	lines := strings.Split(strings.TrimSpace(verdicts), "\n")
+	require.Len(t, lines, len(roles))
+	for row, role := range roles {
+		require.Len(t, strings.Fields(lines[row]), 1+len(roles))
+		require.Equal(t, string(role), strings.Fields(lines[row])[0])
+	}
+}
+
+func TestNoTwoRolesExcludeEachOther(t *testing.T) {
+	t.Parallel()
+	allowed := map[order]bool{}
+	for _, o := range orders() {
+		allowed[order{outer: o.outer, inner: o.inner}] = o.allowed
+	}
+	for o, ok := range allowed {
+		require.True(t, ok || allowed[order{outer: o.inner, inner: o.outer}] || o.outer == settles && o.inner == settles, o)
+	}
 }
 
 func TestThenJudgesTheOrderOfRoles(t *testing.T) {
 	t.Parallel()
-	for _, o := range orders {
+	for _, o := range orders() {
 		outer, inner := layer("the-outer", o.outer), layer("the-inner", o.inner)
 		for name, stack := range map[string]processor.Stack{
 			"side by side":       processor.NewStack(outer, inner),
@@ -107,11 +138,13 @@ func TestTheOrderThatTheErrorAsksForWorks(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestTheWholeShippedOrderWorks(t *testing.T) {
+func TestTheOrderOfAllRolesWorks(t *testing.T) {
 	t.Parallel()
-	_, err := processor.NewStack(
-		layer("catch", catches), layer("ack", settles), layer("retry", retries), layer("recovery", recovers),
-	).Then(app(new(bytes.Buffer)))
+	var stack processor.Stack
+	for _, role := range roles {
+		stack = stack.With(layer(string(role), role))
+	}
+	_, err := stack.Then(app(new(bytes.Buffer)))
 	require.NoError(t, err)
 }
 
@@ -119,7 +152,7 @@ func TestLayersWithoutARoleStandAnywhere(t *testing.T) {
 	t.Parallel()
 	silent := []processor.Middleware{pass, layer("neutral", ""), layer("own", "own")}
 	for _, m := range silent {
-		for _, o := range orders {
+		for _, o := range orders() {
 			known := layer("known", o.outer)
 			for _, stack := range []processor.Stack{processor.NewStack(m, known), processor.NewStack(known, m)} {
 				_, err := stack.Then(app(new(bytes.Buffer)))
