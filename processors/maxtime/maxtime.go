@@ -1,0 +1,139 @@
+// Package maxtime ends the run after a time, as Swarrot's MaxExecutionTimeProcessor does,
+// so that a supervisor starts the worker afresh.
+//
+// Its place in the stack does not matter. The time counts from the start of each run, and
+// ends it also while nothing arrives and while a message is in hand, which then has the
+// consumer's drain timeout to finish.
+//
+// The run returns nil. Where whoever runs the pipeline cannot be told to end
+// ([processor.Controller]), the wish to stop is joined to the result of each message that
+// finishes after the time, and returned when nothing arrives. Where nobody starts the
+// pipeline ([processor.Starter]), no time counts.
+package maxtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// DefaultAfter is how long a run lasts unless [After] says otherwise.
+const DefaultAfter = 300 * time.Second
+
+// Option changes when the run ends.
+type Option func(*config)
+
+// After sets how long the run lasts; it must be positive. Default: [DefaultAfter].
+func After(d time.Duration) Option { return func(c *config) { c.after = d } }
+
+// Logger sets where it is logged, at level info, that the run ends. Default, also for nil:
+// slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// New returns a middleware that ends the run after a time. It is safe for many goroutines
+// and allocates nothing per message. The stack refuses a nil option and an After that is
+// not positive.
+func New(opts ...Option) processor.Middleware {
+	c := config{after: DefaultAfter}
+	if err := option.Apply("maxtime", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if c.after <= 0 {
+		return processor.Invalid(fmt.Errorf("maxtime: After is %v: it must be positive", c.after))
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &maxTime{config: c, next: next}
+	}
+}
+
+type config struct {
+	after time.Duration
+	log   *slog.Logger
+}
+
+type maxTime struct {
+	config
+	next processor.Processor
+
+	control processor.Run // handed on to the clock of the next Start
+	clock   atomic.Pointer[clock]
+}
+
+// clock is the time of one run.
+type clock struct {
+	run   processor.Run // nil: it cannot be told to end
+	over  atomic.Bool
+	timer *time.Timer
+}
+
+var (
+	_ processor.Layer      = (*maxTime)(nil)
+	_ processor.Describer  = (*maxTime)(nil)
+	_ processor.Controller = (*maxTime)(nil)
+	_ processor.Starter    = (*maxTime)(nil)
+	_ processor.Idler      = (*maxTime)(nil)
+	_ processor.Stopper    = (*maxTime)(nil)
+)
+
+// Name is "maxtime".
+func (*maxTime) Name() string { return "maxtime" }
+
+// Role is "".
+func (*maxTime) Role() processor.Role { return "" }
+
+// Settings are those of the options.
+func (m *maxTime) Settings() []processor.Setting {
+	return []processor.Setting{{Name: "after", Value: m.after.String()}}
+}
+
+// Control keeps the run for the start that follows.
+func (m *maxTime) Control(run processor.Run) { m.control = run }
+
+// Start starts the clock.
+func (m *maxTime) Start(context.Context) error {
+	c := &clock{run: m.control}
+	m.control = nil
+	c.timer = time.AfterFunc(m.after, func() { m.end(c) })
+	m.clock.Store(c)
+	return nil
+}
+
+func (m *maxTime) end(c *clock) {
+	c.over.Store(true)
+	if c.run != nil {
+		c.run.End(nil)
+	}
+	logattr.Or(m.log).Info("the run has had its time, and ends", slog.Duration("after", m.after))
+}
+
+// Stop stops the clock.
+func (m *maxTime) Stop(context.Context) error {
+	if c := m.clock.Swap(nil); c != nil {
+		c.timer.Stop()
+	}
+	return nil
+}
+
+// Idle asks for the end where the clock could not.
+func (m *maxTime) Idle(context.Context) error { return m.clock.Load().join(nil) }
+
+// Process passes the message on.
+func (m *maxTime) Process(ctx context.Context, msg processor.Message) error {
+	c := m.clock.Load()
+	return c.join(m.next.Process(ctx, msg))
+}
+
+// join adds the wish to stop to err where the clock could not tell the run.
+func (c *clock) join(err error) error {
+	if c == nil || c.run != nil || !c.over.Load() {
+		return err
+	}
+	return errors.Join(err, processor.ErrStop)
+}
