@@ -26,9 +26,6 @@ const (
 	Requeued
 )
 
-// MarshalText returns what String does.
-func (a Action) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
-
 // String returns the action in lower case.
 func (a Action) String() string {
 	switch a {

@@ -31,6 +31,9 @@ func TestDecide(t *testing.T) {
 		"a plain error":           {errPlain, processor.Decision{Action: processor.Failed}},
 		"Reject":                  {reject, processor.Decision{Action: processor.Rejected}},
 		"Requeue":                 {requeue, processor.Decision{Action: processor.Requeued}},
+		"Release":                 {processor.Release(errPlain), processor.Decision{Action: processor.Released}},
+		"Release(nil)":            {processor.Release(nil), processor.Decision{Action: processor.Released}},
+		"Release, stop beside":    {errors.Join(processor.ErrStop, processor.Release(nil)), processor.Decision{Action: processor.Released, Stop: true}},
 		"Drop":                    {drop, processor.Decision{Action: processor.Dropped}},
 		"RetryAfter":              {later, processor.Decision{Action: processor.Failed, After: time.Minute}},
 		"RetryAfter, negative":    {processor.RetryAfter(errPlain, -time.Minute), processor.Decision{Action: processor.Failed}},
@@ -115,6 +118,7 @@ var decisions = []struct {
 	{"Drop", processor.Drop, processor.Dropped, 0},
 	{"Reject", processor.Reject, processor.Rejected, 0},
 	{"RetryAfter", func(err error) error { return processor.RetryAfter(err, time.Hour) }, processor.Failed, time.Hour},
+	{"Release", processor.Release, processor.Released, 0},
 	{"Requeue", processor.Requeue, processor.Requeued, 0},
 }
 

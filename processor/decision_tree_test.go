@@ -19,6 +19,7 @@ var steps = [...]func(pop func() error) error{
 	func(func() error) error { return processor.ErrStop },
 	func(pop func() error) error { return processor.Reject(pop()) },
 	func(pop func() error) error { return processor.Requeue(pop()) },
+	func(pop func() error) error { return processor.Release(pop()) },
 	func(pop func() error) error { return processor.Drop(pop()) },
 	func(pop func() error) error { return processor.RetryAfter(pop(), time.Minute) },
 	func(pop func() error) error { return processor.Stop(pop()) },

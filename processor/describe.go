@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -79,7 +80,11 @@ func (d Description) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for i, l := range d.Layers {
-		_, _ = fmt.Fprintf(w, "%d\t%s\t%s\n", i+1, l.Name, l.notes())
+		_, _ = fmt.Fprintf(w, "%d\t%s", i+1, l.Name)
+		if notes := l.notes(); notes != "" {
+			_, _ = fmt.Fprintf(w, "\t%s", notes)
+		}
+		_, _ = fmt.Fprintln(w)
 	}
 	_, _ = fmt.Fprintln(w)
 	for _, o := range d.Outcomes {
@@ -95,7 +100,7 @@ func (l LayerDescription) notes() string {
 	}
 	notes := make([]string, len(l.Settings))
 	for i, s := range l.Settings {
-		notes[i] = s.Name + "=" + s.Value
+		notes[i] = s.Name + ": " + cmp.Or(s.Value, `""`)
 	}
-	return strings.Join(notes, " ")
+	return strings.Join(notes, ", ")
 }

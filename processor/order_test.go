@@ -47,6 +47,8 @@ var roles = []processor.Role{
 
 // verdicts hold every pair of roles: x where the role of the row must not stand outside
 // the role of the column.
+//
+//nolint:dupword // a grid
 const verdicts = `
 catches    . . . . . . . . . . . . . .
 orders     . . . . . . . . . . . . . .

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 )
@@ -35,21 +36,43 @@ const (
 // Outcome is what has become of a message, as a layer leaves it to the one outside.
 type Outcome struct {
 	// Case is the row. No layer changes it.
-	Case Case `json:"case"`
+	Case Case
 	// Panics: a panic is on its way up. The action says nothing then.
-	Panics bool `json:"panics,omitempty"`
+	Panics bool
 	// Hangs: the inner layers wait for the end of their context, which has not come.
 	// The action says nothing then.
-	Hangs bool `json:"hangs,omitempty"`
+	Hangs bool
 	// Action is what [Decide] reads from what is returned.
-	Action Action `json:"action"`
+	Action Action
 	// Published are the places that a copy was published to.
-	Published []string `json:"published,omitempty"`
+	Published []string
 	// Settled is how the message was settled.
-	Settled Settlement `json:"settled,omitempty"`
+	Settled Settlement
 	// Unknown names the layer that does not say what it does, "" if all do. The other
 	// fields say nothing then.
-	Unknown string `json:"unknown,omitempty"`
+	Unknown string
+}
+
+// MarshalJSON encodes the outcome with what String says of it, and without what says
+// nothing.
+func (o Outcome) MarshalJSON() ([]byte, error) {
+	j := struct {
+		Case      Case       `json:"case"`
+		Message   string     `json:"message"`
+		Panics    bool       `json:"panics,omitempty"`
+		Hangs     bool       `json:"hangs,omitempty"`
+		Decision  string     `json:"decision,omitempty"`
+		Published []string   `json:"published,omitempty"`
+		Settled   Settlement `json:"settled,omitempty"`
+		Unknown   string     `json:"unknown,omitempty"`
+	}{
+		Case: o.Case, Message: o.String(), Panics: o.Panics, Hangs: o.Hangs,
+		Published: o.Published, Settled: o.Settled, Unknown: o.Unknown,
+	}
+	if o.Returns() && o.Unknown == "" {
+		j.Decision = o.Action.String()
+	}
+	return json.Marshal(j)
 }
 
 // Predictor is implemented by layers that change what becomes of a message. The others

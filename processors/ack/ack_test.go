@@ -78,6 +78,15 @@ func TestCutShortGoesBackToTheQueue(t *testing.T) {
 	require.Equal(t, []processortest.Settlement{processortest.Requeued}, msg.Settlements())
 }
 
+func TestAMessageThatWasNotBegunIsLeftToWhoeverRunsThePipeline(t *testing.T) {
+	t.Parallel()
+	for _, opts := range [][]ack.Option{nil, {ack.RequeueOnError()}} {
+		msg := processortest.NewMessage()
+		require.ErrorIs(t, process(t, t.Context(), msg, processor.Release(errMail), opts...), errMail)
+		require.Empty(t, msg.Settlements())
+	}
+}
+
 func TestShutdownLeavesTheMessageToTheConsumer(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())

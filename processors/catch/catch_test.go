@@ -54,9 +54,10 @@ func TestTheWishToStopPasses(t *testing.T) {
 	require.Equal(t, processor.Decision{Action: processor.Done, Stop: true}, processor.Decide(err))
 }
 
-func TestRequeuePassesOrTheMessageWouldBeAcked(t *testing.T) {
+func TestWhatGoesBackPassesOrTheMessageWouldBeAcked(t *testing.T) {
 	t.Parallel()
 	require.ErrorIs(t, process(t, t.Context(), processor.Requeue(errMail), silent()), errMail)
+	require.ErrorIs(t, process(t, t.Context(), processor.Release(errMail), silent()), errMail)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, process(t, ctx, errMail, silent()), errMail)

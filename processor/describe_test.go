@@ -1,0 +1,142 @@
+package processor_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/catch"
+	"github.com/gowarren/warren/processors/recovery"
+	"github.com/gowarren/warren/processors/retry"
+)
+
+func sendMail(context.Context, processor.Message) error { return nil }
+
+func ExamplePipeline_Describe() {
+	pipeline, err := processor.NewStack(
+		ack.New(),
+		retry.New(&processortest.Publisher{}, "mail_retry_%attempt%", retry.Exchange("mail"), retry.FinalKey("mail_parked")),
+		recovery.New(),
+	).ThenFunc(sendMail)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Print(pipeline.Describe())
+	// Output:
+	// 1  ack       requeue on error: false
+	// 2  retry     exchange: mail, keys: mail_retry_%attempt%, attempts: 3, final key: mail_parked, keep trying: 15s
+	// 3  recovery  goexit: false
+	// 4  github.com/gowarren/warren/processor_test.sendMail
+	//
+	// ok                  acked
+	// error               a copy goes to exchange "mail" with key "mail_retry_1", then acked
+	// permanent error     a copy goes to exchange "mail" with key "mail_parked", then acked
+	// panic               a copy goes to exchange "mail" with key "mail_retry_1", then acked
+	// timeout             no layer sets a deadline: it goes on until the run ends, as at shutdown
+	// republish failed    back to its queue
+	// attempts exhausted  a copy goes to exchange "mail" with key "mail_parked", then acked
+	// shutdown            given back untouched
+}
+
+func outcomes(t *testing.T, layers ...processor.Middleware) map[processor.Case]string {
+	t.Helper()
+	p, err := processor.NewStack(layers...).ThenFunc(sendMail)
+	require.NoError(t, err)
+	all := map[processor.Case]string{}
+	for _, o := range p.Describe().Outcomes {
+		all[o.Case] = o.String()
+	}
+	return all
+}
+
+func TestAStackThatRetriesNothingHasNoRowsAboutRetries(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, map[processor.Case]string{
+		processor.CaseSuccess:        "acked",
+		processor.CaseError:          "back to its queue",
+		processor.CasePermanentError: "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange",
+		processor.CasePanic:          "the panic ends the process, and the broker delivers the message again",
+		processor.CaseTimeout:        "no layer sets a deadline: it goes on until the run ends, as at shutdown",
+		processor.CaseShutdown:       "given back untouched",
+	}, outcomes(t, catch.New(), ack.New(ack.RequeueOnError())))
+}
+
+func TestAStackWithoutAnAckLeavesItToTheHandler(t *testing.T) {
+	t.Parallel()
+	all := outcomes(t)
+	require.Equal(t, "not settled by any layer: the handler has to", all[processor.CaseSuccess])
+	require.Equal(t, "given back untouched", all[processor.CaseShutdown])
+}
+
+// A layer with a role that cannot just pass on what it gets, and no word on what it does.
+func TestAPredictionIsNotMadeUp(t *testing.T) {
+	t.Parallel()
+	for _, role := range []processor.Role{settles, retries, recovers, catches, processor.Limits} {
+		for row, says := range outcomes(t, pass, layer("mine", role), pass) {
+			require.Equal(t, "unknown: mine does not say what it does to a message", says, row)
+		}
+	}
+}
+
+func TestASilentLayerIsShownAsOne(t *testing.T) {
+	t.Parallel()
+	p, err := processor.NewStack(pass, ack.New()).ThenFunc(sendMail)
+	require.NoError(t, err)
+	text := p.Describe().String()
+	require.Equal(t, 1, strings.Count(text, "says nothing of itself"), text)
+}
+
+func TestTheLayersOfAPipelineInsideAreDescribed(t *testing.T) {
+	t.Parallel()
+	inner, err := processor.NewStack(recovery.New()).ThenFunc(sendMail)
+	require.NoError(t, err)
+	p, err := processor.NewStack(ack.New()).Then(inner)
+	require.NoError(t, err)
+	var names []string
+	for _, l := range p.Describe().Layers {
+		names = append(names, l.Name)
+	}
+	require.Equal(t, []string{"ack", "recovery", "github.com/gowarren/warren/processor_test.sendMail"}, names)
+	require.False(t, p.Describe().Outcomes[3].Panics)
+}
+
+func TestADescriptionIsJSON(t *testing.T) {
+	t.Parallel()
+	p, err := processor.NewStack(ack.New()).ThenFunc(sendMail)
+	require.NoError(t, err)
+	b, err := json.Marshal(p.Describe())
+	require.NoError(t, err)
+	require.JSONEq(t, `{
+		"layers": [
+			{"name": "ack", "role": "settles", "settings": [{"name": "requeue on error", "value": "false"}]},
+			{"name": "github.com/gowarren/warren/processor_test.sendMail"}
+		],
+		"outcomes": [
+			{"case": "ok", "message": "acked", "decision": "done", "settled": "ack"},
+			{"case": "error", "message": "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange", "decision": "failed", "settled": "nack"},
+			{"case": "permanent error", "message": "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange", "decision": "rejected", "settled": "nack"},
+			{"case": "panic", "message": "the panic ends the process, and the broker delivers the message again", "panics": true},
+			{"case": "timeout", "message": "no layer sets a deadline: it goes on until the run ends, as at shutdown", "hangs": true},
+			{"case": "shutdown", "message": "given back untouched", "decision": "failed"}
+		]
+	}`, string(b))
+}
+
+func TestDescribingProcessesNothing(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	pub := &processortest.Publisher{}
+	p, err := processor.NewStack(tag(&out, "x"), retry.New(pub, "r_%attempt%")).Then(app(&out))
+	require.NoError(t, err)
+	require.NotEmpty(t, p.Describe().String())
+	require.Empty(t, out.String())
+	require.Empty(t, pub.Published())
+}
