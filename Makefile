@@ -11,7 +11,7 @@ TESTFLAGS ?= -race -p 2 -timeout 10m
 
 # Modules of their own, so that what they need stays out of the library's go.mod.
 # Those that are not there yet are left out.
-NESTED := $(patsubst %/go.mod,%,$(wildcard benchmarks/go.mod))
+NESTED := $(patsubst %/go.mod,%,$(wildcard benchmarks/go.mod processors/sqltx/sqlitetest/go.mod))
 LINT := bin/golangci-lint
 # Of this checkout alone: the linter's cache keeps paths, and those of another one do not
 # match the exclusions.
@@ -37,7 +37,7 @@ rabbitmq: # RabbitMQ's programs, for the tests to start nodes of their own.
 .PHONY: lint
 lint: $(LINT) ## Lint everything.
 	$(LINT) run ./...
-	for module in $(NESTED); do (cd $$module && ../$(LINT) run ./...); done
+	for module in $(NESTED); do (cd $$module && $(CURDIR)/$(LINT) run ./...); done
 
 .PHONY: fmt
 fmt: $(LINT) ## Format everything.
