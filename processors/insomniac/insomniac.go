@@ -1,0 +1,105 @@
+// Package insomniac ends the run when no message is waiting, as Swarrot's
+// InsomniacProcessor does: for jobs that empty a queue and end.
+//
+// Its place in the stack does not matter. The run ends when nothing is in hand and nothing
+// has arrived for the consumer's IdleInterval, 1 s by default. Make that longer than the
+// gaps between messages. A broker that is slow and a connection that is lost look the same
+// as an empty queue: [Confirm] asks the broker first. A run that is paused is not idle.
+//
+// Messages that wait in retry or delay queues do not count, nor do those in the hands of
+// other consumers: the run ends without them.
+package insomniac
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// Option changes when the run ends.
+type Option func(*config)
+
+// Confirm asks ready, before the run ends, how many messages are ready to be delivered.
+// The run goes on if it says more than 0, or fails; the consumer logs the error. It is
+// asked again each IdleInterval, never twice at once, and should return when its context
+// ends. The Ready method of a [broker] fits:
+//
+//	insomniac.Confirm(func(ctx context.Context) (int, error) { return b.Ready(ctx, "mail") })
+//
+// Default, also for nil: nobody is asked.
+//
+// [broker]: https://pkg.go.dev/github.com/gowarren/warren/broker#Counter
+func Confirm(ready func(ctx context.Context) (int, error)) Option {
+	return func(c *config) { c.ready = ready }
+}
+
+// Logger sets where it is logged, at level info, that the run ends. Default, also for nil:
+// slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// New returns a middleware that ends the run when no message is waiting. It is safe for
+// many goroutines and allocates nothing. The stack refuses a nil option.
+func New(opts ...Option) processor.Middleware {
+	var c config
+	if err := option.Apply("insomniac", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &insomniac{config: c, next: next}
+	}
+}
+
+type config struct {
+	ready func(ctx context.Context) (int, error)
+	log   *slog.Logger
+}
+
+type insomniac struct {
+	config
+	next processor.Processor
+}
+
+var (
+	_ processor.Layer     = (*insomniac)(nil)
+	_ processor.Describer = (*insomniac)(nil)
+	_ processor.Idler     = (*insomniac)(nil)
+)
+
+// Name is "insomniac".
+func (*insomniac) Name() string { return "insomniac" }
+
+// Role is "".
+func (*insomniac) Role() processor.Role { return "" }
+
+// Settings are those of the options.
+func (i *insomniac) Settings() []processor.Setting {
+	confirm := "nobody"
+	if i.ready != nil {
+		confirm = "by a function"
+	}
+	return []processor.Setting{{Name: "confirm", Value: confirm}}
+}
+
+// Process passes the message on.
+func (i *insomniac) Process(ctx context.Context, msg processor.Message) error {
+	return i.next.Process(ctx, msg)
+}
+
+// Idle ends the run if nothing is waiting.
+func (i *insomniac) Idle(ctx context.Context) error {
+	if i.ready != nil {
+		n, err := i.ready(ctx)
+		if err != nil {
+			return fmt.Errorf("insomniac: count messages: %w", err)
+		}
+		if n > 0 {
+			return nil
+		}
+	}
+	logattr.Or(i.log).LogAttrs(ctx, slog.LevelInfo, "no message is waiting, and the run ends")
+	return processor.ErrStop
+}

@@ -1,0 +1,196 @@
+// Package memorylimit ends the run when the process uses too much memory, as Swarrot's
+// MemoryLimitProcessor does, so that a supervisor starts the worker afresh before the
+// system kills it.
+//
+// Its place in the stack does not matter. What is in hand when the limit is reached has
+// the consumer's drain timeout to finish; set the limit well below what the system allows.
+//
+// # What is measured
+//
+// The memory that the Go runtime has from the system and has not given back, which is what
+// GOMEMLIMIT bounds: heap, stacks and the runtime's own. It is the same figure on every
+// system and takes about a microsecond to get. The resident set is not: it needs /proc or
+// cgo, and shared and swapped pages blur it. Memory of C code and of mapped files is in
+// neither GOMEMLIMIT nor this limit.
+//
+// Garbage is no leak. Over the limit, the garbage is collected and given back to the
+// system first, and the run ends only if that does not help. Where it helps, nothing is
+// checked for ten times as long as usual: collecting costs time. If you see it often, set
+// GOMEMLIMIT a little below the limit, and the runtime will collect in time by itself.
+package memorylimit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// DefaultEvery is how often memory is measured unless [Every] says otherwise.
+const DefaultEvery = time.Second
+
+// patience is how many times as long nothing is checked after a collection that helped.
+const patience = 10
+
+// Option changes how memory is limited.
+type Option func(*config)
+
+// Every sets how much time passes at least between two measurements, which are made after
+// a message and while nothing arrives. With 0 each message is followed by one. Default:
+// [DefaultEvery].
+func Every(d time.Duration) Option { return func(c *config) { c.every = d } }
+
+// Logger sets where it is logged, at level warn with the figure and the limit, that the
+// run ends. Default, also for nil: slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// New returns a middleware that ends the run when the process uses mib mebibytes of
+// memory or more. It is safe for many goroutines, of which one measures at a time, and
+// allocates nothing.
+//
+// The run returns nil. Where whoever runs the pipeline cannot be told to end
+// ([processor.Controller]), the wish to stop is joined to the result of each message that
+// finishes from then on, and returned when nothing arrives.
+//
+// The stack refuses a limit below 1, a negative Every and a nil option.
+func New(mib int, opts ...Option) processor.Middleware {
+	c := config{mib: mib, every: DefaultEvery, gauge: newGauge}
+	if err := option.Apply("memorylimit", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &memoryLimit{config: c, next: next, gauge: c.gauge(), created: time.Now()}
+	}
+}
+
+type config struct {
+	mib   int
+	every time.Duration
+	log   *slog.Logger
+	gauge func() gauge
+}
+
+func (c *config) check() error {
+	switch {
+	case c.mib < 1:
+		return fmt.Errorf("memorylimit: the limit is %d MiB: it must be at least 1", c.mib)
+	case c.every < 0:
+		return fmt.Errorf("memorylimit: Every is %v: it must be 0 or more", c.every)
+	}
+	return nil
+}
+
+type memoryLimit struct {
+	config
+	next  processor.Processor
+	gauge gauge
+
+	run     atomic.Pointer[processor.Run] // nil: it cannot be told to end
+	over    atomic.Bool
+	created time.Time
+	due     atomic.Int64 // when to measure next, since created; never while it is being done
+}
+
+const never = math.MaxInt64
+
+var (
+	_ processor.Layer      = (*memoryLimit)(nil)
+	_ processor.Describer  = (*memoryLimit)(nil)
+	_ processor.Controller = (*memoryLimit)(nil)
+	_ processor.Starter    = (*memoryLimit)(nil)
+	_ processor.Idler      = (*memoryLimit)(nil)
+	_ processor.Stopper    = (*memoryLimit)(nil)
+)
+
+// Name is "memorylimit".
+func (*memoryLimit) Name() string { return "memorylimit" }
+
+// Role is "".
+func (*memoryLimit) Role() processor.Role { return "" }
+
+// Settings are those of the options.
+func (m *memoryLimit) Settings() []processor.Setting {
+	return []processor.Setting{
+		{Name: "limit", Value: strconv.Itoa(m.mib) + "MiB"},
+		{Name: "every", Value: m.every.String()},
+	}
+}
+
+// Control keeps the run.
+func (m *memoryLimit) Control(run processor.Run) { m.run.Store(&run) }
+
+// Start forgets that the last run was over the limit.
+func (m *memoryLimit) Start(context.Context) error {
+	m.over.Store(false)
+	return nil
+}
+
+// Stop lets go of the run.
+func (m *memoryLimit) Stop(context.Context) error {
+	m.run.Store(nil)
+	return nil
+}
+
+// Idle measures.
+func (m *memoryLimit) Idle(ctx context.Context) error { return m.join(ctx, nil) }
+
+// Process runs the inner layers and measures.
+func (m *memoryLimit) Process(ctx context.Context, msg processor.Message) error {
+	return m.join(ctx, m.next.Process(ctx, msg))
+}
+
+// join measures, and adds the wish to stop to err where the run cannot be told.
+func (m *memoryLimit) join(ctx context.Context, err error) error {
+	if !m.over.Load() {
+		m.check(ctx)
+	}
+	if m.run.Load() != nil || !m.over.Load() {
+		return err
+	}
+	return errors.Join(err, processor.ErrStop)
+}
+
+// check measures if it is time to, and ends the run if need be. Only one goroutine gets
+// past its beginning.
+func (m *memoryLimit) check(ctx context.Context) {
+	due := m.due.Load()
+	if m.since() < due || !m.due.CompareAndSwap(due, never) {
+		return
+	}
+	wait, used := m.every, m.gauge.used()
+	if m.tooMuch(used) {
+		m.gauge.collect()
+		wait, used = patience*m.every, m.gauge.used()
+	}
+	over := m.tooMuch(used)
+	m.over.Store(over)
+	m.due.Store(m.since() + int64(wait))
+	if over {
+		m.end(ctx, used)
+	}
+}
+
+func (m *memoryLimit) since() int64 { return int64(time.Since(m.created)) }
+
+func (m *memoryLimit) tooMuch(used uint64) bool {
+	return toMiB(used) >= uint64(m.mib) //nolint:gosec // it is at least 1
+}
+
+func (m *memoryLimit) end(ctx context.Context, used uint64) {
+	if run := m.run.Load(); run != nil {
+		(*run).End(nil)
+	}
+	logattr.Or(m.log).LogAttrs(ctx, slog.LevelWarn, "the process uses too much memory, and the run ends",
+		slog.Uint64("used_mib", toMiB(used)), slog.Int("limit_mib", m.mib))
+}

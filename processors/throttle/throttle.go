@@ -1,0 +1,94 @@
+// Package throttle limits how many messages are processed per second, for the sake of
+// what the handler talks to. Swarrot has nothing like it.
+//
+// Put it inside dedup, whose skipped messages then cost nothing, and outside timeout and
+// transactions: a stack refuses those two outside it. A limiter can be shared by several
+// stacks of a process, and then limits all of them together.
+//
+// A message that has to wait holds its worker, and is settled later by as much: keep
+// prefetch divided by rate far below the broker's consumer timeout. One whose context ends
+// while it waits was not begun, and goes back to its queue untouched. When the run ends,
+// those in hand go on waiting for the consumer's drain timeout.
+package throttle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/time/rate"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// New returns a middleware that takes a token of limiter for each message, and waits for
+// it if none is free:
+//
+//	throttle.New(rate.NewLimiter(50, 10)) // 50 a second, and up to 10 at once
+//
+// It is safe for many goroutines and allocates nothing while a token is free. Messages
+// wait in the order in which they came.
+//
+// The stack refuses a limiter that is nil, or lets nothing through now. One that is given
+// a burst of 0 later has every message go back to its queue.
+func New(limiter *rate.Limiter) processor.Middleware {
+	if err := check(limiter); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &throttle{limiter: limiter, next: next}
+	}
+}
+
+func check(l *rate.Limiter) error {
+	switch {
+	case l == nil:
+		return errors.New("throttle: the limiter is nil: pass one such as rate.NewLimiter(50, 10)")
+	case !(l.Limit() > 0): // NaN as well
+		return fmt.Errorf("throttle: the limit is %v messages a second: it must be above 0", float64(l.Limit()))
+	case l.Burst() < 1 && l.Limit() != rate.Inf:
+		return fmt.Errorf("throttle: the burst is %d, which lets nothing through: it must be at least 1", l.Burst())
+	}
+	return nil
+}
+
+type throttle struct {
+	limiter *rate.Limiter
+	next    processor.Processor
+}
+
+var (
+	_ processor.Layer     = (*throttle)(nil)
+	_ processor.Describer = (*throttle)(nil)
+)
+
+// Name is "throttle".
+func (*throttle) Name() string { return "throttle" }
+
+// Role is [processor.Waits].
+func (*throttle) Role() processor.Role { return processor.Waits }
+
+// Settings are those of the limiter now.
+func (t *throttle) Settings() []processor.Setting {
+	limit := "none"
+	if l := t.limiter.Limit(); l != rate.Inf {
+		limit = strconv.FormatFloat(float64(l), 'g', -1, 64) + "/s"
+	}
+	return []processor.Setting{
+		{Name: "limit", Value: limit},
+		{Name: "burst", Value: strconv.Itoa(t.limiter.Burst())},
+	}
+}
+
+// Process waits for a token.
+func (t *throttle) Process(ctx context.Context, msg processor.Message) error {
+	// Wait allocates. While messages wait no token is free, so that this is no way to
+	// get ahead of them.
+	if !t.limiter.Allow() {
+		if err := t.limiter.Wait(ctx); err != nil {
+			return processor.Release(fmt.Errorf("throttle: wait for a token: %w", err))
+		}
+	}
+	return t.next.Process(ctx, msg)
+}

@@ -1,0 +1,198 @@
+package throttle_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"golang.org/x/time/rate"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/throttle"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	processortest.TestMiddleware(t, processortest.Contract{
+		New: func(testing.TB) processor.Middleware { return throttle.New(rate.NewLimiter(1, 10_000)) },
+	})
+}
+
+func TestConformanceWithoutALimit(t *testing.T) {
+	processortest.TestMiddleware(t, processortest.Contract{
+		New: func(testing.TB) processor.Middleware { return throttle.New(rate.NewLimiter(rate.Inf, 0)) },
+	})
+}
+
+func build(t *testing.T, l *rate.Limiter, h processor.ProcessorFunc) *processor.Pipeline {
+	t.Helper()
+	p, err := processor.NewStack(ack.New(), throttle.New(l)).Then(h)
+	require.NoError(t, err)
+	return p
+}
+
+func succeed(context.Context, processor.Message) error { return nil }
+
+func TestMessagesWaitForAToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var took []time.Duration
+		start := time.Now()
+		p := build(t, rate.NewLimiter(2, 3), func(context.Context, processor.Message) error {
+			took = append(took, time.Since(start))
+			return nil
+		})
+		for range 6 {
+			require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
+		}
+		require.Equal(t, []time.Duration{0, 0, 0, time.Second / 2, time.Second, 3 * time.Second / 2}, took)
+	})
+}
+
+// rig is a queue with n messages.
+func rig(t *testing.T, n int) *memory.Broker {
+	t.Helper()
+	b := memory.New()
+	t.Cleanup(func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) })
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}))
+	for range n {
+		require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
+	}
+	return b
+}
+
+func TestASharedLimiterLimitsAllConsumersTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := rig(t, 1000)
+		limiter := rate.NewLimiter(10, 1)
+		var n atomic.Int64
+		ctx, cancel := context.WithCancel(t.Context())
+		results := make(chan error)
+		for range 2 {
+			p := build(t, limiter, func(context.Context, processor.Message) error { n.Add(1); return nil })
+			c := consumer.New(b.Source("mail"), p, consumer.Workers(8), consumer.Logger(slog.New(slog.DiscardHandler)))
+			go func() { results <- c.Run(ctx) }()
+		}
+		time.Sleep(30*time.Second + time.Millisecond)
+		require.Equal(t, int64(301), n.Load())
+		cancel()
+		require.NoError(t, <-results)
+		require.NoError(t, <-results)
+		require.Equal(t, int64(317), n.Load(), "those in hand have waited for their token")
+		ready, err := b.Ready(t.Context(), "mail")
+		require.NoError(t, err)
+		require.Equal(t, 1000-317, ready)
+	})
+}
+
+func TestAMessageWhoseContextEndsWhileItWaitsGoesBackUntouched(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limiter := rate.NewLimiter(rate.Every(time.Hour), 1)
+		calls := 0
+		p := build(t, limiter, func(context.Context, processor.Message) error { calls++; return nil })
+		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
+
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, cancel)
+		soon, done := context.WithTimeout(t.Context(), time.Minute)
+		defer done()
+		for _, ctx := range []context.Context{ctx, soon} {
+			msg := processortest.NewMessage()
+			require.Equal(t, processor.Decision{Action: processor.Released}, processor.Decide(p.Process(ctx, msg)))
+			require.False(t, msg.Settled())
+		}
+		time.Sleep(time.Hour)
+		require.True(t, limiter.Allow(), "the tokens they did not use are there")
+		require.Equal(t, 1, calls)
+	})
+}
+
+func TestTheDrainDeadlineGivesBackWhatWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := rig(t, 10)
+		p := build(t, rate.NewLimiter(rate.Every(time.Hour), 1), succeed)
+		c := consumer.New(b.Source("mail"), p, consumer.Workers(4), consumer.Logger(slog.New(slog.DiscardHandler)))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.NoError(t, c.Run(ctx))
+		require.Equal(t, consumer.Stats{Received: 5, Done: 1, Released: 4}, c.Stats())
+		ready, err := b.Ready(t.Context(), "mail")
+		require.NoError(t, err)
+		require.Equal(t, 9, ready)
+	})
+}
+
+func TestALimiterThatIsClosedLaterGivesEveryMessageBack(t *testing.T) {
+	t.Parallel()
+	limiter := rate.NewLimiter(1, 1)
+	p := build(t, limiter, succeed)
+	limiter.SetBurst(0)
+	msg := processortest.NewMessage()
+	require.Equal(t, processor.Released, processor.Decide(p.Process(t.Context(), msg)).Action)
+	require.False(t, msg.Settled())
+}
+
+func TestALimiterThatLetsNothingThroughShowsWhenTheStackIsBuilt(t *testing.T) {
+	t.Parallel()
+	for says, l := range map[string]*rate.Limiter{
+		"limiter is nil":    nil,
+		"limit is 0 mess":   rate.NewLimiter(0, 10),
+		"limit is -1 mess":  rate.NewLimiter(-1, 10),
+		"limit is NaN mess": rate.NewLimiter(rate.Limit(math.NaN()), 10),
+		"burst is 0":        rate.NewLimiter(10, 0),
+		"burst is -1":       rate.NewLimiter(10, -1),
+	} {
+		_, err := processor.NewStack(throttle.New(l)).ThenFunc(succeed)
+		require.ErrorContains(t, err, says)
+	}
+}
+
+func TestTheHandlersErrorPassesUnchanged(t *testing.T) {
+	t.Parallel()
+	errMail := errors.New("mail server says no")
+	p := build(t, rate.NewLimiter(1, 1), func(context.Context, processor.Message) error { return errMail })
+	require.Equal(t, errMail, p.Process(t.Context(), processortest.NewMessage()))
+}
+
+func TestSettingsAreThoseOfTheLimiterNow(t *testing.T) {
+	t.Parallel()
+	limiter := rate.NewLimiter(50, 10)
+	p := build(t, limiter, succeed)
+	settings := func() []processor.Setting { return p.Describe().Layers[1].Settings }
+	require.Equal(t, []processor.Setting{{Name: "limit", Value: "50/s"}, {Name: "burst", Value: "10"}}, settings())
+	limiter.SetLimit(rate.Inf)
+	require.Equal(t, []processor.Setting{{Name: "limit", Value: "none"}, {Name: "burst", Value: "10"}}, settings())
+}
+
+func ExampleNew() {
+	limiter := rate.NewLimiter(rate.Every(20*time.Millisecond), 1)
+	pipeline, err := processor.NewStack(ack.New(), throttle.New(limiter)).ThenFunc(succeed)
+	if err != nil {
+		panic(err)
+	}
+	start := time.Now()
+	for range 3 {
+		if err := pipeline.Process(context.Background(), processortest.NewMessage()); err != nil {
+			panic(err)
+		}
+	}
+	fmt.Println(time.Since(start) >= 40*time.Millisecond)
+	// Output: true
+}
