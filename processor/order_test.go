@@ -3,6 +3,7 @@ package processor_test
 import (
 	"bytes"
 	"context"
+	"os"
 	"strings"
 	"testing"
 
@@ -161,5 +162,22 @@ func TestLayersWithoutARoleStandAnywhere(t *testing.T) {
 				require.NoError(t, err)
 			}
 		}
+	}
+}
+
+func TestEveryRefusalIsDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../docs/semantics.md")
+	require.NoError(t, err)
+	refused := 0
+	for _, o := range orders() {
+		if !o.allowed {
+			refused++
+		}
+	}
+	rules := processor.OrderRules()
+	require.Len(t, rules, refused)
+	for _, consequence := range rules {
+		require.Contains(t, string(doc), "| "+consequence+" |")
 	}
 }
