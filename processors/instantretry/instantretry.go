@@ -1,0 +1,119 @@
+package instantretry
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// New returns a middleware that calls the inner layers again when they fail. It is safe
+// for many goroutines and allocates nothing on success. The stack refuses a nil option,
+// less than one attempt, a negative delay, and a limit below the delay.
+func New(opts ...Option) processor.Middleware {
+	c := config{attempts: DefaultAttempts, delay: DefaultDelay}
+	if err := option.Apply("instantretry", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &instantRetry{config: c, next: next}
+	}
+}
+
+type instantRetry struct {
+	config
+	next processor.Processor
+}
+
+var (
+	_ processor.Layer     = (*instantRetry)(nil)
+	_ processor.Describer = (*instantRetry)(nil)
+)
+
+// Name is "instantretry".
+func (*instantRetry) Name() string { return "instantretry" }
+
+// Role is [processor.Repeats].
+func (*instantRetry) Role() processor.Role { return processor.Repeats }
+
+// Process runs the inner layers, again and again if they fail.
+func (r *instantRetry) Process(ctx context.Context, msg processor.Message) error {
+	for try := 1; ; try++ {
+		err := r.next.Process(ctx, msg)
+		if err == nil {
+			return nil
+		}
+		d := processor.Decide(err)
+		if try == r.attempts || !r.mayMend(d, try) || msg.Settled() || ctx.Err() != nil {
+			return after(try, err)
+		}
+		wanted, problem := r.wants(err)
+		if problem != nil {
+			return after(try, problem)
+		}
+		if !wanted {
+			return after(try, err)
+		}
+		pause := max(r.pause(try), d.After)
+		r.report(ctx, msg, err, try, pause)
+		if !wait(ctx, pause) {
+			return after(try, err)
+		}
+	}
+}
+
+// mayMend reports whether what failed in that try is to be tried again by its decision.
+func (r *instantRetry) mayMend(d processor.Decision, try int) bool {
+	return d.Action == processor.Failed && !d.Stop && d.After <= r.nominal(try)
+}
+
+// report logs a try that failed. If a later one succeeds, nobody outside knows of it.
+func (r *instantRetry) report(ctx context.Context, msg processor.Message, err error, try int, pause time.Duration) {
+	log := logattr.Or(r.log)
+	if !log.Enabled(ctx, slog.LevelInfo) {
+		return // before anything is made up for nobody
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "message failed, trying again in place", append(logattr.Of(msg, err),
+		slog.Int("attempt", try), slog.Int("attempts", r.attempts), slog.Duration("delay", pause))...)
+}
+
+// wait returns after d, or when ctx ends, and reports whether it has not.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// triesError is the error of the last of several tries.
+type triesError struct {
+	tries int
+	err   error
+}
+
+// after returns err with the number of tries. It calls no method of err, which is a
+// handler's and may panic.
+func after(tries int, err error) error {
+	if tries == 1 {
+		return err
+	}
+	return &triesError{tries, err}
+}
+
+func (e *triesError) Error() string {
+	return fmt.Sprintf("instantretry: after %d tries: %v", e.tries, e.err)
+}
+
+func (e *triesError) Unwrap() error { return e.err }

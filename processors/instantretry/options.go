@@ -1,0 +1,109 @@
+package instantretry
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Defaults of the options; Swarrot's are the same.
+const (
+	DefaultAttempts = 3
+	DefaultDelay    = 2 * time.Second
+)
+
+// Option changes how messages are tried again.
+type Option func(*config)
+
+type config struct {
+	attempts int
+	delay    time.Duration
+	doubles  bool
+	limit    time.Duration // of the delay, if it doubles
+	filter   func(error) bool
+	log      *slog.Logger
+}
+
+// Attempts sets how often the inner layers are called in all, the first time included, as
+// Swarrot counts. Default: 3. With 1 nothing is tried again.
+func Attempts(n int) Option { return func(c *config) { c.attempts = n } }
+
+// Delay sets how long to wait before the next try. Default: 2 s. With 0 there is no wait.
+func Delay(d time.Duration) Option { return func(c *config) { c.delay = d } }
+
+// DoubleUpTo doubles the delay after each try, until it is limit. The wait is then a random
+// time between half and all of the delay, so that messages that failed together do not
+// come back together. Default: the delay is the same each time, and exact.
+func DoubleUpTo(limit time.Duration) Option {
+	return func(c *config) { c.doubles, c.limit = true, limit }
+}
+
+// If tries again only after errors for which f is true; others come back as they are. f
+// may be called by many goroutines at once. If it panics, the message is not tried again:
+// its error comes back, with what the panic said. Default, also for nil: every error.
+func If(f func(err error) bool) Option { return func(c *config) { c.filter = f } }
+
+// Logger sets where each failure that is tried again is logged, at level info. Default,
+// also for nil: slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// check returns every reason why the options cannot work.
+func (c *config) check() error {
+	var errs []error
+	if c.attempts < 1 {
+		errs = append(errs, fmt.Errorf("instantretry: attempts is %d: it counts all calls and must be 1 or more", c.attempts))
+	}
+	if c.delay < 0 {
+		errs = append(errs, fmt.Errorf("instantretry: the delay is %v: it must be 0 or more", c.delay))
+	}
+	if c.doubles && c.delay == 0 {
+		errs = append(errs, errors.New("instantretry: DoubleUpTo has a delay of 0 to double: set Delay"))
+	}
+	if c.doubles && c.limit < c.delay {
+		errs = append(errs, fmt.Errorf("instantretry: DoubleUpTo(%v) is less than the first delay, %v: raise it", c.limit, c.delay))
+	}
+	return errors.Join(errs...)
+}
+
+// nominal is the delay after that try, the first being 1, before it is made random.
+func (c *config) nominal(try int) time.Duration {
+	if !c.doubles {
+		return c.delay
+	}
+	doublings := min(try-1, 62)
+	if c.delay > c.limit>>doublings {
+		return c.limit
+	}
+	return c.delay << doublings
+}
+
+// pause is how long to wait after that try.
+func (c *config) pause(try int) time.Duration {
+	d := c.nominal(try)
+	if !c.doubles {
+		return d
+	}
+	return d - rand.N(d/2+1) //nolint:gosec // jitter, no secret
+}
+
+// Settings are those of the options.
+func (r *instantRetry) Settings() []processor.Setting {
+	limit := "off"
+	if r.doubles {
+		limit = r.limit.String()
+	}
+	settings := []processor.Setting{
+		{Name: "attempts", Value: strconv.Itoa(r.attempts)},
+		{Name: "delay", Value: r.delay.String()},
+		{Name: "double up to", Value: limit},
+	}
+	if r.filter != nil {
+		settings = append(settings, processor.Setting{Name: "if", Value: "by a function"})
+	}
+	return settings
+}
