@@ -1,0 +1,170 @@
+// Package timeout sets a limit to how long a message may be worked on, by ending the
+// context of the inner layers. A message that takes too long has failed and can be retried,
+// while one that the broker takes away, after its consumer timeout, takes all others on
+// the channel along.
+//
+// Put it inside ack, retry and ordered, which a stack sees to: outside them a message that
+// takes too long would look as if the run had been cut short. Inside instantretry the
+// limit is that of each try, outside of all together, pauses included.
+//
+//	processor.NewStack(ack.New(), retry.New(...), timeout.New(time.Minute), recovery.New())
+//
+// A handler ends by heeding its context. One that ignores it cannot be ended: its worker
+// waits for it, and when it returns at last, more than a second late, that is logged at
+// level warn. What it returns counts even then: nil is a success.
+//
+// Swarrot has no processor like it: PHP has max_execution_time, and Swarrot's
+// MaxExecutionTimeProcessor ends the run, which processors/maxtime does.
+package timeout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// ErrTimeout is wrapped by the cause of a context that ended at the limit, and by the error
+// of a handler that failed after it.
+var ErrTimeout = errors.New("timeout: the message took too long")
+
+// DefaultBrokerTimeout is RabbitMQ's default for consumer_timeout.
+const DefaultBrokerTimeout = 30 * time.Minute
+
+// grace is how late a handler may be that heeds its context.
+const grace = time.Second
+
+// Option changes what is said about the limit.
+type Option func(*config)
+
+type config struct {
+	limit  time.Duration
+	broker time.Duration
+	log    *slog.Logger
+}
+
+// BrokerTimeout says how long the broker waits for a settlement before it closes the
+// channel: RabbitMQ's consumer_timeout. A limit that is not below it is logged at level
+// warn when the run starts. The check knows the one limit only: what retries in place, and
+// what waits, comes on top. Default: 30 minutes. 0 turns the check off.
+func BrokerTimeout(d time.Duration) Option { return func(c *config) { c.broker = d } }
+
+// Logger sets where a limit that is too long, and a handler that ignores its context, are
+// logged, both at level warn. Default, also for nil: slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// New returns a middleware that ends the context of the inner layers after limit. The
+// error of a handler that fails after that wraps both [ErrTimeout] and its own error, whose
+// decision stands; one that succeeds has succeeded. If the context that the layer was
+// given ends first, it adds nothing.
+//
+// It is safe for many goroutines. It allocates a context and a timer for each message.
+// The stack refuses a limit of 0 or less, a negative broker timeout and a nil option.
+func New(limit time.Duration, opts ...Option) processor.Middleware {
+	c := config{limit: limit, broker: DefaultBrokerTimeout}
+	if err := option.Apply("timeout", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &timeout{config: c, cause: fmt.Errorf("%w: over %v", ErrTimeout, limit), next: next}
+	}
+}
+
+// check returns every reason why the options cannot work.
+func (c *config) check() error {
+	var errs []error
+	if c.limit <= 0 {
+		errs = append(errs, fmt.Errorf("timeout: the limit is %v: it must be more than 0; to have none, leave the layer out", c.limit))
+	}
+	if c.broker < 0 {
+		errs = append(errs, fmt.Errorf("timeout: BrokerTimeout is %v: it must be 0 or more", c.broker))
+	}
+	return errors.Join(errs...)
+}
+
+type timeout struct {
+	config
+	cause error // of the contexts that this layer ends, and of no others
+	next  processor.Processor
+}
+
+var (
+	_ processor.Layer     = (*timeout)(nil)
+	_ processor.Describer = (*timeout)(nil)
+	_ processor.Predictor = (*timeout)(nil)
+	_ processor.Starter   = (*timeout)(nil)
+)
+
+// Name is "timeout".
+func (*timeout) Name() string { return "timeout" }
+
+// Role is [processor.Limits].
+func (*timeout) Role() processor.Role { return processor.Limits }
+
+// Settings are the limit and those of the options.
+func (t *timeout) Settings() []processor.Setting {
+	broker := "off"
+	if t.broker > 0 {
+		broker = t.broker.String()
+	}
+	return []processor.Setting{{Name: "limit", Value: t.limit.String()}, {Name: "broker timeout", Value: broker}}
+}
+
+// Predict makes an error of what takes too long.
+func (*timeout) Predict(o processor.Outcome) processor.Outcome {
+	if o.Hangs {
+		o.Hangs, o.Action = false, processor.Failed
+	}
+	return o
+}
+
+// Start warns of a limit that the broker does not wait for.
+func (t *timeout) Start(ctx context.Context) error {
+	if t.broker > 0 && t.limit >= t.broker {
+		logattr.Or(t.log).LogAttrs(ctx, slog.LevelWarn,
+			"the limit for a message is not below the broker's timeout, at which the broker closes the channel: lower the limit, or set BrokerTimeout",
+			slog.Duration("limit", t.limit), slog.Duration("broker_timeout", t.broker))
+	}
+	return nil
+}
+
+// Process runs the inner layers under a context that ends at the limit.
+func (t *timeout) Process(ctx context.Context, msg processor.Message) error {
+	limited, cancel := context.WithTimeoutCause(ctx, t.limit, t.cause)
+	defer cancel()
+	err := t.next.Process(limited, msg)
+	if context.Cause(limited) != t.cause { //nolint:errorlint // another timeout layer has a cause of its own
+		return err
+	}
+	t.reportLate(limited, msg, err)
+	if processor.Decide(err).Action == processor.Done {
+		return err
+	}
+	return &exceeded{t.cause, err}
+}
+
+// reportLate logs a handler that has gone on after its context had ended.
+func (t *timeout) reportLate(limited context.Context, msg processor.Message, err error) {
+	deadline, _ := limited.Deadline()
+	late := time.Since(deadline)
+	if late <= grace {
+		return
+	}
+	logattr.Or(t.log).LogAttrs(limited, slog.LevelWarn, "the handler returned long after its context had ended",
+		append(logattr.Of(msg, err), slog.Duration("limit", t.limit), slog.Duration("late", late))...)
+}
+
+// exceeded is the error of a message that failed after its limit. Making it calls no
+// method of err, which is a handler's and may panic.
+type exceeded struct{ cause, err error }
+
+func (e *exceeded) Error() string   { return fmt.Sprintf("%v: %v", e.cause, e.err) }
+func (e *exceeded) Unwrap() []error { return []error{e.cause, e.err} }
