@@ -1,0 +1,163 @@
+// Package cleanup calls a function after each message, whatever has become of it: to reset
+// services, to close what a handler left open, or to let go of memory. It is Swarrot's
+// ServicesResetterProcessor, and with a function to suit its MemoryReset and Doctrine
+// processors.
+//
+//	cleanup.New(func(ctx context.Context, _ processor.Message, err error) error {
+//		return session.Reset(ctx)
+//	})
+//
+// Put it outside recovery, so that it learns of a panic as an error, and inside
+// instantretry, so that each try begins with what the one before has not left behind.
+// Put it outside a transaction: its error after a success is one that a transaction would
+// roll back for.
+//
+// # What its failure changes
+//
+// Nothing about the message. After a success, the error of the function comes back as
+// [processor.Drop]: the message is acked, since its work is done, and the error is seen in
+// the log. After a failure it is joined to the inner layers' error, whose decision stands.
+// A decision inside the function's own error counts for nothing, but a wish to stop does: return
+// [processor.Stop] where nothing should run on what could not be cleaned up. A panic of
+// the function is logged with its stack and is otherwise an error like any other.
+//
+// # Panics
+//
+// The function also runs when the inner layers panic or call runtime.Goexit, with
+// [ErrNoReturn]. The panic then goes on its way, so an error of the function can only be
+// logged. A function that calls runtime.Goexit itself takes its worker along.
+package cleanup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// ErrNoReturn is what the function gets instead of an error when the inner layers did not
+// return.
+var ErrNoReturn = errors.New("cleanup: the inner layers did not return: a panic, or runtime.Goexit")
+
+// DefaultTimeout is how long a cleanup may take unless [Timeout] says otherwise.
+const DefaultTimeout = 5 * time.Second
+
+// Func cleans up after msg, which the inner layers have returned err for: nil is success;
+// see [processor.Decide] for others, and [ErrNoReturn]. It may be called by many goroutines
+// at once and must not keep msg. ctx is alive also when the message was cut short, and
+// has its values.
+type Func func(ctx context.Context, msg processor.Message, err error) error
+
+// Option changes how the function is called.
+type Option func(*config)
+
+type config struct {
+	timeout time.Duration
+	log     *slog.Logger
+}
+
+// Timeout sets when the context of the function ends. It does not end with the context of
+// the message, so a cleanup that heeds nothing else holds up a shutdown for so long.
+// Default: 5 s.
+func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
+
+// Logger sets where panics of the function are logged, and its errors while a panic of the
+// inner layers is on its way, all at level error. Default, also for nil: slog.Default()
+// at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// New returns a middleware that calls f after the inner layers. It is safe for many
+// goroutines. It allocates a context and a timer for each message, for f. The stack
+// refuses a nil function or option, and a timeout of 0 or less.
+func New(f Func, opts ...Option) processor.Middleware {
+	c := config{timeout: DefaultTimeout}
+	if err := option.Apply("cleanup", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if f == nil {
+		return processor.Invalid(errors.New("cleanup: the function is nil: pass what is to be done after each message"))
+	}
+	if c.timeout <= 0 {
+		return processor.Invalid(fmt.Errorf("cleanup: the timeout is %v: it must be more than 0", c.timeout))
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &cleanup{config: c, f: f, next: next}
+	}
+}
+
+type cleanup struct {
+	config
+	f    Func
+	next processor.Processor
+}
+
+var (
+	_ processor.Layer     = (*cleanup)(nil)
+	_ processor.Describer = (*cleanup)(nil)
+)
+
+// Name is "cleanup".
+func (*cleanup) Name() string { return "cleanup" }
+
+// Role is "": it changes nothing about a message.
+func (*cleanup) Role() processor.Role { return "" }
+
+// Settings are those of the options.
+func (c *cleanup) Settings() []processor.Setting {
+	return []processor.Setting{{Name: "timeout", Value: c.timeout.String()}}
+}
+
+// Process runs the inner layers, and then the function.
+func (c *cleanup) Process(ctx context.Context, msg processor.Message) error {
+	returned := false
+	defer func() {
+		if !returned { // and no recover: what is on its way goes on
+			c.afterPanic(ctx, msg)
+		}
+	}()
+	err := c.next.Process(ctx, msg)
+	returned = true
+	return join(err, c.clean(ctx, msg, err))
+}
+
+// clean calls the function and returns its error, or its panic as one.
+func (c *cleanup) clean(ctx context.Context, msg processor.Message, err error) (problem error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+	defer cancel()
+	returned := false
+	defer func() {
+		if !returned {
+			problem = c.recovered(ctx, msg, recover())
+		}
+	}()
+	problem = c.f(ctx, msg, err)
+	returned = true
+	return problem
+}
+
+// recovered makes the error of a panic value, nil for runtime.Goexit. A retry outside may
+// turn the error into success, so its stack is logged here and nowhere else.
+func (c *cleanup) recovered(ctx context.Context, msg processor.Message, value any) error {
+	problem := &panicError{value}
+	c.report(ctx, msg, problem, slog.String("stack", string(debug.Stack())))
+	return problem
+}
+
+// afterPanic calls the function while a panic or runtime.Goexit is on its way.
+func (c *cleanup) afterPanic(ctx context.Context, msg processor.Message) {
+	problem := c.clean(ctx, msg, ErrNoReturn)
+	if _, logged := problem.(*panicError); problem != nil && !logged { //nolint:errorlint // As may panic on a user's error
+		c.report(ctx, msg, problem)
+	}
+}
+
+func (c *cleanup) report(ctx context.Context, msg processor.Message, problem error, more ...slog.Attr) {
+	logattr.Or(c.log).LogAttrs(ctx, slog.LevelError, "the cleanup after a message failed",
+		append(logattr.Of(msg, problem), more...)...)
+}
