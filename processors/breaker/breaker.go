@@ -1,0 +1,155 @@
+package breaker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// ErrOpen is the error of a message that was given back because the breaker is open. Its
+// action is [processor.Released].
+var ErrOpen = errors.New("the breaker is open")
+
+// New returns a middleware that lets no message through while downstream keeps failing,
+// and pauses the consumer meanwhile. downstream is its name, for logs and errors. Stacks
+// that are built with the same middleware share one breaker.
+//
+// It is safe for many goroutines and allocates nothing on success. The stack refuses an
+// empty name, a nil option, no failures and no time to be open for.
+func New(downstream string, opts ...Option) processor.Middleware {
+	c := config{downstream: downstream, failures: DefaultFailures, openFor: DefaultOpenFor}
+	if err := option.Apply("breaker", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
+	}
+	shared := newCircuit(c)
+	return func(next processor.Processor) processor.Processor {
+		return &breaker{circuit: shared, next: next}
+	}
+}
+
+// breaker is the layer of one stack.
+type breaker struct {
+	*circuit
+	next processor.Processor
+	run  processor.Run // the one to come; guarded by mu, as is hold
+	hold *hold         // the one that is going on
+}
+
+var (
+	_ processor.Layer      = (*breaker)(nil)
+	_ processor.Describer  = (*breaker)(nil)
+	_ processor.Controller = (*breaker)(nil)
+	_ processor.Starter    = (*breaker)(nil)
+	_ processor.Stopper    = (*breaker)(nil)
+)
+
+// Name is "breaker".
+func (*breaker) Name() string { return "breaker" }
+
+// Role is [processor.Breaks].
+func (*breaker) Role() processor.Role { return processor.Breaks }
+
+// Settings are those of the options.
+func (b *breaker) Settings() []processor.Setting {
+	counts := "failed"
+	if b.counts != nil {
+		counts = "by a function"
+	}
+	return []processor.Setting{
+		{Name: "downstream", Value: strconv.Quote(b.downstream)},
+		{Name: "failures", Value: strconv.Itoa(b.failures)},
+		{Name: "open for", Value: b.openFor.String()},
+		{Name: "counts", Value: counts},
+	}
+}
+
+// Process runs the inner layers if the breaker lets msg through.
+func (b *breaker) Process(ctx context.Context, msg processor.Message) error {
+	for {
+		switch p := b.phase.Load(); p.state {
+		case Closed:
+			return b.pass(ctx, msg, p)
+		case Open:
+			if b.ask(p) {
+				continue
+			}
+			return b.refusal
+		default:
+			switch err := p.enter(ctx); {
+			case err != nil:
+				return processor.Release(fmt.Errorf("breaker: cut short while %s was probed: %w", b.downstream, err))
+			case b.phase.Load() == p:
+				return b.probe(ctx, msg, p)
+			}
+			p.leave()
+		}
+	}
+}
+
+// probe is pass for the one message of p. The next one enters when its verdict has counted.
+func (b *breaker) probe(ctx context.Context, msg processor.Message, p *phase) error {
+	defer p.leave()
+	return b.pass(ctx, msg, p)
+}
+
+// pass runs the inner layers and counts what comes of msg in p.
+func (b *breaker) pass(ctx context.Context, msg processor.Message, p *phase) (err error) {
+	v := errFailed // of a panic, and of a Goexit
+	defer func() { b.count(p, v) }()
+	err = b.next.Process(ctx, msg)
+	v, err = b.judge(ctx, err)
+	return err
+}
+
+// The verdicts on a message, beside nil for success. They go to gobreaker in place of the
+// handler's error, whose methods may panic.
+var (
+	errFailed  = errors.New("failed")
+	errNeutral = errors.New("says nothing")
+)
+
+// judge returns the verdict, and err, joined by what [Counts] panicked with.
+func (b *breaker) judge(ctx context.Context, err error) (verdict, result error) {
+	if err == nil {
+		return nil, nil
+	}
+	switch action := processor.Decide(err).Action; {
+	case action == processor.Done:
+		return nil, err
+	case action == processor.Released || ctx.Err() != nil:
+		return errNeutral, err
+	}
+	counts, problem := b.asked(err)
+	if problem != nil {
+		err = errors.Join(err, problem)
+	}
+	if counts {
+		return errFailed, err
+	}
+	return errNeutral, err
+}
+
+// maxText is the most bytes of what a panic says.
+const maxText = 256
+
+// asked calls [Counts]. Should that panic, as errors.As may on what a handler returns, the
+// message must not take the process down each time it is delivered.
+func (b *breaker) asked(err error) (counts bool, problem error) {
+	if b.counts == nil {
+		return failed(err), nil
+	}
+	defer func() {
+		if value := recover(); value != nil {
+			counts, problem = true, fmt.Errorf("breaker: Counts panicked: %s", excerpt.Of(fmt.Sprint(value), maxText))
+		}
+	}()
+	return b.counts(err), nil
+}

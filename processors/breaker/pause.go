@@ -1,0 +1,118 @@
+package breaker
+
+import (
+	"context"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// hold is a run that is paused while the circuit is open. mu guards its fields.
+type hold struct {
+	run    processor.Run
+	resume func()
+	paused bool
+	over   bool
+}
+
+// Control takes the run to come.
+func (b *breaker) Control(run processor.Run) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.run = run
+}
+
+// Start pauses the run if the breaker is open.
+func (b *breaker) Start(context.Context) error {
+	b.mu.Lock()
+	if b.run != nil {
+		b.hold = &hold{run: b.run}
+		b.holds[b.hold] = struct{}{}
+		b.arm()
+	}
+	b.mu.Unlock()
+	b.catchUp()
+	return nil
+}
+
+// Stop lets go of the run.
+func (b *breaker) Stop(context.Context) error {
+	b.mu.Lock()
+	if b.hold != nil {
+		b.hold.over = true
+	}
+	b.run, b.hold = nil, nil
+	b.mu.Unlock()
+	b.catchUp()
+	return nil
+}
+
+// arm sets the timer, or stops it where there is nobody to resume: then the next message
+// asks. It is called with mu held.
+func (b *circuit) arm() {
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+	if p := b.phase.Load(); p.state == Open && len(b.holds) > 0 {
+		b.timer = time.AfterFunc(time.Until(p.until)+1, b.timeIsUp) // + 1: gobreaker wants it to be over
+	}
+}
+
+// timeIsUp ends the open phase. Should gobreaker see that differently, or should the timer
+// be one of before, it is asked again: nobody else does so while everybody is paused.
+func (b *circuit) timeIsUp() {
+	p := b.phase.Load()
+	if p.state != Open || b.ask(p) {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.arm()
+}
+
+// catchUp does what changes of state ask for, one thing after the other and with no lock
+// held: whom it calls may call back. If somebody is at it already, they will see to it.
+func (b *circuit) catchUp() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.busy {
+		return
+	}
+	b.busy = true
+	defer func() { b.busy = false }()
+	for do := b.next(); do != nil; do = b.next() {
+		b.unlocked(do)
+	}
+}
+
+// unlocked locks again also if do ends the goroutine.
+func (b *circuit) unlocked(do func()) {
+	b.mu.Unlock()
+	defer b.mu.Lock()
+	do()
+}
+
+// next returns what is to be done next, nil if there is nothing: first to pause and to
+// resume as the phase wants it, then to tell. It is called with mu held.
+func (b *circuit) next() func() {
+	open := b.phase.Load().state == Open
+	for h := range b.holds {
+		switch wanted := open && !h.over; {
+		case wanted && !h.paused:
+			h.paused = true
+			return func() { h.resume = h.run.Pause() } // read by nobody else while we are busy
+		case !wanted && h.paused:
+			h.paused = false
+			return h.resume
+		case h.over:
+			delete(b.holds, h)
+			b.arm()
+		}
+	}
+	if len(b.changes) == 0 {
+		return nil
+	}
+	to := b.changes[0]
+	b.changes = b.changes[1:]
+	return func() { b.tell(to) }
+}
