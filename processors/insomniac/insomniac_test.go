@@ -65,7 +65,7 @@ func TestTheRunEndsWhenTheQueueIsEmpty(t *testing.T) {
 	for _, workers := range []int{1, 8} {
 		synctest.Test(t, func(t *testing.T) {
 			b := rig(t, 100)
-			slow := func(context.Context, processor.Message) error { time.Sleep(5 * time.Second); return nil }
+			slow := func(context.Context, processor.Message) error { time.Sleep(5001 * time.Millisecond); return nil }
 			c := consumer.New(b.Source("mail"), build(t, slow), consumer.Workers(workers), consumer.Logger(quiet()))
 			require.NoError(t, c.Run(t.Context()))
 			require.Equal(t, uint64(100), c.Stats().Done)

@@ -99,7 +99,7 @@ type memoryLimit struct {
 	run     atomic.Pointer[processor.Run] // nil: it cannot be told to end
 	over    atomic.Bool
 	created time.Time
-	due     atomic.Int64 // when to measure next, since created; never while it is being done
+	due     atomic.Int64 // when to measure next, since created; never while it is being done, and afterwards if over
 }
 
 const never = math.MaxInt64
@@ -132,7 +132,9 @@ func (m *memoryLimit) Control(run processor.Run) { m.run.Store(&run) }
 
 // Start forgets that the last run was over the limit.
 func (m *memoryLimit) Start(context.Context) error {
-	m.over.Store(false)
+	if m.over.Swap(false) {
+		m.due.Store(0)
+	}
 	return nil
 }
 
@@ -152,9 +154,7 @@ func (m *memoryLimit) Process(ctx context.Context, msg processor.Message) error 
 
 // join measures, and adds the wish to stop to err where the run cannot be told.
 func (m *memoryLimit) join(ctx context.Context, err error) error {
-	if !m.over.Load() {
-		m.check(ctx)
-	}
+	m.check(ctx)
 	if m.run.Load() != nil || !m.over.Load() {
 		return err
 	}
@@ -162,7 +162,7 @@ func (m *memoryLimit) join(ctx context.Context, err error) error {
 }
 
 // check measures if it is time to, and ends the run if need be. Only one goroutine gets
-// past its beginning.
+// past its beginning, and none when the run is over the limit.
 func (m *memoryLimit) check(ctx context.Context) {
 	due := m.due.Load()
 	if m.since() < due || !m.due.CompareAndSwap(due, never) {
@@ -173,12 +173,12 @@ func (m *memoryLimit) check(ctx context.Context) {
 		m.gauge.collect()
 		wait, used = patience*m.every, m.gauge.used()
 	}
-	over := m.tooMuch(used)
-	m.over.Store(over)
-	m.due.Store(m.since() + int64(wait))
-	if over {
-		m.end(ctx, used)
+	if !m.tooMuch(used) {
+		m.due.Store(m.since() + int64(wait))
+		return
 	}
+	m.over.Store(true)
+	m.end(ctx, used)
 }
 
 func (m *memoryLimit) since() int64 { return int64(time.Since(m.created)) }
