@@ -1,0 +1,100 @@
+package decode
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// The errors of messages that are rejected, but for those of a body that is corrupt.
+var (
+	// ErrTooLarge: the decoded body is over the limit.
+	ErrTooLarge = errors.New("the decoded body is too large")
+	// ErrUnknown: the content encoding is none that is known.
+	ErrUnknown = errors.New("the content encoding is not known")
+)
+
+// New returns a middleware that decodes messages. It is safe for many goroutines. A message
+// without a content encoding, or with a charset there, costs no allocation; the memory that
+// decoding works in is used again, the decoded body never is.
+//
+// The stack refuses a nil option, a size out of range, and a name or function that is
+// missing.
+func New(opts ...Option) processor.Middleware {
+	c := defaults()
+	if err := option.Apply("decode", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &decode{config: c, next: next}
+	}
+}
+
+type decode struct {
+	config
+	next processor.Processor
+}
+
+var (
+	_ processor.Layer     = (*decode)(nil)
+	_ processor.Describer = (*decode)(nil)
+)
+
+// Name is "decode".
+func (*decode) Name() string { return "decode" }
+
+// Role is [processor.Decodes].
+func (*decode) Role() processor.Role { return processor.Decodes }
+
+// Settings are those of the options.
+func (d *decode) Settings() []processor.Setting {
+	ignored := append([]string{"charsets"}, d.names(true)...)
+	return []processor.Setting{
+		{Name: "max size", Value: strconv.Itoa(d.maxSize)},
+		{Name: "decoders", Value: strings.Join(d.names(false), ", ")},
+		{Name: "ignore", Value: strings.Join(ignored, ", ")},
+	}
+}
+
+// Process decodes msg and runs the inner layers, or rejects it.
+func (d *decode) Process(ctx context.Context, msg processor.Message) error {
+	encoding := msg.Properties().ContentEncoding
+	if encoding == "" {
+		return d.next.Process(ctx, msg)
+	}
+	todo, err := d.plan(encoding)
+	if err != nil {
+		return processor.Reject(err)
+	}
+	if todo.n == 0 {
+		return d.next.Process(ctx, msg)
+	}
+	body, err := todo.run(msg.Body(), d.maxSize)
+	if err != nil {
+		return processor.Reject(err)
+	}
+	return d.next.Process(ctx, &decoded{msg, body})
+}
+
+// decoded is a message with other content than it came with.
+type decoded struct {
+	processor.Message
+	body []byte
+}
+
+// Body returns the decoded body.
+func (d *decoded) Body() []byte { return d.body }
+
+// Properties returns those of the message without the encoding.
+func (d *decoded) Properties() processor.Properties {
+	p := d.Message.Properties()
+	p.ContentEncoding = ""
+	return p
+}

@@ -1,0 +1,102 @@
+package decode
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+// DefaultMaxSize is the most bytes of a decoded body unless [MaxSize] says otherwise. It
+// is also the largest message that RabbitMQ takes by default, from 4.0 on.
+const DefaultMaxSize = 16 << 20
+
+// Option changes how messages are decoded.
+type Option func(*config)
+
+type config struct {
+	maxSize int
+	codecs  map[string]codec // by name in lower case; nil for one that is ignored
+	known   string           // the names of those that decode, for errors
+	errs    []error          // of the options
+}
+
+func defaults() config {
+	return config{
+		maxSize: DefaultMaxSize,
+		codecs: map[string]codec{
+			"gzip": gunzip, "x-gzip": gunzip, "deflate": inflate, "identity": nil,
+		},
+	}
+}
+
+// MaxSize sets the most bytes of a decoded body, and of what each encoding of a list
+// decodes to. A message that has more is rejected with [ErrTooLarge]; one without an
+// encoding is not measured. Default: 16 MiB. At most 2 GiB less a byte.
+func MaxSize(bytes int) Option { return func(c *config) { c.maxSize = bytes } }
+
+// Decoder adds an encoding, or replaces one: f returns a reader of what src decodes to. The
+// reader is closed if it is an io.Closer. It must read src to its end, and report a stream
+// that is cut short: what it leaves unread has the message rejected. f may be called by
+// many goroutines at once; a panic in it rejects the message. zstd, for one:
+//
+//	decode.Decoder("zstd", func(src io.Reader) (io.Reader, error) {
+//		d, err := zstd.NewReader(src)
+//		if err != nil {
+//			return nil, err
+//		}
+//		return d.IOReadCloser(), nil
+//	})
+//
+// Default: gzip, x-gzip and deflate.
+func Decoder(name string, f func(src io.Reader) (io.Reader, error)) Option {
+	return func(c *config) {
+		if f == nil {
+			c.errs = append(c.errs, fmt.Errorf("decode: the decoder of %q is nil: leave it out", name))
+			return
+		}
+		c.set(name, custom(f))
+	}
+}
+
+// Ignore lets messages pass untouched that have one of these words for an encoding.
+// Default: none but charsets and identity.
+func Ignore(names ...string) Option {
+	return func(c *config) {
+		for _, name := range names {
+			c.set(name, nil)
+		}
+	}
+}
+
+func (c *config) set(name string, k codec) {
+	normal := normalize(name)
+	if normal == "" || strings.Contains(normal, ",") {
+		c.errs = append(c.errs, fmt.Errorf("decode: %q is no name of an encoding: give one such as zstd", name))
+		return
+	}
+	c.codecs[normal] = k
+}
+
+// check returns every reason why the options cannot work.
+func (c *config) check() error {
+	if c.maxSize < 1 || c.maxSize > math.MaxInt32 {
+		c.errs = append(c.errs, fmt.Errorf("decode: MaxSize is %d: it must be from 1 to %d", c.maxSize, math.MaxInt32))
+	}
+	c.known = strings.Join(c.names(false), ", ")
+	return errors.Join(c.errs...)
+}
+
+// names returns the names that are ignored, or those that are not.
+func (c *config) names(ignored bool) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(c.codecs)) {
+		if (c.codecs[name] == nil) == ignored {
+			names = append(names, name)
+		}
+	}
+	return names
+}
