@@ -47,6 +47,7 @@ var orderRules = []orderRule{
 	{Transacts, Repeats, "each try works in the transaction of the one before, with what that had written"},
 	{Transacts, Marks, "the message is marked as processed before the commit, and lost if that fails: the next delivery is skipped"},
 	{Transacts, Orders, "the turn of the message ends before the commit, so the next one of its key does not see what it has written"},
+	{Transacts, Transacts, "two transactions do not commit as one: if the outer one fails, what the inner one has committed stays, and is written again"},
 	{Transacts, Waits, "the transaction is open, with its locks, while the message waits"},
 	{Transacts, Breaks, "the transaction is open, with its locks, while the message waits"},
 

@@ -1,0 +1,20 @@
+package processors_test
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+)
+
+// database is one that begins, commits and rolls back, and can do nothing else.
+type database struct{ commit error }
+
+func (d database) Connect(context.Context) (driver.Conn, error) { return d, nil }
+func (d database) Driver() driver.Driver                        { return nil }
+func (d database) Begin() (driver.Tx, error)                    { return d, nil }
+func (d database) Commit() error                                { return d.commit }
+func (d database) Rollback() error                              { return nil }
+func (d database) Close() error                                 { return nil }
+func (d database) Prepare(string) (driver.Stmt, error) {
+	return nil, errors.New("there are no statements")
+}

@@ -1,0 +1,142 @@
+// Package processors_test holds all shipped processors to one another: the order they
+// may stand in, and what becomes of a message in a stack of them.
+package processors_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/processor"
+)
+
+func TestMain(m *testing.M) {
+	// What the process starts with the first of these must not live in a bubble.
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt)
+	signal.Stop(c)
+	goleak.VerifyTestMain(m)
+}
+
+var errMail = errors.New("mail server says no")
+
+// recipe is a stack by the names of its layers, outermost first.
+type recipe []string
+
+func (r recipe) String() string { return strings.Join(r, " > ") }
+
+func (r recipe) build(w *world, handler processor.Processor) (*processor.Pipeline, error) {
+	var s processor.Stack
+	for _, name := range r {
+		s = s.With(shipped[name].make(w))
+	}
+	return s.Then(handler)
+}
+
+// blank is a world to build stacks in that nothing is sent through.
+func blank() *world { return &world{db: &sql.DB{}} }
+
+// valid reports whether a stack may be built so.
+func (r recipe) valid() bool {
+	_, err := r.build(blank(), processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil }))
+	return err == nil
+}
+
+// The table of outcomes that a stack describes itself by is what happens on a broker, and
+// no message is lost or doubled by any stack that can be built.
+func TestNoDescriptionLies(t *testing.T) {
+	t.Parallel()
+	for _, r := range recipes() {
+		synctest.Test(t, func(t *testing.T) {
+			p, err := r.build(blank(), handler(processor.CaseSuccess, nil))
+			require.NoError(t, err)
+			told := p.Describe().Outcomes
+			for i, want := range told {
+				got := live(t, want.Case, r.build)
+				if want.Hangs {
+					require.True(t, got.hangs, "%v: %v", r, want)
+					want = told[len(told)-1] // as at shutdown
+				} else {
+					require.False(t, got.hangs, "%v: %v", r, want)
+				}
+				require.Equal(t, expected(t, want), fate{got.panics, false, got.action, got.settled, got.holds},
+					"%v: %s: %v", r, told[i].Case, want)
+				if want.Case != processor.CaseSuccess {
+					require.NotEmpty(t, got.holds, "%v: %s: lost", r, told[i].Case)
+				}
+			}
+		})
+	}
+}
+
+// expected is the fate that an outcome means.
+func expected(t *testing.T, o processor.Outcome) fate {
+	t.Helper()
+	require.Empty(t, o.Unknown)
+	f := fate{panics: o.Panics, settled: o.Settled, holds: map[string]int{}}
+	if !o.Panics {
+		f.action = o.Action
+	}
+	places := map[string]string{
+		processor.Destination{RoutingKey: again}.String():  again,
+		processor.Destination{RoutingKey: parked}.String(): parked,
+	}
+	for _, to := range o.Published {
+		f.holds[places[to]]++
+	}
+	switch o.Settled {
+	case processor.SettledByAck:
+	case processor.SettledByNack:
+		f.holds[dead]++
+	case processor.SettledByRequeue, processor.Unsettled:
+		f.holds[work]++
+	}
+	return f
+}
+
+// recipes are stacks of one and two layers, bare and inside ack and retry, and random ones
+// of many layers.
+func recipes() []recipe {
+	var all []recipe
+	add := func(r recipe) {
+		if r.valid() {
+			all = append(all, r)
+		}
+	}
+	for _, outer := range names() {
+		add(recipe{outer})
+		add(recipe{"ack", "retry", outer})
+		for _, inner := range names() {
+			add(recipe{outer, inner})
+			add(recipe{"ack", "retry", outer, inner})
+		}
+	}
+	for range 200 {
+		all = append(all, random())
+	}
+	return all
+}
+
+// random grows a stack: each layer goes to a random place, if it may stand there.
+func random() recipe {
+	r := recipe{}
+	shuffled := names()
+	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	for _, name := range shuffled {
+		at := rand.N(len(r) + 1)
+		grown := append(append(append(recipe{}, r[:at]...), name), r[at:]...)
+		if grown.valid() {
+			r = grown
+		}
+	}
+	return r
+}

@@ -1,0 +1,101 @@
+package processors_test
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace/noop"
+	"golang.org/x/time/rate"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/breaker"
+	"github.com/gowarren/warren/processors/catch"
+	"github.com/gowarren/warren/processors/cleanup"
+	"github.com/gowarren/warren/processors/decode"
+	"github.com/gowarren/warren/processors/insomniac"
+	"github.com/gowarren/warren/processors/instantretry"
+	"github.com/gowarren/warren/processors/logging"
+	"github.com/gowarren/warren/processors/maxmessages"
+	"github.com/gowarren/warren/processors/maxtime"
+	"github.com/gowarren/warren/processors/memorylimit"
+	"github.com/gowarren/warren/processors/ordered"
+	"github.com/gowarren/warren/processors/recovery"
+	"github.com/gowarren/warren/processors/retry"
+	"github.com/gowarren/warren/processors/signals"
+	"github.com/gowarren/warren/processors/sqltx"
+	"github.com/gowarren/warren/processors/throttle"
+	"github.com/gowarren/warren/processors/timeout"
+	"github.com/gowarren/warren/processors/tracing"
+)
+
+// kind is one shipped processor.
+type kind struct {
+	role processor.Role
+	make func(*world) processor.Middleware
+}
+
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// shipped are all processors, by the names of their folders.
+var shipped = map[string]kind{
+	"ack":      {processor.Settles, func(*world) processor.Middleware { return ack.New() }},
+	"catch":    {processor.Catches, func(*world) processor.Middleware { return catch.New(catch.Logger(silent())) }},
+	"recovery": {processor.Recovers, func(*world) processor.Middleware { return recovery.New(recovery.Logger(silent())) }},
+	"retry": {processor.Retries, func(w *world) processor.Middleware {
+		return retry.New(w, "retry_%attempt%", retry.FinalKey(parked), retry.Logger(silent()))
+	}},
+
+	"breaker":      {processor.Breaks, func(*world) processor.Middleware { return breaker.New("mail server", breaker.Logger(silent())) }},
+	"cleanup":      {"", func(*world) processor.Middleware { return cleanup.New(clean, cleanup.Logger(silent())) }},
+	"decode":       {processor.Decodes, func(*world) processor.Middleware { return decode.New() }},
+	"insomniac":    {"", func(*world) processor.Middleware { return insomniac.New(insomniac.Logger(silent())) }},
+	"instantretry": {processor.Repeats, func(*world) processor.Middleware { return instantretry.New(instantretry.Logger(silent())) }},
+	"logging":      {"", func(*world) processor.Middleware { return logging.New(logging.Logger(silent())) }},
+	"maxmessages":  {processor.Counts, func(*world) processor.Middleware { return maxmessages.New(maxmessages.Logger(silent())) }},
+	"maxtime": {"", func(*world) processor.Middleware {
+		return maxtime.New(maxtime.After(2*patience), maxtime.Logger(silent()))
+	}},
+	"memorylimit": {"", func(*world) processor.Middleware { return memorylimit.New(1<<20, memorylimit.Logger(silent())) }},
+	"ordered":     {processor.Orders, func(*world) processor.Middleware { return ordered.New(ordered.ByRoutingKey) }},
+	"signals":     {"", func(*world) processor.Middleware { return signals.New(signals.Logger(silent())) }},
+	"sqltx":       {processor.Transacts, func(w *world) processor.Middleware { return sqltx.New(w.db, sqltx.Logger(silent())) }},
+	"throttle":    {processor.Waits, func(*world) processor.Middleware { return throttle.New(rate.NewLimiter(1, 1)) }},
+	"timeout":     {processor.Limits, func(*world) processor.Middleware { return timeout.New(time.Minute, timeout.Logger(silent())) }},
+	"tracing": {"", func(*world) processor.Middleware {
+		return tracing.New(tracing.TracerProvider(noop.NewTracerProvider()))
+	}},
+}
+
+func clean(context.Context, processor.Message, error) error { return nil }
+
+func names() []string { return slices.Sorted(maps.Keys(shipped)) }
+
+func TestEveryFolderIsHere(t *testing.T) {
+	t.Parallel()
+	entries, err := os.ReadDir(".")
+	require.NoError(t, err)
+	var folders []string
+	for _, e := range entries {
+		if e.IsDir() {
+			folders = append(folders, e.Name())
+		}
+	}
+	require.Equal(t, folders, names())
+}
+
+func TestEveryProcessorSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	for name, k := range shipped {
+		layer, ok := k.make(blank())(handler(processor.CaseSuccess, nil)).(processor.Layer)
+		require.True(t, ok, name)
+		require.Equal(t, name, layer.Name())
+		require.Equal(t, k.role, layer.Role(), name)
+	}
+}

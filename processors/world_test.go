@@ -1,0 +1,173 @@
+package processors_test
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/retry"
+)
+
+// The queues of a world.
+const (
+	work   = "work"
+	dead   = "dead" // where the dead letters of work go
+	again  = "retry_1"
+	parked = "parked"
+)
+
+// world is a broker with one message in its work queue, and a publisher that may fail.
+type world struct {
+	*memory.Broker
+	db      *sql.DB
+	failing bool
+}
+
+var _ processor.Publisher = (*world)(nil)
+
+func newWorld(t *testing.T, headers processor.Headers) *world {
+	t.Helper()
+	w := &world{Broker: memory.New(), db: sql.OpenDB(database{})}
+	require.NoError(t, w.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{
+		{Name: work, Arguments: processor.Headers{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}},
+		{Name: dead}, {Name: again}, {Name: parked},
+	}}))
+	require.NoError(t, w.Broker.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: work},
+		processor.Envelope{Body: []byte("hello"), Headers: headers, Properties: processor.Properties{ID: "1"}}))
+	return w
+}
+
+func (w *world) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+	if w.failing {
+		return processor.ErrRefused
+	}
+	return w.Broker.Publisher().Publish(ctx, to, e)
+}
+
+// holds is how many messages each queue has, those that have none left out.
+func (w *world) holds(t *testing.T) map[string]int {
+	t.Helper()
+	found := map[string]int{}
+	for _, queue := range []string{work, dead, again, parked} {
+		n, err := w.Ready(context.WithoutCancel(t.Context()), queue)
+		require.NoError(t, err)
+		if n > 0 {
+			found[queue] = n
+		}
+	}
+	return found
+}
+
+// fate is what has become of the message.
+type fate struct {
+	panics  bool
+	hangs   bool
+	action  processor.Action
+	settled processor.Settlement
+	holds   map[string]int
+}
+
+// patience is longer than anything that a layer may wait for.
+const patience = 24 * time.Hour
+
+// live takes the message through the stack as a consumer would, and sees what becomes of
+// it. It must run in a synctest bubble.
+func live(t *testing.T, c processor.Case, build func(*world, processor.Processor) (*processor.Pipeline, error)) fate {
+	t.Helper()
+	var headers processor.Headers
+	if c == processor.CaseExhausted {
+		headers = processor.Headers{retry.HeaderAttempts: int64(retry.DefaultAttempts)}
+	}
+	w := newWorld(t, headers)
+	defer func() {
+		require.NoError(t, w.Close(context.WithoutCancel(t.Context())))
+		require.NoError(t, w.db.Close())
+	}()
+	w.failing = c == processor.CaseRepublishFailed
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	p, err := build(w, handler(c, func() { cancel(processor.ErrShutdown) }))
+	require.NoError(t, err)
+	require.NoError(t, p.Start(ctx))
+	defer func() { require.NoError(t, p.Stop(context.WithoutCancel(ctx))) }()
+	sub, err := w.Source(work).Subscribe(t.Context(), 1)
+	require.NoError(t, err)
+	msg, err := sub.Receive(t.Context())
+	require.NoError(t, err)
+
+	f := process(ctx, cancel, p, msg)
+	f.settled = settlement(t, msg, w)
+	require.NoError(t, sub.Close(t.Context()))
+	f.holds = w.holds(t)
+	return f
+}
+
+// process runs the pipeline, and ends its context when it goes on for ever.
+func process(ctx context.Context, cancel context.CancelCauseFunc, p *processor.Pipeline, msg processor.Message) (f fate) {
+	var running sync.WaitGroup
+	done := make(chan struct{})
+	running.Go(func() {
+		defer close(done)
+		defer func() { f.panics = recover() != nil }()
+		for _, a := range processor.Admitters(p) {
+			admitted, left := a.Admit(ctx, msg)
+			defer left()
+			ctx = admitted //nolint:fatcontext // through one layer after the other
+		}
+		f.action = processor.Decide(p.Process(ctx, msg)).Action
+	})
+	select {
+	case <-done:
+	case <-time.After(patience):
+		f.hangs = true
+		cancel(processor.ErrShutdown)
+	}
+	running.Wait()
+	return f
+}
+
+func settlement(t *testing.T, msg processor.Message, w *world) processor.Settlement {
+	t.Helper()
+	r, ok := msg.(processor.Releaser)
+	require.True(t, ok)
+	switch {
+	case !msg.Settled():
+		return processor.Unsettled
+	case r.Returned():
+		return processor.SettledByRequeue
+	case w.holds(t)[dead] > 0:
+		return processor.SettledByNack
+	default:
+		return processor.SettledByAck
+	}
+}
+
+func handler(c processor.Case, shutdown func()) processor.Processor {
+	return processor.ProcessorFunc(func(ctx context.Context, _ processor.Message) error {
+		switch c {
+		case processor.CaseSuccess:
+			return nil
+		case processor.CasePermanentError:
+			return processor.Reject(errMail)
+		case processor.CasePanic:
+			panic(errMail)
+		case processor.CaseTimeout:
+			<-ctx.Done()
+			return ctx.Err()
+		case processor.CaseShutdown:
+			shutdown()
+			<-ctx.Done()
+			return ctx.Err()
+		default:
+			return errMail
+		}
+	})
+}
