@@ -58,9 +58,9 @@ var orderRules = []orderRule{
 
 	{Limits, Settles, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"},
 	{Limits, Retries, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"},
-	{Limits, Waits, "the time that a message waits counts, so it may fail without having been begun"},
-	{Limits, Breaks, "the time that a message waits counts, so it may fail without having been begun"},
-	{Limits, Orders, "the time that a message waits counts, so it may fail without having been begun"},
+	{Limits, Waits, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
+	{Limits, Breaks, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
+	{Limits, Orders, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
 
 	{Decodes, Settles, "a message that does not decode is never settled"},
 	{Decodes, Retries, "a message that does not decode is not parked, and copies are published with other content than the message came with"},

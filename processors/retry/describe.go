@@ -13,10 +13,10 @@ func (r *retry) Settings() []processor.Setting {
 		keys = "by a function"
 	}
 	settings := []processor.Setting{
-		{Name: "exchange", Value: strconv.Quote(r.exchange)},
+		{Name: "exchange", Value: r.exchange},
 		{Name: "keys", Value: keys},
 		{Name: "attempts", Value: strconv.Itoa(r.attempts)},
-		{Name: "final key", Value: strconv.Quote(r.finalKey)},
+		{Name: "final key", Value: r.finalKey},
 		{Name: "keep trying", Value: r.keepTrying.String()},
 	}
 	if r.filter != nil {
