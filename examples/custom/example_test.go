@@ -1,0 +1,21 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// What main prints.
+func Example() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	fmt.Println(run(ctx, os.Stdout))
+	// Output:
+	// sent    1111
+	// sent    3333
+	// parked  2222: stale: the code has expired
+	// refused: processor: layers are in an order that loses or doubles messages: stale is outside ack: what becomes of a message is decided after the message has been settled, or it is never settled; put ack outside stale
+	// <nil>
+}
