@@ -1,0 +1,43 @@
+// Package ordered keeps the order of messages that belong together: those with equal keys
+// are processed one at a time, in the order in which the source handed them out, while
+// other keys run in parallel. Swarrot has no need of it: its consumers take one message at
+// a time.
+//
+//	processor.NewStack(ack.New(), retry.New(...), ordered.New(ordered.ByHeader("customer")), recovery.New())
+//
+// Put it inside ack and retry, so that a message whose key cannot be made is settled, and
+// outside everything that a turn should span: instantretry, transactions, timeouts and
+// deduplication, which a stack sees to. What lets only some messages through, or holds them
+// up, belongs inside as well: outside, a message could wait for its turn in the place that
+// an earlier one needs.
+//
+// # Turns
+//
+// The turn of a message ends when it has left the pipeline: it is settled, or given back,
+// and whatever had to be published is published. A message that an outer layer has kept
+// from coming here has a turn as well, which ends in the same way. A message whose context
+// ends while it waits comes back as [processor.Release], and goes back to its queue
+// untouched.
+//
+// The layer learns the order of the source as a [processor.Admitter]. Where nothing calls
+// that, as when a pipeline runs in something other than this library's consumer, messages
+// have the order in which they come to this layer, and a turn ends when the inner layers
+// return. A pipeline is run in one way or the other: once messages have been admitted, one
+// whose context is not derived from its admission is released, since waiting for itself
+// would take for ever.
+//
+// # Workers
+//
+// A message that waits holds a worker. Set consumer.Workers to consumer.Prefetch, so that
+// many messages of one key do not keep others from running: a worker is a goroutine, and
+// cheap. Two consumers of one queue keep no common order; declare the queue with a single
+// active consumer then, or spread keys over queues by a hash.
+//
+// # What order cannot hold
+//
+// A message that goes back to its queue, or that is retried through another queue, comes
+// again after those that were behind it. Put instantretry inside for failures that must not
+// be overtaken. After a lost connection the broker hands out again, in their old order, all
+// that was not settled: a message may then be processed again after one that was behind
+// it. Handlers for which this matters look at a version or a time in the message.
+package ordered
