@@ -1,0 +1,97 @@
+package tracing
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+)
+
+// The attributes that OpenTelemetry has no name for.
+const (
+	// AttemptKey is the number of the attempt, from 1: one more than the retries that
+	// the header swarrot_retry_attempts counts, which is the sender's claim.
+	AttemptKey attribute.Key = "warren.attempt"
+	// RedeliveredKey is the broker's hint that the message was delivered before.
+	RedeliveredKey attribute.Key = "warren.redelivered"
+	// DecisionKey is what becomes of the message: a [processor.Action] in lower case. A
+	// message that the shutdown has cut short is released.
+	DecisionKey attribute.Key = "warren.decision"
+)
+
+// headerAttempts is the retry processor's.
+const headerAttempts = "swarrot_retry_attempts"
+
+// attributes are those that a span that is recorded has beyond its place's.
+func (t *tracing) attributes(msg processor.Message) []attribute.KeyValue {
+	o, p := msg.Origin(), msg.Properties()
+	attrs := make([]attribute.KeyValue, 0, 6)
+	text := func(key attribute.Key, value string) {
+		if value != "" {
+			attrs = append(attrs, key.String(excerpt.Of(value, maxText)))
+		}
+	}
+	text(semconv.MessagingMessageIDKey, p.ID)
+	text(semconv.MessagingMessageConversationIDKey, p.CorrelationID)
+	if t.system == DefaultSystem {
+		text(semconv.MessagingRabbitMQDestinationRoutingKeyKey, o.RoutingKey)
+	}
+	return append(attrs,
+		semconv.MessagingMessageBodySize(len(msg.Body())),
+		AttemptKey.Int64(attempt(msg.Headers())),
+		RedeliveredKey.Bool(o.Redelivered),
+	)
+}
+
+func attempt(h processor.Headers) int64 {
+	n, _ := h.Int64(headerAttempts)
+	return min(max(n, 0), math.MaxInt64-1) + 1
+}
+
+// finish says on the span what became of its message.
+func finish(ctx context.Context, span trace.Span, err error) {
+	action := processor.Decide(err).Action
+	if (action == processor.Failed || action == processor.Requeued) && processor.ShuttingDown(ctx) {
+		action = processor.Released
+	}
+	span.SetAttributes(DecisionKey.String(action.String()))
+	if action != processor.Done && action != processor.Released {
+		fail(span, err)
+	}
+}
+
+// RecordError marks the span that ctx holds as failed with err, for callbacks of layers
+// that end the errors of the inner ones, such as retry.OnRepublish. The text is cut, and
+// an Error method that panics does no harm. It does nothing if err is nil, or if ctx holds
+// no span that is recorded.
+func RecordError(ctx context.Context, err error) {
+	if span := trace.SpanFromContext(ctx); err != nil && span.IsRecording() {
+		fail(span, err)
+	}
+}
+
+// fail does not use the span's RecordError, which takes the text whole, and panics with it.
+func fail(span trace.Span, err error) {
+	// In the words that the headers of a parked message have.
+	h := processor.Headers{}
+	republish.SetFailure(h, err, time.Time{})
+	kind, _ := h.String(republish.HeaderErrorType)
+	text, _ := h.String(republish.HeaderError)
+	span.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(
+		semconv.ExceptionType(kind), semconv.ExceptionMessage(text)))
+	span.SetStatus(codes.Error, text)
+	span.SetAttributes(semconv.ErrorTypeKey.String(kind))
+}
+
+func failPanic(span trace.Span) {
+	span.SetStatus(codes.Error, "a panic or runtime.Goexit passed by")
+	span.SetAttributes(semconv.ErrorTypeKey.String("panic"))
+}

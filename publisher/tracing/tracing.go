@@ -1,0 +1,126 @@
+package tracing
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// scope is the name of what makes the spans.
+const scope = "github.com/gowarren/warren/publisher/tracing"
+
+// New returns a publisher that publishes through next in a span of its own. It is safe for
+// many goroutines if next is. Errors come back as they are, and a panic goes on.
+//
+// Wrong options, and a next that is nil, have no place to show but the publisher itself:
+// it then is a [processor.Checker] that says what to change, and Publish fails with the
+// same error and publishes nothing.
+func New(next processor.Publisher, opts ...Option) processor.Publisher {
+	c := config{system: DefaultSystem}
+	err := option.Apply("tracing", &c, opts)
+	switch {
+	case err != nil:
+		return &invalid{err}
+	case next == nil:
+		return &invalid{errors.New("tracing: the publisher is nil: pass the broker's Publisher()")}
+	case c.system == "":
+		return &invalid{errors.New("tracing: the system is empty: name one, such as kafka, or leave the option out")}
+	}
+	if c.propagator == nil {
+		c.propagator = propagation.TraceContext{}
+	}
+	if c.provider == nil {
+		c.provider = otel.GetTracerProvider()
+	}
+	return &publisher{
+		config: c,
+		tracer: c.provider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL)),
+		fields: c.propagator.Fields(),
+		next:   next,
+	}
+}
+
+// invalid is the publisher that New returns when it was called wrongly.
+type invalid struct{ err error }
+
+var (
+	_ processor.Publisher = (*invalid)(nil)
+	_ processor.Checker   = (*invalid)(nil)
+)
+
+func (i *invalid) Check() error { return i.err }
+
+func (i *invalid) Publish(context.Context, processor.Destination, processor.Envelope) error {
+	return i.err
+}
+
+type publisher struct {
+	config
+	tracer trace.Tracer
+	fields []string // the headers that the propagator writes
+	next   processor.Publisher
+	last   atomic.Pointer[place] // where the message before went
+}
+
+var _ processor.Publisher = (*publisher)(nil)
+
+// Publish publishes e with the span in its headers.
+func (p *publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+	ctx, span := p.start(ctx, to, e)
+	returned := false
+	defer func() {
+		if !returned {
+			failPanic(span)
+		}
+		span.End()
+	}()
+	err := p.publish(ctx, to, e)
+	returned = true
+	if err != nil && span.IsRecording() {
+		fail(span, err)
+	}
+	return err
+}
+
+// publish publishes e, without our headers if they are too much. Otherwise a copy that a
+// retry layer parks as it came in could never be parked.
+func (p *publisher) publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+	traced := e
+	traced.Headers = p.inject(ctx, e.Headers)
+	err := p.next.Publish(ctx, to, traced)
+	if errors.Is(err, processor.ErrTooLarge) { // nothing was sent
+		return p.next.Publish(ctx, to, e)
+	}
+	return err
+}
+
+// inject returns a copy of the headers that names the span of ctx and no other.
+func (p *publisher) inject(ctx context.Context, h processor.Headers) processor.Headers {
+	h = h.Clone()
+	for _, name := range p.fields {
+		delete(h, name)
+	}
+	p.propagator.Inject(ctx, carrier(h))
+	return h
+}
+
+// start starts the span, as a child of that of ctx, or else of what the headers name.
+func (p *publisher) start(ctx context.Context, to processor.Destination, e processor.Envelope) (context.Context, trace.Span) {
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		ctx = p.propagator.Extract(ctx, carrier(e.Headers))
+	}
+	at := p.place(to)
+	ctx, span := p.tracer.Start(ctx, at.name, at.options...)
+	if span.IsRecording() {
+		span.SetAttributes(p.attributes(to, e)...)
+	}
+	return ctx, span
+}
