@@ -1,0 +1,103 @@
+package signals_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/signals"
+)
+
+// child is the program that the tests send signals to: this binary, called again. It
+// prints a line for each thing that happens, and returns its exit code.
+func child(program string) int {
+	if program == "alone" {
+		return alone()
+	}
+	handlers := map[string]processor.ProcessorFunc{
+		// finishes when the parent says so
+		"patient": func(ctx context.Context, _ processor.Message) error {
+			sayf("in hand")
+			_, err := bufio.NewReader(os.Stdin).ReadString('\n')
+			sayf("handled, context: %v", ctx.Err())
+			return err
+		},
+		// finishes when it is cut short
+		"long": func(ctx context.Context, _ processor.Message) error {
+			sayf("in hand")
+			<-ctx.Done()
+			return ctx.Err()
+		},
+	}
+	if err := consume(handlers[program]); err != nil {
+		sayf("failed: %v", err)
+		return 1
+	}
+	return 0
+}
+
+func sayf(format string, args ...any) { _, _ = fmt.Fprintf(os.Stdout, format+"\n", args...) }
+
+// logger prints one line for each message.
+func logger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}
+
+// consume runs a consumer of a queue with one message, and says what is left of it.
+func consume(h processor.ProcessorFunc) error {
+	ctx := context.Background()
+	b := memory.New()
+	defer func() { _ = b.Close(ctx) }()
+	if err := b.Declare(ctx, broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}); err != nil {
+		return err
+	}
+	if err := b.Publisher().Publish(ctx, processor.Destination{RoutingKey: "mail"}, processor.Envelope{}); err != nil {
+		return err
+	}
+	p, err := processor.NewStack(signals.New(signals.Logger(logger(os.Stdout))), ack.New()).Then(h)
+	if err != nil {
+		return err
+	}
+	c := consumer.New(b.Source("mail"), p, consumer.Logger(slog.New(slog.DiscardHandler)))
+	if err := c.Run(ctx); err != nil {
+		return err
+	}
+	ready, err := b.Ready(ctx, "mail")
+	sayf("done: %d, left: %d", c.Stats().Done, ready)
+	return err
+}
+
+// nobody is a run that does not end.
+type nobody struct{}
+
+func (nobody) End(error)     {}
+func (nobody) Abort(error)   {}
+func (nobody) Pause() func() { return func() {} }
+
+// alone starts the layer for a run that never ends.
+func alone() int {
+	p, err := processor.NewStack(signals.New(signals.Logger(logger(os.Stdout)))).ThenFunc(succeed)
+	if err != nil {
+		return 1
+	}
+	p.Control(nobody{})
+	if err := p.Start(context.Background()); err != nil {
+		return 1
+	}
+	sayf("in hand")
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	return 0
+}

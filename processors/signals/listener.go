@@ -1,0 +1,95 @@
+package signals
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync/atomic"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/processor"
+)
+
+// listener waits for the signals of one run.
+type listener struct {
+	config
+	run      processor.Run // nil: it cannot be told to end
+	ending   atomic.Bool
+	received chan os.Signal
+	quit     chan struct{}
+	ended    chan struct{}
+}
+
+func listen(run processor.Run, c config) *listener {
+	l := &listener{
+		config: c, run: run,
+		received: make(chan os.Signal, 2), // as many as mean something
+		quit:     make(chan struct{}),
+		ended:    make(chan struct{}),
+	}
+	signal.Notify(l.received, c.signals...)
+	go l.listen()
+	return l
+}
+
+func (l *listener) listen() {
+	defer close(l.ended)
+	defer signal.Stop(l.received)
+	if !l.next(l.first) || l.run == nil {
+		return
+	}
+	l.next(l.second)
+}
+
+// next waits for a signal and reports whether one came.
+func (l *listener) next(act func(os.Signal)) bool {
+	select {
+	case s := <-l.received:
+		act(s)
+		return true
+	case <-l.quit:
+		return false
+	}
+}
+
+func (l *listener) first(s os.Signal) {
+	l.ending.Store(true)
+	if l.run == nil {
+		signal.Stop(l.received) // there is nothing that a second one could tell anybody
+		l.report(s, "signal received, the run ends after the messages in hand; another one ends the process")
+		return
+	}
+	l.run.End(nil)
+	l.report(s, "signal received, the run ends after the messages in hand; another one cuts them short")
+}
+
+func (l *listener) second(s os.Signal) {
+	l.run.Abort(nil)
+	signal.Stop(l.received) // before the log says so
+	l.report(s, "second signal received, the messages in hand are cut short; another one ends the process")
+}
+
+func (l *listener) report(s os.Signal, text string) {
+	logattr.Or(l.log).Info(text, slog.String("signal", s.String()))
+}
+
+// close ends listening, and waits for the goroutine.
+func (l *listener) close(ctx context.Context) error {
+	close(l.quit)
+	select {
+	case <-l.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// join adds the wish to stop to err where the run cannot be told.
+func (l *listener) join(err error) error {
+	if l == nil || l.run != nil || !l.ending.Load() {
+		return err
+	}
+	return errors.Join(err, processor.ErrStop)
+}

@@ -1,0 +1,146 @@
+// Package signals ends the run on a signal, as Swarrot's SignalHandlerProcessor does.
+//
+// Its place in the stack does not matter. The first signal ends the intake: what is in
+// hand has the consumer's drain timeout to finish, and is settled. The second ends the
+// context of what is in hand at once; it goes back to its queue untouched. After that
+// signals do again what they do without this layer, unless something else in the process
+// listens to them: a third one ends the process, as kill -9 would.
+//
+// Signals are listened to while a run goes on, by each stack that has the layer: two
+// consumers in one process both end. The run returns nil.
+//
+// Where whoever runs the pipeline cannot be told to end ([processor.Controller]), the
+// first signal makes the layer join the wish to stop to the result of each message that
+// finishes from then on, and return it when nothing arrives; the second ends the process.
+// Where nobody starts the pipeline ([processor.Starter]), nobody listens.
+//
+// A program that gives the consumer the context of signal.NotifyContext needs no such
+// layer, and has no second signal.
+package signals
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// Option changes what is listened to.
+type Option func(*config)
+
+// Signals sets the signals that end the run, at least one. Default: SIGTERM, SIGINT and
+// SIGQUIT, as in Swarrot. Leave SIGQUIT out, and it prints the stacks of all goroutines
+// and ends the process, as in any Go program.
+func Signals(s ...os.Signal) Option {
+	return func(c *config) { c.signals = slices.Clone(s) }
+}
+
+// Logger sets where it is logged, at level info, which signal came and what it does.
+// Default, also for nil: slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// New returns a middleware that ends the run on a signal. It is safe for many goroutines,
+// allocates nothing per message, and has one goroutine while a run goes on. The stack
+// refuses a nil option, and Signals with none, with nil, or with one that no process can
+// listen to.
+func New(opts ...Option) processor.Middleware {
+	c := config{signals: []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT}}
+	if err := option.Apply("signals", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &signals{config: c, next: next}
+	}
+}
+
+type config struct {
+	signals []os.Signal
+	log     *slog.Logger
+}
+
+func (c *config) check() error {
+	if len(c.signals) == 0 {
+		return errors.New("signals: Signals was given none: name those that end the run, or leave it out")
+	}
+	for i, s := range c.signals {
+		switch s {
+		case nil:
+			return fmt.Errorf("signals: signal %d is nil: leave it out", i+1)
+		case os.Kill:
+			return fmt.Errorf("signals: no process can listen to %v: leave it out", s)
+		}
+	}
+	return nil
+}
+
+type signals struct {
+	config
+	next processor.Processor
+
+	control  processor.Run // handed on to the listener of the next Start
+	listener atomic.Pointer[listener]
+}
+
+var (
+	_ processor.Layer      = (*signals)(nil)
+	_ processor.Describer  = (*signals)(nil)
+	_ processor.Controller = (*signals)(nil)
+	_ processor.Starter    = (*signals)(nil)
+	_ processor.Idler      = (*signals)(nil)
+	_ processor.Stopper    = (*signals)(nil)
+)
+
+// Name is "signals".
+func (*signals) Name() string { return "signals" }
+
+// Role is "".
+func (*signals) Role() processor.Role { return "" }
+
+// Settings are those of the options.
+func (s *signals) Settings() []processor.Setting {
+	names := make([]string, len(s.signals))
+	for i, sig := range s.signals {
+		names[i] = sig.String()
+	}
+	return []processor.Setting{{Name: "signals", Value: strings.Join(names, ", ")}}
+}
+
+// Control keeps the run for the start that follows.
+func (s *signals) Control(run processor.Run) { s.control = run }
+
+// Start begins to listen.
+func (s *signals) Start(context.Context) error {
+	l := listen(s.control, s.config)
+	s.control = nil
+	s.listener.Store(l)
+	return nil
+}
+
+// Stop ends listening.
+func (s *signals) Stop(ctx context.Context) error {
+	l := s.listener.Swap(nil)
+	if l == nil {
+		return nil
+	}
+	return l.close(ctx)
+}
+
+// Idle asks for the end where the listener could not.
+func (s *signals) Idle(context.Context) error { return s.listener.Load().join(nil) }
+
+// Process passes the message on.
+func (s *signals) Process(ctx context.Context, msg processor.Message) error {
+	l := s.listener.Load()
+	return l.join(s.next.Process(ctx, msg))
+}
