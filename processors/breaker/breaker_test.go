@@ -104,7 +104,7 @@ func TestFiveFailuresInARowPauseTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &returning{}
 		s := start(t, breaker.New("mail server"), h.handle)
-		for _, h.err = range []error{errMail, errMail, errMail, errMail, nil, errMail, errMail, errMail, errMail} {
+		for _, h.err = range []error{errMail, errMail, errMail, errMail, nil, errMail, errMail, errMail, errMail, processor.ErrStop, errMail, errMail, errMail, errMail} {
 			require.Equal(t, h.err, s.process(t.Context()))
 			require.False(t, s.Paused())
 		}
@@ -464,6 +464,21 @@ func TestChangesAreToldInTheirOrderAndLogged(t *testing.T) {
 		} {
 			require.Contains(t, out.String(), want)
 		}
+		require.NoError(t, s.Stop(t.Context()))
+	})
+}
+
+func TestAFunctionThatIsSlowIsToldOneChangeAfterTheOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		s := start(t, breaker.New("mail server", breaker.Failures(1), breaker.OnStateChange(func(s breaker.State) {
+			told = append(told, string(s))
+			time.Sleep(2 * breaker.DefaultOpenFor)
+			told = append(told, "end of "+string(s))
+		})), (&returning{errMail}).handle)
+		require.Equal(t, errMail, s.process(t.Context()))
+		require.Equal(t, []string{"open", "end of open", "half-open", "end of half-open"}, told)
 		require.NoError(t, s.Stop(t.Context()))
 	})
 }

@@ -43,8 +43,8 @@ func OpenFor(d time.Duration) Option { return func(c *config) { c.openFor = d } 
 func Counts(f func(err error) bool) Option { return func(c *config) { c.counts = f } }
 
 // OnStateChange calls f with each new state, for one change after the other and while no
-// lock is held. Messages wait for it, so it should not block. A panic is logged. Default:
-// nil, nothing is called.
+// lock is held. The run is not resumed before it has returned, so it should not block. A
+// panic is logged. Default: nil, nothing is called.
 func OnStateChange(f func(to State)) Option { return func(c *config) { c.notify = f } }
 
 // Logger sets where changes of state are logged: at level warn when the breaker opens,

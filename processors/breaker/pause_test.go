@@ -92,6 +92,19 @@ func TestARunThatStartsWhenTheOpenTimeIsOverProbes(t *testing.T) {
 	})
 }
 
+func TestNothingHappensBetweenRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var told []breaker.State
+		s := start(t, breaker.New("mail server", breaker.Failures(1), breaker.OnStateChange(func(s breaker.State) { told = append(told, s) })), (&returning{errMail}).handle)
+		require.Equal(t, errMail, s.process(t.Context()))
+		require.NoError(t, s.Stop(t.Context()))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, []breaker.State{breaker.Open}, told)
+	})
+}
+
 func TestStoppedTwiceOrNeverStarted(t *testing.T) {
 	t.Parallel()
 	s := build(t, breaker.New("mail server", breaker.Failures(1)), (&returning{errMail}).handle)
