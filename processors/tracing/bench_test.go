@@ -32,6 +32,10 @@ func TestAllocationsOfAMessageThatIsNotRecorded(t *testing.T) {
 			other++
 			return keyed[other%len(keyed)]
 		}, []tracing.Option{tracing.TracerProvider(never)}},
+		{"never sampled, every other one redelivered", 5, func() processor.Message {
+			other++
+			return twice[other%2]
+		}, []tracing.Option{tracing.TracerProvider(never)}},
 		{"no provider", 2, func() processor.Message { return fromSender }, []tracing.Option{tracing.TracerProvider(noop.NewTracerProvider())}},
 	} {
 		p := build(t, handled, tc.opts...)
@@ -43,6 +47,7 @@ func TestAllocationsOfAMessageThatIsNotRecorded(t *testing.T) {
 var (
 	plain      = processortest.NewMessage()
 	fromSender = with("traceparent", parent)
+	twice      = [2]processor.Message{from(false), from(true)}
 	keyed      = func() (msgs [64]processor.Message) {
 		for i := range msgs {
 			msgs[i] = processortest.NewMessage(processortest.Header("traceparent", parent),
@@ -51,6 +56,11 @@ var (
 		return msgs
 	}()
 )
+
+func from(redelivered bool) processor.Message {
+	return processortest.NewMessage(processortest.Header("traceparent", parent),
+		processortest.Origin(processor.Origin{Queue: "mail", Redelivered: redelivered}))
+}
 
 func Benchmark(b *testing.B) {
 	always := tracing.TracerProvider(sdk.NewTracerProvider())

@@ -52,7 +52,8 @@
 // whether it is recorded; where senders are strangers, give the provider a sampler that
 // does not follow a remote parent. Never decide about access by it.
 //
-// If the context of the run holds a span already, that span is linked.
+// If the context of the run holds a span already, that span is linked, or is the parent
+// where the headers name none.
 //
 // # Performance
 //

@@ -16,8 +16,8 @@
 //
 // It follows OpenTelemetry's conventions for messaging and for RabbitMQ, version 1.43,
 // which are not stable yet. The kind is producer, and the name "publish" and the exchange;
-// for the default exchange the routing key, which is a queue; "publish" alone for one whose
-// name starts with amq., as those of reply queues do. Never the body, nor a header. The
+// for the default exchange the routing key, which names a queue, or "publish" alone if that
+// starts with amq., as the names of reply queues do. Never the body, nor a header. The
 // attributes:
 //
 //	messaging.system, messaging.operation.name, messaging.operation.type
