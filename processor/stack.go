@@ -99,7 +99,8 @@ func (p *Pipeline) Process(ctx context.Context, msg Message) error {
 }
 
 // Checker is implemented by layers that can tell, when the stack is built, that they
-// cannot work. The error says what to change.
+// cannot work, and by publishers and the like that are handed to one. The error says what
+// to change.
 type Checker interface {
 	Check() error
 }

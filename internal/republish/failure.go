@@ -32,9 +32,13 @@ func SetOrigin(h processor.Headers, o processor.Origin) {
 	h[HeaderOriginalKey] = o.RoutingKey
 }
 
+// Failure returns err's text and type, each cut to a bounded size.
+func Failure(err error) (text, kind string) {
+	return excerpt.Error(err, maxError), excerpt.Of(errorType(err), maxErrorType)
+}
+
 // SetFailure records why and when a message was given up.
 func SetFailure(h processor.Headers, err error, at time.Time) {
-	h[HeaderError] = excerpt.Error(err, maxError)
-	h[HeaderErrorType] = excerpt.Of(errorType(err), maxErrorType)
+	h[HeaderError], h[HeaderErrorType] = Failure(err)
 	h[HeaderFailedAt] = at.UTC().Truncate(time.Second)
 }

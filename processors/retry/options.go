@@ -119,6 +119,11 @@ func (c *config) check() error {
 	if c.publisher == nil {
 		fail("the publisher is nil: pass the broker's Publisher()")
 	}
+	if p, ok := c.publisher.(processor.Checker); ok {
+		if problem := p.Check(); problem != nil {
+			fail("the publisher cannot work: %w", problem)
+		}
+	}
 	if c.attempts < 0 {
 		fail("attempts is %d: it must be 0 or more", c.attempts)
 	}

@@ -23,7 +23,8 @@ var ErrExhausted = errors.New("retries are used up")
 // (%attempts% means the same). It is safe for many goroutines and allocates nothing on
 // success.
 //
-// The stack refuses a nil publisher, an empty pattern, and a pattern without %attempt%
+// The stack refuses a publisher that is nil, or that is a [processor.Checker] and finds
+// itself wanting, an empty pattern, and a pattern without %attempt%
 // where there is more than one attempt: all would share one key, and so one delay.
 func New(publisher processor.Publisher, keyPattern string, opts ...Option) processor.Middleware {
 	c := config{

@@ -334,6 +334,11 @@ func TestTheFirstRepublishThatFailsIsLoggedAtOnce(t *testing.T) {
 	})
 }
 
+// broken is a publisher that knows that it cannot work.
+type broken struct{ processor.Publisher }
+
+func (broken) Check() error { return errors.New("it is broken") }
+
 func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
@@ -343,6 +348,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		says       string
 	}{
 		"nil publisher":         {retry.New(nil, "r_%attempt%"), "publisher is nil"},
+		"broken publisher":      {retry.New(broken{pub}, "r_%attempt%"), "retry: the publisher cannot work: it is broken"},
 		"empty pattern":         {retry.New(pub, ""), "pattern is empty"},
 		"pattern without it":    {retry.New(pub, "mail_retry"), "no %attempt%"},
 		"pattern, one attempt":  {retry.New(pub, "r_%atempt%", retry.Attempts(1)), "placeholder that is not known"},

@@ -3,7 +3,6 @@ package tracing
 import (
 	"context"
 	"math"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -81,10 +80,7 @@ func RecordError(ctx context.Context, err error) {
 // fail does not use the span's RecordError, which takes the text whole, and panics with it.
 func fail(span trace.Span, err error) {
 	// In the words that the headers of a parked message have.
-	h := processor.Headers{}
-	republish.SetFailure(h, err, time.Time{})
-	kind, _ := h.String(republish.HeaderErrorType)
-	text, _ := h.String(republish.HeaderError)
+	text, kind := republish.Failure(err)
 	span.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(
 		semconv.ExceptionType(kind), semconv.ExceptionMessage(text)))
 	span.SetStatus(codes.Error, text)

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/tracecontext"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -99,7 +100,7 @@ func (t *tracing) Process(ctx context.Context, msg processor.Message) error {
 // start starts the span, as a child of what the headers name.
 func (t *tracing) start(ctx context.Context, msg processor.Message) (context.Context, trace.Span) {
 	ambient := trace.SpanContextFromContext(ctx)
-	ctx = t.propagator.Extract(ctx, carrier(msg.Headers()))
+	ctx = t.propagator.Extract(ctx, tracecontext.Carrier(msg.Headers()))
 	p := t.place(msg.Origin())
 	opts := p.options
 	if ambient.IsValid() && !ambient.Equal(trace.SpanContextFromContext(ctx)) {

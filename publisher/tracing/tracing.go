@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/tracecontext"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -108,14 +109,14 @@ func (p *publisher) inject(ctx context.Context, h processor.Headers) processor.H
 	for _, name := range p.fields {
 		delete(h, name)
 	}
-	p.propagator.Inject(ctx, carrier(h))
+	p.propagator.Inject(ctx, tracecontext.Carrier(h))
 	return h
 }
 
 // start starts the span, as a child of that of ctx, or else of what the headers name.
 func (p *publisher) start(ctx context.Context, to processor.Destination, e processor.Envelope) (context.Context, trace.Span) {
 	if !trace.SpanContextFromContext(ctx).IsValid() {
-		ctx = p.propagator.Extract(ctx, carrier(e.Headers))
+		ctx = p.propagator.Extract(ctx, tracecontext.Carrier(e.Headers))
 	}
 	at := p.place(to)
 	ctx, span := p.tracer.Start(ctx, at.name, at.options...)

@@ -1,10 +1,9 @@
-package tracing
+// Package tracecontext carries a trace context in headers.
+package tracecontext
 
 import (
 	"maps"
 	"slices"
-
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/gowarren/warren/processor"
 )
@@ -16,10 +15,9 @@ const (
 	maxBaggage = 8192
 )
 
-// carrier reads headers, of which a sender may have written anything, and writes into them.
-type carrier processor.Headers
-
-var _ propagation.TextMapCarrier = carrier(nil)
+// Carrier reads headers, of which a sender may have written anything, and writes into them.
+// It is an OpenTelemetry TextMapCarrier.
+type Carrier processor.Headers
 
 func limit(key string) int {
 	if key == "baggage" {
@@ -29,7 +27,7 @@ func limit(key string) int {
 }
 
 // Get returns the text of a header, "" if it is absent, too long or no text.
-func (c carrier) Get(key string) string {
+func (c Carrier) Get(key string) string {
 	switch v := c[key].(type) {
 	case string:
 		if len(v) <= limit(key) {
@@ -44,10 +42,10 @@ func (c carrier) Get(key string) string {
 }
 
 // Keys returns the names of the headers.
-func (c carrier) Keys() []string { return slices.Collect(maps.Keys(c)) }
+func (c Carrier) Keys() []string { return slices.Collect(maps.Keys(c)) }
 
 // Set writes a header, unless it is too long.
-func (c carrier) Set(key, value string) {
+func (c Carrier) Set(key, value string) {
 	if len(value) <= limit(key) {
 		c[key] = value
 	}
