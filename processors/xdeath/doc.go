@@ -1,0 +1,39 @@
+// Package xdeath ends the retries that a broker makes alone: Swarrot's
+// XDeathMaxCountProcessor and XDeathMaxLifetimeProcessor in one.
+//
+// In such a loop nothing is republished. The work queue dead-letters what is nacked to a
+// queue where it waits, and that one dead-letters what has expired back to the work queue.
+// The broker counts the rounds in the header x-death, and goes on for ever. This layer
+// looks there when a message has failed, and once a limit is reached it parks the message,
+// or asks a function what to do:
+//
+//	processor.NewStack(
+//		ack.New(),
+//		xdeath.New(xdeath.MaxCount(5), xdeath.Park(broker.Publisher(), parked)),
+//		recovery.New(),
+//	).Then(handler)
+//
+// Put it inside ack, and outside recovery, decode and timeouts: a message that panics, does
+// not decode or takes too long goes round like any other that fails. With
+// ack.RequeueOnError a failed message does not die, and is never counted.
+//
+// # What counts
+//
+// The entries of x-death that are about one queue, that of the message unless [Queue] names
+// another: its deaths there, whatever the reasons, are added up, and its lifetime begins
+// with the first of them, in the broker's whole seconds. The failure at hand is not among
+// them. Swarrot looks at one of the entries only. With MaxCount(5) the sixth failure is over the limit.
+//
+// A message that has failed or is rejected is judged: to the broker they are the same. One
+// that was cut short, that a layer inside dropped, requeued or released, or that the handler
+// has settled itself, is not.
+//
+// # x-death is a claim
+//
+// The limits are for loops of the broker alone. processors/retry counts in a header of its
+// own, and its copies have no x-death, so rounds before a republish are forgotten. RabbitMQ
+// takes an x-death that a client publishes at its word up to 3.12, and ignores it from 4.0
+// on. Up to then a sender can shorten the life of a message of its own, and prolong it: the
+// broker counts on from what it finds. What is malformed, negative or in the future is not
+// counted.
+package xdeath

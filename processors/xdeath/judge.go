@@ -1,0 +1,97 @@
+package xdeath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// The limits, for errors.Is.
+var (
+	// ErrMaxCount: the message has died as often as it may.
+	ErrMaxCount = errors.New("the message has died too often")
+	// ErrMaxLifetime: the first death of the message was too long ago.
+	ErrMaxLifetime = errors.New("the message has lived too long")
+)
+
+// overError is the failure of a message that is over a limit.
+type overError struct {
+	limit error
+	queue string
+	deaths
+	err error // the handler's
+}
+
+func (e *overError) Error() string {
+	since := ""
+	if !e.first.IsZero() {
+		since = " since " + e.first.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("xdeath: %v: %d deaths in queue %q%s; it has failed with: %v", e.limit, e.count, e.queue, since, e.err)
+}
+
+// Unwrap has a sentinel beside the handler's error: it does not change its decision.
+func (e *overError) Unwrap() []error { return []error{e.limit, e.err} }
+
+// judge returns what the answer makes of the message.
+func (x *xdeath) judge(ctx context.Context, e Event) error {
+	answer := x.ask(ctx, e)
+	said, result := processor.Decide(answer), answer
+	switch {
+	case said.Action == processor.Done:
+		result = processor.Drop(e.Err)
+	case !mentions(answer, e.Err):
+		result = &answerError{answer, e.Err}
+	}
+	if stop := said.Stop || processor.Decide(e.Err).Stop; stop && !processor.Decide(result).Stop {
+		return processor.Stop(result)
+	}
+	return result
+}
+
+// ask survives a panic: the function runs outside recovery, and would end the process each
+// time the broker delivers the message.
+func (x *xdeath) ask(ctx context.Context, e Event) (answer error) {
+	returned := false
+	defer func() {
+		if !returned {
+			answer = processor.Requeue(&panicError{recover()})
+		}
+	}()
+	answer = x.over(ctx, e)
+	returned = true
+	return answer
+}
+
+// panicError does not unwrap: a decision in the value is none about the message.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string {
+	return fmt.Sprintf("xdeath: panic over a message at its limit: %v", e.value)
+}
+
+// mentions reports whether answer wraps err. Others in its chain may have methods that
+// panic, as those of a typed nil pointer do.
+func mentions(answer, err error) (found bool) {
+	defer func() { _ = recover() }()
+	return errors.Is(answer, err)
+}
+
+// answerError is an answer that says nothing of the failure it is about. It unwraps to the
+// answer alone: the decision is the answer's.
+type answerError struct {
+	answer error
+	err    error
+}
+
+func (e *answerError) Error() string { return fmt.Sprintf("%v; %v", e.answer, e.err) }
+func (e *answerError) Unwrap() error { return e.answer }
+
+// Is finds the failure as well.
+func (e *answerError) Is(target error) bool { return errors.Is(e.err, target) }
+
+// As finds the failure as well.
+func (e *answerError) As(target any) bool { return errors.As(e.err, target) }

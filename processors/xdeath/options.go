@@ -1,0 +1,107 @@
+package xdeath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Limits of a message, as Swarrot has them.
+const (
+	DefaultMaxCount    = 300
+	DefaultMaxLifetime = time.Hour
+)
+
+// maxName is the protocol's limit for an exchange or a routing key, in bytes.
+const maxName = 255
+
+// Option changes how messages are judged.
+type Option func(*config)
+
+type config struct {
+	queue       string
+	maxCount    int64
+	maxLifetime time.Duration
+	over        func(context.Context, Event) error
+	parking     parking
+	parks       bool
+}
+
+// Queue names the queue whose deaths count. Default, also for "": the one that the message
+// was taken from.
+func Queue(name string) Option { return func(c *config) { c.queue = name } }
+
+// MaxCount sets how many deaths a message may have had when it fails. Default: 300.
+// With 0 they are not counted; set it so for Swarrot's XDeathMaxLifetimeProcessor alone.
+func MaxCount(n int) Option { return func(c *config) { c.maxCount = int64(n) } }
+
+// MaxLifetime sets how long ago the first death of a message may have been when it fails.
+// Default: 1 hour. With 0 it does not matter; set it so for Swarrot's
+// XDeathMaxCountProcessor alone. Rounds of 30 s reach an hour before 300.
+func MaxLifetime(d time.Duration) Option { return func(c *config) { c.maxLifetime = d } }
+
+// Over asks f what is to become of a message that is over a limit, as Swarrot asks its
+// callback. [processor.Decide] reads the answer:
+//
+//	nil                   f has dealt with the message: it is dropped
+//	processor.Drop(e.Err) the same
+//	e.Err                 it goes on failing, and round once more
+//	any other error       as it says; the handler's stays in its chain
+//
+// In Swarrot a callback that returns null has the message go on failing; here that is e.Err.
+// The wish of the handler to stop stands. f may be called by many goroutines at once; a
+// panic gives the message back to its queue. Default: none, there must be this or [Park].
+func Over(f func(ctx context.Context, e Event) error) Option {
+	return func(c *config) { c.over = f }
+}
+
+// Park publishes a message that is over a limit to a place of its own, and drops it from
+// its queue once the broker has the copy. The copy's headers say why and when:
+// warren-error, warren-error-type and warren-failed-at; x-death is not among them. If it
+// cannot be sent with them, it is sent as it came in. If it is not published, the message
+// goes back to its queue, whatever the ack layer's options. The destination must not lead
+// back to the queue. Default: none, there must be this or [Over].
+func Park(publisher processor.Publisher, to processor.Destination) Option {
+	return func(c *config) { c.parking, c.parks = parking{publisher, to}, true }
+}
+
+// Event tells of a message that is over a limit.
+type Event struct {
+	// Message is the message. It must not be kept.
+	Message processor.Message
+	// Err wraps the error that it has failed with now, and Limit.
+	Err error
+	// Limit is [ErrMaxCount] or [ErrMaxLifetime], the first of them if both are reached.
+	Limit error
+	// Queue is the queue whose deaths were counted.
+	Queue string
+	// Count is how often the message has died there before, or a sender says so.
+	Count int64
+	// First is when it first did, zero if x-death does not say.
+	First time.Time
+}
+
+// check returns every reason why the options cannot work, and settles how a message ends.
+func (c *config) check() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("xdeath: "+format, args...)) }
+	if c.maxCount < 0 || c.maxLifetime < 0 {
+		fail("MaxCount is %d and MaxLifetime %v: they must be 0 or more", c.maxCount, c.maxLifetime)
+	}
+	if c.maxCount == 0 && c.maxLifetime == 0 {
+		fail("there is no limit: set MaxCount or MaxLifetime")
+	}
+	switch {
+	case c.parks && c.over != nil:
+		fail("Park and Over are both set: keep one of them")
+	case c.parks:
+		errs = append(errs, c.parking.check())
+		c.over = c.parking.park
+	case c.over == nil:
+		fail("nothing says what becomes of a message that is over a limit: set Park or Over")
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,52 @@
+package xdeath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+)
+
+// parking is where messages go that are over a limit.
+type parking struct {
+	publisher processor.Publisher
+	to        processor.Destination
+}
+
+func (p parking) check() error {
+	switch {
+	case p.publisher == nil:
+		return errors.New("xdeath: the publisher of Park is nil: pass the broker's Publisher()")
+	case p.to == processor.Destination{}:
+		return errors.New("xdeath: the destination of Park is empty: name a queue as its routing key")
+	case len(p.to.Exchange) > maxName || len(p.to.RoutingKey) > maxName:
+		return fmt.Errorf("xdeath: the exchange or key of Park is over %d bytes: shorten it", maxName)
+	}
+	return nil
+}
+
+// park returns nil when the broker has a copy. It is a function for [Over].
+func (p parking) park(ctx context.Context, e Event) error {
+	envelope := republish.Envelope(e.Message)
+	republish.SetFailure(envelope.Headers, cause(e.Err), time.Now())
+	err := p.publisher.Publish(ctx, p.to, envelope)
+	if errors.Is(err, processor.ErrTooLarge) || errors.Is(err, processor.ErrHeaderType) {
+		// Without our headers it has been sent before.
+		err = p.publisher.Publish(ctx, p.to, republish.Envelope(e.Message))
+	}
+	if err != nil {
+		return processor.Requeue(fmt.Errorf("xdeath: not parked at %v: %w", p.to, err))
+	}
+	return nil
+}
+
+// cause is the handler's error, whose type is told.
+func cause(err error) error {
+	if over, ok := err.(*overError); ok { //nolint:errorlint // made here, and As may panic on a handler's error
+		return over.err
+	}
+	return err
+}

@@ -1,0 +1,102 @@
+package xdeath_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/xdeath"
+)
+
+func park(t *testing.T, pub processor.Publisher, msg processor.Message) error {
+	t.Helper()
+	p, err := processor.NewStack(ack.New(), xdeath.New(xdeath.Park(pub, parked))).
+		ThenFunc(func(context.Context, processor.Message) error { return errMail })
+	require.NoError(t, err)
+	return p.Process(t.Context(), msg)
+}
+
+func TestAParkedMessageSaysWhyAndIsDropped(t *testing.T) {
+	t.Parallel()
+	pub := &processortest.Publisher{}
+	msg := message(died(300))
+	err := park(t, pub, msg)
+	require.ErrorIs(t, err, errMail)
+	require.Equal(t, processor.Decision{Action: processor.Dropped}, processor.Decide(err))
+	require.Equal(t, []processortest.Settlement{processortest.Acked}, msg.Settlements())
+	require.Len(t, pub.Published(), 1)
+	require.Equal(t, parked, pub.Published()[0].To)
+	headers := pub.Published()[0].Envelope.Headers
+	require.Equal(t, "mail server says no", headers["warren-error"])
+	require.Equal(t, "*errors.errorString", headers["warren-error-type"])
+	require.Contains(t, headers, "warren-failed-at")
+	require.NotContains(t, headers, "x-death")
+}
+
+func TestAMessageThatCannotBeParkedGoesBackToItsQueue(t *testing.T) {
+	t.Parallel()
+	for _, failure := range []error{processor.ErrUnroutable, processor.Drop(processor.ErrIndeterminate), processor.ErrTooLarge} {
+		pub := &processortest.Publisher{}
+		pub.FailWith(failure)
+		msg := message(died(300))
+		err := park(t, pub, msg)
+		require.ErrorIs(t, err, errMail)
+		require.ErrorIs(t, err, failure)
+		require.Equal(t, []processortest.Settlement{processortest.Requeued}, msg.Settlements())
+	}
+}
+
+func TestAPublisherThatPanicsDoesNotEndTheProcess(t *testing.T) {
+	t.Parallel()
+	msg := message(died(300))
+	err := park(t, processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error { panic("closed") }), msg)
+	require.ErrorIs(t, err, errMail)
+	require.Equal(t, []processortest.Settlement{processortest.Requeued}, msg.Settlements())
+}
+
+// It went back to its queue for ever: with our headers it was over the frame.
+func TestAMessageThatIsTooLargeWithOurHeadersIsParkedAsItCameIn(t *testing.T) {
+	t.Parallel()
+	for _, failure := range []error{processor.ErrTooLarge, fmt.Errorf("publish: %w", processor.ErrHeaderType)} {
+		var sent []processor.Envelope
+		pub := processor.PublisherFunc(func(_ context.Context, _ processor.Destination, e processor.Envelope) error {
+			if _, ours := e.Headers["warren-error"]; ours {
+				return failure
+			}
+			sent = append(sent, e)
+			return nil
+		})
+		msg := message(died(300))
+		require.Equal(t, processor.Dropped, processor.Decide(park(t, pub, msg)).Action)
+		require.Len(t, sent, 1)
+		require.Equal(t, []processortest.Settlement{processortest.Acked}, msg.Settlements())
+	}
+}
+
+func ExampleNew() {
+	publisher := &processortest.Publisher{} // a broker's Publisher()
+	pipeline, err := processor.NewStack(
+		ack.New(),
+		xdeath.New(xdeath.MaxCount(3), xdeath.Park(publisher, processor.Destination{RoutingKey: "parked"})),
+	).ThenFunc(func(context.Context, processor.Message) error { return errors.New("out of stamps") })
+	if err != nil {
+		panic(err)
+	}
+	for deaths := range 4 {
+		msg := message(died(int64(deaths)))
+		fmt.Println(pipeline.Process(context.Background(), msg), msg.Settlements())
+	}
+	fmt.Println(publisher.Published()[0].To)
+	// Output:
+	// out of stamps [nack without requeue]
+	// out of stamps [nack without requeue]
+	// out of stamps [nack without requeue]
+	// xdeath: the message has died too often: 3 deaths in queue "test-queue"; it has failed with: out of stamps [ack]
+	// queue "parked" (default exchange)
+}

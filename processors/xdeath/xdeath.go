@@ -1,0 +1,104 @@
+package xdeath
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// New returns a middleware that ends the rounds of a message that keeps failing. It is safe
+// for many goroutines and allocates nothing on success.
+//
+// What has become of a message that was over a limit is an error all the same, with the
+// handler's in its chain and [ErrMaxCount] or [ErrMaxLifetime]: layers outside, such as one
+// with a transaction, must not take it for a success, and a consumer logs it. One that is
+// dealt with is dropped ([processor.Drop]).
+//
+// The stack refuses options that are nil or negative, no limit at all, and anything but one
+// of [Park] and [Over].
+func New(opts ...Option) processor.Middleware {
+	c := config{maxCount: DefaultMaxCount, maxLifetime: DefaultMaxLifetime}
+	if err := option.Apply("xdeath", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &xdeath{config: c, next: next}
+	}
+}
+
+type xdeath struct {
+	config
+	next processor.Processor
+}
+
+var (
+	_ processor.Layer     = (*xdeath)(nil)
+	_ processor.Describer = (*xdeath)(nil)
+)
+
+// Name is "xdeath".
+func (*xdeath) Name() string { return "xdeath" }
+
+// Role is [processor.Judges].
+func (*xdeath) Role() processor.Role { return processor.Judges }
+
+// Settings are those of the options.
+func (x *xdeath) Settings() []processor.Setting {
+	queue := "the message's own"
+	if x.queue != "" {
+		queue = strconv.Quote(x.queue)
+	}
+	end := processor.Setting{Name: "over", Value: "by a function"}
+	if x.parks {
+		end = processor.Setting{Name: "park", Value: x.parking.to.String()}
+	}
+	return []processor.Setting{
+		{Name: "queue", Value: queue},
+		{Name: "max count", Value: strconv.FormatInt(x.maxCount, 10)},
+		{Name: "max lifetime", Value: x.maxLifetime.String()},
+		end,
+	}
+}
+
+// Process runs the inner layers and judges msg if they fail.
+func (x *xdeath) Process(ctx context.Context, msg processor.Message) error {
+	err := x.next.Process(ctx, msg)
+	if err == nil || ctx.Err() != nil || msg.Settled() {
+		return err
+	}
+	if a := processor.Decide(err).Action; a != processor.Failed && a != processor.Rejected {
+		return err
+	}
+	queue := x.queue
+	if queue == "" {
+		queue = msg.Origin().Queue
+	}
+	now := time.Now()
+	d := read(msg.Headers(), queue, now)
+	limit := x.reached(d, now)
+	if limit == nil {
+		return err
+	}
+	return x.judge(ctx, Event{
+		Message: msg,
+		Err:     &overError{limit: limit, queue: queue, deaths: d, err: err},
+		Limit:   limit, Queue: queue, Count: d.count, First: d.first,
+	})
+}
+
+// reached returns which limit is, nil if none.
+func (c *config) reached(d deaths, now time.Time) error {
+	switch {
+	case c.maxCount > 0 && d.count >= c.maxCount:
+		return ErrMaxCount
+	case c.maxLifetime > 0 && !d.first.IsZero() && now.Sub(d.first) >= c.maxLifetime:
+		return ErrMaxLifetime
+	}
+	return nil
+}
