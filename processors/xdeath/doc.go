@@ -22,7 +22,8 @@
 // The entries of x-death that are about one queue, that of the message unless [Queue] names
 // another: its deaths there, whatever the reasons, are added up, and its lifetime begins
 // with the first of them, in the broker's whole seconds. The failure at hand is not among
-// them. Swarrot looks at one of the entries only. With MaxCount(5) the sixth failure is over the limit.
+// them: with MaxCount(5) the sixth failure is over the limit. Swarrot looks at one of the
+// entries only.
 //
 // A message that has failed or is rejected is judged: to the broker they are the same. One
 // that was cut short, that a layer inside dropped, requeued or released, or that the handler

@@ -18,7 +18,8 @@ import (
 // dealt with is dropped ([processor.Drop]).
 //
 // The stack refuses options that are nil or negative, no limit at all, and anything but one
-// of [Park] and [Over].
+// of [Park] and [Over], and a publisher that is nil, or a [processor.Checker] that finds
+// itself wanting.
 func New(opts ...Option) processor.Middleware {
 	c := config{maxCount: DefaultMaxCount, maxLifetime: DefaultMaxLifetime}
 	if err := option.Apply("xdeath", &c, opts); err != nil {

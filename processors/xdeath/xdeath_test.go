@@ -371,6 +371,11 @@ func TestWrongOrdersAreRefused(t *testing.T) {
 	}
 }
 
+// broken is a publisher that knows that it cannot work.
+type broken struct{ processor.Publisher }
+
+func (broken) Check() error { return errPlace }
+
 func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
@@ -383,6 +388,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"set Park or Over":                   {xdeath.Over(nil)},
 		"xdeath: Park and Over are both set": {drop(), xdeath.Park(pub, parked)},
 		"xdeath: the publisher of Park":      {xdeath.Park(nil, parked)},
+		"Park cannot work: no place":         {xdeath.Park(broken{pub}, parked)},
 		"xdeath: the destination of Park":    {xdeath.Park(pub, processor.Destination{})},
 		"exchange or key of Park is over":    {xdeath.Park(pub, processor.Destination{Exchange: long})},
 		"key of Park is over 255 bytes":      {xdeath.Park(pub, processor.Destination{RoutingKey: long})},
