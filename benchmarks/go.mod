@@ -1,6 +1,6 @@
 module github.com/gowarren/warren/benchmarks
 
-go 1.25
+go 1.25.0
 
 replace github.com/gowarren/warren => ../
 

@@ -41,6 +41,10 @@ var works = []work{
 		{"closures", closureStack},
 		{"watermill", watermillStack},
 	}},
+	{"seven-shipped", nil, tally{acked: 1}, []contender{
+		{"warren", warrenShipped},
+		{"closures", closureShipped},
+	}},
 	{"seven-layers", nil, tally{}, []contender{
 		{"warren", warrenLayers},
 		{"closures", closureLayers},

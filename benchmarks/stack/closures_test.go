@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math"
 	"strconv"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gowarren/warren/processor"
 )
@@ -17,6 +21,14 @@ type closure func(ctx context.Context, msg processor.Message) error
 func closureStack(tb testing.TB, t *tally, handler error) func() error {
 	tb.Helper()
 	process := settle(republish(t, rescue(returns(handler))))
+	ctx := tb.Context()
+	return func() error { return process(ctx, delivery(t)) }
+}
+
+// closureShipped does what the seven do for a message that succeeds.
+func closureShipped(tb testing.TB, t *tally, handler error) func() error {
+	tb.Helper()
+	process := settle(republish(t, limit(math.MaxInt, decompress(record(again(3, rescue(returns(handler))))))))
 	ctx := tb.Context()
 	return func() error { return process(ctx, delivery(t)) }
 }
@@ -71,5 +83,48 @@ func rescue(next closure) closure {
 			}
 		}()
 		return next(ctx, msg)
+	}
+}
+
+func limit(n int64, next closure) closure {
+	var begun atomic.Int64
+	return func(ctx context.Context, msg processor.Message) error {
+		if begun.Add(1) > n {
+			return processor.ErrStop
+		}
+		return next(ctx, msg)
+	}
+}
+
+// decompress knows no encoding.
+func decompress(next closure) closure {
+	return func(ctx context.Context, msg processor.Message) error {
+		if e := msg.Properties().ContentEncoding; e != "" {
+			return errors.New("unknown encoding " + e)
+		}
+		return next(ctx, msg)
+	}
+}
+
+func record(next closure) closure {
+	return func(ctx context.Context, msg processor.Message) error {
+		start := time.Now()
+		err := next(ctx, msg)
+		if err != nil {
+			slog.ErrorContext(ctx, "message failed", slog.Any("error", err), slog.Duration("duration", time.Since(start)))
+		}
+		return err
+	}
+}
+
+func again(tries int, next closure) closure {
+	return func(ctx context.Context, msg processor.Message) error {
+		var err error
+		for range tries {
+			if err = next(ctx, msg); err == nil {
+				break
+			}
+		}
+		return err
 	}
 }

@@ -2,12 +2,17 @@ package stack_test
 
 import (
 	"context"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/decode"
+	"github.com/gowarren/warren/processors/instantretry"
+	"github.com/gowarren/warren/processors/logging"
+	"github.com/gowarren/warren/processors/maxmessages"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -34,6 +39,23 @@ func warrenMessage(_ testing.TB, t *tally, _ error) func() error {
 func warrenStack(tb testing.TB, t *tally, handler error) func() error {
 	tb.Helper()
 	stack := processor.NewStack(ack.New(), retry.New(t, "work_retry_%attempt%"), recovery.New())
+	pipeline := build(tb, stack, handler)
+	ctx := tb.Context()
+	return func() error { return pipeline.Process(ctx, delivery(t)) }
+}
+
+// warrenShipped has seven of the shipped processors.
+func warrenShipped(tb testing.TB, t *tally, handler error) func() error {
+	tb.Helper()
+	stack := processor.NewStack(
+		ack.New(),
+		retry.New(t, "work_retry_%attempt%"),
+		maxmessages.New(maxmessages.Max(math.MaxInt)),
+		decode.New(),
+		logging.New(),
+		instantretry.New(),
+		recovery.New(),
+	)
 	pipeline := build(tb, stack, handler)
 	ctx := tb.Context()
 	return func() error { return pipeline.Process(ctx, delivery(t)) }
