@@ -1,0 +1,166 @@
+package dedup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// New returns a middleware that processes each message once, as far as store knows, and
+// returns nil for one that was processed before. It is safe for many goroutines. It
+// allocates the id of a message, its place among those in hand, and a context with a
+// timer for each call of the store.
+//
+// The stack refuses a nil store, a nil option and no time for the store.
+func New(store Store, opts ...Option) processor.Middleware {
+	c := config{store: store, timeout: DefaultStoreTimeout}
+	if err := option.Apply("dedup", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &dedup{config: c, next: next, inHand: newHands()}
+	}
+}
+
+type dedup struct {
+	config
+	next   processor.Processor
+	inHand *hands
+	warned atomic.Bool
+}
+
+var (
+	_ processor.Layer     = (*dedup)(nil)
+	_ processor.Describer = (*dedup)(nil)
+)
+
+// Name is "dedup".
+func (*dedup) Name() string { return "dedup" }
+
+// Role is [processor.Marks].
+func (*dedup) Role() processor.Role { return processor.Marks }
+
+// Settings are those of the options.
+func (d *dedup) Settings() []processor.Setting {
+	key, scope := "message id", "queue"
+	if d.key != nil {
+		key = "by a function"
+	}
+	if d.scope != "" {
+		scope = strconv.Quote(d.scope)
+	}
+	return []processor.Setting{
+		{Name: "store", Value: fmt.Sprintf("%T", d.store)},
+		{Name: "key", Value: key},
+		{Name: "scope", Value: scope},
+		{Name: "store timeout", Value: d.timeout.String()},
+	}
+}
+
+// Process runs the inner layers unless msg was processed before.
+func (d *dedup) Process(ctx context.Context, msg processor.Message) error {
+	id, err := d.id(msg)
+	switch {
+	case err != nil:
+		return err
+	case id == "":
+		d.warn(ctx, msg)
+		return d.next.Process(ctx, msg)
+	}
+	for {
+		h, first := d.inHand.take(id)
+		if first {
+			return d.first(ctx, msg, id, h)
+		}
+		select {
+		case <-h.over:
+			if h.processed {
+				d.skip(ctx, msg, id)
+				return nil
+			}
+		case <-ctx.Done():
+			return processor.Release(fmt.Errorf("dedup: cut short while a copy was being processed: %w", ctx.Err()))
+		}
+	}
+}
+
+// first processes msg while copies of it wait for h.
+func (d *dedup) first(ctx context.Context, msg processor.Message, id string, h *hand) error {
+	defer d.inHand.leave(id, h)
+	seen, err := d.seen(ctx, id)
+	if err != nil {
+		return processor.Release(fmt.Errorf("dedup: look up message: %w", err))
+	}
+	if seen {
+		h.processed = true
+		d.skip(ctx, msg, id)
+		return nil
+	}
+	err = d.next.Process(ctx, msg)
+	if processor.Decide(err).Action != processor.Done {
+		return err
+	}
+	h.processed = true // whether it can be marked or not
+	if problem := d.mark(ctx, id); problem != nil {
+		return processor.Drop(errors.Join(fmt.Errorf("dedup: mark message as processed, which it is: %w", problem), err))
+	}
+	return err
+}
+
+func (d *dedup) seen(ctx context.Context, id string) (seen bool, err error) {
+	err = d.insist(ctx, func(ctx context.Context) (err error) {
+		seen, err = d.store.Seen(ctx, id)
+		return err
+	})
+	return seen, err
+}
+
+// mark goes on when ctx has ended: the message is processed, whoever waits for it.
+func (d *dedup) mark(ctx context.Context, id string) error {
+	return d.insist(context.WithoutCancel(ctx), func(ctx context.Context) error { return d.store.Mark(ctx, id) })
+}
+
+// The intervals at which the store is asked again.
+const (
+	firstWait = 100 * time.Millisecond
+	lastWait  = 2 * time.Second
+)
+
+// insist calls f until it succeeds or the time is over, and returns its last error.
+func (d *dedup) insist(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func (d *dedup) skip(ctx context.Context, msg processor.Message, id string) {
+	logattr.Or(d.log).LogAttrs(ctx, slog.LevelInfo, "message skipped, it has been processed before",
+		append(logattr.Of(msg, nil), slog.String("mark", id))...)
+}
+
+func (d *dedup) warn(ctx context.Context, msg processor.Message) {
+	if d.warned.CompareAndSwap(false, true) {
+		logattr.Or(d.log).LogAttrs(ctx, slog.LevelWarn, "message has no id: it is processed whatever came before, as others will be without a word", logattr.Of(msg, nil)...)
+	}
+}

@@ -1,0 +1,62 @@
+package dedup
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// DefaultStoreTimeout is how long the store is asked again unless [StoreTimeout] says
+// otherwise. Twice that is not more than a consumer's drain timeout.
+const DefaultStoreTimeout = 10 * time.Second
+
+// Option changes which messages are the same, and how the store is asked.
+type Option func(*config)
+
+type config struct {
+	store   Store
+	key     func(processor.Message) string
+	scope   string
+	timeout time.Duration
+	log     *slog.Logger
+}
+
+// Key makes what a message is known by within its queue, in place of its id, app id and
+// type. Messages with the same key are one message, and all but the first are skipped;
+// one with an empty key is processed each time. The key may be of any length, and must be
+// the same for each copy. f may be called by many goroutines at once; if it panics the
+// message fails. Default, also for nil: the message's id with its app id and type.
+func Key(f func(msg processor.Message) string) Option { return func(c *config) { c.key = f } }
+
+// Scope has name count in place of the queue, so that a message is processed once
+// whichever of several queues it comes by, or goes on counting after its queue was
+// renamed. Beware: an event that two handlers take from a queue each has one id, and with
+// one store and one scope the second handler never sees it. Default: "", the queue.
+func Scope(name string) Option { return func(c *config) { c.scope = name } }
+
+// StoreTimeout sets how long a call of the store may take, tries included: one that fails
+// is tried again, at intervals that grow from 100 ms to 2 s. Default: 10 s.
+func StoreTimeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
+
+// Logger sets where it is logged that a message is skipped (at level info) and that one
+// has no id (warn, once). Default, also for nil: slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// check returns every reason why the options cannot work.
+func (c *config) check() error {
+	var errs []error
+	m, memory := c.store.(*Memory)
+	switch {
+	case c.store == nil || memory && m == nil:
+		errs = append(errs, errors.New("dedup: the store is nil: pass one, such as NewMemory(100_000, time.Hour)"))
+	case memory:
+		errs = append(errs, m.problem)
+	}
+	if c.timeout <= 0 {
+		errs = append(errs, fmt.Errorf("dedup: StoreTimeout(%v): it must be positive", c.timeout))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,25 @@
+package dedup
+
+import "context"
+
+// Store remembers which messages have been processed. [Memory] is one; a table with one
+// column and a primary key, or a key in Redis that expires, makes another.
+//
+// Its duties:
+//
+//  1. Both methods may be called by many goroutines at once, and return soon after ctx
+//     ends.
+//  2. Seen returns true only for an id that was given to Mark. A wrong true loses a
+//     message: a Bloom filter is no Store.
+//  3. Mark returns nil when the id is stored as safely as it is meant to be. Marking an id
+//     twice is no error.
+//  4. Ids may be forgotten in time. A message that comes after that is processed again.
+//
+// An id is 64 hexadecimal digits in lower case, a SHA-256, whatever a sender wrote: it is
+// safe in a query, a file name or a URL, and of a case-insensitive collation.
+type Store interface {
+	// Seen reports whether the message has been processed.
+	Seen(ctx context.Context, id string) (bool, error)
+	// Mark remembers that the message has been processed.
+	Mark(ctx context.Context, id string) error
+}
