@@ -8,7 +8,7 @@
 //	})
 //
 // Put it outside recovery, so that it learns of a panic as an error, and inside
-// instantretry, so that each try begins with what the one before has not left behind.
+// instantretry, so that no try begins with what the one before has left behind.
 // Put it outside a transaction: its error after a success is one that a transaction would
 // roll back for.
 //
@@ -17,9 +17,9 @@
 // Nothing about the message. After a success, the error of the function comes back as
 // [processor.Drop]: the message is acked, since its work is done, and the error is seen in
 // the log. After a failure it is joined to the inner layers' error, whose decision stands.
-// A decision inside the function's own error counts for nothing, but a wish to stop does: return
-// [processor.Stop] where nothing should run on what could not be cleaned up. A panic of
-// the function is logged with its stack and is otherwise an error like any other.
+// A decision inside the function's own error counts for nothing, but a wish to stop does:
+// return [processor.Stop] where nothing should run on what could not be cleaned up. A
+// panic of the function is logged with its stack and is otherwise an error like any other.
 //
 // # Panics
 //
@@ -62,9 +62,8 @@ type config struct {
 	log     *slog.Logger
 }
 
-// Timeout sets when the context of the function ends. It does not end with the context of
-// the message, so a cleanup that heeds nothing else holds up a shutdown for so long.
-// Default: 5 s.
+// Timeout sets when the context of the function ends. It does not end with that of the
+// message; a run that ends waits for a cleanup no longer than for a handler. Default: 5 s.
 func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
 
 // Logger sets where panics of the function are logged, and its errors while a panic of the

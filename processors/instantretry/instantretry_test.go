@@ -206,13 +206,15 @@ func TestNothingIsTriedAgainWhenTheContextHasEnded(t *testing.T) {
 	for _, delay := range []time.Duration{0, time.Hour} {
 		ctx, cancel := context.WithCancel(t.Context())
 		calls := 0
+		var out bytes.Buffer
 		p := build(t, processor.ProcessorFunc(func(context.Context, processor.Message) error {
 			calls++
 			cancel()
 			return errMail
-		}), instantretry.Delay(delay))
+		}), instantretry.Delay(delay), instantretry.Logger(slog.New(slog.NewTextHandler(&out, nil))))
 		require.Equal(t, errMail, p.Process(ctx, processortest.NewMessage()))
 		require.Equal(t, 1, calls)
+		require.Empty(t, out.String(), "nor is it said to be")
 	}
 }
 

@@ -82,6 +82,14 @@ func TestFailureWithinTheLimitIsNotTouched(t *testing.T) {
 	})
 }
 
+func TestTimerIsLetGoOfWithTheMessage(t *testing.T) {
+	t.Parallel()
+	var ended <-chan struct{}
+	p := build(t, time.Hour, func(ctx context.Context, _ processor.Message) error { ended = ctx.Done(); return nil })
+	require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
+	<-ended
+}
+
 func TestDecisionMadeAfterTheLimitStands(t *testing.T) {
 	t.Parallel()
 	for name, result := range map[string]error{
