@@ -58,12 +58,14 @@ var orderRules = []orderRule{
 
 	{Limits, Settles, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"},
 	{Limits, Retries, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"},
+	{Limits, Judges, "a message that takes too long looks as if the run had been cut short and is not judged, so it comes back for ever"},
 	{Limits, Waits, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
 	{Limits, Breaks, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
 	{Limits, Orders, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
 
 	{Decodes, Settles, "a message that does not decode is never settled"},
 	{Decodes, Retries, "a message that does not decode is not parked, and copies are published with other content than the message came with"},
+	{Decodes, Judges, "a message that does not decode is not judged, so it comes back for ever"},
 
 	{Breaks, Retries, "a retry looks like success, so no failure is ever seen, and every message is retried until it is parked"},
 	{Breaks, Catches, "the error is turned into success first, so no failure is ever seen"},

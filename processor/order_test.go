@@ -59,10 +59,10 @@ counts     . . . . . . . . . . . . . .
 waits      . . . . . . . . . . . . . .
 breaks     x . . x . . . . . . . . . .
 judges     x . x x . . . . . . . . . .
-decodes    . . x x . . . . . . . . . .
+decodes    . . x x . . . x . . . . . .
 marks      x x x x . . . . . . . . . .
 repeats    x x x x x . . . . . . . . .
-limits     . x x x . x x . . . . . . .
+limits     . x x x . x x x . . . . . .
 transacts  x x x x . x x . . x x . x .
 recovers   . . x x . . . x . . . . . .
 `

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/gowarren/warren/processors/catch"
 	"github.com/gowarren/warren/processors/cleanup"
 	"github.com/gowarren/warren/processors/decode"
+	"github.com/gowarren/warren/processors/dedup"
 	"github.com/gowarren/warren/processors/insomniac"
 	"github.com/gowarren/warren/processors/instantretry"
 	"github.com/gowarren/warren/processors/logging"
@@ -33,6 +35,7 @@ import (
 	"github.com/gowarren/warren/processors/throttle"
 	"github.com/gowarren/warren/processors/timeout"
 	"github.com/gowarren/warren/processors/tracing"
+	"github.com/gowarren/warren/processors/xdeath"
 )
 
 // kind is one shipped processor.
@@ -52,9 +55,12 @@ var shipped = map[string]kind{
 		return retry.New(w, "retry_%attempt%", retry.FinalKey(parked), retry.Logger(silent()))
 	}},
 
-	"breaker":      {processor.Breaks, func(*world) processor.Middleware { return breaker.New("mail server", breaker.Logger(silent())) }},
-	"cleanup":      {"", func(*world) processor.Middleware { return cleanup.New(clean, cleanup.Logger(silent())) }},
-	"decode":       {processor.Decodes, func(*world) processor.Middleware { return decode.New() }},
+	"breaker": {processor.Breaks, func(*world) processor.Middleware { return breaker.New("mail server", breaker.Logger(silent())) }},
+	"cleanup": {"", func(*world) processor.Middleware { return cleanup.New(clean, cleanup.Logger(silent())) }},
+	"decode":  {processor.Decodes, func(*world) processor.Middleware { return decode.New() }},
+	"dedup": {processor.Marks, func(*world) processor.Middleware {
+		return dedup.New(dedup.NewMemory(10, time.Hour), dedup.Logger(silent()))
+	}},
 	"insomniac":    {"", func(*world) processor.Middleware { return insomniac.New(insomniac.Logger(silent())) }},
 	"instantretry": {processor.Repeats, func(*world) processor.Middleware { return instantretry.New(instantretry.Logger(silent())) }},
 	"logging":      {"", func(*world) processor.Middleware { return logging.New(logging.Logger(silent())) }},
@@ -68,6 +74,9 @@ var shipped = map[string]kind{
 	"sqltx":       {processor.Transacts, func(w *world) processor.Middleware { return sqltx.New(w.db, sqltx.Logger(silent())) }},
 	"throttle":    {processor.Waits, func(*world) processor.Middleware { return throttle.New(rate.NewLimiter(1, 1)) }},
 	"timeout":     {processor.Limits, func(*world) processor.Middleware { return timeout.New(time.Minute, timeout.Logger(silent())) }},
+	"xdeath": {processor.Judges, func(w *world) processor.Middleware {
+		return xdeath.New(xdeath.Park(w, processor.Destination{RoutingKey: parked}))
+	}},
 	"tracing": {"", func(*world) processor.Middleware {
 		return tracing.New(tracing.TracerProvider(noop.NewTracerProvider()))
 	}},
@@ -97,5 +106,21 @@ func TestEveryProcessorSaysWhatItIs(t *testing.T) {
 		require.True(t, ok, name)
 		require.Equal(t, name, layer.Name())
 		require.Equal(t, k.role, layer.Role(), name)
+	}
+}
+
+// The order that the documentation gives is one, and has every layer whose place matters.
+func TestTheDocumentedOrderWorks(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../docs/semantics.md")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(doc), "loses nothing:\n\n    ")
+	require.True(t, found)
+	line, _, _ := strings.Cut(rest, "\n")
+	order := recipe(strings.Split(line, ", "))
+	_, err = order.build(blank(), handler(processor.CaseSuccess, nil))
+	require.NoError(t, err)
+	for name, k := range shipped {
+		require.Equal(t, k.role != "", slices.Contains(order, name), name)
 	}
 }

@@ -1,0 +1,243 @@
+// Package docs_test holds the documents to the code.
+package docs_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/breaker"
+	"github.com/gowarren/warren/processors/cleanup"
+	"github.com/gowarren/warren/processors/decode"
+	"github.com/gowarren/warren/processors/insomniac"
+	"github.com/gowarren/warren/processors/instantretry"
+	"github.com/gowarren/warren/processors/logging"
+	"github.com/gowarren/warren/processors/maxmessages"
+	"github.com/gowarren/warren/processors/maxtime"
+	"github.com/gowarren/warren/processors/memorylimit"
+	"github.com/gowarren/warren/processors/ordered"
+	"github.com/gowarren/warren/processors/recovery"
+	"github.com/gowarren/warren/processors/retry"
+	"github.com/gowarren/warren/processors/signals"
+	"github.com/gowarren/warren/processors/sqltx"
+	"github.com/gowarren/warren/processors/throttle"
+	"github.com/gowarren/warren/processors/timeout"
+	"github.com/gowarren/warren/processors/tracing"
+)
+
+const fromSwarrot = "from-swarrot.md"
+
+func document(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(fromSwarrot)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// Packages of Warren that the document names things of, and those of others.
+var (
+	folders  = []string{"../processor", "../processor/processortest", "../consumer", "../broker", "../broker/*", "../failover", "../processors/*", "../publisher/*"}
+	foreign  = []string{"errors", "slog", "sql", "time"}
+	selector = regexp.MustCompile(`\b([a-z]\w+)\.([A-Z]\w*)`)
+)
+
+func TestWhatFromSwarrotNamesExists(t *testing.T) {
+	t.Parallel()
+	exported := map[string]map[string]bool{}
+	for _, pattern := range folders {
+		matches, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, folder := range matches {
+			collect(t, folder, exported)
+		}
+	}
+	for _, m := range selector.FindAllStringSubmatch(document(t), -1) {
+		if name, pkg := m[0], exported[m[1]]; pkg != nil {
+			require.True(t, pkg[m[2]], "%s does not exist", name)
+		} else {
+			require.Contains(t, foreign, m[1], "%s is of no package that is known here", name)
+		}
+	}
+}
+
+// collect adds the exported names of the package in folder, by its name.
+func collect(t *testing.T, folder string, exported map[string]map[string]bool) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	require.NoError(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		names := exported[f.Name.Name]
+		if names == nil {
+			names = map[string]bool{}
+			exported[f.Name.Name] = names
+		}
+		for _, name := range topLevel(f) {
+			names[name] = ast.IsExported(name)
+		}
+	}
+}
+
+func topLevel(f *ast.File) []string {
+	var names []string
+	for _, d := range f.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			if d.Recv == nil {
+				names = append(names, d.Name.Name)
+			}
+		case *ast.GenDecl:
+			for _, s := range d.Specs {
+				names = append(names, specNames(s)...)
+			}
+		}
+	}
+	return names
+}
+
+func specNames(s ast.Spec) []string {
+	switch s := s.(type) {
+	case *ast.TypeSpec:
+		return []string{s.Name.Name}
+	case *ast.ValueSpec:
+		var names []string
+		for _, n := range s.Names {
+			names = append(names, n.Name)
+		}
+		return names
+	}
+	return nil
+}
+
+func TestFromSwarrotNamesEveryProcessor(t *testing.T) {
+	t.Parallel()
+	text := document(t)
+	entries, err := os.ReadDir("../processors")
+	require.NoError(t, err)
+	for _, e := range entries {
+		if e.IsDir() {
+			require.Regexp(t, "`"+e.Name()+"[`.]", text)
+		}
+	}
+}
+
+// swarrotOptions are all that Swarrot and its bundle have, by the names they have there.
+const swarrotOptions = `
+	poll_interval queue connection message_provider requeue_on_error
+	retry_key_pattern retry_key_generator retry_attempts retry_log_levels_map
+	retry_fail_log_levels_map retry_final_key keep_retrying retry_exchange
+	retry_routing_key_pattern
+	instant_retry_attempts instant_retry_delay instant_retry_log_levels_map
+	max_messages max_execution_time memory_limit signal_handler_signals
+	x_death_max_count x_death_max_count_log_levels_map x_death_max_count_fail_log_levels_map
+	x_death_max_lifetime x_death_max_lifetime_log_levels_map
+	x_death_max_lifetime_fail_log_levels_map
+	doctrine_ping doctrine_close_master rpc_exchange rpc_client_correlation_id
+	new_relic_app_name new_relic_license new_relic_transaction_name
+	provider default_connection default_command command command_aliases logger
+	publisher_logger publisher_confirm_enable publisher_confirm_timeout
+	connections url host port login password vhost region ssl ssl_options verify_peer cafile
+	local_cert consumers processor middleware_stack configurator first_arg_class extras
+	processors_stack exclusive_processor_stack messages_types exchange routing_key
+	enable_collector
+	--poll-interval --max-messages --max-execution-time --retry-attempts --requeue-on-error
+	--no-ack --no-catch --no-retry --no-reset`
+
+func TestFromSwarrotNamesEveryOption(t *testing.T) {
+	t.Parallel()
+	text := document(t)
+	for option := range strings.FieldsSeq(swarrotOptions) {
+		require.Contains(t, text, "`"+option+"`")
+	}
+}
+
+var errMailbox = errors.New("no such mailbox")
+
+var nothing = processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil })
+
+func stack(b broker.Broker, handler processor.Processor) (*processor.Pipeline, error) {
+	return processor.NewStack(
+		signals.New(),
+		maxmessages.New(maxmessages.Max(300)),
+		maxtime.New(maxtime.After(5*time.Minute)),
+		memorylimit.New(256),
+		// The consumer logs errors and goes on: no exception catcher.
+		ack.New(),
+		retry.New(b.Publisher(), "mail_retry_%attempt%",
+			retry.Exchange("retry"),
+			retry.Attempts(3),
+			retry.FinalKey("mail_parked")),
+		logging.New(logging.Level(errMailbox, slog.LevelInfo)),
+		// A panic is to Go what an Error is to PHP: an exception nobody expected.
+		recovery.New(),
+	).Then(handler)
+}
+
+func TestTheStackOfFromSwarrotIsTheOneAbove(t *testing.T) {
+	t.Parallel()
+	_, err := stack(memory.New(), nothing)
+	require.NoError(t, err)
+
+	_, rest, found := strings.Cut(document(t), "```go\n")
+	require.True(t, found)
+	shown, _, found := strings.Cut(rest, "```")
+	require.True(t, found)
+	source, err := os.ReadFile("from_swarrot_test.go")
+	require.NoError(t, err)
+	require.Contains(t, string(source), "\n"+shown)
+}
+
+func TestAStackTakesTheOrderOfFromSwarrot(t *testing.T) {
+	t.Parallel()
+	p, err := processor.NewStack(
+		tracing.New(),
+		signals.New(), maxmessages.New(), maxtime.New(), memorylimit.New(256), insomniac.New(),
+		ack.New(),
+		retry.New(memory.New().Publisher(), "retry_%attempt%"),
+		ordered.New(ordered.ByRoutingKey),
+		throttle.New(rate.NewLimiter(1, 1)),
+		breaker.New("mail server"),
+		instantretry.New(),
+		logging.New(),
+		cleanup.New(func(context.Context, processor.Message, error) error { return nil }),
+		sqltx.New(new(sql.DB)),
+		timeout.New(time.Minute),
+		recovery.New(),
+		decode.New(),
+	).Then(nothing)
+	require.NoError(t, err)
+
+	_, rest, _ := strings.Cut(document(t), "Outermost first: `tracing`")
+	listed, _, found := strings.Cut("`tracing`"+rest, ", the handler")
+	require.True(t, found)
+	layers := p.Describe().Layers
+	for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(listed, -1) {
+		if name[1] == "xdeath" {
+			continue // in the place of retry
+		}
+		require.Equal(t, layers[0].Name, name[1])
+		layers = layers[1:]
+	}
+	require.Len(t, layers, 1, "the handler is left")
+}
