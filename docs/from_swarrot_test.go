@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 	"golang.org/x/time/rate"
 
 	"github.com/gowarren/warren/broker"
@@ -26,6 +27,7 @@ import (
 	"github.com/gowarren/warren/processors/breaker"
 	"github.com/gowarren/warren/processors/cleanup"
 	"github.com/gowarren/warren/processors/decode"
+	"github.com/gowarren/warren/processors/dedup"
 	"github.com/gowarren/warren/processors/insomniac"
 	"github.com/gowarren/warren/processors/instantretry"
 	"github.com/gowarren/warren/processors/logging"
@@ -42,11 +44,11 @@ import (
 	"github.com/gowarren/warren/processors/tracing"
 )
 
-const fromSwarrot = "from-swarrot.md"
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func document(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(fromSwarrot)
+	text, err := os.ReadFile("from-swarrot.md")
 	require.NoError(t, err)
 	return string(text)
 }
@@ -216,6 +218,7 @@ func TestAStackTakesTheOrderOfFromSwarrot(t *testing.T) {
 		ack.New(),
 		retry.New(memory.New().Publisher(), "retry_%attempt%"),
 		ordered.New(ordered.ByRoutingKey),
+		dedup.New(dedup.NewMemory(1, time.Hour)),
 		throttle.New(rate.NewLimiter(1, 1)),
 		breaker.New("mail server"),
 		instantretry.New(),
