@@ -19,29 +19,40 @@ import (
 // child is the program that the tests send signals to: this binary, called again. It
 // prints a line for each thing that happens, and returns its exit code.
 func child(program string) int {
-	if program == "alone" {
-		return alone()
+	if h, ok := handlers[program]; ok {
+		return exit(consume(h))
 	}
-	handlers := map[string]processor.ProcessorFunc{
-		// finishes when the parent says so
-		"patient": func(ctx context.Context, _ processor.Message) error {
-			sayf("in hand")
-			_, err := bufio.NewReader(os.Stdin).ReadString('\n')
-			sayf("handled, context: %v", ctx.Err())
-			return err
-		},
-		// finishes when it is cut short
-		"long": func(ctx context.Context, _ processor.Message) error {
-			sayf("in hand")
-			<-ctx.Done()
-			return ctx.Err()
-		},
-	}
-	if err := consume(handlers[program]); err != nil {
+	return exit(listen(program))
+}
+
+func exit(err error) int {
+	if err != nil {
 		sayf("failed: %v", err)
 		return 1
 	}
 	return 0
+}
+
+var handlers = map[string]processor.ProcessorFunc{
+	// finishes when the parent says so
+	"patient": func(ctx context.Context, _ processor.Message) error {
+		sayf("ready")
+		err := wait()
+		sayf("handled, context: %v", ctx.Err())
+		return err
+	},
+	// finishes when it is cut short
+	"long": func(ctx context.Context, _ processor.Message) error {
+		sayf("ready")
+		<-ctx.Done()
+		return ctx.Err()
+	},
+}
+
+// wait waits for the parent.
+func wait() error {
+	_, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	return err
 }
 
 func sayf(format string, args ...any) { _, _ = fmt.Fprintf(os.Stdout, format+"\n", args...) }
@@ -87,17 +98,25 @@ func (nobody) End(error)     {}
 func (nobody) Abort(error)   {}
 func (nobody) Pause() func() { return func() {} }
 
-// alone starts the layer for a run that never ends.
-func alone() int {
+// listen starts the layer for a run that never ends, for one that cannot be told to, or
+// for one that is over.
+func listen(program string) error {
+	ctx := context.Background()
 	p, err := processor.NewStack(signals.New(signals.Logger(logger(os.Stdout)))).ThenFunc(succeed)
 	if err != nil {
-		return 1
+		return err
 	}
-	p.Control(nobody{})
-	if err := p.Start(context.Background()); err != nil {
-		return 1
+	if program == "endless" {
+		p.Control(nobody{})
 	}
-	sayf("in hand")
-	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
-	return 0
+	if err := p.Start(ctx); err != nil {
+		return err
+	}
+	if program == "over" {
+		if err := p.Stop(ctx); err != nil {
+			return err
+		}
+	}
+	sayf("ready")
+	return wait()
 }

@@ -207,7 +207,7 @@ func (p *program) send(t *testing.T, s os.Signal) {
 
 func TestAProgramSettlesItsMessageAndExitsWithoutAnError(t *testing.T) {
 	p := start(t, "patient")
-	p.says(t, "in hand")
+	p.says(t, "ready")
 	p.send(t, syscall.SIGTERM)
 	p.says(t, "signal=terminated")
 	_, err := io.WriteString(p.in, "go on\n")
@@ -219,7 +219,7 @@ func TestAProgramSettlesItsMessageAndExitsWithoutAnError(t *testing.T) {
 
 func TestASecondSignalGivesTheMessageBack(t *testing.T) {
 	p := start(t, "long")
-	p.says(t, "in hand")
+	p.says(t, "ready")
 	p.send(t, syscall.SIGTERM)
 	p.says(t, "signal=terminated")
 	p.send(t, syscall.SIGINT)
@@ -228,18 +228,21 @@ func TestASecondSignalGivesTheMessageBack(t *testing.T) {
 	require.NoError(t, p.Wait())
 }
 
-func TestAThirdSignalKills(t *testing.T) {
-	p := start(t, "alone")
-	p.says(t, "in hand")
-	p.send(t, syscall.SIGTERM)
-	p.says(t, "signal=terminated")
-	p.send(t, syscall.SIGTERM)
-	p.says(t, "second signal received")
-	p.send(t, syscall.SIGTERM)
-	var exit *exec.ExitError
-	require.ErrorAs(t, p.Wait(), &exit)
-	status, ok := exit.Sys().(syscall.WaitStatus)
-	require.True(t, ok)
-	require.True(t, status.Signaled())
-	require.Equal(t, syscall.SIGTERM, status.Signal())
+func TestASignalThatNobodyListensToAnyMoreKills(t *testing.T) {
+	for name, heard := range map[string]int{"endless": 2, "cannot be told": 1, "over": 0} {
+		t.Run(name, func(t *testing.T) {
+			p := start(t, name)
+			p.says(t, "ready")
+			for range heard {
+				p.send(t, syscall.SIGTERM)
+				p.says(t, "signal=terminated")
+			}
+			p.send(t, syscall.SIGTERM)
+			var exit *exec.ExitError
+			require.ErrorAs(t, p.Wait(), &exit)
+			status, ok := exit.Sys().(syscall.WaitStatus)
+			require.True(t, ok)
+			require.Equal(t, syscall.SIGTERM, status.Signal())
+		})
+	}
 }

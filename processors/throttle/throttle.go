@@ -83,12 +83,8 @@ func (t *throttle) Settings() []processor.Setting {
 
 // Process waits for a token.
 func (t *throttle) Process(ctx context.Context, msg processor.Message) error {
-	// Wait allocates. While messages wait no token is free, so that this is no way to
-	// get ahead of them.
-	if !t.limiter.Allow() {
-		if err := t.limiter.Wait(ctx); err != nil {
-			return processor.Release(fmt.Errorf("throttle: wait for a token: %w", err))
-		}
+	if err := t.limiter.Wait(ctx); err != nil {
+		return processor.Release(fmt.Errorf("throttle: wait for a token: %w", err))
 	}
 	return t.next.Process(ctx, msg)
 }

@@ -112,7 +112,7 @@ func TestAMessageWhoseContextEndsWhileItWaitsGoesBackUntouched(t *testing.T) {
 		time.AfterFunc(time.Minute, cancel)
 		soon, done := context.WithTimeout(t.Context(), time.Minute)
 		defer done()
-		for _, ctx := range []context.Context{ctx, soon} {
+		for _, ctx := range []context.Context{ctx, soon, ctx} {
 			msg := processortest.NewMessage()
 			require.Equal(t, processor.Decision{Action: processor.Released}, processor.Decide(p.Process(ctx, msg)))
 			require.False(t, msg.Settled())
