@@ -26,13 +26,11 @@ type Option func(*config)
 // Confirm asks ready, before the run ends, how many messages are ready to be delivered.
 // The run goes on if it says more than 0, or fails; the consumer logs the error. It is
 // asked again each IdleInterval, never twice at once, and should return when its context
-// ends. The Ready method of a [broker] fits:
+// ends. The Ready method of a broker fits, where it has one (broker.Counter):
 //
 //	insomniac.Confirm(func(ctx context.Context) (int, error) { return b.Ready(ctx, "mail") })
 //
 // Default, also for nil: nobody is asked.
-//
-// [broker]: https://pkg.go.dev/github.com/gowarren/warren/broker#Counter
 func Confirm(ready func(ctx context.Context) (int, error)) Option {
 	return func(c *config) { c.ready = ready }
 }
