@@ -4,7 +4,10 @@
 // until they are parked. Swarrot has nothing like it.
 //
 // Put it inside retry, which turns failures into success, and outside timeout and
-// recovery, so that a handler that hangs or panics counts:
+// recovery, so that a handler that hangs or panics counts. Put it inside ordered: outside, a
+// probe would wait for an earlier message of its key, which waits for the probe. Put it
+// inside dedup: a message that is skipped says nothing about the downstream, and would look
+// like a success:
 //
 //	processor.NewStack(ack.New(), retry.New(...), breaker.New("mail server"), timeout.New(...), recovery.New())
 //
@@ -34,7 +37,7 @@
 //
 // The middleware that [New] returns is the breaker. Stacks that are built with the same
 // one share it: all their consumers pause and go on together. Have it once in a stack,
-// and build a pipeline for each consumer. Its state outlives a run: a consumer that
+// where a probe would wait for itself otherwise, and build a pipeline for each consumer. Its state outlives a run: a consumer that
 // starts while the breaker is open starts paused.
 //
 // # Delivery limits

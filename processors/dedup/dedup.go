@@ -103,7 +103,6 @@ func (d *dedup) first(ctx context.Context, msg processor.Message, id string, h *
 		return processor.Release(fmt.Errorf("dedup: look up message: %w", err))
 	}
 	if seen {
-		h.processed = true
 		d.skip(ctx, msg, id)
 		return nil
 	}
@@ -145,6 +144,9 @@ func (d *dedup) insist(ctx context.Context, f func(context.Context) error) error
 		err := f(ctx)
 		if err == nil {
 			return nil
+		}
+		if wait == firstWait { // here: whoever runs the pipeline need not warn of what it gives back
+			logattr.Or(d.log).LogAttrs(ctx, slog.LevelWarn, "store failed, trying again", logattr.Err(err), slog.Duration("for", d.timeout))
 		}
 		select {
 		case <-time.After(wait):

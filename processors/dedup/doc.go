@@ -2,14 +2,15 @@
 // message at least once: again after a crash between the handler's success and the ack,
 // or when its sender has sent it twice. Swarrot has nothing like it.
 //
-// Put it inside ack, retry and catch, which turn failures into success, and outside a
-// transaction, so that a message is marked when that is committed:
+// Put it inside ack, and inside retry and catch, which turn failures into success. Put it
+// outside a transaction, so that a message is marked when that is committed:
 //
 //	processor.NewStack(ack.New(), retry.New(...), dedup.New(store), recovery.New()).Then(handler)
 //
 // A message is marked in the [Store] after the handler has succeeded, never before: a
 // crash between the two doubles a message, it never loses one. What has to happen exactly
-// once in a database belongs into one transaction with its mark; see processors/sqltx.
+// once in a database belongs in one transaction with its mark: the inbox of
+// processors/sqltx.
 //
 // # What is the same message
 //

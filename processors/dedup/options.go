@@ -41,8 +41,8 @@ func Scope(name string) Option { return func(c *config) { c.scope = name } }
 // is tried again, at intervals that grow from 100 ms to 2 s. Default: 10 s.
 func StoreTimeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
 
-// Logger sets where it is logged that a message is skipped (at level info) and that one
-// has no id (warn, once). Default, also for nil: slog.Default() at the time.
+// Logger sets where it is logged that a message is skipped (at level info), that one has no
+// id (warn, once), and that the store has failed (warn). Default, also for nil: slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // check returns every reason why the options cannot work.

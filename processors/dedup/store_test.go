@@ -1,9 +1,12 @@
 package dedup_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,9 +51,11 @@ func TestAStoreThatFailsForAMomentIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h handler
 		f := &flaky{Store: newMemory(), seenFails: in(5 * time.Second), markFails: in(14 * time.Second)}
-		p := build(t, h.handle, f)
+		var out bytes.Buffer
+		p := build(t, h.handle, f, dedup.Logger(slog.New(slog.NewTextHandler(&out, nil))))
 		require.NoError(t, p.Process(t.Context(), message("a")))
 		require.Less(t, f.calls, 20)
+		require.Equal(t, 2, strings.Count(out.String(), `level=WARN msg="store failed, trying again" error="connection refused"`), "once a call")
 		require.NoError(t, p.Process(t.Context(), message("a")))
 		require.EqualValues(t, 1, h.calls.Load())
 	})
