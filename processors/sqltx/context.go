@@ -1,0 +1,36 @@
+package sqltx
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+type contextKey struct{}
+
+var (
+	errMissing = errors.New("sqltx: there is no transaction in this context: put sqltx.New into the stack, and pass on the context that the handler is given")
+	errNested  = errors.New("sqltx: this message is in a transaction of another sqltx layer already: leave one of them out, since two databases do not commit as one")
+)
+
+// From returns the transaction of the message that ctx belongs to. It ends when the handler
+// returns: the handler neither commits nor rolls back, nor keeps it. As every [sql.Tx] it
+// does one thing at a time. Return the errors of its statements: after some, such as a
+// deadlock in MySQL, the database has rolled back already, and a commit of what comes after
+// would succeed.
+//
+// An error says that there is none, so that a handler which is used without this layer
+// fails, and a function that works both ways can fall back on the database:
+//
+//	tx, err := sqltx.From(ctx)
+//	if err != nil {
+//		return err
+//	}
+//	_, err = tx.ExecContext(ctx, "INSERT INTO letters (id) VALUES ($1)", id)
+//	return err
+func From(ctx context.Context) (*sql.Tx, error) {
+	if tx, ok := ctx.Value(contextKey{}).(*sql.Tx); ok {
+		return tx, nil
+	}
+	return nil, errMissing
+}

@@ -1,0 +1,131 @@
+package sqltx
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/processor"
+)
+
+// Statements that mark a message in the tables below, for [Inbox].
+const (
+	// PostgresInbox needs PostgreSQL 9.5 or newer.
+	PostgresInbox = `INSERT INTO warren_inbox (queue, id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	// MySQLInbox also does for MariaDB. Unlike INSERT IGNORE it ignores no other errors.
+	// It does not work with clientFoundRows in the driver's settings; INSERT IGNORE does.
+	MySQLInbox = `INSERT INTO warren_inbox (queue, id) VALUES (?, ?) ON DUPLICATE KEY UPDATE id = id`
+	// SQLiteInbox needs SQLite 3.24 or newer.
+	SQLiteInbox = `INSERT INTO warren_inbox (queue, id) VALUES (?, ?) ON CONFLICT DO NOTHING`
+)
+
+// Tables for the statements above; run one when you migrate. Only queue and id are needed.
+// The time is there for deleting old rows; see the package documentation.
+const (
+	// PostgresInboxTable creates the table in the first schema of the search path.
+	PostgresInboxTable = `CREATE TABLE IF NOT EXISTS warren_inbox (
+	queue        text        NOT NULL,
+	id           text        NOT NULL,
+	processed_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (queue, id)
+)`
+	// MySQLInboxTable has binary columns: others take "a" and "A", or "a" and "a ", for
+	// the same.
+	MySQLInboxTable = `CREATE TABLE IF NOT EXISTS warren_inbox (
+	queue        varbinary(255) NOT NULL,
+	id           varbinary(255) NOT NULL,
+	processed_at timestamp      NOT NULL DEFAULT CURRENT_TIMESTAMP,
+	PRIMARY KEY (queue, id)
+) ENGINE = InnoDB`
+	// SQLiteInboxTable has times in UTC, as text.
+	SQLiteInboxTable = `CREATE TABLE IF NOT EXISTS warren_inbox (
+	queue        text NOT NULL,
+	id           text NOT NULL,
+	processed_at text NOT NULL DEFAULT CURRENT_TIMESTAMP,
+	PRIMARY KEY (queue, id)
+) WITHOUT ROWID`
+)
+
+// maxKey is AMQP's limit for an id and for the name of a queue, in bytes.
+const maxKey = 255
+
+// Inbox skips messages that were processed before: each is marked, in its own transaction,
+// by a statement with two parameters, the queue and the message's id. It has to affect a
+// row if there is none for the two, and otherwise nothing and without an error, such as
+// [PostgresInbox]. The two must be the primary key, or unique, and hold 255 bytes each. Texts
+// that differ in anything, such as case, must be different keys; Start checks that.
+// Default: no inbox.
+//
+// A second delivery that comes while the first is in hand waits for it, as the database
+// makes it wait for the row. If the statement fails, be it by a deadlock or by a conflict
+// under a strict isolation level, nothing has been begun and the message goes back to its
+// queue.
+func Inbox(insert string) Option {
+	return func(c *config) { c.marks, c.insert = true, insert }
+}
+
+// mark reports whether the message was marked before, and marks it otherwise.
+func (t *transaction) mark(ctx context.Context, tx *sql.Tx, msg processor.Message) (seen bool, err error) {
+	if !t.marks {
+		return false, nil
+	}
+	queue, id := msg.Origin().Queue, msg.Properties().ID
+	if queue == "" || id == "" {
+		t.warn(ctx, msg)
+		return false, nil
+	}
+	fresh, err := t.put(ctx, tx, key(queue), key(id))
+	if err != nil {
+		return false, err
+	}
+	if !fresh {
+		t.report(ctx, msg)
+	}
+	return !fresh, nil
+}
+
+// put runs the statement and reports whether there was no such row.
+func (t *transaction) put(ctx context.Context, tx *sql.Tx, queue, id string) (fresh bool, err error) {
+	result, err := tx.ExecContext(ctx, t.insert, queue, id)
+	if err != nil {
+		return false, fmt.Errorf("sqltx: inbox: %w", err)
+	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		return false, fmt.Errorf("sqltx: inbox: rows affected: %w", err)
+	}
+	return n > 0, nil
+}
+
+// key is what stands for s in the table. No sender can make the statement fail by it, which
+// would bring the message back for ever.
+func key(s string) string {
+	if len(s) <= maxKey && utf8.ValidString(s) && !strings.ContainsRune(s, 0) {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// report logs a message that is skipped. The layer makes it a success, so nobody outside
+// would know of it.
+func (t *transaction) report(ctx context.Context, msg processor.Message) {
+	if log := logattr.Or(t.log); log.Enabled(ctx, slog.LevelInfo) {
+		log.LogAttrs(ctx, slog.LevelInfo, "message was processed before, skipped", logattr.Of(msg, nil)...)
+	}
+}
+
+// warn logs the first message that cannot be marked.
+func (t *transaction) warn(ctx context.Context, msg processor.Message) {
+	if t.warned.CompareAndSwap(false, true) {
+		logattr.Or(t.log).LogAttrs(ctx, slog.LevelWarn,
+			"messages without an id or a queue cannot be marked in the inbox, and are processed each time they are delivered",
+			logattr.Of(msg, nil)...)
+	}
+}

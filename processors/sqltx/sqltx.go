@@ -1,0 +1,159 @@
+package sqltx
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// Option changes how transactions are made.
+type Option func(*config)
+
+// TxOptions sets the isolation level, and whether transactions are read-only. Default: the
+// driver's level, and not read-only. What the driver does not know is an error of Start.
+func TxOptions(o sql.TxOptions) Option { return func(c *config) { c.tx = o } }
+
+// Logger sets where messages are logged that the inbox skips (at level info), and the
+// first that it cannot mark (warn). Default, also for nil: slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// New returns a middleware that runs the inner layers in a transaction of db. It is safe
+// for many goroutines. It allocates: the transaction, and a context that carries it.
+//
+// A run does not start while db cannot begin a transaction, or if the inbox does not work;
+// see [Inbox]. The layer does not close db.
+//
+// The stack refuses a nil db, a nil option, an empty inbox statement, and an inbox in
+// read-only transactions.
+func New(db *sql.DB, opts ...Option) processor.Middleware {
+	c := config{db: db}
+	if err := option.Apply("sqltx", &c, opts); err != nil {
+		return processor.Invalid(err)
+	}
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &transaction{config: c, next: next}
+	}
+}
+
+type config struct {
+	db     *sql.DB
+	tx     sql.TxOptions
+	marks  bool // there is an inbox
+	insert string
+	log    *slog.Logger
+}
+
+// check returns every reason why the options cannot work.
+func (c *config) check() error {
+	var errs []error
+	if c.db == nil {
+		errs = append(errs, errors.New("sqltx: the database is nil: pass what sql.Open returned"))
+	}
+	if c.marks && c.insert == "" {
+		errs = append(errs, errors.New("sqltx: the inbox statement is empty: give one such as PostgresInbox, or leave Inbox out"))
+	}
+	if c.marks && c.tx.ReadOnly {
+		errs = append(errs, errors.New("sqltx: an inbox cannot be written to in read-only transactions: leave out Inbox or ReadOnly"))
+	}
+	return errors.Join(errs...)
+}
+
+type transaction struct {
+	config
+	next   processor.Processor
+	warned atomic.Bool // of a message that cannot be marked
+}
+
+var (
+	_ processor.Layer     = (*transaction)(nil)
+	_ processor.Describer = (*transaction)(nil)
+	_ processor.Starter   = (*transaction)(nil)
+)
+
+// Name is "sqltx".
+func (*transaction) Name() string { return "sqltx" }
+
+// Role is [processor.Transacts].
+func (*transaction) Role() processor.Role { return processor.Transacts }
+
+// Settings are those of the options.
+func (t *transaction) Settings() []processor.Setting {
+	inbox := "none"
+	if t.marks {
+		inbox = t.insert
+	}
+	return []processor.Setting{
+		{Name: "isolation", Value: t.tx.Isolation.String()},
+		{Name: "read only", Value: strconv.FormatBool(t.tx.ReadOnly)},
+		{Name: "inbox", Value: inbox},
+	}
+}
+
+// Process runs the inner layers in a transaction.
+func (t *transaction) Process(ctx context.Context, msg processor.Message) error {
+	if ctx.Value(contextKey{}) != nil {
+		return processor.Stop(processor.Requeue(errNested))
+	}
+	tx, err := t.db.BeginTx(ctx, &t.tx)
+	if err != nil {
+		return processor.Release(fmt.Errorf("sqltx: begin: %w", err))
+	}
+	// For a panic and for Goexit. Everywhere else the transaction is over by then, and
+	// this does nothing.
+	defer func() { _ = tx.Rollback() }()
+
+	seen, err := t.mark(ctx, tx, msg)
+	if err != nil {
+		return processor.Release(err)
+	}
+	if seen {
+		return nil
+	}
+	err = t.next.Process(context.WithValue(ctx, contextKey{}, tx), msg)
+	if processor.Decide(err).Action == processor.Done {
+		return join(err, commit(ctx, tx))
+	}
+	return join(err, rollback(tx))
+}
+
+// commit ends the transaction of a message that succeeded.
+func commit(ctx context.Context, tx *sql.Tx) error {
+	err := tx.Commit()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil: // so database/sql has rolled back, or is about to
+		return fmt.Errorf("sqltx: commit: %w: %w", ctx.Err(), err)
+	case errors.Is(err, sql.ErrTxDone):
+		return fmt.Errorf("sqltx: the handler has ended its transaction itself: leave Commit and Rollback to sqltx, and return an error for a rollback: %w", err)
+	default:
+		return fmt.Errorf("sqltx: commit: %w", err)
+	}
+}
+
+// rollback ends the transaction of a message that failed. That it is over already is fine:
+// the context has ended, or the handler has rolled back before it returned its error.
+func rollback(tx *sql.Tx) error {
+	if err := tx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
+		return fmt.Errorf("sqltx: roll back: %w", err)
+	}
+	return nil
+}
+
+// join keeps an error as it is if there is no other: the handler's type may matter.
+func join(err, failure error) error {
+	if failure == nil {
+		return err
+	}
+	return errors.Join(err, failure)
+}
