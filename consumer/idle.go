@@ -30,9 +30,9 @@ func (r *run) watchIdle() {
 		}
 		now := r.stats.received.Load()
 		switch {
-		case r.gate.paused():
+		case r.gate.paused() || r.stats.inHand.Load() > 0 || r.resting.Load() > 0:
 			now = never // nothing is known of the queue
-		case now == before && r.stats.inHand.Load() == 0:
+		case now == before:
 			r.idle(r.hands, idler)
 		}
 		before = now

@@ -31,6 +31,7 @@ type run struct {
 	endHands  context.CancelCauseFunc
 
 	workers sync.WaitGroup
+	resting atomic.Int64 // workers that pause after a message that went back
 	current atomic.Pointer[shift]
 	past    sync.WaitGroup // shifts that have ended, until their subscriptions are closed
 	over    chan struct{}  // closed when every subscription is to be let go of

@@ -121,7 +121,7 @@ func (r *run) unsettled(msg processor.Message, err error) {
 	r.release(msg)
 	switch {
 	case d.Action == processor.Released:
-		r.log.LogAttrs(r.hands, slog.LevelInfo, "message was not begun, and given back", logattr.Of(msg, err)...)
+		r.log.LogAttrs(r.hands, slog.LevelWarn, "message was not begun, and given back", logattr.Of(msg, err)...)
 		r.stopIf(d, err)
 	case !cutShort:
 		r.End(errors.Join(fmt.Errorf("consumer: message %q of queue %q: %w",
@@ -167,6 +167,8 @@ const (
 // pause waits after the nth message in a row that went back, between half and all of the nominal
 // time, so that workers do not march in step.
 func (r *run) pause(n int) {
+	r.resting.Add(1)
+	defer r.resting.Add(-1)
 	d := min(firstPause<<min(n-1, 10), lastPause)
 	t := time.NewTimer(d/2 + rand.N(d/2)) //nolint:gosec // jitter, no secret
 	defer t.Stop()

@@ -14,12 +14,6 @@ type orderRule struct {
 	consequence  string
 }
 
-// What a layer outside the settlement, or outside the retry, comes too late for.
-const (
-	tooLateToSettle = "is decided after the message has been settled"
-	tooLateToRetry  = "is decided after the message has been retried"
-)
-
 var orderRules = []orderRule{
 	{Settles, Settles, "one delivery is settled twice, and the second settlement fails"},
 	{Settles, Catches, "the error is turned into success before it is settled, so every failed message is acked and lost"},
@@ -29,11 +23,14 @@ var orderRules = []orderRule{
 
 	{Recovers, Settles, "a panic passes the settlement by, so the message stays unsettled until the connection ends"},
 	{Recovers, Retries, "a panic passes the retry by, so a message that panics is never retried"},
-	{Recovers, Judges, "a panic passes the judgement by, so a message that panics comes back for ever"},
+	{Recovers, GivesUp, "a panic passes it by, so a message that panics comes back for ever"},
 
-	{Judges, Settles, "what becomes of a message " + tooLateToSettle + ", or it is never settled"},
-	{Judges, Retries, "what becomes of a message " + tooLateToRetry},
-	{Judges, Catches, "the error is turned into success before it can be judged"},
+	{Judges, Settles, "what becomes of a message is decided after it has been settled, or it is never settled"},
+	{Judges, Retries, "what becomes of a message is decided after it has been retried"},
+
+	{GivesUp, Settles, "a message that is given up has been settled as failed by then, and comes back for ever"},
+	{GivesUp, Retries, "a retry looks like success, so nothing is ever given up"},
+	{GivesUp, Catches, "the error is turned into success first, so nothing is ever given up"},
 
 	{Repeats, Settles, "one delivery is settled by the first try, and the handler goes on working on a message that it no longer owns"},
 	{Repeats, Retries, "the first failure is published for a retry and looks like success, so nothing is ever tried again in place"},
@@ -58,15 +55,22 @@ var orderRules = []orderRule{
 
 	{Limits, Settles, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"},
 	{Limits, Retries, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"},
-	{Limits, Judges, "a message that takes too long looks as if the run had been cut short and is not judged, so it comes back for ever"},
+	{Limits, GivesUp, "a message that takes too long looks as if the run had been cut short and is not given up, so it comes back for ever"},
 	{Limits, Waits, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
 	{Limits, Breaks, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
 	{Limits, Orders, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
 
 	{Decodes, Settles, "a message that does not decode is never settled"},
 	{Decodes, Retries, "a message that does not decode is not parked, and copies are published with other content than the message came with"},
-	{Decodes, Judges, "a message that does not decode is not judged, so it comes back for ever"},
+	{Decodes, GivesUp, "a message that does not decode is not given up, so it comes back for ever"},
 
+	{Orders, Settles, "a message whose key cannot be made is never settled"},
+	{Orders, Retries, "a message whose key cannot be made is not retried"},
+
+	{Waits, Orders, "a message may hold what an earlier one of its key waits for, and neither ever goes on"},
+
+	{Breaks, Orders, "the message that is let through as a probe waits for its turn, which an earlier one has that waits for the probe: neither ever goes on"},
+	{Breaks, Marks, "a message that is skipped looks like a success, so the breaker takes for mended what nobody has tried"},
 	{Breaks, Retries, "a retry looks like success, so no failure is ever seen, and every message is retried until it is parked"},
 	{Breaks, Catches, "the error is turned into success first, so no failure is ever seen"},
 }

@@ -22,6 +22,8 @@ const (
 	Catches Role = "catches"
 	// Judges: makes a decision of its own about a message, by an error or by success.
 	Judges Role = "judges"
+	// GivesUp: ends the retries of a message that has failed too often.
+	GivesUp Role = "gives up"
 	// Repeats: calls the inner layers again in place when they fail.
 	Repeats Role = "repeats"
 	// Transacts: commits when the inner layers succeed, and rolls back when they fail.

@@ -74,7 +74,7 @@ var shipped = map[string]kind{
 	"sqltx":       {processor.Transacts, func(w *world) processor.Middleware { return sqltx.New(w.db, sqltx.Logger(silent())) }},
 	"throttle":    {processor.Waits, func(*world) processor.Middleware { return throttle.New(rate.NewLimiter(1, 1)) }},
 	"timeout":     {processor.Limits, func(*world) processor.Middleware { return timeout.New(time.Minute, timeout.Logger(silent())) }},
-	"xdeath": {processor.Judges, func(w *world) processor.Middleware {
+	"xdeath": {processor.GivesUp, func(w *world) processor.Middleware {
 		return xdeath.New(xdeath.Park(w, processor.Destination{RoutingKey: parked}))
 	}},
 	"tracing": {"", func(*world) processor.Middleware {

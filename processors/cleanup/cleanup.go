@@ -9,23 +9,19 @@
 //
 // Put it outside recovery, so that it learns of a panic as an error, and inside
 // instantretry, so that no try begins with what the one before has left behind.
-// Put it outside a transaction: its error after a success is one that a transaction would
-// roll back for.
 //
 // # What its failure changes
 //
-// Nothing about the message. After a success, the error of the function comes back as
-// [processor.Drop]: the message is acked, since its work is done, and the error is seen in
-// the log. After a failure it is joined to the inner layers' error, whose decision stands.
-// A decision inside the function's own error counts for nothing, but a wish to stop does:
-// return [processor.Stop] where nothing should run on what could not be cleaned up. A
-// panic of the function is logged with its stack and is otherwise an error like any other.
+// Nothing about the message, whose work is done or has failed without it: the error of the
+// function is logged, and the inner layers' comes back as it is. Only a wish to stop is
+// added: return [processor.Stop] where nothing should run on what could not be cleaned up.
+// A panic of the function is an error like any other.
 //
 // # Panics
 //
 // The function also runs when the inner layers panic or call runtime.Goexit, with
-// [ErrNoReturn]. The panic then goes on its way, so an error of the function can only be
-// logged. A function that calls runtime.Goexit itself takes its worker along.
+// [ErrNoReturn]. The panic then goes on its way. A function that calls runtime.Goexit
+// itself takes its worker along.
 package cleanup
 
 import (
@@ -66,9 +62,8 @@ type config struct {
 // message; a run that ends waits for a cleanup no longer than for a handler. Default: 5 s.
 func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
 
-// Logger sets where panics of the function are logged, and its errors while a panic of the
-// inner layers is on its way, all at level error. Default, also for nil: slog.Default()
-// at the time.
+// Logger sets where errors of the function are logged, at level error. Default, also for
+// nil: slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // New returns a middleware that calls f after the inner layers. It is safe for many
@@ -104,7 +99,7 @@ var (
 // Name is "cleanup".
 func (*cleanup) Name() string { return "cleanup" }
 
-// Role is "": it changes nothing about a message.
+// Role is "".
 func (*cleanup) Role() processor.Role { return "" }
 
 // Settings are those of the options.
@@ -117,46 +112,47 @@ func (c *cleanup) Process(ctx context.Context, msg processor.Message) error {
 	returned := false
 	defer func() {
 		if !returned { // and no recover: what is on its way goes on
-			c.afterPanic(ctx, msg)
+			c.clean(ctx, msg, ErrNoReturn)
 		}
 	}()
 	err := c.next.Process(ctx, msg)
 	returned = true
-	return join(err, c.clean(ctx, msg, err))
+	if c.clean(ctx, msg, err) {
+		return errors.Join(err, processor.ErrStop)
+	}
+	return err
 }
 
-// clean calls the function and returns its error, or its panic as one.
-func (c *cleanup) clean(ctx context.Context, msg processor.Message, err error) (problem error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+// clean calls the function, logs its error, and reports whether the run is to stop.
+func (c *cleanup) clean(ctx context.Context, msg processor.Message, err error) (stop bool) {
+	alive, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 	defer cancel()
 	returned := false
 	defer func() {
 		if !returned {
-			problem = c.recovered(ctx, msg, recover())
+			c.report(ctx, msg, &panicError{recover()}, slog.String("stack", string(debug.Stack())))
 		}
 	}()
-	problem = c.f(ctx, msg, err)
+	problem := c.f(alive, msg, err)
 	returned = true
-	return problem
-}
-
-// recovered makes the error of a panic value, nil for runtime.Goexit. A retry outside may
-// turn the error into success, so its stack is logged here and nowhere else.
-func (c *cleanup) recovered(ctx context.Context, msg processor.Message, value any) error {
-	problem := &panicError{value}
-	c.report(ctx, msg, problem, slog.String("stack", string(debug.Stack())))
-	return problem
-}
-
-// afterPanic calls the function while a panic or runtime.Goexit is on its way.
-func (c *cleanup) afterPanic(ctx context.Context, msg processor.Message) {
-	problem := c.clean(ctx, msg, ErrNoReturn)
-	if _, logged := problem.(*panicError); problem != nil && !logged { //nolint:errorlint // As may panic on a user's error
+	d := processor.Decide(problem)
+	if d.Action != processor.Done {
 		c.report(ctx, msg, problem)
 	}
+	return d.Stop
 }
 
 func (c *cleanup) report(ctx context.Context, msg processor.Message, problem error, more ...slog.Attr) {
 	logattr.Or(c.log).LogAttrs(ctx, slog.LevelError, "the cleanup after a message failed",
 		append(logattr.Of(msg, problem), more...)...)
+}
+
+// panicError is the panic of the function; nil is a runtime.Goexit.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string {
+	if e.value == nil {
+		return "the function called runtime.Goexit"
+	}
+	return fmt.Sprintf("the function panicked: %v", e.value)
 }

@@ -90,6 +90,37 @@ func TestTheRunGoesOnWhileMessagesArriveWithinTheIdleInterval(t *testing.T) {
 	})
 }
 
+// The idle hook was called while a worker paused after a message that went back.
+func TestTheRunDoesNotEndWhileAMessageThatWentBackIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := rig(t, 3)
+		calls := 0
+		p := build(t, func(context.Context, processor.Message) error {
+			if calls++; calls < 8 {
+				return processor.Requeue(errMail)
+			}
+			return nil
+		})
+		c := consumer.New(b.Source("mail"), p, consumer.Logger(quiet()))
+		require.NoError(t, c.Run(t.Context()))
+		require.Equal(t, uint64(3), c.Stats().Done)
+	})
+}
+
+// The idle hook was called between two messages, each of which took longer than the idle
+// interval.
+func TestTheRunDoesNotEndBetweenTwoSlowMessages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := rig(t, 30)
+		slow := func(context.Context, processor.Message) error { time.Sleep(5 * time.Second); return nil }
+		c := consumer.New(b.Source("mail"), build(t, slow), consumer.Logger(quiet()))
+		require.NoError(t, c.Run(t.Context()))
+		require.Equal(t, uint64(30), c.Stats().Done)
+	})
+}
+
 // A source that hands out nothing for a while looks like an empty queue.
 func TestConfirmKeepsTheRunGoing(t *testing.T) {
 	t.Parallel()

@@ -46,8 +46,8 @@ var (
 // Name is "xdeath".
 func (*xdeath) Name() string { return "xdeath" }
 
-// Role is [processor.Judges].
-func (*xdeath) Role() processor.Role { return processor.Judges }
+// Role is [processor.GivesUp].
+func (*xdeath) Role() processor.Role { return processor.GivesUp }
 
 // Settings are those of the options.
 func (x *xdeath) Settings() []processor.Setting {
