@@ -34,7 +34,7 @@ func ExamplePipeline_Describe() {
 	// 1  ack       requeue on error: false
 	// 2  retry     exchange: mail, keys: mail_retry_%attempt%, attempts: 3, final key: mail_parked, keep trying: 15s
 	// 3  recovery  goexit: false
-	// 4  github.com/gowarren/warren/processor_test.sendMail
+	// 4  processor_test.sendMail
 	//
 	// ok                  acked
 	// error               a copy goes to exchange "mail" with key "mail_retry_1", then acked
@@ -104,7 +104,7 @@ func TestTheLayersOfAPipelineInsideAreDescribed(t *testing.T) {
 	for _, l := range p.Describe().Layers {
 		names = append(names, l.Name)
 	}
-	require.Equal(t, []string{"ack", "recovery", "github.com/gowarren/warren/processor_test.sendMail"}, names)
+	require.Equal(t, []string{"ack", "recovery", "processor_test.sendMail"}, names)
 	require.False(t, p.Describe().Outcomes[3].Panics)
 }
 
@@ -117,7 +117,7 @@ func TestADescriptionIsJSON(t *testing.T) {
 	require.JSONEq(t, `{
 		"layers": [
 			{"name": "ack", "role": "settles", "settings": [{"name": "requeue on error", "value": "false"}]},
-			{"name": "github.com/gowarren/warren/processor_test.sendMail"}
+			{"name": "processor_test.sendMail"}
 		],
 		"outcomes": [
 			{"case": "ok", "message": "acked", "decision": "done", "settled": "ack"},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"strings"
 )
 
 // Role is what a layer does to a message, as far as the order of layers matters.
@@ -54,14 +55,14 @@ type Layer interface {
 	Role() Role
 }
 
-// layerName is the layer's own name, that of its function, or its type.
+// layerName is the layer's own name, that of its function with its package, or its type.
 func layerName(p Processor) string {
 	switch l := p.(type) {
 	case Layer:
 		return l.Name()
 	case ProcessorFunc:
 		if f := runtime.FuncForPC(reflect.ValueOf(l).Pointer()); f != nil {
-			return f.Name()
+			return f.Name()[strings.LastIndexByte(f.Name(), '/')+1:]
 		}
 	}
 	return fmt.Sprintf("%T", p)

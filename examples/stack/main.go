@@ -1,4 +1,8 @@
-// Stack prints what a stack is made of and what becomes of its messages.
+// Stack prints what a stack is made of and what becomes of its messages, as text or as
+// JSON:
+//
+//	go run ./examples/stack
+//	go run ./examples/stack -json
 package main
 
 import (
@@ -6,36 +10,69 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/breaker"
+	"github.com/gowarren/warren/processors/decode"
+	"github.com/gowarren/warren/processors/dedup"
+	"github.com/gowarren/warren/processors/instantretry"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
+	"github.com/gowarren/warren/processors/signals"
+	"github.com/gowarren/warren/processors/throttle"
+	"github.com/gowarren/warren/processors/timeout"
 )
 
 func main() {
 	asJSON := flag.Bool("json", false, "print JSON")
 	flag.Parse()
-	p, err := processor.NewStack(
-		ack.New(),
-		retry.New(memory.New().Publisher(), "mail_retry_%attempt%", retry.FinalKey("mail_parked")),
-		recovery.New(),
-	).ThenFunc(send)
-	if err != nil {
-		fmt.Println(err)
-		return
+	if err := describe(os.Stdout, *asJSON); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	if *asJSON {
-		e := json.NewEncoder(os.Stdout)
-		e.SetIndent("", " ")
-		if err := e.Encode(p.Describe()); err != nil {
-			fmt.Println(err)
-		}
-		return
-	}
-	fmt.Print(p.Describe())
 }
 
-func send(context.Context, processor.Message) error { return nil }
+// stack is that of a worker that sends mails. With dedup outside retry, or timeout outside
+// breaker, it could not be built: examples/custom shows such a refusal.
+func stack(p processor.Publisher) processor.Stack {
+	return processor.NewStack(
+		signals.New(),
+		ack.New(),
+		retry.New(p, "mail_retry_%attempt%", retry.Exchange("mail"), retry.FinalKey("mail_parked")),
+		decode.New(decode.MaxSize(1<<20)),
+		dedup.New(dedup.NewMemory(100_000, 24*time.Hour)),
+		throttle.New(rate.NewLimiter(50, 10)),
+		breaker.New("mail server"),
+		instantretry.New(instantretry.Attempts(2), instantretry.Delay(100*time.Millisecond)),
+		timeout.New(10*time.Second),
+		recovery.New(),
+	)
+}
+
+// describe builds the stack and prints what it says of itself. No message is processed,
+// and nothing is published.
+func describe(w io.Writer, asJSON bool) error {
+	pipeline, err := stack(memory.New().Publisher()).Then(sender{})
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(pipeline.Describe())
+	}
+	_, err = fmt.Fprint(w, pipeline.Describe())
+	return err
+}
+
+// sender would send mails.
+type sender struct{}
+
+func (sender) Process(context.Context, processor.Message) error { return nil }

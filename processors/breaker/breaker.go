@@ -64,7 +64,7 @@ func (b *breaker) Settings() []processor.Setting {
 		counts = "by a function"
 	}
 	return []processor.Setting{
-		{Name: "downstream", Value: strconv.Quote(b.downstream)},
+		{Name: "downstream", Value: b.downstream},
 		{Name: "failures", Value: strconv.Itoa(b.failures)},
 		{Name: "open for", Value: b.openFor.String()},
 		{Name: "counts", Value: counts},

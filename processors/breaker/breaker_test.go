@@ -527,7 +527,7 @@ func TestItDescribesItself(t *testing.T) {
 	require.Equal(t, processor.LayerDescription{
 		Name: "breaker", Role: processor.Breaks,
 		Settings: []processor.Setting{
-			{Name: "downstream", Value: `"mail server"`},
+			{Name: "downstream", Value: "mail server"},
 			{Name: "failures", Value: "5"},
 			{Name: "open for", Value: "30s"},
 			{Name: "counts", Value: "failed"},

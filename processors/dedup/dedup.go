@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -58,7 +57,7 @@ func (d *dedup) Settings() []processor.Setting {
 		key = "by a function"
 	}
 	if d.scope != "" {
-		scope = strconv.Quote(d.scope)
+		scope = d.scope
 	}
 	return []processor.Setting{
 		{Name: "store", Value: fmt.Sprintf("%T", d.store)},

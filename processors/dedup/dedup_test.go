@@ -286,7 +286,7 @@ func TestItDescribesItself(t *testing.T) {
 	}, p.Describe().Layers[0])
 	p = build(t, (&handler{}).handle, newMemory(), dedup.Scope("mail"), dedup.Key(func(processor.Message) string { return "" }))
 	require.Contains(t, p.Describe().Layers[0].Settings, processor.Setting{Name: "key", Value: "by a function"})
-	require.Contains(t, p.Describe().Layers[0].Settings, processor.Setting{Name: "scope", Value: `"mail"`})
+	require.Contains(t, p.Describe().Layers[0].Settings, processor.Setting{Name: "scope", Value: "mail"})
 }
 
 func ExampleNew() {

@@ -53,7 +53,7 @@ func (*xdeath) Role() processor.Role { return processor.GivesUp }
 func (x *xdeath) Settings() []processor.Setting {
 	queue := "the message's own"
 	if x.queue != "" {
-		queue = strconv.Quote(x.queue)
+		queue = x.queue
 	}
 	end := processor.Setting{Name: "over", Value: "by a function"}
 	if x.parks {

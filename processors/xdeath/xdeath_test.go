@@ -412,7 +412,7 @@ func TestSettings(t *testing.T) {
 		{Name: "over", Value: "by a function"},
 	}, settings(drop()))
 	require.Equal(t, []processor.Setting{
-		{Name: "queue", Value: `"mail"`},
+		{Name: "queue", Value: "mail"},
 		{Name: "max count", Value: "0"},
 		{Name: "max lifetime", Value: "1m0s"},
 		{Name: "park", Value: `queue "parked" (default exchange)`},
