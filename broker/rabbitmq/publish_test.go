@@ -230,9 +230,7 @@ func TestConfirmedMessagesSurviveLostConnections(t *testing.T) {
 	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	queue := declareQueue(t, node.URL(), nil)
-	// RabbitMQ answers a declare before its disk has it: killed right then, it may forget a
-	// durable queue. That would be the node's loss, not ours.
-	require.Equal(t, "ok", node.Call(t, "mnesia sync_log []"))
+	node.Sync(t)
 	const goroutines, each = 4, 150
 	var mu sync.Mutex
 	confirmed := map[string]bool{}

@@ -11,6 +11,14 @@ import (
 	"time"
 )
 
+// Sync has the node write to disk what has been declared. It answers a declare before
+// that: killed right then, it may forget a durable queue. That is the node's loss, so a
+// test of somebody else's calls Sync before [Node.Kill].
+func (n *Node) Sync(tb testing.TB) {
+	tb.Helper()
+	n.callOK(tb, "mnesia sync_log []")
+}
+
 // CloseConnections has the node close every client connection, as an operator would:
 // clients get 320, connection forced, with the reason.
 func (n *Node) CloseConnections(tb testing.TB, reason string) {

@@ -26,6 +26,7 @@ func TestRestartKeepsDataAndURL(t *testing.T) {
 	for name, end := range map[string]func(testing.TB){"killed": node.Kill, "stopped": node.Stop} {
 		url := node.URL()
 		publish(t, url, name)
+		node.Sync(t)
 		end(t)
 		end(t) // works twice
 		requireSilent(t, node.Addresses()[0])
