@@ -62,11 +62,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer c.running.Store(false)
 	r := newRun(ctx, c)
 	defer r.Abort(nil)
-	if l, ok := c.handler.(processor.Controller); ok {
-		l.Control(r)
-	}
 	if s, ok := c.handler.(processor.Starter); ok {
-		if err := s.Start(ctx); err != nil {
+		if err := s.Start(processor.WithRun(ctx, r)); err != nil {
 			return fmt.Errorf("consumer: start: %w", err)
 		}
 	}

@@ -28,7 +28,10 @@ type helm struct {
 	idled atomic.Int64
 }
 
-func (h *helm) Control(run processor.Run) { h.run = run }
+func (h *helm) Start(ctx context.Context) error {
+	h.run = processor.RunFrom(ctx)
+	return nil
+}
 
 func (h *helm) Idle(context.Context) error { h.idled.Add(1); return nil }
 
@@ -122,7 +125,9 @@ type starter struct {
 	start func() error
 }
 
-func (s starter) Start(context.Context) error { return s.start() }
+func (s starter) Start(ctx context.Context) error {
+	return errors.Join(s.Pipeline.Start(ctx), s.start())
+}
 
 func TestAPauseLeavesTheQueueUntouched(t *testing.T) {
 	t.Parallel()

@@ -33,7 +33,8 @@
 //
 // # Layers that steer
 //
-// A layer that is a [processor.Controller] may end, abort or pause the run. A pause ends
+// A layer finds the run in the context of its Start ([processor.RunFrom]), and may end,
+// abort or pause it. A pause ends
 // the subscription: what nobody has begun goes back to the queue, and stays there until
 // the run is resumed with a new subscription. What is in hand goes on meanwhile. Layers
 // are not told that a paused run is idle.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 )
 
 // Description says what a pipeline is made of and what becomes of its messages. It
@@ -15,6 +16,9 @@ type Description struct {
 	Layers []LayerDescription `json:"layers"`
 	// Outcomes are what becomes of a message in each [Case].
 	Outcomes []Outcome `json:"outcomes"`
+	// Assumed are the layers that do not say what they make of an outcome, by name. They
+	// are taken to pass on what they get.
+	Assumed []string `json:"assumed,omitempty"`
 }
 
 // LayerDescription is one layer of a [Description].
@@ -23,9 +27,6 @@ type LayerDescription struct {
 	// Role is "" for a layer whose place does not matter.
 	Role     Role      `json:"role,omitempty"`
 	Settings []Setting `json:"settings,omitempty"`
-	// Silent: the layer is no [Layer] and says nothing of itself. It is taken to pass
-	// on what it gets.
-	Silent bool `json:"silent,omitempty"`
 }
 
 // Setting is one setting of a layer, as its options name it. It holds no secrets.
@@ -45,11 +46,13 @@ type Describer interface {
 // says the truth is a case of package processortest, and for the shipped layers a test
 // that runs stacks of them on a broker. No message is processed.
 func (p *Pipeline) Describe() Description {
-	layers := flatten(p.layers)
+	layers := shown(p.layers)
 	d := Description{Layers: make([]LayerDescription, len(layers))}
 	for i, layer := range layers {
 		d.Layers[i] = describe(layer)
-		d.Layers[i].Silent = d.Layers[i].Silent && i < len(layers)-1
+		if _, ok := layer.(Predictor); !ok && i < len(layers)-1 {
+			d.Assumed = append(d.Assumed, d.Layers[i].Name)
+		}
 	}
 	for _, c := range cases(layers) {
 		d.Outcomes = append(d.Outcomes, predict(c, layers))
@@ -59,8 +62,6 @@ func (p *Pipeline) Describe() Description {
 
 func describe(layer Processor) LayerDescription {
 	d := LayerDescription{Name: layerName(layer), Role: roleOf(layer)}
-	_, speaks := layer.(Layer)
-	d.Silent = !speaks
 	if s, ok := layer.(Describer); ok {
 		d.Settings = s.Settings()
 	}
@@ -69,8 +70,16 @@ func describe(layer Processor) LayerDescription {
 
 func cases(layers []Processor) []Case {
 	all := []Case{CaseSuccess, CaseError, CasePermanentError, CasePanic, CaseTimeout}
-	if slices.ContainsFunc(layers, func(p Processor) bool { return roleOf(p) == Retries }) {
-		all = append(all, CaseRepublishFailed, CaseExhausted)
+	for _, layer := range layers {
+		l, ok := layer.(Caser)
+		if !ok {
+			continue
+		}
+		for _, c := range l.Cases() {
+			if !slices.Contains(all, c) {
+				all = append(all, c)
+			}
+		}
 	}
 	return append(all, CaseShutdown)
 }
@@ -91,16 +100,21 @@ func (d Description) String() string {
 		_, _ = fmt.Fprintf(w, "%s\t%s\n", o.Case, o)
 	}
 	_ = w.Flush() // into a strings.Builder, which does not fail
+	if len(d.Assumed) > 0 {
+		b.WriteString("\nTaken to pass on what they get: " + strings.Join(d.Assumed, ", ") + ".\n")
+	}
 	return b.String()
 }
 
 func (l LayerDescription) notes() string {
-	if l.Silent {
-		return "says nothing of itself, and is taken to pass on what it gets"
-	}
 	notes := make([]string, len(l.Settings))
 	for i, s := range l.Settings {
-		notes[i] = s.Name + ": " + cmp.Or(s.Value, `""`)
+		notes[i] = s.Name + ": " + cmp.Or(oneLine(s.Value), `""`)
 	}
 	return strings.Join(notes, ", ")
+}
+
+// oneLine keeps a value, such as a SQL statement, from breaking the table.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,7 +39,7 @@ func ExamplePipeline_Describe() {
 	// error               a copy goes to exchange "mail" with key "mail_retry_1", then acked
 	// permanent error     a copy goes to exchange "mail" with key "mail_parked", then acked
 	// panic               a copy goes to exchange "mail" with key "mail_retry_1", then acked
-	// timeout             no layer sets a deadline: it goes on until the run ends, as at shutdown
+	// timeout             no layer sets a deadline: it goes on until the run ends, and the broker may deliver it again meanwhile
 	// republish failed    back to its queue
 	// attempts exhausted  a copy goes to exchange "mail" with key "mail_parked", then acked
 	// shutdown            given back untouched
@@ -64,7 +63,7 @@ func TestAStackThatRetriesNothingHasNoRowsAboutRetries(t *testing.T) {
 		processor.CaseError:          "back to its queue",
 		processor.CasePermanentError: "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange",
 		processor.CasePanic:          "the panic ends the process, and the broker delivers the message again",
-		processor.CaseTimeout:        "no layer sets a deadline: it goes on until the run ends, as at shutdown",
+		processor.CaseTimeout:        "no layer sets a deadline: it goes on until the run ends, and the broker may deliver it again meanwhile",
 		processor.CaseShutdown:       "given back untouched",
 	}, outcomes(t, catch.New(), ack.New(ack.RequeueOnError())))
 }
@@ -86,12 +85,30 @@ func TestAPredictionIsNotMadeUp(t *testing.T) {
 	}
 }
 
-func TestASilentLayerIsShownAsOne(t *testing.T) {
+func TestALayerThatDoesNotSayWhatItDoesIsNamed(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(pass, ack.New()).ThenFunc(sendMail)
+	p, err := processor.NewStack(pass, ack.New(), layer("mine", processor.Judges)).ThenFunc(sendMail)
 	require.NoError(t, err)
-	text := p.Describe().String()
-	require.Equal(t, 1, strings.Count(text, "says nothing of itself"), text)
+	d := p.Describe()
+	require.Equal(t, []string{"*processor_test.passing", "mine"}, d.Assumed)
+	require.Contains(t, d.String(), "\nTaken to pass on what they get: *processor_test.passing, mine.\n")
+}
+
+// A statement of several lines broke the table, and could fake a row.
+func TestASettingStaysOnItsLine(t *testing.T) {
+	t.Parallel()
+	p, err := processor.NewStack(retry.New(&processortest.Publisher{}, "r_%attempt%", retry.FinalKey("a\nok\tlost\x00"))).ThenFunc(sendMail)
+	require.NoError(t, err)
+	require.Contains(t, p.Describe().String(), "final key: a ok lost,")
+}
+
+func TestAFilterHasARowOfItsOwn(t *testing.T) {
+	t.Parallel()
+	never := func(error) bool { return false }
+	filtered := outcomes(t, ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%", retry.FinalKey("parked"), retry.If(never)))
+	require.Equal(t, "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange", filtered["error not to be retried (If)"])
+	require.Equal(t, `a copy goes to queue "parked" (default exchange), then acked`, filtered[processor.CasePermanentError])
+	require.NotContains(t, outcomes(t, retry.New(&processortest.Publisher{}, "r_%attempt%")), processor.Case("error not to be retried (If)"))
 }
 
 func TestTheLayersOfAPipelineInsideAreDescribed(t *testing.T) {
@@ -124,7 +141,7 @@ func TestADescriptionIsJSON(t *testing.T) {
 			{"case": "error", "message": "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange", "decision": "failed", "settled": "nack"},
 			{"case": "permanent error", "message": "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange", "decision": "rejected", "settled": "nack"},
 			{"case": "panic", "message": "the panic ends the process, and the broker delivers the message again", "panics": true},
-			{"case": "timeout", "message": "no layer sets a deadline: it goes on until the run ends, as at shutdown", "hangs": true},
+			{"case": "timeout", "message": "no layer sets a deadline: it goes on until the run ends, and the broker may deliver it again meanwhile", "hangs": true},
 			{"case": "shutdown", "message": "given back untouched", "decision": "failed"}
 		]
 	}`, string(b))

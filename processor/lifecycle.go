@@ -9,7 +9,7 @@ import (
 )
 
 // Starter is implemented by processors that have something to do before the first
-// message. An error keeps the run from starting.
+// message. An error keeps the run from starting. [RunFrom] finds the run in ctx.
 type Starter interface {
 	Start(ctx context.Context) error
 }
@@ -34,9 +34,16 @@ var (
 	_ Stopper = (*Pipeline)(nil)
 )
 
+// errStarted is the error of a pipeline that is started twice.
+var errStarted = errors.New("processor: the pipeline is running already: its layers belong to one run at a time, so build a pipeline for each consumer")
+
 // Start starts the layers, outermost first. If one fails, those that had started are
-// stopped in reverse, and the error says which failed.
+// stopped in reverse, and the error says which failed. A pipeline that has been started
+// and not stopped is an error: layers hold what belongs to one run.
 func (p *Pipeline) Start(ctx context.Context) error {
+	if !p.claim() {
+		return errStarted
+	}
 	for i, layer := range p.layers {
 		s, ok := layer.(Starter)
 		if !ok {
@@ -44,11 +51,34 @@ func (p *Pipeline) Start(ctx context.Context) error {
 		}
 		if err := s.Start(ctx); err != nil {
 			err = fmt.Errorf("processor: start %s: %w", layerName(layer), err)
-			return errors.Join(err, p.undo(ctx, i))
+			err = errors.Join(err, p.undo(ctx, i))
+			p.release()
+			return err
 		}
 	}
 	return nil
 }
+
+// claim takes the pipeline and those inside it for one run, or none of them.
+func (p *Pipeline) claim() bool {
+	for i, c := range p.claimed() {
+		if !c.started.CompareAndSwap(false, true) {
+			for _, before := range p.claimed()[:i] {
+				before.started.Store(false)
+			}
+			return false
+		}
+	}
+	return true
+}
+
+func (p *Pipeline) release() {
+	for _, c := range p.claimed() {
+		c.started.Store(false)
+	}
+}
+
+func (p *Pipeline) claimed() []*Pipeline { return append([]*Pipeline{p}, p.inner...) }
 
 // undo stops the first n layers, also when the start failed because ctx had ended.
 func (p *Pipeline) undo(ctx context.Context, n int) error {
@@ -74,7 +104,10 @@ func (p *Pipeline) Idle(ctx context.Context) error {
 }
 
 // Stop stops the layers, innermost first, every one whatever the others return.
-func (p *Pipeline) Stop(ctx context.Context) error { return stopLayers(ctx, p.layers) }
+func (p *Pipeline) Stop(ctx context.Context) error {
+	defer p.release()
+	return stopLayers(ctx, p.layers)
+}
 
 func stopLayers(ctx context.Context, layers []Processor) error {
 	var errs []error

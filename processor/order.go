@@ -75,10 +75,8 @@ var orderRules = []orderRule{
 	{Breaks, Catches, "the error is turned into success first, so no failure is ever seen"},
 }
 
-// checkOrder returns an error for each pair of layers that must not stand as they do,
-// those of a pipeline within the stack included.
+// checkOrder returns an error for each pair of layers that must not stand as they do.
 func checkOrder(layers []Processor) error {
-	layers = flatten(layers)
 	var errs []error
 	for i, outer := range layers {
 		for _, inner := range layers[i+1:] {
@@ -86,18 +84,6 @@ func checkOrder(layers []Processor) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func flatten(layers []Processor) []Processor {
-	var flat []Processor
-	for _, layer := range layers {
-		if p, ok := layer.(*Pipeline); ok {
-			flat = append(flat, flatten(p.layers)...)
-		} else {
-			flat = append(flat, layer)
-		}
-	}
-	return flat
 }
 
 func checkPair(outer, inner Processor) error {

@@ -9,17 +9,20 @@ import (
 // Case is one way in which a message may fare: a row of the table of outcomes.
 type Case string
 
-// The cases. Those about publishing are left out of the table of a stack that retries
-// nothing.
+// The cases that every stack has. Layers may add others; see [Caser].
 const (
-	CaseSuccess         Case = "ok"
-	CaseError           Case = "error"
-	CasePermanentError  Case = "permanent error" // made by [Reject]
-	CasePanic           Case = "panic"
-	CaseTimeout         Case = "timeout" // the handler waits for the end of its context
-	CaseRepublishFailed Case = "republish failed"
+	CaseSuccess        Case = "ok"
+	CaseError          Case = "error"
+	CasePermanentError Case = "permanent error" // made by [Reject]
+	CasePanic          Case = "panic"
+	CaseTimeout        Case = "timeout"  // the handler waits for the end of its context
+	CaseShutdown       Case = "shutdown" // cut short by the drain deadline
+)
+
+// The cases of layers that retry. In each the handler has failed with an error.
+const (
+	CaseRepublishFailed Case = "republish failed" // for as long as it was tried
 	CaseExhausted       Case = "attempts exhausted"
-	CaseShutdown        Case = "shutdown" // cut short by the drain deadline
 )
 
 // Settlement is how a message was settled.
@@ -44,12 +47,12 @@ type Outcome struct {
 	Hangs bool
 	// Action is what [Decide] reads from what is returned.
 	Action Action
-	// Published are the places that a copy was published to.
+	// Published are the places that a copy was published to, in words.
 	Published []string
 	// Settled is how the message was settled.
 	Settled Settlement
-	// Unknown names the layer that does not say what it does, "" if all do. The other
-	// fields say nothing then.
+	// Unknown names the layer that does not say what it does, "" if all do. Nothing else
+	// but the case is set then.
 	Unknown string
 }
 
@@ -75,18 +78,24 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 	return json.Marshal(j)
 }
 
-// Predictor is implemented by layers that change what becomes of a message. The others
-// pass on what they get.
+// Predictor is implemented by layers that say what becomes of a message. The others are
+// taken to pass on what they get, and a description says so.
 type Predictor interface {
 	// Predict returns what the layer makes of inner. It must not do anything.
 	Predict(inner Outcome) Outcome
 }
 
+// Caser is implemented by layers that have cases of their own, for the table of outcomes.
+// In each the handler has failed with an error, unless the layer predicts otherwise.
+type Caser interface {
+	Cases() []Case
+}
+
 // Returns reports whether the inner layers return, so that a layer has something to act on.
 func (o Outcome) Returns() bool { return !o.Panics && !o.Hangs }
 
-// Publish returns the outcome with a copy published.
-func (o Outcome) Publish(to string) Outcome {
+// CopyTo returns the outcome with a copy published there.
+func (o Outcome) CopyTo(to string) Outcome {
 	o.Published = append(slices.Clone(o.Published), to)
 	return o
 }
@@ -107,7 +116,7 @@ func (o Outcome) end() string {
 	case o.Panics:
 		return "the panic ends the process, and the broker delivers the message again"
 	case o.Hangs:
-		return "no layer sets a deadline: it goes on until the run ends, as at shutdown"
+		return "no layer sets a deadline: it goes on until the run ends, and the broker may deliver it again meanwhile"
 	}
 	switch o.Settled {
 	case SettledByAck:
@@ -140,8 +149,8 @@ func predict(c Case, layers []Processor) Outcome {
 		switch p, ok := layer.(Predictor); {
 		case ok:
 			o = p.Predict(o)
-		case mustPredict(roleOf(layer)) && o.Unknown == "":
-			o.Unknown = layerName(layer)
+		case mustPredict(roleOf(layer)):
+			return Outcome{Case: c, Unknown: layerName(layer)}
 		}
 	}
 	return o

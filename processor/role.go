@@ -1,12 +1,5 @@
 package processor
 
-import (
-	"fmt"
-	"reflect"
-	"runtime"
-	"strings"
-)
-
 // Role is what a layer does to a message, as far as the order of layers matters.
 type Role string
 
@@ -53,19 +46,6 @@ type Layer interface {
 	Name() string
 	// Role is what it does; "" where the order does not matter.
 	Role() Role
-}
-
-// layerName is the layer's own name, that of its function with its package, or its type.
-func layerName(p Processor) string {
-	switch l := p.(type) {
-	case Layer:
-		return l.Name()
-	case ProcessorFunc:
-		if f := runtime.FuncForPC(reflect.ValueOf(l).Pointer()); f != nil {
-			return f.Name()[strings.LastIndexByte(f.Name(), '/')+1:]
-		}
-	}
-	return fmt.Sprintf("%T", p)
 }
 
 // roleOf is the layer's role, "" if it says nothing.

@@ -16,11 +16,19 @@ type Run interface {
 	Pause() (resume func())
 }
 
-// Controller is implemented by layers that end or pause the run that they are part of.
-type Controller interface {
-	// Control is called before each Start. What runs a pipeline and cannot be ended or
-	// paused does not call it.
-	Control(run Run)
+type runKey struct{}
+
+// WithRun returns the context to call [Starter] with. It is for whoever runs a pipeline
+// and can be ended or paused.
+func WithRun(ctx context.Context, run Run) context.Context {
+	return context.WithValue(ctx, runKey{}, run)
+}
+
+// RunFrom returns the run that a layer is started for, by the context of its Start. It is
+// nil if whoever runs the pipeline cannot be ended or paused.
+func RunFrom(ctx context.Context) Run {
+	run, _ := ctx.Value(runKey{}).(Run)
+	return run
 }
 
 // Admitter is implemented by layers that need to know the order in which the source
@@ -33,22 +41,11 @@ type Admitter interface {
 	Admit(ctx context.Context, msg Message) (admitted context.Context, left func())
 }
 
-var _ Controller = (*Pipeline)(nil)
-
-// Control hands the run to the layers, outermost first.
-func (p *Pipeline) Control(run Run) {
-	for _, layer := range p.layers {
-		if c, ok := layer.(Controller); ok {
-			c.Control(run)
-		}
-	}
-}
-
 // Admitters returns the layers of p that are [Admitter], outermost first, or p itself if
 // it is one. It is for whoever runs a pipeline.
 func Admitters(p Processor) []Admitter {
 	var found []Admitter
-	for _, layer := range flatten([]Processor{p}) {
+	for _, layer := range shown(between(p, nil)) {
 		if a, ok := layer.(Admitter); ok {
 			found = append(found, a)
 		}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
+	"sync/atomic"
 )
 
 // Stack is a list of middlewares, outermost first. It is an immutable value: [Stack.With]
@@ -30,24 +30,24 @@ func (s Stack) With(inner ...Middleware) Stack {
 // stack cannot work: options that were wrong (see [Invalid]), and layers in an order that
 // loses or doubles messages ([ErrOrder]).
 func (s Stack) Then(handler Processor) (*Pipeline, error) {
-	if f, ok := handler.(ProcessorFunc); handler == nil || ok && f == nil {
-		return nil, errors.New("processor: the handler is nil: pass a Processor to Then")
+	if isNil(handler) {
+		return nil, errors.New("processor: the handler is nil: pass a Processor to Then, and not the pipeline of a Then that failed")
 	}
-	layers, err := s.wrap(handler)
+	p, err := s.wrap(named(handler))
 	if err != nil {
 		return nil, err
 	}
 	var errs []error
-	for _, layer := range layers {
+	for _, layer := range shown(p.layers) {
 		if c, ok := layer.(Checker); ok {
 			errs = append(errs, c.Check())
 		}
 	}
-	errs = append(errs, checkOrder(layers))
+	errs = append(errs, checkOrder(shown(p.layers)))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &Pipeline{head: layers[0], layers: layers}, nil
+	return p, nil
 }
 
 // ThenFunc is [Stack.Then] with a function as the handler.
@@ -55,40 +55,36 @@ func (s Stack) ThenFunc(handler func(ctx context.Context, msg Message) error) (*
 	return s.Then(ProcessorFunc(handler))
 }
 
-// wrap returns the layers, outermost first, the handler last. A middleware that
-// returns its argument has chosen to be no layer.
-func (s Stack) wrap(handler Processor) ([]Processor, error) {
-	layers := []Processor{handler}
-	next := handler
+// wrap returns the pipeline, unchecked. A middleware that returns its argument has chosen
+// to be no layer.
+func (s Stack) wrap(handler Processor) (*Pipeline, error) {
+	built := &Pipeline{head: handler, layers: between(handler, nil), inner: inside(handler, nil)}
 	for i, m := range slices.Backward(s.middlewares) {
 		if m == nil {
 			return nil, fmt.Errorf("processor: middleware %d of the stack is nil", i+1)
 		}
-		p := m(next)
-		if p == nil {
+		p := m(built.head)
+		if isNil(p) {
 			return nil, fmt.Errorf("processor: middleware %d of the stack returned nil", i+1)
 		}
-		if !same(p, next) {
-			layers = append(layers, p)
-		}
-		next = p
+		p = named(p)
+		built.layers = slices.Concat(between(p, built.head), built.layers)
+		built.inner = append(built.inner, inside(p, built.head)...)
+		built.head = p
 	}
-	slices.Reverse(layers)
-	return layers, nil
+	return built, nil
 }
 
-// same compares without the panic of == on func types.
-func same(a, b Processor) bool {
-	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() &&
-		reflect.ValueOf(b).Comparable() && a == b
-}
-
-// Pipeline is a built stack. It is a [Processor], safe for many goroutines, and passes
+// Pipeline is a built stack, for one run at a time: build one for each consumer. It is a
+// [Processor], safe for many goroutines, and passes
 // the lifecycle calls on to those of its layers that have them, which decorating one
 // another by hand would hide.
 type Pipeline struct {
 	head   Processor
-	layers []Processor // outermost first, the handler last
+	layers []Processor // outermost first, the handler last; those of pipelines inside too
+	inner  []*Pipeline // the pipelines inside
+
+	started atomic.Bool
 }
 
 var _ Processor = (*Pipeline)(nil)

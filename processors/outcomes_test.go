@@ -6,9 +6,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -37,7 +39,7 @@ func (r recipe) String() string { return strings.Join(r, " > ") }
 func (r recipe) build(w *world, handler processor.Processor) (*processor.Pipeline, error) {
 	var s processor.Stack
 	for _, name := range r {
-		s = s.With(shipped[name].make(w))
+		s = s.With(w.the(name))
 	}
 	return s.Then(handler)
 }
@@ -112,10 +114,10 @@ func recipes() []recipe {
 			all = append(all, r)
 		}
 	}
-	for _, outer := range names() {
+	for _, outer := range kinds() {
 		add(recipe{outer})
 		add(recipe{"ack", "retry", outer})
-		for _, inner := range names() {
+		for _, inner := range kinds() {
 			add(recipe{outer, inner})
 			add(recipe{"ack", "retry", outer, inner})
 		}
@@ -126,10 +128,13 @@ func recipes() []recipe {
 	return all
 }
 
+// kinds are all names, of the variants too.
+func kinds() []string { return slices.Concat(names(), slices.Sorted(maps.Keys(variants))) }
+
 // random grows a stack: each layer goes to a random place, if it may stand there.
 func random() recipe {
 	r := recipe{}
-	shuffled := names()
+	shuffled := kinds()
 	rand.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
 	for _, name := range shuffled {
 		at := rand.N(len(r) + 1)

@@ -2,6 +2,7 @@ package processors_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"os"
@@ -80,6 +81,39 @@ var shipped = map[string]kind{
 	"tracing": {"", func(*world) processor.Middleware {
 		return tracing.New(tracing.TracerProvider(noop.NewTracerProvider()))
 	}},
+}
+
+// variants are shipped processors with other options, by names of their own.
+var variants = map[string]func(*world) processor.Middleware{
+	"ack, requeue on error": func(*world) processor.Middleware { return ack.New(ack.RequeueOnError()) },
+	"recovery, goexit": func(*world) processor.Middleware {
+		return recovery.New(recovery.Goexit(), recovery.Logger(silent()))
+	},
+	"retry, no final key": func(w *world) processor.Middleware { return retry.New(w, "retry_%attempt%", retry.Logger(silent())) },
+	"retry, no attempts": func(w *world) processor.Middleware {
+		return retry.New(w, "", retry.Attempts(0), retry.FinalKey(parked), retry.Logger(silent()))
+	},
+	"retry, filtered": func(w *world) processor.Middleware {
+		return retry.New(w, "retry_%attempt%", retry.FinalKey(parked), retry.Logger(silent()),
+			retry.If(func(err error) bool { return !errors.Is(err, errFiltered) }))
+	},
+	"retry, filtered, no final key": func(w *world) processor.Middleware {
+		return retry.New(w, "retry_%attempt%", retry.Logger(silent()),
+			retry.If(func(err error) bool { return !errors.Is(err, errFiltered) }))
+	},
+	"instantretry, filtered": func(*world) processor.Middleware {
+		return instantretry.New(instantretry.If(func(error) bool { return false }), instantretry.Logger(silent()))
+	},
+}
+
+// errFiltered is the error of the case that a filter has.
+var errFiltered = errors.New("not to be retried")
+
+func (w *world) the(name string) processor.Middleware {
+	if m, ok := variants[name]; ok {
+		return m(w)
+	}
+	return shipped[name].make(w)
 }
 
 func clean(context.Context, processor.Message, error) error { return nil }

@@ -166,6 +166,8 @@ func handler(c processor.Case, shutdown func()) processor.Processor {
 			shutdown()
 			<-ctx.Done()
 			return ctx.Err()
+		case "error not to be retried (If)":
+			return errFiltered
 		default:
 			return errMail
 		}

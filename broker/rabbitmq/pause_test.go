@@ -22,7 +22,10 @@ type helm struct {
 	runs chan processor.Run
 }
 
-func (h *helm) Control(run processor.Run) { h.runs <- run }
+func (h *helm) Start(ctx context.Context) error {
+	h.runs <- processor.RunFrom(ctx)
+	return nil
+}
 
 func TestAPausedConsumerLeavesItsMessagesInTheQueue(t *testing.T) {
 	t.Parallel()

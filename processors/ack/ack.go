@@ -65,6 +65,7 @@ type ack struct {
 
 var (
 	_ processor.Layer     = (*ack)(nil)
+	_ processor.Wrapper   = (*ack)(nil)
 	_ processor.Describer = (*ack)(nil)
 	_ processor.Predictor = (*ack)(nil)
 )
@@ -74,6 +75,9 @@ func (*ack) Name() string { return "ack" }
 
 // Role is [processor.Settles].
 func (*ack) Role() processor.Role { return processor.Settles }
+
+// Unwrap returns the inner layers.
+func (a *ack) Unwrap() processor.Processor { return a.next }
 
 // Settings are those of the options.
 func (a *ack) Settings() []processor.Setting {

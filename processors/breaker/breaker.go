@@ -39,16 +39,16 @@ func New(downstream string, opts ...Option) processor.Middleware {
 type breaker struct {
 	*circuit
 	next processor.Processor
-	run  processor.Run // the one to come; guarded by mu, as is hold
-	hold *hold         // the one that is going on
+	hold *hold // the run that is going on; guarded by mu
 }
 
 var (
-	_ processor.Layer      = (*breaker)(nil)
-	_ processor.Describer  = (*breaker)(nil)
-	_ processor.Controller = (*breaker)(nil)
-	_ processor.Starter    = (*breaker)(nil)
-	_ processor.Stopper    = (*breaker)(nil)
+	_ processor.Layer     = (*breaker)(nil)
+	_ processor.Wrapper   = (*breaker)(nil)
+	_ processor.Predictor = (*breaker)(nil)
+	_ processor.Describer = (*breaker)(nil)
+	_ processor.Starter   = (*breaker)(nil)
+	_ processor.Stopper   = (*breaker)(nil)
 )
 
 // Name is "breaker".
@@ -56,6 +56,12 @@ func (*breaker) Name() string { return "breaker" }
 
 // Role is [processor.Breaks].
 func (*breaker) Role() processor.Role { return processor.Breaks }
+
+// Unwrap returns the inner layers.
+func (b *breaker) Unwrap() processor.Processor { return b.next }
+
+// Predict passes on what it gets.
+func (*breaker) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (b *breaker) Settings() []processor.Setting {

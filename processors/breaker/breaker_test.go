@@ -80,8 +80,7 @@ func build(t *testing.T, m processor.Middleware, handler processor.ProcessorFunc
 func start(t *testing.T, m processor.Middleware, handler processor.ProcessorFunc) *stack {
 	t.Helper()
 	s := build(t, m, handler)
-	s.Control(&s.fakeRun)
-	require.NoError(t, s.Start(t.Context()))
+	require.NoError(t, s.Start(processor.WithRun(t.Context(), &s.fakeRun)))
 	return s
 }
 

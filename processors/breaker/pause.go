@@ -15,18 +15,11 @@ type hold struct {
 	over   bool
 }
 
-// Control takes the run to come.
-func (b *breaker) Control(run processor.Run) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.run = run
-}
-
 // Start pauses the run if the breaker is open.
-func (b *breaker) Start(context.Context) error {
+func (b *breaker) Start(ctx context.Context) error {
 	b.mu.Lock()
-	if b.run != nil {
-		b.hold = &hold{run: b.run}
+	if run := processor.RunFrom(ctx); run != nil {
+		b.hold = &hold{run: run}
 		b.holds[b.hold] = struct{}{}
 		b.arm()
 	}
@@ -41,7 +34,7 @@ func (b *breaker) Stop(context.Context) error {
 	if b.hold != nil {
 		b.hold.over = true
 	}
-	b.run, b.hold = nil, nil
+	b.hold = nil
 	b.mu.Unlock()
 	b.catchUp()
 	return nil

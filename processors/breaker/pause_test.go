@@ -62,8 +62,7 @@ func TestARunThatStartsWhileTheBreakerIsOpenStartsPaused(t *testing.T) {
 		time.Sleep(breaker.DefaultOpenFor - time.Second)
 		require.False(t, s.Paused(), "over")
 
-		s.Control(&s.fakeRun)
-		require.NoError(t, s.Start(t.Context()))
+		require.NoError(t, s.Start(processor.WithRun(t.Context(), &s.fakeRun)))
 		require.True(t, s.Paused())
 		time.Sleep(time.Second + 1)
 		synctest.Wait()
@@ -82,8 +81,7 @@ func TestARunThatStartsWhenTheOpenTimeIsOverProbes(t *testing.T) {
 		require.Equal(t, errMail, s.process(t.Context()))
 		require.NoError(t, s.Stop(t.Context()))
 		time.Sleep(time.Hour)
-		s.Control(&s.fakeRun)
-		require.NoError(t, s.Start(t.Context()))
+		require.NoError(t, s.Start(processor.WithRun(t.Context(), &s.fakeRun)))
 		synctest.Wait()
 		require.False(t, s.Paused())
 		require.Equal(t, errMail, s.process(t.Context()))
@@ -191,7 +189,6 @@ func comeAndGo(ctx context.Context, s *stack) {
 	for ctx.Err() == nil {
 		time.Sleep(rand.N(30 * time.Millisecond))
 		_ = s.Stop(ctx)
-		s.Control(&s.fakeRun)
-		_ = s.Start(ctx)
+		_ = s.Start(processor.WithRun(ctx, &s.fakeRun))
 	}
 }

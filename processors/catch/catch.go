@@ -51,6 +51,7 @@ type catch struct {
 
 var (
 	_ processor.Layer     = (*catch)(nil)
+	_ processor.Wrapper   = (*catch)(nil)
 	_ processor.Predictor = (*catch)(nil)
 )
 
@@ -59,6 +60,9 @@ func (*catch) Name() string { return "catch" }
 
 // Role is [processor.Catches].
 func (*catch) Role() processor.Role { return processor.Catches }
+
+// Unwrap returns the inner layers.
+func (c *catch) Unwrap() processor.Processor { return c.next }
 
 // Predict ends the error, as Process does.
 func (*catch) Predict(o processor.Outcome) processor.Outcome {

@@ -93,6 +93,8 @@ type cleanup struct {
 
 var (
 	_ processor.Layer     = (*cleanup)(nil)
+	_ processor.Wrapper   = (*cleanup)(nil)
+	_ processor.Predictor = (*cleanup)(nil)
 	_ processor.Describer = (*cleanup)(nil)
 )
 
@@ -101,6 +103,12 @@ func (*cleanup) Name() string { return "cleanup" }
 
 // Role is "".
 func (*cleanup) Role() processor.Role { return "" }
+
+// Unwrap returns the inner layers.
+func (c *cleanup) Unwrap() processor.Processor { return c.next }
+
+// Predict passes on what it gets.
+func (*cleanup) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (c *cleanup) Settings() []processor.Setting {

@@ -44,6 +44,8 @@ type decode struct {
 
 var (
 	_ processor.Layer     = (*decode)(nil)
+	_ processor.Wrapper   = (*decode)(nil)
+	_ processor.Predictor = (*decode)(nil)
 	_ processor.Describer = (*decode)(nil)
 )
 
@@ -52,6 +54,12 @@ func (*decode) Name() string { return "decode" }
 
 // Role is [processor.Decodes].
 func (*decode) Role() processor.Role { return processor.Decodes }
+
+// Unwrap returns the inner layers.
+func (d *decode) Unwrap() processor.Processor { return d.next }
+
+// Predict passes on what it gets.
+func (*decode) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (d *decode) Settings() []processor.Setting {

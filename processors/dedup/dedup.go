@@ -41,6 +41,8 @@ type dedup struct {
 
 var (
 	_ processor.Layer     = (*dedup)(nil)
+	_ processor.Wrapper   = (*dedup)(nil)
+	_ processor.Predictor = (*dedup)(nil)
 	_ processor.Describer = (*dedup)(nil)
 )
 
@@ -49,6 +51,12 @@ func (*dedup) Name() string { return "dedup" }
 
 // Role is [processor.Marks].
 func (*dedup) Role() processor.Role { return processor.Marks }
+
+// Unwrap returns the inner layers.
+func (d *dedup) Unwrap() processor.Processor { return d.next }
+
+// Predict passes on what it gets.
+func (*dedup) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (d *dedup) Settings() []processor.Setting {

@@ -63,6 +63,8 @@ type insomniac struct {
 
 var (
 	_ processor.Layer     = (*insomniac)(nil)
+	_ processor.Wrapper   = (*insomniac)(nil)
+	_ processor.Predictor = (*insomniac)(nil)
 	_ processor.Describer = (*insomniac)(nil)
 	_ processor.Idler     = (*insomniac)(nil)
 )
@@ -72,6 +74,12 @@ func (*insomniac) Name() string { return "insomniac" }
 
 // Role is "".
 func (*insomniac) Role() processor.Role { return "" }
+
+// Unwrap returns the inner layers.
+func (i *insomniac) Unwrap() processor.Processor { return i.next }
+
+// Predict passes on what it gets.
+func (*insomniac) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (i *insomniac) Settings() []processor.Setting {

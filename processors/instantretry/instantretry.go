@@ -34,6 +34,8 @@ type instantRetry struct {
 
 var (
 	_ processor.Layer     = (*instantRetry)(nil)
+	_ processor.Wrapper   = (*instantRetry)(nil)
+	_ processor.Predictor = (*instantRetry)(nil)
 	_ processor.Describer = (*instantRetry)(nil)
 )
 
@@ -42,6 +44,12 @@ func (*instantRetry) Name() string { return "instantretry" }
 
 // Role is [processor.Repeats].
 func (*instantRetry) Role() processor.Role { return processor.Repeats }
+
+// Unwrap returns the inner layers.
+func (r *instantRetry) Unwrap() processor.Processor { return r.next }
+
+// Predict passes on what it gets.
+func (*instantRetry) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Process runs the inner layers, again and again if they fail.
 func (r *instantRetry) Process(ctx context.Context, msg processor.Message) error {

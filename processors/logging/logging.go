@@ -64,6 +64,8 @@ type logging struct {
 
 var (
 	_ processor.Layer     = (*logging)(nil)
+	_ processor.Wrapper   = (*logging)(nil)
+	_ processor.Predictor = (*logging)(nil)
 	_ processor.Describer = (*logging)(nil)
 )
 
@@ -72,6 +74,12 @@ func (*logging) Name() string { return "logging" }
 
 // Role is none: it loses and doubles nothing anywhere.
 func (*logging) Role() processor.Role { return "" }
+
+// Unwrap returns the inner layers.
+func (l *logging) Unwrap() processor.Processor { return l.next }
+
+// Predict passes on what it gets.
+func (*logging) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options, and the levels of what no option is about.
 func (l *logging) Settings() []processor.Setting {

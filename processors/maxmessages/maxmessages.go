@@ -10,7 +10,7 @@
 // then has the consumer's drain timeout to finish. The count starts anew with each run.
 //
 // The run returns nil, also if the last message has failed. Where whoever runs the
-// pipeline cannot be told to end ([processor.Controller]), the wish to stop is joined to
+// pipeline cannot be told to end ([processor.RunFrom]), the wish to stop is joined to
 // the error of the last message instead.
 package maxmessages
 
@@ -74,12 +74,13 @@ type maxMessages struct {
 }
 
 var (
-	_ processor.Layer      = (*maxMessages)(nil)
-	_ processor.Describer  = (*maxMessages)(nil)
-	_ processor.Controller = (*maxMessages)(nil)
-	_ processor.Starter    = (*maxMessages)(nil)
-	_ processor.Idler      = (*maxMessages)(nil)
-	_ processor.Stopper    = (*maxMessages)(nil)
+	_ processor.Layer     = (*maxMessages)(nil)
+	_ processor.Wrapper   = (*maxMessages)(nil)
+	_ processor.Predictor = (*maxMessages)(nil)
+	_ processor.Describer = (*maxMessages)(nil)
+	_ processor.Starter   = (*maxMessages)(nil)
+	_ processor.Idler     = (*maxMessages)(nil)
+	_ processor.Stopper   = (*maxMessages)(nil)
 )
 
 // Name is "maxmessages".
@@ -88,17 +89,23 @@ func (*maxMessages) Name() string { return "maxmessages" }
 // Role is [processor.Counts].
 func (*maxMessages) Role() processor.Role { return processor.Counts }
 
+// Unwrap returns the inner layers.
+func (m *maxMessages) Unwrap() processor.Processor { return m.next }
+
+// Predict passes on what it gets.
+func (*maxMessages) Predict(o processor.Outcome) processor.Outcome { return o }
+
 // Settings are those of the options.
 func (m *maxMessages) Settings() []processor.Setting {
 	return []processor.Setting{{Name: "max", Value: strconv.Itoa(m.max)}}
 }
 
-// Control keeps the run.
-func (m *maxMessages) Control(run processor.Run) { m.run.Store(&run) }
-
 // Start counts from the beginning.
-func (m *maxMessages) Start(context.Context) error {
+func (m *maxMessages) Start(ctx context.Context) error {
 	m.begun.Store(0)
+	if run := processor.RunFrom(ctx); run != nil {
+		m.run.Store(&run)
+	}
 	return nil
 }
 

@@ -59,8 +59,7 @@ func TestTheLastMessageEndsTheRunAndKeepsItsError(t *testing.T) {
 	for _, result := range results {
 		p := build(t, func(context.Context, processor.Message) error { return result }, maxmessages.Max(2))
 		var r run
-		p.Control(&r)
-		require.NoError(t, p.Start(t.Context()))
+		require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
 		require.Equal(t, result, p.Process(t.Context(), processortest.NewMessage()))
 		require.Empty(t, r.ends)
 		require.NoError(t, p.Idle(t.Context()))
@@ -83,8 +82,7 @@ func TestASurplusMessageIsNotBegunAndEndsTheRun(t *testing.T) {
 		require.Equal(t, []error{nil}, r.ends)
 		return nil
 	}, maxmessages.Max(1))
-	p.Control(&r)
-	require.NoError(t, p.Start(t.Context()))
+	require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
 	require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
 	require.Equal(t, 1, calls)
 }
@@ -113,8 +111,7 @@ func TestALastMessageThatPanicsEndsTheRunAllTheSame(t *testing.T) {
 	require.ErrorIs(t, p.Idle(t.Context()), processor.ErrStop, "without Control when nothing arrives")
 
 	var r run
-	p.Control(&r)
-	require.NoError(t, p.Start(t.Context()))
+	require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
 	require.Panics(t, func() { _ = p.Process(t.Context(), processortest.NewMessage()) })
 	require.Equal(t, []error{nil}, r.ends)
 }
@@ -124,8 +121,7 @@ func TestTheCountStartsAnewWithEachRun(t *testing.T) {
 	p := build(t, succeed, maxmessages.Max(2))
 	for range 3 {
 		var r run
-		p.Control(&r)
-		require.NoError(t, p.Start(t.Context()))
+		require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
 		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
 		require.Empty(t, r.ends)
 		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
@@ -153,13 +149,11 @@ func TestAHandlerThatOutlivesItsRunDoesNotEndTheNext(t *testing.T) {
 		release := make(chan struct{})
 		p := build(t, func(context.Context, processor.Message) error { <-release; return nil }, maxmessages.Max(1))
 		var first, second run
-		p.Control(&first)
-		require.NoError(t, p.Start(t.Context()))
+		require.NoError(t, p.Start(processor.WithRun(t.Context(), &first)))
 		go func() { _ = p.Process(t.Context(), processortest.NewMessage()) }()
 		synctest.Wait()
 		require.NoError(t, p.Stop(t.Context()))
-		p.Control(&second)
-		require.NoError(t, p.Start(t.Context()))
+		require.NoError(t, p.Start(processor.WithRun(t.Context(), &second)))
 		close(release)
 		synctest.Wait()
 		require.Len(t, first.ends, 1)

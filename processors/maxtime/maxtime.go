@@ -6,19 +6,19 @@
 // consumer's drain timeout to finish.
 //
 // The run returns nil. Where whoever runs the pipeline cannot be told to end
-// ([processor.Controller]), the wish to stop is joined to the result of each message that
+// ([processor.RunFrom]), the wish to stop is joined to the result of each message that
 // finishes after the time, and returned when nothing arrives. Where nobody starts the
 // pipeline ([processor.Starter]), no time counts.
 package maxtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
+	"github.com/gowarren/warren/internal/ending"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
@@ -62,24 +62,23 @@ type maxTime struct {
 	config
 	next processor.Processor
 
-	control processor.Run // handed on to the clock of the next Start
-	clock   atomic.Pointer[clock]
+	clock atomic.Pointer[clock]
 }
 
 // clock is the time of one run.
 type clock struct {
-	run   processor.Run // nil: it cannot be told to end
-	over  atomic.Bool
+	end   *ending.Ending
 	timer *time.Timer
 }
 
 var (
-	_ processor.Layer      = (*maxTime)(nil)
-	_ processor.Describer  = (*maxTime)(nil)
-	_ processor.Controller = (*maxTime)(nil)
-	_ processor.Starter    = (*maxTime)(nil)
-	_ processor.Idler      = (*maxTime)(nil)
-	_ processor.Stopper    = (*maxTime)(nil)
+	_ processor.Layer     = (*maxTime)(nil)
+	_ processor.Wrapper   = (*maxTime)(nil)
+	_ processor.Predictor = (*maxTime)(nil)
+	_ processor.Describer = (*maxTime)(nil)
+	_ processor.Starter   = (*maxTime)(nil)
+	_ processor.Idler     = (*maxTime)(nil)
+	_ processor.Stopper   = (*maxTime)(nil)
 )
 
 // Name is "maxtime".
@@ -88,29 +87,25 @@ func (*maxTime) Name() string { return "maxtime" }
 // Role is "".
 func (*maxTime) Role() processor.Role { return "" }
 
+// Unwrap returns the inner layers.
+func (m *maxTime) Unwrap() processor.Processor { return m.next }
+
+// Predict passes on what it gets.
+func (*maxTime) Predict(o processor.Outcome) processor.Outcome { return o }
+
 // Settings are those of the options.
 func (m *maxTime) Settings() []processor.Setting {
 	return []processor.Setting{{Name: "after", Value: m.after.String()}}
 }
 
-// Control keeps the run for the start that follows.
-func (m *maxTime) Control(run processor.Run) { m.control = run }
-
 // Start starts the clock.
-func (m *maxTime) Start(context.Context) error {
-	c := &clock{run: m.control}
-	m.control = nil
-	c.timer = time.AfterFunc(m.after, func() { m.end(c) })
-	m.clock.Store(c)
+func (m *maxTime) Start(ctx context.Context) error {
+	end := ending.Of(ctx)
+	m.clock.Store(&clock{end, time.AfterFunc(m.after, func() {
+		end.Ask()
+		logattr.Or(m.log).Info("the run has had its time, and ends", slog.Duration("after", m.after))
+	})})
 	return nil
-}
-
-func (m *maxTime) end(c *clock) {
-	c.over.Store(true)
-	if c.run != nil {
-		c.run.End(nil)
-	}
-	logattr.Or(m.log).Info("the run has had its time, and ends", slog.Duration("after", m.after))
 }
 
 // Stop stops the clock.
@@ -130,10 +125,10 @@ func (m *maxTime) Process(ctx context.Context, msg processor.Message) error {
 	return c.join(m.next.Process(ctx, msg))
 }
 
-// join adds the wish to stop to err where the clock could not tell the run.
+// join adds the wish to stop to err where the run could not be told.
 func (c *clock) join(err error) error {
-	if c == nil || c.run != nil || !c.over.Load() {
+	if c == nil {
 		return err
 	}
-	return errors.Join(err, processor.ErrStop)
+	return c.end.Join(err)
 }

@@ -95,8 +95,7 @@ func TestARunThatEndsBeforeLeavesNoTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := build(t, succeed)
 		var r run
-		p.Control(&r)
-		require.NoError(t, p.Start(t.Context()))
+		require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
 		time.Sleep(299 * time.Second)
 		require.NoError(t, p.Stop(t.Context()))
 		require.NoError(t, p.Stop(t.Context()), "it works twice")
@@ -118,8 +117,7 @@ func TestTheResultOfAMessageStaysAsItIsWhereTheRunCanBeTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := build(t, func(context.Context, processor.Message) error { return errMail })
 		var r run
-		p.Control(&r)
-		require.NoError(t, p.Start(t.Context()))
+		require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.Equal(t, []error{nil}, r.ends, "once")
@@ -134,9 +132,8 @@ func TestWithoutControlTheWishToStopIsJoined(t *testing.T) {
 		var result error
 		p := build(t, func(context.Context, processor.Message) error { return result }, maxtime.After(time.Minute))
 		process := func() error { return p.Process(t.Context(), processortest.NewMessage()) }
-		p.Control(&run{})
-		for range 2 { // the first run can be told, and the second is another's
-			require.NoError(t, p.Start(t.Context()))
+		for range 2 { // runs that can be told, before
+			require.NoError(t, p.Start(processor.WithRun(t.Context(), &run{})))
 			require.NoError(t, p.Stop(t.Context()))
 		}
 		for range 2 {

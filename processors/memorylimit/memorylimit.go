@@ -21,7 +21,6 @@ package memorylimit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -29,6 +28,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gowarren/warren/internal/ending"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
@@ -57,7 +57,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // allocates nothing.
 //
 // The run returns nil. Where whoever runs the pipeline cannot be told to end
-// ([processor.Controller]), the wish to stop is joined to the result of each message that
+// ([processor.RunFrom]), the wish to stop is joined to the result of each message that
 // finishes from then on, and returned when nothing arrives.
 //
 // The stack refuses a limit below 1, a negative Every and a nil option.
@@ -70,7 +70,9 @@ func New(mib int, opts ...Option) processor.Middleware {
 		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &memoryLimit{config: c, next: next, gauge: c.gauge(), created: time.Now()}
+		m := &memoryLimit{config: c, next: next, gauge: c.gauge(), created: time.Now()}
+		m.end.Store(&ending.Ending{})
+		return m
 	}
 }
 
@@ -96,8 +98,7 @@ type memoryLimit struct {
 	next  processor.Processor
 	gauge gauge
 
-	run     atomic.Pointer[processor.Run] // nil: it cannot be told to end
-	over    atomic.Bool
+	end     atomic.Pointer[ending.Ending]
 	created time.Time
 	due     atomic.Int64 // when to measure next, since created; never while it is being done, and afterwards if over
 }
@@ -105,12 +106,12 @@ type memoryLimit struct {
 const never = math.MaxInt64
 
 var (
-	_ processor.Layer      = (*memoryLimit)(nil)
-	_ processor.Describer  = (*memoryLimit)(nil)
-	_ processor.Controller = (*memoryLimit)(nil)
-	_ processor.Starter    = (*memoryLimit)(nil)
-	_ processor.Idler      = (*memoryLimit)(nil)
-	_ processor.Stopper    = (*memoryLimit)(nil)
+	_ processor.Layer     = (*memoryLimit)(nil)
+	_ processor.Wrapper   = (*memoryLimit)(nil)
+	_ processor.Predictor = (*memoryLimit)(nil)
+	_ processor.Describer = (*memoryLimit)(nil)
+	_ processor.Starter   = (*memoryLimit)(nil)
+	_ processor.Idler     = (*memoryLimit)(nil)
 )
 
 // Name is "memorylimit".
@@ -118,6 +119,12 @@ func (*memoryLimit) Name() string { return "memorylimit" }
 
 // Role is "".
 func (*memoryLimit) Role() processor.Role { return "" }
+
+// Unwrap returns the inner layers.
+func (m *memoryLimit) Unwrap() processor.Processor { return m.next }
+
+// Predict passes on what it gets.
+func (*memoryLimit) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (m *memoryLimit) Settings() []processor.Setting {
@@ -127,20 +134,11 @@ func (m *memoryLimit) Settings() []processor.Setting {
 	}
 }
 
-// Control keeps the run.
-func (m *memoryLimit) Control(run processor.Run) { m.run.Store(&run) }
-
-// Start forgets that the last run was over the limit.
-func (m *memoryLimit) Start(context.Context) error {
-	if m.over.Swap(false) {
+// Start begins anew, should the last run have been over the limit.
+func (m *memoryLimit) Start(ctx context.Context) error {
+	if m.end.Swap(ending.Of(ctx)).Asked() {
 		m.due.Store(0)
 	}
-	return nil
-}
-
-// Stop lets go of the run.
-func (m *memoryLimit) Stop(context.Context) error {
-	m.run.Store(nil)
 	return nil
 }
 
@@ -155,10 +153,7 @@ func (m *memoryLimit) Process(ctx context.Context, msg processor.Message) error 
 // join measures, and adds the wish to stop to err where the run cannot be told.
 func (m *memoryLimit) join(ctx context.Context, err error) error {
 	m.check(ctx)
-	if m.run.Load() != nil || !m.over.Load() {
-		return err
-	}
-	return errors.Join(err, processor.ErrStop)
+	return m.end.Load().Join(err)
 }
 
 // check measures if it is time to, and ends the run if need be. Only one goroutine gets
@@ -177,20 +172,13 @@ func (m *memoryLimit) check(ctx context.Context) {
 		m.due.Store(m.since() + int64(wait))
 		return
 	}
-	m.over.Store(true)
-	m.end(ctx, used)
+	m.end.Load().Ask()
+	logattr.Or(m.log).LogAttrs(ctx, slog.LevelWarn, "the process uses too much memory, and the run ends",
+		slog.Uint64("used_mib", toMiB(used)), slog.Int("limit_mib", m.mib))
 }
 
 func (m *memoryLimit) since() int64 { return int64(time.Since(m.created)) }
 
 func (m *memoryLimit) tooMuch(used uint64) bool {
 	return toMiB(used) >= uint64(m.mib) //nolint:gosec // it is at least 1
-}
-
-func (m *memoryLimit) end(ctx context.Context, used uint64) {
-	if run := m.run.Load(); run != nil {
-		(*run).End(nil)
-	}
-	logattr.Or(m.log).LogAttrs(ctx, slog.LevelWarn, "the process uses too much memory, and the run ends",
-		slog.Uint64("used_mib", toMiB(used)), slog.Int("limit_mib", m.mib))
 }

@@ -87,8 +87,7 @@ func TestTheRunEndsAtTheLimit(t *testing.T) {
 		for range 2 { // and so does the next
 			var r run
 			of.mib.Store(99)
-			p.Control(&r)
-			require.NoError(t, p.Start(t.Context()))
+			require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
 			time.Sleep(time.Second)
 			require.Equal(t, errMail, p.Process(t.Context(), processortest.NewMessage()))
 			require.Empty(t, r.ends)
@@ -117,8 +116,7 @@ func TestWithoutControlTheWishToStopIsJoined(t *testing.T) {
 		}
 		return processor.Decide(err)
 	}
-	p.Control(&run{}) // of an earlier run
-	require.NoError(t, p.Start(t.Context()))
+	require.NoError(t, p.Start(processor.WithRun(t.Context(), &run{})))
 	require.NoError(t, p.Stop(t.Context()))
 	for range 2 {
 		of.mib.Store(99)
@@ -156,8 +154,7 @@ func TestGarbageDoesNotEndTheRunAndIsNotCollectedAllTheTime(t *testing.T) {
 		of.mib.Store(50)
 		p := build(t, succeed, of.gauge())
 		var r run
-		p.Control(&r)
-		require.NoError(t, p.Start(t.Context()))
+		require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
 		for range 30 {
 			of.garbage.Add(60) // in a second
 			of.mib.Add(60)

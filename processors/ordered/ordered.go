@@ -35,8 +35,10 @@ type ordered struct {
 }
 
 var (
-	_ processor.Layer    = (*ordered)(nil)
-	_ processor.Admitter = (*ordered)(nil)
+	_ processor.Layer     = (*ordered)(nil)
+	_ processor.Wrapper   = (*ordered)(nil)
+	_ processor.Predictor = (*ordered)(nil)
+	_ processor.Admitter  = (*ordered)(nil)
 )
 
 // Name is "ordered".
@@ -44,6 +46,12 @@ func (*ordered) Name() string { return "ordered" }
 
 // Role is [processor.Orders].
 func (*ordered) Role() processor.Role { return processor.Orders }
+
+// Unwrap returns the inner layers.
+func (o *ordered) Unwrap() processor.Processor { return o.next }
+
+// Predict passes on what it gets.
+func (*ordered) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Admit gives the message the last place in the line of its key.
 func (o *ordered) Admit(ctx context.Context, msg processor.Message) (admitted context.Context, left func()) {

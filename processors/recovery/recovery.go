@@ -80,6 +80,7 @@ type recovery struct {
 
 var (
 	_ processor.Layer     = (*recovery)(nil)
+	_ processor.Wrapper   = (*recovery)(nil)
 	_ processor.Describer = (*recovery)(nil)
 	_ processor.Predictor = (*recovery)(nil)
 )
@@ -89,6 +90,9 @@ func (*recovery) Name() string { return "recovery" }
 
 // Role is [processor.Recovers].
 func (*recovery) Role() processor.Role { return processor.Recovers }
+
+// Unwrap returns the inner layers.
+func (r *recovery) Unwrap() processor.Processor { return r.next }
 
 // Settings are those of the options.
 func (r *recovery) Settings() []processor.Setting {

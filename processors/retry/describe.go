@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"fmt"
 	"strconv"
 
 	"github.com/gowarren/warren/processor"
@@ -25,13 +26,28 @@ func (r *retry) Settings() []processor.Setting {
 	return settings
 }
 
+// caseFiltered is an error for which the function given to [If] is false.
+const caseFiltered processor.Case = "error not to be retried (If)"
+
+// Cases are those of republishing, and that of a filter.
+func (r *retry) Cases() []processor.Case {
+	cases := []processor.Case{processor.CaseRepublishFailed, processor.CaseExhausted}
+	if r.filter != nil {
+		cases = append(cases, caseFiltered)
+	}
+	return cases
+}
+
 // Predict says where a message goes that failed for the first time, or, in its case, for
-// the last. What a filter lets through only it can say.
+// the last. But in a case of its own, a filter is taken to let the error through.
 func (r *retry) Predict(o processor.Outcome) processor.Outcome {
-	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
+	rejected := o.Action == processor.Rejected
+	switch {
+	case !o.Returns() || o.Action != processor.Failed && !rejected:
+		return o
+	case o.Case == caseFiltered && r.filter != nil && !rejected:
 		return o
 	}
-	rejected := o.Action == processor.Rejected
 	last := rejected || o.Case == processor.CaseExhausted || r.attempts == 0
 	switch {
 	case rejected && r.finalKey == "":
@@ -45,25 +61,22 @@ func (r *retry) Predict(o processor.Outcome) processor.Outcome {
 		o.Action = processor.Requeued
 		return o
 	case last:
-		o = o.Publish(r.place(r.finalKey))
+		o = o.CopyTo(r.place(r.finalKey))
 	default:
-		o = o.Publish(r.place(r.firstKey()))
+		o = o.CopyTo(r.first())
 	}
 	o.Action = processor.Done
 	return o
 }
 
 func (r *retry) place(key string) string {
-	to := processor.Destination{Exchange: r.exchange, RoutingKey: key}.String()
-	if r.filter != nil {
-		return to + ", if the filter lets the error through"
-	}
-	return to
+	return processor.Destination{Exchange: r.exchange, RoutingKey: key}.String()
 }
 
-func (r *retry) firstKey() string {
-	if r.keyFunc != nil {
-		return "made by a function"
+// first is where the first retry goes.
+func (r *retry) first() string {
+	if r.keyFunc == nil {
+		return r.place(r.parts.key(1))
 	}
-	return r.parts.key(1)
+	return fmt.Sprintf("exchange %q with a key made by a function", r.exchange)
 }

@@ -49,8 +49,10 @@ type retry struct {
 
 var (
 	_ processor.Layer     = (*retry)(nil)
+	_ processor.Wrapper   = (*retry)(nil)
 	_ processor.Describer = (*retry)(nil)
 	_ processor.Predictor = (*retry)(nil)
+	_ processor.Caser     = (*retry)(nil)
 )
 
 // Name is "retry".
@@ -58,6 +60,9 @@ func (*retry) Name() string { return "retry" }
 
 // Role is [processor.Retries].
 func (*retry) Role() processor.Role { return processor.Retries }
+
+// Unwrap returns the inner layers.
+func (r *retry) Unwrap() processor.Processor { return r.next }
 
 // Process runs the inner layers and republishes the message if they fail.
 func (r *retry) Process(ctx context.Context, msg processor.Message) error {

@@ -107,7 +107,7 @@ func listen(program string) error {
 		return err
 	}
 	if program == "endless" {
-		p.Control(nobody{})
+		ctx = processor.WithRun(ctx, nobody{})
 	}
 	if err := p.Start(ctx); err != nil {
 		return err

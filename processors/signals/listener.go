@@ -2,29 +2,26 @@ package signals
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
-	"sync/atomic"
 
+	"github.com/gowarren/warren/internal/ending"
 	"github.com/gowarren/warren/internal/logattr"
-	"github.com/gowarren/warren/processor"
 )
 
 // listener waits for the signals of one run.
 type listener struct {
 	config
-	run      processor.Run // nil: it cannot be told to end
-	ending   atomic.Bool
+	end      *ending.Ending
 	received chan os.Signal
 	quit     chan struct{}
 	ended    chan struct{}
 }
 
-func listen(run processor.Run, c config) *listener {
+func listen(end *ending.Ending, c config) *listener {
 	l := &listener{
-		config: c, run: run,
+		config: c, end: end,
 		received: make(chan os.Signal, 2), // as many as mean something
 		quit:     make(chan struct{}),
 		ended:    make(chan struct{}),
@@ -37,7 +34,7 @@ func listen(run processor.Run, c config) *listener {
 func (l *listener) listen() {
 	defer close(l.ended)
 	defer signal.Stop(l.received)
-	if !l.next(l.first) || l.run == nil {
+	if !l.next(l.first) || l.end.Run == nil {
 		return
 	}
 	l.next(l.second)
@@ -55,18 +52,17 @@ func (l *listener) next(act func(os.Signal)) bool {
 }
 
 func (l *listener) first(s os.Signal) {
-	l.ending.Store(true)
-	if l.run == nil {
+	l.end.Ask()
+	if l.end.Run == nil {
 		signal.Stop(l.received) // there is nothing that a second one could tell anybody
 		l.report(s, "signal received, the run ends after the messages in hand; another one ends the process")
 		return
 	}
-	l.run.End(nil)
 	l.report(s, "signal received, the run ends after the messages in hand; another one cuts them short")
 }
 
 func (l *listener) second(s os.Signal) {
-	l.run.Abort(nil)
+	l.end.Run.Abort(nil)
 	signal.Stop(l.received) // before the log says so
 	l.report(s, "second signal received, the messages in hand are cut short; another one ends the process")
 }
@@ -86,10 +82,10 @@ func (l *listener) close(ctx context.Context) error {
 	}
 }
 
-// join adds the wish to stop to err where the run cannot be told.
+// join adds the wish to stop to err where the run could not be told.
 func (l *listener) join(err error) error {
-	if l == nil || l.run != nil || !l.ending.Load() {
+	if l == nil {
 		return err
 	}
-	return errors.Join(err, processor.ErrStop)
+	return l.end.Join(err)
 }

@@ -9,7 +9,7 @@
 // Signals are listened to while a run goes on, by each stack that has the layer: two
 // consumers in one process both end. The run returns nil.
 //
-// Where whoever runs the pipeline cannot be told to end ([processor.Controller]), the
+// Where whoever runs the pipeline cannot be told to end ([processor.RunFrom]), the
 // first signal makes the layer join the wish to stop to the result of each message that
 // finishes from then on, and return it when nothing arrives; the second ends the process.
 // Where nobody starts the pipeline ([processor.Starter]), nobody listens.
@@ -29,6 +29,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/gowarren/warren/internal/ending"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
@@ -88,17 +89,17 @@ type signals struct {
 	config
 	next processor.Processor
 
-	control  processor.Run // handed on to the listener of the next Start
 	listener atomic.Pointer[listener]
 }
 
 var (
-	_ processor.Layer      = (*signals)(nil)
-	_ processor.Describer  = (*signals)(nil)
-	_ processor.Controller = (*signals)(nil)
-	_ processor.Starter    = (*signals)(nil)
-	_ processor.Idler      = (*signals)(nil)
-	_ processor.Stopper    = (*signals)(nil)
+	_ processor.Layer     = (*signals)(nil)
+	_ processor.Wrapper   = (*signals)(nil)
+	_ processor.Predictor = (*signals)(nil)
+	_ processor.Describer = (*signals)(nil)
+	_ processor.Starter   = (*signals)(nil)
+	_ processor.Idler     = (*signals)(nil)
+	_ processor.Stopper   = (*signals)(nil)
 )
 
 // Name is "signals".
@@ -106,6 +107,12 @@ func (*signals) Name() string { return "signals" }
 
 // Role is "".
 func (*signals) Role() processor.Role { return "" }
+
+// Unwrap returns the inner layers.
+func (s *signals) Unwrap() processor.Processor { return s.next }
+
+// Predict passes on what it gets.
+func (*signals) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (s *signals) Settings() []processor.Setting {
@@ -116,14 +123,9 @@ func (s *signals) Settings() []processor.Setting {
 	return []processor.Setting{{Name: "signals", Value: strings.Join(names, ", ")}}
 }
 
-// Control keeps the run for the start that follows.
-func (s *signals) Control(run processor.Run) { s.control = run }
-
 // Start begins to listen.
-func (s *signals) Start(context.Context) error {
-	l := listen(s.control, s.config)
-	s.control = nil
-	s.listener.Store(l)
+func (s *signals) Start(ctx context.Context) error {
+	s.listener.Store(listen(ending.Of(ctx), s.config))
 	return nil
 }
 

@@ -64,8 +64,7 @@ func TestTheFirstSignalEndsTheRunAndTheSecondAbortsIt(t *testing.T) {
 		var out strings.Builder
 		p := build(t, func(context.Context, processor.Message) error { return errMail }, signals.Logger(logger(&out)))
 		r := newRun()
-		p.Control(r)
-		require.NoError(t, p.Start(t.Context()))
+		require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
 		send(t, arrived, s)
 		require.Equal(t, "end", <-r.calls)
 		require.Equal(t, errMail, p.Process(t.Context(), processortest.NewMessage()), "a result stays as it is")
@@ -85,8 +84,7 @@ func TestEachRunListensAnewAndNobodyAfterIt(t *testing.T) {
 	p := build(t, succeed, signals.Logger(slog.New(slog.DiscardHandler)))
 	for range 3 {
 		r := newRun()
-		p.Control(r)
-		require.NoError(t, p.Start(t.Context()))
+		require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
 		send(t, arrived, syscall.SIGTERM)
 		require.Equal(t, "end", <-r.calls)
 		require.NoError(t, p.Stop(t.Context()))
@@ -104,8 +102,7 @@ func TestTwoConsumersOfAProcessBothEnd(t *testing.T) {
 		require.NoError(t, err)
 		r := newRun()
 		runs = append(runs, r)
-		p.Control(r)
-		require.NoError(t, p.Start(t.Context()))
+		require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
 		defer func() { require.NoError(t, p.Stop(context.WithoutCancel(t.Context()))) }()
 	}
 	send(t, arrived, syscall.SIGTERM)
@@ -117,8 +114,7 @@ func TestOnlyTheChosenSignalsEndTheRun(t *testing.T) {
 	arrived := guard(t)
 	p := build(t, succeed, signals.Signals(syscall.SIGUSR1), signals.Logger(slog.New(slog.DiscardHandler)))
 	r := newRun()
-	p.Control(r)
-	require.NoError(t, p.Start(t.Context()))
+	require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
 	send(t, arrived, syscall.SIGTERM)
 	send(t, arrived, syscall.SIGUSR1)
 	require.Equal(t, "end", <-r.calls)
@@ -132,8 +128,7 @@ func TestWithoutControlTheWishToStopIsJoined(t *testing.T) {
 	result := error(nil)
 	p := build(t, func(context.Context, processor.Message) error { return result }, signals.Logger(logger(logged)))
 	r := newRun()
-	p.Control(r) // of an earlier run
-	require.NoError(t, p.Start(t.Context()))
+	require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
 	require.NoError(t, p.Stop(t.Context()))
 
 	require.NoError(t, p.Start(t.Context()))
@@ -163,8 +158,7 @@ func TestStopReturnsWhenItsContextEndsWhateverTheLoggerDoes(t *testing.T) {
 	logged := make(lines) // nobody reads
 	p := build(t, succeed, signals.Logger(logger(logged)))
 	r := newRun()
-	p.Control(r)
-	require.NoError(t, p.Start(t.Context()))
+	require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
 	send(t, arrived, syscall.SIGTERM)
 	require.Equal(t, "end", <-r.calls)
 	ctx, cancel := context.WithCancel(t.Context())

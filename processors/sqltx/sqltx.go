@@ -76,6 +76,8 @@ type transaction struct {
 
 var (
 	_ processor.Layer     = (*transaction)(nil)
+	_ processor.Wrapper   = (*transaction)(nil)
+	_ processor.Predictor = (*transaction)(nil)
 	_ processor.Describer = (*transaction)(nil)
 	_ processor.Starter   = (*transaction)(nil)
 )
@@ -85,6 +87,12 @@ func (*transaction) Name() string { return "sqltx" }
 
 // Role is [processor.Transacts].
 func (*transaction) Role() processor.Role { return processor.Transacts }
+
+// Unwrap returns the inner layers.
+func (t *transaction) Unwrap() processor.Processor { return t.next }
+
+// Predict passes on what it gets.
+func (*transaction) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (t *transaction) Settings() []processor.Setting {

@@ -60,6 +60,8 @@ type throttle struct {
 
 var (
 	_ processor.Layer     = (*throttle)(nil)
+	_ processor.Wrapper   = (*throttle)(nil)
+	_ processor.Predictor = (*throttle)(nil)
 	_ processor.Describer = (*throttle)(nil)
 )
 
@@ -68,6 +70,12 @@ func (*throttle) Name() string { return "throttle" }
 
 // Role is [processor.Waits].
 func (*throttle) Role() processor.Role { return processor.Waits }
+
+// Unwrap returns the inner layers.
+func (t *throttle) Unwrap() processor.Processor { return t.next }
+
+// Predict passes on what it gets.
+func (*throttle) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the limiter now.
 func (t *throttle) Settings() []processor.Setting {

@@ -98,6 +98,7 @@ type timeout struct {
 
 var (
 	_ processor.Layer     = (*timeout)(nil)
+	_ processor.Wrapper   = (*timeout)(nil)
 	_ processor.Describer = (*timeout)(nil)
 	_ processor.Predictor = (*timeout)(nil)
 	_ processor.Starter   = (*timeout)(nil)
@@ -108,6 +109,9 @@ func (*timeout) Name() string { return "timeout" }
 
 // Role is [processor.Limits].
 func (*timeout) Role() processor.Role { return processor.Limits }
+
+// Unwrap returns the inner layers.
+func (t *timeout) Unwrap() processor.Processor { return t.next }
 
 // Settings are the limit and those of the options.
 func (t *timeout) Settings() []processor.Setting {

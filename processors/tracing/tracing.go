@@ -54,6 +54,8 @@ type tracing struct {
 
 var (
 	_ processor.Layer     = (*tracing)(nil)
+	_ processor.Wrapper   = (*tracing)(nil)
+	_ processor.Predictor = (*tracing)(nil)
 	_ processor.Describer = (*tracing)(nil)
 )
 
@@ -62,6 +64,12 @@ func (*tracing) Name() string { return "tracing" }
 
 // Role is "": its place does not matter to a message.
 func (*tracing) Role() processor.Role { return "" }
+
+// Unwrap returns the inner layers.
+func (t *tracing) Unwrap() processor.Processor { return t.next }
+
+// Predict passes on what it gets.
+func (*tracing) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (t *tracing) Settings() []processor.Setting {

@@ -40,6 +40,8 @@ type xdeath struct {
 
 var (
 	_ processor.Layer     = (*xdeath)(nil)
+	_ processor.Wrapper   = (*xdeath)(nil)
+	_ processor.Predictor = (*xdeath)(nil)
 	_ processor.Describer = (*xdeath)(nil)
 )
 
@@ -48,6 +50,12 @@ func (*xdeath) Name() string { return "xdeath" }
 
 // Role is [processor.GivesUp].
 func (*xdeath) Role() processor.Role { return processor.GivesUp }
+
+// Unwrap returns the inner layers.
+func (x *xdeath) Unwrap() processor.Processor { return x.next }
+
+// Predict passes on what it gets.
+func (*xdeath) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (x *xdeath) Settings() []processor.Setting {
