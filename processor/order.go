@@ -75,9 +75,15 @@ var orderRules = []orderRule{
 	{Breaks, Catches, "the error is turned into success first, so no failure is ever seen"},
 }
 
-// checkOrder returns an error for each pair of layers that must not stand as they do.
+// checkOrder returns an error for each layer without a name, and for each pair that must
+// not stand as they do.
 func checkOrder(layers []Processor) error {
 	var errs []error
+	for _, layer := range layers {
+		if l, ok := layer.(Layer); ok && l.Name() == "" {
+			errs = append(errs, fmt.Errorf("processor: the layer %T has an empty name: have Name return one", layer))
+		}
+	}
 	for i, outer := range layers {
 		for _, inner := range layers[i+1:] {
 			errs = append(errs, checkPair(outer, inner))

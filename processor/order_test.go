@@ -182,3 +182,9 @@ func TestEveryRefusalIsDocumented(t *testing.T) {
 		require.Contains(t, string(doc), "| "+consequence+" |")
 	}
 }
+
+func TestALayerHasAName(t *testing.T) {
+	t.Parallel()
+	_, err := processor.NewStack(layer("", settles)).Then(app(new(bytes.Buffer)))
+	require.ErrorContains(t, err, "*processor_test.stackLayer has an empty name")
+}
