@@ -218,16 +218,16 @@ func TestAStackTakesTheOrderOfFromSwarrot(t *testing.T) {
 		ack.New(),
 		retry.New(memory.New().Publisher(), "retry_%attempt%"),
 		ordered.New(ordered.ByRoutingKey),
+		decode.New(),
 		dedup.New(dedup.NewMemory(1, time.Hour)),
 		throttle.New(rate.NewLimiter(1, 1)),
 		breaker.New("mail server"),
 		instantretry.New(),
 		logging.New(),
 		cleanup.New(func(context.Context, processor.Message, error) error { return nil }),
-		sqltx.New(new(sql.DB)),
 		timeout.New(time.Minute),
+		sqltx.New(new(sql.DB)),
 		recovery.New(),
-		decode.New(),
 	).Then(nothing)
 	require.NoError(t, err)
 

@@ -91,7 +91,7 @@ func TestSqltxOutsideInstantRetryTriesInOneTransaction(t *testing.T) {
 	t.Parallel()
 	begun := 0
 	handler := &calls{results: []error{errMail, errMail}}
-	p := byHand(handler, sqltx.New(openDB(t, database{begun: &begun})), instantretry.New(instantretry.Delay(time.Nanosecond), instantretry.Logger(silent())))
+	p := byHand(handler, sqltx.New(openDB(t, database{begun: &begun})), instantretry.New(instantretry.Delay(0), instantretry.Logger(silent())))
 	require.NoError(t, p.Process(t.Context(), message()))
 	require.Equal(t, 3, handler.n)
 	require.Equal(t, 1, begun, "what two failed tries had written is committed by the third")
@@ -222,7 +222,7 @@ func TestInstantRetryOutsideRetryTriesOnce(t *testing.T) {
 func TestInstantRetryOutsideMaxMessagesCountsTries(t *testing.T) {
 	t.Parallel()
 	handler := fails()
-	p := byHand(handler, instantretry.New(instantretry.Delay(time.Nanosecond), instantretry.Logger(silent())),
+	p := byHand(handler, instantretry.New(instantretry.Delay(0), instantretry.Logger(silent())),
 		maxmessages.New(maxmessages.Max(3), maxmessages.Logger(silent())))
 	require.True(t, processor.Decide(p.Process(t.Context(), message())).Stop, "after one message")
 	require.Equal(t, 3, handler.n)

@@ -1,6 +1,7 @@
 package republish
 
 import (
+	"math"
 	"time"
 
 	"github.com/gowarren/warren/internal/excerpt"
@@ -16,6 +17,16 @@ const (
 	HeaderErrorType        = "warren-error-type"
 	HeaderFailedAt         = "warren-failed-at"
 )
+
+// HeaderAttempts holds the number of retries so far, in Swarrot too.
+const HeaderAttempts = "swarrot_retry_attempts"
+
+// Attempt is the number of the attempt that a message with these headers is, from 1. A
+// sender may write anything.
+func Attempt(h processor.Headers) int64 {
+	n, _ := h.Int64(HeaderAttempts)
+	return min(max(n, 0), math.MaxInt64-1) + 1
+}
 
 // Most bytes of a header of ours.
 const (

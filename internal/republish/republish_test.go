@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +56,17 @@ func TestHeadersCanBeWrittenWhereThereWereNone(t *testing.T) {
 	require.Equal(t, processor.Headers{
 		republish.HeaderOriginalExchange: "x", republish.HeaderOriginalKey: "k",
 	}, e.Headers)
+}
+
+func TestAttemptsAreCountedFromOneWhateverASenderWrites(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		claim any
+		want  int64
+	}{{nil, 1}, {int32(2), 3}, {"2", 3}, {-5, 1}, {"many", 1}, {int64(math.MaxInt64), math.MaxInt64}} {
+		require.Equal(t, tc.want, republish.Attempt(processor.Headers{republish.HeaderAttempts: tc.claim}))
+	}
+	require.EqualValues(t, 1, republish.Attempt(nil))
 }
 
 func TestFailureHeadersAreBounded(t *testing.T) {

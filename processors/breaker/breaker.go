@@ -20,7 +20,8 @@ var ErrOpen = errors.New("the breaker is open")
 // that are built with the same middleware share one breaker.
 //
 // It is safe for many goroutines and allocates nothing on success. The stack refuses an
-// empty name, a nil option, no failures and no time to be open for.
+// empty name, a nil option, no failures, less than a millisecond to be open for, and a second
+// layer of this breaker where it sees one.
 func New(downstream string, opts ...Option) processor.Middleware {
 	c := config{downstream: downstream, failures: DefaultFailures, openFor: DefaultOpenFor}
 	if err := option.Apply("breaker", &c, opts); err != nil {
@@ -47,6 +48,7 @@ var (
 	_ processor.Wrapper   = (*breaker)(nil)
 	_ processor.Predictor = (*breaker)(nil)
 	_ processor.Describer = (*breaker)(nil)
+	_ processor.Checker   = (*breaker)(nil)
 	_ processor.Starter   = (*breaker)(nil)
 	_ processor.Stopper   = (*breaker)(nil)
 )
@@ -77,6 +79,21 @@ func (b *breaker) Settings() []processor.Setting {
 	}
 }
 
+// Check refuses a second layer of this breaker among the inner ones, where it can be seen.
+func (b *breaker) Check() error {
+	for p := b.next; p != nil; {
+		if inner, ok := p.(*breaker); ok && inner.circuit == b.circuit {
+			return fmt.Errorf("breaker: the breaker of %q is twice in one stack, where each message would count twice: leave one of them out, or make it with another breaker.New", b.downstream)
+		}
+		w, ok := p.(processor.Wrapper)
+		if !ok {
+			break
+		}
+		p = w.Unwrap()
+	}
+	return nil
+}
+
 // Process runs the inner layers if the breaker lets msg through.
 func (b *breaker) Process(ctx context.Context, msg processor.Message) error {
 	for {
@@ -89,6 +106,9 @@ func (b *breaker) Process(ctx context.Context, msg processor.Message) error {
 			}
 			return b.refusal
 		default:
+			if ctx.Value(probing{b.circuit}) != nil {
+				return b.next.Process(ctx, msg) // to wait for the probe would be to wait for itself
+			}
 			switch err := p.enter(ctx); {
 			case err != nil:
 				return processor.Release(fmt.Errorf("breaker: cut short while %s was probed: %w", b.downstream, err))
@@ -100,10 +120,14 @@ func (b *breaker) Process(ctx context.Context, msg processor.Message) error {
 	}
 }
 
+// probing is the context key of a circuit's probe, for a layer inside that has the circuit
+// too and that Check did not see.
+type probing struct{ *circuit }
+
 // probe is pass for the one message of p. The next one enters when its verdict has counted.
 func (b *breaker) probe(ctx context.Context, msg processor.Message, p *phase) error {
 	defer p.leave()
-	return b.pass(ctx, msg, p)
+	return b.pass(context.WithValue(ctx, probing{b.circuit}, p), msg, p)
 }
 
 // pass runs the inner layers and counts what comes of msg in p.
@@ -152,10 +176,13 @@ func (b *breaker) asked(err error) (counts bool, problem error) {
 	if b.counts == nil {
 		return failed(err), nil
 	}
+	returned := false
 	defer func() {
-		if value := recover(); value != nil {
-			counts, problem = true, fmt.Errorf("breaker: Counts panicked: %s", excerpt.Of(fmt.Sprint(value), maxText))
+		if !returned {
+			counts, problem = true, fmt.Errorf("breaker: Counts panicked: %s", excerpt.Of(fmt.Sprint(recover()), maxText))
 		}
 	}()
-	return b.counts(err), nil
+	counts = b.counts(err)
+	returned = true
+	return counts, nil
 }

@@ -441,6 +441,47 @@ func TestCountsThatPanicsDoesNotEndTheProcess(t *testing.T) {
 	require.NoError(t, s.Stop(t.Context()))
 }
 
+// The message was taken for one that says nothing about the downstream.
+func TestCountsThatPanicsWithNilCounts(t *testing.T) {
+	t.Setenv("GODEBUG", "panicnil=1")
+	m := breaker.New("mail server", breaker.Failures(1), breaker.Counts(func(error) bool { panic(nil) }))
+	s := start(t, m, (&returning{errMail}).handle)
+	require.ErrorContains(t, s.process(t.Context()), "Counts panicked")
+	require.True(t, s.Paused())
+	require.NoError(t, s.Stop(t.Context()))
+}
+
+// The probe waited for itself, and with it every message, for ever.
+func TestABreakerTwiceInOneStackIsRefused(t *testing.T) {
+	t.Parallel()
+	m, other := breaker.New("mail server"), breaker.New("mail server")
+	_, err := processor.NewStack(m, other, m).ThenFunc((&returning{}).handle)
+	require.ErrorContains(t, err, `the breaker of "mail server" is twice in one stack`)
+	_, err = processor.NewStack(m, other).ThenFunc((&returning{}).handle)
+	require.NoError(t, err)
+	_, err = processor.NewStack(m).ThenFunc((&returning{}).handle)
+	require.NoError(t, err, "in another stack")
+}
+
+// No stack can see past a layer that does not show what it stands around.
+func TestAProbeDoesNotWaitForItselfInALayerThatIsHidden(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := breaker.New("mail server", breaker.Failures(1))
+		hides := func(next processor.Processor) processor.Processor { return processor.ProcessorFunc(next.Process) }
+		h := &returning{errMail}
+		p, err := processor.NewStack(m, hides, m).ThenFunc(h.handle)
+		require.NoError(t, err)
+		require.ErrorIs(t, p.Process(t.Context(), processortest.NewMessage()), errMail)
+		time.Sleep(breaker.DefaultOpenFor + 1)
+		h.err = nil
+		start := time.Now()
+		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()), "the probe")
+		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
+		require.Zero(t, time.Since(start))
+	})
+}
+
 func TestChangesAreToldInTheirOrderAndLogged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -509,9 +550,9 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	for want, m := range map[string]processor.Middleware{
 		"no name":           breaker.New(""),
 		"option 1 is nil":   breaker.New("mail server", nil),
-		"Failures(0)":       breaker.New("mail server", breaker.Failures(0)),
-		"OpenFor(-1s)":      breaker.New("mail server", breaker.OpenFor(-time.Second)),
-		"OpenFor(0s)":       breaker.New("mail server", breaker.OpenFor(0)),
+		"Failures is 0":     breaker.New("mail server", breaker.Failures(0)),
+		"OpenFor is -1s":    breaker.New("mail server", breaker.OpenFor(-time.Second)),
+		"OpenFor is 0s":     breaker.New("mail server", breaker.OpenFor(0)),
 		"fit in 31 bits":    breaker.New("mail server", breaker.Failures(1<<31)),
 		"must be 1 or more": breaker.New("mail server", breaker.Failures(-1)),
 	} {

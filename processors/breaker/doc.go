@@ -37,8 +37,8 @@
 //
 // The middleware that [New] returns is the breaker. Stacks that are built with the same
 // one share it: all their consumers pause and go on together. Have it once in a stack,
-// where a probe would wait for itself otherwise, and build a pipeline for each consumer.
-// Its state outlives a run: a consumer that starts while the breaker is open starts paused.
+// where each message would count twice otherwise, and build a pipeline for each consumer. Its
+// state outlives a run: a consumer that starts while the breaker is open starts paused.
 //
 // # Delivery limits
 //

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -33,6 +34,7 @@ type config struct {
 func Failures(n int) Option { return func(c *config) { c.failures = n } }
 
 // OpenFor sets how long the breaker is open before it lets a probe through. Default: 30 s.
+// At least a millisecond.
 func OpenFor(d time.Duration) Option { return func(c *config) { c.openFor = d } }
 
 // Counts has an error count as a failure of the downstream if f is true for it. f is asked
@@ -58,11 +60,12 @@ func (c *config) check() error {
 		errs = append(errs, errors.New("breaker: the downstream has no name: say what fails, such as mail server"))
 	}
 	if c.failures < 1 || c.failures > math.MaxInt32 {
-		errs = append(errs, fmt.Errorf("breaker: Failures(%d): it must be 1 or more, and fit in 31 bits", c.failures))
+		errs = append(errs, fmt.Errorf("breaker: Failures is %d: it must be 1 or more, and fit in 31 bits", c.failures))
 	}
 	if c.openFor <= 0 {
-		errs = append(errs, fmt.Errorf("breaker: OpenFor(%v): it must be positive", c.openFor))
+		errs = append(errs, fmt.Errorf("breaker: OpenFor is %v: it must be positive", c.openFor))
 	}
+	errs = append(errs, option.Unit("breaker: OpenFor", c.openFor, time.Millisecond))
 	return errors.Join(errs...)
 }
 

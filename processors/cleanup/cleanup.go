@@ -60,6 +60,7 @@ type config struct {
 
 // Timeout sets when the context of the function ends. It does not end with that of the
 // message; a run that ends waits for a cleanup no longer than for a handler. Default: 5 s.
+// At least a millisecond.
 func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
 
 // Logger sets where errors of the function are logged, at level error. Default, also for
@@ -68,7 +69,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // New returns a middleware that calls f after the inner layers. It is safe for many
 // goroutines. It allocates a context and a timer for each message, for f. The stack
-// refuses a nil function or option, and a timeout of 0 or less.
+// refuses a nil function or option, and a timeout below a millisecond.
 func New(f Func, opts ...Option) processor.Middleware {
 	c := config{timeout: DefaultTimeout}
 	if err := option.Apply("cleanup", &c, opts); err != nil {
@@ -77,12 +78,19 @@ func New(f Func, opts ...Option) processor.Middleware {
 	if f == nil {
 		return processor.Invalid(errors.New("cleanup: the function is nil: pass what is to be done after each message"))
 	}
-	if c.timeout <= 0 {
-		return processor.Invalid(fmt.Errorf("cleanup: the timeout is %v: it must be more than 0", c.timeout))
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &cleanup{config: c, f: f, next: next}
 	}
+}
+
+func (c *config) check() error {
+	if c.timeout <= 0 {
+		return fmt.Errorf("cleanup: Timeout is %v: it must be positive", c.timeout)
+	}
+	return option.Unit("cleanup: Timeout", c.timeout, time.Millisecond)
 }
 
 type cleanup struct {

@@ -246,7 +246,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	for want, m := range map[string]processor.Middleware{
 		"cleanup: option 1 is nil":     cleanup.New(returns(nil), nil),
 		"cleanup: the function is nil": cleanup.New(nil),
-		"cleanup: the timeout is 0s":   cleanup.New(returns(nil), cleanup.Timeout(0)),
+		"cleanup: Timeout is 0s":       cleanup.New(returns(nil), cleanup.Timeout(0)),
 	} {
 		_, err := processor.NewStack(m).Then(fails(nil))
 		require.ErrorContains(t, err, want)

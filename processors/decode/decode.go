@@ -65,10 +65,18 @@ func (*decode) Predict(o processor.Outcome) processor.Outcome { return o }
 func (d *decode) Settings() []processor.Setting {
 	ignored := append([]string{"charsets"}, d.names(true)...)
 	return []processor.Setting{
-		{Name: "max size", Value: strconv.Itoa(d.maxSize)},
+		{Name: "max size", Value: size(d.maxSize)},
 		{Name: "decoders", Value: strings.Join(d.names(false), ", ")},
 		{Name: "ignore", Value: strings.Join(ignored, ", ")},
 	}
+}
+
+// size is in MiB where that is a whole number.
+func size(bytes int) string {
+	if bytes%(1<<20) == 0 {
+		return strconv.Itoa(bytes>>20) + "MiB"
+	}
+	return strconv.Itoa(bytes) + " bytes"
 }
 
 // Process decodes msg and runs the inner layers, or rejects it.

@@ -382,8 +382,11 @@ func TestSettings(t *testing.T) {
 	p, err := processor.NewStack(decode.New(decode.Ignore("plain"))).ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(t, err)
 	require.Equal(t, []processor.Setting{
-		{Name: "max size", Value: "16777216"},
+		{Name: "max size", Value: "16MiB"},
 		{Name: "decoders", Value: "deflate, gzip, x-gzip"},
 		{Name: "ignore", Value: "charsets, identity, plain"},
 	}, p.Describe().Layers[0].Settings)
+	p, err = processor.NewStack(decode.New(decode.MaxSize(100_000))).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	require.NoError(t, err)
+	require.Contains(t, p.Describe().Layers[0].Settings, processor.Setting{Name: "max size", Value: "100000 bytes"})
 }

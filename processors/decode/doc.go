@@ -1,9 +1,11 @@
 // Package decode undoes the content encoding of a message, such as gzip, before the
 // handler sees it. Swarrot has nothing like it.
 //
-// Put it inside ack and retry, which republish the bytes that came, and inside recovery:
+// Put it inside ack and retry, which republish the bytes that came, and outside what tries
+// again in place, waits, or holds a transaction: a message that does not decode then costs
+// none of these, and one that does is decoded once. A decoder that panics does no harm here.
 //
-//	processor.NewStack(ack.New(), retry.New(...), recovery.New(), decode.New()).Then(handler)
+//	processor.NewStack(ack.New(), retry.New(...), decode.New(), recovery.New()).Then(handler)
 //
 // The layers inside get a message of the same headers and origin, with the decoded body
 // and without a content encoding. It settles the message that came; it is no

@@ -18,7 +18,8 @@ import (
 // allocates the id of a message, its place among those in hand, and a context with a
 // timer for each call of the store.
 //
-// The stack refuses a nil store, a nil option and no time for the store.
+// The stack refuses a store that is nil, or a [processor.Checker] that finds itself wanting, a
+// nil option, and less than a millisecond for the store.
 func New(store Store, opts ...Option) processor.Middleware {
 	c := config{store: store, timeout: DefaultStoreTimeout}
 	if err := option.Apply("dedup", &c, opts); err != nil {
@@ -60,7 +61,7 @@ func (*dedup) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (d *dedup) Settings() []processor.Setting {
-	key, scope := "message id", "queue"
+	key, scope := "app id, type and message id", "queue"
 	if d.key != nil {
 		key = "by a function"
 	}
@@ -164,12 +165,12 @@ func (d *dedup) insist(ctx context.Context, f func(context.Context) error) error
 }
 
 func (d *dedup) skip(ctx context.Context, msg processor.Message, id string) {
-	logattr.Or(d.log).LogAttrs(ctx, slog.LevelInfo, "message skipped, it has been processed before",
+	logattr.Or(d.log).LogAttrs(ctx, slog.LevelInfo, "message skipped, it was processed before",
 		append(logattr.Of(msg, nil), slog.String("mark", id))...)
 }
 
 func (d *dedup) warn(ctx context.Context, msg processor.Message) {
 	if d.warned.CompareAndSwap(false, true) {
-		logattr.Or(d.log).LogAttrs(ctx, slog.LevelWarn, "message has no id: it is processed whatever came before, as others will be without a word", logattr.Of(msg, nil)...)
+		logattr.Or(d.log).LogAttrs(ctx, slog.LevelWarn, "messages without an id cannot be marked, and are processed each time they are delivered", logattr.Of(msg, nil)...)
 	}
 }

@@ -151,7 +151,7 @@ func TestMessagesWithoutIDAreProcessedAndLoggedOnce(t *testing.T) {
 	}
 	require.EqualValues(t, 3, h.calls.Load())
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
-	require.Contains(t, out.String(), `level=WARN msg="message has no id`)
+	require.Contains(t, out.String(), `level=WARN msg="messages without an id`)
 }
 
 func TestSkippingIsLogged(t *testing.T) {
@@ -161,7 +161,7 @@ func TestSkippingIsLogged(t *testing.T) {
 	require.NoError(t, p.Process(t.Context(), message("a")))
 	require.Empty(t, out.String())
 	require.NoError(t, p.Process(t.Context(), message("a")))
-	require.Contains(t, out.String(), `level=INFO msg="message skipped, it has been processed before" queue=test-queue message_id=a`)
+	require.Contains(t, out.String(), `level=INFO msg="message skipped, it was processed before" queue=test-queue message_id=a`)
 	require.Contains(t, out.String(), "mark=")
 }
 
@@ -259,13 +259,15 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
 	var typedNil *dedup.Memory
 	for want, m := range map[string]processor.Middleware{
-		"the store is nil":      dedup.New(nil),
-		"store is nil":          dedup.New(typedNil),
-		"NewMemory(0, 1h0m0s)":  dedup.New(dedup.NewMemory(0, time.Hour)),
-		"NewMemory(1, 0s)":      dedup.New(dedup.NewMemory(1, 0)),
-		"option 1 is nil":       dedup.New(newMemory(), nil),
-		"StoreTimeout(0s)":      dedup.New(newMemory(), dedup.StoreTimeout(0)),
-		"StoreTimeout(-1s): it": dedup.New(newMemory(), dedup.StoreTimeout(-time.Second)),
+		"the store is nil":     dedup.New(nil),
+		"store is nil":         dedup.New(typedNil),
+		"NewMemory(0, 1h0m0s)": dedup.New(dedup.NewMemory(0, time.Hour)),
+		"NewMemory(1, 0s)":     dedup.New(dedup.NewMemory(1, 0)),
+		"NewMemory(0, 0s)":     dedup.New(&dedup.Memory{}), // it panicked after the handler's success
+		"NewMemory(-1, 1s)":    dedup.New(struct{ *dedup.Memory }{dedup.NewMemory(-1, time.Second)}),
+		"option 1 is nil":      dedup.New(newMemory(), nil),
+		"StoreTimeout is 0s":   dedup.New(newMemory(), dedup.StoreTimeout(0)),
+		"StoreTimeout is -1s":  dedup.New(newMemory(), dedup.StoreTimeout(-time.Second)),
 	} {
 		_, err := processor.NewStack(m).Then(processor.ProcessorFunc((&handler{}).handle))
 		require.ErrorContains(t, err, want)
@@ -279,7 +281,7 @@ func TestItDescribesItself(t *testing.T) {
 		Name: "dedup", Role: processor.Marks,
 		Settings: []processor.Setting{
 			{Name: "store", Value: "*dedup.Memory"},
-			{Name: "key", Value: "message id"},
+			{Name: "key", Value: "app id, type and message id"},
 			{Name: "scope", Value: "queue"},
 			{Name: "store timeout", Value: "10s"},
 		},

@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
 )
 
 // Memory is a [Store] in the process. It is lost when the process ends, and other
 // processes do not see it: it finds what is delivered again after a lost connection, or
 // sent twice within a short time, in a service of one instance.
 type Memory struct {
-	size    int
-	keep    time.Duration
-	problem error
+	size int
+	keep time.Duration
 
 	mu    sync.Mutex
 	marks map[string]time.Time
@@ -26,16 +28,23 @@ type mark struct {
 	at time.Time
 }
 
-var _ Store = (*Memory)(nil)
+var (
+	_ Store             = (*Memory)(nil)
+	_ processor.Checker = (*Memory)(nil)
+)
 
 // NewMemory returns an empty store of the last size ids, each kept for that long. An id
-// takes about 300 bytes. A stack refuses a store whose size or time is not positive.
+// takes about 300 bytes. A stack refuses a store of no ids, or for less than a millisecond.
 func NewMemory(size int, keep time.Duration) *Memory {
-	m := &Memory{size: size, keep: keep, marks: map[string]time.Time{}}
-	if size < 1 || keep <= 0 {
-		m.problem = fmt.Errorf("dedup: NewMemory(%d, %v): both must be positive", size, keep)
+	return &Memory{size: size, keep: keep, marks: map[string]time.Time{}}
+}
+
+// Check returns why the store cannot work, as one that NewMemory has not made.
+func (m *Memory) Check() error {
+	if m.size < 1 || m.keep <= 0 {
+		return fmt.Errorf("dedup: the store is NewMemory(%d, %v): both must be positive", m.size, m.keep)
 	}
-	return m
+	return option.Unit("dedup: the time of NewMemory", m.keep, time.Millisecond)
 }
 
 // Seen reports whether id was marked. It waits for nothing, and does not make it younger.
@@ -43,13 +52,13 @@ func (m *Memory) Seen(_ context.Context, id string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at, ok := m.marks[id]
-	return ok && time.Since(at) < m.keep, m.problem
+	return ok && time.Since(at) < m.keep, m.Check()
 }
 
 // Mark remembers id from now on. It waits for nothing.
 func (m *Memory) Mark(_ context.Context, id string) error {
-	if m.problem != nil {
-		return m.problem
+	if problem := m.Check(); problem != nil {
+		return problem
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -39,24 +40,25 @@ func Scope(name string) Option { return func(c *config) { c.scope = name } }
 
 // StoreTimeout sets how long a call of the store may take, tries included: one that fails
 // is tried again, at intervals that grow from 100 ms to 2 s. Default: 10 s.
+// At least a millisecond.
 func StoreTimeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
 
-// Logger sets where it is logged that a message is skipped (at level info), that one has no
-// id (warn, once), and that the store has failed (warn). Default, also for nil: slog.Default() at the time.
+// Logger sets where messages are logged that are skipped (at level info), the first that has
+// no id (warn), and that the store has failed (warn). Default, also for nil:
+// slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // check returns every reason why the options cannot work.
 func (c *config) check() error {
 	var errs []error
-	m, memory := c.store.(*Memory)
-	switch {
-	case c.store == nil || memory && m == nil:
+	if m, memory := c.store.(*Memory); c.store == nil || memory && m == nil {
 		errs = append(errs, errors.New("dedup: the store is nil: pass one, such as NewMemory(100_000, time.Hour)"))
-	case memory:
-		errs = append(errs, m.problem)
+	} else if s, ok := c.store.(processor.Checker); ok {
+		errs = append(errs, s.Check())
 	}
 	if c.timeout <= 0 {
-		errs = append(errs, fmt.Errorf("dedup: StoreTimeout(%v): it must be positive", c.timeout))
+		errs = append(errs, fmt.Errorf("dedup: StoreTimeout is %v: it must be positive", c.timeout))
 	}
+	errs = append(errs, option.Unit("dedup: StoreTimeout", c.timeout, time.Millisecond))
 	return errors.Join(errs...)
 }

@@ -13,7 +13,8 @@ import (
 
 // New returns a middleware that calls the inner layers again when they fail. It is safe
 // for many goroutines and allocates nothing on success. The stack refuses a nil option,
-// less than one attempt, a negative delay, and a limit below the delay.
+// less than one attempt, a delay below a millisecond
+// unless it is 0, and a limit below the delay.
 func New(opts ...Option) processor.Middleware {
 	c := config{attempts: DefaultAttempts, delay: DefaultDelay}
 	if err := option.Apply("instantretry", &c, opts); err != nil {
@@ -89,7 +90,7 @@ func (r *instantRetry) report(ctx context.Context, msg processor.Message, err er
 		return // before anything is made up for nobody
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, "message failed, trying again in place", append(logattr.Of(msg, err),
-		slog.Int("attempt", try), slog.Int("attempts", r.attempts), slog.Duration("delay", pause))...)
+		slog.Int("try", try), slog.Int("tries", r.attempts), slog.Duration("delay", pause))...)
 }
 
 // wait returns after d, or when ctx ends, and reports whether it has not.

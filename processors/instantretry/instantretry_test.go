@@ -42,7 +42,7 @@ func TestConformance(t *testing.T) {
 func TestConformanceWithBackoff(t *testing.T) {
 	processortest.TestMiddleware(t, processortest.Contract{
 		New: func(testing.TB) processor.Middleware {
-			return instantretry.New(instantretry.Delay(time.Microsecond), instantretry.DoubleUpTo(time.Millisecond),
+			return instantretry.New(instantretry.Delay(time.Millisecond), instantretry.DoubleUpTo(2*time.Millisecond),
 				instantretry.If(func(error) bool { return true }))
 		},
 		Repeats: true,
@@ -176,7 +176,7 @@ func TestHugeLimitDoesNotOverflow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(errMail)
-		p := build(t, s, instantretry.Attempts(100), instantretry.Delay(3), instantretry.DoubleUpTo(math.MaxInt64))
+		p := build(t, s, instantretry.Attempts(100), instantretry.Delay(3*time.Millisecond), instantretry.DoubleUpTo(math.MaxInt64))
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
 		require.ErrorIs(t, p.Process(ctx, processortest.NewMessage()), errMail)
@@ -301,7 +301,7 @@ func TestEachTryThatIsNotTheLastIsLogged(t *testing.T) {
 		p := build(t, newScript(errMail), instantretry.Logger(slog.New(slog.NewTextHandler(&out, nil))))
 		require.Error(t, p.Process(t.Context(), processortest.NewMessage()))
 		require.Equal(t, 2, strings.Count(out.String(), "\n"), out.String())
-		for _, want := range []string{"level=INFO", "message_id=test-message", "mail server says no", "attempt=2 attempts=3 delay=2s"} {
+		for _, want := range []string{"level=INFO", "message_id=test-message", "mail server says no", "try=2 tries=3 delay=2s"} {
 			require.Contains(t, out.String(), want)
 		}
 	})
@@ -314,13 +314,13 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		want string
 	}{
 		"nil option":         {[]instantretry.Option{nil}, "option 1 is nil"},
-		"no attempts":        {[]instantretry.Option{instantretry.Attempts(0)}, "attempts is 0"},
-		"negative delay":     {[]instantretry.Option{instantretry.Delay(-1)}, "delay is -1ns"},
+		"no attempts":        {[]instantretry.Option{instantretry.Attempts(0)}, "Attempts is 0"},
+		"negative delay":     {[]instantretry.Option{instantretry.Delay(-1)}, "Delay is -1ns"},
 		"nothing to double":  {[]instantretry.Option{instantretry.Delay(0), instantretry.DoubleUpTo(1)}, "set Delay"},
 		"limit below delay":  {[]instantretry.Option{instantretry.DoubleUpTo(time.Second)}, "DoubleUpTo(1s)"},
 		"no limit":           {[]instantretry.Option{instantretry.DoubleUpTo(0)}, "DoubleUpTo(0s)"},
-		"several at a time":  {[]instantretry.Option{instantretry.Attempts(-1), instantretry.Delay(-1)}, "delay is -1ns"},
-		"several, the other": {[]instantretry.Option{instantretry.Attempts(-1), instantretry.Delay(-1)}, "attempts is -1"},
+		"several at a time":  {[]instantretry.Option{instantretry.Attempts(-1), instantretry.Delay(-1)}, "Delay is -1ns"},
+		"several, the other": {[]instantretry.Option{instantretry.Attempts(-1), instantretry.Delay(-1)}, "Attempts is -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -33,7 +34,8 @@ type config struct {
 // Swarrot counts. Default: 3. With 1 nothing is tried again.
 func Attempts(n int) Option { return func(c *config) { c.attempts = n } }
 
-// Delay sets how long to wait before the next try. Default: 2 s. With 0 there is no wait.
+// Delay sets how long to wait before the next try. Default: 2 s. At least a millisecond,
+// or 0 for no wait.
 func Delay(d time.Duration) Option { return func(c *config) { c.delay = d } }
 
 // DoubleUpTo doubles the delay after each try, until it is limit. The wait is then a random
@@ -56,11 +58,12 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func (c *config) check() error {
 	var errs []error
 	if c.attempts < 1 {
-		errs = append(errs, fmt.Errorf("instantretry: attempts is %d: it counts all calls and must be 1 or more", c.attempts))
+		errs = append(errs, fmt.Errorf("instantretry: Attempts is %d: it counts all calls and must be 1 or more", c.attempts))
 	}
 	if c.delay < 0 {
-		errs = append(errs, fmt.Errorf("instantretry: the delay is %v: it must be 0 or more", c.delay))
+		errs = append(errs, fmt.Errorf("instantretry: Delay is %v: it must be 0 or more", c.delay))
 	}
+	errs = append(errs, option.Unit("instantretry: Delay", c.delay, time.Millisecond))
 	if c.doubles && c.delay == 0 {
 		errs = append(errs, errors.New("instantretry: DoubleUpTo has a delay of 0 to double: set Delay"))
 	}

@@ -21,9 +21,9 @@
 // # Attributes
 //
 // queue, message_id, routing_key, redelivered and error, as everywhere in Warren;
-// decision; duration, that of the inner layers; and attempt, the number of the retry as
-// the header swarrot_retry_attempts has it, which a sender may write: absent if the header
-// is. Texts are cut to a bounded size, and control characters in them replaced.
+// decision; duration, that of the inner layers; and attempt, the number of the attempt, from
+// 1: one more than the retries that the header swarrot_retry_attempts counts, which is the
+// sender's claim. Texts are cut to a bounded size, and control characters in them replaced.
 package logging
 
 import (
@@ -33,11 +33,9 @@ import (
 
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
-
-// headerAttempts is where processors/retry counts.
-const headerAttempts = "swarrot_retry_attempts"
 
 // New returns a middleware that logs each message once the inner layers return. Errors
 // pass through unchanged; panics pass too, unlogged. It is safe for many goroutines. A
@@ -107,10 +105,8 @@ func (l *logging) log(ctx context.Context, msg processor.Message, err error, sta
 		return // before anything is made up for nobody
 	}
 	attrs := append(logattr.Of(msg, err),
-		slog.String("decision", action.String()), slog.Duration("duration", time.Since(start)))
-	if n, ok := msg.Headers().Int64(headerAttempts); ok {
-		attrs = append(attrs, slog.Int64("attempt", n))
-	}
+		slog.String("decision", action.String()), slog.Duration("duration", time.Since(start)),
+		slog.Int64("attempt", republish.Attempt(msg.Headers())))
 	if problem != "" {
 		attrs = append(attrs, slog.String("level_problem", problem))
 	}

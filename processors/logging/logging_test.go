@@ -116,18 +116,20 @@ func TestWhatIsLogged(t *testing.T) {
 		require.ErrorIs(t, p.Process(t.Context(), msg), errMail)
 		_, line, _ := strings.Cut(out.String(), " ") // without the time
 		require.Equal(t, `level=ERROR msg="message failed" queue=test-queue message_id=test-message routing_key=test-key`+
-			` redelivered=false error="mail server says no" decision=failed duration=1.5s attempt=2`+"\n", line)
+			` redelivered=false error="mail server says no" decision=failed duration=1.5s attempt=3`+"\n", line)
 	})
 }
 
-func TestAnAttemptIsLoggedOnlyIfTheHeaderHasOne(t *testing.T) {
+// As in a trace: the first delivery is attempt 1, and the first retry attempt 2.
+func TestAttemptsAreLoggedFromOneOnWhateverASenderWrites(t *testing.T) {
 	t.Parallel()
-	for _, claim := range []any{nil, "many", []any{}, 1.5} {
+	require.Contains(t, process(t, t.Context(), nil, processortest.NewMessage()), "attempt=1\n")
+	for _, claim := range []any{nil, "many", []any{}, 1.5, -3} {
 		msg := processortest.NewMessage(processortest.Header("swarrot_retry_attempts", claim))
-		require.NotContains(t, process(t, t.Context(), errMail, msg), "attempt=")
+		require.Contains(t, process(t, t.Context(), errMail, msg), "attempt=1\n")
 	}
 	msg := processortest.NewMessage(processortest.Header("swarrot_retry_attempts", "2"))
-	require.Contains(t, process(t, t.Context(), nil, msg), "attempt=2")
+	require.Contains(t, process(t, t.Context(), nil, msg), "attempt=3\n")
 }
 
 func TestAMessageThatTheShutdownCutShortIsNoError(t *testing.T) {
@@ -284,5 +286,5 @@ func ExampleNew() {
 	}
 	_ = pipeline.Process(context.Background(), processortest.NewMessage())
 	// Output:
-	// level=INFO msg="message failed" queue=test-queue message_id=test-message routing_key=test-key redelivered=false error="send mail: no such user" decision=failed
+	// level=INFO msg="message failed" queue=test-queue message_id=test-message routing_key=test-key redelivered=false error="send mail: no such user" decision=failed attempt=1
 }

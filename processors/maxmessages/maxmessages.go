@@ -37,7 +37,7 @@ var errSurplus = errors.Join(processor.ErrStop,
 // Option changes when the run ends.
 type Option func(*config)
 
-// Max sets after how many messages the run ends, at least 1. Default: [DefaultMax].
+// Max sets after how many messages the run ends, at least 1. Default: 100.
 func Max(n int) Option { return func(c *config) { c.max = n } }
 
 // Logger sets where it is logged, at level info, that the run ends. Default, also for nil:

@@ -30,7 +30,7 @@ const DefaultAfter = 300 * time.Second
 // Option changes when the run ends.
 type Option func(*config)
 
-// After sets how long the run lasts; it must be positive. Default: [DefaultAfter].
+// After sets how long the run lasts, at least a millisecond. Default: 300 s.
 func After(d time.Duration) Option { return func(c *config) { c.after = d } }
 
 // Logger sets where it is logged, at level info, that the run ends. Default, also for nil:
@@ -38,15 +38,15 @@ func After(d time.Duration) Option { return func(c *config) { c.after = d } }
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // New returns a middleware that ends the run after a time. It is safe for many goroutines
-// and allocates nothing per message. The stack refuses a nil option and an After that is
-// not positive.
+// and allocates nothing per message. The stack refuses a nil option and an After below
+// a millisecond.
 func New(opts ...Option) processor.Middleware {
 	c := config{after: DefaultAfter}
 	if err := option.Apply("maxtime", &c, opts); err != nil {
 		return processor.Invalid(err)
 	}
-	if c.after <= 0 {
-		return processor.Invalid(fmt.Errorf("maxtime: After is %v: it must be positive", c.after))
+	if err := c.check(); err != nil {
+		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &maxTime{config: c, next: next}
@@ -56,6 +56,13 @@ func New(opts ...Option) processor.Middleware {
 type config struct {
 	after time.Duration
 	log   *slog.Logger
+}
+
+func (c *config) check() error {
+	if c.after <= 0 {
+		return fmt.Errorf("maxtime: After is %v: it must be positive", c.after)
+	}
+	return option.Unit("maxtime: After", c.after, time.Millisecond)
 }
 
 type maxTime struct {

@@ -40,12 +40,15 @@ const DefaultEvery = time.Second
 // patience is how many times as long nothing is checked after a collection that helped.
 const patience = 10
 
+// maxMiB is the highest limit, 16 TiB.
+const maxMiB = 1 << 24
+
 // Option changes how memory is limited.
 type Option func(*config)
 
 // Every sets how much time passes at least between two measurements, which are made after
 // a message and while nothing arrives. With 0 each message is followed by one. Default:
-// [DefaultEvery].
+// 1 s.
 func Every(d time.Duration) Option { return func(c *config) { c.every = d } }
 
 // Logger sets where it is logged, at level warn with the figure and the limit, that the
@@ -60,7 +63,8 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // ([processor.RunFrom]), the wish to stop is joined to the result of each message that
 // finishes from then on, and returned when nothing arrives.
 //
-// The stack refuses a limit below 1, a negative Every and a nil option.
+// The stack refuses a limit below 1 or above 16 TiB, as one in bytes would be, an Every below
+// a millisecond unless it is 0, and a nil option.
 func New(mib int, opts ...Option) processor.Middleware {
 	c := config{mib: mib, every: DefaultEvery, gauge: newGauge}
 	if err := option.Apply("memorylimit", &c, opts); err != nil {
@@ -87,10 +91,12 @@ func (c *config) check() error {
 	switch {
 	case c.mib < 1:
 		return fmt.Errorf("memorylimit: the limit is %d MiB: it must be at least 1", c.mib)
+	case c.mib > maxMiB:
+		return fmt.Errorf("memorylimit: the limit is %d MiB, more than any process has: it is in MiB, not in bytes", c.mib)
 	case c.every < 0:
 		return fmt.Errorf("memorylimit: Every is %v: it must be 0 or more", c.every)
 	}
-	return nil
+	return option.Unit("memorylimit: Every", c.every, time.Millisecond)
 }
 
 type memoryLimit struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"runtime"
 	"strings"
 	"sync"
@@ -236,7 +235,7 @@ func TestTheMemoryOfTheProcessIsMeasured(t *testing.T) {
 	}
 	require.True(t, stops(64), "64 MiB are held")
 	require.False(t, stops(1<<20), "it is less than a tebibyte")
-	require.False(t, stops(math.MaxInt))
+	require.False(t, stops(1<<24))
 	runtime.KeepAlive(held)
 
 	held = make([]byte, 256<<20)
@@ -263,6 +262,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	for says, m := range map[string]processor.Middleware{
 		"limit is 0 MiB":  memorylimit.New(0),
 		"limit is -1 MiB": memorylimit.New(-1),
+		"not in bytes":    memorylimit.New(128 << 20),
 		"Every is -1s":    memorylimit.New(1, memorylimit.Every(-time.Second)),
 		"option 1 is nil": memorylimit.New(1, nil),
 	} {

@@ -22,8 +22,12 @@ type Key func(msg processor.Message) string
 func ByRoutingKey(msg processor.Message) string { return msg.Origin().RoutingKey }
 
 // ByHeader makes the key of the header name, a text or a whole number. Messages that lack
-// it, or hold something else in it, are in no order.
+// it, or hold something else in it, are in no order. For the name "", which would order
+// nothing, it returns nil, and a stack refuses that.
 func ByHeader(name string) Key {
+	if name == "" {
+		return nil
+	}
 	return func(msg processor.Message) string {
 		if text, ok := msg.Headers().String(name); ok {
 			return text

@@ -20,7 +20,7 @@ var errNotAdmitted = errors.New("ordered: the context does not come from the mes
 // other.
 func New(key Key) processor.Middleware {
 	if key == nil {
-		return processor.Invalid(errors.New("ordered: the key function is nil: pass one such as ordered.ByRoutingKey"))
+		return processor.Invalid(errors.New("ordered: the key function is nil: pass one such as ordered.ByRoutingKey, or ordered.ByHeader with a name"))
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &ordered{key: key, lines: newLines(), next: next}

@@ -350,10 +350,14 @@ func TestKeys(t *testing.T) {
 	require.Equal(t, "mail.sent", ordered.ByRoutingKey(processortest.NewMessage(processortest.Origin(processor.Origin{RoutingKey: "mail.sent"}))))
 }
 
+// A header without a name was accepted, and ordered nothing.
 func TestNilKeyShowsWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
-	_, err := processor.NewStack(ordered.New(nil)).ThenFunc(func(context.Context, processor.Message) error { return nil })
-	require.ErrorContains(t, err, "ordered: the key function is nil")
+	for _, key := range []ordered.Key{nil, ordered.ByHeader("")} {
+		_, err := processor.NewStack(ordered.New(key)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		require.ErrorContains(t, err, "ordered: the key function is nil")
+		require.ErrorContains(t, err, "ByHeader")
+	}
 }
 
 func TestStackRefusesWhatEndsATurnTooEarly(t *testing.T) {

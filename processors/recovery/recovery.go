@@ -1,5 +1,6 @@
 // Package recovery turns panics into errors, so that a message that makes its handler
-// panic takes the same way as one that fails: retried, then parked.
+// panic takes the same way as one that fails: retried, then parked. Swarrot has nothing like
+// it, as PHP throws what Go panics with.
 //
 // Put it innermost, next to the handler. Outside the retry and ack layers it would be
 // too late: the panic would have passed them by, and a stack refuses that order.

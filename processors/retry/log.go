@@ -20,7 +20,7 @@ func (r *retry) report(ctx context.Context, ev Event) {
 		return // before anything is made up for nobody
 	}
 	log.LogAttrs(ctx, level, text, append(logattr.Of(ev.Message, ev.Err),
-		slog.String("to", ev.To.String()), slog.Int("attempt", ev.Attempt), slog.Int("attempts", ev.Attempts))...)
+		slog.String("to", ev.To.String()), slog.Int("retry", ev.Attempt), slog.Int("retries", ev.Attempts))...)
 }
 
 // trouble logs a republish that is tried again.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -62,7 +63,7 @@ func FinalKey(key string) Option { return func(c *config) { c.finalKey = key } }
 // next time is not tried again: [processor.ErrTooLarge], [processor.ErrHeaderType] and
 // [processor.ErrClosed]. It bounds the tries, not one Publish that waits for the broker,
 // as it does while the connection is replaced or blocked: only ctx ends that. Default:
-// 15 s. With 0 the message goes back at once.
+// 15 s. With 0 the message goes back at once; otherwise it is a millisecond or more.
 func KeepTrying(d time.Duration) Option { return func(c *config) { c.keepTrying = d } }
 
 // KeyFunc makes the routing key of a retry, numbered from 1. It may be called by many
@@ -125,11 +126,12 @@ func (c *config) check() error {
 		}
 	}
 	if c.attempts < 0 {
-		fail("attempts is %d: it must be 0 or more", c.attempts)
+		fail("Attempts is %d: it must be 0 or more", c.attempts)
 	}
 	if c.keepTrying < 0 {
 		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
 	}
+	errs = append(errs, option.Unit("retry: KeepTrying", c.keepTrying, time.Millisecond))
 	if problem := c.keyProblem(); problem != nil {
 		errs = append(errs, problem)
 	}

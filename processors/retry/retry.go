@@ -12,7 +12,7 @@ import (
 )
 
 // HeaderAttempts holds the number of retries so far.
-const HeaderAttempts = "swarrot_retry_attempts"
+const HeaderAttempts = republish.HeaderAttempts
 
 // ErrExhausted is wrapped, together with the handler's error, by the error of a message
 // that has used up its retries and has no final key to go to.

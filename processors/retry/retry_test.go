@@ -310,7 +310,7 @@ func TestRetriesAndParkedMessagesAreLogged(t *testing.T) {
 	f := newFixture(t, errMail, retry.FinalKey("mail_parked"), log)
 	require.NoError(t, f.process(t))
 	require.Contains(t, out.String(), `level=INFO msg="message failed, retried" queue=test-queue message_id=test-message`)
-	require.Contains(t, out.String(), "attempt=1 attempts=3")
+	require.Contains(t, out.String(), "retry=1 retries=3")
 	out.Reset()
 	require.NoError(t, f.process(t, attempts(3)))
 	require.Contains(t, out.String(), `level=ERROR msg="message failed, parked"`)
@@ -355,7 +355,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"pattern, one unknown":  {retry.New(pub, "%queue%_%attempt%"), "placeholder that is not known"},
 		"final key in a circle": {retry.New(pub, "r_%attempt%", retry.FinalKey("r_2")), "also the key of retry 2"},
 		"pattern misspelt":      {retry.New(pub, "mail_retry_%Attempt%"), "placeholder that is not known"},
-		"negative attempts":     {retry.New(pub, "r_%attempt%", retry.Attempts(-1)), "attempts is -1"},
+		"negative attempts":     {retry.New(pub, "r_%attempt%", retry.Attempts(-1)), "Attempts is -1"},
 		"negative patience":     {retry.New(pub, "r_%attempt%", retry.KeepTrying(-1)), "KeepTrying is -1ns"},
 		"nil option":            {retry.New(pub, "r_%attempt%", nil), "retry: option 1 is nil"},
 		"nothing to do":         {retry.New(pub, "r_%attempt%", retry.Attempts(0)), "no attempts and no final key"},

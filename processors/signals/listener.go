@@ -68,7 +68,7 @@ func (l *listener) second(s os.Signal) {
 }
 
 func (l *listener) report(s os.Signal, text string) {
-	logattr.Or(l.log).Info(text, slog.String("signal", s.String()))
+	logattr.Or(l.log).Info(text, slog.String("signal", name(s)))
 }
 
 // close ends listening, and waits for the goroutine.

@@ -79,7 +79,7 @@ func (c *config) check() error {
 		case nil:
 			return fmt.Errorf("signals: signal %d is nil: leave it out", i+1)
 		case os.Kill:
-			return fmt.Errorf("signals: no process can listen to %v: leave it out", s)
+			return errors.New("signals: no process can listen to SIGKILL: leave it out")
 		}
 	}
 	return nil
@@ -118,9 +118,21 @@ func (*signals) Predict(o processor.Outcome) processor.Outcome { return o }
 func (s *signals) Settings() []processor.Setting {
 	names := make([]string, len(s.signals))
 	for i, sig := range s.signals {
-		names[i] = sig.String()
+		names[i] = name(sig)
 	}
 	return []processor.Setting{{Name: "signals", Value: strings.Join(names, ", ")}}
+}
+
+// names are those of signals that the system calls otherwise, such as "terminated".
+var names = map[os.Signal]string{
+	syscall.SIGHUP: "SIGHUP", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT", syscall.SIGTERM: "SIGTERM",
+}
+
+func name(s os.Signal) string {
+	if known := names[s]; known != "" {
+		return known
+	}
+	return s.String()
 }
 
 // Start begins to listen.

@@ -52,10 +52,10 @@ func TestStopWorksBeforeStartAndTwice(t *testing.T) {
 func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
 	for says, m := range map[string]processor.Middleware{
-		"was given none":   signals.New(signals.Signals()),
-		"signal 2 is nil":  signals.New(signals.Signals(os.Interrupt, nil)),
-		"listen to killed": signals.New(signals.Signals(os.Interrupt, os.Kill)),
-		"option 1 is nil":  signals.New(nil),
+		"was given none":    signals.New(signals.Signals()),
+		"signal 2 is nil":   signals.New(signals.Signals(os.Interrupt, nil)),
+		"listen to SIGKILL": signals.New(signals.Signals(os.Interrupt, os.Kill)),
+		"option 1 is nil":   signals.New(nil),
 	} {
 		_, err := processor.NewStack(m).ThenFunc(succeed)
 		require.ErrorContains(t, err, says)
@@ -65,7 +65,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 func TestSettingsNameTheDefault(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, processor.LayerDescription{
-		Name: "signals", Settings: []processor.Setting{{Name: "signals", Value: "terminated, interrupt, quit"}},
+		Name: "signals", Settings: []processor.Setting{{Name: "signals", Value: "SIGTERM, SIGINT, SIGQUIT"}},
 	}, build(t, succeed).Describe().Layers[0])
 }
 
@@ -74,5 +74,5 @@ func TestTheSignalsAreTheLayersOwn(t *testing.T) {
 	chosen := []os.Signal{os.Interrupt}
 	p := build(t, succeed, signals.Signals(chosen...))
 	chosen[0] = os.Kill
-	require.Equal(t, "interrupt", p.Describe().Layers[0].Settings[0].Value)
+	require.Equal(t, "SIGINT", p.Describe().Layers[0].Settings[0].Value)
 }

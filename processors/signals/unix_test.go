@@ -60,7 +60,7 @@ func send(t *testing.T, arrived chan os.Signal, s syscall.Signal) {
 
 func TestTheFirstSignalEndsTheRunAndTheSecondAbortsIt(t *testing.T) {
 	arrived := guard(t)
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
+	for name, s := range map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT, "SIGQUIT": syscall.SIGQUIT} {
 		var out strings.Builder
 		p := build(t, func(context.Context, processor.Message) error { return errMail }, signals.Logger(logger(&out)))
 		r := newRun()
@@ -75,7 +75,7 @@ func TestTheFirstSignalEndsTheRunAndTheSecondAbortsIt(t *testing.T) {
 		require.NoError(t, p.Stop(t.Context()))
 		require.Empty(t, r.calls, "the third is not for this layer")
 		require.Equal(t, 2, strings.Count(out.String(), "level=INFO"))
-		require.Contains(t, out.String(), "signal="+s.String())
+		require.Contains(t, out.String(), "signal="+name)
 	}
 }
 
@@ -203,7 +203,7 @@ func TestAProgramSettlesItsMessageAndExitsWithoutAnError(t *testing.T) {
 	p := start(t, "patient")
 	p.says(t, "ready")
 	p.send(t, syscall.SIGTERM)
-	p.says(t, "signal=terminated")
+	p.says(t, "signal=SIGTERM")
 	_, err := io.WriteString(p.in, "go on\n")
 	require.NoError(t, err)
 	p.says(t, "handled, context: <nil>")
@@ -215,9 +215,9 @@ func TestASecondSignalGivesTheMessageBack(t *testing.T) {
 	p := start(t, "long")
 	p.says(t, "ready")
 	p.send(t, syscall.SIGTERM)
-	p.says(t, "signal=terminated")
+	p.says(t, "signal=SIGTERM")
 	p.send(t, syscall.SIGINT)
-	p.says(t, "signal=interrupt")
+	p.says(t, "signal=SIGINT")
 	p.says(t, "done: 0, left: 1")
 	require.NoError(t, p.Wait())
 }
@@ -229,7 +229,7 @@ func TestASignalThatNobodyListensToAnyMoreKills(t *testing.T) {
 			p.says(t, "ready")
 			for range heard {
 				p.send(t, syscall.SIGTERM)
-				p.says(t, "signal=terminated")
+				p.says(t, "signal=SIGTERM")
 			}
 			p.send(t, syscall.SIGTERM)
 			var exit *exec.ExitError

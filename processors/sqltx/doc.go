@@ -1,6 +1,6 @@
 // Package sqltx runs the inner layers in a transaction of a SQL database. It commits when
-// they succeed and rolls back when they fail, panic or call runtime.Goexit. Swarrot has no
-// such processor.
+// they succeed and rolls back when they fail, panic or call runtime.Goexit. Swarrot has
+// nothing like it.
 //
 //	processor.NewStack(
 //		ack.New(),
@@ -53,9 +53,9 @@
 // that is over 255 bytes, or is not text, stands in the table as its SHA-256.
 //
 // An id is its sender's claim. One that sends two messages with one id has the second
-// skipped, so take ids from senders that make them up for each message, as publishers of
-// this library do. A message that is to be processed once more, because somebody publishes
-// it again by hand, needs a new id, or its row deleted.
+// skipped, so take ids from senders that make one up for each message; Warren's publishers
+// set none. A message that is to be processed once more, because somebody publishes it again
+// by hand, needs a new id, or its row deleted.
 //
 // The table grows by a row for each message. Delete the old ones now and then, from a cron
 // job or the like, keeping all for longer than a message can wait in queues and retries:

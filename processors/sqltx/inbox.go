@@ -117,7 +117,7 @@ func key(s string) string {
 // would know of it.
 func (t *transaction) report(ctx context.Context, msg processor.Message) {
 	if log := logattr.Or(t.log); log.Enabled(ctx, slog.LevelInfo) {
-		log.LogAttrs(ctx, slog.LevelInfo, "message was processed before, skipped", logattr.Of(msg, nil)...)
+		log.LogAttrs(ctx, slog.LevelInfo, "message skipped, it was processed before", logattr.Of(msg, nil)...)
 	}
 }
 
@@ -125,7 +125,7 @@ func (t *transaction) report(ctx context.Context, msg processor.Message) {
 func (t *transaction) warn(ctx context.Context, msg processor.Message) {
 	if t.warned.CompareAndSwap(false, true) {
 		logattr.Or(t.log).LogAttrs(ctx, slog.LevelWarn,
-			"messages without an id or a queue cannot be marked in the inbox, and are processed each time they are delivered",
+			"messages without an id or a queue cannot be marked, and are processed each time they are delivered",
 			logattr.Of(msg, nil)...)
 	}
 }

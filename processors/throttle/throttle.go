@@ -81,12 +81,21 @@ func (*throttle) Predict(o processor.Outcome) processor.Outcome { return o }
 func (t *throttle) Settings() []processor.Setting {
 	limit := "none"
 	if l := t.limiter.Limit(); l != rate.Inf {
-		limit = strconv.FormatFloat(float64(l), 'g', -1, 64) + "/s"
+		limit = short(float64(l)) + "/s"
 	}
 	return []processor.Setting{
 		{Name: "limit", Value: limit},
 		{Name: "burst", Value: strconv.Itoa(t.limiter.Burst())},
 	}
+}
+
+// short is f without an exponent where it is a rate that people use, and with no more digits
+// than they read.
+func short(f float64) string {
+	if f >= 100 {
+		return strconv.FormatFloat(f, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(f, 'g', 3, 64)
 }
 
 // Process waits for a token.

@@ -177,6 +177,12 @@ func TestSettingsAreThoseOfTheLimiterNow(t *testing.T) {
 	p := build(t, limiter, succeed)
 	settings := func() []processor.Setting { return p.Describe().Layers[1].Settings }
 	require.Equal(t, []processor.Setting{{Name: "limit", Value: "50/s"}, {Name: "burst", Value: "10"}}, settings())
+	for want, limit := range map[string]rate.Limit{
+		"0.333/s": rate.Every(3 * time.Second), "99.9/s": 99.9, "1000/s": 1000, "12346/s": 12345.6,
+	} {
+		limiter.SetLimit(limit)
+		require.Equal(t, want, settings()[0].Value)
+	}
 	limiter.SetLimit(rate.Inf)
 	require.Equal(t, []processor.Setting{{Name: "limit", Value: "none"}, {Name: "burst", Value: "10"}}, settings())
 }

@@ -13,7 +13,7 @@
 // waits for it, and when it returns at last, more than a second late, that is logged at
 // level warn. What it returns counts even then: nil is a success.
 //
-// Swarrot has no processor like it: PHP has max_execution_time, and Swarrot's
+// Swarrot has nothing like it: PHP has max_execution_time, and Swarrot's
 // MaxExecutionTimeProcessor ends the run, which processors/maxtime does.
 package timeout
 
@@ -64,7 +64,8 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // given ends first, it adds nothing.
 //
 // It is safe for many goroutines. It allocates a context and a timer for each message.
-// The stack refuses a limit of 0 or less, a negative broker timeout and a nil option.
+// The stack refuses a limit below a millisecond, a broker timeout below one unless it is 0,
+// and a nil option.
 func New(limit time.Duration, opts ...Option) processor.Middleware {
 	c := config{limit: limit, broker: DefaultBrokerTimeout}
 	if err := option.Apply("timeout", &c, opts); err != nil {
@@ -82,11 +83,13 @@ func New(limit time.Duration, opts ...Option) processor.Middleware {
 func (c *config) check() error {
 	var errs []error
 	if c.limit <= 0 {
-		errs = append(errs, fmt.Errorf("timeout: the limit is %v: it must be more than 0; to have none, leave the layer out", c.limit))
+		errs = append(errs, fmt.Errorf("timeout: the limit is %v: it must be positive; to have none, leave the layer out", c.limit))
 	}
 	if c.broker < 0 {
 		errs = append(errs, fmt.Errorf("timeout: BrokerTimeout is %v: it must be 0 or more", c.broker))
 	}
+	errs = append(errs, option.Unit("timeout: the limit", c.limit, time.Millisecond),
+		option.Unit("timeout: BrokerTimeout", c.broker, time.Millisecond))
 	return errors.Join(errs...)
 }
 

@@ -254,7 +254,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"timeout: option 1 is nil":     timeout.New(time.Second, nil),
 		"the limit is 0s":              timeout.New(0),
 		"the limit is -1ns":            timeout.New(-1),
-		"BrokerTimeout is -1ns":        timeout.New(1, timeout.BrokerTimeout(-1)),
+		"BrokerTimeout is -1ns":        timeout.New(time.Second, timeout.BrokerTimeout(-1)),
 		"leave the layer out\ntimeout": timeout.New(0, timeout.BrokerTimeout(-1)),
 	} {
 		_, err := processor.NewStack(m).ThenFunc(patient)
@@ -266,7 +266,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 func TestStackRefusesTimeoutOutsideAckOrRetry(t *testing.T) {
 	t.Parallel()
 	for _, inner := range []processor.Middleware{ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%")} {
-		_, err := processor.NewStack(timeout.New(1), inner).ThenFunc(patient)
+		_, err := processor.NewStack(timeout.New(time.Second), inner).ThenFunc(patient)
 		require.ErrorIs(t, err, processor.ErrOrder)
 	}
 }
@@ -280,8 +280,8 @@ func TestDescriptionSaysWhatBecomesOfATimeout(t *testing.T) {
 	require.Contains(t, d.Outcomes, processor.Outcome{
 		Case: processor.CaseTimeout, Action: processor.Failed, Settled: processor.SettledByNack,
 	})
-	off := build(t, 1, patient, timeout.BrokerTimeout(0)).Describe()
-	require.Equal(t, "[{limit 1ns} {broker timeout off}]", fmt.Sprint(off.Layers[0].Settings))
+	off := build(t, time.Second, patient, timeout.BrokerTimeout(0)).Describe()
+	require.Equal(t, "[{limit 1s} {broker timeout off}]", fmt.Sprint(off.Layers[0].Settings))
 }
 
 func ExampleNew() {

@@ -1,5 +1,5 @@
 // Package tracing makes an OpenTelemetry span of each message, as a child of the span that
-// the sender wrote into its headers. Swarrot has no such processor.
+// the sender wrote into its headers. It is for what Swarrot's NewRelicProcessor did.
 //
 // Put it outermost, so that the span covers the settlement and the retries, and give the
 // layers that publish the publisher of package publisher/tracing. One trace then holds the

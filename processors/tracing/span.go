@@ -2,7 +2,6 @@ package tracing
 
 import (
 	"context"
-	"math"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -26,9 +25,6 @@ const (
 	DecisionKey attribute.Key = "warren.decision"
 )
 
-// headerAttempts is the retry processor's.
-const headerAttempts = "swarrot_retry_attempts"
-
 // attributes are those that a span that is recorded has beyond its place's.
 func (t *tracing) attributes(msg processor.Message) []attribute.KeyValue {
 	o, p := msg.Origin(), msg.Properties()
@@ -45,14 +41,9 @@ func (t *tracing) attributes(msg processor.Message) []attribute.KeyValue {
 	}
 	return append(attrs,
 		semconv.MessagingMessageBodySize(len(msg.Body())),
-		AttemptKey.Int64(attempt(msg.Headers())),
+		AttemptKey.Int64(republish.Attempt(msg.Headers())),
 		RedeliveredKey.Bool(o.Redelivered),
 	)
-}
-
-func attempt(h processor.Headers) int64 {
-	n, _ := h.Int64(headerAttempts)
-	return min(max(n, 0), math.MaxInt64-1) + 1
 }
 
 // finish says on the span what became of its message.

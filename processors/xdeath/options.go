@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -28,6 +30,7 @@ type config struct {
 	over        func(context.Context, Event) error
 	parking     parking
 	parks       bool
+	log         *slog.Logger
 }
 
 // Queue names the queue whose deaths count. Default, also for "": the one that the message
@@ -39,8 +42,8 @@ func Queue(name string) Option { return func(c *config) { c.queue = name } }
 func MaxCount(n int) Option { return func(c *config) { c.maxCount = int64(n) } }
 
 // MaxLifetime sets how long ago the first death of a message may have been when it fails.
-// Default: 1 hour. With 0 it does not matter; set it so for Swarrot's
-// XDeathMaxCountProcessor alone. Rounds of 30 s reach an hour before 300.
+// Default: 1 hour. At least 1 s, since the broker writes whole seconds. With 0 it does not
+// matter; set it so for Swarrot's XDeathMaxCountProcessor alone. Rounds of 30 s reach an hour before 300.
 func MaxLifetime(d time.Duration) Option { return func(c *config) { c.maxLifetime = d } }
 
 // Over asks f what is to become of a message that is over a limit, as Swarrot asks its
@@ -65,8 +68,12 @@ func Over(f func(ctx context.Context, e Event) error) Option {
 // goes back to its queue, whatever the ack layer's options. The destination must not lead
 // back to the queue. Default: none, there must be this or [Over].
 func Park(publisher processor.Publisher, to processor.Destination) Option {
-	return func(c *config) { c.parking, c.parks = parking{publisher, to}, true }
+	return func(c *config) { c.parking, c.parks = parking{publisher: publisher, to: to}, true }
 }
+
+// Logger sets where messages that were parked are logged, at level error. Default, also for
+// nil: slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // Event tells of a message that is over a limit.
 type Event struct {
@@ -91,6 +98,7 @@ func (c *config) check() error {
 	if c.maxCount < 0 || c.maxLifetime < 0 {
 		fail("MaxCount is %d and MaxLifetime %v: they must be 0 or more", c.maxCount, c.maxLifetime)
 	}
+	errs = append(errs, option.Unit("xdeath: MaxLifetime", c.maxLifetime, time.Second))
 	if c.maxCount == 0 && c.maxLifetime == 0 {
 		fail("there is no limit: set MaxCount or MaxLifetime")
 	}
@@ -99,6 +107,7 @@ func (c *config) check() error {
 		fail("Park and Over are both set: keep one of them")
 	case c.parks:
 		errs = append(errs, c.parking.check())
+		c.parking.log = c.log
 		c.over = c.parking.park
 	case c.over == nil:
 		fail("nothing says what becomes of a message that is over a limit: set Park or Over")

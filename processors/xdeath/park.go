@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
@@ -14,6 +16,7 @@ import (
 type parking struct {
 	publisher processor.Publisher
 	to        processor.Destination
+	log       *slog.Logger
 }
 
 func (p parking) check() error {
@@ -45,6 +48,8 @@ func (p parking) park(ctx context.Context, e Event) error {
 	if err != nil {
 		return processor.Requeue(fmt.Errorf("xdeath: not parked at %v: %w", p.to, err))
 	}
+	logattr.Or(p.log).LogAttrs(ctx, slog.LevelError, "message failed, parked",
+		append(logattr.Of(e.Message, e.Err), slog.String("to", p.to.String()))...)
 	return nil
 }
 

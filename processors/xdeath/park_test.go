@@ -1,9 +1,11 @@
 package xdeath_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,6 +39,23 @@ func TestAParkedMessageSaysWhyAndIsDropped(t *testing.T) {
 	require.Equal(t, "*errors.errorString", headers["warren-error-type"])
 	require.Contains(t, headers, "warren-failed-at")
 	require.NotContains(t, headers, "x-death")
+}
+
+func TestAParkedMessageIsLoggedAsAnError(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	pub := &processortest.Publisher{}
+	p, err := processor.NewStack(xdeath.New(xdeath.Logger(slog.New(slog.NewTextHandler(&out, nil))), xdeath.Park(pub, parked))).
+		ThenFunc(func(context.Context, processor.Message) error { return errMail })
+	require.NoError(t, err)
+	require.Error(t, p.Process(t.Context(), message(died(300))))
+	for _, want := range []string{`level=ERROR msg="message failed, parked"`, "message_id=test-message", "mail server says no", `to=`} {
+		require.Contains(t, out.String(), want)
+	}
+	out.Reset()
+	pub.FailWith(processor.ErrRefused)
+	require.Error(t, p.Process(t.Context(), message(died(300))))
+	require.Empty(t, out.String(), "it is not parked")
 }
 
 func TestAMessageThatCannotBeParkedGoesBackToItsQueue(t *testing.T) {

@@ -1,6 +1,7 @@
 package xdeath
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -17,9 +18,9 @@ import (
 // with a transaction, must not take it for a success, and a consumer logs it. One that is
 // dealt with is dropped ([processor.Drop]).
 //
-// The stack refuses options that are nil or negative, no limit at all, and anything but one
-// of [Park] and [Over], and a publisher that is nil, or a [processor.Checker] that finds
-// itself wanting.
+// The stack refuses options that are nil or negative, a lifetime below a second unless it is
+// 0, no limit at all, anything but one of [Park] and [Over], and a publisher that is nil, or
+// a [processor.Checker] that finds itself wanting.
 func New(opts ...Option) processor.Middleware {
 	c := config{maxCount: DefaultMaxCount, maxLifetime: DefaultMaxLifetime}
 	if err := option.Apply("xdeath", &c, opts); err != nil {
@@ -59,18 +60,21 @@ func (*xdeath) Predict(o processor.Outcome) processor.Outcome { return o }
 
 // Settings are those of the options.
 func (x *xdeath) Settings() []processor.Setting {
-	queue := "the message's own"
-	if x.queue != "" {
-		queue = x.queue
+	count, lifetime := "off", "off"
+	if x.maxCount > 0 {
+		count = strconv.FormatInt(x.maxCount, 10)
+	}
+	if x.maxLifetime > 0 {
+		lifetime = x.maxLifetime.String()
 	}
 	end := processor.Setting{Name: "over", Value: "by a function"}
 	if x.parks {
 		end = processor.Setting{Name: "park", Value: x.parking.to.String()}
 	}
 	return []processor.Setting{
-		{Name: "queue", Value: queue},
-		{Name: "max count", Value: strconv.FormatInt(x.maxCount, 10)},
-		{Name: "max lifetime", Value: x.maxLifetime.String()},
+		{Name: "queue", Value: cmp.Or(x.queue, "the message's own")},
+		{Name: "max count", Value: count},
+		{Name: "max lifetime", Value: lifetime},
 		end,
 	}
 }

@@ -413,7 +413,7 @@ func TestSettings(t *testing.T) {
 	}, settings(drop()))
 	require.Equal(t, []processor.Setting{
 		{Name: "queue", Value: "mail"},
-		{Name: "max count", Value: "0"},
+		{Name: "max count", Value: "off"},
 		{Name: "max lifetime", Value: "1m0s"},
 		{Name: "park", Value: `queue "parked" (default exchange)`},
 	}, settings(xdeath.Queue("mail"), xdeath.MaxCount(0), xdeath.MaxLifetime(time.Minute), xdeath.Park(&processortest.Publisher{}, parked)))

@@ -1,0 +1,46 @@
+package processors_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/breaker"
+	"github.com/gowarren/warren/processors/cleanup"
+	"github.com/gowarren/warren/processors/dedup"
+	"github.com/gowarren/warren/processors/instantretry"
+	"github.com/gowarren/warren/processors/maxtime"
+	"github.com/gowarren/warren/processors/memorylimit"
+	"github.com/gowarren/warren/processors/retry"
+	"github.com/gowarren/warren/processors/timeout"
+	"github.com/gowarren/warren/processors/xdeath"
+)
+
+// A number from a PHP configuration was taken for nanoseconds: every message timed out.
+func TestANumberWithoutItsUnitIsRefused(t *testing.T) {
+	t.Parallel()
+	pub, store := &processortest.Publisher{}, dedup.NewMemory(1, time.Hour)
+	for _, with := range []func(d time.Duration) processor.Middleware{
+		func(d time.Duration) processor.Middleware { return breaker.New("mail server", breaker.OpenFor(d)) },
+		func(d time.Duration) processor.Middleware { return cleanup.New(clean, cleanup.Timeout(d)) },
+		func(d time.Duration) processor.Middleware { return dedup.New(dedup.NewMemory(1, d)) },
+		func(d time.Duration) processor.Middleware { return dedup.New(store, dedup.StoreTimeout(d)) },
+		func(d time.Duration) processor.Middleware { return instantretry.New(instantretry.Delay(d)) },
+		func(d time.Duration) processor.Middleware { return maxtime.New(maxtime.After(d)) },
+		func(d time.Duration) processor.Middleware { return memorylimit.New(100, memorylimit.Every(d)) },
+		func(d time.Duration) processor.Middleware { return retry.New(pub, "r_%attempt%", retry.KeepTrying(d)) },
+		func(d time.Duration) processor.Middleware { return timeout.New(d) },
+		func(d time.Duration) processor.Middleware { return timeout.New(time.Minute, timeout.BrokerTimeout(d)) },
+		func(d time.Duration) processor.Middleware {
+			return xdeath.New(xdeath.MaxLifetime(d), xdeath.Park(pub, processor.Destination{RoutingKey: parked}))
+		},
+	} {
+		_, err := processor.NewStack(with(300)).Then(&calls{})
+		require.ErrorContains(t, err, "is 300ns: that is less than")
+		_, err = processor.NewStack(with(time.Second)).Then(&calls{})
+		require.NoError(t, err)
+	}
+}
