@@ -41,6 +41,7 @@ var orderRules = []orderRule{
 	{Transacts, Settles, "the message is acked before the commit, and lost if that fails"},
 	{Transacts, Retries, "a retry looks like success, so what the failed handler has written is committed, and the copy writes it again"},
 	{Transacts, Catches, "the error is turned into success first, so what the failed handler has written is committed"},
+	{Transacts, GivesUp, "a message that is given up is dropped: what has been written about that is rolled back, and the message is acked and lost"},
 	{Transacts, Repeats, "each try works in the transaction of the one before, with what that had written"},
 	{Transacts, Marks, "the message is marked as processed before the commit, and lost if that fails: the next delivery is skipped"},
 	{Transacts, Orders, "the turn of the message ends before the commit, so the next one of its key does not see what it has written"},

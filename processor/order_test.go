@@ -43,7 +43,7 @@ const (
 // roles are all there are, in an order that works.
 var roles = []processor.Role{
 	catches, settles, retries, processor.Orders, processor.Counts, processor.Judges, processor.GivesUp, processor.Decodes,
-	processor.Repeats, processor.Marks, processor.Waits, processor.Breaks, processor.Limits, processor.Transacts, recovers,
+	processor.Marks, processor.Waits, processor.Breaks, processor.Repeats, processor.Limits, processor.Transacts, recovers,
 }
 
 // verdicts hold every pair of roles: x where the role of the row must not stand outside
@@ -59,12 +59,12 @@ counts     . . . . . . . . . . . . . . .
 judges     . x x . . . . . . . . . . . .
 gives-up   x x x . . . . . . . . . . . .
 decodes    . x x . . . x . . . . . . . .
-repeats    x x x x x . . . . . . . . . .
 marks      x x x x . . . . . . . . . . .
 waits      . . . x . . . . . . . . . . .
-breaks     x . x x . . . . . x . . . . .
-limits     . x x x . . x . . . x x . . .
-transacts  x x x x . . . . x x x x . x .
+breaks     x . x x . . . . x . . . . . .
+repeats    x x x x x . . . . . . . . . .
+limits     . x x x . . x . . x x . . . .
+transacts  x x x x . . x . x x x x . x .
 recovers   . x x . . . x . . . . . . . .
 `
 

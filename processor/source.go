@@ -17,11 +17,14 @@ type Subscription interface {
 	// io.EOF after Stop or when the source has ended, and any other error when the
 	// source is broken for good: a lost connection is the source's own to mend.
 	Receive(ctx context.Context) (Message, error)
-	// Stop takes no more messages, and gives back those that nobody has received.
-	// Messages in hand can still be settled. It works twice, and returns when ctx ends.
+	// Stop takes no more messages, and gives back those that nobody has received, in
+	// whatever order the broker takes them back. Messages in hand can still be settled.
+	// It works twice, and returns when ctx ends.
 	Stop(ctx context.Context) error
-	// Close stops and lets go of everything. Messages that are still unsettled go back
-	// to the broker, and settling them later returns [ErrStale]. It works twice, and
-	// returns when ctx ends.
+	// Close takes no more messages and lets go of everything. Messages that are still
+	// unsettled, received or not, go back to the broker all at once and in the order in
+	// which they came, ahead of those that were never handed out. Settling them later
+	// returns [ErrStale]. It needs no Stop before it, works twice, and returns when ctx
+	// ends.
 	Close(ctx context.Context) error
 }

@@ -5,13 +5,14 @@
 // refuses it inside instantretry, which would have it count each try.
 //
 // Every message that comes in counts, also one that fails. With many workers no more than
-// that many come in. One that arrives while the last of them is still being processed is
-// not begun: it ends the run at once and goes back to its queue untouched. What is in hand
-// then has the consumer's drain timeout to finish. The count starts anew with each run.
+// that many come in. The last one pauses the run: the others stay in their queue, and those
+// that have come in take the time they need. When all have left the run ends. The count
+// starts anew with each run.
 //
 // The run returns nil, also if the last message has failed. Where whoever runs the
-// pipeline cannot be told to end ([processor.RunFrom]), the wish to stop is joined to
-// the error of the last message instead.
+// pipeline cannot be told to end ([processor.RunFrom]), the wish to stop is joined to the
+// error of the message that leaves last instead, and one that comes too late goes back
+// untouched.
 package maxmessages
 
 import (
@@ -30,9 +31,11 @@ import (
 // DefaultMax is how many messages come in unless [Max] says otherwise.
 const DefaultMax = 100
 
-// errSurplus is the error of a message that is one too many.
-var errSurplus = errors.Join(processor.ErrStop,
-	processor.Release(errors.New("maxmessages: the run has had its messages, and ends")))
+// What is returned for a message that is one too many.
+var (
+	errSurplus     = processor.Release(errors.New("maxmessages: the run has had its messages, and ends"))
+	errSurplusStop = errors.Join(processor.ErrStop, errSurplus)
+)
 
 // Option changes when the run ends.
 type Option func(*config)
@@ -56,7 +59,9 @@ func New(opts ...Option) processor.Middleware {
 		return processor.Invalid(fmt.Errorf("maxmessages: Max is %d: it must be at least 1", c.max))
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &maxMessages{config: c, next: next}
+		m := &maxMessages{config: c, next: next}
+		m.count.Store(&count{})
+		return m
 	}
 }
 
@@ -67,10 +72,15 @@ type config struct {
 
 type maxMessages struct {
 	config
-	next processor.Processor
+	next  processor.Processor
+	count atomic.Pointer[count]
+}
 
-	begun atomic.Int64
-	run   atomic.Pointer[processor.Run] // nil: it cannot be told to end
+// count is that of one run. A message belongs to the one that it has begun in: a handler
+// that was abandoned may return during the next.
+type count struct {
+	run         processor.Run // nil: it cannot be told to end
+	begun, left atomic.Int64
 }
 
 var (
@@ -80,7 +90,6 @@ var (
 	_ processor.Describer = (*maxMessages)(nil)
 	_ processor.Starter   = (*maxMessages)(nil)
 	_ processor.Idler     = (*maxMessages)(nil)
-	_ processor.Stopper   = (*maxMessages)(nil)
 )
 
 // Name is "maxmessages".
@@ -102,22 +111,13 @@ func (m *maxMessages) Settings() []processor.Setting {
 
 // Start counts from the beginning.
 func (m *maxMessages) Start(ctx context.Context) error {
-	m.begun.Store(0)
-	if run := processor.RunFrom(ctx); run != nil {
-		m.run.Store(&run)
-	}
+	m.count.Store(&count{run: processor.RunFrom(ctx)})
 	return nil
 }
 
-// Stop lets go of the run.
-func (m *maxMessages) Stop(context.Context) error {
-	m.run.Store(nil)
-	return nil
-}
-
-// Idle ends a run that the last message did not end, because it panicked.
+// Idle ends a run that could not be told to, and whose last message has panicked.
 func (m *maxMessages) Idle(context.Context) error {
-	if m.begun.Load() < int64(m.max) {
+	if c := m.count.Load(); c.run != nil || c.begun.Load() < int64(m.max) {
 		return nil
 	}
 	return processor.ErrStop
@@ -125,30 +125,30 @@ func (m *maxMessages) Idle(context.Context) error {
 
 // Process lets the message in if it is not one too many.
 func (m *maxMessages) Process(ctx context.Context, msg processor.Message) error {
-	n := m.begun.Add(1)
-	if n < int64(m.max) {
-		return m.next.Process(ctx, msg)
+	c := m.count.Load()
+	n := c.begun.Add(1)
+	switch {
+	case n > int64(m.max) && c.run != nil:
+		return errSurplus
+	case n > int64(m.max):
+		return errSurplusStop
+	case n == int64(m.max) && c.run != nil:
+		c.run.Pause()
 	}
-	// The run that the message belongs to: a handler that was abandoned may return
-	// during the next one.
-	run := m.run.Load()
-	if n == int64(m.max) {
-		return m.last(ctx, msg, run)
-	}
-	if run != nil {
-		(*run).End(nil) // before the error does: the run is not to return it
-	}
-	return errSurplus
+	return m.let(ctx, msg, c)
 }
 
-func (m *maxMessages) last(ctx context.Context, msg processor.Message, run *processor.Run) error {
-	if run == nil {
-		err := m.next.Process(ctx, msg)
-		m.report(ctx)
-		return errors.Join(err, processor.ErrStop)
-	}
-	defer func() { // also if it panics, which a layer outside may recover from
-		(*run).End(nil)
+// let runs the inner layers, and ends the run after the last message, also if it panics.
+func (m *maxMessages) let(ctx context.Context, msg processor.Message, c *count) (err error) {
+	defer func() {
+		if c.left.Add(1) < int64(m.max) {
+			return
+		}
+		if c.run != nil {
+			c.run.End(nil)
+		} else {
+			err = errors.Join(err, processor.ErrStop)
+		}
 		m.report(ctx)
 	}()
 	return m.next.Process(ctx, msg)

@@ -47,11 +47,14 @@ func build(t *testing.T, h processor.ProcessorFunc, opts ...maxmessages.Option) 
 func succeed(context.Context, processor.Message) error { return nil }
 
 // run remembers how it was ended.
-type run struct{ ends []error }
+type run struct {
+	ends   []error
+	pauses int
+}
 
 func (r *run) End(err error) { r.ends = append(r.ends, err) }
 func (r *run) Abort(error)   { panic("aborted") }
-func (r *run) Pause() func() { panic("paused") }
+func (r *run) Pause() func() { r.pauses++; return func() { panic("resumed") } }
 
 func TestTheLastMessageEndsTheRunAndKeepsItsError(t *testing.T) {
 	t.Parallel()
@@ -68,26 +71,54 @@ func TestTheLastMessageEndsTheRunAndKeepsItsError(t *testing.T) {
 	}
 }
 
-func TestASurplusMessageIsNotBegunAndEndsTheRun(t *testing.T) {
+func TestTheLastMessagePausesTheRunAndOthersAreNotBegun(t *testing.T) {
 	t.Parallel()
 	calls := 0
 	var p *processor.Pipeline
 	var r run
 	p = build(t, func(ctx context.Context, _ processor.Message) error {
 		calls++
-		require.Empty(t, r.ends)
+		require.Equal(t, 1, r.pauses)
 		surplus := processortest.NewMessage()
-		require.Equal(t, processor.Decision{Action: processor.Released, Stop: true}, processor.Decide(p.Process(ctx, surplus)))
+		require.Equal(t, processor.Decision{Action: processor.Released}, processor.Decide(p.Process(ctx, surplus)))
 		require.False(t, surplus.Settled())
-		require.Equal(t, []error{nil}, r.ends)
+		require.Empty(t, r.ends, "not before the last has left")
 		return nil
 	}, maxmessages.Max(1))
 	require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
 	require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
 	require.Equal(t, 1, calls)
+	require.Equal(t, []error{nil}, r.ends)
 }
 
-func TestWithoutControlTheWishToStopIsJoined(t *testing.T) {
+// A message that came too late ended the run, and with it those that took longer than the
+// drain timeout: run after run got nothing done.
+func TestTheLastMessagesTakeTheTimeTheyNeed(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 2, 8} {
+		synctest.Test(t, func(t *testing.T) {
+			b := rig(t, 50)
+			silent := slog.New(slog.DiscardHandler)
+			slow := func(ctx context.Context, _ processor.Message) error {
+				select {
+				case <-time.After(time.Minute):
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			p, err := processor.NewStack(maxmessages.New(maxmessages.Max(3), quiet()), ack.New()).ThenFunc(slow)
+			require.NoError(t, err)
+			c := consumer.New(b.Source("mail"), p, consumer.Workers(workers), consumer.Logger(silent))
+			for n := range 3 {
+				require.NoError(t, c.Run(t.Context()))
+				require.Equal(t, uint64(3*(n+1)), c.Stats().Done)
+			}
+		})
+	}
+}
+
+func TestWithoutARunTheWishToStopIsJoined(t *testing.T) {
 	t.Parallel()
 	for want, result := range map[processor.Action]error{
 		processor.Done: nil, processor.Failed: errMail, processor.Requeued: processor.Requeue(errMail),
@@ -108,7 +139,7 @@ func TestALastMessageThatPanicsEndsTheRunAllTheSame(t *testing.T) {
 	p := build(t, func(context.Context, processor.Message) error { panic(errMail) }, maxmessages.Max(1))
 	require.NoError(t, p.Idle(t.Context()))
 	require.Panics(t, func() { _ = p.Process(t.Context(), processortest.NewMessage()) })
-	require.ErrorIs(t, p.Idle(t.Context()), processor.ErrStop, "without Control when nothing arrives")
+	require.ErrorIs(t, p.Idle(t.Context()), processor.ErrStop, "without a run when nothing arrives")
 
 	var r run
 	require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))

@@ -28,8 +28,12 @@
 // then makes the retry do nothing.
 //
 // A transaction that cannot be begun is [processor.Release]: nothing has been done, so the
-// message goes back to its queue untouched, and the consumer slows down. While the database
-// is down messages wait in their queue, and none uses up its attempts or is parked.
+// message goes back to its queue untouched. The layer also pauses the run until the
+// database can be used again, which it tries at intervals that grow from 100 ms to 30 s.
+// While the database is down messages wait in their queue, and none uses up its attempts or
+// is parked. Where the run cannot be paused ([processor.RunFrom]), each message is given
+// back again and again, which before RabbitMQ 4.3 counts toward the delivery limit of a
+// quorum queue: give that a dead-letter exchange.
 //
 // Only what the handler does through the transaction is undone. A message that it
 // publishes is out before the commit.

@@ -41,7 +41,9 @@ func New(db *sql.DB, opts ...Option) processor.Middleware {
 		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &transaction{config: c, next: next}
+		t := &transaction{config: c, next: next}
+		t.outage = outage{log: c.log, try: t.check}
+		return t
 	}
 }
 
@@ -72,6 +74,7 @@ type transaction struct {
 	config
 	next   processor.Processor
 	warned atomic.Bool // of a message that cannot be marked
+	outage outage
 }
 
 var (
@@ -80,6 +83,7 @@ var (
 	_ processor.Predictor = (*transaction)(nil)
 	_ processor.Describer = (*transaction)(nil)
 	_ processor.Starter   = (*transaction)(nil)
+	_ processor.Stopper   = (*transaction)(nil)
 )
 
 // Name is "sqltx".
@@ -114,7 +118,7 @@ func (t *transaction) Process(ctx context.Context, msg processor.Message) error 
 	}
 	tx, err := t.db.BeginTx(ctx, &t.tx)
 	if err != nil {
-		return processor.Release(fmt.Errorf("sqltx: begin: %w", err))
+		return t.notBegun(ctx, fmt.Errorf("sqltx: begin: %w", err))
 	}
 	// For a panic and for Goexit. Everywhere else the transaction is over by then, and
 	// this does nothing.
@@ -122,7 +126,7 @@ func (t *transaction) Process(ctx context.Context, msg processor.Message) error 
 
 	seen, err := t.mark(ctx, tx, msg)
 	if err != nil {
-		return processor.Release(err)
+		return t.notBegun(ctx, err)
 	}
 	if seen {
 		return nil
@@ -132,6 +136,14 @@ func (t *transaction) Process(ctx context.Context, msg processor.Message) error 
 		return join(err, commit(ctx, tx))
 	}
 	return join(err, rollback(tx))
+}
+
+// notBegun gives the message back, and pauses the run if that is the database's doing.
+func (t *transaction) notBegun(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		t.outage.down(err)
+	}
+	return processor.Release(err)
 }
 
 // commit ends the transaction of a message that succeeded.

@@ -7,11 +7,28 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/gowarren/warren/processor"
 )
 
-// Start begins a transaction, to see that the database can, and tries the inbox in it. All
-// of it is rolled back.
+// Start sees that the database can be used.
 func (t *transaction) Start(ctx context.Context) error {
+	if err := t.check(ctx); err != nil {
+		return err
+	}
+	t.outage.begin(processor.RunFrom(ctx))
+	return nil
+}
+
+// Stop lets go of the run.
+func (t *transaction) Stop(context.Context) error {
+	t.outage.over()
+	return nil
+}
+
+// check begins a transaction, to see that the database can, and tries the inbox in it. All
+// of it is rolled back.
+func (t *transaction) check(ctx context.Context) error {
 	// Nobody else has these rows, so that several consumers can start at once.
 	name := "warren start " + rand.Text()
 	if err := t.try(ctx, func(tx *sql.Tx) error { return t.tryInbox(ctx, tx, name) }); err != nil {

@@ -1,0 +1,96 @@
+package sqltx
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/processor"
+)
+
+// Pauses between the tries of a database that is down, and how long one may take.
+const (
+	firstTry = 100 * time.Millisecond
+	lastTry  = 30 * time.Second
+	tryLimit = 10 * time.Second
+)
+
+// outage keeps the run paused while the database can begin no transaction. Messages that
+// were only given back would be delivered again at once, and each time counts toward the
+// delivery limit of a quorum queue before RabbitMQ 4.3.
+type outage struct {
+	log *slog.Logger
+	try func(context.Context) error
+
+	mu     sync.Mutex
+	run    processor.Run // nil: it cannot be paused, or is over
+	end    context.CancelFunc
+	waits  sync.WaitGroup
+	paused bool
+}
+
+// begin takes the run.
+func (o *outage) begin(run processor.Run) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.run = run
+}
+
+// down pauses the run until the database can be used again.
+func (o *outage) down(problem error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.run == nil || o.paused {
+		return
+	}
+	o.paused = true
+	logattr.Or(o.log).Warn("the database cannot be used, and the run is paused", logattr.Err(problem))
+	ctx, cancel := context.WithCancel(context.Background())
+	o.end = cancel
+	resume := o.run.Pause()
+	o.waits.Go(func() {
+		defer resume()
+		defer o.up()
+		o.wait(ctx)
+	})
+}
+
+// up comes before the run is resumed, so that the next message that fails pauses it anew.
+func (o *outage) up() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.paused = false
+	o.end()
+}
+
+// wait returns when the database can be used again, or ctx has ended.
+func (o *outage) wait(ctx context.Context) {
+	for pause := firstTry; ; pause = min(2*pause, lastTry) {
+		select {
+		case <-time.After(pause/2 + rand.N(pause/2)): //nolint:gosec // jitter, no secret
+		case <-ctx.Done():
+			return
+		}
+		attempt, cancel := context.WithTimeout(ctx, tryLimit)
+		err := o.try(attempt)
+		cancel()
+		if err == nil {
+			logattr.Or(o.log).Info("the database can be used again, and the run goes on")
+			return
+		}
+	}
+}
+
+// over lets go of the run.
+func (o *outage) over() {
+	o.mu.Lock()
+	o.run = nil
+	if o.paused {
+		o.end()
+	}
+	o.mu.Unlock()
+	o.waits.Wait()
+}
