@@ -48,6 +48,13 @@ func TestErrorSurvivesAnErrorMethodThatPanics(t *testing.T) {
 	}
 }
 
+func TestPanicSurvivesAValueThatPanics(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "boom", excerpt.Panic("boom", 10))
+	require.NotEmpty(t, excerpt.Panic(&cursed{}, 100))
+	require.NotEmpty(t, excerpt.Panic(nil, 100))
+}
+
 func FuzzOf(f *testing.F) {
 	f.Add("héllo", 2)
 	f.Add("\xff\xfe", 1)

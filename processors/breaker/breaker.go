@@ -179,7 +179,7 @@ func (b *breaker) asked(err error) (counts bool, problem error) {
 	returned := false
 	defer func() {
 		if !returned {
-			counts, problem = true, fmt.Errorf("breaker: Counts panicked: %s", excerpt.Of(fmt.Sprint(recover()), maxText))
+			counts, problem = true, fmt.Errorf("breaker: Counts panicked: %s", excerpt.Panic(recover(), maxText))
 		}
 	}()
 	counts = b.counts(err)

@@ -576,3 +576,19 @@ func TestItDescribesItself(t *testing.T) {
 	s = build(t, breaker.New("mail server", breaker.Counts(func(error) bool { return true })), (&returning{}).handle)
 	require.Contains(t, s.Describe().Layers[0].Settings, processor.Setting{Name: "counts", Value: "by a function"})
 }
+
+// cursed panics when it is printed, with itself.
+type cursed struct{}
+
+func (c *cursed) Error() string { panic(c) }
+
+// The text of the panic was made without care, and took the process down.
+func TestAPanicThatCannotBePrintedIsSurvived(t *testing.T) {
+	t.Parallel()
+	m := breaker.New("mail server", breaker.Failures(1), breaker.Logger(slog.New(slog.DiscardHandler)),
+		breaker.Counts(func(error) bool { panic(&cursed{}) }),
+		breaker.OnStateChange(func(breaker.State) { panic(&cursed{}) }))
+	s := start(t, m, (&returning{errMail}).handle)
+	require.ErrorContains(t, s.process(t.Context()), "Counts panicked")
+	require.NoError(t, s.Stop(t.Context()))
+}

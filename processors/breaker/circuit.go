@@ -139,7 +139,7 @@ func (b *circuit) tell(to State) {
 	}
 	defer func() {
 		if value := recover(); value != nil {
-			log.Error("breaker: OnStateChange panicked", slog.String("panic", excerpt.Of(fmt.Sprint(value), maxText)))
+			log.Error("breaker: OnStateChange panicked", slog.String("panic", excerpt.Panic(value, maxText)))
 		}
 	}()
 	b.notify(to)

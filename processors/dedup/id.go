@@ -39,7 +39,7 @@ func (c *config) ownKey(msg processor.Message) (key string, err error) {
 	returned := false
 	defer func() {
 		if !returned {
-			err = fmt.Errorf("dedup: Key panicked: %s", excerpt.Of(fmt.Sprint(recover()), maxText))
+			err = fmt.Errorf("dedup: Key panicked: %s", excerpt.Panic(recover(), maxText))
 		}
 	}()
 	key = c.key(msg)

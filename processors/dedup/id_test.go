@@ -91,6 +91,18 @@ func TestKeyThatPanicsFailsTheMessage(t *testing.T) {
 	require.Zero(t, h.calls.Load())
 }
 
+// cursed panics when it is printed, with itself.
+type cursed struct{}
+
+func (c *cursed) Error() string { panic(c) }
+
+func TestKeyWhosePanicCannotBePrintedFailsTheMessage(t *testing.T) {
+	t.Parallel()
+	var h handler
+	p := build(t, h.handle, newMemory(), dedup.Key(func(processor.Message) string { panic(&cursed{}) }))
+	require.ErrorContains(t, p.Process(t.Context(), message("a")), "Key panicked")
+}
+
 func FuzzMarks(f *testing.F) {
 	f.Add("mail", "billing", "invoice", "17", "mail", "billing", "invoice1", "7")
 	f.Add("", "", "", "\x00", "", "", "\x00", "")
