@@ -1,0 +1,110 @@
+package broker
+
+func (p Plan) aboutExchange(x Exchange) string {
+	w := &words{arguments: x.AllArguments()}
+	w.exchange(x)
+	if alternate, ok := w.arguments["alternate-exchange"].(string); ok {
+		delete(w.arguments, "alternate-exchange")
+		w.sayf("unroutable to %s", p.exchangeInText(alternate))
+	}
+	w.rest()
+	return w.String()
+}
+
+func (w *words) exchange(x Exchange) {
+	w.sayIf(x.Transient, "transient")
+	w.sayIf(x.AutoDelete, "auto-delete")
+	w.sayIf(x.Internal, "internal")
+}
+
+// queueType leaves to the broker what q does.
+func queueType(q Queue) string {
+	if t, ok := q.AllArguments()["x-queue-type"].(string); ok {
+		return inText(t)
+	}
+	return "default type"
+}
+
+func (p Plan) aboutQueue(q Queue) string {
+	w := &words{arguments: q.AllArguments()}
+	to, ok := deadLetters(w.arguments)
+	w.wait(ok)
+	if ok {
+		w.sayf("dead letters to %s", p.targetInText(to))
+	}
+	w.queue(q)
+	return w.String()
+}
+
+// wait says how long messages wait in a queue that does or does not have dead letters.
+func (w *words) wait(deadLetters bool) {
+	if deadLetters {
+		w.duration("x-message-ttl", "TTL %v")
+		return
+	}
+	w.duration("x-message-ttl", "TTL %v, then gone")
+}
+
+// queue says all of q but its type, its TTL and where its dead letters go.
+func (w *words) queue(q Queue) {
+	if _, said := deadLetters(w.arguments); said {
+		delete(w.arguments, "x-dead-letter-exchange")
+		delete(w.arguments, "x-dead-letter-routing-key")
+	}
+	if _, said := w.arguments["x-queue-type"].(string); said {
+		delete(w.arguments, "x-queue-type")
+	}
+	w.number("x-max-length", "at most %d messages")
+	w.text("x-overflow", "overflow %s")
+	w.duration("x-expires", "expires after %v unused")
+	w.number("x-delivery-limit", "delivery limit %d")
+	w.sayIf(q.Transient, "transient")
+	w.sayIf(q.Exclusive, "exclusive")
+	w.sayIf(q.AutoDelete, "auto-delete")
+	w.rest()
+}
+
+func (p Plan) aboutBinding(b Binding) string {
+	w := p.match(b)
+	w.sayIf(!p.hasExchange(b.Exchange), "the exchange is not declared here")
+	w.sayIf(!p.hasQueue(b.Queue), "the queue is not declared here")
+	return w.String()
+}
+
+// match says what b lets through. Exchanges that do not look at the key have none.
+func (p Plan) match(b Binding) *words {
+	w := &words{arguments: b.AllArguments()}
+	w.sayIf(b.RoutingKey != "" || !p.ignoresKeys(b.Exchange), "key "+inText(b.RoutingKey))
+	w.rest()
+	return w
+}
+
+func (p Plan) ignoresKeys(exchange string) bool {
+	for _, x := range p.topology.Exchanges {
+		if x.Name == exchange {
+			return x.Kind == Fanout || x.Kind == HeadersKind
+		}
+	}
+	return exchange == "amq.fanout" || exchange == "amq.headers" || exchange == "amq.match"
+}
+
+func (p Plan) exchangeInText(name string) string {
+	switch {
+	case name == "":
+		return "the default exchange"
+	case !p.hasExchange(name):
+		return "exchange " + inText(name) + " (not declared here)"
+	}
+	return "exchange " + inText(name)
+}
+
+func (p Plan) targetInText(to target) string {
+	text := p.exchangeInText(to.exchange)
+	if to.keyed {
+		text += " with key " + inText(to.key)
+	}
+	if name, ok := to.queue(); ok && !p.hasQueue(name) {
+		text += " (not declared here)"
+	}
+	return text
+}

@@ -1,0 +1,65 @@
+package broker
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// String returns a line for each exchange, queue and binding, in aligned columns. What
+// stands in no field is shown as name=value. A name that is not one plain word is quoted
+// as Go quotes it.
+func (p Plan) String() string {
+	bindings := rows(p.topology.Bindings, func(b Binding) []string {
+		return []string{"binding ", inText(b.Exchange), "-> " + inText(b.Queue), p.aboutBinding(b)}
+	})
+	if len(p.topology.Queues) > 0 {
+		bindings = append(bindings, []string{"binding ", "(default)", "-> each queue", "key: its name"})
+	}
+	var sections []string
+	for _, section := range [][][]string{
+		rows(p.topology.Exchanges, func(x Exchange) []string {
+			return []string{"exchange", inText(x.Name), inText(string(x.Kind)), p.aboutExchange(x)}
+		}),
+		rows(p.topology.Queues, func(q Queue) []string {
+			return []string{"queue   ", inText(q.Name), queueType(q), p.aboutQueue(q)}
+		}),
+		bindings,
+	} {
+		if len(section) > 0 {
+			sections = append(sections, aligned(section))
+		}
+	}
+	if len(sections) == 0 {
+		return "nothing to declare\n"
+	}
+	return strings.Join(sections, "\n")
+}
+
+func rows[T any](items []T, row func(T) []string) [][]string {
+	list := make([][]string, len(items))
+	for i, item := range items {
+		list[i] = row(item)
+	}
+	return list
+}
+
+// aligned returns a line for each row. A text/tabwriter would start its columns anew
+// where a row ends early.
+func aligned(rows [][]string) string {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var all strings.Builder
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			_, _ = fmt.Fprintf(&line, "%-*s  ", widths[i], cell)
+		}
+		all.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	return all.String()
+}
