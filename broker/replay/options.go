@@ -1,0 +1,78 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// DefaultHoldFor is how long messages are held unless [HoldFor] says otherwise: less than
+// RabbitMQ's consumer timeout.
+const DefaultHoldFor = 20 * time.Minute
+
+// minRate keeps a message from being in hand for too long, in messages a second.
+const minRate = 0.1
+
+// Option changes what is moved, and how.
+type Option func(*config)
+
+type config struct {
+	filter       func(processor.Message) bool
+	dry          bool
+	rate         float64
+	keepAttempts bool
+	limit        int
+	holdFor      time.Duration
+	notify       func(Event)
+}
+
+// Filter moves only messages for which f is true; the others stay. See [FailureOf] for
+// why a message was parked. Default, also for nil: all are moved.
+func Filter(f func(msg processor.Message) bool) Option { return func(c *config) { c.filter = f } }
+
+// DryRun moves nothing: [OnEvent] and the counts tell what would be moved. The broker
+// hands out the messages all the same, and marks them as redelivered. Default: off.
+func DryRun() Option { return func(c *config) { c.dry = true } }
+
+// Rate sets how many messages are moved in a second, evenly, and at least 0.1: one in 10 s.
+// A dry run does not wait. Default: 0, as many as the broker takes.
+func Rate(perSecond float64) Option { return func(c *config) { c.rate = perSecond } }
+
+// KeepAttempts leaves the count of retries as it is. Default: it is removed, so that
+// retries begin anew.
+func KeepAttempts() Option { return func(c *config) { c.keepAttempts = true } }
+
+// Limit ends the run when n messages have been moved. Default: 0, no limit.
+func Limit(n int) Option { return func(c *config) { c.limit = n } }
+
+// HoldFor sets how long messages are held before all go back and the run begins again
+// with the first. What stays is then counted anew, and what was moved is gone. It must
+// be less than the broker's consumer timeout, and long enough to come by everything that
+// stays: a run that moves nothing in this time, three times over, ends with an error.
+// Default: 20 minutes.
+func HoldFor(d time.Duration) Option { return func(c *config) { c.holdFor = d } }
+
+// OnEvent calls f after each message, and f should be quick. Default, also for nil:
+// nothing is called.
+func OnEvent(f func(Event)) Option { return func(c *config) { c.notify = f } }
+
+// check returns every reason why the options cannot work.
+func (c *config) check() error {
+	var errs []error
+	if c.rate != 0 && !(c.rate >= minRate && c.rate <= float64(time.Second)) { // NaN is neither
+		errs = append(errs, fmt.Errorf("replay: the rate is %v a second: it must be at least %v, or 0 for no limit", c.rate, minRate))
+	}
+	if c.limit < 0 {
+		errs = append(errs, fmt.Errorf("replay: the limit is %d: it must be 1 or more, or 0 for none", c.limit))
+	}
+	if c.holdFor <= 0 {
+		errs = append(errs, fmt.Errorf("replay: HoldFor is %v: it must be more than 0", c.holdFor))
+	}
+	if err := option.Unit("HoldFor", c.holdFor, time.Millisecond); err != nil {
+		errs = append(errs, fmt.Errorf("replay: %w", err))
+	}
+	return errors.Join(errs...)
+}

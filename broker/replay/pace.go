@@ -1,0 +1,35 @@
+package replay
+
+import (
+	"context"
+	"time"
+)
+
+// pace spaces messages evenly. What was late is not caught up with.
+type pace struct {
+	every time.Duration // 0 is no limit
+	next  time.Time
+}
+
+func newPace(perSecond float64) pace {
+	if perSecond == 0 {
+		return pace{}
+	}
+	return pace{every: time.Duration(float64(time.Second) / perSecond)}
+}
+
+// wait returns when it is the next message's turn, or ctx's error.
+func (p *pace) wait(ctx context.Context) error {
+	if p.every == 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(time.Until(p.next))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		p.next = time.Now().Add(p.every)
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

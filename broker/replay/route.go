@@ -1,0 +1,89 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+)
+
+// maxName is the protocol's limit for an exchange or a key, in bytes.
+const maxName = 255
+
+// Why a message has no place to go.
+var (
+	// ErrNoOrigin: it does not say where it came from, or not as retries write it.
+	ErrNoOrigin = errors.New("the message does not say where it came from")
+	// ErrNotAllowed: it says that it came from a place that was not allowed.
+	ErrNotAllowed = errors.New("the message may not go back to where it says it came from")
+	// ErrSameQueue: it would go to the queue that it lies in.
+	ErrSameQueue = errors.New("the message would go to the queue that it lies in")
+)
+
+// Route says where a message goes. With an error it stays in its queue. A route of your
+// own must have a rule for what it takes from a message: headers are a sender's claim.
+type Route func(msg processor.Message) (processor.Destination, error)
+
+// To sends every message to one place.
+func To(place processor.Destination) Route {
+	return func(processor.Message) (processor.Destination, error) { return place, nil }
+}
+
+// ToOrigin sends each message to where it came from, if that is one of the allowed
+// places. One with an exchange and no key allows every key of that exchange. One with a
+// key and no exchange is the queue of that name. The zero Destination, and none at all,
+// allow nothing: on the default exchange every queue can be reached.
+func ToOrigin(allowed ...processor.Destination) Route {
+	allowed = slices.Clone(allowed)
+	return func(msg processor.Message) (processor.Destination, error) {
+		origin, err := Origin(msg)
+		if err != nil {
+			return processor.Destination{}, err
+		}
+		for _, place := range allowed {
+			if covers(place, origin) {
+				return origin, nil
+			}
+		}
+		return processor.Destination{}, fmt.Errorf("%w: exchange %q, key %q", ErrNotAllowed,
+			excerpt.Of(origin.Exchange, maxName), excerpt.Of(origin.RoutingKey, maxName))
+	}
+}
+
+// covers reports whether place allows origin.
+func covers(place, origin processor.Destination) bool {
+	return place == origin && place != processor.Destination{} ||
+		place.Exchange != "" && place.Exchange == origin.Exchange && place.RoutingKey == ""
+}
+
+// Origin is where msg says it came from. It is for people, and for routes that have a
+// rule: anybody who can publish can forge it. The error is [ErrNoOrigin].
+func Origin(msg processor.Message) (processor.Destination, error) {
+	exchange, err := name(msg, republish.HeaderOriginalExchange)
+	if err != nil {
+		return processor.Destination{}, err
+	}
+	key, err := name(msg, republish.HeaderOriginalKey)
+	if err != nil {
+		return processor.Destination{}, err
+	}
+	return processor.Destination{Exchange: exchange, RoutingKey: key}, nil
+}
+
+// name reads a header as retries write it.
+func name(msg processor.Message, header string) (string, error) {
+	switch v := msg.Headers()[header].(type) {
+	case nil:
+		return "", fmt.Errorf("%w: header %s is missing", ErrNoOrigin, header)
+	case string:
+		if len(v) > maxName {
+			return "", fmt.Errorf("%w: header %s is %d bytes long", ErrNoOrigin, header, len(v))
+		}
+		return v, nil
+	default:
+		return "", fmt.Errorf("%w: header %s is of type %T", ErrNoOrigin, header, v)
+	}
+}

@@ -1,0 +1,220 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+const (
+	// quiet is how long nothing comes before the queue is asked whether it has more.
+	quiet = time.Second
+	// grace is for a publish that is under way when the run is to end.
+	grace = 5 * time.Second
+	// toReturn is for messages to go back.
+	toReturn = 10 * time.Second
+	// maxBarren is how many rounds in a row may move nothing before the run gives up.
+	maxBarren = 3
+)
+
+// Why a round ends before its time, and the next begins.
+var (
+	errLost = fmt.Errorf("a channel was lost, and what was held has gone back: %w", processor.ErrStale)
+	errHeld = errors.New("messages were held for as long as they may be, and all that stays has not been seen: give HoldFor more time, if the broker allows, or move more")
+)
+
+// run is one call of Run.
+type run struct {
+	config
+
+	broker    Broker
+	publisher processor.Publisher
+	queue     string
+	route     Route
+	pace      pace
+
+	counts Counts
+	gone   int // messages that the queue has no more, moved by this round or an earlier one
+	twice  int // messages that were moved, and are in the queue all the same
+}
+
+// all counts what there is, and goes round until it has been seen.
+func (r *run) all(ctx context.Context) error {
+	total, err := r.broker.Ready(ctx, r.queue)
+	if err != nil {
+		return err
+	}
+	r.counts.Total = total
+	for barren := 0; barren < maxBarren; barren++ {
+		before := r.gone
+		if err = r.round(ctx); err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !errors.Is(err, errLost) && !errors.Is(err, errHeld) {
+			return err
+		}
+		if r.gone > before {
+			barren = -1
+		}
+	}
+	return err
+}
+
+// round begins with the first message of the queue. Nothing is held when it returns.
+func (r *run) round(ctx context.Context) (err error) {
+	r.counts = Counts{Total: r.counts.Total, Seen: r.gone + r.twice, Moved: r.gone + r.twice}
+	h := newHold(r.broker, r.queue)
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), toReturn)
+		defer cancel()
+		err = errors.Join(err, h.giveBack(ctx))
+	}()
+	taking, cancel := context.WithTimeoutCause(ctx, r.holdFor, errHeld)
+	defer cancel()
+	if err := r.take(taking, h); err != nil {
+		return ended(taking, err)
+	}
+	if r.full() {
+		return nil
+	}
+	return ended(taking, h.end(taking))
+}
+
+// ended puts the cause into an error that is due to the end of ctx.
+func ended(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if err == nil || cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
+}
+
+// take moves or holds message after message until there are no more.
+func (r *run) take(ctx context.Context, h *hold) error {
+	publishing, cancel := after(ctx, grace)
+	defer cancel()
+	for r.counts.Seen < r.counts.Total+r.twice && !r.full() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := h.room(ctx); err != nil {
+			return err
+		}
+		msg, err := r.receive(ctx, h)
+		if err != nil || msg == nil {
+			return err
+		}
+		if err := r.handle(ctx, publishing, h, msg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// full reports whether the limit is reached.
+func (r *run) full() bool { return r.limit > 0 && r.counts.Moved >= r.limit }
+
+// receive waits for the next message. It returns nil if there is none: others may have
+// taken some, and some may have expired.
+func (r *run) receive(ctx context.Context, h *hold) (processor.Message, error) {
+	for {
+		wait, cancel := context.WithTimeout(ctx, quiet)
+		msg, err := h.next(wait)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return msg, err
+		}
+		if n, err := r.broker.Ready(ctx, r.queue); err != nil || n == 0 {
+			return nil, err
+		}
+	}
+}
+
+// handle decides about one message. An error ends the round.
+func (r *run) handle(ctx, publishing context.Context, h *hold, msg processor.Message) error {
+	to, wanted, why := r.destination(msg)
+	switch {
+	case !wanted || why != nil:
+		h.keep(msg)
+		r.tell(&r.counts.Left, Event{Message: msg, Outcome: Left, Err: why})
+		return nil //nolint:nilerr // it is counted and told, and the run goes on
+	case r.dry:
+		h.keep(msg)
+		r.tell(&r.counts.Moved, Event{Message: msg, Outcome: Moved, To: to})
+		return nil
+	}
+	if err := r.pace.wait(ctx); err != nil {
+		return err // unsettled, it goes back with the others
+	}
+	return r.move(ctx, publishing, h, msg, to)
+}
+
+// destination is where msg goes. A message that is not wanted has none.
+func (r *run) destination(msg processor.Message) (to processor.Destination, wanted bool, why error) {
+	if r.filter != nil && !r.filter(msg) {
+		return to, false, nil
+	}
+	to, why = r.route(msg)
+	if why == nil && to.Exchange == "" && to.RoutingKey == r.queue {
+		why = ErrSameQueue
+	}
+	return to, true, why
+}
+
+// move publishes msg, and acks it when the broker has the copy.
+func (r *run) move(ctx, publishing context.Context, h *hold, msg processor.Message, to processor.Destination) error {
+	err := r.publisher.Publish(publishing, to, envelope(msg, r.keepAttempts))
+	if err == nil {
+		return r.ack(msg, to)
+	}
+	if ctx.Err() != nil || errors.Is(err, processor.ErrClosed) {
+		return fmt.Errorf("publish to %v: %w", to, err)
+	}
+	h.keep(msg)
+	r.tell(&r.counts.Failed, Event{Message: msg, Outcome: Failed, To: to, Err: err})
+	return nil
+}
+
+// ack ends the life of a message whose copy the broker has.
+func (r *run) ack(msg processor.Message, to processor.Destination) error {
+	err := msg.Ack()
+	switch {
+	case errors.Is(err, processor.ErrStale):
+		r.twice++
+		err = errLost
+	case err != nil:
+		err = fmt.Errorf("ack a message that was moved to %v: %w", to, err)
+	default:
+		r.gone++
+	}
+	r.tell(&r.counts.Moved, Event{Message: msg, Outcome: Moved, To: to})
+	return err
+}
+
+// tell counts a message and tells of it.
+func (r *run) tell(count *int, e Event) {
+	*count++
+	r.counts.Seen++
+	if r.notify != nil {
+		e.Counts = r.counts
+		r.notify(e)
+	}
+}
+
+// after returns a context that ends d after ctx.
+func after(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel()
+		case <-later.Done():
+		}
+	})
+	return later, func() { stop(); cancel() }
+}
