@@ -70,23 +70,23 @@ func TestAnAckThatIsLostDoublesOneMessage(t *testing.T) {
 	})
 }
 
-// The 64 of the first page go back, and come by again on the second. They are counted anew.
+// The 64 of the first page go back, and come by again on the third. They are counted anew.
 func TestALostChannelOfWhatIsHeldIsNoticed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := &losing{Broker: open(t)}
-		park(t, b, parkedQueue, 100, nil)
+		park(t, b, parkedQueue, 300, nil)
 		lose := once(70, func() { require.NoError(t, b.subs[0].Close(t.Context())) })
 		seen := map[string]bool{}
 		counts, err := replay.Run(t.Context(), b, parkedQueue, fromMail, replay.Filter(func(msg processor.Message) bool {
 			lose()
 			seen[msg.Properties().ID] = true
-			return msg.Properties().ID == "99"
+			return msg.Properties().ID == "299"
 		}))
 		require.NoError(t, err)
-		require.Len(t, seen, 100)
-		require.Equal(t, replay.Counts{Total: 100, Seen: 100, Moved: 1, Left: 99}, counts)
-		require.Equal(t, 99, ready(t, b, parkedQueue))
+		require.Len(t, seen, 300)
+		require.Equal(t, replay.Counts{Total: 300, Seen: 300, Moved: 1, Left: 299}, counts)
+		require.Equal(t, 299, ready(t, b, parkedQueue))
 	})
 }
 
