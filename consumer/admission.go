@@ -20,34 +20,53 @@ func newAdmission(p processor.Processor) admission {
 // delivery is a message with what its admission has made of it.
 type delivery struct {
 	processor.Message
-	ctx  context.Context //nolint:containedctx // from the worker's receive to its handle, no further
-	left []func()
+	shift *shift
+	ctx   context.Context //nolint:containedctx // from the worker's receive to its handle, no further
+	left  []func()
 }
+
+// keepsOrder reports whether messages that go back together must keep their order.
+func (r *run) keepsOrder() bool { return len(r.admission.layers) > 0 }
 
 // receive takes the next message of the shift.
 func (r *run) receive(s *shift) (delivery, error) {
-	if len(r.admission.layers) == 0 {
-		msg, err := s.sub.Receive(r.intake)
-		return delivery{Message: msg, ctx: r.hands}, err
+	if !r.keepsOrder() {
+		msg, err := s.sub.Receive(s.intake)
+		return delivery{Message: msg, shift: s, ctx: r.hands}, err
 	}
 	select {
 	case r.admission.turn <- struct{}{}:
-	case <-r.intake.Done():
-		return delivery{}, r.intake.Err()
+	case <-s.intake.Done():
+		return delivery{}, s.intake.Err()
 	}
 	defer func() { <-r.admission.turn }()
-	msg, err := s.sub.Receive(r.intake)
+	msg, err := s.sub.Receive(s.intake)
 	if err != nil {
 		return delivery{}, err
 	}
-	return r.admission.admit(r.hands, msg), nil
+	if s.isOver() {
+		// One before it may have been left to the subscription, which gives back both.
+		return delivery{}, s.intake.Err()
+	}
+	return r.admit(s, msg), nil
 }
 
-func (a admission) admit(ctx context.Context, msg processor.Message) delivery {
-	d := delivery{Message: msg, ctx: ctx, left: make([]func(), len(a.layers))}
-	for i, layer := range a.layers {
-		d.ctx, d.left[i] = layer.Admit(d.ctx, msg) //nolint:fatcontext // one context through all layers
+// admit tells the layers that the message has come. One whose Admit ends the goroutine, as a
+// user's function may, takes the worker along, and not the message.
+func (r *run) admit(s *shift, msg processor.Message) delivery {
+	d := delivery{Message: msg, shift: s, ctx: r.hands, left: make([]func(), 0, len(r.admission.layers))}
+	admitted := false
+	defer func() {
+		if !admitted {
+			r.exited(d)
+			d.leave()
+		}
+	}()
+	for _, layer := range r.admission.layers {
+		ctx, left := layer.Admit(d.ctx, msg)
+		d.ctx, d.left = ctx, append(d.left, left) //nolint:fatcontext // one context through all layers
 	}
+	admitted = true
 	return d
 }
 

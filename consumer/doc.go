@@ -7,7 +7,7 @@
 // # Shutdown
 //
 // Cancelling ctx ends the intake only. Messages that nobody has begun go back to the
-// broker at once. Those in hand go on, under a context that does not end with ctx, and
+// broker at once (see below where the order matters). Those in hand go on, under a context that does not end with ctx, and
 // are settled as usual. When the drain time is over that context ends too, with a cause
 // that wraps [processor.ErrShutdown]; what then comes back unsettled is given back to
 // the broker untouched. A handler that ignores its context is abandoned one second
@@ -39,8 +39,15 @@
 // the run is resumed with a new subscription. What is in hand goes on meanwhile. Layers
 // are not told that a paused run is idle.
 //
+// # Order
+//
 // If a layer is a [processor.Admitter], workers take turns at receiving, and it sees each
-// message in the order of the source.
+// message in the order of the source. What is given back one by one may come again in
+// another order, so that at the end of a run, and at a pause, all that was not begun stays
+// with the subscription until what is in hand is done. Then the subscription is closed, and
+// gives back all of it in order. A paused run goes on after that, not before: a handler that
+// hangs holds it up. Have a timeout in the stack. In the middle of a run a message that is
+// released goes back by itself, and comes again behind others.
 //
 // # Panics
 //

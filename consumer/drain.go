@@ -18,7 +18,7 @@ func (r *run) drain(workers, helpers <-chan struct{}) error {
 	err := r.endure(workers, helpers)
 	r.retire(r.current.Load()) // one that has just begun
 	close(r.over)
-	r.past.Wait()
+	r.past.wait()
 	return err
 }
 

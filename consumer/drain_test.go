@@ -65,11 +65,19 @@ func (w *weary) Process(ctx context.Context, msg processor.Message) error {
 func (w *weary) Idle(ctx context.Context) error { return w.idle.wait(ctx) }
 func (w *weary) Stop(ctx context.Context) error { return w.stop.wait(ctx) }
 
+// orderly is a weary pipeline in which the order matters.
+type orderly struct{ *weary }
+
+func (orderly) Admit(ctx context.Context, _ processor.Message) (admitted context.Context, left func()) {
+	return ctx, func() {}
+}
+
 // Everything hangs, with one message in hand: the run ends on time all the same.
 func TestARunEndsOnTimeWhateverHangs(t *testing.T) {
 	t.Parallel()
 	for _, drain := range []time.Duration{0, 20 * time.Second} {
-		for _, ignores := range []bool{false, true} {
+		for i := range 4 {
+			ignores, inOrder := i%2 == 1, i/2 == 1
 			synctest.Test(t, func(t *testing.T) {
 				released := make(chan struct{})
 				h := hang(untilCancelled)
@@ -85,7 +93,11 @@ func TestARunEndsOnTimeWhateverHangs(t *testing.T) {
 					asked = time.Now()
 					cancel()
 				}()
-				err := consumer.New(source, w, consumer.DrainTimeout(drain), quiet()).Run(ctx)
+				var p processor.Processor = w
+				if inOrder {
+					p = orderly{w}
+				}
+				err := consumer.New(source, p, consumer.DrainTimeout(drain), quiet()).Run(ctx)
 				require.LessOrEqual(t, time.Since(asked), drain+5*time.Second)
 				require.ErrorIs(t, err, context.DeadlineExceeded, "the layers did not stop")
 				if ignores {

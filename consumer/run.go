@@ -33,8 +33,8 @@ type run struct {
 	workers sync.WaitGroup
 	resting atomic.Int64 // workers that pause after a message that went back
 	current atomic.Pointer[shift]
-	past    sync.WaitGroup // shifts that have ended, until their subscriptions are closed
-	over    chan struct{}  // closed when every subscription is to be let go of
+	past    past
+	over    chan struct{} // closed when every subscription is to be let go of
 }
 
 var _ processor.Run = (*run)(nil)
@@ -58,22 +58,32 @@ func (r *run) Abort(reason error) {
 	r.endHands(errAborted)
 }
 
-// Pause ends the shift.
-func (r *run) Pause() (resume func()) { return r.gate.pause() }
+// Pause ends the shift. Nothing is received when it has returned.
+func (r *run) Pause() (resume func()) {
+	resume = r.gate.pause()
+	if s := r.current.Load(); s != nil {
+		s.endIntake()
+	}
+	return resume
+}
 
 // consume runs the workers until the intake ends, and then drains.
 func (r *run) consume() error {
+	if r.gate.paused() && !r.until(r.gate.isOpen()) {
+		return r.reason()
+	}
+	paused := r.gate.isShut() // before the shift is current, so that no pause of it is missed
 	first, err := r.subscribe()
 	if first == nil {
 		return errors.Join(r.reason(), err)
 	}
-	r.current.Store(first)
+	r.begin(first)
 	for range r.options.workers {
 		r.workers.Go(r.work)
 	}
 	workers := began(r.workers.Wait)
 	helpers := began(func() {
-		keeper := began(r.keepShifts)
+		keeper := began(func() { r.keepShifts(paused) })
 		r.watchIdle()
 		<-keeper
 	})

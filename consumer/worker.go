@@ -29,26 +29,26 @@ func (r *run) work() {
 func (r *run) workShift(s *shift) {
 	defer s.workers.Done()
 	var back int // messages in a row that went back
-	for r.intake.Err() == nil && !s.isOver() {
-		msg, err := r.receive(s)
+	for !s.isOver() {
+		d, err := r.receive(s)
 		if err != nil {
 			r.receiveFailed(s, err)
 			return
 		}
-		if r.handle(msg) {
+		if r.handle(d) {
 			back++
-			r.pause(back)
+			r.pause(s, back)
 		} else {
 			back = 0
 		}
 	}
 }
 
-// receiveFailed ends the run if the reason is the source's: in a shift that is over, its
-// subscription was stopped by us.
+// receiveFailed ends the run if the reason is the source's: in a shift that is over, it is
+// ours.
 func (r *run) receiveFailed(s *shift, err error) {
 	switch {
-	case r.intake.Err() != nil || s.isOver():
+	case s.isOver():
 	case errors.Is(err, io.EOF):
 		r.End(nil)
 	default:
@@ -65,7 +65,7 @@ func (r *run) handle(d delivery) bool {
 	defer func() {
 		r.stats.inHand.Add(-1)
 		if !returned {
-			r.exited(msg)
+			r.exited(d)
 		}
 		d.leave()
 	}()
@@ -73,7 +73,7 @@ func (r *run) handle(d delivery) bool {
 	returned = true
 
 	if !msg.Settled() {
-		r.unsettled(msg, err)
+		r.unsettled(d, err)
 		return true
 	}
 	decision := processor.Decide(err)
@@ -115,24 +115,30 @@ func (r *run) stopIf(d processor.Decision, err error) {
 // unsettled gives the message back. If it was cut short, or a layer did not let it in,
 // that is all; otherwise the pipeline has forgotten it, and so it will each message until
 // the prefetch is full.
-func (r *run) unsettled(msg processor.Message, err error) {
+func (r *run) unsettled(d delivery, err error) {
+	defer r.release(d) // when the run has ended, if this message ends it
 	cutShort := r.hands.Err() != nil
-	d := processor.Decide(err)
-	r.release(msg)
+	decision := processor.Decide(err)
 	switch {
-	case d.Action == processor.Released:
-		r.log.LogAttrs(r.hands, slog.LevelWarn, "message was not begun, and given back", logattr.Of(msg, err)...)
-		r.stopIf(d, err)
+	case decision.Action == processor.Released:
+		r.log.LogAttrs(r.hands, slog.LevelWarn, "message was not begun, and goes back", logattr.Of(d, err)...)
+		r.stopIf(decision, err)
 	case !cutShort:
 		r.End(errors.Join(fmt.Errorf("consumer: message %q of queue %q: %w",
-			msg.Properties().ID, msg.Origin().Queue, ErrUnsettled), err))
+			d.Properties().ID, d.Origin().Queue, ErrUnsettled), err))
 	case err != nil:
-		r.log.LogAttrs(r.hands, slog.LevelWarn, "message was cut short, and given back", logattr.Of(msg, err)...)
+		r.log.LogAttrs(r.hands, slog.LevelWarn, "message was cut short, and goes back", logattr.Of(d, err)...)
 	}
 }
 
-func (r *run) release(msg processor.Message) {
+// release gives the message back. Where the order matters and the shift is over, it leaves
+// that to the subscription, which gives back all that is unsettled when it is closed.
+func (r *run) release(d delivery) {
 	r.stats.released.Add(1)
+	if r.keepsOrder() && d.shift.isOver() {
+		return
+	}
+	msg := d.Message
 	var err error
 	if m, ok := msg.(processor.Releaser); ok {
 		err = m.Release()
@@ -147,13 +153,13 @@ func (r *run) release(msg processor.Message) {
 // exited stands in for a worker whose handler ended the goroutine with runtime.Goexit,
 // which nothing can stop. It also runs while a panic is on its way up; then the process
 // ends, and so does the new worker.
-func (r *run) exited(msg processor.Message) {
-	if !msg.Settled() {
-		r.release(msg)
+func (r *run) exited(d delivery) {
+	if !d.Settled() {
+		r.release(d)
 	}
-	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(msg, nil)...)
+	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, nil)...)
 	r.workers.Go(func() {
-		r.pause(1)
+		r.pause(d.shift, 1)
 		r.work()
 	})
 }
@@ -165,8 +171,8 @@ const (
 )
 
 // pause waits after the nth message in a row that went back, between half and all of the nominal
-// time, so that workers do not march in step.
-func (r *run) pause(n int) {
+// time, so that workers do not march in step. The end of the shift cuts it short.
+func (r *run) pause(s *shift, n int) {
 	r.resting.Add(1)
 	defer r.resting.Add(-1)
 	d := min(firstPause<<min(n-1, 10), lastPause)
@@ -174,6 +180,6 @@ func (r *run) pause(n int) {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-r.intake.Done():
+	case <-s.intake.Done():
 	}
 }

@@ -23,8 +23,8 @@ type Subscription interface {
 	Stop(ctx context.Context) error
 	// Close takes no more messages and lets go of everything. Messages that are still
 	// unsettled, received or not, go back to the broker all at once and in the order in
-	// which they came, ahead of those that were never handed out. Settling them later
-	// returns [ErrStale]. It needs no Stop before it, works twice, and returns when ctx
-	// ends.
+	// which they came, ahead of those that were never handed out: whoever subscribes when
+	// it has returned nil gets them first. Settling them later returns [ErrStale]. It needs
+	// no Stop before it, works twice, and returns when ctx ends.
 	Close(ctx context.Context) error
 }

@@ -1,6 +1,8 @@
 package brokertest
 
 import (
+	"strconv"
+
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
@@ -61,6 +63,35 @@ var redeliveryCases = []testCase{
 			next.nothing()
 		},
 	},
+	orderAfterClose(broker.Classic),
+	orderAfterClose(broker.Quorum),
+}
+
+// orderAfterClose closes again and again: a queue that puts back some of the messages in
+// another place shows it the next time.
+func orderAfterClose(kind broker.QueueType) testCase {
+	return testCase{
+		name: "order after a close, " + string(kind),
+		why:  "what is unsettled when its subscription is closed comes again first and in its old order, received or not: a restart must not make one message overtake another",
+		run: func(r *rig) {
+			var bodies []string
+			for i := range 80 {
+				bodies = append(bodies, strconv.Itoa(i))
+			}
+			q := r.queue("q", broker.Queue{Type: kind})
+			r.fill(q, bodies...)
+			for range 5 {
+				c := r.subscribe(q, 40)
+				inHand := c.take(bodies[:8]...)
+				for _, i := range []int{3, 0, 2, 1} {
+					r.ok(inHand[i].Ack(), "ack")
+				}
+				bodies = bodies[4:]
+				c.shut() // with 4 in hand, and about 36 that nobody has received
+			}
+			r.subscribe(q, 40).expect(bodies...)
+		},
+	}
 }
 
 // again takes a message, has it given back, and expects it again at the consumer that

@@ -82,10 +82,24 @@ func (q *queue) expiry(m *message) time.Time {
 	return time.Now().Add(min(own, millis(q.ttl)))
 }
 
-// giveBack puts an entry where it was before it was handed out. A quorum queue puts it
-// behind what came back before it, and without a delivery limit behind everything, as
-// RabbitMQ 3.10 does. The caller balances the queue afterwards.
+// giveBack puts an entry where it was before it was handed out. A quorum queue without a
+// delivery limit puts it behind everything, as RabbitMQ 3.10 does. The caller balances the
+// queue afterwards.
 func (q *queue) giveBack(e *entry) {
+	if q.expired || q.kind != broker.Quorum || q.deliveryLimit != none {
+		q.restore(e)
+		return
+	}
+	e.redelivered = true
+	q.bytes += int64(e.size())
+	e.order = q.nextOrder()
+	q.fresh.pushBack(e)
+}
+
+// restore gives back an entry that was unsettled when its subscription was closed. A quorum
+// queue puts it behind what came back before it, with or without a delivery limit. The
+// caller balances the queue afterwards.
+func (q *queue) restore(e *entry) {
 	if q.expired {
 		q.broker.drop(q, e.message, "", "the queue expired")
 		return
@@ -94,10 +108,6 @@ func (q *queue) giveBack(e *entry) {
 	q.bytes += int64(e.size())
 	if q.kind == broker.Quorum {
 		e.order = q.nextOrder()
-		if q.deliveryLimit == none {
-			q.fresh.pushBack(e)
-			return
-		}
 	}
 	heap.Push(&q.returned, e)
 }

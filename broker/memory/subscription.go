@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/gowarren/warren/processor"
@@ -115,7 +116,7 @@ func (s *subscription) delivery(tag uint64) *processor.Delivery {
 	}, s, tag)
 }
 
-// Stop gives back what nobody has received. It does not block.
+// Stop gives back what nobody has received, one by one. It does not block.
 func (s *subscription) Stop(context.Context) error {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
@@ -123,14 +124,15 @@ func (s *subscription) Stop(context.Context) error {
 	return nil
 }
 
-// Close gives everything back. It does not block.
+// Close gives everything back, all at once and in order, as the end of a channel does. It
+// does not block.
 func (s *subscription) Close(context.Context) error {
 	b := s.queue.broker
 	b.mu.Lock()
 	defer b.unlock()
-	s.stop()
-	for _, e := range s.unsettled {
-		s.queue.giveBack(e)
+	s.leave()
+	for _, tag := range slices.Sorted(maps.Keys(s.unsettled)) {
+		s.queue.restore(s.unsettled[tag])
 	}
 	clear(s.unsettled)
 	s.queue.balance()
@@ -142,14 +144,22 @@ func (s *subscription) stop() {
 	if s.stopped {
 		return
 	}
-	s.end()
+	s.leave()
 	for s.unreceived.len() > 0 {
 		tag := s.unreceived.popFront()
 		s.queue.giveBack(s.unsettled[tag])
 		delete(s.unsettled, tag)
 	}
-	s.queue.leave()
 	s.queue.balance()
+}
+
+// leave takes no more messages.
+func (s *subscription) leave() {
+	if s.stopped {
+		return
+	}
+	s.end()
+	s.queue.leave()
 }
 
 // end lets nothing more through Receive.

@@ -29,6 +29,7 @@ type subscription struct {
 	stop     sync.Once // closes stopped
 	err      error     // why the subscription broke; set before stopped is closed
 	giveBack *task
+	gaveBack atomic.Bool // giveBack has begun
 	shut     *task
 }
 
@@ -192,6 +193,7 @@ func (s *subscription) Stop(ctx context.Context) error {
 		return fmt.Errorf("rabbitmq: stop consuming queue %q: %w", s.queue, ended(ctx))
 	}
 	err := s.giveBack.do(ctx, &s.broker.background, func() {
+		s.gaveBack.Store(true)
 		if err := s.current.Load().giveBack(); err != nil {
 			s.broker.log.Info("buffered messages not given back one by one; the broker does so with their channel",
 				slog.String("queue", s.queue), slog.Any("error", err))
@@ -203,16 +205,17 @@ func (s *subscription) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Close stops and closes the channel; what is unsettled goes back to the queue. When ctx
-// ends first, that is done in the background.
+// Close ends the intake and closes the channel, with all that is unsettled on it: given back
+// one by one, as Stop does, it would go to the tail of a quorum queue. When ctx ends first,
+// that is done in the background.
 func (s *subscription) Close(ctx context.Context) error {
-	err := s.Stop(ctx)
-	shutErr := s.shut.do(ctx, &s.broker.background, func() {
-		<-s.done
-		s.current.Load().shut()
+	s.interrupt()
+	err := s.shut.do(ctx, &s.broker.background, func() { //nolint:contextcheck // it outlives the call
+		<-s.done // from here on current is the last generation
+		s.leave()
 	})
-	if shutErr != nil {
-		shutErr = fmt.Errorf("rabbitmq: close channel of queue %q: %w", s.queue, shutErr)
+	if err != nil {
+		return fmt.Errorf("rabbitmq: close channel of queue %q: %w", s.queue, err)
 	}
-	return errors.Join(err, shutErr)
+	return nil
 }

@@ -40,6 +40,10 @@
 // where each message would count twice otherwise, and build a pipeline for each consumer. Its
 // state outlives a run: a consumer that starts while the breaker is open starts paused.
 //
+// Several breakers stand in the same order in all stacks, or the probe of each may wait for
+// that of the other. The database of processors/sqltx needs none: that layer pauses the run
+// itself, and what it could not begin is released, which no breaker counts.
+//
 // # Delivery limits
 //
 // Each pause gives back what the broker has handed out and nobody has begun. Before

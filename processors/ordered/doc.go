@@ -33,11 +33,23 @@
 // cheap. Two consumers of one queue keep no common order; declare the queue with a single
 // active consumer then, or spread keys over queues by a hash.
 //
+// # Restarts and pauses
+//
+// A consumer that ends or is paused gives back what it has not begun in the order in which
+// it came. RabbitMQ hands it out again first, and in that order, on two conditions where
+// the queue is a quorum queue. The next prefetch must not be smaller than the one before:
+// what is given back by a second consumer goes behind what the first gave back. And the next
+// consumer must not come before the queue knows that the last one is gone, which a process
+// that died or was cut off may take a minute to show: declare the queue with a single active
+// consumer.
+//
 // # What order cannot hold
 //
-// A message that goes back to its queue, or that is retried through another queue, comes
-// again after those that were behind it. Put instantretry inside for failures that must not
-// be overtaken. After a lost connection the broker hands out again, in their old order, all
-// that was not settled: a message may then be processed again after one that was behind
-// it. Handlers for which this matters look at a version or a time in the message.
+// A message that fails and goes back to its queue, that a layer releases in the middle of a
+// run, or that is retried through another queue, comes again after those that were behind
+// it; a quorum queue without a delivery limit even puts it at its tail. Put instantretry
+// inside for failures that must not be overtaken. After a lost connection the broker hands
+// out again, in their old order, all that was not settled: a message may then be processed
+// again after one that was behind it. Handlers for which this matters look at a version or a
+// time in the message.
 package ordered

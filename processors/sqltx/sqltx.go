@@ -141,7 +141,7 @@ func (t *transaction) Process(ctx context.Context, msg processor.Message) error 
 // notBegun gives the message back, and pauses the run if that is the database's doing.
 func (t *transaction) notBegun(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
-		t.outage.down(err)
+		t.outage.down(err) //nolint:contextcheck // the pause outlives the message
 	}
 	return processor.Release(err)
 }

@@ -1,0 +1,41 @@
+package rabbitmq
+
+import (
+	"context"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// Closing a channel returns before a quorum queue knows of it, and whoever subscribes in
+// this moment is handed what is behind the messages that are about to come back. Unless
+// the queue says sooner that one consumer is gone, it is given this long. Other consumers
+// that come in this time hide that one has gone.
+const returnTimeout = 500 * time.Millisecond
+
+// leave closes the channel of the last generation, and returns when what was unsettled on
+// it is back in its queue. Where Stop has given back one by one there is nothing to wait
+// for: the consumer is gone.
+func (s *subscription) leave() {
+	ctx, cancel := context.WithTimeout(s.broker.life, returnTimeout)
+	defer cancel()
+	before := 0
+	if !s.gaveBack.Load() {
+		before = s.consumers(ctx)
+	}
+	s.current.Load().shut()
+	for before > 0 && s.consumers(ctx) >= before {
+		sleep(ctx, time.Millisecond)
+	}
+}
+
+// consumers returns how many consumers the queue has, or 0 if it does not say.
+func (s *subscription) consumers(ctx context.Context) int {
+	q, err := ask(ctx, s.broker, func(ch *amqp.Channel) (amqp.Queue, error) {
+		return ch.QueueDeclarePassive(s.queue, true, false, false, false, nil)
+	})
+	if err != nil {
+		return 0
+	}
+	return q.Consumers
+}

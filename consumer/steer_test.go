@@ -1,0 +1,101 @@
+package consumer_test
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/insomniac"
+	"github.com/gowarren/warren/processors/ordered"
+)
+
+// slow is a source that takes its time.
+type slow struct{ processor.Source }
+
+func (s slow) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+	select {
+	case <-time.After(10 * time.Second):
+		return s.Source.Subscribe(ctx, prefetch)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Between the end of a pause and the next subscription the queue looked empty.
+func TestARunThatSubscribesAgainIsNotIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := mailbox(t, 20)
+		n := 0
+		var h *helm
+		h, inner := steered(t, func(context.Context, processor.Message) error {
+			if n++; n == 4 {
+				h.run.Pause()()
+			}
+			return nil
+		})
+		p, err := processor.NewStack(insomniac.New()).Then(inner)
+		require.NoError(t, err)
+		c := consumer.New(slow{b.Source("mail")}, p, quiet())
+		require.NoError(t, c.Run(t.Context()))
+		require.Equal(t, uint64(20), c.Stats().Done)
+	})
+}
+
+// The message stayed with the consumer, and its worker was gone.
+func TestAKeyThatEndsTheGoroutineLosesNeitherMessageNorWorker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := mailbox(t, 20)
+		var exits atomic.Int64
+		key := func(msg processor.Message) string {
+			if msg.Properties().ID == "7" && exits.Add(1) <= 3 {
+				runtime.Goexit()
+			}
+			return "one"
+		}
+		p, err := processor.NewStack(ack.New(), ordered.New(key)).
+			ThenFunc(func(context.Context, processor.Message) error { return nil })
+		require.NoError(t, err)
+		c := consumer.New(b.Source("mail"), p, consumer.Workers(2), quiet())
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error)
+		go func() { result <- c.Run(ctx) }()
+		time.Sleep(time.Minute)
+		require.Equal(t, int64(4), exits.Load())
+		require.Equal(t, uint64(20), c.Stats().Done)
+		cancel()
+		require.NoError(t, <-result)
+	})
+}
+
+// A keeper of shifts that ended while a handler was abandoned raced with the end of the run.
+func TestARunThatIsPausedMayAbandonItsHandlers(t *testing.T) {
+	t.Parallel()
+	for range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			b := mailbox(t, 3)
+			released := make(chan struct{})
+			h, p := steered(t, func(context.Context, processor.Message) error { <-released; return nil })
+			c := consumer.New(b.Source("mail"), p, consumer.DrainTimeout(0), quiet())
+			ctx, cancel := context.WithCancel(t.Context())
+			result := make(chan error)
+			go func() { result <- c.Run(ctx) }()
+			synctest.Wait()
+			h.run.Pause()
+			cancel()
+			require.ErrorIs(t, <-result, consumer.ErrAbandoned)
+			close(released)
+			synctest.Wait()
+			require.Equal(t, 3, ready(t, b))
+		})
+	}
+}
