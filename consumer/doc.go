@@ -7,15 +7,15 @@
 // # Shutdown
 //
 // Cancelling ctx ends the intake only. Messages that nobody has begun go back to the
-// broker at once (see below where the order matters). Those in hand go on, under a context that does not end with ctx, and
-// are settled as usual. When the drain time is over that context ends too, with a cause
-// that wraps [processor.ErrShutdown]; what then comes back unsettled is given back to
-// the broker untouched. A handler that ignores its context is abandoned one second
-// later: its message goes back to the broker, and whatever it still does with the
-// message has no effect. The same second is there for a layer's Idle and for the
-// subscription to stop; closing it takes at most 2 s, and stopping the layers 2 s more.
-// Run therefore returns within the drain time and 5 s, whatever hangs. What ignores the
-// end of its context is left behind, with its goroutine.
+// broker at once (see below where the order matters). Those in hand go on, under a
+// context that does not end with ctx, and are settled as usual. When the drain time is
+// over that context ends too, with a cause that wraps [processor.ErrShutdown]; what then
+// comes back unsettled is given back to the broker untouched. A handler that ignores its
+// context is abandoned one second later: its message goes back to the broker, and
+// whatever it still does with the message has no effect. The same second is there for a
+// layer's Idle and for the subscription to stop; closing it takes at most 2 s, and
+// stopping the layers 2 s more. Run therefore returns within the drain time and 5 s,
+// whatever hangs. What ignores the end of its context is left behind, with its goroutine.
 //
 // # Errors
 //
