@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -75,4 +76,29 @@ var settleCases = []testCase{
 			r.subscribe(q, 5).expect("0", "3")
 		},
 	},
+	acksBeforeClose(broker.Classic),
+	acksBeforeClose(broker.Quorum),
+}
+
+// acksBeforeClose sends more acks than a channel of RabbitMQ has under way to a quorum
+// queue at one time.
+func acksBeforeClose(kind broker.QueueType) testCase {
+	return testCase{
+		name: "many acks before a close, " + string(kind),
+		why:  "what was acked stays acked, however soon its subscription is closed: a clean shutdown makes no duplicates",
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{Type: kind})
+			for range 5 {
+				r.fill(q, slices.Repeat([]string{"m"}, 150)...)
+				c := r.subscribe(q, 150)
+				for _, m := range c.take(slices.Repeat([]string{"m"}, 150)...) {
+					r.ok(m.Ack(), "ack")
+				}
+				c.shut()
+				next := r.subscribe(q, 150)
+				next.nothing()
+				next.shut()
+			}
+		},
+	}
 }
