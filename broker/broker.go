@@ -30,3 +30,11 @@ type Counter interface {
 	// expired nor in the hands of a consumer.
 	Ready(ctx context.Context, queue string) (int, error)
 }
+
+// Redeclarer is implemented by brokers that can declare what is not to stay.
+type Redeclarer interface {
+	// Redeclare creates what t lists and is not there yet, as [Broker.Declare] does, and
+	// starts the time anew after which a queue that is there expires ([Queue.Expires]).
+	// It is not declared again on new channels.
+	Redeclare(ctx context.Context, t Topology) error
+}

@@ -12,6 +12,7 @@ func (t Topology) Merge(other Topology) Topology {
 		Exchanges: union(t.Exchanges, other.Exchanges, Exchange.equal),
 		Queues:    union(t.Queues, other.Queues, Queue.equal),
 		Bindings:  union(t.Bindings, other.Bindings, Binding.equal),
+		Owned:     union(t.Owned, other.Owned, func(a, b string) bool { return a == b }),
 	}
 }
 

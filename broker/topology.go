@@ -21,6 +21,10 @@ type Topology struct {
 	Exchanges []Exchange
 	Queues    []Queue
 	Bindings  []Binding
+	// Owned are beginnings of the names of queues that are this topology's alone. Queues
+	// of such a name that it does not list are left over from an earlier one, whose
+	// delays were others. Nothing is declared or removed because of it.
+	Owned []string
 }
 
 // Kind is the way an exchange routes.

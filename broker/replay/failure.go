@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gowarren/warren/internal/excerpt"
@@ -32,12 +33,12 @@ func FailureOf(msg processor.Message) Failure {
 // envelope is a copy of msg as it goes back.
 func envelope(msg processor.Message, keepAttempts bool) processor.Envelope {
 	e := republish.Envelope(msg)
-	for _, name := range [...]string{republish.HeaderError, republish.HeaderErrorType, republish.HeaderFailedAt} {
+	for _, name := range republish.FinalHeaders {
 		delete(e.Headers, name)
 	}
 	if !keepAttempts {
 		// Only a failure with a count of 0 writes the origin, so both go or stay.
-		for _, name := range [...]string{republish.HeaderAttempts, republish.HeaderOriginalExchange, republish.HeaderOriginalKey} {
+		for _, name := range slices.Concat(republish.OriginHeaders, republish.CountHeaders) {
 			delete(e.Headers, name)
 		}
 	}

@@ -10,7 +10,9 @@ import (
 var wrappers = []string{
 	"errors", "fmt",
 	"github.com/gowarren/warren/processor",
+	"github.com/gowarren/warren/internal/republish",
 	"github.com/gowarren/warren/processors/retry",
+	"github.com/gowarren/warren/processors/backoff",
 }
 
 // errorType is the type of the outermost error that is not a mere wrapper: the one that a

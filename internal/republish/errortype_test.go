@@ -58,7 +58,7 @@ func TestTheErrorTypeIsTheOneThatTells(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := processor.Headers{}
-			republish.SetFailure(h, tc.err, time.Unix(1, 0))
+			republish.SetFailure(h, republish.Failure{Err: tc.err, At: time.Unix(1, 0)})
 			require.Equal(t, tc.want, h[republish.HeaderErrorType])
 		})
 	}

@@ -3,7 +3,15 @@
 // retries; docs/semantics.md has it as a table.
 package republish
 
-import "github.com/gowarren/warren/processor"
+import (
+	"strings"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// DelayPrefix begins the headers that steer a message through delay queues. They are of
+// one delay, and would lengthen the next.
+const DelayPrefix = "warren-delay-"
 
 // brokerHeaders are written by the broker, or steer it, and do not belong on a copy:
 // x-death makes a delay queue drop the message as a cycle, and CC routes it again.
@@ -25,6 +33,11 @@ func Envelope(msg processor.Message) processor.Envelope {
 	}
 	for _, name := range brokerHeaders {
 		delete(e.Headers, name)
+	}
+	for name := range e.Headers {
+		if strings.HasPrefix(name, DelayPrefix) {
+			delete(e.Headers, name)
+		}
 	}
 	e.Expiration = 0
 	e.UserID = ""

@@ -73,7 +73,7 @@ func TestFailureHeadersAreBounded(t *testing.T) {
 	t.Parallel()
 	h := processor.Headers{}
 	root := errors.New(strings.Repeat("é\n\x00", 10_000))
-	republish.SetFailure(h, fmt.Errorf("outer: %w", processor.Reject(root)), time.Unix(1, 5))
+	republish.SetFailure(h, republish.Failure{Err: fmt.Errorf("outer: %w", processor.Reject(root)), At: time.Unix(1, 5)})
 	text, _ := h.String(republish.HeaderError)
 	require.LessOrEqual(t, len(text), 512)
 	require.True(t, strings.HasPrefix(text, "outer: é"))
@@ -90,9 +90,9 @@ func TestFailureOfATypedNilError(t *testing.T) {
 	t.Parallel()
 	var typedNil *fs.PathError
 	h := processor.Headers{}
-	republish.SetFailure(h, fmt.Errorf("handler: %w", typedNil), time.Unix(1, 0))
+	republish.SetFailure(h, republish.Failure{Err: fmt.Errorf("handler: %w", typedNil), At: time.Unix(1, 0)})
 	require.Equal(t, "*fs.PathError", h[republish.HeaderErrorType])
 	require.Contains(t, h[republish.HeaderError], "handler: ")
-	republish.SetFailure(h, typedNil, time.Unix(1, 0))
+	republish.SetFailure(h, republish.Failure{Err: typedNil, At: time.Unix(1, 0)})
 	require.Equal(t, "*fs.PathError, whose Error method panics", h[republish.HeaderError])
 }

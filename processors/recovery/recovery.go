@@ -37,6 +37,9 @@ type PanicError struct {
 // Error returns the value without the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("recovery: panic: %v", e.Value) }
 
+// StackTrace returns the stack as text.
+func (e *PanicError) StackTrace() string { return string(e.Stack) }
+
 // Unwrap returns the value if it is an error, so that errors.Is sees it.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -20,7 +21,7 @@ const DefaultAttempts = 3
 // DefaultKeepTrying is how long a republish that failed is tried again unless
 // [KeepTrying] says otherwise. It is less than a consumer's drain timeout, so that a
 // shutdown does not cut it short.
-const DefaultKeepTrying = 15 * time.Second
+const DefaultKeepTrying = republish.DefaultKeepTrying
 
 // maxKey is the protocol's limit for a routing key, in bytes.
 const maxKey = 255
@@ -39,6 +40,7 @@ type config struct {
 	keepTrying time.Duration
 	filter     func(error) bool
 	notify     func(context.Context, Event)
+	stack      bool
 	log        *slog.Logger
 }
 
@@ -87,6 +89,11 @@ func If(f func(err error) bool) Option { return func(c *config) { c.filter = f }
 func OnRepublish(f func(ctx context.Context, e Event)) Option {
 	return func(c *config) { c.notify = f }
 }
+
+// StackTrace has the final copy carry the stack of a handler that panicked, as
+// processors/recovery recorded it, at most 4096 bytes in the header warren-stack. A stack
+// shows the inside of the program to whoever reads the queue. Default: off.
+func StackTrace() Option { return func(c *config) { c.stack = true } }
 
 // Logger sets where retries are logged (at level info), parked messages (error), and
 // republishes that fail and are tried again (warn). Default, also for nil:

@@ -38,13 +38,16 @@ func New(publisher processor.Publisher, keyPattern string, opts ...Option) proce
 		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &retry{config: c, next: next}
+		return &retry{config: c, next: next, sender: republish.Sender{
+			Name: "retry", Publisher: c.publisher, KeepTrying: c.keepTrying, Log: c.log,
+		}}
 	}
 }
 
 type retry struct {
 	config
-	next processor.Processor
+	next   processor.Processor
+	sender republish.Sender
 }
 
 var (
@@ -124,42 +127,29 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 		return processor.Requeue(problem)
 	}
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: key}
-	problem = r.send(ctx, msg, to, envelope(msg, done, done+1))
+	e := republish.Again(msg, time.Now())
+	e.Headers[HeaderAttempts] = int64(done + 1)
+	problem = r.sender.To(ctx, msg, to, e)
 	switch {
 	case problem == nil:
 		return r.published(ctx, Event{Message: msg, Err: err, Attempt: done + 1, Attempts: r.attempts, To: to})
-	case r.finalKey != "" && unsendable(problem):
-		return r.park(ctx, msg, done, &unsentError{"copy", to, problem, err})
+	case r.finalKey != "" && republish.Unsendable(problem):
+		return r.park(ctx, msg, done, r.sender.Unsent("copy", to.String(), problem, err))
 	default:
-		return processor.Requeue(&unsentError{"copy", to, problem, err})
+		return processor.Requeue(r.sender.Unsent("copy", to.String(), problem, err))
 	}
 }
 
-// park publishes the last copy. If it cannot be sent with what we add to it, it is sent
-// as it came in: so it has been sent before.
+// park publishes the last copy.
 func (r *retry) park(ctx context.Context, msg processor.Message, done int, err error) error {
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: r.finalKey}
-	e := envelope(msg, done, done)
-	republish.SetFailure(e.Headers, err, time.Now())
-	problem := r.send(ctx, msg, to, e)
-	if unsendable(problem) {
-		err = &unsentError{"copy with our headers", to, problem, err}
-		problem = r.send(ctx, msg, to, republish.Envelope(msg))
-	}
-	if problem != nil {
-		return processor.Requeue(&unsentError{"copy", to, problem, err})
+	e := republish.Final(msg, republish.Failure{Err: err, At: time.Now(), Stack: r.stack})
+	e.Headers[HeaderAttempts] = int64(done)
+	parked, err := r.sender.Park(ctx, msg, to, e, err)
+	if !parked {
+		return processor.Requeue(err)
 	}
 	return r.published(ctx, Event{Message: msg, Err: err, Attempt: done, Attempts: r.attempts, Final: true, To: to})
-}
-
-// envelope is a copy of msg, which has been retried done times, with a new count.
-func envelope(msg processor.Message, done, count int) processor.Envelope {
-	e := republish.Envelope(msg)
-	if done == 0 {
-		republish.SetOrigin(e.Headers, msg.Origin())
-	}
-	e.Headers[HeaderAttempts] = int64(count)
-	return e
 }
 
 // published returns what has the original acked, now that the broker has the copy. What
@@ -169,8 +159,7 @@ func (r *retry) published(ctx context.Context, ev Event) error {
 	if problem := r.tell(ctx, ev); problem != nil {
 		return processor.Drop(problem)
 	}
-	_, unsent := ev.Err.(*unsentError) //nolint:errorlint // not wrapped here, and As may panic on a handler's error
-	if unsent || processor.Decide(ev.Err).Stop {
+	if republish.IsUnsent(ev.Err) || processor.Decide(ev.Err).Stop {
 		return processor.Drop(ev.Err) // a wish to end the run stands
 	}
 	return nil

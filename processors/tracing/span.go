@@ -71,7 +71,7 @@ func RecordError(ctx context.Context, err error) {
 // fail does not use the span's RecordError, which takes the text whole, and panics with it.
 func fail(span trace.Span, err error) {
 	// In the words that the headers of a parked message have.
-	text, kind := republish.Failure(err)
+	text, kind := republish.Describe(err)
 	span.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(
 		semconv.ExceptionType(kind), semconv.ExceptionMessage(text)))
 	span.SetStatus(codes.Error, text)

@@ -38,8 +38,7 @@ func (p parking) check() error {
 
 // park returns nil when the broker has a copy. It is a function for [Over].
 func (p parking) park(ctx context.Context, e Event) error {
-	envelope := republish.Envelope(e.Message)
-	republish.SetFailure(envelope.Headers, cause(e.Err), time.Now())
+	envelope := republish.Final(e.Message, republish.Failure{Err: cause(e.Err), At: time.Now()})
 	err := p.publisher.Publish(ctx, p.to, envelope)
 	if errors.Is(err, processor.ErrTooLarge) || errors.Is(err, processor.ErrHeaderType) {
 		// Without our headers it has been sent before.

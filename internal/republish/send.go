@@ -1,0 +1,97 @@
+package republish
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/processor"
+)
+
+// DefaultKeepTrying is how long a republish that failed is tried again. It is less than a
+// consumer's drain timeout, so that a shutdown does not cut it short.
+const DefaultKeepTrying = 15 * time.Second
+
+// Pauses between the tries of one republish.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// Sender publishes copies for one processor.
+type Sender struct {
+	Name       string // of the processor, for errors
+	Publisher  processor.Publisher
+	KeepTrying time.Duration // 0: one try
+	Log        *slog.Logger  // nil is the default
+}
+
+// To publishes e to a place; see [Sender.Send].
+func (s *Sender) To(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope) error {
+	return s.Send(ctx, msg, to.String(), func(ctx context.Context) error { return s.Publisher.Publish(ctx, to, e) })
+}
+
+// Send returns nil when the broker has the copy of msg that publish hands to it. A
+// failure that may pass is tried again here: a message that is requeued instead uses up
+// the delivery limit of its queue.
+func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, publish func(context.Context) error) error {
+	err := publish(ctx)
+	if err == nil || final(err) || s.KeepTrying == 0 {
+		return err
+	}
+	logattr.Or(s.Log).LogAttrs(ctx, slog.LevelWarn, "republish failed, trying again",
+		append(logattr.Of(msg, err), slog.String("to", to), slog.Duration("for", s.KeepTrying))...)
+	end := time.Now().Add(s.KeepTrying)
+	for nominal := firstPause; ; nominal = min(2*nominal, lastPause) {
+		left := time.Until(end)
+		if left <= 0 || !pause(ctx, min(jitter(nominal), left)) {
+			return err
+		}
+		if err = publish(ctx); err == nil || final(err) {
+			return err
+		}
+	}
+}
+
+// Park publishes e, the final copy of msg, which had failed with err. If it cannot be sent
+// with the headers that say why, msg is sent as it came in: so it has been sent before. It
+// returns whether the broker has a copy, and the error that is to be told, err or one
+// around it.
+func (s *Sender) Park(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope, err error) (parked bool, told error) {
+	problem := s.To(ctx, msg, to, e)
+	if Unsendable(problem) {
+		err = s.Unsent("copy with our headers", to.String(), problem, err)
+		problem = s.To(ctx, msg, to, Envelope(msg))
+	}
+	if problem != nil {
+		return false, s.Unsent("copy", to.String(), problem, err)
+	}
+	return true, err
+}
+
+// jitter is between half and all of d, so that workers do not march in step.
+func jitter(d time.Duration) time.Duration {
+	return d/2 + rand.N(d/2) //nolint:gosec // no secret
+}
+
+// pause returns false if ctx ended meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// final reports whether trying again would change nothing.
+func final(err error) bool { return Unsendable(err) || errors.Is(err, processor.ErrClosed) }
+
+// Unsendable reports whether err is about the copy, not about the broker.
+func Unsendable(err error) bool {
+	return errors.Is(err, processor.ErrTooLarge) || errors.Is(err, processor.ErrHeaderType)
+}
