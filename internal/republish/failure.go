@@ -12,19 +12,17 @@ import (
 )
 
 // The headers of ours. They are flat and small, so that libraries in other languages
-// can read them.
+// can read them. The first three are on every copy, the others on the final one.
 const (
-	// On every copy.
 	HeaderOriginalExchange = "warren-original-exchange"
 	HeaderOriginalKey      = "warren-original-routing-key"
 	HeaderFirstFailedAt    = "warren-first-failed-at"
-	// On the final copy.
-	HeaderError     = "warren-error"
-	HeaderErrorType = "warren-error-type"
-	HeaderFailedAt  = "warren-failed-at"
-	HeaderFailures  = "warren-failures"
-	HeaderHost      = "warren-host"
-	HeaderStack     = "warren-stack"
+	HeaderError            = "warren-error"
+	HeaderErrorType        = "warren-error-type"
+	HeaderFailedAt         = "warren-failed-at"
+	HeaderFailures         = "warren-failures"
+	HeaderHost             = "warren-host"
+	HeaderStack            = "warren-stack"
 )
 
 // FinalHeaders are those that only the final copy has.
