@@ -31,16 +31,21 @@ func Envelope(msg processor.Message) processor.Envelope {
 		Headers:    msg.Headers().Clone(),
 		Properties: msg.Properties(),
 	}
-	for _, name := range brokerHeaders {
-		delete(e.Headers, name)
-	}
-	for name := range e.Headers {
-		if strings.HasPrefix(name, DelayPrefix) {
-			delete(e.Headers, name)
-		}
-	}
+	Strip(e.Headers)
 	e.Expiration = 0
 	e.UserID = ""
 	e.Transient = false
 	return e
+}
+
+// Strip removes from h what the broker wrote, and what would steer a copy.
+func Strip(h processor.Headers) {
+	for _, name := range brokerHeaders {
+		delete(h, name)
+	}
+	for name := range h {
+		if strings.HasPrefix(name, DelayPrefix) {
+			delete(h, name)
+		}
+	}
 }

@@ -1,0 +1,67 @@
+package delay
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+)
+
+// maxName is the protocol's limit for the name of a queue, in bytes.
+const maxName = 255
+
+// waiting is a queue that holds messages for d and then hands them on.
+func (c config) waiting(name string, d time.Duration, next broker.DeadLetter) broker.Queue {
+	q := broker.Queue{
+		Name: name, Type: c.kind(), MessageTTL: d, MaxLength: c.maxLength, DeadLetter: &next,
+	}
+	if !c.classic {
+		// It is asked to keep a message until the next queue has confirmed it, which the
+		// broker grants to those that refuse when they are full, even if they never are.
+		q.Arguments = processor.Headers{"x-dead-letter-strategy": "at-least-once"}
+	}
+	if !c.classic || c.maxLength > 0 {
+		q.Overflow = broker.RejectPublish // drop-head would drop the oldest
+	}
+	return q
+}
+
+// checkTarget says what is wrong with the name of a work queue.
+func checkTarget(queue string) error {
+	switch {
+	case queue == "":
+		return errors.New("delay: the work queue has no name")
+	case len(queue) > maxName:
+		return fmt.Errorf("delay: the name of the work queue has %d bytes, the limit is %d", len(queue), maxName)
+	case strings.Contains(queue, stepMark):
+		return fmt.Errorf("delay: %q has %q in its name, which is for delay queues: give the name of the work queue", queue, stepMark)
+	}
+	return nil
+}
+
+// clean returns a copy of e with its own headers, without what steers it: x-death makes
+// the broker take the next delay for a cycle and drop the message, an expiration or
+// headers of a ladder change the delay, and CC routes it elsewhere.
+func clean(e processor.Envelope) processor.Envelope {
+	e.Headers = e.Headers.Clone()
+	republish.Strip(e.Headers)
+	e.Expiration = 0
+	return e
+}
+
+// short is d without the zeros at its end: 24h, where d says 24h0m0s. Two of them are
+// equal only if the durations are.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

@@ -1,0 +1,37 @@
+package delay
+
+import (
+	"iter"
+	"math"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// death is an entry of x-death. Any of it may come from a sender.
+type death struct {
+	queue    string
+	exchange string // that the message was published to
+	count    int64  // never negative
+}
+
+// deaths are the entries of x-death that make sense, in no order to rely on.
+func deaths(h processor.Headers) iter.Seq[death] {
+	return func(yield func(death) bool) {
+		entries, _ := h.List("x-death")
+		for _, entry := range entries {
+			fields, ok := processor.Headers{"": entry}.Table("")
+			queue, named := fields.String("queue")
+			if !ok || !named {
+				continue
+			}
+			exchange, _ := fields.String("exchange")
+			n, _ := fields.Int64("count")
+			if !yield(death{queue: queue, exchange: exchange, count: max(n, 0)}) {
+				return
+			}
+		}
+	}
+}
+
+// add is a + b, neither of them negative, as far as an int64 goes.
+func add(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }
