@@ -48,7 +48,7 @@ var _ Delayer = (*ladder)(nil)
 func (l *ladder) check(all []time.Duration) error {
 	for _, d := range all {
 		if units(d, l.unit) > l.most() {
-			return fmt.Errorf("delay: a ladder of %d levels has no delay longer than %v: for one of %v give Longest", l.levels, l.top(), d)
+			return fmt.Errorf("%w: give the ladder the option Longest", &TooLongError{Asked: d, Longest: l.top()})
 		}
 	}
 	if err := l.Topology().Validate(); err != nil {

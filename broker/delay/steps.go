@@ -32,7 +32,7 @@ func Steps(opts ...Option) Strategy {
 			return nil, errors.New("delay: Steps needs to know all delays: use Ladder where they are computed, or asked for by handlers")
 		}
 		if d := slices.Max(all); d > tenYears {
-			return nil, fmt.Errorf("delay: a delay is %v: a queue of RabbitMQ holds a message for ten years at most", d)
+			return nil, fmt.Errorf("%w for a queue of RabbitMQ", &TooLongError{Asked: d, Longest: tenYears})
 		}
 		s := &steps{config: c, queue: queue, delays: wholeMillis(all)}
 		if err := s.check(); err != nil {
