@@ -57,9 +57,8 @@ func TestTheErrorTypeIsTheOneThatTells(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := processor.Headers{}
-			republish.SetFailure(h, republish.Failure{Err: tc.err, At: time.Unix(1, 0)})
-			require.Equal(t, tc.want, h[republish.HeaderErrorType])
+			e := republish.Final(processortest.NewMessage(), republish.Failure{Err: tc.err, At: time.Unix(1, 0)})
+			require.Equal(t, tc.want, e.Headers[republish.HeaderErrorType])
 		})
 	}
 }

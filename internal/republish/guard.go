@@ -1,6 +1,10 @@
 package republish
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/gowarren/warren/internal/excerpt"
+)
 
 // Guard calls a function that a user gave to an option, and returns its panic as an
 // error. Such functions run outside the recovery layer: a panic would end the process,
@@ -28,7 +32,8 @@ type callbackError struct {
 }
 
 func (e *callbackError) Error() string {
-	return fmt.Sprintf("%s: the function given to %s panicked: %v; the message had failed with: %v", e.processor, e.option, e.value, e.err)
+	return fmt.Sprintf("%s: the function given to %s panicked: %s; the message had failed with: %v",
+		e.processor, e.option, excerpt.Panic(e.value, maxError), e.err)
 }
 
 func (e *callbackError) Unwrap() error { return e.err }

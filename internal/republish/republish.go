@@ -1,10 +1,11 @@
 // Package republish turns a message that was taken from a queue into one to publish
 // again. What it keeps and what it drops is one contract for every processor that
-// retries; docs/semantics.md has it as a table.
+// retries or parks, and for replay; docs/semantics.md has it as a table.
 package republish
 
 import (
-	"strings"
+	"strconv"
+	"time"
 
 	"github.com/gowarren/warren/processor"
 )
@@ -12,6 +13,17 @@ import (
 // DelayPrefix begins the headers that steer a message through delay queues. They are of
 // one delay, and would lengthen the next.
 const DelayPrefix = "warren-delay-"
+
+// The headers that save what a copy cannot keep as a property. A sender can write them,
+// as any header.
+const (
+	// HeaderOriginalExpiration is the expiration as the property had it: milliseconds, in
+	// digits. A number might be over 2^31, which some clients cannot pass on.
+	HeaderOriginalExpiration = "warren-original-expiration"
+	// HeaderOriginalUserID is the user that the broker had checked. It has not checked
+	// the header.
+	HeaderOriginalUserID = "warren-original-user-id"
+)
 
 // brokerHeaders are written by the broker, or steer it, and do not belong on a copy:
 // x-death makes a delay queue drop the message as a cycle, and CC routes it again.
@@ -22,10 +34,23 @@ var brokerHeaders = []string{
 }
 
 // Envelope returns a copy of msg to publish: the same body, its own header map without
-// the broker's headers, and the properties without those that would harm the copy.
-// The expiration would cut the delay short, a foreign user id is refused, and a copy
-// that must survive is persistent.
+// the broker's headers, and the properties without those that would harm the copy, which
+// headers of ours save. The expiration would cut the delay short, a foreign user id is
+// refused, and a copy that must survive is persistent.
 func Envelope(msg processor.Message) processor.Envelope {
+	e := bare(msg)
+	p := msg.Properties()
+	if p.Expiration > 0 {
+		e.Headers[HeaderOriginalExpiration] = milliseconds(p.Expiration)
+	}
+	if p.UserID != "" {
+		e.Headers[HeaderOriginalUserID] = p.UserID
+	}
+	return e
+}
+
+// bare is a copy without anything of ours: no larger than msg, which has been sent.
+func bare(msg processor.Message) processor.Envelope {
 	e := processor.Envelope{
 		Body:       msg.Body(),
 		Headers:    msg.Headers().Clone(),
@@ -38,14 +63,7 @@ func Envelope(msg processor.Message) processor.Envelope {
 	return e
 }
 
-// Strip removes from h what the broker wrote, and what would steer a copy.
-func Strip(h processor.Headers) {
-	for _, name := range brokerHeaders {
-		delete(h, name)
-	}
-	for name := range h {
-		if strings.HasPrefix(name, DelayPrefix) {
-			delete(h, name)
-		}
-	}
+// milliseconds rounds up, as the wire does.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10)
 }

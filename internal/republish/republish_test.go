@@ -1,20 +1,19 @@
 package republish_test
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
 	"math"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestWhatACopyKeepsAndDrops(t *testing.T) {
 	t.Parallel()
@@ -30,6 +29,8 @@ func TestWhatACopyKeepsAndDrops(t *testing.T) {
 		processortest.Header("x-delivery-count", int64(2)),
 		processortest.Header("CC", []any{"elsewhere"}),
 		processortest.Header("BCC", []any{"elsewhere"}),
+		processortest.Header("warren-delay-7", true),
+		processortest.Header("warren-delayed", "the application's"),
 		processortest.Properties(processor.Properties{
 			ID: "id", CorrelationID: "corr", ReplyTo: "reply", Type: "type", AppID: "app", UserID: "mallory",
 			ContentType: "text/plain", ContentEncoding: "gzip", Expiration: time.Second, Timestamp: when,
@@ -40,6 +41,8 @@ func TestWhatACopyKeepsAndDrops(t *testing.T) {
 		Body: []byte("hello"),
 		Headers: processor.Headers{
 			"app": int32(7), "X-Filename": "a.txt", "nested": processor.Headers{"x-death": "mine"},
+			"warren-delayed":             "the application's",
+			"warren-original-expiration": "1000", "warren-original-user-id": "mallory",
 		},
 		Properties: processor.Properties{
 			ID: "id", CorrelationID: "corr", ReplyTo: "reply", Type: "type", AppID: "app",
@@ -49,50 +52,47 @@ func TestWhatACopyKeepsAndDrops(t *testing.T) {
 	require.Contains(t, msg.Headers(), "x-death", "the message itself is left as it was")
 }
 
-func TestHeadersCanBeWrittenWhereThereWereNone(t *testing.T) {
+// What is there is not a zero, and what is not there leaves no header.
+func TestOnlyPropertiesThatAreThereAreSaved(t *testing.T) {
 	t.Parallel()
-	e := republish.Envelope(processortest.NewMessage())
-	republish.SetOrigin(e.Headers, processor.Origin{Exchange: "x", RoutingKey: "k"})
-	require.Equal(t, processor.Headers{
-		republish.HeaderOriginalExchange: "x", republish.HeaderOriginalKey: "k",
-	}, e.Headers)
+	require.Empty(t, republish.Envelope(processortest.NewMessage()).Headers)
+	for d, want := range map[time.Duration]string{
+		time.Nanosecond: "1", 1500 * time.Microsecond: "2", 10 * 365 * 24 * time.Hour: "315360000000",
+	} {
+		e := republish.Envelope(processortest.NewMessage(processortest.Properties(processor.Properties{Expiration: d})))
+		require.Equal(t, processor.Headers{"warren-original-expiration": want}, e.Headers, "rounded up, as on the wire")
+	}
+}
+
+// A copy of a copy has no such property any more.
+func TestWhatIsSavedStays(t *testing.T) {
+	t.Parallel()
+	first := republish.Envelope(processortest.NewMessage(processortest.Properties(processor.Properties{Expiration: time.Minute, UserID: "sender"})))
+	var headers []processortest.Option
+	for name, value := range first.Headers {
+		headers = append(headers, processortest.Header(name, value))
+	}
+	require.Equal(t, first.Headers, republish.Envelope(processortest.NewMessage(headers...)).Headers)
 }
 
 func TestAttemptsAreCountedFromOneWhateverASenderWrites(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		claim any
-		want  int64
-	}{{nil, 1}, {int32(2), 3}, {"2", 3}, {-5, 1}, {"many", 1}, {int64(math.MaxInt64), math.MaxInt64}} {
-		require.Equal(t, tc.want, republish.Attempt(processor.Headers{republish.HeaderAttempts: tc.claim}))
+		retries, backoffs any
+		want              int64
+	}{
+		{nil, nil, 1},
+		{int32(2), nil, 3},
+		{nil, int64(2), 3},
+		{1, "2", 4},
+		{-5, int64(1), 2},
+		{"many", true, 1},
+		{int64(math.MaxInt64), nil, math.MaxInt64},
+		{int64(math.MaxInt64), int64(math.MaxInt64), math.MaxInt64},
+		{5, int64(math.MaxInt64), math.MaxInt64},
+	} {
+		h := processor.Headers{republish.HeaderAttempts: tc.retries, republish.HeaderBackoffs: tc.backoffs}
+		require.Equal(t, tc.want, republish.Attempt(h), h)
 	}
 	require.EqualValues(t, 1, republish.Attempt(nil))
-}
-
-func TestFailureHeadersAreBounded(t *testing.T) {
-	t.Parallel()
-	h := processor.Headers{}
-	root := errors.New(strings.Repeat("é\n\x00", 10_000))
-	republish.SetFailure(h, republish.Failure{Err: fmt.Errorf("outer: %w", processor.Reject(root)), At: time.Unix(1, 5)})
-	text, _ := h.String(republish.HeaderError)
-	require.LessOrEqual(t, len(text), 512)
-	require.True(t, strings.HasPrefix(text, "outer: é"))
-	require.NotContains(t, text, "\n")
-	kind, _ := h.String(republish.HeaderErrorType)
-	require.Equal(t, "*errors.errorString", kind)
-	at, _ := h.Time(republish.HeaderFailedAt)
-	require.Equal(t, time.Unix(1, 0).UTC(), at)
-}
-
-// A handler that returned a nil pointer as an error took the process down, again and
-// again.
-func TestFailureOfATypedNilError(t *testing.T) {
-	t.Parallel()
-	var typedNil *fs.PathError
-	h := processor.Headers{}
-	republish.SetFailure(h, republish.Failure{Err: fmt.Errorf("handler: %w", typedNil), At: time.Unix(1, 0)})
-	require.Equal(t, "*fs.PathError", h[republish.HeaderErrorType])
-	require.Contains(t, h[republish.HeaderError], "handler: ")
-	republish.SetFailure(h, republish.Failure{Err: typedNil, At: time.Unix(1, 0)})
-	require.Equal(t, "*fs.PathError, whose Error method panics", h[republish.HeaderError])
 }

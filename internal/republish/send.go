@@ -64,7 +64,7 @@ func (s *Sender) Park(ctx context.Context, msg processor.Message, to processor.D
 	problem := s.To(ctx, msg, to, e)
 	if Unsendable(problem) {
 		err = s.Unsent("copy with our headers", to.String(), problem, err)
-		problem = s.To(ctx, msg, to, Envelope(msg))
+		problem = s.To(ctx, msg, to, bare(msg))
 	}
 	if problem != nil {
 		return false, s.Unsent("copy", to.String(), problem, err)

@@ -18,7 +18,7 @@ func (r *retry) wants(err error) (wanted bool, problem error) {
 // key makes the routing key of a retry.
 func (r *retry) key(attempt int, msg processor.Message, err error) (key string, problem error) {
 	if r.keyFunc == nil {
-		return r.parts.key(attempt), nil
+		return r.patternKey(attempt), nil
 	}
 	problem = r.sender.Guard("Keys", err, func() { key = r.keyFunc(attempt, msg) })
 	return key, problem

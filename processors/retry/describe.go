@@ -3,13 +3,15 @@ package retry
 import (
 	"fmt"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/gowarren/warren/processor"
 )
 
 // Settings are those of the options.
 func (r *retry) Settings() []processor.Setting {
-	keys := r.pattern
+	keys := string(r.pattern)
 	if r.keyFunc != nil {
 		keys = "by a function"
 	}
@@ -20,10 +22,22 @@ func (r *retry) Settings() []processor.Setting {
 		{Name: "final key", Value: r.finalKey},
 		{Name: "keep trying", Value: r.keepTrying.String()},
 	}
+	if r.delays != nil {
+		settings = append(settings, processor.Setting{Name: "delays", Value: strings.Join(texts(r.delays), ", ")})
+	}
 	if r.filter != nil {
 		settings = append(settings, processor.Setting{Name: "if", Value: "by a function"})
 	}
 	return settings
+}
+
+// texts are what %delay% would be.
+func texts(delays []time.Duration) []string {
+	all := make([]string, len(delays))
+	for i, d := range delays {
+		all[i] = short(d)
+	}
+	return all
 }
 
 // caseFiltered is an error for which the function given to [If] is false.
@@ -76,7 +90,7 @@ func (r *retry) place(key string) string {
 // first is where the first retry goes.
 func (r *retry) first() string {
 	if r.keyFunc == nil {
-		return r.place(r.parts.key(1))
+		return r.place(r.patternKey(1))
 	}
 	return fmt.Sprintf("exchange %q with a key made by a function", r.exchange)
 }

@@ -2,14 +2,10 @@ package retry
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"regexp"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
@@ -23,20 +19,19 @@ const DefaultAttempts = 3
 // shutdown does not cut it short.
 const DefaultKeepTrying = republish.DefaultKeepTrying
 
-// maxKey is the protocol's limit for a routing key, in bytes.
-const maxKey = 255
-
-// Option changes how messages are retried.
+// Option changes how messages are retried. [New] and [Topology] take the same ones.
 type Option func(*config)
 
 type config struct {
-	publisher  processor.Publisher
 	exchange   string
-	pattern    string
-	parts      pattern // of it
+	pattern    pattern
 	keyFunc    KeyFunc
 	attempts   int
+	explicit   bool // attempts were asked for
+	delays     []time.Duration
 	finalKey   string
+	queueType  broker.QueueType
+	maxLength  int
 	keepTrying time.Duration
 	filter     func(error) bool
 	notify     func(context.Context, Event)
@@ -48,9 +43,28 @@ type config struct {
 // exchange, where keys are names of queues.
 func Exchange(name string) Option { return func(c *config) { c.exchange = name } }
 
-// Attempts sets how often a message is retried after its first failure. Default: 3.
-// With 0 the first failure is the last.
-func Attempts(n int) Option { return func(c *config) { c.attempts = n } }
+// Attempts sets how often a message is retried after its first failure. Default: as many
+// times as there are [Delays], and 3 without. With 0 the first failure is the last.
+func Attempts(n int) Option { return func(c *config) { c.attempts, c.explicit = n, true } }
+
+// Delays says how long each retry waits; the last one stands for those after it as well.
+// They are the TTLs of the queues that [Topology] lists, and what %delay% in the key
+// pattern is replaced by, in hours, minutes, seconds and milliseconds: 30s, 1h30m, 250ms.
+// Nothing else waits: a queue that was declared otherwise has its own delay. Each is a
+// whole number of milliseconds. Default: none, the queues' delays are not known.
+func Delays(d ...time.Duration) Option {
+	d = append([]time.Duration{}, d...) // not nil: none at all is a mistake
+	return func(c *config) { c.delays = d }
+}
+
+// QueueType sets the type of the queues that [Topology] lists beside the work queue.
+// Default, also for "": that of the work queue.
+func QueueType(t broker.QueueType) Option { return func(c *config) { c.queueType = t } }
+
+// MaxLength sets how many messages each retry queue holds at most, in [Topology]. A full
+// one refuses copies, and so the messages stay where they are; see [KeepTrying]. The final
+// key's queue has no bound. Default: 0, there is none.
+func MaxLength(n int) Option { return func(c *config) { c.maxLength = n } }
 
 // FinalKey sets the key that a message is published under when its retries are used
 // up, when it is rejected, or when the copy for a retry is over a size limit or has a
@@ -100,90 +114,14 @@ func StackTrace() Option { return func(c *config) { c.stack = true } }
 // slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// Event tells of a copy that was published.
-type Event struct {
-	// Message is the message that failed. It must not be kept.
-	Message processor.Message
-	// Err is why it failed. If a copy could not be sent where it should have gone, or
-	// not with the headers that it should have had, Err says so and wraps the cause.
-	Err error
-	// Attempt is the number of this retry, from 1; for the final copy, how many there
-	// were.
-	Attempt int
-	// Attempts is the most that there can be.
-	Attempts int
-	// Final says that the copy went to the final key.
-	Final bool
-	// To is where the copy went.
-	To processor.Destination
+// newConfig returns the options with their defaults, or every reason why they cannot work.
+func newConfig(keyPattern string, opts []Option) (config, error) {
+	c := config{pattern: pattern(keyPattern), attempts: DefaultAttempts, keepTrying: DefaultKeepTrying}
+	if err := option.Apply("retry", &c, opts); err != nil {
+		return c, err
+	}
+	if !c.explicit && c.delays != nil {
+		c.attempts = len(c.delays)
+	}
+	return c, c.check()
 }
-
-// check returns every reason why the options cannot work.
-func (c *config) check() error {
-	var errs []error
-	fail := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("retry: "+format, args...))
-	}
-	if c.publisher == nil {
-		fail("the publisher is nil: pass the broker's Publisher()")
-	}
-	if p, ok := c.publisher.(processor.Checker); ok {
-		if problem := p.Check(); problem != nil {
-			fail("the publisher cannot work: %w", problem)
-		}
-	}
-	if c.attempts < 0 {
-		fail("Attempts is %d: it must be 0 or more", c.attempts)
-	}
-	if c.keepTrying < 0 {
-		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
-	}
-	errs = append(errs, option.Unit("retry: KeepTrying", c.keepTrying, time.Millisecond))
-	if problem := c.keyProblem(); problem != nil {
-		errs = append(errs, problem)
-	}
-	if len(c.finalKey) > maxKey || len(c.exchange) > maxKey {
-		fail("the final key or exchange is over %d bytes: shorten it", maxKey)
-	}
-	return errors.Join(errs...)
-}
-
-// keyProblem says why there can be no key for each retry.
-func (c *config) keyProblem() error {
-	switch {
-	case c.attempts == 0 && c.finalKey != "":
-		return nil // every failure is parked, and no key is ever made
-	case c.attempts == 0:
-		return errors.New("retry: there are no attempts and no final key: set one of them")
-	case c.keyFunc != nil && c.pattern != "":
-		return fmt.Errorf("retry: key pattern %q and Keys are both set: keep one of them", c.pattern)
-	case c.keyFunc != nil:
-		return nil
-	case c.pattern == "":
-		return errors.New("retry: the key pattern is empty: give one such as mail_retry_%attempt%")
-	case placeholder.MatchString(strings.Join(c.parts, " ")):
-		return fmt.Errorf("retry: key pattern %q has a placeholder that is not known: only %%attempt%% is (%%attempts%% means the same)", c.pattern)
-	case c.attempts > 1 && len(c.parts) == 1:
-		return fmt.Errorf("retry: key pattern %q has no %%attempt%%, so %d attempts would share one key and one delay: add it, or set Attempts(1)", c.pattern, c.attempts)
-	case len(c.parts.key(c.attempts)) > maxKey:
-		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", maxKey)
-	}
-	for n := 1; n <= min(c.attempts, 1000); n++ {
-		if c.parts.key(n) == c.finalKey {
-			return fmt.Errorf("retry: final key %q is also the key of retry %d: a parked message would come back for ever", c.finalKey, n)
-		}
-	}
-	return nil
-}
-
-// placeholder is anything between percent signs that looks like one.
-var placeholder = regexp.MustCompile(`%\w+%`)
-
-// pattern is a key pattern, cut at its placeholders.
-type pattern []string
-
-func parse(s string) pattern {
-	return strings.Split(strings.ReplaceAll(s, "%attempts%", "%attempt%"), "%attempt%")
-}
-
-func (p pattern) key(attempt int) string { return strings.Join(p, strconv.Itoa(attempt)) }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
@@ -20,26 +19,20 @@ var ErrExhausted = errors.New("retries are used up")
 
 // New returns a middleware that retries messages through publisher, under keys made
 // from keyPattern by putting the number of the retry, from 1, in place of %attempt%
-// (%attempts% means the same). It is safe for many goroutines and allocates nothing on
-// success.
+// (%attempts% means the same), and how long it waits in place of %delay%; see [Delays]. It
+// is safe for many goroutines and allocates nothing on success.
 //
 // The stack refuses a publisher that is nil, or that is a [processor.Checker] and finds
-// itself wanting, an empty pattern, and a pattern without %attempt%
-// where there is more than one attempt: all would share one key, and so one delay.
+// itself wanting, an empty pattern, and a pattern without a placeholder where there is
+// more than one attempt: all would share one key, and so one delay.
 func New(publisher processor.Publisher, keyPattern string, opts ...Option) processor.Middleware {
-	c := config{
-		publisher: publisher, pattern: keyPattern, parts: parse(keyPattern),
-		attempts: DefaultAttempts, keepTrying: DefaultKeepTrying,
-	}
-	if err := option.Apply("retry", &c, opts); err != nil {
-		return processor.Invalid(err)
-	}
-	if err := c.check(); err != nil {
+	c, err := newConfig(keyPattern, opts)
+	if err := errors.Join(publisherProblem(publisher), err); err != nil {
 		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &retry{config: c, next: next, sender: republish.Sender{
-			Name: "retry", Publisher: c.publisher, KeepTrying: c.keepTrying, Log: c.log,
+			Name: "retry", Publisher: publisher, KeepTrying: c.keepTrying, Log: c.log,
 		}}
 	}
 }
@@ -143,7 +136,7 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 // park publishes the last copy.
 func (r *retry) park(ctx context.Context, msg processor.Message, done int, err error) error {
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: r.finalKey}
-	e := republish.Final(msg, republish.Failure{Err: err, At: time.Now(), Stack: r.stack})
+	e := republish.Final(msg, republish.Failure{Err: err, At: time.Now(), Count: int64(done) + 1, Stack: r.stack})
 	e.Headers[HeaderAttempts] = int64(done)
 	parked, err := r.sender.Park(ctx, msg, to, e, err)
 	if !parked {

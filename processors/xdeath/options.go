@@ -30,6 +30,7 @@ type config struct {
 	over        func(context.Context, Event) error
 	parking     parking
 	parks       bool
+	stack       bool
 	log         *slog.Logger
 }
 
@@ -62,14 +63,19 @@ func Over(f func(ctx context.Context, e Event) error) Option {
 }
 
 // Park publishes a message that is over a limit to a place of its own, and drops it from
-// its queue once the broker has the copy. The copy's headers say why and when:
-// warren-error, warren-error-type and warren-failed-at; x-death is not among them. If it
-// cannot be sent with them, it is sent as it came in. If it is not published, the message
-// goes back to its queue, whatever the ack layer's options. The destination must not lead
-// back to the queue. Default: none, there must be this or [Over].
+// its queue once the broker has the copy. The copy's headers say why, when and how often it
+// has failed, as those of processors/retry do; x-death is not among them. If it cannot be
+// sent with them, it is sent as it came in. If it is not published, the message goes back
+// to its queue, whatever the ack layer's options. The destination must not lead back to
+// the queue. Default: none, there must be this or [Over].
 func Park(publisher processor.Publisher, to processor.Destination) Option {
 	return func(c *config) { c.parking, c.parks = parking{publisher: publisher, to: to}, true }
 }
+
+// StackTrace has the copy of [Park] carry the stack of a handler that panicked, as
+// processors/recovery recorded it, at most 4096 bytes in the header warren-stack. A stack
+// shows the inside of the program to whoever reads the queue. Default: off.
+func StackTrace() Option { return func(c *config) { c.stack = true } }
 
 // Logger sets where messages that were parked are logged, at level error. Default, also for
 // nil: slog.Default() at the time.
@@ -107,7 +113,7 @@ func (c *config) check() error {
 		fail("Park and Over are both set: keep one of them")
 	case c.parks:
 		errs = append(errs, c.parking.check())
-		c.parking.log = c.log
+		c.parking.stack, c.parking.log = c.stack, c.log
 		c.over = c.parking.park
 	case c.over == nil:
 		fail("nothing says what becomes of a message that is over a limit: set Park or Over")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/gowarren/warren/internal/logattr"
@@ -16,6 +17,7 @@ import (
 type parking struct {
 	publisher processor.Publisher
 	to        processor.Destination
+	stack     bool
 	log       *slog.Logger
 }
 
@@ -38,17 +40,16 @@ func (p parking) check() error {
 
 // park returns nil when the broker has a copy. It is a function for [Over].
 func (p parking) park(ctx context.Context, e Event) error {
-	envelope := republish.Final(e.Message, republish.Failure{Err: cause(e.Err), At: time.Now()})
-	err := p.publisher.Publish(ctx, p.to, envelope)
-	if errors.Is(err, processor.ErrTooLarge) || errors.Is(err, processor.ErrHeaderType) {
-		// Without our headers it has been sent before.
-		err = p.publisher.Publish(ctx, p.to, republish.Envelope(e.Message))
-	}
-	if err != nil {
-		return processor.Requeue(fmt.Errorf("xdeath: not parked at %v: %w", p.to, err))
+	envelope := republish.Final(e.Message, republish.Failure{
+		Err: cause(e.Err), At: time.Now(), Count: 1 + min(e.Count, math.MaxInt64-1), First: e.First, Stack: p.stack,
+	})
+	sender := republish.Sender{Name: "xdeath", Publisher: p.publisher, Log: p.log}
+	parked, err := sender.Park(ctx, e.Message, p.to, envelope, e.Err)
+	if !parked {
+		return processor.Requeue(err)
 	}
 	logattr.Or(p.log).LogAttrs(ctx, slog.LevelError, "message failed, parked",
-		append(logattr.Of(e.Message, e.Err), slog.String("to", p.to.String()))...)
+		append(logattr.Of(e.Message, err), slog.String("to", p.to.String()))...)
 	return nil
 }
 

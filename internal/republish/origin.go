@@ -1,0 +1,61 @@
+package republish
+
+import (
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// The headers that the first failure writes, and that every copy has.
+const (
+	HeaderOriginalExchange = "warren-original-exchange"
+	HeaderOriginalKey      = "warren-original-routing-key"
+	HeaderFirstFailedAt    = "warren-first-failed-at"
+)
+
+// OriginHeaders are those that the first failure writes.
+var OriginHeaders = []string{HeaderOriginalExchange, HeaderOriginalKey, HeaderFirstFailedAt}
+
+// maxName is the protocol's limit for an exchange or a routing key, in bytes.
+const maxName = 255
+
+// Again is a copy of msg for another attempt. The first failure is recorded on it: where
+// the message was published to, and when it failed. A count of retries of 0 makes it the
+// first, and overwrites what a sender may have claimed. The count is a sender's claim
+// too: one who writes a count of 1 keeps a forged origin. It is for people to read, and
+// nothing may be routed by it.
+func Again(msg processor.Message, at time.Time) processor.Envelope {
+	e := Envelope(msg)
+	if Retries(e.Headers) == 0 {
+		o := msg.Origin()
+		e.Headers[HeaderOriginalExchange] = o.Exchange
+		e.Headers[HeaderOriginalKey] = o.RoutingKey
+		e.Headers[HeaderFirstFailedAt] = onWire(at)
+	}
+	return e
+}
+
+// Origin is where msg was first published to, as far as its headers say: they are a
+// sender's claim. Without them, and if they cannot be names, it is where it was published
+// to. The rest is of the message as it is.
+func Origin(msg processor.Message) processor.Origin {
+	o := msg.Origin()
+	exchange, there := msg.Headers().String(HeaderOriginalExchange)
+	key, keyed := msg.Headers().String(HeaderOriginalKey)
+	if there && keyed && len(exchange) <= maxName && len(key) <= maxName {
+		o.Exchange, o.RoutingKey = exchange, key
+	}
+	return o
+}
+
+// FirstFailure is when msg failed for the first time, at now unless its headers say
+// that it was before: they are a sender's claim.
+func FirstFailure(h processor.Headers, now time.Time) time.Time {
+	if at, ok := h.Time(HeaderFirstFailedAt); ok && at.Before(now) && Retries(h) > 0 {
+		return at
+	}
+	return now
+}
+
+// onWire has the whole seconds that the wire has.
+func onWire(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

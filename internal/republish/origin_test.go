@@ -1,0 +1,108 @@
+package republish_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+)
+
+var (
+	noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	mail = processor.Origin{Queue: "mail", Exchange: "letters", RoutingKey: "mail.welcome", Redelivered: true}
+)
+
+// claims are the headers that the first failure writes, as a sender may write them too.
+func claims(more ...processortest.Option) []processortest.Option {
+	return append([]processortest.Option{
+		processortest.Origin(mail),
+		processortest.Header("warren-original-exchange", "first"),
+		processortest.Header("warren-original-routing-key", "first.key"),
+		processortest.Header("warren-first-failed-at", noon.Add(-time.Hour)),
+	}, more...)
+}
+
+func TestTheFirstFailureRecordsWhereAndWhen(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		msg  []processortest.Option
+		want processor.Headers
+	}{
+		"the first": {
+			[]processortest.Option{processortest.Origin(mail)},
+			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-first-failed-at": noon},
+		},
+		"forged before it": {
+			claims(),
+			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-first-failed-at": noon},
+		},
+		"retried": {
+			claims(processortest.Header("swarrot_retry_attempts", int64(1))),
+			processor.Headers{
+				"warren-original-exchange": "first", "warren-original-routing-key": "first.key",
+				"warren-first-failed-at": noon.Add(-time.Hour), "swarrot_retry_attempts": int64(1),
+			},
+		},
+		"backed off": {
+			claims(processortest.Header("warren-backoffs", int64(1))),
+			processor.Headers{
+				"warren-original-exchange": "first", "warren-original-routing-key": "first.key",
+				"warren-first-failed-at": noon.Add(-time.Hour), "warren-backoffs": int64(1),
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// What the wire cannot hold is cut.
+			at := noon.Add(999 * time.Millisecond).In(time.FixedZone("", 3600))
+			require.Equal(t, tc.want, republish.Again(processortest.NewMessage(tc.msg...), at).Headers)
+		})
+	}
+}
+
+func TestTheOriginIsThatOfTheFirstPublishOrTheLast(t *testing.T) {
+	t.Parallel()
+	first := mail
+	first.Exchange, first.RoutingKey = "first", "first.key"
+	long := strings.Repeat("k", 256)
+	for name, tc := range map[string]struct {
+		msg  []processortest.Option
+		want processor.Origin
+	}{
+		"no headers":                  {[]processortest.Option{processortest.Origin(mail)}, mail},
+		"retried":                     {claims(processortest.Header("swarrot_retry_attempts", int64(1))), first},
+		"parked at its first failure": {claims(), first},
+		"no key":                      {claims(processortest.Header("warren-original-routing-key", nil)), mail},
+		"no exchange":                 {claims(processortest.Header("warren-original-exchange", int64(1))), mail},
+		"no exchange's name":          {claims(processortest.Header("warren-original-exchange", long)), mail},
+		"no key's length":             {claims(processortest.Header("warren-original-routing-key", long)), mail},
+	} {
+		require.Equal(t, tc.want, republish.Origin(processortest.NewMessage(tc.msg...)), name)
+	}
+	first.RoutingKey = long[:255]
+	require.Equal(t, first, republish.Origin(processortest.NewMessage(claims(processortest.Header("warren-original-routing-key", long[:255]))...)))
+}
+
+func TestTheFirstFailureIsNeverInTheFuture(t *testing.T) {
+	t.Parallel()
+	before := noon.Add(-time.Hour)
+	for name, tc := range map[string]struct {
+		at    any
+		count any
+		want  time.Time
+	}{
+		"retried":         {before, int64(1), before},
+		"not yet retried": {before, nil, noon},
+		"no header":       {nil, int64(1), noon},
+		"in the future":   {noon.Add(time.Hour), int64(1), noon},
+		"no time":         {"yesterday", int64(1), noon},
+	} {
+		h := processor.Headers{"warren-first-failed-at": tc.at, "swarrot_retry_attempts": tc.count}
+		require.Equal(t, tc.want, republish.FirstFailure(h, noon), name)
+	}
+}

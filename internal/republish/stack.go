@@ -1,0 +1,33 @@
+package republish
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/gowarren/warren/internal/excerpt"
+)
+
+// stack is that of the panic in err, as processors/recovery keeps it; "" if there is none.
+// Its lines stay lines, and are otherwise text as in the other headers.
+func stack(err error) string {
+	var lines []string
+	size := 0
+	for line := range strings.Lines(trace(err)) {
+		line = excerpt.Of(strings.TrimRight(line, "\r\n"), maxStack-size)
+		lines = append(lines, line)
+		if size += len(line) + 1; size >= maxStack {
+			break
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// trace survives an As or a StackTrace that panics: they may be a handler's.
+func trace(err error) (s string) {
+	defer func() { _ = recover() }()
+	var p interface{ StackTrace() string }
+	if errors.As(err, &p) {
+		s = p.StackTrace()
+	}
+	return s
+}

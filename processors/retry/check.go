@@ -1,0 +1,119 @@
+package retry
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// maxKey is the protocol's limit for a routing key, in bytes.
+const maxKey = 255
+
+// maxQueues is how many retries are looked at one by one, and how many queues for them
+// [Topology] lists at most.
+const maxQueues = 1000
+
+// check returns every reason why the options cannot work.
+func (c *config) check() error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("retry: "+format, args...))
+	}
+	if c.attempts < 0 {
+		fail("Attempts is %d: it must be 0 or more", c.attempts)
+	}
+	if c.keepTrying < 0 {
+		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
+	}
+	errs = append(errs, option.Unit("retry: KeepTrying", c.keepTrying, time.Millisecond))
+	if len(c.finalKey) > maxKey || len(c.exchange) > maxKey {
+		fail("the final key or exchange is over %d bytes: shorten it", maxKey)
+	}
+	if c.queueType != "" && c.queueType != broker.Classic && c.queueType != broker.Quorum {
+		fail("QueueType is %q: it must be broker.Classic or broker.Quorum", c.queueType)
+	}
+	if c.maxLength < 0 {
+		fail("MaxLength is %d: it must be 0 or more", c.maxLength)
+	}
+	if problem := c.delayProblem(); problem != nil {
+		return errors.Join(append(errs, problem)...) // there are no keys without delays
+	}
+	return errors.Join(append(errs, c.keyProblem())...)
+}
+
+// publisherProblem says why copies cannot be published.
+func publisherProblem(p processor.Publisher) error {
+	if p == nil {
+		return errors.New("retry: the publisher is nil: pass the broker's Publisher()")
+	}
+	if checker, ok := p.(processor.Checker); ok {
+		if problem := checker.Check(); problem != nil {
+			return fmt.Errorf("retry: the publisher cannot work: %w", problem)
+		}
+	}
+	return nil
+}
+
+// delayProblem says which delay no queue can have.
+func (c *config) delayProblem() error {
+	if c.delays != nil && len(c.delays) == 0 {
+		return errors.New("retry: Delays has none: give one for each retry, or leave it out")
+	}
+	for _, d := range c.delays {
+		if problem := option.Unit("retry: a delay", d, time.Millisecond); problem != nil {
+			return problem
+		}
+		if d <= 0 || d%time.Millisecond != 0 {
+			return fmt.Errorf("retry: Delays has %v: a delay must be a whole number of milliseconds, and more than 0", d)
+		}
+	}
+	return nil
+}
+
+// keyProblem says why there can be no key for each retry.
+func (c *config) keyProblem() error {
+	switch {
+	case c.attempts <= 0 && c.finalKey != "":
+		return nil // every failure is parked, and no key is ever made
+	case c.attempts <= 0:
+		return errors.New("retry: there are no attempts and no final key: set one of them")
+	case c.keyFunc != nil && c.pattern != "":
+		return fmt.Errorf("retry: key pattern %q and Keys are both set: keep one of them", c.pattern)
+	case c.keyFunc != nil && c.delays != nil:
+		return errors.New("retry: Keys and Delays are both set: only a key pattern can follow Delays; keep one of them")
+	case c.keyFunc != nil:
+		return nil
+	case c.pattern == "":
+		return errors.New("retry: the key pattern is empty: give one such as mail_retry_%attempt%")
+	case c.pattern.misspelt():
+		return fmt.Errorf("retry: key pattern %q has a placeholder that is not known: only %%attempt%% is (%%attempts%% means the same), and %%delay%%", c.pattern)
+	case c.pattern.holdsDelay() && c.delays == nil:
+		return fmt.Errorf("retry: key pattern %q has %%delay%%, and nothing says what the delays are: set Delays", c.pattern)
+	case c.attempts > 1 && c.pattern.holdsNothing() && c.delays == nil:
+		return fmt.Errorf("retry: key pattern %q has no %%attempt%%, so %d attempts would share one key and one delay: add it, or set Attempts(1)", c.pattern, c.attempts)
+	}
+	return c.eachKeyProblem()
+}
+
+// eachKeyProblem looks at the keys themselves.
+func (c *config) eachKeyProblem() error {
+	if len(c.patternKey(c.attempts)) > maxKey {
+		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", maxKey)
+	}
+	delays := map[string]time.Duration{}
+	for n := 1; n <= min(c.attempts, maxQueues); n++ {
+		key, delay := c.patternKey(n), c.delay(n)
+		if key == c.finalKey {
+			return fmt.Errorf("retry: final key %q is also the key of retry %d: a parked message would come back for ever", key, n)
+		}
+		if before, shared := delays[key]; shared && before != delay {
+			return fmt.Errorf("retry: key %q is that of a retry after %v and of one after %v: put %%attempt%% or %%delay%% into the key pattern", key, before, delay)
+		}
+		delays[key] = delay
+	}
+	return nil
+}

@@ -1,0 +1,21 @@
+package retry
+
+import "github.com/gowarren/warren/processor"
+
+// Event tells of a copy that was published.
+type Event struct {
+	// Message is the message that failed. It must not be kept.
+	Message processor.Message
+	// Err is why it failed. If a copy could not be sent where it should have gone, or
+	// not with the headers that it should have had, Err says so and wraps the cause.
+	Err error
+	// Attempt is the number of this retry, from 1; for the final copy, how many there
+	// were.
+	Attempt int
+	// Attempts is the most that there can be.
+	Attempts int
+	// Final says that the copy went to the final key.
+	Final bool
+	// To is where the copy went.
+	To processor.Destination
+}

@@ -1,0 +1,143 @@
+package retry
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+// Topology returns what has to be in the broker for [New] with the same key pattern and
+// options: the work queue as it is given, a queue for each key, where copies wait for the
+// delay of [Delays] and from which they come back to the work queue, and one for the final
+// key. The queues have the names of their keys. With [Exchange] there is also a durable
+// direct exchange, to which they are bound by these names.
+//
+// Retry queues are of the work queue's type; see [QueueType]. Quorum queues hand a message
+// on at least once: it leaves only when the work queue has confirmed it. Classic queues do
+// so at most once, and lose it if the broker dies at that moment.
+//
+// The queues of a broker cannot be changed. With %delay% in the pattern a new schedule has
+// new names: declare it, and the queues of the old one run empty by themselves. Without,
+// declaring another delay for a name that is there is [broker.ErrMismatch]; so is another
+// type or [MaxLength] either way. Take another pattern then, such as
+// mail_retry_v2_%attempt%, and remove the old queues when they are empty, not before.
+//
+// [broker.Topology.Owned] is what the pattern has before its first placeholder, unless
+// the work queue or that of the final key begins with it too. No other queue of the vhost
+// should.
+//
+// It refuses what New refuses, what it cannot know (no Delays, and keys made by a
+// function), and what would lose messages or send them round for ever: names that are the
+// same, a work queue that dead-letters into a retry queue, and one that has a length and
+// refuses messages when it is full. A retry queue has no way to wait for such a queue: a
+// classic one drops the message, and a quorum one soon holds up all the others.
+func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topology, error) {
+	c, err := newConfig(keyPattern, opts)
+	if err != nil {
+		return broker.Topology{}, err
+	}
+	if err := c.unknown(); err != nil {
+		return broker.Topology{}, err
+	}
+	if err := errors.Join(c.circle(work), overflow(work)); err != nil {
+		return broker.Topology{}, err
+	}
+	t := c.topology(work)
+	if err := t.Validate(); err != nil {
+		return broker.Topology{}, fmt.Errorf("retry: %w", err)
+	}
+	return t, nil
+}
+
+// unknown says what a topology would have to guess.
+func (c *config) unknown() error {
+	switch {
+	case c.attempts == 0:
+		return nil // only the final key is needed
+	case c.keyFunc != nil:
+		return errors.New("retry: the topology cannot know the keys that a function makes (Keys): declare their queues by hand")
+	case c.delays == nil:
+		return errors.New("retry: nothing says how long the retries wait: set Delays")
+	case c.differing() > maxQueues:
+		return fmt.Errorf("retry: %d retries would have a queue each, and %d is the most: use %%delay%% without %%attempt%%, and those with the same delay share one", c.differing(), maxQueues)
+	}
+	return nil
+}
+
+func (c *config) topology(work broker.Queue) broker.Topology {
+	t := broker.Topology{Queues: []broker.Queue{work}}
+	for _, w := range c.waits() {
+		t.Queues = append(t.Queues, c.retryQueue(work, w))
+	}
+	if c.finalKey != "" {
+		t.Queues = append(t.Queues, broker.Queue{Name: c.finalKey, Type: c.typeBeside(work)})
+	}
+	if c.exchange != "" {
+		t.Exchanges = []broker.Exchange{{Name: c.exchange, Kind: broker.Direct}}
+		for _, q := range t.Queues[1:] {
+			t.Bindings = append(t.Bindings, broker.Binding{Exchange: c.exchange, Queue: q.Name, RoutingKey: q.Name})
+		}
+	}
+	if own := c.pattern.beginning(); own != "" && !strings.HasPrefix(work.Name, own) && !strings.HasPrefix(c.finalKey, own) {
+		t.Owned = []string{own}
+	}
+	return t
+}
+
+// retryQueue is where a copy waits.
+func (c *config) retryQueue(work broker.Queue, w wait) broker.Queue {
+	q := broker.Queue{
+		Name: w.key, Type: c.typeBeside(work), MessageTTL: w.delay, MaxLength: c.maxLength,
+		DeadLetter: &broker.DeadLetter{RoutingKey: work.Name},
+	}
+	if c.maxLength > 0 {
+		q.Overflow = broker.RejectPublish
+	}
+	if q.Type == broker.Quorum {
+		// At least once needs both.
+		q.Overflow = broker.RejectPublish
+		q.Arguments = processor.Headers{"x-dead-letter-strategy": "at-least-once"}
+	}
+	return q
+}
+
+// typeBeside is the type of the queues beside the work queue.
+func (c *config) typeBeside(work broker.Queue) broker.QueueType {
+	if c.queueType != "" {
+		return c.queueType
+	}
+	kind, _ := work.AllArguments().String("x-queue-type")
+	return broker.QueueType(kind)
+}
+
+// wait is a place to wait at, for one retry or several.
+type wait struct {
+	key   string
+	delay time.Duration
+}
+
+// waits are all of them, in the order of the retries.
+func (c *config) waits() []wait {
+	var all []wait
+	for n := 1; n <= c.differing(); n++ {
+		w := wait{c.patternKey(n), c.delay(n)}
+		if !slices.Contains(all, w) {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// differing is how many retries may have a key of their own: those before that have it, if
+// only the delay is in it.
+func (c *config) differing() int {
+	if c.pattern.holdsAttempt() {
+		return c.attempts
+	}
+	return min(c.attempts, len(c.delays))
+}
