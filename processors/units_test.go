@@ -8,6 +8,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/breaker"
 	"github.com/gowarren/warren/processors/cleanup"
 	"github.com/gowarren/warren/processors/dedup"
@@ -24,6 +25,11 @@ func TestANumberWithoutItsUnitIsRefused(t *testing.T) {
 	t.Parallel()
 	pub, store := &processortest.Publisher{}, dedup.NewMemory(1, time.Hour)
 	for _, with := range []func(d time.Duration) processor.Middleware{
+		func(d time.Duration) processor.Middleware {
+			return backoff.New(pub, work, backoff.Schedule(backoff.Fixed(d)))
+		},
+		func(d time.Duration) processor.Middleware { return backoff.New(pub, work, backoff.Jitter(d)) },
+		func(d time.Duration) processor.Middleware { return backoff.New(pub, work, backoff.KeepTrying(d)) },
 		func(d time.Duration) processor.Middleware { return breaker.New("mail server", breaker.OpenFor(d)) },
 		func(d time.Duration) processor.Middleware { return cleanup.New(clean, cleanup.Timeout(d)) },
 		func(d time.Duration) processor.Middleware { return dedup.New(dedup.NewMemory(1, d)) },
@@ -32,6 +38,7 @@ func TestANumberWithoutItsUnitIsRefused(t *testing.T) {
 		func(d time.Duration) processor.Middleware { return maxtime.New(maxtime.After(d)) },
 		func(d time.Duration) processor.Middleware { return memorylimit.New(100, memorylimit.Every(d)) },
 		func(d time.Duration) processor.Middleware { return retry.New(pub, "r_%attempt%", retry.KeepTrying(d)) },
+		func(d time.Duration) processor.Middleware { return retry.New(pub, "r_%delay%", retry.Delays(d)) },
 		func(d time.Duration) processor.Middleware { return timeout.New(d) },
 		func(d time.Duration) processor.Middleware { return timeout.New(time.Minute, timeout.BrokerTimeout(d)) },
 		func(d time.Duration) processor.Middleware {

@@ -89,14 +89,14 @@ func TestFailureOfATypedNilError(t *testing.T) {
 	require.Equal(t, "*fs.PathError, whose Error method panics", h[republish.HeaderError])
 }
 
-// asPanics and tracePanics are errors of a handler that means no good.
-type asPanics struct{ error }
+// asError and traceError are errors of a handler that means no good.
+type asError struct{ error }
 
-func (asPanics) As(any) bool { panic("as") }
+func (asError) As(any) bool { panic("no as") }
 
-type tracePanics struct{ error }
+type traceError struct{ error }
 
-func (tracePanics) StackTrace() string { panic("trace") }
+func (traceError) StackTrace() string { panic("no trace") }
 
 func TestTheStackOfAPanicIsToldIfAskedFor(t *testing.T) {
 	t.Parallel()
@@ -111,8 +111,8 @@ func TestTheStackOfAPanicIsToldIfAskedFor(t *testing.T) {
 		"not asked for":      {&recovery.PanicError{Stack: []byte("goroutine 1")}, false, ""},
 		"no panic":           {errors.New("550"), true, ""},
 		"no stack":           {&recovery.PanicError{}, true, ""},
-		"an As that panics":  {asPanics{errors.New("550")}, true, ""},
-		"a trace that does":  {tracePanics{errors.New("550")}, true, ""},
+		"an As that panics":  {asError{errors.New("550")}, true, ""},
+		"a trace that does":  {traceError{errors.New("550")}, true, ""},
 		"of a thousand deep": {&recovery.PanicError{Stack: []byte(deep)}, true, strings.ReplaceAll(strings.ReplaceAll(deep, "\r", ""), "\t", " ")[:4096]},
 		"in one line":        {&recovery.PanicError{Stack: []byte(strings.Repeat("é", 4000))}, true, strings.Repeat("é", 2048)},
 		"to the last byte":   {&recovery.PanicError{Stack: []byte(strings.Repeat("x", 4095) + "\ny\nz")}, true, strings.Repeat("x", 4095)},

@@ -11,6 +11,24 @@
 // mail_retry_3, and the fourth to mail_parked. Without a final key the fourth error
 // comes back, wrapped in [ErrExhausted].
 //
+// # The queues
+//
+// [Topology] lists them, if it is told the delays. The same key pattern and options make
+// both, so that no key leads nowhere:
+//
+//	const key = "mail_retry_%delay%"
+//	schedule := []retry.Option{
+//		retry.Delays(30*time.Second, 3*time.Minute),
+//		retry.FinalKey("mail_parked"),
+//	}
+//	topology, err := retry.Topology(broker.Queue{Name: "mail"}, key, schedule...)
+//	// ... broker.Declare(ctx, topology)
+//	retry.New(broker.Publisher(), key, schedule...)
+//
+// With %delay% in the pattern the queues are mail_retry_30s and mail_retry_3m, and a
+// schedule that changes later gets queues of its own. Without, as where PHP works on the
+// same queues, a delay that changes is refused by the broker.
+//
 // # The message is never lost
 //
 // The layer lets the original be acked only when the broker has confirmed a copy and has

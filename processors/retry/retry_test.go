@@ -362,6 +362,18 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"pattern and key func":  {retry.New(pub, "r_%attempt%", retry.Keys(func(int, processor.Message) string { return "" })), "keep one"},
 		"long pattern":          {retry.New(pub, long+"%attempt%"), "255 bytes"},
 		"long final key":        {retry.New(pub, "r_%attempt%", retry.FinalKey(long)), "255 bytes"},
+		"delay without delays":  {retry.New(pub, "r_%delay%"), "nothing says what the delays are"},
+		"delays for a function": {retry.New(pub, "", retry.Delays(time.Second), retry.Keys(func(int, processor.Message) string { return "" })), "Keys and Delays are both set"},
+		"delays of none":        {retry.New(pub, "r_%attempt%", retry.Delays()), "Delays has none"},
+		"a delay of 0":          {retry.New(pub, "r_%attempt%", retry.Delays(time.Second, 0)), "Delays has 0s"},
+		"a negative delay":      {retry.New(pub, "r_%attempt%", retry.Delays(-time.Second)), "Delays has -1s"},
+		"half a millisecond":    {retry.New(pub, "r_%attempt%", retry.Delays(1500*time.Microsecond)), "whole number of milliseconds"},
+		"two delays, one key":   {retry.New(pub, "r", retry.Delays(time.Second, time.Minute)), `key "r" is that of a retry after 1s and of one after 1m0s`},
+		"final key, by delay":   {retry.New(pub, "r_%delay%", retry.Delays(time.Second), retry.FinalKey("r_1s")), "also the key of retry 1"},
+		"unknown queue type":    {retry.New(pub, "r_%attempt%", retry.QueueType("stream")), `QueueType is "stream"`},
+		"negative length":       {retry.New(pub, "r_%attempt%", retry.MaxLength(-1)), "MaxLength is -1"},
+		"long with the delay":   {retry.New(pub, long[:254]+"%delay%", retry.Delays(time.Second)), "255 bytes"},
+		"two mistakes":          {retry.New(nil, "r_%attempt%", retry.Attempts(-1), retry.FinalKey("p")), "Attempts is -1"},
 		"long exchange":         {retry.New(pub, "r_%attempt%", retry.Exchange(long)), "255 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
