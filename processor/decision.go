@@ -82,9 +82,9 @@ func Release(err error) error { return decide(Released, 0, err) }
 // gone. A nil err still drops.
 func Drop(err error) error { return decide(Dropped, 0, err) }
 
-// RetryAfter wraps err: the message failed and is to be retried after delay. A
-// processor that has no delays of its own retries as it does for any error. A
-// negative delay is 0; a nil err still retries.
+// RetryAfter wraps err: the message failed and is to be retried after delay.
+// processors/backoff follows it; processors/retry, whose delays are those of its queues,
+// retries as it does for any error. A negative delay is 0; a nil err still retries.
 func RetryAfter(err error, delay time.Duration) error {
 	return decide(Failed, max(delay, 0), err)
 }

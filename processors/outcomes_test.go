@@ -89,8 +89,9 @@ func expected(t *testing.T, o processor.Outcome) fate {
 		f.action = o.Action
 	}
 	places := map[string]string{
-		processor.Destination{RoutingKey: again}.String():  again,
-		processor.Destination{RoutingKey: parked}.String(): parked,
+		processor.Destination{RoutingKey: again}.String():                   again,
+		processor.Destination{RoutingKey: parked}.String():                  parked,
+		processor.Destination{RoutingKey: work}.String() + " after a delay": delayed,
 	}
 	for _, to := range o.Published {
 		f.holds[places[to]]++

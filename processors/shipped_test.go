@@ -15,8 +15,10 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 	"golang.org/x/time/rate"
 
+	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/breaker"
 	"github.com/gowarren/warren/processors/catch"
 	"github.com/gowarren/warren/processors/cleanup"
@@ -55,6 +57,8 @@ var shipped = map[string]kind{
 	"retry": {processor.Retries, func(w *world) processor.Middleware {
 		return retry.New(w, "retry_%attempt%", retry.FinalKey(parked), retry.Logger(silent()))
 	}},
+
+	"backoff": {processor.Retries, func(w *world) processor.Middleware { return w.backoff(parking) }},
 
 	"breaker": {processor.Breaks, func(*world) processor.Middleware { return breaker.New("mail server", breaker.Logger(silent())) }},
 	"cleanup": {"", func(*world) processor.Middleware { return cleanup.New(clean, cleanup.Logger(silent())) }},
@@ -101,6 +105,16 @@ var variants = map[string]func(*world) processor.Middleware{
 		return retry.New(w, "retry_%attempt%", retry.Logger(silent()),
 			retry.If(func(err error) bool { return !errors.Is(err, errFiltered) }))
 	},
+	"backoff, no final destination": func(w *world) processor.Middleware { return w.backoff() },
+	"backoff, in steps, for ever": func(w *world) processor.Middleware {
+		return w.backoff(backoff.Delays(delay.Steps()), backoff.Jitter(0), backoff.Limit(0), parking)
+	},
+	"backoff, for some": func(w *world) processor.Middleware {
+		return w.backoff(parking, backoff.For(errMail, errFiltered, context.Canceled, context.DeadlineExceeded))
+	},
+	"backoff, for some, no final destination": func(w *world) processor.Middleware {
+		return w.backoff(backoff.If(func(err error) bool { return !errors.Is(err, errUnwanted) }))
+	},
 	"instantretry, filtered": func(*world) processor.Middleware {
 		return instantretry.New(instantretry.If(func(error) bool { return false }), instantretry.Logger(silent()))
 	},
@@ -109,12 +123,18 @@ var variants = map[string]func(*world) processor.Middleware{
 // errFiltered is the error of the case that a filter has.
 var errFiltered = errors.New("not to be retried")
 
+// errUnwanted is the error of the case that policies have.
+var errUnwanted = errors.New("not to be delayed")
+
 func (w *world) the(name string) processor.Middleware {
 	if m, ok := variants[name]; ok {
 		return m(w)
 	}
 	return shipped[name].make(w)
 }
+
+// parking is the final destination of a backoff.
+var parking = backoff.Final(processor.Destination{RoutingKey: parked})
 
 func clean(context.Context, processor.Message, error) error { return nil }
 

@@ -3,6 +3,7 @@ package processors_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -10,8 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/retry"
 )
 
@@ -21,13 +24,18 @@ const (
 	dead   = "dead" // where the dead letters of work go
 	again  = "retry_1"
 	parked = "parked"
+
+	delayed = "(delayed)" // in one of the queues of a delay
 )
+
+var workQueue = broker.Queue{Name: work, DeadLetter: &broker.DeadLetter{RoutingKey: dead}}
 
 // world is a broker with one message in its work queue, and a publisher that may fail.
 type world struct {
 	*memory.Broker
 	db      *sql.DB
 	failing bool
+	delays  map[string]bool // the queues of its backoffs
 }
 
 var _ processor.Publisher = (*world)(nil)
@@ -35,10 +43,7 @@ var _ processor.Publisher = (*world)(nil)
 func newWorld(t *testing.T, headers processor.Headers) *world {
 	t.Helper()
 	w := &world{Broker: memory.New(), db: sql.OpenDB(database{})}
-	require.NoError(t, w.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{
-		{Name: work, Arguments: processor.Headers{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead}},
-		{Name: dead}, {Name: again}, {Name: parked},
-	}}))
+	require.NoError(t, w.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{workQueue, {Name: dead}, {Name: again}, {Name: parked}}}))
 	require.NoError(t, w.Broker.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: work},
 		processor.Envelope{Body: []byte("hello"), Headers: headers, Properties: processor.Properties{ID: "1"}}))
 	return w
@@ -51,6 +56,33 @@ func (w *world) Publish(ctx context.Context, to processor.Destination, e process
 	return w.Broker.Publisher().Publish(ctx, to, e)
 }
 
+// backoff is a layer whose delays are in the world, if there is a broker. They are few, so
+// that many worlds can be made.
+func (w *world) backoff(opts ...backoff.Option) processor.Middleware {
+	opts = append([]backoff.Option{
+		backoff.Schedule(backoff.Fixed(time.Second)),
+		backoff.Delays(delay.Ladder(delay.Longest(time.Second))),
+		backoff.Logger(silent()),
+	}, opts...)
+	if w.Broker != nil {
+		topology, err := backoff.Topology(workQueue, opts...)
+		if err = errors.Join(err, w.Declare(context.Background(), topology)); err != nil {
+			return processor.Invalid(err)
+		}
+		w.expects(topology)
+	}
+	return backoff.New(w, work, opts...)
+}
+
+func (w *world) expects(t broker.Topology) {
+	if w.delays == nil {
+		w.delays = map[string]bool{}
+	}
+	for _, q := range t.Queues {
+		w.delays[q.Name] = q.Name != work && q.Name != parked
+	}
+}
+
 // holds is how many messages each queue has, those that have none left out.
 func (w *world) holds(t *testing.T) map[string]int {
 	t.Helper()
@@ -60,6 +92,13 @@ func (w *world) holds(t *testing.T) map[string]int {
 		require.NoError(t, err)
 		if n > 0 {
 			found[queue] = n
+		}
+	}
+	for queue, delays := range w.delays {
+		n, err := w.Ready(context.WithoutCancel(t.Context()), queue)
+		require.NoError(t, err)
+		if n > 0 && delays {
+			found[delayed] += n
 		}
 	}
 	return found
@@ -83,7 +122,10 @@ func live(t *testing.T, c processor.Case, build func(*world, processor.Processor
 	t.Helper()
 	var headers processor.Headers
 	if c == processor.CaseExhausted {
-		headers = processor.Headers{retry.HeaderAttempts: int64(retry.DefaultAttempts)}
+		headers = processor.Headers{
+			retry.HeaderAttempts:   int64(retry.DefaultAttempts),
+			backoff.HeaderBackoffs: int64(backoff.DefaultLimit),
+		}
 	}
 	w := newWorld(t, headers)
 	defer func() {
@@ -168,6 +210,8 @@ func handler(c processor.Case, shutdown func()) processor.Processor {
 			return ctx.Err()
 		case "error not to be retried (If)":
 			return errFiltered
+		case "error not to be retried (For, If)":
+			return errUnwanted
 		default:
 			return errMail
 		}

@@ -1,0 +1,39 @@
+package backoff
+
+import (
+	"errors"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// ErrAgain asks for a later delivery; see [Again]. A handler may return it as it is.
+var ErrAgain = errors.New("delivered again later")
+
+// Again wraps err, which may be nil: the message is to be delivered again, after the next
+// delay of its schedule, whatever [For] and [If] say. It is [ErrAgain]. A decision in err,
+// such as [processor.Reject], does not count; a wish to stop does. For a delay of its own
+// use [processor.RetryAfter].
+//
+// Without a backoff layer it fails as any other error.
+func Again(err error) error {
+	if err == nil {
+		err = ErrAgain
+	}
+	return processor.RetryAfter(&again{err}, 0)
+}
+
+// again is a request of the handler's.
+type again struct{ err error }
+
+func (a *again) Error() string        { return a.err.Error() }
+func (a *again) Unwrap() error        { return a.err }
+func (a *again) Is(target error) bool { return target == ErrAgain } //nolint:errorlint // Is walks the chain
+
+// asks reports whether a handler asks for another delivery.
+func (f failure) asks() bool { return f.after > 0 || is(f.err, ErrAgain) }
+
+// is survives errors whose methods panic, as those of a typed nil pointer do.
+func is(err, target error) (found bool) {
+	defer func() { _ = recover() }()
+	return errors.Is(err, target)
+}

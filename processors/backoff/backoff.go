@@ -1,0 +1,117 @@
+package backoff
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+)
+
+// HeaderBackoffs holds the number of retries so far.
+const HeaderBackoffs = republish.HeaderBackoffs
+
+// New returns a middleware that gives messages back to queue, from which they were taken,
+// later, through publisher. By default it does so for every error, after 1, 2, 3, 5, 8, 13,
+// 21, 34 and then 55 seconds, at most 20 times. It is safe for many goroutines and allocates
+// nothing on success.
+//
+// The stack refuses a publisher that is nil, or that is a [processor.Checker] and finds
+// itself wanting, options that cannot work, and what the strategy of the delays refuses. The
+// delays must be in the broker: declare [Topology].
+func New(publisher processor.Publisher, queue string, opts ...Option) processor.Middleware {
+	c, err := configure(queue, opts)
+	if err == nil {
+		err = checkPublisher(publisher)
+	}
+	if err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &backoff{config: c, next: next, sender: republish.Sender{
+			Name: "backoff", Publisher: publisher, KeepTrying: c.keepTrying, Log: c.log,
+		}}
+	}
+}
+
+type backoff struct {
+	*config
+	next   processor.Processor
+	sender republish.Sender
+}
+
+var (
+	_ processor.Layer     = (*backoff)(nil)
+	_ processor.Wrapper   = (*backoff)(nil)
+	_ processor.Describer = (*backoff)(nil)
+	_ processor.Predictor = (*backoff)(nil)
+	_ processor.Caser     = (*backoff)(nil)
+)
+
+// Name is "backoff".
+func (*backoff) Name() string { return "backoff" }
+
+// Role is [processor.Retries].
+func (*backoff) Role() processor.Role { return processor.Retries }
+
+// Unwrap returns the inner layers.
+func (b *backoff) Unwrap() processor.Processor { return b.next }
+
+// Process runs the inner layers, and has the message come again later if they fail.
+func (b *backoff) Process(ctx context.Context, msg processor.Message) error {
+	err := b.next.Process(ctx, msg)
+	if err == nil {
+		return nil
+	}
+	decision := processor.Decide(err)
+	switch {
+	case decision.Action != processor.Failed && decision.Action != processor.Rejected:
+		return err
+	case msg.Settled():
+		return fmt.Errorf("backoff: nothing is published, the handler has settled the message itself: %w; it had failed with: %w", processor.ErrSettled, err)
+	case decision.Action == processor.Rejected:
+		return b.rejected(ctx, msg, err)
+	default:
+		return b.failed(ctx, msg, failure{err, decision.After})
+	}
+}
+
+// rejected parks the message where there is a place for that.
+func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error) error {
+	if b.final == nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return processor.Requeue(err)
+	}
+	return b.park(ctx, retry{msg: msg, done: b.count(msg.Headers(), b.top), limit: *b.top.limit}, err)
+}
+
+// failed publishes the next attempt, or the last copy.
+func (b *backoff) failed(ctx context.Context, msg processor.Message, f failure) error {
+	if ctx.Err() != nil {
+		return processor.Requeue(f.err)
+	}
+	p, problem := b.pick(f)
+	if problem != nil {
+		return processor.Requeue(problem)
+	}
+	if p == nil {
+		return f.err
+	}
+	r := retry{msg: msg, done: b.count(msg.Headers(), *p), limit: *p.limit}
+	if r.isLast() {
+		return b.expired(ctx, r, f.err)
+	}
+	if r.delay, problem = b.delay(p, r, f); problem != nil {
+		return processor.Requeue(problem)
+	}
+	return b.again(ctx, r, f.err)
+}
+
+// failure is why a message failed, and the delay that it asks for, if any.
+type failure struct {
+	err   error
+	after time.Duration
+}

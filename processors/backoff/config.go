@@ -1,0 +1,159 @@
+package backoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// maxName is the protocol's limit for an exchange or a routing key, in bytes.
+const maxName = 255
+
+// maxCount is the most retries that are counted: libraries of other languages cannot read
+// larger integers.
+const maxCount = math.MaxInt32
+
+type config struct {
+	queue      string
+	top        policy // of errors that no other is for
+	policies   []policy
+	final      *processor.Destination
+	strategy   delay.Strategy
+	delayer    delay.Delayer
+	keepTrying time.Duration
+	notify     func(context.Context, Event)
+	stack      bool
+	log        *slog.Logger
+	normal     func() float64 // a random number of the normal distribution
+}
+
+// configure applies the options and asks for the delays.
+func configure(queue string, opts []Option) (*config, error) {
+	c := &config{queue: queue, keepTrying: DefaultKeepTrying, normal: rand.NormFloat64}
+	for i, o := range opts {
+		if isNil(o) {
+			return nil, fmt.Errorf("backoff: option %d is nil: leave it out", i+1)
+		}
+		o.apply(c)
+	}
+	schedule, limit, jitter := DefaultIntervals(), DefaultLimit, DefaultJitter
+	c.top.inherit(policy{schedule: &schedule, limit: &limit, jitter: &jitter})
+	for i := range c.policies {
+		c.policies[i].inherit(c.top)
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, c.prepare()
+}
+
+func isNil(o Option) bool {
+	p, ok := o.(PolicyOption)
+	return o == nil || ok && p == nil
+}
+
+// check returns every reason why the options cannot work.
+func (c *config) check() error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("backoff: "+format, args...))
+	}
+	if c.queue == "" || len(c.queue) > maxName {
+		fail("the queue's name has %d bytes: it must have from 1 to %d", len(c.queue), maxName)
+	}
+	if problem := c.top.check(); problem != nil {
+		fail("%w", problem)
+	}
+	for i := range c.policies {
+		if problem := c.policies[i].check(); problem != nil {
+			fail("policy %d: %w", i+1, problem)
+		}
+	}
+	if c.final != nil {
+		if problem := c.finalProblem(); problem != "" {
+			fail("Final is %v: %s", c.final, problem)
+		}
+	}
+	if c.keepTrying < 0 {
+		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
+	}
+	errs = append(errs, option.Unit("backoff: KeepTrying", c.keepTrying, time.Millisecond))
+	return errors.Join(errs...)
+}
+
+// finalProblem says why no message can be parked.
+func (c *config) finalProblem() string {
+	switch *c.final {
+	case processor.Destination{}:
+		return "name a queue or an exchange"
+	case processor.Destination{RoutingKey: c.queue}:
+		return "that is the work queue, and a parked message would come back for ever: name another"
+	}
+	if len(c.final.Exchange) > maxName || len(c.final.RoutingKey) > maxName {
+		return fmt.Sprintf("a name is over %d bytes: shorten it", maxName)
+	}
+	return ""
+}
+
+// prepare asks the strategy for all delays.
+func (c *config) prepare() error {
+	all, exact := c.delays()
+	strategy := c.strategy
+	if strategy == nil {
+		strategy = delay.Ladder()
+		if exact {
+			strategy = delay.Steps()
+		}
+	}
+	if all != nil && !exact {
+		// What is known before it is spread must be possible, at least.
+		if _, err := strategy(c.queue, all); err != nil {
+			return fmt.Errorf("backoff: the delays cannot be had: %w", err)
+		}
+		all = nil
+	}
+	var err error
+	if c.delayer, err = strategy(c.queue, all); err != nil {
+		return fmt.Errorf("backoff: the delays cannot be had (with Func, or without Jitter(0), not all are known): %w", err)
+	}
+	if c.delayer == nil {
+		return errors.New("backoff: the strategy of the delays returned none")
+	}
+	return nil
+}
+
+// delays are all of the schedules, each once, in order; nil if there are computed ones.
+// exact is that they are not spread.
+func (c *config) delays() (all []time.Duration, exact bool) {
+	exact = true
+	for _, p := range append([]policy{c.top}, c.policies...) {
+		if p.schedule.all == nil {
+			return nil, false
+		}
+		all = append(all, p.schedule.all...)
+		exact = exact && *p.jitter == 0
+	}
+	slices.Sort(all)
+	return slices.Compact(all), exact
+}
+
+func checkPublisher(p processor.Publisher) error {
+	if p == nil {
+		return errors.New("backoff: the publisher is nil: pass the broker's Publisher()")
+	}
+	if checker, ok := p.(processor.Checker); ok {
+		if problem := checker.Check(); problem != nil {
+			return fmt.Errorf("backoff: the publisher cannot work: %w", problem)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package backoff
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Settings are those of the options.
+func (b *backoff) Settings() []processor.Setting {
+	final := "none"
+	if b.final != nil {
+		final = b.final.String()
+	}
+	settings := []processor.Setting{
+		{Name: "queue", Value: b.queue},
+		{Name: "schedule", Value: b.top.schedule.String()},
+		{Name: "limit", Value: strconv.Itoa(*b.top.limit)},
+		{Name: "jitter", Value: b.top.jitter.String()},
+		{Name: "final", Value: final},
+		{Name: "delays", Value: b.delayer.String()},
+		{Name: "keep trying", Value: b.keepTrying.String()},
+	}
+	if b.top.selects() {
+		settings = append(settings, processor.Setting{Name: "for", Value: b.top.whom()})
+	}
+	for i := range b.policies {
+		settings = append(settings, processor.Setting{Name: fmt.Sprintf("policy %d", i+1), Value: b.policies[i].String()})
+	}
+	return settings
+}
+
+// caseUnwanted is an error that no policy is for.
+const caseUnwanted processor.Case = "error not to be retried (For, If)"
+
+// Cases are those of republishing, and that of an error that no policy is for.
+func (b *backoff) Cases() []processor.Case {
+	cases := []processor.Case{processor.CaseRepublishFailed}
+	if *b.top.limit > 0 {
+		cases = append(cases, processor.CaseExhausted)
+	}
+	if b.top.selects() {
+		cases = append(cases, caseUnwanted)
+	}
+	return cases
+}
+
+// Predict says where a message goes that failed for the first time, or, in its case, for the
+// last, by the top level. But in a case of its own, an error is taken to be one that is
+// retried.
+func (b *backoff) Predict(o processor.Outcome) processor.Outcome {
+	rejected := o.Action == processor.Rejected
+	switch {
+	case !o.Returns() || o.Action != processor.Failed && !rejected:
+		return o
+	case o.Case == caseUnwanted && b.top.selects() && !rejected:
+		return o
+	}
+	last := rejected || o.Case == processor.CaseExhausted && *b.top.limit > 0
+	switch {
+	case rejected && b.final == nil:
+		return o
+	case o.Case == processor.CaseShutdown:
+		o.Action = processor.Requeued
+		return o
+	case last && b.final == nil:
+		return o
+	case o.Case == processor.CaseRepublishFailed:
+		o.Action = processor.Requeued
+		return o
+	case last:
+		o = o.CopyTo(b.final.String())
+	default:
+		o = o.CopyTo(fmt.Sprintf("%v after a delay", processor.Destination{RoutingKey: b.queue}))
+	}
+	o.Action = processor.Done
+	return o
+}

@@ -1,0 +1,66 @@
+package backoff
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+)
+
+// Event tells of a copy that was published.
+type Event struct {
+	// Message is the message that failed. It must not be kept.
+	Message processor.Message
+	// Err is why it failed: [ErrExpired] if its retries are used up. If a copy could not be
+	// sent, or not with the delay that was asked for, Err says so. It wraps the handler's
+	// error.
+	Err error
+	// Attempt is the number of this retry, from 1; for the final copy, how many there were.
+	Attempt int
+	// Limit is the most that there can be; 0 is no limit.
+	Limit int
+	// Delay is how long the copy waits, at least; 0 for the final copy.
+	Delay time.Duration
+	// Next is when the message is due again; zero for the final copy.
+	Next time.Time
+	// Final says that the copy went to the final destination.
+	Final bool
+	// To is where the copy comes to: the work queue, or the final destination.
+	To processor.Destination
+}
+
+// Origin is where msg was first published to: the exchange and the key, before any retry.
+// Its queue, and whether it was redelivered, are those of this delivery. After the first
+// failure it is in headers, and so a sender's claim: nothing may be routed by it. It is the
+// same for processors/retry.
+func Origin(msg processor.Message) processor.Origin { return republish.Origin(msg) }
+
+// event is that of a retry whose copy is out.
+func (b *backoff) event(r retry, err error) Event {
+	return Event{
+		Message: r.msg, Err: err, Attempt: r.done + 1, Limit: r.limit,
+		Delay: r.delay, Next: time.Now().Add(r.delay), To: processor.Destination{RoutingKey: b.queue},
+	}
+}
+
+// report logs a copy that the broker has. The layer turns the failure into success, so
+// nobody outside would know of it.
+func (b *backoff) report(ctx context.Context, ev Event) {
+	level, text := slog.LevelInfo, "message failed, retried later"
+	if ev.Final {
+		level, text = slog.LevelError, "message failed, parked"
+	}
+	log := logattr.Or(b.log)
+	if !log.Enabled(ctx, level) {
+		return // before anything is made up for nobody
+	}
+	attrs := append(logattr.Of(ev.Message, ev.Err), slog.String("to", ev.To.String()),
+		slog.Int("retry", ev.Attempt), slog.Int("retries", ev.Limit))
+	if !ev.Final {
+		attrs = append(attrs, slog.Duration("delay", ev.Delay), slog.Time("next", ev.Next))
+	}
+	log.LogAttrs(ctx, level, text, attrs...)
+}

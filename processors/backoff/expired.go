@@ -1,0 +1,56 @@
+package backoff
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/internal/republish"
+)
+
+// ErrExpired is wrapped, together with the handler's error, by the error of a message that
+// has used up its retries. Its text says how many there were and how long they took.
+var ErrExpired = errors.New("expired")
+
+// expired is the failure of a message that has used up its retries. It unwraps to the
+// handler's error alone, whose type is the one that tells.
+type expired struct {
+	retries int
+	took    time.Duration
+	err     error
+}
+
+func (r retry) expired(err error) error {
+	now := time.Now()
+	return &expired{r.done, now.Sub(republish.FirstFailure(r.msg.Headers(), now)), err}
+}
+
+func (e *expired) Error() string {
+	return fmt.Sprintf("backoff: %v after %s in %v: %v", ErrExpired, times(e.retries), e.took.Round(time.Second), e.err)
+}
+
+func (e *expired) Unwrap() error        { return e.err }
+func (e *expired) Is(target error) bool { return target == ErrExpired } //nolint:errorlint // Is walks the chain
+
+func times(retries int) string {
+	if retries == 1 {
+		return "1 retry"
+	}
+	return fmt.Sprintf("%d retries", retries)
+}
+
+// tooLong is the failure of a message that waits for the longest delay there is, because
+// the one it was to wait for is longer.
+type tooLong struct {
+	retry   retry
+	problem *delay.TooLongError
+	err     error
+}
+
+func (e *tooLong) Error() string {
+	return fmt.Sprintf("backoff: %s instead of %v: %v; the message had failed with: %v", e.retry, e.problem.Asked, e.problem, e.err)
+}
+
+// Unwrap has the problem beside the handler's error: it does not change its decision.
+func (e *tooLong) Unwrap() []error { return []error{e.problem, e.err} }

@@ -1,0 +1,123 @@
+package backoff
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/option"
+)
+
+// PolicyOption is an option of one policy, for [Policy]. Given to [New] itself it is about
+// the errors that no policy is for, and what policies do not set they take from there.
+type PolicyOption func(*policy)
+
+func (o PolicyOption) apply(c *config) { o(&c.top) }
+
+// policy is how failures of some kind are retried. What is nil is not set.
+type policy struct {
+	schedule *Intervals
+	limit    *int
+	jitter   *time.Duration
+	errs     []error
+	ifs      []func(error) bool
+	problems []error
+}
+
+// Schedule sets the delays. Default: [DefaultIntervals].
+func Schedule(s Intervals) PolicyOption {
+	return func(p *policy) {
+		p.schedule = &s
+		if problem := s.check(); problem != nil {
+			p.problems = append(p.problems, fmt.Errorf("Schedule: %w", problem))
+		}
+	}
+}
+
+// Limit sets how often a message is retried after its first failure. Default: 20. With 0 it
+// is retried for ever.
+func Limit(n int) PolicyOption { return func(p *policy) { p.limit = &n } }
+
+// Jitter sets the standard deviation by which the delays of the schedule are spread, so
+// that messages which failed together do not come back together. The spread is normal, and
+// rounded to a fifth of sigma, as in nameko-amqp-retry; no delay becomes negative. A delay
+// that [processor.RetryAfter] asks for is not spread. Default: 100 ms. With 0 there is none.
+func Jitter(sigma time.Duration) PolicyOption { return func(p *policy) { p.jitter = &sigma } }
+
+// For is about these errors, and those that wrap one of them, as errors.Is finds out.
+// Default: all errors, unless there is [If]. With both, either is enough.
+func For(errs ...error) PolicyOption {
+	return func(p *policy) {
+		p.errs = append(p.errs, errs...)
+		if len(errs) == 0 || slices.Contains(errs, nil) {
+			p.problems = append(p.problems, errors.New("For has no error, or nil among them: name what is to be retried"))
+		}
+	}
+}
+
+// If is about the errors for which f is true. f may be called by many goroutines at once; a
+// panic gives the message back to its queue. Default: all errors, unless there is [For].
+// With both, either is enough.
+func If(f func(err error) bool) PolicyOption {
+	return func(p *policy) {
+		p.ifs = append(p.ifs, f)
+		if f == nil {
+			p.problems = append(p.problems, errors.New("If is nil: give it a function"))
+		}
+	}
+}
+
+// selects reports whether the policy is for some errors only.
+func (p *policy) selects() bool { return len(p.errs)+len(p.ifs) > 0 }
+
+// matches asks [For] and [If].
+func (p *policy) matches(err error) bool {
+	return slices.ContainsFunc(p.errs, func(target error) bool { return is(err, target) }) ||
+		slices.ContainsFunc(p.ifs, func(f func(error) bool) bool { return f(err) })
+}
+
+// inherit takes what is not set from the top level.
+func (p *policy) inherit(top policy) {
+	if p.schedule == nil {
+		p.schedule = top.schedule
+	}
+	if p.limit == nil {
+		p.limit = top.limit
+	}
+	if p.jitter == nil {
+		p.jitter = top.jitter
+	}
+}
+
+// check returns every reason why the policy cannot work.
+func (p *policy) check() error {
+	errs := slices.Clone(p.problems)
+	if *p.limit < 0 || *p.limit > maxCount {
+		errs = append(errs, fmt.Errorf("Limit is %d: it must be from 0, for ever, to %d", *p.limit, maxCount))
+	}
+	if *p.jitter < 0 {
+		errs = append(errs, fmt.Errorf("Jitter is %v: it must be 0 or more", *p.jitter))
+	}
+	errs = append(errs, option.Unit("Jitter", *p.jitter, time.Millisecond))
+	return errors.Join(errs...)
+}
+
+// String is the policy in words.
+func (p *policy) String() string {
+	return fmt.Sprintf("for %s: %v, limit %d, jitter %v", p.whom(), p.schedule, *p.limit, *p.jitter)
+}
+
+// whom says which errors it is for.
+func (p *policy) whom() string {
+	var whom []string
+	for _, err := range p.errs {
+		whom = append(whom, excerpt.Error(err, 100))
+	}
+	for range p.ifs {
+		whom = append(whom, "by a function")
+	}
+	return strings.Join(whom, " or ")
+}

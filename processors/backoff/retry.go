@@ -1,0 +1,64 @@
+package backoff
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// retry is one that is to be.
+type retry struct {
+	msg   processor.Message
+	done  int // retries before it
+	limit int // 0: none
+	delay time.Duration
+}
+
+// isLast reports whether the retries are used up.
+func (r retry) isLast() bool { return r.limit > 0 && r.done >= r.limit }
+
+// String is such as "retry 3 of 20 in 5s".
+func (r retry) String() string {
+	if r.limit == 0 {
+		return fmt.Sprintf("retry %d in %v", r.done+1, r.delay)
+	}
+	return fmt.Sprintf("retry %d of %d in %v", r.done+1, r.limit, r.delay)
+}
+
+// pick returns the policy for a failure, nil if it is not to be retried.
+func (b *backoff) pick(f failure) (p *policy, problem error) {
+	problem = b.sender.Guard("If", f.err, func() { p = b.policyFor(f) })
+	return p, problem
+}
+
+func (b *backoff) policyFor(f failure) *policy {
+	for i := range b.policies {
+		if p := &b.policies[i]; p.matches(f.err) {
+			return p
+		}
+	}
+	if f.asks() || !b.top.selects() || b.top.matches(f.err) {
+		return &b.top
+	}
+	return nil
+}
+
+// delay is how long a message is to wait: as the handler says, or by the schedule.
+func (b *backoff) delay(p *policy, r retry, f failure) (d time.Duration, problem error) {
+	if f.after > 0 {
+		return f.after, nil
+	}
+	problem = b.sender.Guard("Func", f.err, func() { d = p.schedule.delay(r.done+1, r.msg) })
+	return jittered(d, *p.jitter, b.normal()), problem
+}
+
+// count reads the number of retries so far, from 0 to the limit.
+func (b *backoff) count(h processor.Headers, p policy) int {
+	n, _ := h.Int64(HeaderBackoffs)
+	most := *p.limit
+	if most == 0 {
+		most = maxCount
+	}
+	return int(min(max(n, b.delayer.Waits(h), 0), int64(most)))
+}
