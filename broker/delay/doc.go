@@ -39,8 +39,11 @@
 // exchange. The routing key stays the name of the work queue all the way.
 //
 // A message is late by what rounding adds, and by about 2 ms a hop, there being as many as
-// the delay has bits; by more where thousands are due at once. It is never early. Messages
-// do not keep their order.
+// the delay has bits; by more where thousands are due at once. Messages do not keep their
+// order.
+//
+// With either, a message is never early, but for a fraction of a millisecond: RabbitMQ
+// counts time in whole ones.
 //
 // # What must not be done
 //
@@ -48,17 +51,18 @@
 //     second trip for a dead-letter cycle, and drops the message or holds up its level.
 //     Publishing, as [Delayer] does it, starts x-death anew.
 //   - A work queue behind a ladder must not have reject-publish. One that is full holds up
-//     every service: 32 messages of a level that are stuck stop that level until the
-//     broker tries them again, after 180 s unless its own configuration has another
+//     every service: 32 messages of a level that are stuck stop that level for as long as
+//     the queue is full, and then until the broker tries them again. It does so every
+//     180 s, unless its own configuration has another
 //     dead_letter_worker_publisher_confirm_timeout (in milliseconds, application rabbit).
 //     With Steps such a queue holds up only itself.
 //   - The lost queue must not go unwatched. What has left the ladder and finds its work
 //     queue gone is there, with the name of that queue as its routing key. It has no bound.
 //   - [Classic] queues are not for messages that matter. They drop what finds its target
-//     missing or full, and what is being handed on when the broker dies. With quorum
-//     queues it is kept: Steps deliver it once the work queue is there.
+//     missing or full, and what is being handed on when the broker dies. Quorum queues
+//     keep it: Steps deliver it within those 180 s once the work queue is there.
 //   - [MaxLength] on a ladder bounds each level. What comes down to a level that is full
-//     waits above, for as long as those that are stuck.
+//     waits above, and comes late by up to 180 s a hop.
 //
 // The queues themselves are not consumed from, and need no policy. A leader that dies while
 // it hands on messages can double them, and delay them by the same 180 s.
