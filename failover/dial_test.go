@@ -23,6 +23,8 @@ func TestFirstNodeDead(t *testing.T) {
 	require.Contains(t, node.URL(), s.Node())
 	require.NotContains(t, s.Node(), "guest")
 	require.Equal(t, 131072, s.FrameSize())
+	require.Equal(t, "/", s.Vhost())
+	require.Equal(t, "RabbitMQ", s.ServerProperties()["product"])
 	require.NoError(t, s.Err())
 	requireWorks(t, s)
 }
