@@ -29,7 +29,7 @@ func TestTheFinalCopySaysWhyWhenWhereAndHowOften(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, processor.Headers{
 		"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome",
-		"warren-first-failed-at": noon, "warren-failed-at": noon,
+		"warren-first-failed-at": atNoon, "warren-failed-at": atNoon,
 		"warren-error": "550", "warren-error-type": "*errors.errorString", "warren-failures": int64(4), "warren-host": host,
 	}, final(republish.Failure{Err: errors.New("550"), At: noon.Add(5), Count: 4}, processortest.Origin(mail)))
 }
@@ -58,11 +58,11 @@ func TestTheCountOfFailuresIsBounded(t *testing.T) {
 func TestAFailureThatLeftNoCopyIsTheFirst(t *testing.T) {
 	t.Parallel()
 	before := noon.Add(-time.Hour)
-	for first, want := range map[time.Time]time.Time{{}: noon, before: before, noon.Add(time.Hour): noon} {
+	for first, want := range map[time.Time]string{{}: atNoon, before: atEleven, noon.Add(time.Hour): atNoon} {
 		require.Equal(t, want, final(republish.Failure{Err: fs.ErrClosed, At: noon, First: first})[republish.HeaderFirstFailedAt])
 	}
 	retried := claims(processortest.Header("swarrot_retry_attempts", int64(1)))
-	require.Equal(t, before, final(republish.Failure{Err: fs.ErrClosed, At: noon, First: noon.Add(-time.Minute)}, retried...)[republish.HeaderFirstFailedAt])
+	require.Equal(t, atEleven, final(republish.Failure{Err: fs.ErrClosed, At: noon, First: noon.Add(-time.Minute)}, retried...)[republish.HeaderFirstFailedAt])
 }
 
 func TestFailureHeadersAreBounded(t *testing.T) {

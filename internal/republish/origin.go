@@ -51,11 +51,23 @@ func Origin(msg processor.Message) processor.Origin {
 // FirstFailure is when msg failed for the first time, at now unless its headers say
 // that it was before: they are a sender's claim.
 func FirstFailure(h processor.Headers, now time.Time) time.Time {
-	if at, ok := h.Time(HeaderFirstFailedAt); ok && at.Before(now) && Retries(h) > 0 {
+	if at, ok := Time(h, HeaderFirstFailedAt); ok && at.Before(now) && Retries(h) > 0 {
 		return at
 	}
 	return now
 }
 
-// onWire has the whole seconds that the wire has.
-func onWire(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+// onWire is t as our headers have it: text, to the second. A timestamp would do but for
+// php-amqplib, with which Swarrot can read one and not publish it again: it would lose the
+// message.
+func onWire(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// Time reads a time from a header of ours. A timestamp will do, too.
+func Time(h processor.Headers, name string) (time.Time, bool) {
+	if at, ok := h.Time(name); ok {
+		return at, true
+	}
+	text, _ := h.String(name)
+	at, err := time.Parse(time.RFC3339, text)
+	return at.UTC(), err == nil
+}

@@ -13,8 +13,10 @@ import (
 )
 
 var (
-	noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	mail = processor.Origin{Queue: "mail", Exchange: "letters", RoutingKey: "mail.welcome", Redelivered: true}
+	noon     = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	atNoon   = "2026-01-02T12:00:00Z"
+	atEleven = "2026-01-02T11:00:00Z"
+	mail     = processor.Origin{Queue: "mail", Exchange: "letters", RoutingKey: "mail.welcome", Redelivered: true}
 )
 
 // claims are the headers that the first failure writes, as a sender may write them too.
@@ -23,7 +25,7 @@ func claims(more ...processortest.Option) []processortest.Option {
 		processortest.Origin(mail),
 		processortest.Header("warren-original-exchange", "first"),
 		processortest.Header("warren-original-routing-key", "first.key"),
-		processortest.Header("warren-first-failed-at", noon.Add(-time.Hour)),
+		processortest.Header("warren-first-failed-at", atEleven),
 	}, more...)
 }
 
@@ -35,24 +37,24 @@ func TestTheFirstFailureRecordsWhereAndWhen(t *testing.T) {
 	}{
 		"the first": {
 			[]processortest.Option{processortest.Origin(mail)},
-			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-first-failed-at": noon},
+			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-first-failed-at": atNoon},
 		},
 		"forged before it": {
 			claims(),
-			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-first-failed-at": noon},
+			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-first-failed-at": atNoon},
 		},
 		"retried": {
 			claims(processortest.Header("swarrot_retry_attempts", int64(1))),
 			processor.Headers{
 				"warren-original-exchange": "first", "warren-original-routing-key": "first.key",
-				"warren-first-failed-at": noon.Add(-time.Hour), "swarrot_retry_attempts": int64(1),
+				"warren-first-failed-at": atEleven, "swarrot_retry_attempts": int64(1),
 			},
 		},
 		"backed off": {
 			claims(processortest.Header("warren-backoffs", int64(1))),
 			processor.Headers{
 				"warren-original-exchange": "first", "warren-original-routing-key": "first.key",
-				"warren-first-failed-at": noon.Add(-time.Hour), "warren-backoffs": int64(1),
+				"warren-first-failed-at": atEleven, "warren-backoffs": int64(1),
 			},
 		},
 	} {
@@ -96,10 +98,12 @@ func TestTheFirstFailureIsNeverInTheFuture(t *testing.T) {
 		count any
 		want  time.Time
 	}{
-		"retried":         {before, int64(1), before},
-		"not yet retried": {before, nil, noon},
+		"retried":         {atEleven, int64(1), before},
+		"as others do":    {before, int64(1), before},
+		"elsewhere":       {"2026-01-02T12:00:00+01:00", int64(1), before},
+		"not yet retried": {atEleven, nil, noon},
 		"no header":       {nil, int64(1), noon},
-		"in the future":   {noon.Add(time.Hour), int64(1), noon},
+		"in the future":   {"2026-01-02T13:00:00Z", int64(1), noon},
 		"no time":         {"yesterday", int64(1), noon},
 	} {
 		h := processor.Headers{"warren-first-failed-at": tc.at, "swarrot_retry_attempts": tc.count}
