@@ -49,6 +49,7 @@ func (s *Session) setBlocked(b amqp.Blocking) {
 		s.blocked = nil
 	}
 	s.mu.Unlock()
+	s.status.refresh(s)
 
 	switch {
 	case changed && b.Active:

@@ -45,7 +45,7 @@ type opening struct {
 func (s *Session) open(opened chan<- opening, left <-chan struct{}) {
 	answered := make(chan struct{})
 	defer close(answered)
-	s.running.Go(func() { s.guard(answered) })
+	s.running.Go(func() { s.guard(answered, "opening a channel") })
 
 	channel, err := s.conn.Channel()
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Session) openingFailed(err error) error {
 
 // guard ends the session if there is no answer in time. The time while the broker
 // blocks does not count: it may answer nothing then, and is alive all the same.
-func (s *Session) guard(answered <-chan struct{}) {
+func (s *Session) guard(answered <-chan struct{}, doing string) {
 	timer := time.NewTimer(s.timeout)
 	defer timer.Stop()
 	for {
@@ -85,7 +85,7 @@ func (s *Session) guard(answered <-chan struct{}) {
 		}
 		blocked := s.gate()
 		if blocked == nil {
-			s.Abort(fmt.Errorf("opening a channel: %w (%v)", ErrNoAnswer, s.timeout))
+			s.Abort(fmt.Errorf("%s: %w (%v)", doing, ErrNoAnswer, s.timeout))
 			return
 		}
 		select {
@@ -96,5 +96,23 @@ func (s *Session) guard(answered <-chan struct{}) {
 		case <-s.done:
 			return
 		}
+	}
+}
+
+// closeChannel closes a channel. It waits for the answer, unless the broker blocks, for
+// no longer than the session, ctx or the answer timeout lasts; the channel is closed in
+// the background then.
+func (s *Session) closeChannel(ctx context.Context, channel *amqp.Channel) {
+	closed := make(chan struct{})
+	if !s.run(func() { defer close(closed); _ = channel.Close() }) || s.gate() != nil {
+		return
+	}
+	timer := time.NewTimer(s.timeout)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-s.done:
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }

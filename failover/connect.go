@@ -22,6 +22,10 @@ func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w (%v)", ErrNoAnswer, timeout))
 	defer cancel()
 
+	e, version, err := d.login(ctx, e)
+	if err != nil {
+		return nil, err
+	}
 	socket, err := d.netDial(ctx, "tcp", e.Address())
 	if err != nil {
 		return nil, because(ctx, err)
@@ -35,12 +39,15 @@ func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 	}
 	session := &Session{
 		node:    e.Address(),
-		user:    e.login(),
+		user:    e.userName(),
 		conn:    conn,
 		socket:  socket,
 		timeout: d.answerTimeout,
 		since:   time.Now(),
 		log:     d.log,
+		status:  d.status,
+		account: e.user,
+		version: version,
 		done:    make(chan struct{}),
 		running: d.running,
 	}

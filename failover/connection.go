@@ -2,30 +2,28 @@ package failover
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
 )
 
 // Connection is a connection to one of several nodes that is always being kept up. Its
 // methods may be called by many goroutines at once.
 type Connection struct {
 	stop     context.CancelFunc // ends the supervisor
-	closing  <-chan struct{}    // closed by stop
 	finished chan struct{}      // closed when no goroutine is left
-
-	mu      sync.Mutex
-	current *Session
-	changed chan struct{} // closed and replaced when current is replaced
+	status   *status
+	secrets  *secrets
 }
 
 // Dial connects to the first node that answers, and keeps a connection from then on,
 // until Close. ctx bounds the call, not the connection. See the package's
 // documentation for urls.
 //
-// Dial tries the nodes in turn, round after round, until ctx ends; the error then holds
-// ctx's error and the last error of each node. It gives up at once if in one round every
-// node refused the credentials or the vhost ([ErrAuth]): that is a mistake to mend, not
-// an outage to wait out. Once connected, nothing but Close ends the trying.
+// Dial tries the nodes in turn, or as the [Strategy] has it, round after round, until ctx
+// ends; the error then holds ctx's error and the last error of each node. It gives up at
+// once if every node has refused the credentials or the vhost ([ErrAuth]): that is a
+// mistake to mend, not an outage to wait out. [MaxRounds] makes it give up earlier. Once
+// connected, only Close and MaxRounds end the trying.
 //
 // Wrong URLs and options are errors before anything is dialled.
 func Dial(ctx context.Context, urls []string, opts ...Option) (*Connection, error) {
@@ -45,44 +43,30 @@ func Dial(ctx context.Context, urls []string, opts ...Option) (*Connection, erro
 	if err != nil {
 		return nil, err
 	}
+	d.status.connected(first, d.errs)
 	// The connection outlives the call: of ctx it keeps the values only.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	c := &Connection{
-		stop:     stop,
-		closing:  life.Done(),
-		finished: make(chan struct{}),
-		current:  first,
-		changed:  make(chan struct{}),
-	}
+	c := &Connection{stop: stop, finished: make(chan struct{}), status: d.status, secrets: d.secrets}
 	go c.supervise(life, d, first)
 	return c, nil
 }
 
 // Session waits for a live session and returns it. It returns ctx's error when ctx ends
-// first, and [ErrClosed] after Close. A session may end at any time; the next call then
-// waits for the next one.
+// first, together with why there is no session, and [ErrClosed] after Close; see also
+// [MaxRounds]. A session may end at any time; the next call then waits for the next one.
 func (c *Connection) Session(ctx context.Context) (*Session, error) {
 	for {
-		c.mu.Lock()
-		session, changed := c.current, c.changed
-		c.mu.Unlock()
-
-		select {
-		case <-c.closing:
-			return nil, ErrClosed
-		default:
-		}
-		// A session that is over stays current until the supervisor has a new one. It
-		// was read together with the channel that tells of the new one, so a change
-		// between here and the wait below is not missed.
-		if session.Err() == nil {
-			return session, nil
+		v := c.status.view()
+		switch {
+		case v.Phase == Closed:
+			return nil, v.Err
+		case v.session.Err() == nil:
+			return v.session, nil
 		}
 		select {
-		case <-changed:
-		case <-c.closing:
+		case <-v.changed:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("failover: waiting for a session: %w", ended(ctx))
+			return nil, fmt.Errorf("failover: waiting for a session: %w", errors.Join(ended(ctx), v.why()))
 		}
 	}
 }
@@ -92,6 +76,7 @@ func (c *Connection) Session(ctx context.Context) (*Session, error) {
 // closed without a goodbye. A node that hangs is waited for no longer than
 // [AnswerTimeout]. Close works twice, and while reconnecting.
 func (c *Connection) Close(ctx context.Context) error {
+	session := c.status.close(ErrClosed)
 	c.stop()
 	select {
 	case <-c.finished:
@@ -103,9 +88,6 @@ func (c *Connection) Close(ctx context.Context) error {
 		return nil
 	default:
 	}
-	c.mu.Lock()
-	session := c.current
-	c.mu.Unlock()
 	// From here on it ends at once, and may do so before we return: that is no reason to
 	// report a goodbye that was not said.
 	session.end(ErrClosed)

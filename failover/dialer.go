@@ -15,42 +15,73 @@ import (
 type dialer struct {
 	*config
 	nodes    []Endpoint
-	next     int     // the node to try next
+	round    []int   // the nodes that this round has yet to try, by their index
+	last     int     // the node that was tried last
+	rounds   int     // failed in a row
 	failures int     // attempts in a row that brought no lasting session
 	errs     []error // the last error of each node
 	met      bool    // there has been a session
+	status   *status
+	secrets  *secrets
 	running  *sync.WaitGroup
 }
 
 func newDialer(cfg *config, nodes []Endpoint) *dialer {
-	return &dialer{config: cfg, nodes: nodes, errs: make([]error, len(nodes)), running: &sync.WaitGroup{}}
+	return &dialer{
+		config:  cfg,
+		nodes:   nodes,
+		last:    len(nodes) - 1, // so that the first is next
+		errs:    make([]error, len(nodes)),
+		status:  newStatus(),
+		secrets: newSecrets(),
+		running: &sync.WaitGroup{},
+	}
 }
 
-// dial tries the nodes in turn until one answers, or ctx ends. Before the first session
-// it also gives up on credentials that every node refuses.
+// dial tries the nodes, round after round, until one answers, ctx ends, or it gives up.
 func (d *dialer) dial(ctx context.Context) (*Session, error) {
 	for {
-		if err := d.pause(ctx); err != nil {
-			return nil, d.report(err)
+		if len(d.round) == 0 {
+			if err := d.nextRound(ctx); err != nil {
+				return nil, err
+			}
 		}
 		session, err := d.attempt(ctx)
-		switch {
-		case err == nil:
+		if err == nil {
 			return session, nil
-		case ctx.Err() != nil:
+		}
+		if ctx.Err() != nil {
 			return nil, d.report(ended(ctx))
-		case !d.met && d.refused():
-			return nil, d.report(nil)
 		}
 	}
 }
 
-// attempt tries the next node. The one after it is next then, whatever comes of it: a
-// node that just failed is the last to be tried again.
+// nextRound plans a round. If one has just failed, it first gives up if it is time to, or
+// waits.
+func (d *dialer) nextRound(ctx context.Context) error {
+	if d.failures > 0 {
+		d.rounds++
+		d.status.roundFailed(d.errs)
+		switch {
+		case !d.met && d.refused():
+			return d.report(nil)
+		case d.maxRounds > 0 && d.rounds >= d.maxRounds:
+			return d.report(fmt.Errorf("%w after %d rounds", ErrGaveUp, d.rounds))
+		}
+		if err := d.pause(ctx); err != nil {
+			return d.report(err)
+		}
+	}
+	d.round = d.plan()
+	return nil
+}
+
+// attempt tries the next node of the round.
 func (d *dialer) attempt(ctx context.Context) (*Session, error) {
-	i := d.next
-	d.next = (i + 1) % len(d.nodes)
+	i := d.round[0]
+	d.round, d.last = d.round[1:], i
 	node := d.nodes[i].Address()
+	d.status.update(func(s *State) { s.Phase, s.Node = Connecting, node })
 
 	session, err := d.connect(ctx, d.nodes[i])
 	if err == nil {
@@ -65,6 +96,7 @@ func (d *dialer) attempt(ctx context.Context) (*Session, error) {
 	}
 	d.failures++
 	d.errs[i] = fmt.Errorf("node %s: %w", node, err)
+	d.status.update(func(s *State) { s.Unreachable = present(d.errs) })
 	d.log.Warn("failover: cannot connect", "node", node, "attempt", d.failures, "error", err)
 	return nil, err
 }
@@ -74,19 +106,15 @@ func (d *dialer) attempt(ctx context.Context) (*Session, error) {
 func (d *dialer) lost(s *Session) {
 	d.log.Warn("failover: connection lost", "node", s.node, "error", s.Err())
 	if time.Since(s.since) >= d.stableAfter {
-		d.failures = 0
+		d.failures, d.rounds, d.round = 0, 0, nil
 		return
 	}
 	d.failures++
 }
 
-// pause waits after each full round of failures.
+// pause waits after a failed round.
 func (d *dialer) pause(ctx context.Context) error {
-	rounds := d.failures / len(d.nodes)
-	if rounds == 0 || d.failures%len(d.nodes) != 0 {
-		return nil
-	}
-	wait := d.backoff.wait(rounds, rand.Float64()) //nolint:gosec // jitter is no secret
+	wait := d.backoff.wait(d.rounds, rand.Float64()) //nolint:gosec // jitter is no secret
 	d.log.Info("failover: waiting before the next round", "attempt", d.failures, "wait", wait)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -98,12 +126,8 @@ func (d *dialer) pause(ctx context.Context) error {
 	}
 }
 
-// refused reports whether every node has refused the credentials in the round that has
-// just ended.
+// refused reports whether every node has refused the credentials.
 func (d *dialer) refused() bool {
-	if d.failures%len(d.nodes) != 0 {
-		return false
-	}
 	for _, err := range d.errs {
 		if !errors.Is(err, ErrAuth) {
 			return false
@@ -114,9 +138,5 @@ func (d *dialer) refused() bool {
 
 // report joins the reason for giving up, if it is not in the nodes' errors, with these.
 func (d *dialer) report(reason error) error {
-	all := errors.Join(d.errs...)
-	if reason != nil {
-		all = errors.Join(reason, all)
-	}
-	return fmt.Errorf("failover: no node to connect to: %w", all)
+	return fmt.Errorf("failover: no node to connect to: %w", errors.Join(reason, errors.Join(d.errs...)))
 }

@@ -22,6 +22,10 @@ var (
 	// The connection will have a new one: see [Connection.Session].
 	ErrLost = errors.New("failover: the session is lost")
 
+	// ErrGaveUp is wrapped by the error of [Dial], and of a [Connection] that has ended for
+	// good, when [MaxRounds] rounds have failed. The latter wraps [ErrClosed] too.
+	ErrGaveUp = errors.New("gave up")
+
 	// ErrClosed is returned after [Connection.Close].
 	ErrClosed = errors.New("failover: the connection is closed")
 )

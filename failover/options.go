@@ -29,7 +29,11 @@ type config struct {
 	properties     amqp.Table
 	tls            *tls.Config
 	netDial        func(ctx context.Context, network, address string) (net.Conn, error)
+	strategy       Order
+	maxRounds      int
+	provider       func(ctx context.Context, node Endpoint) (user, password string, err error)
 	log            *slog.Logger
+	wrong          []error // options that were given nil
 }
 
 // ConnectTimeout bounds one attempt to connect to one node: TCP, TLS, the AMQP
@@ -58,8 +62,16 @@ func Backoff(base, limit time.Duration) Option {
 
 // StableAfter is how long a session must live before its end counts as a new incident.
 // One that ends sooner counts as a failed attempt, so that nodes which accept and drop
-// connections are not hammered. Default: 10 s.
+// connections are not hammered: the backoff goes on where it was. It should be longer
+// than a node that hangs after the handshake stays unnoticed, which is one and a half
+// heartbeats. Default: 30 s.
 func StableAfter(d time.Duration) Option { return func(c *config) { c.stableAfter = d } }
+
+// MaxRounds ends the trying after so many rounds in a row without a lasting session; see
+// [StableAfter]. [Dial] then returns an error that wraps [ErrGaveUp]. Once connected, the
+// connection ends for good: [Connection.Session] returns an error that wraps ErrGaveUp and
+// [ErrClosed]. 0 is no limit. Default: 0.
+func MaxRounds(n int) Option { return func(c *config) { c.maxRounds = n } }
 
 // Name is the name of the connection in RabbitMQ's management. Default: the name of
 // the program.
@@ -99,10 +111,11 @@ func newConfig(opts []Option) (*config, error) {
 		connectTimeout: 10 * time.Second,
 		answerTimeout:  10 * time.Second,
 		heartbeat:      10 * time.Second,
-		stableAfter:    10 * time.Second,
+		stableAfter:    30 * time.Second,
 		backoff:        backoff{base: 250 * time.Millisecond, limit: 15 * time.Second},
 		name:           filepath.Base(os.Args[0]),
 		netDial:        (&net.Dialer{}).DialContext,
+		strategy:       RoundRobin(),
 		log:            slog.Default(),
 	}
 	for _, opt := range opts {
@@ -115,7 +128,7 @@ func newConfig(opts []Option) (*config, error) {
 }
 
 func (c *config) check() error {
-	var errs []error
+	errs := c.wrong
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("failover: "+format, args...))
 	}
@@ -133,6 +146,12 @@ func (c *config) check() error {
 	}
 	if c.backoff.base <= 0 || c.backoff.limit < c.backoff.base {
 		fail("backoff from %v to %v does not grow from above zero", c.backoff.base, c.backoff.limit)
+	}
+	if c.maxRounds < 0 {
+		fail("at most %d rounds: leave MaxRounds out for no limit", c.maxRounds)
+	}
+	if c.strategy == nil {
+		fail("the strategy is nil: leave it out for RoundRobin")
 	}
 	if err := c.properties.Validate(); err != nil {
 		fail("client properties: %w", err)

@@ -43,6 +43,7 @@ func ParseURLs(urls []string) ([]Endpoint, error) {
 			if err != nil {
 				errs = append(errs, fmt.Errorf("failover: %w: number %d%s: %w", ErrURL, number, safeHost(endpoint), err))
 			}
+			endpoint.number = number
 			endpoints = append(endpoints, endpoint)
 		}
 	}

@@ -21,10 +21,14 @@ type Session struct {
 	timeout time.Duration // for an answer
 	since   time.Time
 	log     *slog.Logger
+	status  *status
+	account string // whose password it has logged in with
+	version int    // of the secrets
 	done    chan struct{}
 	running *sync.WaitGroup // its goroutines; see run
 
-	over sync.Once // done: the socket is closed
+	over   sync.Once  // done: the socket is closed
+	asking sync.Mutex // the broker is asked something on channel 0
 
 	mu      sync.Mutex
 	err     error         // why it ends; nil while it lives
@@ -89,6 +93,7 @@ func (s *Session) end(err error) {
 	s.decide(err)
 	s.over.Do(func() {
 		_ = s.socket.Close()
+		s.status.refresh(s)
 		close(s.done)
 	})
 }

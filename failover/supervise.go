@@ -1,15 +1,21 @@
 package failover
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // supervise keeps the connection up until ctx ends. It is the only goroutine that dials
 // once there is a first session, and the only one that says goodbye.
 //
 // Close may come while it dials. Dialling then ends with ctx; if it has just succeeded
-// instead, replace ends the new session. None outlives the supervisor.
+// instead, the status does not take the new session any more. None outlives the
+// supervisor.
 func (c *Connection) supervise(ctx context.Context, d *dialer, session *Session) {
 	defer close(c.finished)
 	defer d.running.Wait()
+	defer c.stop()
+	defer c.status.close(ErrClosed) // if a function of the user's ends this goroutine
 	for {
 		select {
 		case <-ctx.Done():
@@ -22,29 +28,17 @@ func (c *Connection) supervise(ctx context.Context, d *dialer, session *Session)
 		}
 		d.lost(session)
 		next, err := d.dial(ctx)
-		if err != nil || !c.replace(ctx, next) {
-			return // only the end of ctx brings us here
+		if err != nil {
+			if ctx.Err() == nil {
+				d.log.Error("failover: gave up, there will be no connection any more", "error", err)
+				c.status.close(fmt.Errorf("%w: %w", ErrClosed, err))
+			}
+			return
+		}
+		if !c.status.connected(next, d.errs) {
+			next.end(ErrClosed)
+			return
 		}
 		session = next
 	}
-}
-
-// replace makes s the current session and wakes those who wait for one. After Close it
-// ends s and reports false.
-//
-// Close first ends ctx and then, if it has no more time, takes the current session to
-// end it. Both are looked at under mu, so it either finds s, or has ended ctx before.
-func (c *Connection) replace(ctx context.Context, s *Session) bool {
-	c.mu.Lock()
-	closed := ctx.Err() != nil
-	if !closed {
-		c.current = s
-		close(c.changed)
-		c.changed = make(chan struct{})
-	}
-	c.mu.Unlock()
-	if closed {
-		s.end(ErrClosed)
-	}
-	return !closed
 }

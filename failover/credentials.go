@@ -1,0 +1,113 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+)
+
+// Credentials asks f for user and password each time a node is dialled, in place of those
+// in its URL: for tokens that expire, and secrets that are renewed. f must return when ctx
+// ends, which is when the connect timeout does; it is not waited for any longer.
+//
+// Its error or panic is that node's error, and the next node is tried; keep secrets out of
+// it, since it is logged. What it returns is never logged. It may be called by several
+// connections at once. Default: the URLs' own.
+func Credentials(f func(ctx context.Context, node Endpoint) (user, password string, err error)) Option {
+	return func(c *config) {
+		if f == nil {
+			c.wrong = append(c.wrong, errors.New("failover: the function given to Credentials is nil"))
+		}
+		c.provider = f
+	}
+}
+
+// login returns e with the credentials for this attempt, and their version.
+func (d *dialer) login(ctx context.Context, e Endpoint) (Endpoint, int, error) {
+	password, version := d.secrets.of(e)
+	if d.provider == nil {
+		e.password = password
+		return e, version, nil
+	}
+	answers := make(chan answer, 1)
+	go d.askProvider(ctx, e, answers)
+	select {
+	case a := <-answers:
+		e.user, e.password = a.user, a.password
+		return e, version, a.err
+	case <-ctx.Done():
+		return e, 0, fmt.Errorf("the function given to Credentials: %w", ended(ctx))
+	}
+}
+
+// answer is what the user's function returned.
+type answer struct {
+	user     string
+	password secret
+	err      error
+}
+
+// askProvider answers whatever the function does, if it returns at all. A panic's value
+// is not told: it may be a secret.
+func (d *dialer) askProvider(ctx context.Context, e Endpoint, answers chan<- answer) {
+	a := answer{err: errors.New("the function given to Credentials exited its goroutine")}
+	defer func() {
+		if v := recover(); v != nil {
+			a.err = fmt.Errorf("the function given to Credentials panicked with a %T", v)
+			if known, ok := v.(runtime.Error); ok {
+				a.err = fmt.Errorf("the function given to Credentials panicked: %w", known)
+			}
+		}
+		answers <- a
+	}()
+	user, password, err := d.provider(ctx, e)
+	if err != nil {
+		err = fmt.Errorf("the function given to Credentials: %w", err)
+	}
+	a = answer{user, newSecret(password), err}
+}
+
+// secrets are the passwords that [Connection.UpdateSecret] was given, by user.
+type secrets struct {
+	mu        sync.Mutex
+	version   int
+	passwords map[string]secret
+}
+
+func newSecrets() *secrets { return &secrets{passwords: map[string]secret{}} }
+
+// of returns the password for e, and the version of all of them.
+func (s *secrets) of(e Endpoint) (secret, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if password, ok := s.passwords[e.user]; ok {
+		return password, s.version
+	}
+	return e.password, s.version
+}
+
+// set remembers a password. It returns the new version, and what takes it back.
+func (s *secrets) set(user string, password secret) (version int, undo func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, had := s.passwords[user]
+	s.version++
+	s.passwords[user] = password
+	version = s.version
+	return version, func() { s.restore(user, version, before, had) }
+}
+
+// restore takes a password back, unless there is a newer one.
+func (s *secrets) restore(user string, version int, before secret, had bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.version != version:
+	case had:
+		s.passwords[user] = before
+	default:
+		delete(s.passwords, user)
+	}
+}

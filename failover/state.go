@@ -1,0 +1,82 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Phase is what a [Connection] is doing.
+type Phase int
+
+// The phases.
+const (
+	Connecting Phase = iota // a node is being dialled
+	Connected               // there is a session
+	Blocked                 // there is a session, and its node blocks publishing
+	Lost                    // there is no session, and the next attempt has yet to begin
+	Closed                  // there will be no session any more
+)
+
+// String returns the phase in small letters.
+func (p Phase) String() string {
+	switch p {
+	case Connecting:
+		return "connecting"
+	case Connected:
+		return "connected"
+	case Blocked:
+		return "blocked"
+	case Lost:
+		return "lost"
+	case Closed:
+		return "closed"
+	}
+	return "phase " + strconv.Itoa(int(p))
+}
+
+// State is what a [Connection] is doing at one moment. It holds no password.
+type State struct {
+	Phase Phase
+
+	// Node is the host and port of the node that is connected or being dialled, or whose
+	// session was the last.
+	Node string
+
+	// Since is when the session began; without one, when the last one ended.
+	Since time.Time
+
+	// Reason is why the node blocks publishing; empty unless Blocked.
+	Reason string
+
+	// Err is why there is no session: why the last one ended, which wraps [ErrLost], or
+	// what [Connection.Session] returns once it is Closed. It is nil while there is one.
+	Err error
+
+	// Unreachable is why the nodes that failed when they were last dialled did so, also
+	// while another one is connected. Each error names its node; one that refused the
+	// credentials wraps [ErrAuth].
+	Unreachable []error
+}
+
+// String returns the state in one line, for people.
+func (s State) String() string {
+	text := fmt.Sprintf("%v, node %s since %s", s.Phase, s.Node, s.Since.Format(time.RFC3339))
+	if s.Reason != "" {
+		text += ": " + s.Reason
+	}
+	if s.Err != nil {
+		text += ": " + s.Err.Error()
+	}
+	for _, err := range s.Unreachable {
+		text += "; " + err.Error()
+	}
+	return text
+}
+
+// up reports whether there is a session.
+func (s State) up() bool { return s.Phase == Connected || s.Phase == Blocked }
+
+// why is all that is known of why there is no session.
+func (s State) why() error { return errors.Join(append([]error{s.Err}, s.Unreachable...)...) }

@@ -1,0 +1,89 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"slices"
+)
+
+// Order is a strategy: in which order the nodes of one round are tried. It is called at
+// the start of each round: for [Dial], when a session that was stable is lost, and after each
+// round that brought no lasting session.
+//
+// It is given every node in the order of the URLs, beginning with the one after that
+// which was tried last, in a slice of its own; [Endpoint.Number] is a node's place in the
+// URLs. What it yields is tried in that order, each node once. It may leave nodes out, and
+// it may yield for ever: it is asked for no more once every node has come, or after 64
+// values for each node. Whatever it says, a node that has just failed is tried last in
+// the next round.
+//
+// One that panics, is nil, or names no node of the list, is logged as an error, and the
+// round goes as with [RoundRobin]. It may be called by several connections at once, and
+// must not wait for anything: nothing is dialled meanwhile.
+type Order func(nodes []Endpoint) iter.Seq[Endpoint]
+
+// RoundRobin tries the nodes in turn, and begins after the one that was tried last. It
+// is the default.
+func RoundRobin() Order { return slices.Values[[]Endpoint] }
+
+// Shuffle tries the nodes in an order that is random in each round, so that many clients
+// with the same URLs spread over the nodes.
+func Shuffle() Order {
+	return func(nodes []Endpoint) iter.Seq[Endpoint] {
+		rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
+		return slices.Values(nodes)
+	}
+}
+
+// Strategy is the order in which nodes are tried. Default: [RoundRobin].
+func Strategy(o Order) Option { return func(c *config) { c.strategy = o } }
+
+// valuesPerNode bounds what a strategy is asked for. It is ample for one that chooses at
+// random.
+const valuesPerNode = 64
+
+// plan returns the nodes of the next round, by their index.
+func (d *dialer) plan() []int {
+	order, err := d.ask(d.inTurn())
+	if err != nil {
+		d.log.Error("failover: the strategy cannot be used, the nodes are tried in turn", "error", err)
+		order = order[:0]
+		for _, node := range d.inTurn() {
+			order = append(order, node.number-1)
+		}
+	}
+	if order[0] == d.last {
+		order = append(order[1:], d.last)
+	}
+	return order
+}
+
+// inTurn returns the nodes, beginning after the one that was tried last.
+func (d *dialer) inTurn() []Endpoint {
+	return slices.Concat(d.nodes[d.last+1:], d.nodes[:d.last+1])
+}
+
+// ask asks the strategy for a round.
+func (d *dialer) ask(nodes []Endpoint) (order []int, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("it panicked: %v", v)
+		}
+	}()
+	values := valuesPerNode * len(d.nodes)
+	for node := range d.strategy(nodes) {
+		i := node.number - 1
+		if i >= 0 && i < len(d.nodes) && !slices.Contains(order, i) {
+			order = append(order, i)
+		}
+		if values--; values == 0 || len(order) == len(d.nodes) {
+			break
+		}
+	}
+	if len(order) == 0 {
+		return nil, errors.New("it named no node")
+	}
+	return order, nil
+}

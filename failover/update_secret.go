@@ -1,0 +1,82 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// UpdateSecret gives the broker a new password, or token, for the user of the current
+// session, while it goes on. reason is for the broker's log. It returns nil when the live
+// session has taken it: if there is none, or it is lost meanwhile, UpdateSecret waits for
+// one.
+//
+// From the moment of the call the password is that of every dial as this user, whatever
+// the URLs say, also if UpdateSecret returns because ctx ended. Only one that the broker
+// refuses is forgotten; it closes the session for that, and the next one has the old
+// password. With [Credentials], each dial asks the function as ever, and nothing is
+// remembered: have it return the new password before calling UpdateSecret.
+//
+// RabbitMQ's own users have no use for it: the answer is yes, whatever the password is,
+// and it is looked at in the next dial. It is for tokens of OAuth 2, which expire. A
+// broker that is low on memory may answer late or not at all; a node that does not answer
+// within [AnswerTimeout] loses the session.
+func (c *Connection) UpdateSecret(ctx context.Context, password, reason string) error {
+	account := c.status.view().session.account
+	version, undo := c.secrets.set(account, newSecret(password))
+	for {
+		session, err := c.Session(ctx)
+		switch {
+		case err != nil:
+			return err
+		case session.version >= version, session.account != account:
+			return nil // dialled since, or by somebody else's name
+		}
+		err = session.updateSecret(ctx, password, reason)
+		var reply *amqp.Error
+		switch {
+		case errors.As(err, &reply) && reply.Server && reply.Code == amqp.NotAllowed:
+			undo()
+			return err
+		case err == nil || !errors.Is(err, ErrLost):
+			return err
+		}
+	}
+}
+
+// updateSecret asks the broker, for no longer than ctx or the session lasts.
+func (s *Session) updateSecret(ctx context.Context, password, reason string) error {
+	answers := make(chan error, 1)
+	if !s.run(func() { answers <- s.sendSecret(password, reason) }) {
+		return s.Err()
+	}
+	select {
+	case err := <-answers:
+		return err
+	case <-s.done:
+		return s.Err()
+	case <-ctx.Done():
+		return fmt.Errorf("failover: updating the secret on node %s: %w", s.node, ended(ctx))
+	}
+}
+
+// sendSecret takes turns: the client gives an answer to whoever waits.
+func (s *Session) sendSecret(password, reason string) error {
+	s.asking.Lock()
+	defer s.asking.Unlock()
+	answered := make(chan struct{})
+	defer close(answered)
+	if !s.run(func() { s.guard(answered, "updating the secret") }) {
+		return s.Err()
+	}
+	err := s.conn.UpdateSecret(password, reason)
+	if err == nil {
+		return nil
+	}
+	if s.ends(grace) {
+		return s.Err()
+	}
+	return fmt.Errorf("failover: updating the secret on node %s: %w", s.node, err)
+}
