@@ -18,10 +18,15 @@
 // place instead. A message without a place that is allowed stays in its queue, and
 // [OnEvent] is told why.
 //
-// The failure's headers go (warren-error, warren-error-type, warren-failed-at). The
-// count of retries goes too, and with it the origin, which the next failure writes anew;
-// with [KeepAttempts] both stay, and so the next failure parks the message again if the
-// count is used up. All else is kept and dropped as in the copies that retries make.
+// The reasons go: those that [FailureOf] reads, and a stack. The count of retries goes too,
+// and with it the origin and the time of the first failure, which the next failure writes
+// anew; with [KeepAttempts] they stay, and so the next failure parks the message again if
+// the count is used up. All else is kept and dropped as in the copies that retries make.
+//
+// Messages in the lost queue of a ladder of delays (broker/delay) were not given up: the
+// work queue was gone when their time was up. Its name is their routing key. They are
+// moved in the same way, without the headers that steered them through the ladder; with
+// [KeepAttempts] as if nothing had happened.
 //
 // # No message is lost
 //

@@ -12,22 +12,37 @@ import (
 // maxText is the most of a header that is handed out, in bytes. Ours are shorter.
 const maxText = 1024
 
-// Failure is why and when a message was parked, as its headers say.
+// Failure is why and when a message was parked, as its headers say. What a header does not
+// say, or not as a retry writes it, is zero.
 type Failure struct {
 	// Error is the text of the error, and Type its type, such as *smtp.Error. They are
-	// short, without control characters, and "" if the header is missing.
+	// short, and without control characters.
 	Error, Type string
-	// At is when it was parked; zero if the header is missing.
-	At time.Time
+	// First is when the message failed for the first time, and At when it was parked.
+	First, At time.Time
+	// Failures is how often it failed.
+	Failures int64
+	// Host is the name of the machine that parked it, as short as Error.
+	Host string
 }
 
-// FailureOf reads the headers warren-error, warren-error-type and warren-failed-at.
+// FailureOf reads what a retry, or another layer that parks, has written: warren-error,
+// warren-error-type, warren-first-failed-at, warren-failed-at, warren-failures and
+// warren-host. Anybody who can publish can write them as well.
 func FailureOf(msg processor.Message) Failure {
 	h := msg.Headers()
-	text, _ := h.String(republish.HeaderError)
-	kind, _ := h.String(republish.HeaderErrorType)
-	at, _ := h.Time(republish.HeaderFailedAt)
-	return Failure{Error: excerpt.Of(text, maxText), Type: excerpt.Of(kind, maxText), At: at}
+	first, _ := republish.Time(h, republish.HeaderFirstFailedAt)
+	at, _ := republish.Time(h, republish.HeaderFailedAt)
+	n, _ := h.Int64(republish.HeaderFailures)
+	return Failure{
+		Error: text(h, republish.HeaderError), Type: text(h, republish.HeaderErrorType),
+		First: first, At: at, Failures: max(n, 0), Host: text(h, republish.HeaderHost),
+	}
+}
+
+func text(h processor.Headers, name string) string {
+	s, _ := h.String(name)
+	return excerpt.Of(s, maxText)
 }
 
 // envelope is a copy of msg as it goes back.

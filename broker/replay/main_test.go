@@ -51,8 +51,10 @@ func open(tb testing.TB) *memory.Broker {
 func headers(more processor.Headers) processor.Headers {
 	h := processor.Headers{
 		"warren-original-exchange": "mail", "warren-original-routing-key": "mail",
-		"warren-error": "550 no such user", "warren-error-type": "*smtp.Error", "warren-failed-at": time.Unix(1, 0).UTC(),
-		"swarrot_retry_attempts": int64(3),
+		"warren-first-failed-at": "2026-01-02T11:00:00Z", "warren-failed-at": "2026-01-02T12:00:00Z",
+		"warren-error": "550 no such user", "warren-error-type": "*smtp.Error",
+		"warren-failures": int64(4), "warren-host": "worker-1", "warren-stack": "goroutine 1",
+		"swarrot_retry_attempts": int64(3), "warren-backoffs": int64(2), "warren-delay-7": true,
 	}
 	for name, value := range more {
 		if h[name] = value; value == nil {

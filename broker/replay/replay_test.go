@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,10 +24,13 @@ func TestWhatGoesBackCarriesNoTraceOfTheFailure(t *testing.T) {
 		opts []replay.Option
 		want processor.Headers
 	}{
-		"retries begin anew": {nil, processor.Headers{"app": int32(7)}},
+		"retries begin anew": {nil, processor.Headers{
+			"app": int32(7), "warren-original-expiration": "60000", "warren-original-user-id": "sender",
+		}},
 		"kept": {[]replay.Option{replay.KeepAttempts()}, processor.Headers{
-			"app": int32(7), retry.HeaderAttempts: int64(3),
-			"warren-original-exchange": "mail", "warren-original-routing-key": "mail",
+			"app": int32(7), retry.HeaderAttempts: int64(3), "warren-backoffs": int64(2),
+			"warren-original-exchange": "mail", "warren-original-routing-key": "mail", "warren-first-failed-at": "2026-01-02T11:00:00Z",
+			"warren-original-expiration": "60000", "warren-original-user-id": "sender",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -35,7 +39,10 @@ func TestWhatGoesBackCarriesNoTraceOfTheFailure(t *testing.T) {
 			p := processor.Properties{ID: "id", CorrelationID: "c", ReplyTo: "r", Type: "t", ContentType: "text/plain", Priority: 3}
 			put(t, b, parkedQueue, processor.Envelope{
 				Body: []byte("hello"), Properties: p,
-				Headers: headers(processor.Headers{"app": int32(7), "x-death": []any{processor.Headers{"count": int64(9)}}}),
+				Headers: headers(processor.Headers{
+					"app": int32(7), "x-death": []any{processor.Headers{"count": int64(9)}},
+					"warren-original-expiration": "60000", "warren-original-user-id": "sender",
+				}),
 			})
 			counts, err := replay.Run(t.Context(), b, parkedQueue, fromMail, tc.opts...)
 			require.NoError(t, err)
@@ -64,9 +71,12 @@ func TestWhatRetryParksGoesBack(t *testing.T) {
 		replay.OnEvent(func(e replay.Event) { why = replay.FailureOf(e.Message) }))
 	require.NoError(t, err)
 	require.Equal(t, 1, counts.Moved)
-	require.Equal(t, "no such user", why.Error)
-	require.Equal(t, "*errors.errorString", why.Type)
+	host, err := os.Hostname()
+	require.NoError(t, err)
 	require.WithinDuration(t, time.Now(), why.At, time.Minute)
+	require.Equal(t, replay.Failure{
+		Error: "no such user", Type: "*errors.errorString", First: why.At, At: why.At, Failures: 1, Host: host,
+	}, why)
 	require.Empty(t, drain(t, b, "mail", 1)[0].Headers())
 }
 
@@ -302,13 +312,30 @@ func TestAFunctionThatPanicsLosesNothing(t *testing.T) {
 
 func panics() bool { panic("on purpose") }
 
-func TestFailureTextsAreBounded(t *testing.T) {
+func TestFailureOf(t *testing.T) {
 	t.Parallel()
-	f := replay.FailureOf(processortest.NewMessage(
-		processortest.Header("warren-error", strings.Repeat("x\n", 10_000)), processortest.Header("warren-error-type", int64(1)),
-		processortest.Header("warren-failed-at", "yesterday")))
-	require.Len(t, f.Error, 1024)
-	require.NotContains(t, f.Error, "\n")
-	require.Empty(t, f.Type)
-	require.True(t, f.At.IsZero())
+	var written []processortest.Option
+	for name, value := range headers(nil) {
+		written = append(written, processortest.Header(name, value))
+	}
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	require.Equal(t, replay.Failure{
+		Error: "550 no such user", Type: "*smtp.Error", First: noon.Add(-time.Hour), At: noon, Failures: 4, Host: "worker-1",
+	}, replay.FailureOf(processortest.NewMessage(written...)))
+	require.Zero(t, replay.FailureOf(processortest.NewMessage()))
+}
+
+func TestWhatIsWrittenAboutAFailureIsAClaim(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x\n", 10_000)
+	short := strings.Repeat("x ", 512)
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	require.Equal(t, replay.Failure{Error: short, Type: short, Host: short}, replay.FailureOf(processortest.NewMessage(
+		processortest.Header("warren-error", long), processortest.Header("warren-error-type", long), processortest.Header("warren-host", long),
+		processortest.Header("warren-failed-at", "yesterday"), processortest.Header("warren-first-failed-at", long),
+		processortest.Header("warren-failures", int64(-1)))))
+	require.Equal(t, replay.Failure{At: noon, First: noon}, replay.FailureOf(processortest.NewMessage(
+		processortest.Header("warren-error", int64(1)), processortest.Header("warren-host", true),
+		processortest.Header("warren-failed-at", noon), processortest.Header("warren-first-failed-at", "2026-01-02T13:00:00+01:00"),
+		processortest.Header("warren-failures", "many"))))
 }

@@ -68,9 +68,9 @@ func MaxLength(n int) Option { return func(c *config) { c.maxLength = n } }
 
 // FinalKey sets the key that a message is published under when its retries are used
 // up, when it is rejected, or when the copy for a retry is over a size limit or has a
-// header that cannot be sent. The copy's headers say why and when: warren-error,
-// warren-error-type and warren-failed-at. A copy that is too large with them is parked
-// as it came in. Default: "", the error comes back instead.
+// header that cannot be sent. The copy's headers say why, when, where and how often it
+// failed: warren-error and others, see docs/semantics.md. A copy that is too large with
+// them is parked as it came in. Default: "", the error comes back instead.
 func FinalKey(key string) Option { return func(c *config) { c.finalKey = key } }
 
 // KeepTrying sets how long a republish that failed is tried again, at intervals that

@@ -6,13 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/xdeath"
 )
 
@@ -27,7 +31,8 @@ func park(t *testing.T, pub processor.Publisher, msg processor.Message) error {
 func TestAParkedMessageSaysWhyAndIsDropped(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
-	msg := message(died(300))
+	first := time.Now().Add(-10 * time.Minute)
+	msg := message(deaths(entry("test-queue", "count", int64(300), "time", first)))
 	err := park(t, pub, msg)
 	require.ErrorIs(t, err, errMail)
 	require.Equal(t, processor.Decision{Action: processor.Dropped}, processor.Decide(err))
@@ -35,10 +40,50 @@ func TestAParkedMessageSaysWhyAndIsDropped(t *testing.T) {
 	require.Len(t, pub.Published(), 1)
 	require.Equal(t, parked, pub.Published()[0].To)
 	headers := pub.Published()[0].Envelope.Headers
-	require.Equal(t, "mail server says no", headers["warren-error"])
-	require.Equal(t, "*errors.errorString", headers["warren-error-type"])
-	require.Contains(t, headers, "warren-failed-at")
-	require.NotContains(t, headers, "x-death")
+	require.WithinDuration(t, time.Now(), at(t, headers, "warren-failed-at"), time.Minute)
+	for _, name := range []string{"warren-failed-at", "warren-host"} {
+		require.Contains(t, headers, name)
+		delete(headers, name)
+	}
+	require.Equal(t, processor.Headers{
+		"warren-error": "mail server says no", "warren-error-type": "*errors.errorString",
+		"warren-failures":          int64(301), // the last one is no death
+		"warren-first-failed-at":   first.UTC().Format(time.RFC3339),
+		"warren-original-exchange": "test-exchange", "warren-original-routing-key": "test-key",
+	}, headers)
+}
+
+func at(t *testing.T, headers processor.Headers, name string) time.Time {
+	t.Helper()
+	text, ok := headers.String(name)
+	require.True(t, ok)
+	at, err := time.Parse(time.RFC3339, text)
+	require.NoError(t, err)
+	return at
+}
+
+func TestAForgedCountOfDeathsIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	pub := &processortest.Publisher{}
+	require.Error(t, park(t, pub, message(died(math.MaxInt64))))
+	require.Equal(t, int64(math.MaxInt32), pub.Published()[0].Envelope.Headers["warren-failures"])
+}
+
+func TestAStackIsParkedIfAskedFor(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		opts []xdeath.Option
+		told bool
+	}{"by default": {nil, false}, "asked for": {[]xdeath.Option{xdeath.StackTrace()}, true}} {
+		pub := &processortest.Publisher{}
+		p, err := processor.NewStack(xdeath.New(append(tc.opts, xdeath.Park(pub, parked))...), recovery.New()).
+			ThenFunc(func(context.Context, processor.Message) error { panic("out of stamps") })
+		require.NoError(t, err)
+		require.Error(t, p.Process(t.Context(), message(died(300))))
+		stack, told := pub.Published()[0].Envelope.Headers.String("warren-stack")
+		require.Equal(t, tc.told, told, name)
+		require.Equal(t, tc.told, strings.Contains(stack, "park_test.go"), name)
+	}
 }
 
 func TestAParkedMessageIsLoggedAsAnError(t *testing.T) {

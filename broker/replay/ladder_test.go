@@ -1,0 +1,98 @@
+package replay_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/broker/replay"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/backoff"
+)
+
+// lose has a message wait in a ladder for a work queue that is gone when its time is up,
+// and returns the lost queue that it lies in.
+func lose(t *testing.T, b *memory.Broker) (lost string) {
+	t.Helper()
+	opts := []backoff.Option{backoff.Delays(delay.Ladder()), backoff.Schedule(backoff.Fixed(1500 * time.Millisecond)), backoff.Jitter(0)}
+	topology, err := backoff.Topology(broker.Queue{Name: "mail"}, opts...)
+	require.NoError(t, err)
+	topology.Queues = slices.DeleteFunc(topology.Queues, func(q broker.Queue) bool { return q.Name == "mail" })
+	topology.Bindings = slices.DeleteFunc(topology.Bindings, func(b broker.Binding) bool { return b.Queue == "mail" })
+	require.NoError(t, b.Declare(t.Context(), topology))
+	for _, q := range topology.Queues {
+		if strings.HasSuffix(q.Name, ".lost") {
+			lost = q.Name
+		}
+	}
+	p, err := processor.NewStack(backoff.New(b.Publisher(), "mail", opts...)).
+		ThenFunc(func(context.Context, processor.Message) error { return errors.New("mail server says no") })
+	require.NoError(t, err)
+	require.NoError(t, p.Process(t.Context(), processortest.NewMessage(
+		processortest.Origin(processor.Origin{Queue: "mail", Exchange: "mail", RoutingKey: "mail"}),
+		processortest.Header("app", int32(7)))))
+	time.Sleep(2 * time.Second)
+	require.Equal(t, 1, ready(t, b, lost))
+	return lost
+}
+
+func TestWhatALadderCouldNotDeliverGoesBack(t *testing.T) {
+	t.Parallel()
+	to := replay.To(processor.Destination{RoutingKey: "mail"})
+	origin := processor.Headers{
+		"app": int32(7), "warren-backoffs": int64(1),
+		"warren-original-exchange": "mail", "warren-original-routing-key": "mail", "warren-first-failed-at": "2000-01-01T00:00:00Z",
+	}
+	for name, tc := range map[string]struct {
+		route replay.Route
+		opts  []replay.Option
+		want  processor.Headers
+	}{
+		"to its work queue":              {to, nil, processor.Headers{"app": int32(7)}},
+		"to where it came from":          {fromMail, nil, processor.Headers{"app": int32(7)}},
+		"as if nothing had happened":     {to, []replay.Option{replay.KeepAttempts()}, origin},
+		"to the queue that its key says": {toItsKey("mail"), []replay.Option{replay.KeepAttempts()}, origin},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := memory.New()
+				defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
+				lost := lose(t, b)
+				require.NoError(t, b.Declare(t.Context(), topology()))
+				var why replay.Failure
+				counts, err := replay.Run(t.Context(), b, lost, tc.route, append(tc.opts, replay.OnEvent(func(e replay.Event) {
+					require.Equal(t, "mail", e.Message.Origin().RoutingKey)
+					require.Contains(t, e.Message.Headers(), "warren-delay-0", "it has been through the ladder")
+					why = replay.FailureOf(e.Message)
+				}))...)
+				require.NoError(t, err)
+				require.Equal(t, replay.Counts{Total: 1, Seen: 1, Moved: 1}, counts)
+				require.Equal(t, replay.Failure{First: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}, why, "it was not given up")
+				require.Equal(t, tc.want, drain(t, b, "mail", 1)[0].Headers())
+				require.Zero(t, ready(t, b, lost))
+			})
+		})
+	}
+}
+
+// toItsKey is a route with a rule: the keys of a lost queue are names of work queues, and
+// senders' claims.
+func toItsKey(allowed string) replay.Route {
+	return func(msg processor.Message) (processor.Destination, error) {
+		if key := msg.Origin().RoutingKey; key == allowed {
+			return processor.Destination{RoutingKey: key}, nil
+		}
+		return processor.Destination{}, replay.ErrNotAllowed
+	}
+}
