@@ -99,6 +99,29 @@ var expiryCases = []testCase{
 			r.subscribe(dead, 1).nothing()
 		},
 	},
+	{
+		name: "redeclaring what expires",
+		why:  "a queue that expires begins its time anew when it is redeclared, and keeps what it holds; when nobody does any more it goes",
+		run: func(r *rig) {
+			again, ok := r.broker.(broker.Redeclarer)
+			if !ok {
+				return
+			}
+			q, work := r.name("expires"), r.queue("work", broker.Queue{})
+			t := broker.Topology{Queues: []broker.Queue{{Name: q, Expires: time.Second, DeadLetter: toQueue(work)}}}
+			r.ok(again.Redeclare(r.background(), t), "redeclare what is not there")
+			r.send("", q, expiring("came through", 1200*time.Millisecond))
+			for range 5 {
+				r.pass(300 * time.Millisecond)
+				r.ok(again.Redeclare(r.background(), t), "redeclare")
+			}
+			r.subscribe(work, 1).expect("came through")
+			t.Queues[0].Expires = time.Hour
+			r.is(again.Redeclare(r.background(), t), broker.ErrMismatch, "redeclare with another time")
+			r.pass(1300 * time.Millisecond)
+			r.unroutable("", q)
+		},
+	},
 }
 
 func expiring(body string, after time.Duration) processor.Envelope {

@@ -12,7 +12,8 @@ import (
 // several brokers that lead to the same node, but not one broker twice. A case that
 // fails says why the behaviour matters.
 //
-// Where the broker implements [broker.Counter] the suite checks that too.
+// Where the broker implements [broker.Counter] or [broker.Redeclarer] the suite checks
+// that too.
 func Run(t *testing.T, open func(t testing.TB) broker.Broker) {
 	t.Helper()
 	for _, c := range allCases() {

@@ -27,8 +27,9 @@ type Broker struct {
 }
 
 var (
-	_ broker.Broker  = (*Broker)(nil)
-	_ broker.Counter = (*Broker)(nil)
+	_ broker.Broker     = (*Broker)(nil)
+	_ broker.Counter    = (*Broker)(nil)
+	_ broker.Redeclarer = (*Broker)(nil)
 )
 
 // New returns an empty broker. It has no goroutines, only timers for what expires;

@@ -33,6 +33,9 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	return nil
 }
 
+// Redeclare is Declare: what was declared stays declared here, unless it expires.
+func (b *Broker) Redeclare(ctx context.Context, t broker.Topology) error { return b.Declare(ctx, t) }
+
 // plan is a topology in this broker's terms.
 type plan struct {
 	exchanges map[string]*exchange

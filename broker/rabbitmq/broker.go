@@ -21,6 +21,7 @@ type Broker struct {
 	publishing *failover.Connection
 	consuming  *failover.Connection
 	publisher  *publisher
+	redeclarer redeclarer
 
 	life       context.Context //nolint:containedctx // the broker's own life; ends with Close
 	end        context.CancelFunc
@@ -31,8 +32,9 @@ type Broker struct {
 }
 
 var (
-	_ broker.Broker  = (*Broker)(nil)
-	_ broker.Counter = (*Broker)(nil)
+	_ broker.Broker     = (*Broker)(nil)
+	_ broker.Counter    = (*Broker)(nil)
+	_ broker.Redeclarer = (*Broker)(nil)
 )
 
 // Open connects to the first of urls that answers, and keeps two connections from then
@@ -52,7 +54,7 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("rabbitmq: open: %w", err), publishing.Close(ctx))
 	}
-	b := &Broker{log: o.log, publishing: publishing, consuming: consuming}
+	b := &Broker{log: o.log, publishing: publishing, consuming: consuming, redeclarer: newRedeclarer()}
 	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
 	b.publisher = newPublisher(b)
 	return b, nil
@@ -121,25 +123,31 @@ func (b *Broker) Close(ctx context.Context) error {
 	}
 }
 
-// ask calls f with a channel of its own, and returns when f does or ctx ends. The
-// channel is on the consuming connection, which a broker that is low on memory answers.
+// ask calls f with a channel of its own, and returns when f does or ctx ends.
 func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)) (T, error) {
 	var zero T
-	if b.life.Err() != nil {
-		return zero, errClosed
-	}
-	session, err := b.consuming.Session(ctx)
+	ch, err := b.openChannel(ctx)
 	if err != nil {
-		return zero, closedOr(err)
-	}
-	ch, err := session.Channel(ctx)
-	if err != nil {
-		return zero, closedOr(err)
+		return zero, err
 	}
 	return call(ctx, &b.background, func() (T, error) {
 		defer func() { _ = ch.Close() }()
 		return f(ch)
 	}, func(T) {})
+}
+
+// openChannel opens a channel on the consuming connection, which a broker that is low on
+// memory answers.
+func (b *Broker) openChannel(ctx context.Context) (*amqp.Channel, error) {
+	if b.life.Err() != nil {
+		return nil, errClosed
+	}
+	session, err := b.consuming.Session(ctx)
+	if err != nil {
+		return nil, closedOr(err)
+	}
+	ch, err := session.Channel(ctx)
+	return ch, closedOr(err)
 }
 
 // errClosed is what everything returns after Close.
