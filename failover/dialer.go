@@ -16,7 +16,7 @@ type dialer struct {
 	*config
 	nodes    []Endpoint
 	round    []int   // the nodes that this round has yet to try, by their index
-	last     int     // the node that was tried last
+	last     int     // the node that was tried last; -1 before the first
 	rounds   int     // failed in a row
 	failures int     // attempts in a row that brought no lasting session
 	errs     []error // the last error of each node
@@ -30,7 +30,7 @@ func newDialer(cfg *config, nodes []Endpoint) *dialer {
 	return &dialer{
 		config:  cfg,
 		nodes:   nodes,
-		last:    len(nodes) - 1, // so that the first is next
+		last:    -1,
 		errs:    make([]error, len(nodes)),
 		status:  newStatus(),
 		secrets: newSecrets(),

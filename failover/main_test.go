@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
@@ -92,3 +93,12 @@ func listen(t *testing.T) net.Listener {
 	t.Cleanup(func() { _ = l.Close() })
 	return l
 }
+
+// closeNow closes what lives in a bubble of synctest, before the test's end.
+func closeNow(t *testing.T, c *failover.Connection) {
+	t.Helper()
+	require.NoError(t, c.Close(limit(t, patience)))
+}
+
+// nothing is an operation that succeeds.
+func nothing(context.Context, *amqp.Channel) error { return nil }

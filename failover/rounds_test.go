@@ -1,0 +1,123 @@
+package failover_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/failover"
+)
+
+func TestMaxRoundsEndsTheConnectionForGood(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{down: map[string]bool{"b:5672": true}}
+		c := dialFake(t, f, "amqp://a;b", failover.MaxRounds(3), failover.Backoff(time.Second, time.Second))
+		s := session(t, c)
+		time.Sleep(time.Hour)
+		f.set(func() { f.down["a:5672"] = true })
+		start := time.Now()
+		f.latest().close()
+		requireDone(t, s)
+
+		_, err := c.Session(t.Context())
+		require.ErrorIs(t, err, failover.ErrGaveUp)
+		require.ErrorIs(t, err, failover.ErrClosed)
+		require.ErrorIs(t, err, errRefused)
+		require.ErrorContains(t, err, "node a:5672")
+		require.ErrorContains(t, err, "node b:5672")
+		require.GreaterOrEqual(t, time.Since(start), 2*time.Second/2, "two waits between three rounds")
+		require.LessOrEqual(t, time.Since(start), 2*time.Second)
+		require.Len(t, f.addresses(), 1+3*2)
+
+		require.Equal(t, failover.Closed, c.State().Phase)
+		require.Equal(t, err, c.Ready())
+		require.ErrorIs(t, c.Ensure(t.Context(), nothing), failover.ErrGaveUp)
+		require.NoError(t, c.Close(t.Context()))
+		_, again := c.Session(t.Context())
+		require.Equal(t, err, again, "Close does not hide why")
+	})
+}
+
+func TestASuccessBeginsTheCountAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{down: map[string]bool{}}
+		c := dialFake(t, f, "amqp://a", failover.MaxRounds(3), failover.Backoff(time.Second, time.Second))
+		for range 5 {
+			s := session(t, c)
+			time.Sleep(time.Hour)
+			f.set(func() { f.down["a:5672"] = true })
+			f.latest().close()
+			requireDone(t, s)
+			time.Sleep(900 * time.Millisecond) // one round, or two
+			f.set(func() { f.down["a:5672"] = false })
+			session(t, c)
+		}
+		closeNow(t, c)
+	})
+}
+
+// Nodes that accept and drop connections are dialled as rarely as those that are down:
+// the schedule goes on, however many sessions there were.
+func TestFlappingIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const base, limit = 250 * time.Millisecond, 15 * time.Second
+		f := &fake{opened: func(c *fakeConn) { time.AfterFunc(time.Second, c.close) }}
+		c := dialFake(t, f, "amqp://a;b", failover.Backoff(base, limit))
+		time.Sleep(time.Hour)
+
+		// 9.5 s is a round at its shortest: two sessions of a second, and half of the wait.
+		got := len(f.addresses())
+		require.LessOrEqual(t, got, 2*(int(time.Hour/(9500*time.Millisecond))+8))
+		require.GreaterOrEqual(t, got, 2*int(time.Hour/(17*time.Second)))
+		t.Logf("%d attempts in an hour", got)
+		closeNow(t, c)
+	})
+}
+
+func TestFlappingUsesUpTheRounds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{opened: func(c *fakeConn) { time.AfterFunc(29*time.Second, c.close) }}
+		c := dialFake(t, f, "amqp://a;b", failover.MaxRounds(4))
+		for range c.Watch(t.Context()) { //nolint:revive // until it is closed
+		}
+		require.Len(t, f.addresses(), 8)
+		require.ErrorIs(t, c.Ready(), failover.ErrGaveUp)
+		require.ErrorIs(t, c.State().Err, failover.ErrClosed)
+		closeNow(t, c)
+	})
+}
+
+func TestAStableSessionBeginsTheScheduleAnew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{opened: func(c *fakeConn) { time.AfterFunc(31*time.Second, c.close) }}
+		c := dialFake(t, f, "amqp://a;b", failover.MaxRounds(1))
+		time.Sleep(time.Hour)
+		require.InDelta(t, time.Hour/(31*time.Second), len(f.addresses()), 2, "replaced at once each time")
+		closeNow(t, c)
+	})
+}
+
+// The context of a call that waits for a session says why there is none.
+func TestWaitingTellsWhy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{down: map[string]bool{}}
+		c := dialFake(t, f, "amqp://a")
+		f.set(func() { f.down["a:5672"] = true })
+		f.latest().close()
+		synctest.Wait()
+		_, err := c.Session(limit(t, time.Minute))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, failover.ErrLost)
+		require.ErrorIs(t, err, errRefused)
+		closeNow(t, c)
+	})
+}

@@ -1,0 +1,217 @@
+package failover_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/failover"
+)
+
+// The states of one life: what each says, and what Ready does.
+func TestStates(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{down: map[string]bool{"a:5672": true}}
+		start := time.Now()
+		c := dialFake(t, f, "amqp://a;b", failover.Backoff(10*time.Second, 10*time.Second))
+
+		s := c.State()
+		require.Equal(t, failover.Connected, s.Phase)
+		require.Equal(t, "b:5672", s.Node)
+		require.Equal(t, start, s.Since)
+		require.NoError(t, s.Err)
+		require.Len(t, s.Unreachable, 1, "that of a")
+		require.ErrorContains(t, s.Unreachable[0], "node a:5672")
+		require.NoError(t, c.Ready())
+
+		time.Sleep(time.Minute)
+		f.latest().send(0, connectionBlocked, short("low on memory"))
+		synctest.Wait()
+		s = c.State()
+		require.Equal(t, failover.Blocked, s.Phase)
+		require.Equal(t, "low on memory", s.Reason)
+		require.Equal(t, start, s.Since)
+		require.ErrorIs(t, c.Ready(), failover.ErrBlocked)
+		require.ErrorContains(t, c.Ready(), "low on memory")
+
+		f.latest().send(0, connectionUnblocked)
+		synctest.Wait()
+		require.Equal(t, failover.State{Phase: failover.Connected, Node: "b:5672", Since: start, Unreachable: s.Unreachable}, c.State())
+		require.NoError(t, c.Ready())
+
+		f.set(func() { f.down["b:5672"] = true })
+		f.latest().close()
+		synctest.Wait()
+		s = c.State()
+		require.Equal(t, failover.Lost, s.Phase, "it waits before the next round")
+		require.Equal(t, "b:5672", s.Node)
+		require.Equal(t, start.Add(time.Minute), s.Since)
+		require.ErrorIs(t, s.Err, failover.ErrLost)
+		require.Len(t, s.Unreachable, 2)
+		require.ErrorIs(t, c.Ready(), failover.ErrLost)
+		require.ErrorIs(t, c.Ready(), errRefused)
+
+		s.Unreachable[0] = nil
+		require.Error(t, c.State().Unreachable[0], "the slice is the caller's own")
+
+		closeNow(t, c)
+		s = c.State()
+		require.Equal(t, failover.Closed, s.Phase)
+		require.Equal(t, failover.ErrClosed, s.Err)
+		require.Equal(t, start.Add(time.Minute), s.Since)
+		require.Equal(t, failover.ErrClosed, c.Ready())
+	})
+}
+
+func TestConnectingSaysToWhom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		c := dialFake(t, f, "amqp://a;b", failover.ConnectTimeout(5*time.Second))
+		f.answer = func(*fakeConn, method) bool { return true } // everybody hangs
+		f.latest().close()
+		for _, node := range []string{"b:5672", "a:5672"} {
+			synctest.Wait()
+			s := c.State()
+			require.Equal(t, failover.Connecting, s.Phase)
+			require.Equal(t, node, s.Node)
+			require.ErrorIs(t, s.Err, failover.ErrLost)
+			require.ErrorIs(t, c.Ready(), failover.ErrLost)
+			time.Sleep(5*time.Second + 250*time.Millisecond) // the timeout, and the first wait
+		}
+		require.ErrorIs(t, c.State().Unreachable[0], failover.ErrNoAnswer)
+		closeNow(t, c)
+	})
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		c := dialFake(t, f, "amqp://a")
+		var seen []failover.Phase
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for s := range c.Watch(t.Context()) {
+				seen = append(seen, s.Phase)
+			}
+		}()
+		for _, step := range []func(){
+			func() { f.latest().send(0, connectionBlocked, short("low on disk")) },
+			func() { f.latest().send(0, connectionUnblocked) },
+			func() { f.latest().close() }, // Lost is over in no time
+			func() { time.Sleep(time.Second) },
+		} {
+			synctest.Wait()
+			step()
+		}
+		synctest.Wait()
+		closeNow(t, c)
+		<-done
+		require.Equal(t, []failover.Phase{failover.Connected, failover.Blocked, failover.Connected}, seen[:3])
+		require.Equal(t, []failover.Phase{failover.Connected, failover.Closed}, seen[len(seen)-2:])
+
+		for s := range c.Watch(t.Context()) {
+			require.Equal(t, failover.Closed, s.Phase, "late, and told all the same")
+		}
+	})
+}
+
+// A watcher that sleeps misses states, and nothing waits for it; the latest one it gets.
+func TestASlowWatcherGetsTheLatestState(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		c := dialFake(t, f, "amqp://a")
+		var last failover.State
+		seen := 0
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for last = range c.Watch(t.Context()) {
+				seen++
+				time.Sleep(time.Hour)
+			}
+		}()
+		for range 100 {
+			synctest.Wait()
+			f.latest().send(0, connectionBlocked, short("low on memory"))
+			synctest.Wait()
+			f.latest().send(0, connectionUnblocked)
+		}
+		synctest.Wait()
+		require.NoError(t, c.Ready())
+		closeNow(t, c)
+		<-done
+		require.Equal(t, failover.Closed, last.Phase)
+		require.Equal(t, 2, seen)
+	})
+}
+
+func TestWatchingEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := dialFake(t, &fake{}, "amqp://a")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		n := 0
+		for range c.Watch(ctx) {
+			n++
+		}
+		for range c.Watch(ctx) {
+			n++ // never
+		}
+		for range c.Watch(t.Context()) {
+			n++
+			break
+		}
+		require.Equal(t, 2, n)
+		closeNow(t, c)
+	})
+}
+
+// The state tells which node refused the credentials while another one is connected.
+func TestStateSaysWhichNodeRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{refuse: map[string]bool{"a:5672": true}}
+		var log lockedBuffer
+		c := dialFake(t, f, "amqp://u:"+secret+"@a;u:"+secret+"@b", failover.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+		s := c.State()
+		require.Equal(t, "b:5672", s.Node)
+		require.Len(t, s.Unreachable, 1)
+		require.ErrorIs(t, s.Unreachable[0], failover.ErrAuth)
+		require.ErrorContains(t, s.Unreachable[0], "node a:5672: credentials or vhost refused")
+		require.Contains(t, s.String(), "connected, node b:5672 since ")
+		require.Contains(t, s.String(), "; node a:5672: credentials or vhost refused")
+		require.Contains(t, log.String(), "node=a:5672")
+		require.NotContains(t, fmt.Sprintf("%v %+v %#v", s, s, s)+log.String(), secret)
+
+		f.set(func() { f.refuse = nil })
+		time.Sleep(time.Hour)
+		f.latest().close()
+		synctest.Wait()
+		require.Equal(t, "a:5672", session(t, c).Node())
+		require.Empty(t, c.State().Unreachable, "it has been mended")
+		closeNow(t, c)
+	})
+}
+
+func TestPhases(t *testing.T) {
+	t.Parallel()
+	for phase, want := range map[failover.Phase]string{
+		failover.Connecting: "connecting", failover.Connected: "connected", failover.Blocked: "blocked",
+		failover.Lost: "lost", failover.Closed: "closed", 9: "phase 9",
+	} {
+		require.Equal(t, want, phase.String())
+	}
+	blocked := failover.State{Phase: failover.Blocked, Node: "a:1", Reason: "low on memory"}
+	require.Equal(t, "blocked, node a:1 since 0001-01-01T00:00:00Z: low on memory", blocked.String())
+}

@@ -1,0 +1,169 @@
+package failover_test
+
+import (
+	"iter"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/failover"
+)
+
+// rounds connects to a network in which nobody listens, and returns the nodes that each
+// round tried.
+func rounds(t *testing.T, n int, nodes string, opts ...failover.Option) [][]string {
+	t.Helper()
+	var a attempts
+	_, err := failover.Dial(t.Context(), []string{"amqp://" + nodes}, append([]failover.Option{
+		failover.NetDialer(a.dial), failover.Logger(nil), failover.MaxRounds(n),
+	}, opts...)...)
+	require.ErrorIs(t, err, failover.ErrGaveUp)
+	require.ErrorIs(t, err, errRefused)
+	var all [][]string
+	for i, address := range a.addresses {
+		if i == 0 || a.times[i] != a.times[i-1] { // time passes between rounds only
+			all = append(all, nil)
+		}
+		all[len(all)-1] = append(all[len(all)-1], strings.TrimSuffix(address, ":5672"))
+	}
+	require.Len(t, all, n)
+	return all
+}
+
+// kombu: Connection('amqp://broker1;amqp://broker2', failover_strategy='round-robin').
+func TestRoundRobinIsTheDefault(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		want := slices.Repeat([][]string{{"a", "b", "c"}}, 4)
+		require.Equal(t, want, rounds(t, 4, "a;b;c"))
+		require.Equal(t, want, rounds(t, 4, "a;b;c", failover.Strategy(failover.RoundRobin())))
+	})
+}
+
+// kombu: failover_strategy='shuffle'.
+func TestShuffle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		all := rounds(t, 200, "a;b;c", failover.Strategy(failover.Shuffle()))
+		orders := map[string]bool{}
+		for i, round := range all {
+			orders[strings.Join(round, "")] = true
+			require.ElementsMatch(t, []string{"a", "b", "c"}, round)
+			if i > 0 {
+				require.NotEqual(t, all[i-1][2], round[0], "it has just failed")
+			}
+		}
+		require.Len(t, orders, 6)
+	})
+}
+
+// kombu takes a function for failover_strategy, whose iterator often never ends.
+func TestAStrategyOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	inOrder := func(nodes []failover.Endpoint) []failover.Endpoint {
+		return slices.SortedFunc(slices.Values(nodes), func(a, b failover.Endpoint) int { return a.Number() - b.Number() })
+	}
+	rows := []struct {
+		name  string
+		order failover.Order
+		want  string // of three rounds
+	}{
+		{"the first is preferred", func(n []failover.Endpoint) iter.Seq[failover.Endpoint] { return slices.Values(inOrder(n)) }, "abc abc abc"},
+		{"the last is preferred", func(n []failover.Endpoint) iter.Seq[failover.Endpoint] {
+			n = inOrder(n)
+			slices.Reverse(n)
+			return slices.Values(n)
+		}, "cba cba cba"},
+		{"only some", func(n []failover.Endpoint) iter.Seq[failover.Endpoint] { return slices.Values(inOrder(n)[1:]) }, "bc bc bc"},
+		{"one", func(n []failover.Endpoint) iter.Seq[failover.Endpoint] { return slices.Values(inOrder(n)[2:]) }, "c c c"},
+		{"the one that has just failed", func(n []failover.Endpoint) iter.Seq[failover.Endpoint] {
+			slices.Reverse(n)
+			return slices.Values(n)
+		}, "cba cba cba"},
+		{"each twice", func(n []failover.Endpoint) iter.Seq[failover.Endpoint] {
+			return slices.Values(append(inOrder(n), inOrder(n)...))
+		}, "abc abc abc"},
+		{"for ever", cycle, "abc abc abc"},
+		{"one for ever", func(n []failover.Endpoint) iter.Seq[failover.Endpoint] { return cycle(inOrder(n)[:1]) }, "a a a"},
+		{"nobody", func([]failover.Endpoint) iter.Seq[failover.Endpoint] { return slices.Values[[]failover.Endpoint](nil) }, "abc abc abc"},
+		{"somebody else for ever", func([]failover.Endpoint) iter.Seq[failover.Endpoint] { return cycle(make([]failover.Endpoint, 1)) }, "abc abc abc"},
+		{"nil", func([]failover.Endpoint) iter.Seq[failover.Endpoint] { return nil }, "abc abc abc"},
+		{"a panic", func([]failover.Endpoint) iter.Seq[failover.Endpoint] { panic("out of nodes") }, "abc abc abc"},
+		{"a late panic", func(n []failover.Endpoint) iter.Seq[failover.Endpoint] {
+			return func(yield func(failover.Endpoint) bool) {
+				yield(n[1])
+				panic("out of nodes")
+			}
+		}, "abc abc abc"},
+		{"one that does not stop when told", func(n []failover.Endpoint) iter.Seq[failover.Endpoint] {
+			return func(yield func(failover.Endpoint) bool) {
+				for {
+					yield(n[1])
+				}
+			}
+		}, "abc abc abc"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var got []string
+				for _, round := range rounds(t, 3, "a;b;c", failover.Strategy(row.order)) {
+					got = append(got, strings.Join(round, ""))
+				}
+				require.Equal(t, row.want, strings.Join(got, " "))
+			})
+		})
+	}
+}
+
+func cycle(nodes []failover.Endpoint) iter.Seq[failover.Endpoint] {
+	return func(yield func(failover.Endpoint) bool) {
+		for {
+			for _, n := range nodes {
+				if !yield(n) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func TestAStrategyThatFailsIsLogged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedBuffer
+		rounds(t, 1, "a;b",
+			failover.Strategy(func([]failover.Endpoint) iter.Seq[failover.Endpoint] { panic("out of nodes") }),
+			failover.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+		require.Contains(t, log.String(), "level=ERROR")
+		require.Contains(t, log.String(), "out of nodes")
+	})
+}
+
+// A session that was stable and is lost begins a new round, in which its node is the
+// last, whatever the strategy prefers.
+func TestTheNodeThatWasLostIsLast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		first := func(nodes []failover.Endpoint) iter.Seq[failover.Endpoint] {
+			return slices.Values(slices.SortedFunc(slices.Values(nodes), func(a, b failover.Endpoint) int { return a.Number() - b.Number() }))
+		}
+		f := &fake{down: map[string]bool{"b:5672": true}}
+		c := dialFake(t, f, "amqp://a;b;c", failover.Strategy(first))
+		for range 2 {
+			s := session(t, c)
+			time.Sleep(time.Hour)
+			f.latest().close()
+			requireDone(t, s)
+			session(t, c)
+		}
+		require.Equal(t, []string{"a:5672", "b:5672", "c:5672", "a:5672"}, f.addresses())
+		closeNow(t, c)
+	})
+}
