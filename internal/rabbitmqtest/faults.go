@@ -12,11 +12,14 @@ import (
 )
 
 // Sync has the node write to disk what has been declared. It answers a declare before
-// that: killed right then, it may forget a durable queue. That is the node's loss, so a
-// test of somebody else's calls Sync before [Node.Kill].
+// that: killed within some seconds, it may forget a durable queue, and a quorum queue that
+// it remembers may never find a leader again. That is the node's loss, so a test of
+// somebody else's calls Sync before [Node.Kill].
 func (n *Node) Sync(tb testing.TB) {
 	tb.Helper()
 	n.callOK(tb, "mnesia sync_log []")
+	n.callOK(tb, "dets sync [ra_log_meta]")
+	n.callOK(tb, "dets sync [ra_directory_reverse]")
 }
 
 // CloseConnections has the node close every client connection, as an operator would:
