@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
