@@ -1,0 +1,114 @@
+package rabbitmq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// What management is given: all of it that is read fits, for some 100,000 bindings.
+const (
+	managementTimeout = 10 * time.Second
+	managementLimit   = 64 << 20
+)
+
+// managementNode is a node whose management is asked. It is not printed whole: it has a
+// password.
+type managementNode struct {
+	base           string // without credentials
+	host           string
+	user, password string
+	timeout        time.Duration
+}
+
+// nodes parses the URLs. Their errors, and those of the standard library, which would
+// print a URL, show nothing that could be part of a password.
+func (o verifyOptions) nodes() ([]managementNode, error) {
+	if o.managed && len(o.urls) == 0 {
+		return nil, errors.New("rabbitmq: verify: Management has no URL: pass one, or leave it out")
+	}
+	var (
+		nodes []managementNode
+		errs  []error
+	)
+	for i, text := range o.urls {
+		n, err := parseManagement(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("rabbitmq: verify: management URL number %d: %w", i+1, err))
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, errors.Join(errs...)
+}
+
+func parseManagement(text string) (managementNode, error) {
+	const form = "it must be like http://user:password@host:15672, with @ : / ? # % in the credentials percent-encoded"
+	u, err := url.Parse(text)
+	if err != nil {
+		return managementNode{}, errors.New(form)
+	}
+	// An @ behind the host means that a / in the password ended the host too early.
+	atEnd := strings.Contains(u.Path, "@")
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || atEnd {
+		return managementNode{}, errors.New(form)
+	}
+	n := managementNode{host: u.Host, user: "guest", password: "guest", timeout: managementTimeout}
+	if u.User != nil {
+		n.user = u.User.Username()
+		n.password, _ = u.User.Password()
+	}
+	u.User = nil
+	n.base = u.JoinPath("api").String() + "/"
+	return n, nil
+}
+
+// managementClient follows no redirect, which could lead the password elsewhere, and keeps
+// no connection.
+var managementClient = &http.Client{
+	Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// get decodes the answer to a question. An error has nothing of what the server wrote,
+// which may repeat what it was sent.
+func (n managementNode) get(ctx context.Context, path string, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.base+path, nil)
+	if err != nil {
+		return errors.New("the URL cannot be asked")
+	}
+	request.SetBasicAuth(n.user, n.password)
+	response, err := managementClient.Do(request)
+	if err != nil {
+		var u *url.Error
+		if errors.As(err, &u) {
+			err = u.Err
+		}
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	switch response.StatusCode {
+	case http.StatusOK:
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%s: give a user with the tag management and rights in the vhost", response.Status[:3])
+	default:
+		return fmt.Errorf("it answered %d: is it RabbitMQ's management?", response.StatusCode)
+	}
+	body := &io.LimitedReader{R: response.Body, N: managementLimit + 1}
+	decoder := json.NewDecoder(body)
+	err = decoder.Decode(answer)
+	switch {
+	case body.N == 0:
+		return fmt.Errorf("its answer has more than %d MiB", managementLimit>>20)
+	case ctx.Err() != nil:
+		return ended(ctx)
+	case err != nil:
+		return errors.New("its answer is not what RabbitMQ's management answers")
+	}
+	return nil
+}

@@ -1,0 +1,39 @@
+package rabbitmq
+
+import (
+	"strconv"
+	"strings"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// server is what a broker says of itself when it greets.
+type server struct {
+	product      string
+	cluster      string
+	major, minor int
+}
+
+func serverOf(properties amqp.Table) server {
+	text := func(name string) string {
+		s, _ := properties[name].(string)
+		return s
+	}
+	s := server{product: text("product"), cluster: text("cluster_name")}
+	parts := strings.SplitN(text("version"), ".", 3)
+	s.major, _ = strconv.Atoi(parts[0])
+	if len(parts) > 1 {
+		s.minor, _ = strconv.Atoi(parts[1])
+	}
+	return s
+}
+
+// compares reports whether the broker is one that compares a declaration with what is
+// there, and checks its arguments, before it creates anything: RabbitMQ from the version
+// on that this was seen with. A broker that ignored the argument would create the queue.
+func (s server) compares() bool {
+	return s.product == "RabbitMQ" && (s.major > 3 || s.major == 3 && s.minor >= 10)
+}
+
+// deliveryLimit is that of a quorum queue that has none of its own; false is no limit.
+func (s server) deliveryLimit() (int64, bool) { return 20, s.product == "RabbitMQ" && s.major >= 4 }
