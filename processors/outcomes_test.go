@@ -89,9 +89,10 @@ func expected(t *testing.T, o processor.Outcome) fate {
 		f.action = o.Action
 	}
 	places := map[string]string{
-		processor.Destination{RoutingKey: again}.String():                   again,
-		processor.Destination{RoutingKey: parked}.String():                  parked,
-		processor.Destination{RoutingKey: work}.String() + " after a delay": delayed,
+		processor.Destination{RoutingKey: again}.String():                    again,
+		processor.Destination{RoutingKey: parked}.String():                   parked,
+		processor.Destination{RoutingKey: work}.String() + " after 1s":       delayed,
+		processor.Destination{RoutingKey: work}.String() + " after about 1s": delayed,
 	}
 	for _, to := range o.Published {
 		f.holds[places[to]]++

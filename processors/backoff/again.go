@@ -27,7 +27,7 @@ type again struct{ err error }
 
 func (a *again) Error() string        { return a.err.Error() }
 func (a *again) Unwrap() error        { return a.err }
-func (a *again) Is(target error) bool { return target == ErrAgain } //nolint:errorlint // Is walks the chain
+func (a *again) Is(target error) bool { return target == ErrAgain }
 
 // asks reports whether a handler asks for another delivery.
 func (f failure) asks() bool { return f.after > 0 || is(f.err, ErrAgain) }

@@ -2,6 +2,7 @@ package backoff
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,10 +23,7 @@ const HeaderBackoffs = republish.HeaderBackoffs
 // delays must be in the broker: declare [Topology].
 func New(publisher processor.Publisher, queue string, opts ...Option) processor.Middleware {
 	c, err := configure(queue, opts)
-	if err == nil {
-		err = checkPublisher(publisher)
-	}
-	if err != nil {
+	if err := errors.Join(checkPublisher(publisher), err); err != nil {
 		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {

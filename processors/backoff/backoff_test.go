@@ -323,8 +323,7 @@ func TestCutShortIsNoRetry(t *testing.T) {
 func TestAMessageThatTheHandlerSettledIsNotPublished(t *testing.T) {
 	t.Parallel()
 	for _, result := range []error{errMail, processor.Reject(errMail), backoff.Again(errMail)} {
-		var f *fixture
-		f = newFixture(t, nil, backoff.Final(parked))
+		f := newFixture(t, nil, backoff.Final(parked))
 		msg := processortest.NewMessage()
 		require.NoError(t, msg.Ack())
 		f.result = result

@@ -45,15 +45,18 @@ func configure(queue string, opts []Option) (*config, error) {
 		}
 		o.apply(c)
 	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	schedule, limit, jitter := DefaultIntervals(), DefaultLimit, DefaultJitter
 	c.top.inherit(policy{schedule: &schedule, limit: &limit, jitter: &jitter})
 	for i := range c.policies {
 		c.policies[i].inherit(c.top)
 	}
-	if err := c.check(); err != nil {
+	if err := c.prepare(); err != nil {
 		return nil, err
 	}
-	return c, c.prepare()
+	return c, nil
 }
 
 func isNil(o Option) bool {
@@ -70,11 +73,11 @@ func (c *config) check() error {
 	if c.queue == "" || len(c.queue) > maxName {
 		fail("the queue's name has %d bytes: it must have from 1 to %d", len(c.queue), maxName)
 	}
-	if problem := c.top.check(); problem != nil {
+	for _, problem := range c.top.check() {
 		fail("%w", problem)
 	}
 	for i := range c.policies {
-		if problem := c.policies[i].check(); problem != nil {
+		for _, problem := range c.policies[i].check() {
 			fail("policy %d: %w", i+1, problem)
 		}
 	}
@@ -122,11 +125,16 @@ func (c *config) prepare() error {
 		all = nil
 	}
 	var err error
-	if c.delayer, err = strategy(c.queue, all); err != nil {
-		return fmt.Errorf("backoff: the delays cannot be had (with Func, or without Jitter(0), not all are known): %w", err)
+	if c.delayer, err = strategy(c.queue, all); err != nil && all == nil {
+		return fmt.Errorf("backoff: the delays cannot be had, and not all of them are known, because of Func, or of Jitter (%v by default, 0 for none): %w", DefaultJitter, err)
+	} else if err != nil {
+		return fmt.Errorf("backoff: the delays cannot be had: %w", err)
 	}
-	if c.delayer == nil {
+	switch {
+	case c.delayer == nil:
 		return errors.New("backoff: the strategy of the delays returned none")
+	case c.final != nil && leadsInto(c.delayer.Topology(), *c.final):
+		return fmt.Errorf("backoff: Final is %v: that is one of the delays, and a parked message would come back: name another", c.final)
 	}
 	return nil
 }

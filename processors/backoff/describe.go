@@ -72,8 +72,21 @@ func (b *backoff) Predict(o processor.Outcome) processor.Outcome {
 	case last:
 		o = o.CopyTo(b.final.String())
 	default:
-		o = o.CopyTo(fmt.Sprintf("%v after a delay", processor.Destination{RoutingKey: b.queue}))
+		o = o.CopyTo(b.first())
 	}
 	o.Action = processor.Done
 	return o
+}
+
+// first is where the first retry goes, and when.
+func (b *backoff) first() string {
+	to := processor.Destination{RoutingKey: b.queue}
+	switch delays := b.top.schedule.all; {
+	case delays == nil:
+		return fmt.Sprintf("%v after a delay made by a function", to)
+	case *b.top.jitter > 0:
+		return fmt.Sprintf("%v after about %v", to, delays[0])
+	default:
+		return fmt.Sprintf("%v after %v", to, delays[0])
+	}
 }

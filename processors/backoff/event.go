@@ -24,7 +24,7 @@ type Event struct {
 	Limit int
 	// Delay is how long the copy waits, at least; 0 for the final copy.
 	Delay time.Duration
-	// Next is when the message is due again; zero for the final copy.
+	// Next is when the message is due again, and no earlier; zero for the final copy.
 	Next time.Time
 	// Final says that the copy went to the final destination.
 	Final bool
@@ -37,14 +37,6 @@ type Event struct {
 // failure it is in headers, and so a sender's claim: nothing may be routed by it. It is the
 // same for processors/retry.
 func Origin(msg processor.Message) processor.Origin { return republish.Origin(msg) }
-
-// event is that of a retry whose copy is out.
-func (b *backoff) event(r retry, err error) Event {
-	return Event{
-		Message: r.msg, Err: err, Attempt: r.done + 1, Limit: r.limit,
-		Delay: r.delay, Next: time.Now().Add(r.delay), To: processor.Destination{RoutingKey: b.queue},
-	}
-}
 
 // report logs a copy that the broker has. The layer turns the failure into success, so
 // nobody outside would know of it.

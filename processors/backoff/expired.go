@@ -31,7 +31,7 @@ func (e *expired) Error() string {
 }
 
 func (e *expired) Unwrap() error        { return e.err }
-func (e *expired) Is(target error) bool { return target == ErrExpired } //nolint:errorlint // Is walks the chain
+func (e *expired) Is(target error) bool { return target == ErrExpired }
 
 func times(retries int) string {
 	if retries == 1 {
@@ -40,17 +40,17 @@ func times(retries int) string {
 	return fmt.Sprintf("%d retries", retries)
 }
 
-// tooLong is the failure of a message that waits for the longest delay there is, because
+// delayError is the failure of a message that waits for the longest delay there is, because
 // the one it was to wait for is longer.
-type tooLong struct {
+type delayError struct {
 	retry   retry
 	problem *delay.TooLongError
 	err     error
 }
 
-func (e *tooLong) Error() string {
+func (e *delayError) Error() string {
 	return fmt.Sprintf("backoff: %s instead of %v: %v; the message had failed with: %v", e.retry, e.problem.Asked, e.problem, e.err)
 }
 
 // Unwrap has the problem beside the handler's error: it does not change its decision.
-func (e *tooLong) Unwrap() []error { return []error{e.problem, e.err} }
+func (e *delayError) Unwrap() []error { return []error{e.problem, e.err} }

@@ -17,5 +17,5 @@ func jittered(d, sigma time.Duration, normal float64) time.Duration {
 	}
 	group := float64(sigma) / groups
 	spread := math.Round((float64(d)+normal*float64(sigma))/group) * group
-	return time.Duration(min(max(spread, 0), math.MaxInt64/2))
+	return time.Duration(min(max(spread, 0), 1<<62))
 }

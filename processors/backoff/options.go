@@ -2,7 +2,7 @@ package backoff
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -23,7 +23,7 @@ const (
 
 // Option changes how messages are retried: a [PolicyOption], or one of those below. The
 // same options make the [Topology].
-type Option interface{ apply(*config) }
+type Option interface{ apply(c *config) }
 
 type setting func(*config)
 
@@ -39,11 +39,10 @@ func (o setting) apply(c *config) { o(c) }
 func Policy(opts ...PolicyOption) Option {
 	return setting(func(c *config) {
 		var p policy
-		place := fmt.Sprintf("policy %d", len(c.policies)+1)
-		if err := option.Apply(place, &p, opts); err != nil {
+		if err := option.Apply("its options", &p, opts); err != nil {
 			p.problems = append(p.problems, err)
 		} else if !p.selects() {
-			p.problems = append(p.problems, fmt.Errorf("%s is for no errors: add For or If", place))
+			p.problems = append(p.problems, errors.New("it is for no errors: add For or If"))
 		}
 		c.policies = append(c.policies, p)
 	})

@@ -92,17 +92,22 @@ func (p *policy) inherit(top policy) {
 	}
 }
 
-// check returns every reason why the policy cannot work.
-func (p *policy) check() error {
+// check returns every reason why what is set cannot work.
+func (p *policy) check() []error {
 	errs := slices.Clone(p.problems)
-	if *p.limit < 0 || *p.limit > maxCount {
+	if p.limit != nil && (*p.limit < 0 || *p.limit > maxCount) {
 		errs = append(errs, fmt.Errorf("Limit is %d: it must be from 0, for ever, to %d", *p.limit, maxCount))
+	}
+	if p.jitter == nil {
+		return errs
 	}
 	if *p.jitter < 0 {
 		errs = append(errs, fmt.Errorf("Jitter is %v: it must be 0 or more", *p.jitter))
 	}
-	errs = append(errs, option.Unit("Jitter", *p.jitter, time.Millisecond))
-	return errors.Join(errs...)
+	if problem := option.Unit("Jitter", *p.jitter, time.Millisecond); problem != nil {
+		errs = append(errs, problem)
+	}
+	return errs
 }
 
 // String is the policy in words.
@@ -112,7 +117,7 @@ func (p *policy) String() string {
 
 // whom says which errors it is for.
 func (p *policy) whom() string {
-	var whom []string
+	whom := make([]string, 0, len(p.errs)+len(p.ifs))
 	for _, err := range p.errs {
 		whom = append(whom, excerpt.Error(err, 100))
 	}

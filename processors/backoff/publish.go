@@ -16,14 +16,17 @@ import (
 func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	e := republish.Again(r.msg, time.Now())
 	e.Headers[HeaderBackoffs] = int64(min(r.done+1, maxCount))
-	long, problem := b.send(ctx, r, e)
-	if long != nil {
-		r.delay = long.Longest
-		err = &tooLong{r, long, err}
+	sent, problem := b.send(ctx, r, e)
+	if sent.tooLong != nil {
+		r.delay = sent.delay
+		err = &delayError{r, sent.tooLong, err}
 	}
 	switch {
 	case problem == nil:
-		return b.published(ctx, b.event(r, err))
+		return b.published(ctx, Event{
+			Message: r.msg, Err: err, Attempt: r.done + 1, Limit: r.limit, Delay: r.delay,
+			Next: sent.at.Add(r.delay), To: processor.Destination{RoutingKey: b.queue},
+		})
 	case b.final != nil && republish.Unsendable(problem):
 		return b.park(ctx, r, b.unsent(r, problem, err))
 	default:
@@ -31,18 +34,27 @@ func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	}
 }
 
+// sent is how a copy was handed to the delays.
+type sent struct {
+	at      time.Time
+	delay   time.Duration
+	tooLong *delay.TooLongError // nil if the delay was not
+}
+
 // send hands the copy to the delays. One that is to wait longer than anything can waits for
-// the longest there is, which long then tells.
-func (b *backoff) send(ctx context.Context, r retry, e processor.Envelope) (long *delay.TooLongError, problem error) {
+// the longest there is.
+func (b *backoff) send(ctx context.Context, r retry, e processor.Envelope) (s sent, problem error) {
+	s.delay = r.delay
 	problem = b.sender.Send(ctx, r.msg, r.String(), func(ctx context.Context) error {
-		problem := b.delayer.Delay(ctx, b.sender.Publisher, e, r.delay)
-		if long == nil && errors.As(problem, &long) {
-			r.delay = min(r.delay, long.Longest)
-			problem = b.delayer.Delay(ctx, b.sender.Publisher, e, r.delay)
+		s.at = time.Now() // before the broker has it: so it is due no earlier than told
+		problem := b.delayer.Delay(ctx, b.sender.Publisher, e, s.delay)
+		if s.tooLong == nil && errors.As(problem, &s.tooLong) {
+			s.delay = min(s.delay, s.tooLong.Longest)
+			problem = b.delayer.Delay(ctx, b.sender.Publisher, e, s.delay)
 		}
 		return problem
 	})
-	return long, problem
+	return s, problem
 }
 
 func (b *backoff) unsent(r retry, problem, err error) error {
@@ -79,7 +91,7 @@ func (b *backoff) published(ctx context.Context, ev Event) error {
 			return processor.Drop(problem)
 		}
 	}
-	_, long := ev.Err.(*tooLong) //nolint:errorlint // not wrapped here, and As may panic on a handler's error
+	_, long := ev.Err.(*delayError) //nolint:errorlint // not wrapped here, and As may panic on a handler's error
 	if long || republish.IsUnsent(ev.Err) || processor.Decide(ev.Err).Stop {
 		return processor.Drop(ev.Err) // a wish to end the run stands
 	}

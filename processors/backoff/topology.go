@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
@@ -15,8 +16,8 @@ import (
 // to it, are yours to declare.
 //
 // The error says what a layer could not work with: options that [New] refuses as well, a
-// work queue that refuses messages when it is full, and one whose dead letters go to the
-// delays.
+// work queue that has a length and refuses messages when it is full, and one whose dead
+// letters go to the delays.
 func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	c, err := configure(work.Name, opts)
 	if err != nil {
@@ -28,36 +29,48 @@ func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	}
 	t := broker.Topology{Queues: []broker.Queue{work}}
 	if c.final != nil && c.final.Exchange == "" {
-		t.Queues = append(t.Queues, broker.Queue{Name: c.final.RoutingKey, Type: work.Type})
+		kind, _ := work.AllArguments().String("x-queue-type")
+		t.Queues = append(t.Queues, broker.Queue{Name: c.final.RoutingKey, Type: broker.QueueType(kind)})
 	}
-	if t, err = t.Extend(delays); err != nil {
-		return broker.Topology{}, fmt.Errorf("backoff: a queue has the name of one of the delays: %w", err)
+	t = t.Merge(delays)
+	if err := t.Validate(); err != nil {
+		return broker.Topology{}, fmt.Errorf("backoff: %w", err)
 	}
-	return t, t.Validate()
+	return t, nil
 }
 
 // checkOverflow refuses a work queue that says no when it is full.
 func checkOverflow(work broker.Queue) error {
-	switch work.AllArguments()["x-overflow"] {
-	case string(broker.RejectPublish), "reject-publish-dlx":
-		return fmt.Errorf("backoff: queue %q refuses messages when it is full, and those that come back from a delay are then lost, or held with all behind them, those of other queues too: leave out Overflow, or MaxLength", work.Name)
+	args := work.AllArguments()
+	overflow, _ := args.String("x-overflow")
+	_, messages := args.Int64("x-max-length")
+	_, bytes := args.Int64("x-max-length-bytes")
+	if !strings.HasPrefix(overflow, string(broker.RejectPublish)) || !messages && !bytes {
+		return nil
+	}
+	return fmt.Errorf("backoff: the work queue %q refuses messages when it is full (overflow %s), also those that come back from a delay: "+
+		"they are then lost, or held with all behind them, in a ladder also those of other queues; "+
+		"let the work queue have no length, or no such overflow", work.Name, overflow)
+}
+
+// checkDeadLetter refuses a work queue that rejects into the delays: a broker takes the
+// second round for a cycle, and drops the message or holds it up.
+func checkDeadLetter(work broker.Queue, delays broker.Topology) error {
+	args := work.AllArguments()
+	exchange, _ := args.String("x-dead-letter-exchange")
+	key, _ := args.String("x-dead-letter-routing-key")
+	if to := (processor.Destination{Exchange: exchange, RoutingKey: key}); leadsInto(delays, to) {
+		return fmt.Errorf("backoff: the dead letters of the work queue %q go to %v, which is one of its delays: "+
+			"the broker would drop them as a cycle, or send them round for ever; send them elsewhere", work.Name, to)
 	}
 	return nil
 }
 
-// checkDeadLetter refuses a work queue that rejects into the delays: a broker takes the
-// second round for a cycle, and drops the message.
-func checkDeadLetter(work broker.Queue, delays broker.Topology) error {
-	args := work.AllArguments()
-	to, ok := args.String("x-dead-letter-exchange")
-	if !ok {
-		return nil
+// leadsInto reports whether what is published there is delayed.
+func leadsInto(delays broker.Topology, to processor.Destination) bool {
+	if to.Exchange != "" {
+		return slices.ContainsFunc(delays.Exchanges, func(x broker.Exchange) bool { return x.Name == to.Exchange })
 	}
-	key, _ := args.String("x-dead-letter-routing-key")
-	if slices.ContainsFunc(delays.Exchanges, func(x broker.Exchange) bool { return x.Name == to }) ||
-		to == "" && slices.ContainsFunc(delays.Queues, func(q broker.Queue) bool { return q.Name == key }) {
-		return fmt.Errorf("backoff: the dead letters of queue %q go to %v, which is one of its delays, and the broker would drop them as a cycle: send them elsewhere",
-			work.Name, processor.Destination{Exchange: to, RoutingKey: key})
-	}
-	return nil
+	return slices.ContainsFunc(delays.Queues, func(q broker.Queue) bool { return q.Name == to.RoutingKey }) ||
+		slices.ContainsFunc(delays.Owned, func(prefix string) bool { return strings.HasPrefix(to.RoutingKey, prefix) })
 }

@@ -1,0 +1,107 @@
+package backoff_test
+
+import (
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/backoff"
+)
+
+func TestALayerSaysHowItRetries(t *testing.T) {
+	t.Parallel()
+	var typedNil *fs.PathError
+	p, err := processor.NewStack(backoff.New(&processortest.Publisher{}, "mail", backoff.Jitter(0), backoff.Final(parked),
+		backoff.Schedule(backoff.List(30*time.Second, 3*time.Minute)), backoff.Limit(5), backoff.For(errMail),
+		backoff.Policy(backoff.For(errBusy, typedNil), backoff.If(nothing), backoff.Schedule(backoff.Exponential(time.Second, time.Hour)), backoff.Limit(0)),
+	)).ThenFunc(succeed)
+	require.NoError(t, err)
+	layer := p.Describe().Layers[0]
+	require.Equal(t, "backoff", layer.Name)
+	require.Equal(t, processor.Retries, layer.Role)
+	settings := map[string]string{}
+	for _, s := range layer.Settings {
+		settings[s.Name] = s.Value
+	}
+	require.Contains(t, settings["delays"], "steps 1s 2s 4s 8s")
+	delete(settings, "delays")
+	require.Equal(t, map[string]string{
+		"queue": "mail", "schedule": "30s, then 3m0s each time", "limit": "5", "jitter": "0s",
+		"final": `queue "mail_parked" (default exchange)`, "keep trying": "15s",
+		"for":      "mail server says no",
+		"policy 1": "for mail server is busy or *fs.PathError, whose Error method panics or by a function: 1s, doubling up to 1h0m0s, limit 0, jitter 0s",
+	}, settings)
+}
+
+func TestTheWordsOfSchedules(t *testing.T) {
+	t.Parallel()
+	for want, s := range map[string]backoff.Intervals{
+		"1s each time":              backoff.Fixed(time.Second),
+		"1m0s each time":            backoff.List(time.Minute),
+		"1s, 2s, then 3s each time": backoff.List(1*time.Second, 2*time.Second, 3*time.Second),
+		"by a function":             backoff.Func(minutes),
+		"1s, 2s, 3s, 5s, 8s, 13s, 21s, 34s, then 55s each time": backoff.DefaultIntervals(),
+	} {
+		require.Equal(t, want, s.String())
+	}
+}
+
+// The table of outcomes, as a stack with this layer describes itself.
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	const (
+		nacked   = "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange"
+		delayed  = `a copy goes to queue "mail" (default exchange) after about 1s, then acked`
+		final    = `a copy goes to queue "mail_parked" (default exchange), then acked`
+		unwanted = processor.Case("error not to be retried (For, If)")
+	)
+	for name, tc := range map[string]struct {
+		opts []backoff.Option
+		want map[processor.Case]string
+	}{
+		"default": {nil, map[processor.Case]string{
+			processor.CaseError: delayed, processor.CasePermanentError: nacked, processor.CaseShutdown: "given back untouched",
+			processor.CaseRepublishFailed: "back to its queue", processor.CaseExhausted: nacked,
+		}},
+		"final": {[]backoff.Option{backoff.Final(parked)}, map[processor.Case]string{
+			processor.CaseError: delayed, processor.CasePermanentError: final, processor.CaseShutdown: "given back untouched",
+			processor.CaseRepublishFailed: "back to its queue", processor.CaseExhausted: final,
+		}},
+		"for ever": {[]backoff.Option{backoff.Limit(0)}, map[processor.Case]string{
+			processor.CaseError: delayed, processor.CasePermanentError: nacked, processor.CaseShutdown: "given back untouched",
+			processor.CaseRepublishFailed: "back to its queue",
+		}},
+		"exact": {[]backoff.Option{backoff.Jitter(0), backoff.Limit(0)}, map[processor.Case]string{
+			processor.CaseError: strings.Replace(delayed, "about ", "", 1), processor.CasePermanentError: nacked, processor.CaseShutdown: "given back untouched",
+			processor.CaseRepublishFailed: "back to its queue",
+		}},
+		"computed": {[]backoff.Option{backoff.Schedule(backoff.Func(minutes)), backoff.Limit(0)}, map[processor.Case]string{
+			processor.CaseError: strings.Replace(delayed, "about 1s", "a delay made by a function", 1), processor.CasePermanentError: nacked, processor.CaseShutdown: "given back untouched",
+			processor.CaseRepublishFailed: "back to its queue",
+		}},
+		"for some": {[]backoff.Option{backoff.For(errBusy), backoff.Final(parked)}, map[processor.Case]string{
+			processor.CaseError: delayed, processor.CasePermanentError: final, processor.CaseShutdown: "given back untouched",
+			processor.CaseRepublishFailed: "back to its queue", processor.CaseExhausted: final, unwanted: nacked,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, err := processor.NewStack(ack.New(), backoff.New(&processortest.Publisher{}, "mail", tc.opts...)).ThenFunc(succeed)
+			require.NoError(t, err)
+			got := map[processor.Case]string{}
+			for _, o := range p.Describe().Outcomes {
+				got[o.Case] = o.String()
+			}
+			delete(got, processor.CaseSuccess)
+			delete(got, processor.CasePanic)
+			delete(got, processor.CaseTimeout)
+			require.Equal(t, tc.want, got)
+		})
+	}
+}
