@@ -81,7 +81,8 @@ func receive(tb testing.TB, sub processor.Subscription) processor.Message {
 func TestTripsOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	unit, longest := delay.Unit(time.Millisecond), delay.Longest(time.Second)
-	hops := []time.Duration{time.Millisecond, 3 * time.Millisecond, 511 * time.Millisecond} // 1, 2 and 9 of them
+	const one, two, nine = time.Millisecond, 3 * time.Millisecond, 511 * time.Millisecond
+	hops := []time.Duration{one, two, two, nine, one}
 	fixed := []time.Duration{time.Millisecond, 30 * time.Millisecond}
 	for name, tc := range map[string]struct {
 		strategy delay.Strategy
