@@ -54,14 +54,19 @@ func runRetries(t *testing.T, b *rabbitmq.Broker, url string) retries {
 	return r
 }
 
-// take gets one message with the client's own types.
+// take gets one message with the client's own types, and settles it.
 func take(t *testing.T, ch *amqp.Channel, queue string) amqp.Delivery {
+	t.Helper()
+	return get(t, ch, queue, true)
+}
+
+func get(t *testing.T, ch *amqp.Channel, queue string, settle bool) amqp.Delivery {
 	t.Helper()
 	var d amqp.Delivery
 	require.Eventually(t, func() bool {
 		var ok bool
 		var err error
-		d, ok, err = ch.Get(queue, true)
+		d, ok, err = ch.Get(queue, settle)
 		return err == nil && ok
 	}, patience, 5*time.Millisecond, queue)
 	return d
@@ -99,51 +104,6 @@ func TestTheRetryCountAsOthersWriteIt(t *testing.T) {
 		d := take(t, ch, tc.queue)
 		require.Equal(t, tc.count, d.Headers[retry.HeaderAttempts], "%T %v: a 64-bit integer, as pecl writes it", tc.header, tc.header)
 	}
-}
-
-// A copy does not carry what belongs to the broker, or would harm it.
-func TestWhatARetryPublishesOnTheWire(t *testing.T) {
-	t.Parallel()
-	url := rabbitmqtest.Shared(t).URL()
-	b := open(t, url)
-	r := runRetries(t, b, url)
-	elsewhere := declareQueue(t, url, nil)
-	ch := raw(t, url)
-	sent := amqp.Publishing{
-		Body: []byte("hello"), MessageId: "id", CorrelationId: "corr", ReplyTo: "reply", Type: "type", AppId: "app",
-		UserId: "guest", ContentType: "text/plain", ContentEncoding: "utf-8", Priority: 3,
-		Timestamp: time.Unix(1_700_000_000, 0).UTC(), DeliveryMode: amqp.Transient, Expiration: "60000",
-		Headers: amqp.Table{
-			"app": int32(7), "nested": amqp.Table{"list": []any{int8(1), "two"}},
-			"CC":      []any{elsewhere},
-			"x-death": []any{amqp.Table{"queue": r.work, "reason": "expired", "count": int64(1_000_000), "exchange": "backoff"}},
-		},
-	}
-	require.NoError(t, ch.Publish("", r.work, true, false, sent))
-	take(t, ch, elsewhere) // the sender's own CC
-	got := take(t, ch, r.retry[0])
-	require.Equal(t, amqp.Table{
-		"app": int32(7), "nested": amqp.Table{"list": []any{int8(1), "two"}},
-		retry.HeaderAttempts: int64(1), "warren-original-exchange": "", "warren-original-routing-key": r.work,
-	}, got.Headers)
-	require.Equal(t, sent.Body, got.Body)
-	require.Equal(t,
-		[]any{sent.MessageId, sent.CorrelationId, sent.ReplyTo, sent.Type, sent.AppId, sent.ContentType, sent.ContentEncoding, sent.Priority, sent.Timestamp},
-		[]any{got.MessageId, got.CorrelationId, got.ReplyTo, got.Type, got.AppId, got.ContentType, got.ContentEncoding, got.Priority, got.Timestamp.UTC()})
-	require.Equal(t, amqp.Persistent, got.DeliveryMode)
-	require.Empty(t, got.Expiration)
-	require.Empty(t, got.UserId)
-	ready(t, b, elsewhere, 0)
-
-	got.Headers[retry.HeaderAttempts] = int64(2)
-	require.NoError(t, ch.Publish("", r.work, true, false, amqp.Publishing{Headers: got.Headers}))
-	parked := take(t, ch, r.parked)
-	require.Equal(t, "mail server says no", parked.Headers["warren-error"])
-	require.Equal(t, "*errors.errorString", parked.Headers["warren-error-type"])
-	require.Equal(t, r.work, parked.Headers["warren-original-routing-key"])
-	at, ok := parked.Headers["warren-failed-at"].(time.Time)
-	require.True(t, ok)
-	require.WithinDuration(t, time.Now(), at, time.Minute)
 }
 
 // The broker counts a reject toward a quorum queue's delivery limit. A message that is

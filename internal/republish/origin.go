@@ -36,12 +36,15 @@ func Again(msg processor.Message, at time.Time) processor.Envelope {
 }
 
 // Origin is where msg was first published to, as far as its headers say: they are a
-// sender's claim. Without them, and if they cannot be names, it is where it was published
-// to. The rest is of the message as it is.
+// sender's claim. Without them, if they cannot be names, and if it has not failed yet, it
+// is where it was published to. The rest is of the message as it is.
 func Origin(msg processor.Message) processor.Origin {
-	o := msg.Origin()
-	exchange, there := msg.Headers().String(HeaderOriginalExchange)
-	key, keyed := msg.Headers().String(HeaderOriginalKey)
+	o, h := msg.Origin(), msg.Headers()
+	if _, parked := h[HeaderFailures]; Retries(h) == 0 && !parked {
+		return o
+	}
+	exchange, there := h.String(HeaderOriginalExchange)
+	key, keyed := h.String(HeaderOriginalKey)
 	if there && keyed && len(exchange) <= maxName && len(key) <= maxName {
 		o.Exchange, o.RoutingKey = exchange, key
 	}

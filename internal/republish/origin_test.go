@@ -29,6 +29,10 @@ func claims(more ...processortest.Option) []processortest.Option {
 	}, more...)
 }
 
+func retried(more ...processortest.Option) []processortest.Option {
+	return claims(append(more, processortest.Header("swarrot_retry_attempts", int64(1)))...)
+}
+
 func TestTheFirstFailureRecordsWhereAndWhen(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -77,17 +81,19 @@ func TestTheOriginIsThatOfTheFirstPublishOrTheLast(t *testing.T) {
 		want processor.Origin
 	}{
 		"no headers":                  {[]processortest.Option{processortest.Origin(mail)}, mail},
-		"retried":                     {claims(processortest.Header("swarrot_retry_attempts", int64(1))), first},
-		"parked at its first failure": {claims(), first},
-		"no key":                      {claims(processortest.Header("warren-original-routing-key", nil)), mail},
-		"no exchange":                 {claims(processortest.Header("warren-original-exchange", int64(1))), mail},
-		"no exchange's name":          {claims(processortest.Header("warren-original-exchange", long)), mail},
-		"no key's length":             {claims(processortest.Header("warren-original-routing-key", long)), mail},
+		"retried":                     {retried(), first},
+		"backed off":                  {claims(processortest.Header("warren-backoffs", int64(1))), first},
+		"parked at its first failure": {claims(processortest.Header("warren-failures", int64(1))), first},
+		"not failed yet":              {claims(), mail},
+		"no key":                      {retried(processortest.Header("warren-original-routing-key", nil)), mail},
+		"no exchange":                 {retried(processortest.Header("warren-original-exchange", int64(1))), mail},
+		"no exchange's name":          {retried(processortest.Header("warren-original-exchange", long)), mail},
+		"no key's length":             {retried(processortest.Header("warren-original-routing-key", long)), mail},
 	} {
 		require.Equal(t, tc.want, republish.Origin(processortest.NewMessage(tc.msg...)), name)
 	}
 	first.RoutingKey = long[:255]
-	require.Equal(t, first, republish.Origin(processortest.NewMessage(claims(processortest.Header("warren-original-routing-key", long[:255]))...)))
+	require.Equal(t, first, republish.Origin(processortest.NewMessage(retried(processortest.Header("warren-original-routing-key", long[:255]))...)))
 }
 
 func TestTheFirstFailureIsNeverInTheFuture(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 // under the name of its queue, and a handler that asks for the key would not know it.
 //
 // They are read from headers that the first failure writes, and that any sender can: do
-// not let a message do more because of them. Without such headers they are the last ones.
-// The queue, and whether the broker has delivered the message before, are always of now.
+// not let a message do more because of them. Without such headers, and before the first
+// failure, they are the last ones. The queue, and whether the broker has delivered the
+// message before, are always of now.
 func Origin(msg processor.Message) processor.Origin { return republish.Origin(msg) }

@@ -1,0 +1,230 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/backoff"
+	"github.com/gowarren/warren/processors/recovery"
+	"github.com/gowarren/warren/processors/retry"
+)
+
+// republisher is a layer that retries once and parks, and what tells it from others.
+type republisher struct {
+	layer    processor.Middleware
+	topology broker.Topology // with the work queue and the parked one
+	wait     string          // the queue that a retry waits in
+	to       processor.Destination
+	headers  amqp.Table // of the retry's copy
+	count    string     // the one of them that the final copy has too
+	says     string     // before the error, on the final copy
+}
+
+func byKeys(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher {
+	t.Helper()
+	opts := []retry.Option{retry.Delays(time.Hour), retry.FinalKey(parked), retry.Exchange(work + "-retry")}
+	topology, err := retry.Topology(broker.Queue{Name: work}, work+"-%delay%", opts...)
+	require.NoError(t, err)
+	wait := work + "-1h"
+	return republisher{
+		layer: retry.New(b.Publisher(), work+"-%delay%", opts...), topology: topology, wait: wait,
+		to:      processor.Destination{Exchange: work + "-retry", RoutingKey: wait},
+		headers: amqp.Table{"swarrot_retry_attempts": int64(1)}, count: "swarrot_retry_attempts",
+	}
+}
+
+func bySteps(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher {
+	t.Helper()
+	wait := work + ".delay.v1.quorum.1h"
+	return byDelays(t, b, work, parked, delay.Steps(), time.Hour, republisher{
+		wait: wait, to: processor.Destination{RoutingKey: wait},
+		headers: amqp.Table{"warren-backoffs": int64(1)}, count: "warren-backoffs",
+	})
+}
+
+func byLadder(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher {
+	t.Helper()
+	wait := "warren.delay.v1.quorum.30m.1" // no other test has this unit
+	return byDelays(t, b, work, parked, delay.Ladder(delay.Unit(30*time.Minute), delay.Longest(time.Hour)), time.Hour, republisher{
+		wait: wait, to: processor.Destination{Exchange: wait, RoutingKey: work},
+		headers: amqp.Table{"warren-backoffs": int64(1), "warren-delay-1": true}, count: "warren-backoffs",
+	})
+}
+
+func byDelays(t *testing.T, b *rabbitmq.Broker, work, parked string, s delay.Strategy, d time.Duration, r republisher) republisher {
+	t.Helper()
+	opts := []backoff.Option{
+		backoff.Delays(s), backoff.Schedule(backoff.Fixed(d)), backoff.Jitter(0), backoff.Limit(1),
+		backoff.Final(processor.Destination{RoutingKey: parked}),
+	}
+	r.says = "backoff: expired after 1 retry in 0s: "
+	var err error
+	r.topology, err = backoff.Topology(broker.Queue{Name: work}, opts...)
+	require.NoError(t, err)
+	r.layer = backoff.New(b.Publisher(), work, opts...)
+	return r
+}
+
+// everything is a message with each property and each kind of header, among them those
+// that would harm a copy.
+func everything(work, elsewhere string) amqp.Publishing {
+	return amqp.Publishing{
+		Body: []byte("hello"), MessageId: "id", CorrelationId: "corr", ReplyTo: "reply", Type: "type", AppId: "app",
+		UserId: "guest", ContentType: "text/plain", ContentEncoding: "utf-8", Priority: 3,
+		Timestamp: time.Unix(1_700_000_000, 0).UTC(), DeliveryMode: amqp.Transient, Expiration: "60000",
+		Headers: amqp.Table{
+			"nothing": nil, "yes": true, "int8": int8(-8), "byte": byte(8), "int16": int16(16), "int32": int32(32), "int64": int64(1) << 62,
+			"float32": float32(0.5), "float64": 1e300, "text": "日本", "bytes": []byte{0, 255}, "time": time.Unix(1, 0).UTC(),
+			"decimal": amqp.Decimal{Scale: 2, Value: 314}, "nested": amqp.Table{"list": []any{int8(1), "two", amqp.Table{"x-death": "mine"}}},
+			"x-filename": "a.txt",
+
+			"CC": []any{elsewhere}, "BCC": []any{elsewhere},
+			"x-death":                []any{amqp.Table{"queue": work, "reason": "expired", "count": int64(1_000_000), "exchange": "backoff"}},
+			"x-first-death-exchange": "x", "x-first-death-queue": work, "x-first-death-reason": "expired",
+			"x-last-death-exchange": "x", "x-last-death-queue": work, "x-last-death-reason": "expired",
+			"x-delivery-count": int64(7), "x-acquired-count": int64(7),
+			"warren-delay-0": true, "warren-delay-29": true,
+			"warren-original-exchange": "forged", "warren-original-routing-key": "forged", "warren-first-failed-at": "forged",
+			"warren-original-expiration": "forged", "warren-original-user-id": "forged",
+			"warren-error": "the application's, until there is one",
+		},
+	}
+}
+
+// kept are the headers of everything that a copy has.
+func kept(sent amqp.Publishing, more ...amqp.Table) amqp.Table {
+	h := amqp.Table{}
+	for _, name := range []string{
+		"nothing", "yes", "int8", "byte", "int16", "int32", "int64", "float32", "float64", "text", "bytes", "time",
+		"decimal", "nested", "x-filename", "warren-error",
+	} {
+		h[name] = sent.Headers[name]
+	}
+	for _, table := range more {
+		maps.Copy(h, table)
+	}
+	return h
+}
+
+// What every copy has on the wire, whole: docs/semantics.md has it as a table.
+func TestWhatCopiesAreOnTheWire(t *testing.T) {
+	t.Parallel()
+	for kind, with := range map[string]func(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher{
+		"retry": byKeys, "backoff, steps": bySteps, "backoff, ladder": byLadder,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			url := rabbitmqtest.Shared(t).URL()
+			b, ch := open(t, url), raw(t, url)
+			work, parked, elsewhere := name(t), name(t), name(t)
+			r := with(t, b, work, parked)
+			require.NoError(t, b.Declare(within(t), r.topology.Merge(broker.Topology{
+				Exchanges: []broker.Exchange{{Name: work + "-in", Kind: broker.Topic}},
+				Queues:    []broker.Queue{{Name: elsewhere}},
+				Bindings: []broker.Binding{
+					{Exchange: work + "-in", Queue: work, RoutingKey: "mail.*"},
+					{Exchange: work + "-in", Queue: elsewhere, RoutingKey: elsewhere},
+				},
+			})))
+			origins := run(t, b, work, r.layer)
+
+			sent := everything(work, elsewhere)
+			require.NoError(t, ch.Publish(work+"-in", "mail.welcome", true, false, sent))
+			want := amqp.Delivery{
+				Body: sent.Body, MessageId: "id", CorrelationId: "corr", ReplyTo: "reply", Type: "type", AppId: "app",
+				ContentType: "text/plain", ContentEncoding: "utf-8", Priority: 3, Timestamp: sent.Timestamp,
+				DeliveryMode: amqp.Persistent, Exchange: r.to.Exchange, RoutingKey: r.to.RoutingKey,
+			}
+			all := amqp.Table{
+				"warren-original-exchange": work + "-in", "warren-original-routing-key": "mail.welcome",
+				"warren-original-expiration": "60000", "warren-original-user-id": "guest", "warren-first-failed-at": "now",
+			}
+			want.Headers = kept(sent, all, r.headers)
+			got := get(t, ch, r.wait, false)
+			require.Equal(t, want, atRest(t, got))
+
+			// As if its time were up: the broker takes it to the work queue, and adds x-death.
+			require.NoError(t, got.Nack(false, false))
+			host, err := os.Hostname()
+			require.NoError(t, err)
+			want.Exchange, want.RoutingKey = "", parked
+			if r.to.Exchange == work+"-retry" {
+				want.Exchange = r.to.Exchange
+			}
+			want.Headers = kept(sent, all, amqp.Table{
+				r.count: int64(1), "warren-error": r.says + "mail server says no", "warren-error-type": "*errors.errorString",
+				"warren-failed-at": "now", "warren-failures": int64(2), "warren-host": host,
+			})
+			require.Equal(t, want, atRest(t, take(t, ch, parked)))
+
+			first := processor.Origin{Queue: work, Exchange: work + "-in", RoutingKey: "mail.welcome"}
+			require.Equal(t, first, <-origins)
+			require.Equal(t, first, <-origins, "after the retry, too")
+			ready(t, b, r.wait, 0)
+			ready(t, b, elsewhere, 1) // from the sender, and no copy
+		})
+	}
+}
+
+// run consumes a queue with a layer around a handler that fails, and returns where it
+// finds each message to come from.
+func run(t *testing.T, b *rabbitmq.Broker, work string, layer processor.Middleware) <-chan processor.Origin {
+	t.Helper()
+	origins := make(chan processor.Origin, 10)
+	p, err := processor.NewStack(ack.New(), layer, recovery.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
+		origins <- retry.Origin(msg)
+		return errors.New("mail server says no")
+	})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- consumer.New(b.Source(work), p, consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+	})
+	return origins
+}
+
+// atRest is d without what is of this one delivery, and with times that are near as "now".
+func atRest(t *testing.T, d amqp.Delivery) amqp.Delivery {
+	t.Helper()
+	d.Acknowledger, d.DeliveryTag, d.MessageCount, d.Timestamp = nil, 0, 0, d.Timestamp.UTC()
+	d.Headers = maps.Clone(d.Headers)
+	delete(d.Headers, "x-delivery-count") // a quorum queue tells it with each delivery
+	for name, value := range d.Headers {
+		if at, ok := value.(time.Time); ok {
+			d.Headers[name] = at.UTC()
+		}
+	}
+	if text, ok := d.Headers["warren-error"].(string); ok {
+		d.Headers["warren-error"] = strings.Replace(text, "1 retry in 1s", "1 retry in 0s", 1)
+	}
+	for _, name := range []string{"warren-first-failed-at", "warren-failed-at"} {
+		if text, ok := d.Headers[name].(string); ok {
+			at, err := time.Parse("2006-01-02T15:04:05Z", text)
+			require.NoError(t, err)
+			require.WithinDuration(t, time.Now(), at, time.Minute)
+			d.Headers[name] = "now"
+		}
+	}
+	return d
+}
