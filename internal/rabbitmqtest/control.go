@@ -4,6 +4,7 @@ package rabbitmqtest
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -19,29 +20,63 @@ const (
 func (n *Node) Ctl(tb testing.TB, args ...string) string {
 	tb.Helper()
 	args = append([]string{"--quiet", "--node", n.address()}, args...)
-	return n.run(tb, ctlLimit, n.installed.ctl, args...)
+	return n.run(tb, ctlLimit, n.cluster.installed.ctl, args...)
 }
 
 // Call evaluates an Erlang call in the node, such as "erlang node []", and returns the
 // result as a term. It takes a few milliseconds.
 func (n *Node) Call(tb testing.TB, call string) string {
 	tb.Helper()
-	return n.run(tb, callLimit, n.installed.erlCall, "-c", n.cookie, "-n", n.address(), "-a", call)
+	return n.run(tb, callLimit, n.cluster.installed.erlCall, "-c", n.cluster.cookie, "-n", n.address(), "-a", call)
+}
+
+// eval evaluates an Erlang expression in the node and returns the result as a term. A
+// node that hangs does not answer before ctx ends.
+func (n *Node) eval(ctx context.Context, expression string) (string, error) {
+	cmd := n.command(ctx, n.cluster.installed.erlCall, "-c", n.cluster.cookie, "-n", n.address(), "-e")
+	cmd.Stdin = strings.NewReader(expression + ".\n")
+	out, err := cmd.CombinedOutput()
+	text := strings.TrimSpace(string(out))
+	result, ok := strings.CutPrefix(text, "{ok, ")
+	if err != nil || !ok {
+		return "", fmt.Errorf("evaluate in %s: %s: %w\n%s", n.name, expression, err, text)
+	}
+	return strings.TrimSuffix(result, "}"), nil
+}
+
+// awaitTrue waits until an Erlang expression is true in the node.
+func (n *Node) awaitTrue(ctx context.Context, expression string) error {
+	var result string
+	var err error
+	waitErr := poll(ctx, n.broker, func() bool {
+		result, err = n.eval(ctx, expression)
+		return err == nil && result == "true"
+	})
+	if waitErr != nil {
+		return fmt.Errorf("%s: %s is not true but %q (%v): %w\n%s", n.name, expression, result, err, waitErr, n.log(tailBytes))
+	}
+	return nil
 }
 
 func (n *Node) run(tb testing.TB, limit time.Duration, program string, args ...string) string {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = n.environment()
-	cmd.WaitDelay = time.Second
+	cmd := n.command(ctx, program, args...)
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if err != nil {
 		tb.Fatalf("rabbitmqtest: %s: %v\n%s", cmd, err, text)
 	}
 	return text
+}
+
+// command is one of RabbitMQ's or Erlang's tools, to be used on the node.
+func (n *Node) command(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Env = n.environment()
+	cmd.WaitDelay = time.Second
+	return cmd
 }
 
 // AddVhost adds a vhost, in which guest may do everything.

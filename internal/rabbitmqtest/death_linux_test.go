@@ -17,7 +17,7 @@ import (
 // victimVariable makes TestVictim the process that is to be killed.
 const victimVariable = "WARREN_RABBITMQTEST_VICTIM"
 
-func TestNodeDiesWithAKilledTestProcess(t *testing.T) {
+func TestNodesDieWithAKilledTestProcess(t *testing.T) {
 	t.Parallel()
 	victim := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestVictim$")
 	victim.Env = append(os.Environ(), victimVariable+"=1")
@@ -27,7 +27,7 @@ func TestNodeDiesWithAKilledTestProcess(t *testing.T) {
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	require.NoError(t, err)
 	fields := strings.Fields(line)
-	directory, addresses := fields[0], fields[1:]
+	directories, addresses := fields[:3], fields[3:]
 	for _, address := range addresses {
 		require.True(t, listening(t, address), address)
 	}
@@ -39,16 +39,25 @@ func TestNodeDiesWithAKilledTestProcess(t *testing.T) {
 		requireSilent(t, address)
 	}
 	rabbitmqtest.Start(t)
-	require.NoDirExists(t, directory, "the next start removes it")
+	for _, directory := range directories {
+		require.NoDirExists(t, directory, "the next start removes it")
+	}
 }
 
-// TestVictim tells where its node is and waits to be killed, when it is asked to.
+// TestVictim tells where its nodes are and waits to be killed, when it is asked to.
 func TestVictim(t *testing.T) {
 	if os.Getenv(victimVariable) == "" {
 		return
 	}
-	node := rabbitmqtest.Start(t)
-	_, err := fmt.Fprintln(os.Stdout, node.Directory(), strings.Join(node.Addresses(), " "))
+	var fields []string
+	nodes := rabbitmqtest.StartCluster(t, 3).Nodes()
+	for _, node := range nodes {
+		fields = append(fields, node.Directory())
+	}
+	for _, node := range nodes {
+		fields = append(fields, node.Addresses()...)
+	}
+	_, err := fmt.Fprintln(os.Stdout, strings.Join(fields, " "))
 	require.NoError(t, err)
 	select {}
 }

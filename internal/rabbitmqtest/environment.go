@@ -34,7 +34,7 @@ func (n *Node) environment() []string {
 		"RUNNING_UNDER_SYSTEMD=true",
 		// Two schedulers that sleep when they are idle are enough and leave the
 		// processors to the tests.
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none",
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none" + n.cookieArguments(),
 		// The tools of many nodes may run at once: the default is room for eleven.
 		"RABBITMQ_CTL_DIST_PORT_MIN=35672",
 		"RABBITMQ_CTL_DIST_PORT_MAX=36671",
@@ -42,7 +42,7 @@ func (n *Node) environment() []string {
 		// However early this process is killed, nothing starts an epmd of its own.
 		"ERL_FLAGS=-start_epmd false",
 		"ERL_EPMD_ADDRESS=127.0.0.1",
-		"ERL_EPMD_PORT=" + strconv.Itoa(n.epmd.port),
+		"ERL_EPMD_PORT=" + strconv.Itoa(n.cluster.epmd.port),
 		"ERL_CRASH_DUMP=" + n.path("erl_crash.dump"),
 		"ERL_CRASH_DUMP_SECONDS=0",
 	}

@@ -3,7 +3,6 @@
 package rabbitmqtest
 
 import (
-	"context"
 	"net/url"
 	"path/filepath"
 	"syscall"
@@ -15,32 +14,22 @@ import (
 // they fail, so they are for the test's own goroutine. Those that stop and start the
 // node must not be called at the same time as others.
 type Node struct {
-	installed installation
-	config    config
-	name      string // of the Erlang node, before the @: unique on this machine
-	port      int
-	distPort  int
-	cookie    string
-	dir       *directory
-	epmd      *epmd
-	broker    *process
+	cluster  *Cluster
+	name     string // of the Erlang node, before the @: unique on this machine
+	port     int
+	distPort int
+	dir      *directory
+	broker   *process
+	started  bool // it has been ready since its process began
+	paused   bool // hung by Pause
+	cutOff   bool // by Partition
 }
 
 // Start starts a node that is the test's own, and waits until it is ready. The node
 // goes when the test ends.
 func Start(tb testing.TB, opts ...Option) *Node {
 	tb.Helper()
-	n, err := start(opts...)
-	if err != nil {
-		tb.Fatalf("rabbitmqtest: %v", err)
-	}
-	tb.Cleanup(func() {
-		n.logFailure(tb)
-		if err := n.close(); err != nil {
-			tb.Errorf("rabbitmqtest: %v", err)
-		}
-	})
-	return n
+	return StartCluster(tb, 1, opts...).nodes[0]
 }
 
 // URL returns amqp://guest:guest@127.0.0.1:port/. It stays the same for good.
@@ -62,9 +51,12 @@ func (n *Node) Kill(tb testing.TB) {
 }
 
 // Stop shuts the node down in good order, with SIGTERM, and waits until it is gone. Its
-// data stays for [Node.Restart].
+// data stays for [Node.Restart]. A node that hangs is resumed first.
 func (n *Node) Stop(tb testing.TB) {
 	tb.Helper()
+	if n.paused {
+		n.Resume(tb)
+	}
 	n.end(tb, syscall.SIGTERM, stopLimit)
 }
 
@@ -72,41 +64,6 @@ func (n *Node) end(tb testing.TB, sig syscall.Signal, limit time.Duration) {
 	tb.Helper()
 	if err := n.broker.end(sig, limit); err != nil {
 		tb.Fatalf("rabbitmqtest: %s: %v", n.name, err)
-	}
-}
-
-// Restart starts the node again, on the same data and the same ports, and waits until
-// it is ready. A node that still runs is stopped first.
-func (n *Node) Restart(tb testing.TB) {
-	tb.Helper()
-	n.Stop(tb)
-	ctx, cancel := startContext()
-	defer cancel()
-	if err := n.startBroker(ctx); err != nil {
-		tb.Fatalf("rabbitmqtest: restart %s: %v", n.name, err)
-	}
-}
-
-// Pause hangs the node with SIGSTOP: connections stay open and nothing answers. It
-// returns when every thread has stopped, which the signal does not wait for.
-func (n *Node) Pause(tb testing.TB) {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), killLimit)
-	defer cancel()
-	err := n.broker.signal(syscall.SIGSTOP)
-	if err == nil {
-		err = poll(ctx, n.broker, func() bool { return stopped(n.broker.handle.Pid) })
-	}
-	if err != nil {
-		tb.Fatalf("rabbitmqtest: pause %s: %v", n.name, err)
-	}
-}
-
-// Resume lets a paused node go on.
-func (n *Node) Resume(tb testing.TB) {
-	tb.Helper()
-	if err := n.broker.signal(syscall.SIGCONT); err != nil {
-		tb.Fatalf("rabbitmqtest: resume %s: %v", n.name, err)
 	}
 }
 

@@ -38,14 +38,16 @@ func TestRestartKeepsDataAndURL(t *testing.T) {
 	dial(t, node.URL())
 }
 
-func TestNodeGoesWithItsTest(t *testing.T) {
+func TestNodesGoWithTheirTest(t *testing.T) {
 	t.Parallel()
-	var node *rabbitmqtest.Node
-	t.Run("inner", func(t *testing.T) { node = rabbitmqtest.Start(t) })
-	for _, address := range node.Addresses() {
-		requireSilent(t, address)
+	var nodes []*rabbitmqtest.Node
+	t.Run("inner", func(t *testing.T) { nodes = rabbitmqtest.StartCluster(t, 2).Nodes() })
+	for _, node := range nodes {
+		for _, address := range node.Addresses() {
+			requireSilent(t, address)
+		}
+		require.NoDirExists(t, node.Directory())
 	}
-	require.NoDirExists(t, node.Directory())
 }
 
 func TestHeartbeatIsProposed(t *testing.T) {

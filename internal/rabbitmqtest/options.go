@@ -65,7 +65,7 @@ const memoryLimit = "1GB"
 const diskLimit = 50_000_000
 
 // file is the node's rabbitmq.conf.
-func (c config) file() string {
+func (c config) file(extra []string) string {
 	lines := slices.Concat([]string{
 		"loopback_users = none",
 		"log.file.level = info",
@@ -73,7 +73,7 @@ func (c config) file() string {
 		"vm_memory_high_watermark.absolute = " + memoryLimit,
 		fmt.Sprintf("disk_free_limit.absolute = %d", diskLimit),
 		fmt.Sprintf("heartbeat = %d", int(c.heartbeat.Seconds())),
-	}, c.lines)
+	}, extra, c.lines)
 	return strings.Join(lines, "\n") + "\n"
 }
 

@@ -12,23 +12,32 @@ import (
 	"go.uber.org/goleak"
 )
 
-// shared is the package's node.
-var shared struct {
-	inMain bool // somebody will stop it
-	once   sync.Once
-	node   *Node
-	err    error
+// clusterSize is that of the shared cluster: the least that has a majority without one.
+const clusterSize = 3
+
+// The package's node, which is a cluster of one, and its cluster.
+var (
+	inMain        bool // somebody will stop them
+	sharedNode    = shared{size: 1}
+	sharedCluster = shared{size: clusterSize}
+)
+
+type shared struct {
+	size    int
+	once    sync.Once
+	cluster *Cluster
+	err     error
 }
 
 // errNoMain keeps a node from outliving the tests that share it.
-var errNoMain = errors.New("Shared needs func TestMain(m *testing.M) { rabbitmqtest.Main(m) }")
+var errNoMain = errors.New("Shared and SharedCluster need func TestMain(m *testing.M) { rabbitmqtest.Main(m) }")
 
-// Main runs the tests of a package, stops the shared node if there is one, and exits.
+// Main runs the tests of a package, stops what they shared, and exits.
 // Goroutines that are left when all tests have passed are a failure.
 func Main(m *testing.M, opts ...goleak.Option) {
-	shared.inMain = true
+	inMain = true
 	code := m.Run()
-	if err := closeShared(); err != nil {
+	if err := errors.Join(sharedNode.close(), sharedCluster.close()); err != nil {
 		fmt.Fprintln(os.Stderr, "rabbitmqtest:", err)
 		code = 1
 	}
@@ -46,21 +55,33 @@ func Main(m *testing.M, opts ...goleak.Option) {
 // owner: use names of your own on it, and [Start] to harm one.
 func Shared(tb testing.TB) *Node {
 	tb.Helper()
-	shared.once.Do(func() {
-		if shared.err = errNoMain; shared.inMain {
-			shared.node, shared.err = start()
-		}
-	})
-	if shared.err != nil {
-		tb.Fatalf("rabbitmqtest: %v", shared.err)
-	}
-	tb.Cleanup(func() { shared.node.logFailure(tb) })
-	return shared.node
+	return sharedNode.get(tb).nodes[0]
 }
 
-func closeShared() error {
-	if shared.node == nil {
+// SharedCluster is [Shared] for a cluster of three nodes: [StartCluster] is for those who
+// harm one.
+func SharedCluster(tb testing.TB) *Cluster {
+	tb.Helper()
+	return sharedCluster.get(tb)
+}
+
+func (s *shared) get(tb testing.TB) *Cluster {
+	tb.Helper()
+	s.once.Do(func() {
+		if s.err = errNoMain; inMain {
+			s.cluster, s.err = startCluster(s.size)
+		}
+	})
+	if s.err != nil {
+		tb.Fatalf("rabbitmqtest: %v", s.err)
+	}
+	tb.Cleanup(func() { s.cluster.logFailure(tb) })
+	return s.cluster
+}
+
+func (s *shared) close() error {
+	if s.cluster == nil {
 		return nil
 	}
-	return shared.node.close()
+	return s.cluster.close()
 }

@@ -7,10 +7,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -29,9 +25,13 @@ func startContext() (context.Context, context.CancelFunc) {
 		fmt.Errorf("not ready after %v", startLimit))
 }
 
-// start starts a node, with new ports for each try.
-func start(opts ...Option) (*Node, error) {
-	c, err := newConfig(opts)
+// startCluster starts a cluster, with new ports for each try. A single node is a
+// cluster of one.
+func startCluster(size int, opts ...Option) (*Cluster, error) {
+	if size < 1 {
+		return nil, fmt.Errorf("a cluster of %d nodes: it needs one at least", size)
+	}
+	config, err := newConfig(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -39,93 +39,46 @@ func start(opts ...Option) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	var n *Node
+	var c *Cluster
 	for range startTries {
-		n, err = startOnce(installed, c)
+		c, err = startOnce(installed, config, size)
 		if !errors.Is(err, errExited) {
 			break
 		}
 	}
-	return n, err
+	return c, err
 }
 
-// nodes counts the nodes of this process, for their names.
-var nodes atomic.Int64
-
-func startOnce(installed installation, c config) (*Node, error) {
-	n := &Node{
-		installed: installed,
-		config:    c,
-		name:      fmt.Sprintf("warren-%d-%d", os.Getpid(), nodes.Add(1)),
-		cookie:    rand.Text(),
-	}
+func startOnce(installed installation, config config, size int) (*Cluster, error) {
+	c := &Cluster{installed: installed, config: config, cookie: rand.Text(), quorumLimit: quorumLimit}
 	ctx, cancel := startContext()
 	defer cancel()
-	if err := n.prepare(ctx); err != nil {
-		return nil, errors.Join(err, n.close())
+	if err := c.prepare(ctx, size); err != nil {
+		return nil, errors.Join(err, c.close())
 	}
-	if err := n.startBroker(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start RabbitMQ: %w", err), n.close())
+	err := each(c.nodes, (*Node).startBroker)
+	if err == nil {
+		err = awaitMembers(ctx, c.nodes)
 	}
-	return n, nil
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start RabbitMQ: %w", err), c.close())
+	}
+	return c, nil
 }
 
-// prepare gives the node all it needs but its process.
-func (n *Node) prepare(ctx context.Context) error {
+// prepare gives the cluster all it needs but its brokers.
+func (c *Cluster) prepare(ctx context.Context, size int) error {
 	var err error
-	if n.port, err = freePort(ctx); err != nil {
+	if c.epmd, err = startEPMD(ctx, c.installed.epmd); err != nil {
 		return err
 	}
-	if n.distPort, err = freePort(ctx); err != nil {
-		return err
+	for range size {
+		c.nodes = append(c.nodes, newNode(c))
 	}
-	if n.dir, err = newDirectory(); err != nil {
-		return err
-	}
-	for name, content := range map[string]string{
-		"rabbitmq.conf":   n.config.file(),
-		"enabled_plugins": n.config.pluginsFile(),
-		".erlang.cookie":  n.cookie,
-	} {
-		if err := os.WriteFile(n.path(name), []byte(content), 0o600); err != nil {
+	for _, n := range c.nodes {
+		if err := n.prepare(ctx); err != nil {
 			return err
 		}
 	}
-	n.epmd, err = startEPMD(ctx, n.installed.epmd)
-	return err
-}
-
-// startBroker starts the process and waits until the node is ready.
-func (n *Node) startBroker(ctx context.Context) error {
-	console, err := os.OpenFile(n.path(consoleLog), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = console.Close() }()
-	cmd := exec.Command(n.installed.server) //nolint:noctx // it outlives ctx, which bounds its start
-	cmd.Dir = n.dir.path
-	cmd.Env = n.environment()
-	cmd.Stdout, cmd.Stderr = console, console
-	if n.broker, err = startProcess(cmd); err != nil {
-		return err
-	}
-	if err := poll(ctx, n.broker, func() bool { return greets(ctx, n.port, n.name+"@") }); err != nil {
-		return fmt.Errorf("%w\n%s", err, n.log(tailBytes))
-	}
 	return nil
-}
-
-// close ends the node and removes what it wrote. It works at any stage of a start.
-func (n *Node) close() error {
-	var errs []error
-	if n.broker != nil {
-		errs = append(errs, n.broker.end(syscall.SIGKILL, killLimit))
-	}
-	if n.epmd != nil {
-		errs = append(errs, n.epmd.end(syscall.SIGKILL, killLimit))
-	}
-	if n.dir != nil {
-		errs = append(errs, n.dir.remove())
-	}
-	return errors.Join(errs...)
 }

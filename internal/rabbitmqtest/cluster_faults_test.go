@@ -1,0 +1,128 @@
+//go:build unix
+
+package rabbitmqtest_test
+
+import (
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+)
+
+// One after the other, on one cluster: each leaves it whole.
+func TestClusterFaults(t *testing.T) {
+	t.Parallel()
+	c := rabbitmqtest.StartCluster(t, 3)
+	for _, fault := range []struct {
+		name string
+		test func(*testing.T, *rabbitmqtest.Cluster)
+	}{
+		{"a killed leader is replaced and comes back", testKilledLeader},
+		{"a paused leader is replaced and comes back", testPausedLeader},
+		{"a leader that is cut off is replaced and comes back", testPartition},
+		{"without a majority nothing is served", testMajority},
+		{"all killed, and started in any order", testAllKilled},
+	} {
+		if !t.Run(fault.name, func(t *testing.T) { fault.test(t, c) }) {
+			return // the cluster may not be whole
+		}
+	}
+}
+
+func testKilledLeader(t *testing.T, c *rabbitmqtest.Cluster) {
+	t.Helper()
+	queue := quorumQueue(t, c)
+	put(t, c.URLs()[0], queue)
+	killed := c.Leader(t, queue)
+	killed.Kill(t)
+	start := time.Now()
+	leader := c.Leader(t, queue)
+	require.Less(t, time.Since(start), soon)
+	require.NotSame(t, killed, leader)
+	require.Contains(t, c.Followers(t, queue), killed)
+	put(t, leader.URL(), queue)
+
+	killed.Restart(t)
+	requireMessages(t, killed.URL(), queue, 2)
+}
+
+func testPausedLeader(t *testing.T, c *rabbitmqtest.Cluster) {
+	t.Helper()
+	queue := quorumQueue(t, c)
+	put(t, c.URLs()[0], queue)
+	paused := c.Leader(t, queue)
+	paused.Pause(t)
+	leader := c.Leader(t, queue)
+	require.NotSame(t, paused, leader)
+	put(t, leader.URL(), queue)
+
+	paused.Resume(t)
+	requireMessages(t, paused.URL(), queue, 2)
+}
+
+func testPartition(t *testing.T, c *rabbitmqtest.Cluster) {
+	t.Helper()
+	queue := quorumQueue(t, c)
+	put(t, c.URLs()[0], queue)
+	lonely := c.Leader(t, queue)
+	closed := dial(t, lonely.URL()).NotifyClose(make(chan *amqp.Error, 1))
+
+	c.Partition(t, lonely)
+	receive(t, closed)
+	_, err := amqp.Dial(lonely.URL())
+	require.Error(t, err, "a paused node serves nobody")
+	leader := c.Leader(t, queue)
+	require.NotSame(t, lonely, leader)
+	put(t, leader.URL(), queue)
+	require.Contains(t, failure(t, func(tb testing.TB) { c.Partition(tb, lonely) }), "cut off")
+	require.Contains(t, failure(t, func(tb testing.TB) { lonely.Restart(tb) }), "heal it first")
+
+	// A node that is started again still keeps away from it.
+	c.Followers(t, queue)
+	leader.Restart(t)
+	requireSilent(t, lonely.Addresses()[0])
+
+	c.Heal(t, lonely)
+	requireMessages(t, lonely.URL(), queue, 2)
+}
+
+func testMajority(t *testing.T, c *rabbitmqtest.Cluster) {
+	t.Helper()
+	queue := quorumQueue(t, c)
+	put(t, c.URLs()[0], queue)
+	rest, killed := c.Leader(t, queue), c.Followers(t, queue)
+	for _, n := range killed {
+		n.Kill(t)
+	}
+	requireSilent(t, rest.Addresses()[0])
+	c.SetQuorumLimit(time.Second)
+	require.Contains(t, failure(t, func(tb testing.TB) { c.AwaitQuorum(tb, queue) }), "no leader")
+	c.SetQuorumLimit(soon)
+	killed[0].Restart(t)
+	c.AwaitQuorum(t, queue)
+	put(t, rest.URL(), queue)
+	requireMessages(t, killed[0].URL(), queue, 2)
+	killed[1].Restart(t)
+}
+
+func testAllKilled(t *testing.T, c *rabbitmqtest.Cluster) {
+	t.Helper()
+	queue := quorumQueue(t, c)
+	for _, url := range c.URLs() {
+		put(t, url, queue)
+	}
+	for _, n := range c.Nodes() {
+		n.Sync(t)
+	}
+	for _, n := range c.Nodes() {
+		n.Kill(t)
+	}
+	for _, n := range c.Nodes() { // the first to go down is the first to be started
+		n.Restart(t)
+	}
+	c.AwaitQuorum(t, queue)
+	requireMessages(t, c.URLs()[2], queue, 3)
+}

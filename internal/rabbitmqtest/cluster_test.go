@@ -1,0 +1,37 @@
+//go:build unix
+
+package rabbitmqtest_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+)
+
+func TestSharedClusterIsOneBrokerOfThreeNodes(t *testing.T) {
+	t.Parallel()
+	c := rabbitmqtest.SharedCluster(t)
+	require.Same(t, c, rabbitmqtest.SharedCluster(t))
+	require.Len(t, c.Nodes(), 3)
+	queue := quorumQueue(t, c)
+	for i, url := range c.URLs() {
+		require.Equal(t, c.Nodes()[i].URL(), url)
+		put(t, url, queue)
+	}
+	requireMessages(t, c.URLs()[0], queue, 3)
+	require.ElementsMatch(t, c.Nodes(), append(c.Followers(t, queue), c.Leader(t, queue)))
+}
+
+func TestNodesOfAClusterAreNotForTheCallerToChange(t *testing.T) {
+	t.Parallel()
+	c := rabbitmqtest.SharedCluster(t)
+	c.Nodes()[0] = nil
+	require.NotNil(t, c.Nodes()[0])
+}
+
+func TestAClusterOfNoNodesFails(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, failure(t, func(tb testing.TB) { rabbitmqtest.StartCluster(tb, 0) }), "at least")
+}

@@ -1,0 +1,37 @@
+//go:build unix
+
+package rabbitmqtest
+
+import "fmt"
+
+// formation is what the node's rabbitmq.conf says of its cluster; of a single node, none.
+//
+// Nodes that look for one another as equals settle who forms the cluster with a lock, and
+// sleep for seconds between their tries: three take 12 to 17 s. So the first node looks for
+// nobody, and the others wait for it, with tries that are milliseconds apart. They start
+// at the same time for all that, and nothing is left but the work.
+func (n *Node) formation() []string {
+	nodes := n.cluster.nodes
+	if len(nodes) == 1 {
+		return nil
+	}
+	lines := []string{
+		"cluster_partition_handling = pause_minority",
+		"net_ticktime = 5",
+	}
+	if n == nodes[0] {
+		return lines
+	}
+	// A node that joins holds a lock on all that are listed here, so that one joins at a time.
+	for i, peer := range nodes {
+		lines = append(lines, fmt.Sprintf("cluster_formation.classic_config.nodes.%d = %s", i+1, peer.address()))
+	}
+	// Both go on for longer than startLimit: a node that gave up would start alone.
+	return append(lines,
+		"cluster_formation.discovery_retry_limit = 10000",
+		"cluster_formation.discovery_retry_interval = 20",
+		"cluster_formation.internal_lock_retries = 1",
+		"cluster_formation.lock_retry_limit = 10000",
+		"cluster_formation.lock_retry_timeout = 20",
+	)
+}

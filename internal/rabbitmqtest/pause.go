@@ -1,0 +1,93 @@
+//go:build unix
+
+package rabbitmqtest
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"testing"
+)
+
+// Pause hangs the node with SIGSTOP: connections stay open and nothing answers. It
+// returns when every thread has stopped, which the signal does not wait for.
+func (n *Node) Pause(tb testing.TB) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), killLimit)
+	defer cancel()
+	err := n.broker.signal(syscall.SIGSTOP)
+	if err == nil {
+		err = poll(ctx, n.broker, func() bool { return stopped(n.broker.handle.Pid) })
+	}
+	if err != nil {
+		tb.Fatalf("rabbitmqtest: pause %s: %v", n.name, err)
+	}
+	n.paused = true
+}
+
+// Resume lets a paused node go on. Nodes that it kept waiting for net_ticktime have left it
+// by then; by default it pauses for want of a majority and joins them again, and Resume
+// waits for that.
+func (n *Node) Resume(tb testing.TB) {
+	tb.Helper()
+	ctx, cancel := startContext()
+	defer cancel()
+	left, err := n.left(ctx)
+	switch {
+	case err != nil:
+	case left:
+		err = n.rejoin(ctx)
+	default:
+		err = n.goOn()
+	}
+	if err != nil {
+		tb.Fatalf("rabbitmqtest: resume %s: %v", n.name, err)
+	}
+}
+
+func (n *Node) goOn() error {
+	n.paused = false
+	return n.broker.signal(syscall.SIGCONT)
+}
+
+// left reports whether a member of its cluster has left the node.
+func (n *Node) left(ctx context.Context) (bool, error) {
+	if !n.paused || n.cutOff {
+		return false, nil
+	}
+	members := selected(n.cluster.members(), func(n *Node) bool { return n.started })
+	for _, peer := range members {
+		sees, err := peer.eval(ctx, fmt.Sprintf("lists:member('%s', nodes())", n.address()))
+		if err != nil || sees == "false" {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// rejoin resumes a node that was left, such that it notices. If it could connect again in
+// the same moment it would not pause, and stay in the cluster with data of its own: that
+// is how a RabbitMQ cluster breaks, and this one is to be used on.
+func (n *Node) rejoin(ctx context.Context) error {
+	c := n.cluster
+	n.cutOff = true
+	if err := c.setCookies(ctx); err != nil {
+		return err
+	}
+	leave := fmt.Sprintf("erlang:disconnect_node('%s')", n.address())
+	err := each(c.running(), func(peer *Node) error {
+		_, err := peer.eval(ctx, leave)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := n.goOn(); err != nil {
+		return err
+	}
+	if err := c.awaitNoticed(ctx); err != nil {
+		return err
+	}
+	n.cutOff = false
+	return c.join(ctx, n)
+}

@@ -1,0 +1,98 @@
+//go:build unix
+
+package rabbitmqtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+)
+
+const (
+	quorumLimit = 30 * time.Second
+	queryLimit  = 500 * time.Millisecond // a replica passes a query on to a leader that may be gone
+)
+
+// AwaitQuorum waits until a quorum queue in the vhost / can take messages: until it has a
+// leader, and the leader has heard from a majority of the replicas since the call. It
+// fails after 30 s.
+func (c *Cluster) AwaitQuorum(tb testing.TB, queue string) {
+	tb.Helper()
+	c.replicas(tb, queue)
+}
+
+// Leader returns the node that leads a quorum queue in the vhost /. It waits like
+// [Cluster.AwaitQuorum], so it is never one that others have replaced.
+func (c *Cluster) Leader(tb testing.TB, queue string) *Node {
+	tb.Helper()
+	return c.replicas(tb, queue)[0]
+}
+
+// Followers returns the nodes, up or down, that have a replica of a quorum queue in the
+// vhost / and do not lead it. It waits like [Cluster.AwaitQuorum].
+func (c *Cluster) Followers(tb testing.TB, queue string) []*Node {
+	tb.Helper()
+	return c.replicas(tb, queue)[1:]
+}
+
+// replicas returns the queue's leader, then the others.
+func (c *Cluster) replicas(tb testing.TB, queue string) []*Node {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), c.quorumLimit)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		nodes, err := c.askReplicas(ctx, queue)
+		if err == nil {
+			return nodes
+		}
+		select {
+		case <-ctx.Done():
+			tb.Fatalf("rabbitmqtest: the queue %q has no leader with a majority after %v: %v", queue, c.quorumLimit, err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// askReplicas asks one node after the other, until one knows.
+func (c *Cluster) askReplicas(ctx context.Context, queue string) ([]*Node, error) {
+	var errs []error
+	for _, n := range c.running() {
+		nodes, err := n.askReplicas(ctx, queue)
+		if err == nil {
+			return nodes, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// replicasExpression makes the leader hear from a majority before it answers.
+const replicasExpression = `
+{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, list_to_binary(%s))),
+#{nodes := Nodes} = amqqueue:get_type_state(Q),
+{Name, _} = amqqueue:get_pid(Q),
+{ok, _, {_, Leader}} = ra:consistent_query({Name, node()}, fun(_) -> ok end, %d),
+[Leader | lists:delete(Leader, Nodes)]`
+
+var erlangAtom = regexp.MustCompile(`'([^']+)'`)
+
+func (n *Node) askReplicas(ctx context.Context, queue string) ([]*Node, error) {
+	ctx, cancel := context.WithTimeout(ctx, queryLimit+callLimit/10)
+	defer cancel()
+	result, err := n.eval(ctx, fmt.Sprintf(replicasExpression, erlangString(queue), queryLimit.Milliseconds()))
+	if err != nil {
+		return nil, err
+	}
+	var replicas []*Node
+	for _, match := range erlangAtom.FindAllStringSubmatch(result, -1) {
+		i := slices.IndexFunc(n.cluster.nodes, func(n *Node) bool { return n.address() == match[1] })
+		replicas = append(replicas, n.cluster.nodes[i])
+	}
+	return replicas, nil
+}
