@@ -34,6 +34,23 @@ func TestPlanHasEachPartOnce(t *testing.T) {
 	require.Equal(t, mailTopology().Plan().String(), twice.Plan().String())
 }
 
+// A diagram has no place for what is not there, and an import would not know what to do
+// with it.
+func TestOnlyTheTextShowsWhatIsOwned(t *testing.T) {
+	t.Parallel()
+	plain, owned := mailTopology(), mailTopology()
+	owned.Owned = []string{"mail.delay.", "mail old", "mail.delay."}
+	require.Equal(t, plain.Plan().String()+"\nowned     queues whose names begin with mail.delay., \"mail old\"\n", owned.Plan().String())
+	require.Equal(t, plain.Plan().Mermaid(), owned.Plan().Mermaid())
+	require.Equal(t, plain.Plan().Graphviz(), owned.Plan().Graphviz())
+	want, err := plain.Plan().Definitions("/")
+	require.NoError(t, err)
+	got, err := owned.Plan().Definitions("/")
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got))
+	require.Equal(t, "owned     queues whose names begin with q\n", broker.Topology{Owned: []string{"q"}}.Plan().String())
+}
+
 func TestPlanIsTheSameEachTime(t *testing.T) {
 	t.Parallel()
 	show := func() string {

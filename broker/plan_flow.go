@@ -103,6 +103,7 @@ func (f *flow) sorted() Topology {
 		Exchanges: inOrder(f.topology.Exchanges, f.rank),
 		Queues:    inOrder(f.topology.Queues, f.rank[len(f.topology.Exchanges):]),
 		Bindings:  slices.Clone(f.topology.Bindings),
+		Owned:     f.topology.Owned,
 	}
 	slices.SortStableFunc(t.Bindings, func(a, b Binding) int {
 		return cmp.Compare(f.place(a.Exchange), f.place(b.Exchange))

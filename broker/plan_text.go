@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// String returns a line for each exchange, queue and binding, in aligned columns. What
+// String returns a line for each exchange, queue and binding, in aligned columns, and one
+// for the names that are the topology's alone ([Topology].Owned). What
 // stands in no field is shown as name=value. A name that is not one plain word is quoted
 // as Go quotes it.
 func (p Plan) String() string {
@@ -30,10 +31,21 @@ func (p Plan) String() string {
 			sections = append(sections, aligned(section))
 		}
 	}
+	if owned := p.topology.Owned; len(owned) > 0 {
+		sections = append(sections, "owned     queues whose names begin with "+strings.Join(inTexts(owned), ", ")+"\n")
+	}
 	if len(sections) == 0 {
 		return "nothing to declare\n"
 	}
 	return strings.Join(sections, "\n")
+}
+
+func inTexts(names []string) []string {
+	list := make([]string, len(names))
+	for i, name := range names {
+		list[i] = inText(name)
+	}
+	return list
 }
 
 func rows[T any](items []T, row func(T) []string) [][]string {

@@ -82,6 +82,7 @@ func TestValidateRefuses(t *testing.T) {
 		"a TTL of microseconds":       {queues(broker.Queue{Name: "q", MessageTTL: time.Microsecond}), "whole number of milliseconds"},
 		"an expiry of 1.5 ms":         {queues(broker.Queue{Name: "q", Expires: 1500 * time.Microsecond}), "whole number of milliseconds"},
 		"a queue's argument twice":    {queues(broker.Queue{Name: "q", MessageTTL: time.Second, Arguments: processor.Headers{"x-message-ttl": int64(5)}}), `argument "x-message-ttl" repeats a field`},
+		"an owned name of nothing":    {broker.Topology{Owned: []string{"mail.", ""}}, "an owned name is empty"},
 		"a queue of two TTLs":         {queues(broker.Queue{Name: "q", MessageTTL: time.Second}, broker.Queue{Name: "q"}), `queue "q" is listed twice`},
 		"a queue of two targets": {queues(
 			broker.Queue{Name: "q", DeadLetter: &broker.DeadLetter{Exchange: "a"}},

@@ -42,6 +42,9 @@ func (t Topology) Validate() error {
 			fail("binding of queue %q to exchange %q: %s", b.Queue, b.Exchange, problem)
 		}
 	}
+	if slices.Contains(t.Owned, "") {
+		fail("an owned name is empty: every queue would be this topology's alone")
+	}
 	return errors.Join(errs...)
 }
 

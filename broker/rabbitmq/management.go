@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -75,8 +76,8 @@ var managementClient = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// get decodes the answer to a question. An error has nothing of what the server wrote,
-// which may repeat what it was sent.
+// get decodes the answer to a question. An error has nothing of the answer's body, which
+// may repeat what was sent.
 func (n managementNode) get(ctx context.Context, path string, answer any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.base+path, nil)
 	if err != nil {
@@ -85,30 +86,36 @@ func (n managementNode) get(ctx context.Context, path string, answer any) error 
 	request.SetBasicAuth(n.user, n.password)
 	response, err := managementClient.Do(request)
 	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err
-		}
-		return err
+		return whyNot(ctx, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	switch response.StatusCode {
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("%s: give a user with the tag management and rights in the vhost", response.Status[:3])
+		return fmt.Errorf("it answered %d: give a user with the tag management and rights in the vhost", response.StatusCode)
 	default:
 		return fmt.Errorf("it answered %d: is it RabbitMQ's management?", response.StatusCode)
 	}
-	body := &io.LimitedReader{R: response.Body, N: managementLimit + 1}
-	decoder := json.NewDecoder(body)
-	err = decoder.Decode(answer)
+	body, err := io.ReadAll(io.LimitReader(response.Body, managementLimit+1))
 	switch {
-	case body.N == 0:
-		return fmt.Errorf("its answer has more than %d MiB", managementLimit>>20)
-	case ctx.Err() != nil:
-		return ended(ctx)
 	case err != nil:
+		return whyNot(ctx, err)
+	case len(body) > managementLimit:
+		return fmt.Errorf("its answer has more than %d MiB", managementLimit>>20)
+	case json.Unmarshal(body, answer) != nil, string(bytes.TrimSpace(body)) == "null":
 		return errors.New("its answer is not what RabbitMQ's management answers")
 	}
 	return nil
+}
+
+// whyNot prefers the reason why ctx ended, and leaves out the URL.
+func whyNot(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }

@@ -15,9 +15,10 @@ import (
 type VerifyOption func(*verifyOptions)
 
 type verifyOptions struct {
-	inPlace int
-	managed bool
-	urls    []string
+	inPlace  int
+	consumed []string
+	managed  bool
+	urls     []string
 }
 
 // Management lets Verify look through RabbitMQ's management, a plugin, too: the only way
@@ -29,18 +30,22 @@ type verifyOptions struct {
 // Without credentials they are guest's. Several URLs are tried in turn until one answers
 // all questions. The vhost is that of the broker's own connection. A proxy is taken from
 // the environment, certificates from the system; a redirect is not followed. Each URL has
-// 10 s, and an answer 64 MiB. Default: no management; AMQP alone.
+// 10 s, and an answer 64 MiB. A policy is seen some seconds after it was set. Default: no
+// management; AMQP alone.
 func Management(urls ...string) VerifyOption {
 	return func(o *verifyOptions) { o.managed, o.urls = true, append(o.urls, urls...) }
 }
 
 // InPlace says how often a message may go back to its queue before the consumer's stack
-// gives it up: a quorum queue whose delivery limit is less gives it up first. Delays are
-// not looked at. Default, also for 0: unknown.
-func InPlace(n int) VerifyOption { return func(o *verifyOptions) { o.inPlace = n } }
+// gives it up: a quorum queue whose delivery limit is less gives it up first. Queues are
+// those that are consumed so; none is all that are not delays. Default, also for 0: unknown.
+func InPlace(n int, queues ...string) VerifyOption {
+	return func(o *verifyOptions) { o.inPlace, o.consumed = n, queues }
+}
 
 // Verify compares what is in the broker with t. It is for the start of a service, after
-// [Broker.Declare] and before it consumes, or for a command of its own. Nothing is created,
+// [Broker.Declare] and before it consumes, or for a command of its own; t is then all that
+// the service declares, merged ([broker.Topology.Merge]). Nothing is created,
 // changed or deleted, whoever uses the broker at the same time. (A queue that expires when
 // it is unused counts as used now.)
 //
@@ -85,7 +90,7 @@ func (b *Broker) Verify(ctx context.Context, t broker.Topology, opts ...VerifyOp
 type verification struct {
 	broker  *Broker
 	server  server
-	inPlace int
+	options verifyOptions
 	all     broker.Topology // as given
 	plan    broker.Topology // what is looked at
 	managed *definitions    // nil without management
@@ -104,7 +109,7 @@ func newVerification(ctx context.Context, b *Broker, t broker.Topology, o verify
 		return nil, closedOr(err)
 	}
 	v := &verification{
-		broker: b, server: serverOf(session.ServerProperties()), inPlace: o.inPlace,
+		broker: b, server: serverOf(session.ServerProperties()), options: o,
 		all: t, plan: shared(broker.Topology{}.Merge(t)), report: &Report{},
 		queuesSeen: map[string]seen{}, exchangesSeen: map[string]seen{},
 	}

@@ -185,6 +185,13 @@ func (m *managed) findings(t *testing.T) {
 				fault(rabbitmq.DeliveryLimit, "", "parked", "its delivery limit is 5, and messages may go back to it 6 times"),
 			},
 		},
+		"delivery limits of what is consumed": {
+			live: limited(), plan: limited(), opts: []rabbitmq.VerifyOption{rabbitmq.InPlace(6, "parked", "unlimited")},
+			want: []rabbitmq.Finding{
+				notice(rabbitmq.DeliveryLimit, "dropped", "its delivery limit is 5; it then drops them"),
+				fault(rabbitmq.DeliveryLimit, "", "parked", "its delivery limit is 5, and messages may go back to it 6 times"),
+			},
+		},
 		"delivery limits that are enough": {
 			live: limited(), plan: limited(), opts: []rabbitmq.VerifyOption{rabbitmq.InPlace(5)},
 			want: []rabbitmq.Finding{notice(rabbitmq.DeliveryLimit, "dropped", "its delivery limit is 5; it then drops them")},

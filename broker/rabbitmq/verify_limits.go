@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/gowarren/warren/broker"
@@ -102,8 +103,8 @@ func (v *verification) limit(queue string, live attributes) {
 		fate = ""
 	}
 	switch {
-	case limit < int64(v.inPlace):
-		f.Problem = fmt.Sprintf("%s, and messages may go back to it %d times%s", what, v.inPlace, fate)
+	case limit < int64(v.options.inPlace) && v.options.consumes(queue):
+		f.Problem = fmt.Sprintf("%s, and messages may go back to it %d times%s", what, v.options.inPlace, fate)
 		f.Change = "raise the limit, or let the stack give up sooner"
 	case !kept:
 		f.Severity = Notice
@@ -112,6 +113,10 @@ func (v *verification) limit(queue string, live attributes) {
 		return
 	}
 	v.find(f)
+}
+
+func (o verifyOptions) consumes(queue string) bool {
+	return len(o.consumed) == 0 || slices.Contains(o.consumed, queue)
 }
 
 // byPolicy are the arguments that a policy may set as well, and that change what becomes of
@@ -124,7 +129,8 @@ var byPolicy = []string{
 // under returns a with what a policy adds. Of two numbers the smaller counts; of two words,
 // that which the queue was declared with.
 func (a attributes) under(policy attributes) attributes {
-	all := maps.Clone(a)
+	all := attributes{}
+	maps.Copy(all, a)
 	for _, name := range byPolicy {
 		word := strings.TrimPrefix(name, "x-")
 		value, there := policy[word]

@@ -79,7 +79,8 @@ const (
 	// MissingDeadLetter: the exchange or queue that a queue's dead letters go to is not
 	// there, and not planned. They are dropped, or hold up the queue.
 	MissingDeadLetter FindingKind = "missing dead-letter target"
-	// UnroutedDeadLetter: dead letters go to an exchange that has no queue for them.
+	// UnroutedDeadLetter: dead letters go to an exchange that has no queue for them. An
+	// alternate exchange that a policy gives it is not seen.
 	UnroutedDeadLetter FindingKind = "unrouted dead letters"
 	// MissingAlternate: an exchange's alternate is not there, and not planned.
 	MissingAlternate FindingKind = "missing alternate exchange"

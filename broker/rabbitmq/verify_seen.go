@@ -75,6 +75,7 @@ func passively(s seen, err error) (seen, error) {
 func (v *verification) lookIntoExchange(ctx context.Context, name string, s *seen) error {
 	if v.managed != nil {
 		s.live = v.managed.exchanges[name]
+		v.listed(*s, fmt.Sprintf("exchange %q", name))
 		return nil
 	}
 	x, planned := plannedExchange(v.plan, name)
@@ -93,6 +94,7 @@ func (v *verification) lookIntoQueue(ctx context.Context, name string, s *seen) 
 		return v.told(s, live, err, fmt.Sprintf("queue %q", name), arguments)
 	}
 	s.live = maps.Clone(v.managed.queues[name])
+	v.listed(*s, fmt.Sprintf("queue %q", name))
 	if _, typed := arguments[queueTypeArg]; typed || s.live.queueType() == string(broker.Classic) {
 		return nil
 	}
@@ -103,6 +105,12 @@ func (v *verification) lookIntoQueue(ctx context.Context, name string, s *seen) 
 	}
 	delete(s.live, queueTypeArg)
 	return v.told(&seen{}, nil, err, fmt.Sprintf("the type of queue %q", name), nil)
+}
+
+func (v *verification) listed(s seen, what string) {
+	if s.live == nil {
+		v.uncheckedf("what %s was declared with: management did not show it", what)
+	}
 }
 
 // compared are the arguments that the broker compares.

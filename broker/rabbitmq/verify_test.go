@@ -39,7 +39,10 @@ func TestVerify(t *testing.T) {
 	require.NoError(t, err)
 	m := &managed{url: "http://guest:guest@" + address}
 	m.node = rabbitmqtest.Start(t, rabbitmqtest.Plugins("rabbitmq_management"), rabbitmqtest.Config(
-		"management.tcp.ip = 127.0.0.1", "management.tcp.port = "+port, "collect_statistics_interval = 100"))
+		"management.tcp.ip = 127.0.0.1", "management.tcp.port = "+port, "collect_statistics_interval = 100",
+		"management.sample_retention_policies.global.minute = 1", "management.sample_retention_policies.basic.minute = 1",
+		"management.sample_retention_policies.detailed.minute = 1")) // it shows policies within seconds
+	m.node.Call(t, "application set_env [rabbit, quorum_tick_interval, 200]")
 	for name, test := range map[string]func(*testing.T){
 		"as planned":         m.asPlanned,
 		"odd arguments":      m.oddArguments,
@@ -98,12 +101,12 @@ func (m *managed) do(t *testing.T, method, path, body string) []byte {
 // everything is all that is declared in the vhost.
 func (w *world) everything(t *testing.T) string {
 	t.Helper()
-	var all string
+	var all strings.Builder
 	for _, what := range []string{"exchanges", "queues", "bindings"} {
 		query := map[string]string{"exchanges": "?columns=name,type,durable,auto_delete,internal,arguments", "queues": "?columns=name,durable,auto_delete,arguments"}[what]
-		all += string(w.do(t, http.MethodGet, what+"/"+url.PathEscape(w.vhost)+query, "")) + "\n"
+		all.Write(w.do(t, http.MethodGet, what+"/"+url.PathEscape(w.vhost)+query, ""))
 	}
-	return all
+	return all.String()
 }
 
 // verify also holds that nothing has changed, whatever was found.
