@@ -32,8 +32,10 @@ type republisher struct {
 	wait     string          // the queue that a retry waits in
 	to       processor.Destination
 	headers  amqp.Table // of the retry's copy
-	count    string     // the one of them that the final copy has too
+	count    []string   // those of them that the final copy has too
 	says     string     // before the error, on the final copy
+
+	expiration string // of the retry's copy
 }
 
 func byKeys(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher {
@@ -45,7 +47,7 @@ func byKeys(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher {
 	return republisher{
 		layer: retry.New(b.Publisher(), work+"-%delay%", opts...), topology: topology, wait: wait,
 		to:      processor.Destination{Exchange: work + "-retry", RoutingKey: wait},
-		headers: amqp.Table{"swarrot_retry_attempts": int64(1)}, count: "swarrot_retry_attempts",
+		headers: amqp.Table{"swarrot_retry_attempts": int64(1)}, count: []string{"swarrot_retry_attempts"},
 	}
 }
 
@@ -54,7 +56,7 @@ func bySteps(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher 
 	wait := work + ".delay.v1.quorum.1h"
 	return byDelays(t, b, work, parked, delay.Steps(), time.Hour, republisher{
 		wait: wait, to: processor.Destination{RoutingKey: wait},
-		headers: amqp.Table{"warren-backoffs": int64(1)}, count: "warren-backoffs",
+		headers: amqp.Table{"warren-backoffs": int64(1)}, count: []string{"warren-backoffs"},
 	})
 }
 
@@ -63,7 +65,16 @@ func byLadder(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher
 	wait := "warren.delay.v1.quorum.30m.1" // no other test has this unit
 	return byDelays(t, b, work, parked, delay.Ladder(delay.Unit(30*time.Minute), delay.Longest(time.Hour)), time.Hour, republisher{
 		wait: wait, to: processor.Destination{Exchange: wait, RoutingKey: work},
-		headers: amqp.Table{"warren-backoffs": int64(1), "warren-delay-1": true}, count: "warren-backoffs",
+		headers: amqp.Table{"warren-backoffs": int64(1), "warren-delay-1": true}, count: []string{"warren-backoffs"},
+	})
+}
+
+func byPythonsDelays(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher {
+	t.Helper()
+	const ms = 3_601_000 // no other test has this delay
+	return byDelays(t, b, work, parked, delay.Compatible(b), ms*time.Millisecond, republisher{
+		wait: "backoff--3601000ms", to: processor.Destination{Exchange: "backoff", RoutingKey: work}, expiration: "3601000",
+		headers: amqp.Table{"warren-backoffs": int64(1), "backoff": int32(ms)}, count: []string{"warren-backoffs", "backoff"},
 	})
 }
 
@@ -95,7 +106,7 @@ func everything(work, elsewhere string) amqp.Publishing {
 			"x-filename": "a.txt",
 
 			"CC": []any{elsewhere}, "BCC": []any{elsewhere},
-			"x-death":                []any{amqp.Table{"queue": work, "reason": "expired", "count": int64(1_000_000), "exchange": "backoff"}},
+			"x-death":                []any{amqp.Table{"queue": work, "reason": "expired", "count": int64(1_000_000), "exchange": "x"}},
 			"x-first-death-exchange": "x", "x-first-death-queue": work, "x-first-death-reason": "expired",
 			"x-last-death-exchange": "x", "x-last-death-queue": work, "x-last-death-reason": "expired",
 			"x-delivery-count": int64(7), "x-acquired-count": int64(7),
@@ -126,7 +137,7 @@ func kept(sent amqp.Publishing, more ...amqp.Table) amqp.Table {
 func TestWhatCopiesAreOnTheWire(t *testing.T) {
 	t.Parallel()
 	for kind, with := range map[string]func(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher{
-		"retry": byKeys, "backoff, steps": bySteps, "backoff, ladder": byLadder,
+		"retry": byKeys, "backoff, steps": bySteps, "backoff, ladder": byLadder, "backoff, compatible": byPythonsDelays,
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -155,7 +166,8 @@ func TestWhatCopiesAreOnTheWire(t *testing.T) {
 				"warren-original-exchange": work + "-in", "warren-original-routing-key": "mail.welcome",
 				"warren-original-expiration": "60000", "warren-original-user-id": "guest", "warren-first-failed-at": "now",
 			}
-			want.Headers = kept(sent, all, r.headers)
+			want.Headers, want.Expiration = kept(sent, all, r.headers), r.expiration
+			ready(t, b, r.wait, 1) // one of Python's is not there before
 			got := get(t, ch, r.wait, false)
 			require.Equal(t, want, atRest(t, got))
 
@@ -167,10 +179,14 @@ func TestWhatCopiesAreOnTheWire(t *testing.T) {
 			if r.to.Exchange == work+"-retry" {
 				want.Exchange = r.to.Exchange
 			}
+			want.Expiration = ""
 			want.Headers = kept(sent, all, amqp.Table{
-				r.count: int64(1), "warren-error": r.says + "mail server says no", "warren-error-type": "*errors.errorString",
+				"warren-error": r.says + "mail server says no", "warren-error-type": "*errors.errorString",
 				"warren-failed-at": "now", "warren-failures": int64(2), "warren-host": host,
 			})
+			for _, name := range r.count {
+				want.Headers[name] = r.headers[name]
+			}
 			require.Equal(t, want, atRest(t, take(t, ch, parked)))
 
 			first := processor.Origin{Queue: work, Exchange: work + "-in", RoutingKey: "mail.welcome"}

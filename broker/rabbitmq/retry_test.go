@@ -11,6 +11,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
@@ -125,4 +126,45 @@ func TestRetriesOnAQuorumQueueDoNotUseUpItsDeliveryLimit(t *testing.T) {
 	n, _ := last.Headers().Int64(retry.HeaderAttempts)
 	require.Equal(t, int64(5), n)
 	require.NotContains(t, last.Headers(), "x-delivery-count")
+}
+
+// The queues of a schedule are those that its keys lead to, also when it changes: what
+// waits in one of the old queues comes back.
+func TestAScheduleThatChanges(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []broker.QueueType{broker.Classic, broker.Quorum} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			b := open(t, rabbitmqtest.Shared(t).URL())
+			work, parked := name(t), name(t)
+			declare := func(key string, opts ...retry.Option) error {
+				topology, err := retry.Topology(broker.Queue{Name: work, Type: kind}, work+key, append(opts, retry.FinalKey(parked), retry.Exchange(work+"-x"))...)
+				require.NoError(t, err)
+				return b.Declare(within(t), topology)
+			}
+			fail := func(key string, opts ...retry.Option) processor.Message {
+				sub := subscribe(t, b, work, 1)
+				p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), work+key, append(opts, retry.FinalKey(parked), retry.Exchange(work+"-x"))...)).
+					ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
+				require.NoError(t, err)
+				msg := receive(t, sub)
+				require.NoError(t, p.Process(within(t), msg))
+				require.NoError(t, sub.Close(within(t)))
+				return msg
+			}
+			before, after := retry.Delays(300*time.Millisecond), retry.Delays(200*time.Millisecond, 100*time.Millisecond)
+			require.NoError(t, declare("-%delay%", before))
+			require.NoError(t, b.Publisher().Publish(within(t), to(work), text("1")))
+			fail("-%delay%", before)
+			require.NoError(t, declare("-%delay%", after), "with the old one's message on its way")
+			for n := range 2 {
+				count, _ := fail("-%delay%", after).Headers().Int64(retry.HeaderAttempts)
+				require.Equal(t, int64(n+1), count)
+			}
+			ready(t, b, parked, 1)
+
+			require.NoError(t, declare("-retry-%attempt%", before))
+			require.ErrorIs(t, declare("-retry-%attempt%", after), broker.ErrMismatch, "what %delay% is for")
+		})
+	}
 }
