@@ -42,4 +42,8 @@
 //   - A broker that blocks is waited for until the context ends: [processor.ErrBlocked].
 //   - What is over a size limit is refused here, since the broker would close the whole
 //     connection: [processor.ErrTooLarge].
+//
+// # Verifying
+//
+// [Broker.Verify] compares what is there with a topology, without changing anything.
 package rabbitmq

@@ -35,4 +35,6 @@ func ExampleTopology() {
 	// queue     mail_parked     default type
 	//
 	// binding   (default)  -> each queue  key: its name
+	//
+	// owned     queues whose names begin with mail_retry_
 }
