@@ -7,6 +7,13 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
+// keeper makes q a quorum queue that keeps what has died until somebody takes it.
+func keeper(q broker.Queue) broker.Queue {
+	q.Type, q.Overflow = broker.Quorum, broker.RejectPublish
+	q.Arguments = processor.Headers{"x-dead-letter-strategy": "at-least-once"}
+	return q
+}
+
 var deadLetterCases = []testCase{
 	{
 		name: "dead-lettering keeps the key",
@@ -86,6 +93,54 @@ var deadLetterCases = []testCase{
 				c.expect("2")
 				c.nothing()
 			}
+		},
+	},
+	{
+		name: "at-least-once to a target that appears",
+		why:  "a quorum queue keeps what has died until there is somebody who takes it",
+		run: func(r *rig) {
+			missing := r.name("missing")
+			for word, to := range map[string]*broker.DeadLetter{
+				"queue": toQueue(missing), "exchange": {Exchange: missing},
+			} {
+				q := r.queue(word, keeper(broker.Queue{DeadLetter: to}))
+				r.fill(q, word)
+				c := r.subscribe(q, 1)
+				r.ok(c.take(word)[0].Nack(false), "nack")
+				c.nothing()
+			}
+			r.queue("missing", broker.Queue{})
+			x := r.exchange("missing", broker.Exchange{Kind: broker.Fanout})
+			r.bind(x, missing, "", nil)
+			c := r.subscribe(missing, 2)
+			first, second := c.next(), c.next()
+			if string(first.Body()) == string(second.Body()) {
+				r.failf("%q came twice", first.Body())
+			}
+			c.nothing()
+		},
+	},
+	{
+		name: "at-least-once to a target that is full",
+		why:  "a quorum queue keeps what its target refuses, until that has room; other targets get it once",
+		run: func(r *rig) {
+			x := r.exchange("x", broker.Exchange{Kind: broker.Fanout})
+			full := r.queue("full", broker.Queue{MaxLength: 1, Overflow: broker.RejectPublish})
+			other := r.queue("other", broker.Queue{})
+			for _, q := range []string{full, other} {
+				r.bind(x, q, "", nil)
+			}
+			q := r.queue("q", keeper(broker.Queue{DeadLetter: &broker.DeadLetter{Exchange: x}}))
+			r.fill(full, "0")
+			r.fill(q, "1")
+			r.ok(r.subscribe(q, 1).take("1")[0].Nack(false), "nack")
+			others := r.subscribe(other, 10)
+			others.expect("1")
+			others.nothing()
+			c := r.subscribe(full, 1)
+			c.expect("0", "1")
+			c.nothing()
+			others.nothing()
 		},
 	},
 	{

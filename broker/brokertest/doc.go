@@ -11,6 +11,10 @@
 // queues that expire when unused and take their exchanges with them, so one RabbitMQ
 // node serves any number of runs.
 //
+// RabbitMQ tries again after three minutes to dead-letter what a quorum queue keeps. For this
+// suite its own configuration needs less, with the setting of the application rabbit
+// dead_letter_worker_publisher_confirm_timeout at 500 (milliseconds).
+//
 // What is expected was measured on RabbitMQ 3.10. The order of x-death entries after
 // the first, which differs between its versions, is left open.
 package brokertest

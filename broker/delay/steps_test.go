@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 )
@@ -215,4 +216,23 @@ func TestAFullStepRefuses(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestStepsWaitForTheirWorkQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		defer func() { _ = b.Close(t.Context()) }()
+		d := steps(t, []time.Duration{time.Second})
+		require.NoError(t, b.Declare(t.Context(), d.Topology()))
+		require.NoError(t, d.Delay(t.Context(), b.Publisher(), text("m"), time.Second))
+		time.Sleep(time.Hour)
+		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}))
+		sub, err := b.Source("mail").Subscribe(t.Context(), 1)
+		require.NoError(t, err)
+		m, err := sub.Receive(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, m.Ack())
+		require.NoError(t, sub.Close(t.Context()))
+	})
 }

@@ -27,6 +27,18 @@ type identity struct {
 
 	deadLetters bool // it has a dead-letter exchange
 	deadLetter  broker.DeadLetter
+	strategy    string // of dead-lettering; "" is atMostOnce
+}
+
+// The strategies of dead-lettering.
+const (
+	atMostOnce  = "at-most-once"
+	atLeastOnce = "at-least-once"
+)
+
+// keepsDead reports whether a message that has died stays until somebody takes it.
+func (id identity) keepsDead() bool {
+	return id.strategy == atLeastOnce && id.deadLetters && id.overflow == broker.RejectPublish
 }
 
 // none stands for an argument that is absent: 0 is a TTL and a length in RabbitMQ.
@@ -55,6 +67,7 @@ func identify(q broker.Queue) (identity, error) {
 			Exchange:   r.text("x-dead-letter-exchange", ""),
 			RoutingKey: r.text("x-dead-letter-routing-key", ""),
 		},
+		strategy: r.text("x-dead-letter-strategy", ""),
 	}
 	if err := errors.Join(append(r.errs, id.problems(r)...)...); err != nil {
 		return id, fmt.Errorf("memory: queue %q: %w: %w", q.Name, broker.ErrTopology, err)
@@ -82,6 +95,9 @@ func (id identity) String() string {
 	if id.deadLetters {
 		parts = append(parts, fmt.Sprintf("dead-letter exchange %q with key %q", id.deadLetter.Exchange, id.deadLetter.RoutingKey))
 	}
+	if id.strategy != "" {
+		parts = append(parts, "x-dead-letter-strategy "+id.strategy)
+	}
 	parts = append(parts, flags(id.transient, id.autoDelete, id.exclusive, false)...)
 	return strings.Join(parts, ", ")
 }
@@ -102,6 +118,10 @@ func (id identity) problems(r argumentReader) []error {
 			"x-message-ttl or x-expires is over ten years"},
 		{r.has("x-dead-letter-routing-key") && !id.deadLetters,
 			"x-dead-letter-routing-key needs x-dead-letter-exchange"},
+		{r.has("x-dead-letter-strategy") && id.strategy != atMostOnce && id.strategy != atLeastOnce,
+			"x-dead-letter-strategy must be at-most-once or at-least-once"},
+		{r.has("x-dead-letter-strategy") && id.kind != broker.Quorum,
+			"x-dead-letter-strategy needs a quorum queue"},
 		{r.has("x-single-active-consumer"),
 			"x-single-active-consumer is not supported in memory"},
 	} {

@@ -21,7 +21,7 @@ type Broker struct {
 	queues        map[string]*queue
 	subscriptions map[*subscription]struct{}
 	targets       targets
-	letters       []letter // dead, and not forwarded yet
+	letters       []letter // dead, and not forwarded yet, or kept by their queue
 	round         uint64   // counts the calls of forward
 	drops         []Drop   // to be reported once the mutex is free
 }
@@ -96,6 +96,7 @@ func (b *Broker) close() {
 		q.silence()
 	}
 	b.closed = true
+	b.letters = nil
 	clear(b.subscriptions)
 	clear(b.queues)
 	clear(b.exchanges)

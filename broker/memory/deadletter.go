@@ -19,6 +19,9 @@ type letter struct {
 	queue   *queue
 	message *message
 	reason  string
+
+	held bool     // its queue has it until it gets on
+	sent []string // queues that have taken it already
 }
 
 // bury takes note of a death. The message is forwarded before the mutex is freed, but
@@ -27,7 +30,8 @@ func (q *queue) bury(m *message, reason string) {
 	q.broker.letters = append(q.broker.letters, letter{queue: q, message: m, reason: reason})
 }
 
-// forward sends the dead on, and those who die of it.
+// forward sends the dead on, and those who die of it. Those that their queue has to keep
+// are tried again each time, that is, whenever something may have changed.
 //
 // It ends. A message that dies again and again without a consumer is a cycle, which
 // RabbitMQ drops or, with a rejection somewhere in its past, lets run for ever. Here it
@@ -37,37 +41,62 @@ func (b *Broker) forward() {
 		return
 	}
 	b.round++
+	var held []letter
 	for i := 0; i < len(b.letters); i++ {
-		b.send(b.letters[i])
+		if l := &b.letters[i]; !b.send(l) {
+			held = append(held, *l)
+		}
 	}
-	b.letters = nil
+	b.letters = held
 }
 
-func (b *Broker) send(l letter) {
+// send returns false if the letter's queue keeps it.
+func (b *Broker) send(l *letter) bool {
 	q := l.queue
+	if l.held {
+		l.held = false
+		q.held--
+	}
 	if !q.deadLetters {
 		b.drop(q, l.message, l.reason, "the queue has no dead-letter exchange")
-		return
+		return true
 	}
 	x := b.exchanges[q.deadLetter.Exchange]
 	if x == nil {
-		b.drop(q, l.message, l.reason, "the dead-letter exchange does not exist")
-		return
+		return !b.stuck(l, "the dead-letter exchange does not exist")
 	}
 	m := l.reborn()
 	m.countHop(l.message, b.round)
 	queues := b.route(x, m)
 	if len(queues) == 0 {
-		b.drop(q, l.message, l.reason, "the dead-letter exchange routes it nowhere")
+		return !b.stuck(l, "the dead-letter exchange routes it nowhere")
 	}
+	gone := true
 	for _, to := range queues {
 		switch {
+		case slices.Contains(l.sent, to.name):
 		case m.hops > len(b.queues), inCycle(to.name, m):
-			b.drop(q, l.message, l.reason, "it goes round in a dead-letter cycle")
+			gone = !b.stuck(l, "it goes round in a dead-letter cycle") && gone
 		case !to.put(m):
-			b.drop(q, l.message, l.reason, "the dead-letter target is full")
+			gone = !b.stuck(l, "the dead-letter target is full") && gone
+		case q.keepsDead():
+			l.sent = append(l.sent, to.name)
 		}
 	}
+	return gone
+}
+
+// stuck drops a letter that cannot get on, unless its queue keeps it.
+func (b *Broker) stuck(l *letter, why string) (kept bool) {
+	if !l.queue.keepsDead() || l.queue.expired {
+		b.drop(l.queue, l.message, l.reason, why)
+		return false
+	}
+	if !l.held {
+		l.held = true
+		l.queue.held++
+	}
+	return true
 }
 
 func (m *message) countHop(from *message, round uint64) {

@@ -14,16 +14,17 @@
 // Direct, topic, fanout and headers exchanges, the default exchange and the amq.*
 // exchanges; alternate exchanges; CC and BCC; prefetch and turns among subscriptions;
 // requeueing to the old place; queue TTL and message expiration, which take effect at
-// the head of the queue; dead-lettering with x-death, dropping cycles; delivery limits
-// of quorum queues; length limits with each overflow behaviour; queues that expire.
-// [OnDrop] tells of what RabbitMQ would drop without a word.
+// the head of the queue; dead-lettering with x-death, at most once, dropping cycles, or at
+// least once; delivery limits of quorum queues; length limits with each overflow
+// behaviour; queues that expire. [OnDrop] tells of what RabbitMQ would drop without a word.
 //
 // # What it does not
 //
 // Nothing outlives [Broker.Close]: durable, transient and quorum are the same. Exclusive
 // and auto-delete are accepted and do nothing, as do x-max-priority and the priority of
-// messages. There are no users: a user id is not checked. Dead-lettering is never held
-// back for a missing target, whatever x-dead-letter-strategy says. A prefetch may be
+// messages. There are no users: a user id is not checked. What a quorum queue keeps, because
+// its dead-letter target is missing or full, gets on as soon as it can, and holds up nothing
+// else: RabbitMQ tries again after minutes, and stops at 32 messages. A prefetch may be
 // larger than the protocol's 65,535. x-single-active-consumer, streams and exchange
 // types of plugins are refused.
 //

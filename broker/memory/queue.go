@@ -22,6 +22,8 @@ type queue struct {
 	bytes    int64
 	arrivals uint64
 
+	held int // messages that have died, and that nobody takes
+
 	subscriptions int                  // that have not stopped
 	hungry        deque[*subscription] // those with room, who has waited longest first
 
@@ -159,7 +161,7 @@ func (q *queue) balance() {
 		s.take(q.pop())
 		q.feed(s)
 	}
-	for q.over(0, 0) {
+	for q.len() > 0 && q.over(0, 0) {
 		q.bury(q.pop().message, maxlen)
 	}
 	if e := q.first(); e != nil {
@@ -171,6 +173,6 @@ func (q *queue) balance() {
 
 // over reports whether that many more messages and bytes are too much.
 func (q *queue) over(messages int, bytes int64) bool {
-	return q.maxLength != none && int64(q.len()+messages) > q.maxLength ||
+	return q.maxLength != none && int64(q.len()+q.held+messages) > q.maxLength ||
 		q.maxBytes != none && q.bytes+bytes > q.maxBytes
 }

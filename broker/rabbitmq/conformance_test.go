@@ -10,7 +10,9 @@ import (
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	url := rabbitmqtest.Shared(t).URL()
+	node := rabbitmqtest.Shared(t)
+	node.Call(t, "application set_env [rabbit, dead_letter_worker_publisher_confirm_timeout, 500]")
+	url := node.URL()
 	brokertest.Run(t, func(tb testing.TB) broker.Broker {
 		tb.Helper()
 		return open(tb, url)

@@ -1,0 +1,158 @@
+package memory_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/processor"
+)
+
+// keeper is a quorum queue that keeps what has died until somebody takes it.
+func keeper(name string, to *broker.DeadLetter) broker.Queue {
+	return broker.Queue{
+		Name: name, Type: broker.Quorum, Overflow: broker.RejectPublish, DeadLetter: to,
+		Arguments: processor.Headers{"x-dead-letter-strategy": "at-least-once"},
+	}
+}
+
+// noDrops fails if a message is let go of.
+func noDrops(t *testing.T) memory.Option {
+	t.Helper()
+	return memory.OnDrop(func(d memory.Drop) { t.Errorf("%s was dropped: %s", d.Envelope.Body, d.Why) })
+}
+
+func TestTheDeadAreKeptUntilSomebodyTakesThem(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := keeper("q", toQueue("late"))
+		q.MessageTTL = time.Second
+		b := open(t, []broker.Queue{q}, noDrops(t))
+		publish(t, b, "q", "1", "2")
+		time.Sleep(time.Second)
+		publish(t, b, "q", "3")
+		time.Sleep(time.Hour)
+		require.Equal(t, 0, ready(t, b, "q"))
+		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "late"}}}))
+		require.Equal(t, []string{"1", "2", "3"}, empty(t, b, "late"))
+		time.Sleep(time.Hour)
+		require.Equal(t, 0, ready(t, b, "late"), "each came once")
+	})
+}
+
+func TestTheDeadWaitForAnExchangeAndABinding(t *testing.T) {
+	t.Parallel()
+	b := open(t, []broker.Queue{keeper("q", &broker.DeadLetter{Exchange: "x"}), {Name: "to"}}, noDrops(t))
+	publish(t, b, "q", "m")
+	require.NoError(t, receive(t, subscribe(t, b, "q", 1)).Nack(false))
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{Exchanges: []broker.Exchange{{Name: "x", Kind: broker.Fanout}}}))
+	require.Equal(t, 0, ready(t, b, "to"))
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{Bindings: []broker.Binding{{Exchange: "x", Queue: "to"}}}))
+	require.Equal(t, []string{"m"}, empty(t, b, "to"))
+}
+
+// The one with room has each once, the other as it can.
+func TestTheDeadWaitForRoom(t *testing.T) {
+	t.Parallel()
+	b := open(t, []broker.Queue{
+		keeper("q", &broker.DeadLetter{Exchange: "amq.fanout"}),
+		{Name: "wide"}, {Name: "narrow", MaxLength: 1, Overflow: broker.RejectPublish},
+	}, noDrops(t))
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{Bindings: []broker.Binding{
+		{Exchange: "amq.fanout", Queue: "narrow"}, {Exchange: "amq.fanout", Queue: "wide"},
+	}}))
+	publish(t, b, "q", "1", "2", "3")
+	s := subscribe(t, b, "q", 1)
+	for range 3 {
+		require.NoError(t, receive(t, s).Nack(false))
+	}
+	require.Equal(t, []string{"1", "2", "3"}, empty(t, b, "wide"))
+	require.Equal(t, []string{"1", "2", "3"}, drain(t, subscribe(t, b, "narrow", 1), 3))
+	require.Equal(t, 0, ready(t, b, "wide"))
+}
+
+func TestTheDeadThatAreKeptTakeRoom(t *testing.T) {
+	t.Parallel()
+	q := keeper("q", toQueue("late"))
+	q.MaxLength = 2
+	b := open(t, []broker.Queue{q}, noDrops(t))
+	publish(t, b, "q", "1", "2")
+	s := subscribe(t, b, "q", 1)
+	require.NoError(t, receive(t, s).Nack(false))
+	require.NoError(t, receive(t, s).Nack(false))
+	require.NoError(t, s.Close(t.Context()))
+	require.ErrorIs(t, try(t, b, "q", "3"), processor.ErrRefused)
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "late"}}}))
+	publish(t, b, "q", "3", "4")
+	require.ErrorIs(t, try(t, b, "q", "5"), processor.ErrRefused)
+	require.Equal(t, []string{"1", "2"}, empty(t, b, "late"))
+}
+
+func TestACycleIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := keeper("q", toQueue("q"))
+		q.MessageTTL = time.Second
+		b := open(t, []broker.Queue{q}, noDrops(t))
+		publish(t, b, "q", "m")
+		time.Sleep(time.Minute)
+		require.Equal(t, 0, ready(t, b, "q"))
+	})
+}
+
+func TestTheDeadGoWithTheirQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var drops []string
+		start := time.Now()
+		q := keeper("q", toQueue("missing"))
+		q.MessageTTL, q.Expires = time.Second, time.Minute
+		b := open(t, []broker.Queue{q}, memory.OnDrop(func(d memory.Drop) {
+			drops = append(drops, fmt.Sprintf("%s after %v: %s", d.Envelope.Body, time.Since(start), d.Why))
+		}))
+		publish(t, b, "q", "m")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, []string{"m after 1m0s: the dead-letter exchange routes it nowhere"}, drops)
+		require.NoError(t, b.Close(t.Context()))
+	})
+}
+
+// Only such a queue keeps them, as in RabbitMQ.
+func TestAtLeastOnceNeedsRejectPublish(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*broker.Queue){
+		"drop-head":    func(q *broker.Queue) { q.Overflow = "" },
+		"at-most-once": func(q *broker.Queue) { q.Arguments["x-dead-letter-strategy"] = "at-most-once" },
+		"no strategy":  func(q *broker.Queue) { q.Arguments = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			drops := 0
+			q := keeper("q", toQueue("missing"))
+			change(&q)
+			b := open(t, []broker.Queue{q}, memory.OnDrop(func(memory.Drop) { drops++ }))
+			publish(t, b, "q", "m")
+			require.NoError(t, receive(t, subscribe(t, b, "q", 1)).Nack(false))
+			require.Equal(t, 1, drops)
+			require.ErrorIs(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{keeper("q", toQueue("missing"))}}), broker.ErrMismatch)
+		})
+	}
+}
+
+func TestStrategiesThatRabbitMQRefuses(t *testing.T) {
+	t.Parallel()
+	b := open(t, nil)
+	for _, q := range []broker.Queue{
+		{Name: "q", Arguments: processor.Headers{"x-dead-letter-strategy": "at-least-once"}},
+		{Name: "q", Type: broker.Quorum, Arguments: processor.Headers{"x-dead-letter-strategy": "always"}},
+		{Name: "q", Type: broker.Quorum, Arguments: processor.Headers{"x-dead-letter-strategy": 1}},
+	} {
+		require.ErrorIs(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{q}}), broker.ErrTopology)
+	}
+}
