@@ -71,19 +71,17 @@ func testPartition(t *testing.T, c *rabbitmqtest.Cluster) {
 	closed := dial(t, lonely.URL()).NotifyClose(make(chan *amqp.Error, 1))
 
 	c.Partition(t, lonely)
-	receive(t, closed)
+	require.NotNil(t, receive(t, closed))
 	_, err := amqp.Dial(lonely.URL())
 	require.Error(t, err, "a paused node serves nobody")
 	leader := c.Leader(t, queue)
 	require.NotSame(t, lonely, leader)
 	put(t, leader.URL(), queue)
-	require.Contains(t, failure(t, func(tb testing.TB) { c.Partition(tb, lonely) }), "cut off")
-	require.Contains(t, failure(t, func(tb testing.TB) { lonely.Restart(tb) }), "heal it first")
+	require.Contains(t, failure(t, func(s *spy) { c.Partition(s, lonely) }), "cut off")
+	require.Contains(t, failure(t, func(s *spy) { lonely.Restart(s) }), "heal it first")
 
-	// A node that is started again still keeps away from it.
-	c.Followers(t, queue)
 	leader.Restart(t)
-	requireSilent(t, lonely.Addresses()[0])
+	require.Equal(t, "[]", lonely.Call(t, "erlang nodes []"), "a node that is started again keeps away")
 
 	c.Heal(t, lonely)
 	requireMessages(t, lonely.URL(), queue, 2)
@@ -97,10 +95,12 @@ func testMajority(t *testing.T, c *rabbitmqtest.Cluster) {
 	for _, n := range killed {
 		n.Kill(t)
 	}
-	requireSilent(t, rest.Addresses()[0])
 	c.SetQuorumLimit(time.Second)
-	require.Contains(t, failure(t, func(tb testing.TB) { c.AwaitQuorum(tb, queue) }), "no leader")
+	require.Contains(t, failure(t, func(s *spy) { c.AwaitQuorum(s, queue) }), "no leader")
 	c.SetQuorumLimit(soon)
+	requireSilent(t, rest.Addresses()[0])
+	c.Partition(t, rest)
+	c.Heal(t, rest) // there is nobody to wait for
 	killed[0].Restart(t)
 	c.AwaitQuorum(t, queue)
 	put(t, rest.URL(), queue)

@@ -33,5 +33,5 @@ func TestNodesOfAClusterAreNotForTheCallerToChange(t *testing.T) {
 
 func TestAClusterOfNoNodesFails(t *testing.T) {
 	t.Parallel()
-	require.Contains(t, failure(t, func(tb testing.TB) { rabbitmqtest.StartCluster(tb, 0) }), "at least")
+	require.Contains(t, failure(t, func(s *spy) { rabbitmqtest.StartCluster(s, 0) }), "at least")
 }

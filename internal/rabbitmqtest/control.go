@@ -4,6 +4,7 @@ package rabbitmqtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -46,14 +47,17 @@ func (n *Node) eval(ctx context.Context, expression string) (string, error) {
 
 // awaitTrue waits until an Erlang expression is true in the node.
 func (n *Node) awaitTrue(ctx context.Context, expression string) error {
-	var result string
-	var err error
-	waitErr := poll(ctx, n.broker, func() bool {
-		result, err = n.eval(ctx, expression)
-		return err == nil && result == "true"
+	last := errors.New("not asked") // why it was not true
+	err := poll(ctx, n.broker, func() bool {
+		result, err := n.eval(ctx, expression)
+		if err == nil && result != "true" {
+			err = fmt.Errorf("%s: %s: %s", n.name, expression, result)
+		}
+		last = err
+		return err == nil
 	})
-	if waitErr != nil {
-		return fmt.Errorf("%s: %s is not true but %q (%v): %w\n%s", n.name, expression, result, err, waitErr, n.log(tailBytes))
+	if err != nil {
+		return fmt.Errorf("%w: %w\n%s", err, last, n.log(tailBytes))
 	}
 	return nil
 }

@@ -18,6 +18,16 @@
 // for one test, which may kill it, hang it and raise its alarms. A node takes two to
 // six seconds to start, and about 130 MB.
 //
+// [SharedCluster] and [StartCluster] are the same for several nodes that are one broker,
+// with quorum queues that outlive any one of them. Three nodes start together and take
+// five seconds on two idle processors; it is all work, so ask for them where one node
+// will not do:
+//
+//	cluster := rabbitmqtest.StartCluster(t, 3)
+//	...
+//	cluster.Leader(t, queue).Kill(t)
+//	cluster.AwaitQuorum(t, queue)
+//
 // # Where RabbitMQ is
 //
 // The default is Debian's package rabbitmq-server, in /usr/lib/rabbitmq/bin. Elsewhere
@@ -28,10 +38,11 @@
 //
 // # What is left behind
 //
-// Nothing. Each node has a directory, ports, a cookie and an epmd of its own, so any
-// number of test processes can run side by side, beside any other RabbitMQ. On Linux
-// the kernel kills the node and its epmd with the test process, however that ends. A
-// directory that such a death leaves behind is removed by the next start.
+// Nothing. Each node has a directory and ports of its own, and a cookie and an epmd that
+// are its own or its cluster's, so any number of test processes can run side by side,
+// beside any other RabbitMQ. On Linux the kernel kills the nodes and epmd with the test
+// process, however that ends. A directory that such a death leaves behind is removed by
+// the next start.
 //
 // # Debugging
 //

@@ -51,11 +51,13 @@ func (n *Node) Kill(tb testing.TB) {
 }
 
 // Stop shuts the node down in good order, with SIGTERM, and waits until it is gone. Its
-// data stays for [Node.Restart]. A node that hangs is resumed first.
+// data stays for [Node.Restart]. A paused node is resumed for it.
 func (n *Node) Stop(tb testing.TB) {
 	tb.Helper()
 	if n.paused {
-		n.Resume(tb)
+		if err := n.goOn(); err != nil {
+			tb.Fatalf("rabbitmqtest: stop %s: %v", n.name, err)
+		}
 	}
 	n.end(tb, syscall.SIGTERM, stopLimit)
 }

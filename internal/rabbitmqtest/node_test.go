@@ -34,7 +34,8 @@ func TestRestartKeepsDataAndURL(t *testing.T) {
 		require.Equal(t, url, node.URL())
 		require.Equal(t, 1, ready(t, url, name))
 	}
-	node.Restart(t) // a running node is stopped first
+	node.Pause(t)
+	node.Restart(t) // a running node is stopped first, and a paused one can be
 	dial(t, node.URL())
 }
 

@@ -70,7 +70,7 @@ func (s *spy) Fatalf(format string, args ...any) {
 }
 
 // failure runs what fails a test, and returns the message.
-func failure(t *testing.T, do func(testing.TB)) string {
+func failure(t *testing.T, do func(*spy)) string {
 	t.Helper()
 	s := &spy{TB: t}
 	done := make(chan struct{})
