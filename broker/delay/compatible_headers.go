@@ -1,0 +1,82 @@
+package delay
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+)
+
+// What nameko reads and writes.
+const (
+	namekoExchange = "nameko-rpc" // that requests are published to
+	namekoMethod   = "nameko.rpc_method_id"
+	namekoCalls    = "nameko.call_id_stack"
+	namekoMark     = ".backoff"
+)
+
+// forPython writes into e's headers, which are its own and clean, what nameko-amqp-retry
+// does when it delays a message.
+func forPython(e processor.Envelope, queue string, ms int32) processor.Envelope {
+	h := e.Headers
+	before := delays(h)
+	if ms > 0 {
+		h[backoffHeader] = ms
+		before-- // the broker counts this one
+	}
+	if before > 0 {
+		h["x-death"] = []any{earlier(queue, ms, before)}
+	}
+	exchange, _ := h.String(republish.HeaderOriginalExchange)
+	method, named := h.String(republish.HeaderOriginalKey)
+	if exchange == namekoExchange && named && h[namekoMethod] == nil {
+		h[namekoMethod] = method // the routing key will be the queue's name
+	}
+	if calls, ok := h.List(namekoCalls); ok {
+		h[namekoCalls] = marked(calls)
+	}
+	return e
+}
+
+// delays is how often the message has been delayed, this time included. It leaves room
+// for the broker to count on, within what every client can read.
+func delays(h processor.Headers) int64 {
+	n, _ := h.Int64(republish.HeaderBackoffs)
+	return min(max(n, 0), math.MaxInt32-1)
+}
+
+// earlier is an entry of x-death as RabbitMQ writes it. It stands for all earlier delays.
+// It bears the name of the queue that the message goes to, so that the broker counts
+// it up and no list grows.
+func earlier(queue string, ms int32, count int64) processor.Headers {
+	return processor.Headers{
+		"count":        count,
+		"exchange":     backoffExchange,
+		"queue":        backoffQueue(ms),
+		"reason":       "expired",
+		"routing-keys": []any{queue},
+		"time":         time.Now().UTC().Truncate(time.Second),
+	}
+}
+
+// marked is a copy of the ids of a chain of calls, the last of which shows that it has
+// been delayed: once, or it would grow each time. What is no such chain stays as it is.
+func marked(calls []any) []any {
+	for _, id := range calls {
+		if _, ok := id.(string); !ok {
+			return calls
+		}
+	}
+	if len(calls) == 0 {
+		return calls
+	}
+	calls = slices.Clone(calls)
+	last := &calls[len(calls)-1]
+	if id, _ := (*last).(string); !strings.HasSuffix(id, namekoMark) {
+		*last = id + namekoMark
+	}
+	return calls
+}
