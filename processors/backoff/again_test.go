@@ -39,7 +39,7 @@ func TestAgainWithoutACauseStillAsks(t *testing.T) {
 	err := backoff.Again(nil)
 	require.ErrorIs(t, err, backoff.ErrAgain)
 	require.Equal(t, processor.Decision{Action: processor.Failed}, processor.Decide(err))
-	require.NotEmpty(t, err.Error())
+	require.EqualError(t, err, backoff.ErrAgain.Error())
 }
 
 // nothing is an If that wants no error.

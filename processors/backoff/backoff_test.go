@@ -259,7 +259,7 @@ func FuzzTheCountNeverPanics(f *testing.F) {
 func TestWhatTheDelaysFindCountsIfItIsMore(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ header, waits, want int64 }{
-		{0, 2, 3}, {2, 0, 3}, {2, 1, 3}, {1, 2, 3}, {0, math.MaxInt64, 4}, {math.MaxInt64, 2, 4},
+		{0, 2, 3}, {2, 0, 3}, {2, 1, 3}, {1, 2, 3}, {0, math.MaxInt64, 4}, {math.MaxInt64, 2, 4}, {-3, -5, 1},
 	} {
 		f := newFixture(t, errMail, backoff.Limit(4), backoff.Final(parked))
 		f.delays.waits = tc.waits
@@ -314,7 +314,7 @@ func TestCutShortIsNoRetry(t *testing.T) {
 			err := f.pipeline.Process(ctx, processortest.NewMessage(retries(count)))
 			require.Equal(t, processor.Requeued, processor.Decide(err).Action)
 			require.ErrorIs(t, err, errMail)
-			require.NotErrorIs(t, err, processor.ErrRefused)
+			require.EqualError(t, err, errMail.Error(), "nothing was tried")
 			require.Empty(t, f.delays.delays)
 		}
 	}

@@ -54,7 +54,7 @@ func Exponential(first, longest time.Duration) Intervals {
 	}
 	all := []time.Duration{first}
 	for d := first; d < longest; {
-		d = min(d, longest/2, longest-d) + d // no overflow
+		d += min(d, longest-d) // which does not overflow
 		all = append(all, d)
 	}
 	return intervals(fmt.Sprintf("%v, doubling up to %v", first, longest), all...)

@@ -48,7 +48,7 @@ func (b *backoff) send(ctx context.Context, r retry, e processor.Envelope) (s se
 	problem = b.sender.Send(ctx, r.msg, r.String(), func(ctx context.Context) error {
 		s.at = time.Now() // before the broker has it: so it is due no earlier than told
 		problem := b.delayer.Delay(ctx, b.sender.Publisher, e, s.delay)
-		if s.tooLong == nil && errors.As(problem, &s.tooLong) {
+		if errors.As(problem, &s.tooLong) {
 			s.delay = min(s.delay, s.tooLong.Longest)
 			problem = b.delayer.Delay(ctx, b.sender.Publisher, e, s.delay)
 		}

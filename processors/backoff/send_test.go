@@ -11,7 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
@@ -73,6 +72,21 @@ func TestAFailedRepublishGivesTheMessageBack(t *testing.T) {
 			}
 		}
 	}
+}
+
+// It has retries left: a full delay queue is no reason to park it.
+func TestACopyThatWasNotSentIsNotParkedInstead(t *testing.T) {
+	t.Parallel()
+	pub := &answering{answer: func(to string, _ processor.Envelope) error {
+		if to == "mail" {
+			return processor.ErrRefused
+		}
+		return nil
+	}}
+	msg := processortest.NewMessage()
+	require.ErrorIs(t, process(t, t.Context(), pub, msg, backoff.Final(parked), backoff.KeepTrying(0)), processor.ErrRefused)
+	settledAs(t, msg, processortest.Requeued)
+	require.Len(t, pub.asked, 1)
 }
 
 func TestTheErrorOfACopyThatWasNotSentSaysWhichRetryItWas(t *testing.T) {
@@ -223,23 +237,33 @@ func TestACopyWithATooLongDelayThatIsNotSentGoesBack(t *testing.T) {
 	}
 }
 
-// stubborn says that every delay is too long.
-type stubborn struct{ recorder }
-
-func (*stubborn) Delay(context.Context, processor.Publisher, processor.Envelope, time.Duration) error {
-	return fmt.Errorf("stubborn: %w", &delay.TooLongError{Asked: time.Hour, Longest: 2 * time.Hour})
+// liar says of so many delays that they are too long, and that longer ones are not.
+type liar struct {
+	recorder
+	lies int
 }
 
-func (*stubborn) Topology() broker.Topology { return broker.Topology{} }
+func (l *liar) Delay(ctx context.Context, p processor.Publisher, e processor.Envelope, d time.Duration) error {
+	if l.lies--; l.lies >= 0 {
+		return fmt.Errorf("liar: %w", &delay.TooLongError{Asked: d, Longest: 2 * d})
+	}
+	return l.recorder.Delay(ctx, p, e, d)
+}
 
 func TestAStrategyThatContradictsItselfLosesNothing(t *testing.T) {
 	t.Parallel()
-	msg := processortest.NewMessage()
-	err := process(t, t.Context(), &processortest.Publisher{}, msg, backoff.KeepTrying(0),
-		backoff.Delays(func(string, []time.Duration) (delay.Delayer, error) { return &stubborn{}, nil }))
-	require.ErrorIs(t, err, delay.ErrTooLong)
-	require.ErrorIs(t, err, errMail)
-	settledAs(t, msg, processortest.Requeued)
+	for lies, settled := range map[int]processortest.Settlement{1: processortest.Acked, 2: processortest.Requeued} {
+		l := &liar{lies: lies}
+		msg := processortest.NewMessage()
+		err := process(t, t.Context(), &processortest.Publisher{}, msg, backoff.KeepTrying(0),
+			backoff.Delays(func(string, []time.Duration) (delay.Delayer, error) { return l, nil }))
+		require.ErrorIs(t, err, delay.ErrTooLong)
+		require.ErrorIs(t, err, errMail)
+		settledAs(t, msg, settled)
+		if lies == 1 {
+			require.Equal(t, []time.Duration{time.Second}, l.delays, "no longer than it was asked for")
+		}
+	}
 }
 
 func TestTryingAgainEndsWithTheContext(t *testing.T) {

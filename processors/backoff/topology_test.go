@@ -63,7 +63,7 @@ func TestTheTopologyIsThatOfTheLayer(t *testing.T) {
 func TestAFinalExchangeIsNotDeclared(t *testing.T) {
 	t.Parallel()
 	topology, err := backoff.Topology(broker.Queue{Name: "mail"}, backoff.Jitter(0), backoff.Schedule(backoff.Fixed(time.Second)),
-		backoff.Final(processor.Destination{Exchange: "parking", RoutingKey: "mail"}))
+		backoff.Final(processor.Destination{Exchange: "parking", RoutingKey: "elsewhere"}))
 	require.NoError(t, err)
 	require.Len(t, topology.Queues, 2)
 	require.Empty(t, topology.Exchanges)
