@@ -49,6 +49,7 @@ func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 		account: e.user,
 		version: version,
 		done:    make(chan struct{}),
+		asking:  make(chan struct{}, 1),
 		running: d.running,
 	}
 	session.start()

@@ -2,6 +2,7 @@ package failover_test
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -102,3 +103,7 @@ func closeNow(t *testing.T, c *failover.Connection) {
 
 // nothing is an operation that succeeds.
 func nothing(context.Context, *amqp.Channel) error { return nil }
+
+func logTo(b *lockedBuffer) failover.Option {
+	return failover.Logger(slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})))
+}

@@ -27,8 +27,8 @@ type Session struct {
 	done    chan struct{}
 	running *sync.WaitGroup // its goroutines; see run
 
-	over   sync.Once  // done: the socket is closed
-	asking sync.Mutex // the broker is asked something on channel 0
+	over   sync.Once     // done: the socket is closed
+	asking chan struct{} // holds a value while the broker is asked something on channel 0
 
 	mu      sync.Mutex
 	err     error         // why it ends; nil while it lives

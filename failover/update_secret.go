@@ -64,8 +64,12 @@ func (s *Session) updateSecret(ctx context.Context, password, reason string) err
 
 // sendSecret takes turns: the client gives an answer to whoever waits.
 func (s *Session) sendSecret(password, reason string) error {
-	s.asking.Lock()
-	defer s.asking.Unlock()
+	select {
+	case s.asking <- struct{}{}:
+		defer func() { <-s.asking }()
+	case <-s.done:
+		return s.Err()
+	}
 	answered := make(chan struct{})
 	defer close(answered)
 	if !s.run(func() { s.guard(answered, "updating the secret") }) {
