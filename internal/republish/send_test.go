@@ -107,6 +107,11 @@ func TestOnlyTheFirstTryIsLogged(t *testing.T) {
 		require.Equal(t, 1, bytes.Count(out.Bytes(), []byte("level=WARN")))
 		require.Contains(t, out.String(), `message_id=test-message`)
 		require.Contains(t, out.String(), `to="queue \"parked\" (default exchange)" for=1m0s`)
+
+		out.Reset()
+		s.KeepTrying = 0
+		require.Error(t, s.To(t.Context(), processortest.NewMessage(), parked, processor.Envelope{}))
+		require.Empty(t, out.String(), "there is no other try")
 	})
 }
 

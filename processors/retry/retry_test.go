@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
 )
 
@@ -94,6 +95,38 @@ func TestEachFailureTakesTheNextKey(t *testing.T) {
 	for i, p := range f.pub.Published() {
 		require.Equal(t, "retry", p.To.Exchange)
 		require.Equal(t, int64(min(i+1, 3)), p.Envelope.Headers[retry.HeaderAttempts])
+	}
+}
+
+func TestAParkedCopySaysHowOftenItFailedWhateverASenderWrites(t *testing.T) {
+	t.Parallel()
+	for result, failures := range map[error]map[any]int64{
+		errMail:                   {int64(3): 4, int64(math.MaxInt64): 4},
+		processor.Reject(errMail): {nil: 1, int64(2): 3, "1000000": 4, -5: 1},
+	} {
+		for count, want := range failures {
+			f := newFixture(t, result, retry.FinalKey("mail_parked"))
+			require.NoError(t, f.process(t, attempts(count)))
+			require.Equal(t, []string{"mail_parked"}, f.keys())
+			require.Equal(t, want, f.pub.Published()[0].Envelope.Headers["warren-failures"])
+		}
+	}
+}
+
+func TestAStackIsParkedIfAskedFor(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		opts []retry.Option
+		told bool
+	}{"by default": {nil, false}, "asked for": {[]retry.Option{retry.StackTrace()}, true}} {
+		var pub processortest.Publisher
+		p, err := processor.NewStack(retry.New(&pub, "", append(tc.opts, retry.Attempts(0), retry.FinalKey(parked))...), recovery.New()).
+			ThenFunc(func(context.Context, processor.Message) error { panic("out of stamps") })
+		require.NoError(t, err)
+		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
+		stack, told := pub.Published()[0].Envelope.Headers.String("warren-stack")
+		require.Equal(t, tc.told, told, name)
+		require.Equal(t, tc.told, strings.Contains(stack, "retry_test.go"), name)
 	}
 }
 

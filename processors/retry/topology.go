@@ -83,7 +83,8 @@ func (c *config) topology(work broker.Queue) broker.Topology {
 			t.Bindings = append(t.Bindings, broker.Binding{Exchange: c.exchange, Queue: q.Name, RoutingKey: q.Name})
 		}
 	}
-	if own := c.pattern.beginning(); own != "" && !strings.HasPrefix(work.Name, own) && !strings.HasPrefix(c.finalKey, own) {
+	// A name begins with "", so a pattern without a beginning owns nothing.
+	if own := c.pattern.beginning(); !strings.HasPrefix(work.Name, own) && !strings.HasPrefix(c.finalKey, own) {
 		t.Owned = []string{own}
 	}
 	return t

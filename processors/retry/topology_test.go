@@ -144,9 +144,9 @@ func TestTopology(t *testing.T) {
 func TestNoNamesAreOwnedThatOthersBeginWith(t *testing.T) {
 	t.Parallel()
 	for pattern, final := range map[string]string{
-		"%attempt%":            parked,
-		"ma%attempt%":          parked,
-		"mail%delay%":          parked,
+		"%attempt%":            "dead",
+		"ma%attempt%":          "dead",
+		"mail%delay%":          "dead",
 		"mail_%attempt%":       "mail_parked",
 		"mail_retry_%attempt%": "mail_retry_parked",
 	} {
@@ -176,6 +176,7 @@ func TestWhatATopologyWouldLose(t *testing.T) {
 		"parked where it is retried":  {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{delays, retry.FinalKey("r_2")}, "also the key of retry 2"},
 		"rejected into a retry":       {broker.Queue{Name: work, DeadLetter: &broker.DeadLetter{RoutingKey: "r_2"}}, "r_%attempt%", []retry.Option{delays}, `dead-letters into the retry queue "r_2"`},
 		"the same, by its exchange":   {broker.Queue{Name: work, DeadLetter: &broker.DeadLetter{Exchange: "x", RoutingKey: "r_1"}}, "r_%attempt%", []retry.Option{delays, retry.Exchange("x")}, `dead-letters into the retry queue "r_1"`},
+		"the same, past it":           {broker.Queue{Name: work, DeadLetter: &broker.DeadLetter{RoutingKey: "r_1"}}, "r_%attempt%", []retry.Option{delays, retry.Exchange("x")}, `dead-letters into the retry queue "r_1"`},
 		"the same, as an argument":    {broker.Queue{Name: work, Arguments: processor.Headers{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "r_1"}}, "r_%attempt%", []retry.Option{delays}, `dead-letters into the retry queue "r_1"`},
 		"a full quorum work queue":    {broker.Queue{Name: work, Type: broker.Quorum, MaxLength: 1, Overflow: broker.RejectPublish}, "r_%attempt%", []retry.Option{delays}, "refuses messages when it is full"},
 		"a full classic work queue":   {broker.Queue{Name: work, Arguments: processor.Headers{"x-max-length-bytes": int64(1), "x-overflow": "reject-publish-dlx"}}, "r_%attempt%", []retry.Option{delays}, "refuses messages when it is full (overflow reject-publish-dlx)"},
