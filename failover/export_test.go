@@ -12,3 +12,9 @@ var Explain = explain
 
 // Details returns what an endpoint does not print.
 func Details(e Endpoint) (user, password, vhost string) { return e.user, e.password(), e.vhost }
+
+// IntervalOf is the wait before retry n.
+func IntervalOf(n int, opts ...EnsureOption) time.Duration {
+	c, _ := newEnsureConfig(opts)
+	return c.interval(n)
+}

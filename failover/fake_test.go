@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gowarren/warren/failover"
@@ -91,6 +92,7 @@ type fakeConn struct {
 	conn    net.Conn
 	refuse  bool
 	writing sync.Mutex
+	channel atomic.Uint32 // the one that was opened last
 }
 
 func (c *fakeConn) serve() {
@@ -129,6 +131,7 @@ func (c *fakeConn) reply(channel uint16, m method) {
 	case connectionUpdateSecret:
 		c.send(0, updateSecretOk)
 	case channelOpen:
+		c.channel.Store(uint32(channel))
 		c.send(channel, channelOpenOk, long(""))
 	case channelClose:
 		c.send(channel, channelCloseOk)
@@ -143,9 +146,9 @@ func (c *fakeConn) hangUp(code uint16, text string) {
 	c.send(0, connectionClose, binary.BigEndian.AppendUint16(nil, code), short(text), make([]byte, 4))
 }
 
-// closeChannel closes a channel as a broker does.
-func (c *fakeConn) closeChannel(channel, code uint16, text string) {
-	c.send(channel, channelClose, binary.BigEndian.AppendUint16(nil, code), short(text), make([]byte, 4))
+// closeChannel closes the newest channel as a broker does.
+func (c *fakeConn) closeChannel(code uint16, text string) {
+	c.send(uint16(c.channel.Load()), channelClose, binary.BigEndian.AppendUint16(nil, code), short(text), make([]byte, 4))
 }
 
 func (c *fakeConn) close() { _ = c.conn.Close() }

@@ -19,6 +19,7 @@ type retrier struct {
 	closed     <-chan *amqp.Error
 	rounds     int // of the connection that are known to have failed
 	tries      int
+	last       error // of the try before this one
 	fatal      int // tries in a row for which the broker closed the connection
 }
 
@@ -53,7 +54,7 @@ func (r *retrier) run(ctx context.Context) error {
 		r.release(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return r.give(errors.Join(ended(ctx), err))
+			return r.give(r.interrupted(ctx, err))
 		case r.limited && r.tries > r.retries:
 			return r.give(err)
 		}
@@ -62,7 +63,17 @@ func (r *retrier) run(ctx context.Context) error {
 		if stop := r.sleep(ctx, wait); stop != nil {
 			return r.give(errors.Join(stop, err))
 		}
+		r.last = err
 	}
+}
+
+// interrupted adds to err that ctx is over, and what had failed before, of which err may
+// say nothing.
+func (r *retrier) interrupted(ctx context.Context, err error) error {
+	if cause := ended(ctx); !errors.Is(err, cause) {
+		err = errors.Join(cause, err)
+	}
+	return errors.Join(err, r.last)
 }
 
 // give is the error at the end.

@@ -1,0 +1,416 @@
+package failover_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/failover"
+)
+
+// retries runs an operation that always fails on a node that is there, and returns the
+// waits that were announced and those that passed before each try.
+func retries(t *testing.T, opts ...failover.EnsureOption) (announced, waited []time.Duration, err error) {
+	t.Helper()
+	c := dialFake(t, &fake{}, "amqp://a")
+	var last time.Time
+	opts = append(opts, failover.OnError(func(err error, next time.Duration) {
+		require.ErrorIs(t, err, failover.ErrRetry)
+		announced = append(announced, next)
+	}))
+	err = c.Ensure(t.Context(), func(context.Context, *amqp.Channel) error {
+		if !last.IsZero() {
+			waited = append(waited, time.Since(last))
+		}
+		last = time.Now()
+		return fmt.Errorf("not confirmed: %w", failover.ErrRetry)
+	}, opts...)
+	closeNow(t, c)
+	return announced, waited, err
+}
+
+// kombu: errback(exc, interval), interval_start, interval_step and interval_max.
+func TestIntervals(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name string
+		opts []failover.EnsureOption
+		want []time.Duration // seconds
+	}{
+		{"by default", nil, []time.Duration{0, 1, 1, 1, 1}},
+		{"steps", []failover.EnsureOption{failover.Interval(time.Second, 2*time.Second, 6*time.Second)}, []time.Duration{1, 3, 5, 6, 6}},
+		{"kombu's", []failover.EnsureOption{failover.Interval(time.Second, time.Second, time.Second)}, []time.Duration{1, 1, 1, 1, 1}},
+		{"no steps", []failover.EnsureOption{failover.Interval(2*time.Second, 0, math.MaxInt64)}, []time.Duration{2, 2, 2, 2, 2}},
+		{"none", []failover.EnsureOption{failover.Interval(0, 0, 0)}, []time.Duration{0, 0, 0, 0, 0}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				for i := range row.want {
+					row.want[i] *= time.Second
+				}
+				announced, waited, err := retries(t, append(row.opts, failover.MaxRetries(5))...)
+				require.Equal(t, row.want, announced)
+				require.Equal(t, row.want, waited)
+				require.ErrorIs(t, err, failover.ErrRetry)
+				require.EqualError(t, err, "failover: the operation failed, tries: 6: not confirmed: try again")
+			})
+		})
+	}
+}
+
+func TestIntervalsNeverOverflow(t *testing.T) {
+	t.Parallel()
+	const long = time.Duration(math.MaxInt64 / 3)
+	for i, want := range []time.Duration{0, long, 2 * long, 2 * long, 2 * long} {
+		require.Equal(t, want, failover.IntervalOf(i+1, failover.Interval(0, long, 2*long)))
+	}
+	require.Equal(t, time.Second, failover.IntervalOf(math.MaxInt))
+}
+
+// kombu: conn.ensure(producer, producer.publish, errback=errback, max_retries=3), with
+// every broker down. Each round of attempts is a try.
+func TestMaxRetriesWhileEverythingIsDown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{down: map[string]bool{}}
+		c := dialFake(t, f, "amqp://a;b")
+		f.set(func() { f.down["a:5672"], f.down["b:5672"] = true, true })
+		var told []error
+		tries := 0
+		err := c.Ensure(t.Context(), func(ctx context.Context, _ *amqp.Channel) error {
+			tries++
+			f.latest().close()
+			<-ctx.Done()
+			require.ErrorIs(t, context.Cause(ctx), failover.ErrLost)
+			return ctx.Err()
+		}, failover.MaxRetries(3), failover.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
+
+		require.Equal(t, 1, tries)
+		require.Len(t, told, 3)
+		require.ErrorIs(t, told[0], context.Canceled)
+		require.ErrorIs(t, told[1], errRefused)
+		require.ErrorContains(t, err, "tries: 4")
+		require.ErrorIs(t, err, failover.ErrLost)
+		require.ErrorContains(t, err, "node a:5672: ")
+		require.ErrorContains(t, err, "node b:5672: ")
+
+		f.set(func() { clear(f.down) })
+		require.NoError(t, c.Ensure(t.Context(), nothing), "the connection goes on")
+		closeNow(t, c)
+	})
+}
+
+func TestWithoutALimitTheContextEndsIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{down: map[string]bool{}}
+		c := dialFake(t, f, "amqp://a")
+		start := time.Now()
+		err := c.Ensure(limit(t, time.Hour), func(context.Context, *amqp.Channel) error { return failover.ErrRetry })
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, failover.ErrRetry)
+		require.Regexp(t, "tries: 360[12]:", err) // at the deadline, both may be
+		require.Equal(t, time.Hour, time.Since(start))
+
+		f.set(func() { f.down["a:5672"] = true })
+		f.latest().close()
+		synctest.Wait()
+		why := errors.New("the operator pressed the button")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Hour, func() { cancel(why) })
+		err = c.Ensure(ctx, nothing)
+		require.ErrorIs(t, err, why)
+		require.ErrorIs(t, err, errRefused)
+
+		err = c.Ensure(ctx, nothing)
+		require.ErrorIs(t, err, why, "it is over already")
+		require.ErrorContains(t, err, "tries: 1")
+		closeNow(t, c)
+	})
+}
+
+func TestAnErrorOfTheOperationIsReturnedAsItIs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := dialFake(t, &fake{}, "amqp://a")
+		elsewhere := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("the shop is closed")}
+		for _, own := range []error{errors.New("my own"), io.EOF, elsewhere, context.DeadlineExceeded, context.Canceled} {
+			tries := 0
+			err := c.Ensure(t.Context(), func(context.Context, *amqp.Channel) error {
+				tries++
+				return own
+			}, failover.OnError(func(error, time.Duration) { t.Error("there is no other try") }))
+			require.Equal(t, own, err)
+			require.Equal(t, 1, tries)
+		}
+		closeNow(t, c)
+	})
+}
+
+// What the broker says decides, whatever the operation makes of it.
+func TestWhatTheBrokerSays(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		code  uint16
+		text  string
+		tries int // 2: another one
+	}{
+		{403, "ACCESS_REFUSED - write access to exchange 'x' refused", 1},
+		{404, "NOT_FOUND - no queue 'q' in vhost '/'", 1},
+		{404, "NOT_FOUND - no exchange 'x' in vhost '/'", 1},
+		{404, "NOT_FOUND - home node 'a@b' of durable queue 'q' in vhost '/' is down or inaccessible", 2},
+		{405, "RESOURCE_LOCKED - cannot obtain exclusive access", 2},
+		{406, "PRECONDITION_FAILED - inequivalent arg", 1},
+	}
+	for _, row := range rows {
+		t.Run(row.text, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{}
+				c := dialFake(t, f, "amqp://a")
+				tries := 0
+				err := c.Ensure(t.Context(), func(_ context.Context, channel *amqp.Channel) error {
+					tries++
+					if tries == 2 {
+						return nil
+					}
+					closed := channel.NotifyClose(make(chan *amqp.Error, 1))
+					f.latest().closeChannel(row.code, row.text)
+					<-closed
+					return fmt.Errorf("not confirmed: %w", failover.ErrRetry)
+				})
+				require.Equal(t, row.tries, tries)
+				if row.tries == 1 {
+					require.ErrorContains(t, err, row.text)
+					require.ErrorContains(t, err, "tries: 1: not confirmed")
+					var reply *amqp.Error
+					require.ErrorAs(t, err, &reply)
+					require.Equal(t, int(row.code), reply.Code)
+				} else {
+					require.NoError(t, err)
+				}
+				closeNow(t, c)
+			})
+		})
+	}
+}
+
+// An operation that makes the broker close the connection would do so for ever, to the
+// harm of all who share it; one that was hit by another's mistake is tried again.
+func TestWhatEndsTheConnectionIsTriedTwice(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name  string
+		codes []uint16 // of the tries that fail
+		tries int
+		fails bool
+	}{
+		{"unlucky", []uint16{503}, 2, false},
+		{"the culprit", []uint16{503, 503, 503}, 2, true},
+		{"unlucky, and a restart", []uint16{503, 320, 503}, 4, false},
+		{"an unstable broker", []uint16{541, 541, 320, 320}, 5, false},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{}
+				c := dialFake(t, f, "amqp://a")
+				tries := 0
+				err := c.Ensure(t.Context(), func(ctx context.Context, _ *amqp.Channel) error {
+					tries++
+					if tries > len(row.codes) {
+						return nil
+					}
+					go f.latest().hangUp(row.codes[tries-1], "why not")
+					<-ctx.Done()
+					return ctx.Err()
+				})
+				require.Equal(t, row.fails, err != nil)
+				require.Equal(t, row.tries, tries)
+				closeNow(t, c)
+			})
+		})
+	}
+}
+
+func TestTheChannelIsNewAndClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := dialFake(t, &fake{}, "amqp://a")
+		var used, revived []*amqp.Channel
+		require.NoError(t, c.Ensure(t.Context(), func(_ context.Context, channel *amqp.Channel) error {
+			require.False(t, channel.IsClosed())
+			if len(used) > 0 {
+				require.True(t, used[len(used)-1].IsClosed())
+			}
+			used = append(used, channel)
+			require.Equal(t, used, revived)
+			if len(used) < 3 {
+				return failover.ErrRetry
+			}
+			return nil
+		}, failover.OnRevive(func(channel *amqp.Channel) { revived = append(revived, channel) })))
+		require.Len(t, used, 3)
+		require.True(t, used[2].IsClosed())
+
+		for _, opt := range []failover.EnsureOption{
+			failover.OnRevive(func(*amqp.Channel) { panic("boom") }),
+			failover.OnError(func(error, time.Duration) { panic("boom") }),
+			failover.MaxRetries(0),
+		} {
+			var channel *amqp.Channel
+			n := 0
+			require.PanicsWithValue(t, "boom", func() {
+				_ = c.Ensure(t.Context(), func(_ context.Context, ch *amqp.Channel) error {
+					channel = ch
+					if n++; n == 1 {
+						if _, err := c.AutoRetry(t.Context(), ch, func(context.Context, *amqp.Channel) error { panic("boom") }, opt); err != nil {
+							return err
+						}
+					}
+					return failover.ErrRetry
+				}, opt)
+			})
+			require.True(t, channel == nil || channel.IsClosed())
+		}
+		closeNow(t, c)
+	})
+}
+
+// A write to a dead socket fails with the socket's error, and not with one of AMQP's.
+func TestAWriteThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		c := dialFake(t, f, "amqp://a")
+		var first error
+		require.NoError(t, c.Ensure(t.Context(), func(ctx context.Context, channel *amqp.Channel) error {
+			if first != nil {
+				return nil
+			}
+			f.latest().close()
+			first = channel.PublishWithContext(ctx, "", "q", false, false, amqp.Publishing{})
+			return first
+		}))
+		require.ErrorIs(t, first, io.ErrClosedPipe)
+		closeNow(t, c)
+	})
+}
+
+// The node hangs in the middle of a call that knows no context.
+func TestACallThatHangsEndsWithTheSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		c := dialFake(t, f, "amqp://a;b")
+		hang := make(chan struct{})
+		f.answer = func(c *fakeConn, m method) bool {
+			if m.class == 50 && c.address == "a:5672" { // a queue
+				<-hang
+			}
+			return false
+		}
+		start := time.Now()
+		tries := 0
+		require.NoError(t, c.Ensure(t.Context(), func(_ context.Context, channel *amqp.Channel) error {
+			if tries++; tries == 2 {
+				return nil
+			}
+			return declare("q")(t.Context(), channel)
+		}))
+		require.Equal(t, "b:5672", session(t, c).Node())
+		require.LessOrEqual(t, time.Since(start), 35*time.Second, "heartbeats are 10 s apart")
+		close(hang)
+		closeNow(t, c)
+	})
+}
+
+func TestEnsureWaitsWhileTheNodeBlocks(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		c := dialFake(t, f, "amqp://a")
+		f.latest().send(0, connectionBlocked, short("low on memory"))
+		synctest.Wait()
+		require.ErrorIs(t, c.Ensure(limit(t, time.Second), nothing), context.DeadlineExceeded)
+		conn := f.latest()
+		time.AfterFunc(time.Hour, func() { conn.send(0, connectionUnblocked) })
+		start := time.Now()
+		require.NoError(t, c.Ensure(t.Context(), nothing))
+		require.Equal(t, time.Hour, time.Since(start))
+		closeNow(t, c)
+	})
+}
+
+// The work is done: closing the channel must not take for ever.
+func TestTheGoodbyeOfEnsureIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		c := dialFake(t, f, "amqp://a", failover.AnswerTimeout(3*time.Second))
+		f.answer = func(_ *fakeConn, m method) bool { return m == channelClose }
+		start := time.Now()
+		require.NoError(t, c.Ensure(t.Context(), nothing))
+		require.Equal(t, 3*time.Second, time.Since(start), "the node does not answer")
+		require.NoError(t, c.Ensure(limit(t, time.Second), nothing))
+		require.Equal(t, 4*time.Second, time.Since(start), "the context is over")
+
+		require.NoError(t, c.Ensure(t.Context(), func(context.Context, *amqp.Channel) error {
+			f.latest().send(0, connectionBlocked, short("low on memory"))
+			synctest.Wait()
+			return nil
+		}))
+		require.Equal(t, 4*time.Second, time.Since(start), "it blocks, and answers nothing")
+		closeNow(t, c)
+	})
+}
+
+func TestEnsureAfterClose(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := dialFake(t, &fake{}, "amqp://a")
+		tries := 0
+		err := c.Ensure(t.Context(), func(context.Context, *amqp.Channel) error {
+			tries++
+			time.AfterFunc(time.Minute, func() { _ = c.Close(t.Context()) })
+			return failover.ErrRetry
+		}, failover.Interval(time.Hour, 0, time.Hour))
+		require.ErrorIs(t, err, failover.ErrClosed)
+		require.Equal(t, 1, tries)
+		require.ErrorIs(t, c.Ensure(t.Context(), nothing), failover.ErrClosed)
+	})
+}
+
+func TestWrongEnsureOptions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := dialFake(t, &fake{}, "amqp://a")
+		for text, opt := range map[string]failover.EnsureOption{
+			"an option of Ensure is nil":         nil,
+			"at most -1 retries":                 failover.MaxRetries(-1),
+			"intervals from -1ns":                failover.Interval(-1, 0, 0),
+			"in steps of -1ns":                   failover.Interval(0, -1, 0),
+			"intervals from 2ns to 1ns":          failover.Interval(2, 0, 1),
+			"the function given to OnError or ":  failover.OnError(nil),
+			"the function given to OnError or O": failover.OnRevive(nil),
+		} {
+			require.ErrorContains(t, c.Ensure(t.Context(), nothing, opt), text)
+			_, err := c.AutoRetry(t.Context(), nil, nothing, opt)
+			require.ErrorContains(t, err, text)
+		}
+		require.ErrorContains(t, c.Ensure(t.Context(), nil), "the operation is nil")
+		closeNow(t, c)
+	})
+}
