@@ -8,7 +8,8 @@
 //
 // delays the first failure by about 30 seconds and the next four by about 3 minutes, and
 // parks the sixth. Without a final destination the sixth error comes back, wrapped in
-// [ErrExpired].
+// [ErrExpired], and the message is nacked: dead-lettered, or dropped by a queue that has no
+// dead-letter exchange.
 //
 // The copy waits in the broker, in queues that package broker/delay makes: [Topology] lists
 // them, and the work queue with them, from the same options:
@@ -48,7 +49,8 @@
 // Retries are counted in the header [HeaderBackoffs], and by what the delays find in x-death
 // if that is more, as it is for messages that a Python service has delayed. All policies
 // share the count. It is not that of processors/retry: both layers can be in one stack, each
-// with its own. Senders write headers too: a count that is missing, negative or no number is
+// with its own. What has used up its retries here keeps its count, and is not delayed again
+// when the layer outside retries it. Senders write headers too: a count that is missing, negative or no number is
 // 0, and one that is too large is the last.
 //
 // # Where it shows

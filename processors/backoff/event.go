@@ -49,8 +49,10 @@ func (b *backoff) report(ctx context.Context, ev Event) {
 	if !log.Enabled(ctx, level) {
 		return // before anything is made up for nobody
 	}
-	attrs := append(logattr.Of(ev.Message, ev.Err), slog.String("to", ev.To.String()),
-		slog.Int("retry", ev.Attempt), slog.Int("retries", ev.Limit))
+	attrs := append(logattr.Of(ev.Message, ev.Err), slog.String("to", ev.To.String()), slog.Int("retry", ev.Attempt))
+	if ev.Limit > 0 {
+		attrs = append(attrs, slog.Int("retries", ev.Limit))
+	}
 	if !ev.Final {
 		attrs = append(attrs, slog.Duration("delay", ev.Delay), slog.Time("next", ev.Next))
 	}

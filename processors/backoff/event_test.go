@@ -53,7 +53,20 @@ func TestRetriesAndParkedMessagesAreLogged(t *testing.T) {
 		require.Contains(t, out.String(), `level=ERROR msg="message failed, parked"`)
 		require.Contains(t, out.String(), "backoff: expired after 20 retries in 0s: mail server says no")
 		require.NotContains(t, out.String(), "next=")
+
+		out.Reset()
+		f = newFixture(t, errMail, backoff.Limit(0), backoff.Logger(slog.New(slog.NewTextHandler(&out, nil))))
+		require.NoError(t, f.process(t, retries(2)))
+		require.Contains(t, out.String(), " retry=3 delay=3s ", "of none")
 	})
+}
+
+func TestNothingIsMadeUpForALogThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	f := newFixture(t, errMail, backoff.Logger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))))
+	require.NoError(t, f.process(t))
+	require.Empty(t, out.String())
 }
 
 func TestACopyThatIsTriedAgainIsLoggedWithItsNumber(t *testing.T) {

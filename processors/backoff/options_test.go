@@ -57,6 +57,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"long final key":          {[]backoff.Option{backoff.Final(processor.Destination{RoutingKey: long})}, "over 255 bytes"},
 		"long final exchange":     {[]backoff.Option{backoff.Final(processor.Destination{Exchange: long})}, "over 255 bytes"},
 		"negative keep trying":    {[]backoff.Option{backoff.KeepTrying(-1)}, "KeepTrying is -1ns"},
+		"keep trying, no unit":    {[]backoff.Option{backoff.KeepTrying(300)}, "KeepTrying is 300ns"},
 		"steps with jitter":       {[]backoff.Option{backoff.Delays(delay.Steps())}, "because of Func, or of Jitter (100ms by default, 0 for none)"},
 		"steps, computed":         {[]backoff.Option{backoff.Delays(delay.Steps()), backoff.Jitter(0), backoff.Schedule(backoff.Func(minutes))}, "because of Func, or of Jitter (100ms by default, 0 for none)"},
 		"longer than the ladder":  {[]backoff.Option{backoff.Jitter(0), backoff.Delays(delay.Ladder(delay.Longest(30 * time.Second)))}, "55s asked for"},
