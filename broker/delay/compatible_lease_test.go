@@ -166,6 +166,24 @@ func TestADeclareThatWaitedForAConnectionIsRepeated(t *testing.T) {
 	})
 }
 
+// The broker's own timers may be late.
+func TestALeaseThatIsNearlyOverIsRenewed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSlow(t)
+		s.redeclare = func() (time.Duration, time.Duration, error) {
+			if s.redeclares == 2 {
+				return 0, 0, errAway
+			}
+			return 0, 0, nil
+		}
+		s.publish = at(0, 3500*time.Millisecond, nil)
+		require.NoError(t, s.delay(t.Context(), t, "m", 4*time.Second))
+		require.Equal(t, 3, s.redeclares)
+		require.Equal(t, map[string]int{"m": 1}, s.arrived(t))
+	})
+}
+
 // The broker goes away after the first declare, with the confirm under way.
 func TestAMessageThatIsLostWithItsQueueIsNoSuccess(t *testing.T) {
 	t.Parallel()

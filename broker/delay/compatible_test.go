@@ -103,6 +103,7 @@ func TestWhatCompatibleWritesIntoXDeath(t *testing.T) {
 		"the third":    {int64(3), 2},
 		"negative":     {int64(-3), 0},
 		"no number":    {"many", 0},
+		"the least":    {int64(math.MinInt64), 0},
 		"a text":       {"4", 3},
 		"the greatest": {int64(math.MaxInt64), math.MaxInt32 - 2},
 	} {
