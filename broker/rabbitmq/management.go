@@ -15,7 +15,7 @@ import (
 
 // What management is given: all of it that is read fits, for some 100,000 bindings.
 const (
-	managementTimeout = 10 * time.Second
+	managementTimeout = 30 * time.Second
 	managementLimit   = 64 << 20
 )
 

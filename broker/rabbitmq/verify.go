@@ -30,7 +30,7 @@ type verifyOptions struct {
 // Without credentials they are guest's. Several URLs are tried in turn until one answers
 // all questions. The vhost is that of the broker's own connection. A proxy is taken from
 // the environment, certificates from the system; a redirect is not followed. Each URL has
-// 10 s, and an answer 64 MiB. A policy is seen some seconds after it was set. Default: no
+// 30 s, and an answer 64 MiB. A policy is seen some seconds after it was set. Default: no
 // management; AMQP alone.
 func Management(urls ...string) VerifyOption {
 	return func(o *verifyOptions) { o.managed, o.urls = true, append(o.urls, urls...) }

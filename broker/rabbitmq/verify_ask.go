@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -18,6 +19,9 @@ const maxRounds = 40
 // for streams only, and there as text. It does not look at it when it compares with a
 // queue that is there, and never creates one that has it.
 const contrary = "x-max-age"
+
+// everyBroker has exchanges of these kinds.
+var everyBroker = []broker.Kind{broker.Direct, broker.Topic, broker.Fanout, broker.HeadersKind}
 
 var (
 	// errGone: it does not exist.
@@ -50,7 +54,7 @@ func (v *verification) canAsk(a attributes) error {
 		return fmt.Errorf("%w: it is no RabbitMQ from 3.10 on", errUnseen)
 	case taken, a.queueType() != string(broker.Classic) && a.queueType() != string(broker.Quorum):
 		return fmt.Errorf("%w: asking without creating works for classic and quorum queues", errUnseen)
-	case strings.HasPrefix(a.text(kindField), "x-"):
+	case a.text(kindField) != "" && !slices.Contains(everyBroker, broker.Kind(a.text(kindField))):
 		return fmt.Errorf("%w: an exchange of a plugin that is not enabled would end the connection", errUnseen)
 	}
 	return nil
@@ -113,8 +117,6 @@ func refusal(err error) error {
 		return err
 	}
 	switch {
-	case missing(e, "queue"), missing(e, "exchange"):
-		return errGone
 	case e.Code == amqp.PreconditionFailed && (strings.Contains(e.Reason, "invalid arg '"+contrary) || strings.Contains(e.Reason, "for arg '"+alternateArg)):
 		return errGone // it would have been created, had it been possible
 	case e.Code == amqp.AccessRefused, e.Code == amqp.NotFound, e.Code == amqp.ResourceLocked, e.Code == amqp.PreconditionFailed:

@@ -38,7 +38,7 @@ func TestVerify(t *testing.T) {
 	_, port, err := net.SplitHostPort(address)
 	require.NoError(t, err)
 	m := &managed{url: "http://guest:guest@" + address}
-	m.node = rabbitmqtest.Start(t, rabbitmqtest.Plugins("rabbitmq_management"), rabbitmqtest.Config(
+	m.node = rabbitmqtest.Start(t, rabbitmqtest.Plugins("rabbitmq_management", "rabbitmq_random_exchange"), rabbitmqtest.Config(
 		"management.tcp.ip = 127.0.0.1", "management.tcp.port = "+port, "collect_statistics_interval = 100",
 		"management.sample_retention_policies.global.minute = 1", "management.sample_retention_policies.basic.minute = 1",
 		"management.sample_retention_policies.detailed.minute = 1")) // it shows policies within seconds
@@ -50,6 +50,7 @@ func TestVerify(t *testing.T) {
 		"messages":           m.messages,
 		"leftovers":          m.leftovers,
 		"no rights in vhost": m.noRightsInTheVhost,
+		"kinds of plugins":   m.pluginKinds,
 		"policies":           m.policies,
 		"another cluster":    m.anotherCluster,
 		"wrong password":     m.wrongPassword,
@@ -122,7 +123,7 @@ func (w *world) verify(t *testing.T, topology broker.Topology, opts ...rabbitmq.
 // ladder is what a service with delays has.
 func ladder(t *testing.T, work broker.Queue) broker.Topology {
 	t.Helper()
-	d, err := delay.Ladder(delay.Unit(time.Second), delay.Longest(time.Minute))(work.Name, nil)
+	d, err := delay.Ladder(delay.Unit(time.Second), delay.Longest(10*time.Second))(work.Name, nil)
 	require.NoError(t, err)
 	return broker.Topology{Queues: []broker.Queue{work}}.Merge(d.Topology())
 }

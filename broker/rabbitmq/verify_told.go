@@ -62,6 +62,9 @@ func (d *told) read(live string, sent any) {
 	if !opened || !closed {
 		return
 	}
+	if d.name == kindField {
+		live = strings.Trim(live, "'") // which stand around x-random twice
+	}
 	if value, ok := parse(live, kind); ok {
 		d.value, d.known = value, true
 	}
