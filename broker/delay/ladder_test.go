@@ -178,11 +178,11 @@ func TestALadderIsExactToAUnit(t *testing.T) {
 					r := newRig(t, ladder(t, append(opts, delay.Unit(unit))...), memory.OnDrop(func(d memory.Drop) {
 						t.Errorf("dropped in %s: %s", d.Queue, d.Why)
 					}))
-					for n := range time.Duration(512) {
-						onTime(r, n*unit, unit)
-						onTime(r, n*unit+1, unit)
+					for d := time.Duration(0); d < 512*unit; d += unit {
+						onTime(r, d, unit)
+						onTime(r, d+1, unit)
 					}
-					random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+					random := rand.New(rand.NewPCG(1, 2))
 					for range 200 {
 						onTime(r, anyDelay(random, 12*24*time.Hour), unit)
 					}

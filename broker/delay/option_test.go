@@ -41,7 +41,7 @@ func TestWrongOptionsShowAtOnce(t *testing.T) {
 		"ladder, no unit":               {delay.Ladder(delay.Unit(0)), "mail", nil, "Unit is 0s"},
 		"ladder, negative unit":         {delay.Ladder(delay.Unit(-time.Second)), "mail", nil, "Unit is -1s"},
 		"ladder, unit without its unit": {delay.Ladder(delay.Unit(100)), "mail", nil, "Unit is 100ns"},
-		"ladder, unit of a fraction":    {delay.Ladder(delay.Unit(1500 * time.Microsecond)), "mail", nil, "whole number of milliseconds"},
+		"ladder, unit of a fraction":    {delay.Ladder(delay.Unit(1500 * time.Microsecond)), "mail", nil, "Unit is 1.5ms"},
 		"ladder, longest below a unit":  {delay.Ladder(delay.Unit(time.Hour), delay.Longest(time.Minute)), "mail", nil, "at least the unit, 1h0m0s"},
 		"ladder, longest of 12 ns":      {delay.Ladder(delay.Longest(12)), "mail", nil, "Longest is 12ns"},
 		"ladder, longest too long":      {delay.Ladder(delay.Longest(87600*time.Hour + 1)), "mail", nil, "at most ten years"},

@@ -132,7 +132,7 @@ func TestMixedDelaysInFlightOnRabbitMQ(t *testing.T) {
 			for sender := range senders {
 				wg.Go(func() {
 					for i := sender; i < messages; i += senders {
-						wait := rand.N(1500 * time.Millisecond) //nolint:gosec // no secret
+						wait := rand.N(1500 * time.Millisecond)
 						due[i] = time.Now().Add(wait)
 						e := processor.Envelope{Headers: processor.Headers{"n": i}}
 						if err := d.Delay(t.Context(), b.Publisher(), e, wait); err != nil {

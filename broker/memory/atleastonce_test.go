@@ -13,10 +13,10 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// keeper is a quorum queue that keeps what has died until somebody takes it.
-func keeper(name string, to *broker.DeadLetter) broker.Queue {
+// keeper is the quorum queue q, which keeps what has died until somebody takes it.
+func keeper(to *broker.DeadLetter) broker.Queue {
 	return broker.Queue{
-		Name: name, Type: broker.Quorum, Overflow: broker.RejectPublish, DeadLetter: to,
+		Name: "q", Type: broker.Quorum, Overflow: broker.RejectPublish, DeadLetter: to,
 		Arguments: processor.Headers{"x-dead-letter-strategy": "at-least-once"},
 	}
 }
@@ -30,7 +30,7 @@ func noDrops(t *testing.T) memory.Option {
 func TestTheDeadAreKeptUntilSomebodyTakesThem(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := keeper("q", toQueue("late"))
+		q := keeper(toQueue("late"))
 		q.MessageTTL = time.Second
 		b := open(t, []broker.Queue{q}, noDrops(t))
 		publish(t, b, "q", "1", "2")
@@ -47,7 +47,7 @@ func TestTheDeadAreKeptUntilSomebodyTakesThem(t *testing.T) {
 
 func TestTheDeadWaitForAnExchangeAndABinding(t *testing.T) {
 	t.Parallel()
-	b := open(t, []broker.Queue{keeper("q", &broker.DeadLetter{Exchange: "x"}), {Name: "to"}}, noDrops(t))
+	b := open(t, []broker.Queue{keeper(&broker.DeadLetter{Exchange: "x"}), {Name: "to"}}, noDrops(t))
 	publish(t, b, "q", "m")
 	require.NoError(t, receive(t, subscribe(t, b, "q", 1)).Nack(false))
 	require.NoError(t, b.Declare(t.Context(), broker.Topology{Exchanges: []broker.Exchange{{Name: "x", Kind: broker.Fanout}}}))
@@ -60,7 +60,7 @@ func TestTheDeadWaitForAnExchangeAndABinding(t *testing.T) {
 func TestTheDeadWaitForRoom(t *testing.T) {
 	t.Parallel()
 	b := open(t, []broker.Queue{
-		keeper("q", &broker.DeadLetter{Exchange: "amq.fanout"}),
+		keeper(&broker.DeadLetter{Exchange: "amq.fanout"}),
 		{Name: "wide"}, {Name: "narrow", MaxLength: 1, Overflow: broker.RejectPublish},
 	}, noDrops(t))
 	require.NoError(t, b.Declare(t.Context(), broker.Topology{Bindings: []broker.Binding{
@@ -78,7 +78,7 @@ func TestTheDeadWaitForRoom(t *testing.T) {
 
 func TestTheDeadThatAreKeptTakeRoom(t *testing.T) {
 	t.Parallel()
-	q := keeper("q", toQueue("late"))
+	q := keeper(toQueue("late"))
 	q.MaxLength = 2
 	b := open(t, []broker.Queue{q}, noDrops(t))
 	publish(t, b, "q", "1", "2")
@@ -96,7 +96,7 @@ func TestTheDeadThatAreKeptTakeRoom(t *testing.T) {
 func TestACycleIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q := keeper("q", toQueue("q"))
+		q := keeper(toQueue("q"))
 		q.MessageTTL = time.Second
 		b := open(t, []broker.Queue{q}, noDrops(t))
 		publish(t, b, "q", "m")
@@ -110,7 +110,7 @@ func TestTheDeadGoWithTheirQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var drops []string
 		start := time.Now()
-		q := keeper("q", toQueue("missing"))
+		q := keeper(toQueue("missing"))
 		q.MessageTTL, q.Expires = time.Second, time.Minute
 		b := open(t, []broker.Queue{q}, memory.OnDrop(func(d memory.Drop) {
 			drops = append(drops, fmt.Sprintf("%s after %v: %s", d.Envelope.Body, time.Since(start), d.Why))
@@ -134,13 +134,13 @@ func TestAtLeastOnceNeedsRejectPublish(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			drops := 0
-			q := keeper("q", toQueue("missing"))
+			q := keeper(toQueue("missing"))
 			change(&q)
 			b := open(t, []broker.Queue{q}, memory.OnDrop(func(memory.Drop) { drops++ }))
 			publish(t, b, "q", "m")
 			require.NoError(t, receive(t, subscribe(t, b, "q", 1)).Nack(false))
 			require.Equal(t, 1, drops)
-			require.ErrorIs(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{keeper("q", toQueue("missing"))}}), broker.ErrMismatch)
+			require.ErrorIs(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{keeper(toQueue("missing"))}}), broker.ErrMismatch)
 		})
 	}
 }
