@@ -12,11 +12,11 @@ import (
 	"syscall"
 )
 
-// nodes counts the nodes of this process, for their names.
+// nodes counts the nodes of this process, for their names, which sort in this order.
 var nodes atomic.Int64
 
 func newNode(c *Cluster) *Node {
-	return &Node{cluster: c, name: fmt.Sprintf("warren-%d-%d", os.Getpid(), nodes.Add(1))}
+	return &Node{cluster: c, name: fmt.Sprintf("warren-%d-%06d", os.Getpid(), nodes.Add(1))}
 }
 
 // prepare gives the node all it needs but its broker. It needs to know all nodes of its

@@ -5,7 +5,6 @@ package rabbitmqtest
 import (
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -94,13 +93,4 @@ func (c *Cluster) running() []*Node {
 // selected returns the nodes for which ok.
 func selected(nodes []*Node, ok func(*Node) bool) []*Node {
 	return slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return !ok(n) })
-}
-
-// erlangNodes is the list of the nodes' names in Erlang.
-func erlangNodes(nodes []*Node) string {
-	names := make([]string, len(nodes))
-	for i, n := range nodes {
-		names[i] = "'" + n.address() + "'"
-	}
-	return "[" + strings.Join(names, ",") + "]"
 }

@@ -35,7 +35,7 @@ func TestClusterFaults(t *testing.T) {
 func testKilledLeader(t *testing.T, c *rabbitmqtest.Cluster) {
 	t.Helper()
 	queue := quorumQueue(t, c)
-	put(t, c.URLs()[0], queue)
+	put(t, c.URLs()[0], queue, "before")
 	killed := c.Leader(t, queue)
 	killed.Kill(t)
 	start := time.Now()
@@ -43,30 +43,30 @@ func testKilledLeader(t *testing.T, c *rabbitmqtest.Cluster) {
 	require.Less(t, time.Since(start), soon)
 	require.NotSame(t, killed, leader)
 	require.Contains(t, c.Followers(t, queue), killed)
-	put(t, leader.URL(), queue)
+	put(t, leader.URL(), queue, "during")
 
 	killed.Restart(t)
-	requireMessages(t, killed.URL(), queue, 2)
+	requireMessages(t, killed.URL(), queue, "before", "during")
 }
 
 func testPausedLeader(t *testing.T, c *rabbitmqtest.Cluster) {
 	t.Helper()
 	queue := quorumQueue(t, c)
-	put(t, c.URLs()[0], queue)
+	put(t, c.URLs()[0], queue, "before")
 	paused := c.Leader(t, queue)
 	paused.Pause(t)
 	leader := c.Leader(t, queue)
 	require.NotSame(t, paused, leader)
-	put(t, leader.URL(), queue)
+	put(t, leader.URL(), queue, "during")
 
 	paused.Resume(t)
-	requireMessages(t, paused.URL(), queue, 2)
+	requireMessages(t, paused.URL(), queue, "before", "during")
 }
 
 func testPartition(t *testing.T, c *rabbitmqtest.Cluster) {
 	t.Helper()
 	queue := quorumQueue(t, c)
-	put(t, c.URLs()[0], queue)
+	put(t, c.URLs()[0], queue, "before")
 	lonely := c.Leader(t, queue)
 	closed := dial(t, lonely.URL()).NotifyClose(make(chan *amqp.Error, 1))
 
@@ -76,7 +76,7 @@ func testPartition(t *testing.T, c *rabbitmqtest.Cluster) {
 	require.Error(t, err, "a paused node serves nobody")
 	leader := c.Leader(t, queue)
 	require.NotSame(t, lonely, leader)
-	put(t, leader.URL(), queue)
+	put(t, leader.URL(), queue, "during")
 	require.Contains(t, failure(t, func(s *spy) { c.Partition(s, lonely) }), "cut off")
 	require.Contains(t, failure(t, func(s *spy) { lonely.Restart(s) }), "heal it first")
 
@@ -84,13 +84,13 @@ func testPartition(t *testing.T, c *rabbitmqtest.Cluster) {
 	require.Equal(t, "[]", lonely.Call(t, "erlang nodes []"), "a node that is started again keeps away")
 
 	c.Heal(t, lonely)
-	requireMessages(t, lonely.URL(), queue, 2)
+	requireMessages(t, lonely.URL(), queue, "before", "during")
 }
 
 func testMajority(t *testing.T, c *rabbitmqtest.Cluster) {
 	t.Helper()
 	queue := quorumQueue(t, c)
-	put(t, c.URLs()[0], queue)
+	put(t, c.URLs()[0], queue, "before")
 	rest, killed := c.Leader(t, queue), c.Followers(t, queue)
 	for _, n := range killed {
 		n.Kill(t)
@@ -103,8 +103,8 @@ func testMajority(t *testing.T, c *rabbitmqtest.Cluster) {
 	c.Heal(t, rest) // there is nobody to wait for
 	killed[0].Restart(t)
 	c.AwaitQuorum(t, queue)
-	put(t, rest.URL(), queue)
-	requireMessages(t, killed[0].URL(), queue, 2)
+	put(t, rest.URL(), queue, "during")
+	requireMessages(t, killed[0].URL(), queue, "before", "during")
 	killed[1].Restart(t)
 }
 
@@ -112,7 +112,7 @@ func testAllKilled(t *testing.T, c *rabbitmqtest.Cluster) {
 	t.Helper()
 	queue := quorumQueue(t, c)
 	for _, url := range c.URLs() {
-		put(t, url, queue)
+		put(t, url, queue, url)
 	}
 	for _, n := range c.Nodes() {
 		n.Sync(t)
@@ -124,5 +124,5 @@ func testAllKilled(t *testing.T, c *rabbitmqtest.Cluster) {
 		n.Restart(t)
 	}
 	c.AwaitQuorum(t, queue)
-	requireMessages(t, c.URLs()[2], queue, 3)
+	requireMessages(t, c.URLs()[2], queue, c.URLs()...)
 }

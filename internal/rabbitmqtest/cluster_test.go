@@ -18,9 +18,9 @@ func TestSharedClusterIsOneBrokerOfThreeNodes(t *testing.T) {
 	queue := quorumQueue(t, c)
 	for i, url := range c.URLs() {
 		require.Equal(t, c.Nodes()[i].URL(), url)
-		put(t, url, queue)
+		put(t, url, queue, url)
 	}
-	requireMessages(t, c.URLs()[0], queue, 3)
+	requireMessages(t, c.URLs()[0], queue, c.URLs()...)
 	require.ElementsMatch(t, c.Nodes(), append(c.Followers(t, queue), c.Leader(t, queue)))
 }
 

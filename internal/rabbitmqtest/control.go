@@ -4,8 +4,6 @@ package rabbitmqtest
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -21,52 +19,30 @@ const (
 func (n *Node) Ctl(tb testing.TB, args ...string) string {
 	tb.Helper()
 	args = append([]string{"--quiet", "--node", n.address()}, args...)
-	return n.run(tb, ctlLimit, n.cluster.installed.ctl, args...)
+	ctx, cancel := context.WithTimeout(context.Background(), ctlLimit)
+	defer cancel()
+	return output(tb, n.command(ctx, n.cluster.installed.ctl, args...))
 }
 
 // Call evaluates an Erlang call in the node, such as "erlang node []", and returns the
 // result as a term. It takes a few milliseconds.
 func (n *Node) Call(tb testing.TB, call string) string {
 	tb.Helper()
-	return n.run(tb, callLimit, n.cluster.installed.erlCall, "-c", n.cluster.cookie, "-n", n.address(), "-a", call)
-}
-
-// eval evaluates an Erlang expression in the node and returns the result as a term. A
-// node that hangs does not answer before ctx ends.
-func (n *Node) eval(ctx context.Context, expression string) (string, error) {
-	cmd := n.command(ctx, n.cluster.installed.erlCall, "-c", n.cluster.cookie, "-n", n.address(), "-e")
-	cmd.Stdin = strings.NewReader(expression + ".\n")
-	out, err := cmd.CombinedOutput()
-	text := strings.TrimSpace(string(out))
-	result, ok := strings.CutPrefix(text, "{ok, ")
-	if err != nil || !ok {
-		return "", fmt.Errorf("evaluate in %s: %s: %w\n%s", n.name, expression, err, text)
-	}
-	return strings.TrimSuffix(result, "}"), nil
-}
-
-// awaitTrue waits until an Erlang expression is true in the node.
-func (n *Node) awaitTrue(ctx context.Context, expression string) error {
-	last := errors.New("not asked") // why it was not true
-	err := poll(ctx, n.broker, func() bool {
-		result, err := n.eval(ctx, expression)
-		if err == nil && result != "true" {
-			err = fmt.Errorf("%s: %s: %s", n.name, expression, result)
-		}
-		last = err
-		return err == nil
-	})
-	if err != nil {
-		return fmt.Errorf("%w: %w\n%s", err, last, n.log(tailBytes))
-	}
-	return nil
-}
-
-func (n *Node) run(tb testing.TB, limit time.Duration, program string, args ...string) string {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
-	cmd := n.command(ctx, program, args...)
+	return output(tb, n.erlCall(ctx, "-a", call))
+}
+
+// erlCall is Erlang's tool to call the node, as a node with a random name: by default all
+// have the same, and one is refused while another is there.
+func (n *Node) erlCall(ctx context.Context, args ...string) *exec.Cmd {
+	args = append([]string{"-r", "-c", n.cluster.cookie, "-n", n.address()}, args...)
+	return n.command(ctx, n.cluster.installed.erlCall, args...)
+}
+
+// output runs a command and returns what it printed.
+func output(tb testing.TB, cmd *exec.Cmd) string {
+	tb.Helper()
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
 	if err != nil {

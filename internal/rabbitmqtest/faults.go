@@ -5,7 +5,6 @@ package rabbitmqtest
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,14 +74,4 @@ func (n *Node) SetConsumerTimeout(tb testing.TB, d time.Duration) {
 	tb.Helper()
 	n.callOK(tb, fmt.Sprintf("application set_env [rabbit, consumer_timeout, %d]", d.Milliseconds()))
 	n.callOK(tb, "application set_env [rabbit, channel_tick_interval, 1000]")
-}
-
-// erlangString is s as what a string is in Erlang, a list of numbers: erl_call splits
-// its argument without regard for quotes.
-func erlangString(s string) string {
-	codes := make([]string, len(s))
-	for i := range len(s) {
-		codes[i] = strconv.Itoa(int(s[i]))
-	}
-	return "[" + strings.Join(codes, ",") + "]"
 }

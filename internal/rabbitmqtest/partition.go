@@ -32,7 +32,7 @@ func (c *Cluster) cut(ctx context.Context, n *Node) error {
 	}
 	// All connections at once. A node that could reach this one through another for a
 	// moment would take it for a partial partition, and pause until all nodes are back.
-	if _, err := n.eval(ctx, "lists:foreach(fun erlang:disconnect_node/1, nodes())"); err != nil {
+	if _, err := n.ask(ctx, "lists:foreach(fun erlang:disconnect_node/1, nodes())"); err != nil {
 		return err
 	}
 	return c.awaitNoticed(ctx)
@@ -77,7 +77,7 @@ func (c *Cluster) join(ctx context.Context, n *Node) error {
 	}
 	if n.running() {
 		reached, _ := c.view(n)
-		if _, err := n.eval(ctx, fmt.Sprintf("lists:foreach(fun net_adm:ping/1, %s)", erlangNodes(reached))); err != nil {
+		if _, err := n.ask(ctx, fmt.Sprintf("lists:foreach(fun net_adm:ping/1, %s)", erlangNodes(reached))); err != nil {
 			return err
 		}
 	}
@@ -87,6 +87,9 @@ func (c *Cluster) join(ctx context.Context, n *Node) error {
 // setCookies gives each node that runs the cookie of every other. Two nodes that are cut
 // off from each other have different wrong ones: with the same they would get on.
 func (c *Cluster) setCookies(ctx context.Context) error {
+	if len(c.nodes) == 1 {
+		return nil
+	}
 	return each(c.running(), func(n *Node) error {
 		var calls []string
 		for _, peer := range c.nodes {
@@ -94,7 +97,7 @@ func (c *Cluster) setCookies(ctx context.Context) error {
 				calls = append(calls, fmt.Sprintf("erlang:set_cookie('%s', '%s')", peer.address(), n.cookieFor(peer)))
 			}
 		}
-		_, err := n.eval(ctx, strings.Join(calls, ", "))
+		_, err := n.ask(ctx, strings.Join(calls, ", "))
 		return err
 	})
 }
@@ -103,7 +106,7 @@ func (c *Cluster) setCookies(ctx context.Context) error {
 func (n *Node) cookieArguments() string {
 	var arguments strings.Builder
 	for _, peer := range n.cluster.nodes {
-		if peer.cutOff {
+		if peer.cutOff && peer != n {
 			fmt.Fprintf(&arguments, " -setcookie %s %s", peer.address(), n.cookieFor(peer))
 		}
 	}

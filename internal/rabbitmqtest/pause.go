@@ -57,7 +57,7 @@ func (n *Node) left(ctx context.Context) (bool, error) {
 	}
 	members := selected(n.cluster.members(), func(n *Node) bool { return n.started })
 	for _, peer := range members {
-		sees, err := peer.eval(ctx, fmt.Sprintf("lists:member('%s', nodes())", n.address()))
+		sees, err := peer.ask(ctx, fmt.Sprintf("lists:member('%s', nodes())", n.address()))
 		if err != nil || sees == "false" {
 			return true, err
 		}
@@ -76,7 +76,7 @@ func (n *Node) rejoin(ctx context.Context) error {
 	}
 	leave := fmt.Sprintf("erlang:disconnect_node('%s')", n.address())
 	err := each(c.running(), func(peer *Node) error {
-		_, err := peer.eval(ctx, leave)
+		_, err := peer.ask(ctx, leave)
 		return err
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,35 +26,44 @@ func quorumQueue(t *testing.T, c *rabbitmqtest.Cluster) string {
 	return queue
 }
 
-// put publishes a message to the queue and waits for the confirm.
-func put(t *testing.T, url, queue string) {
+// put publishes a message to the queue until it is confirmed. A channel whose queue has
+// just got a new leader may be told that it failed, and may be told so for good: each try
+// has a channel of its own.
+func put(t *testing.T, url, queue, body string) {
+	t.Helper()
+	deadline := time.Now().Add(soon)
+	for !confirmed(t, url, queue, body) {
+		require.True(t, time.Now().Before(deadline), "not confirmed")
+	}
+}
+
+func confirmed(t *testing.T, url, queue, body string) bool {
 	t.Helper()
 	ch := channel(t, dial(t, url))
 	require.NoError(t, ch.Confirm(false))
 	confirmation, err := ch.PublishWithDeferredConfirmWithContext(t.Context(), "", queue, true, false,
-		amqp.Publishing{DeliveryMode: amqp.Persistent})
+		amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte(body)})
 	require.NoError(t, err)
 	select {
 	case <-confirmation.Done():
-		require.True(t, confirmation.Acked())
-	case <-time.After(soon):
-		t.Fatal("not confirmed")
+		return confirmation.Acked()
+	case <-time.After(soon / 5):
+		return false
 	}
 }
 
-// requireMessages requires that the queue gives n messages to a consumer, and no more.
-func requireMessages(t *testing.T, url, queue string, n int) {
+// requireMessages requires that the queue gives each message to a consumer. What was put
+// more than once may come more than once.
+func requireMessages(t *testing.T, url, queue string, bodies ...string) {
 	t.Helper()
-	ch := channel(t, dial(t, url))
-	deliveries, err := ch.Consume(queue, "", false, false, false, false, nil)
+	deliveries, err := channel(t, dial(t, url)).Consume(queue, "", false, false, false, false, nil)
 	require.NoError(t, err)
-	for range n {
-		require.NoError(t, receive(t, deliveries).Ack(false))
+	missing := bodies
+	for len(missing) > 0 {
+		body := string(receive(t, deliveries).Body)
+		require.Contains(t, bodies, body)
+		missing = slices.DeleteFunc(slices.Clone(missing), func(b string) bool { return b == body })
 	}
-	require.Empty(t, deliveries)
-	_, ok, err := ch.Get(queue, false)
-	require.NoError(t, err)
-	require.False(t, ok, "a message too many")
 }
 
 // spy is a test that takes note of its failure.

@@ -56,11 +56,7 @@ func startOnce(installed installation, config config, size int) (*Cluster, error
 	if err := c.prepare(ctx, size); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	err := each(c.nodes, (*Node).startBroker)
-	if err == nil {
-		err = awaitMembers(ctx, c.nodes)
-	}
-	if err != nil {
+	if err := c.form(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("start RabbitMQ: %w", err), c.close())
 	}
 	return c, nil
