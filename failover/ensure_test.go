@@ -265,28 +265,56 @@ func TestTheChannelIsNewAndClosed(t *testing.T) {
 		require.Len(t, used, 3)
 		require.True(t, used[2].IsClosed())
 
-		for _, opt := range []failover.EnsureOption{
-			failover.OnRevive(func(*amqp.Channel) { panic("boom") }),
-			failover.OnError(func(error, time.Duration) { panic("boom") }),
-			failover.MaxRetries(0),
-		} {
-			var channel *amqp.Channel
-			n := 0
-			require.PanicsWithValue(t, "boom", func() {
-				_ = c.Ensure(t.Context(), func(_ context.Context, ch *amqp.Channel) error {
-					channel = ch
-					if n++; n == 1 {
-						if _, err := c.AutoRetry(t.Context(), ch, func(context.Context, *amqp.Channel) error { panic("boom") }, opt); err != nil {
-							return err
-						}
-					}
-					return failover.ErrRetry
-				}, opt)
-			})
-			require.True(t, channel == nil || channel.IsClosed())
-		}
 		closeNow(t, c)
 	})
+}
+
+// Whoever of the caller's functions panics: the panic is the caller's, the channel is
+// closed, and the connection lives.
+func TestAPanicClosesTheChannel(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name string
+		fail func(*amqp.Channel) // in the operation
+		opts []failover.EnsureOption
+	}{
+		{"the operation", func(*amqp.Channel) { panic("boom") }, nil},
+		{"OnRevive", func(*amqp.Channel) {}, []failover.EnsureOption{failover.OnRevive(func(*amqp.Channel) { panic("boom") })}},
+		{"OnError", func(*amqp.Channel) {}, []failover.EnsureOption{failover.OnError(func(error, time.Duration) { panic("boom") })}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{}
+				opened, closed := 0, 0
+				f.answer = func(_ *fakeConn, m method) bool {
+					switch m {
+					case channelOpen:
+						opened++
+					case channelClose:
+						closed++
+					}
+					return false
+				}
+				c := dialFake(t, f, "amqp://a")
+				op := func(_ context.Context, channel *amqp.Channel) error {
+					row.fail(channel)
+					return failover.ErrRetry
+				}
+				require.PanicsWithValue(t, "boom", func() { _ = c.Ensure(t.Context(), op, row.opts...) })
+				require.PanicsWithValue(t, "boom", func() { _, _ = c.AutoRetry(t.Context(), nil, op, row.opts...) })
+				channel, err := session(t, c).Channel(t.Context())
+				require.NoError(t, err)
+				require.PanicsWithValue(t, "boom", func() { _, _ = c.AutoRetry(t.Context(), channel, op, row.opts...) })
+				require.True(t, channel.IsClosed())
+				require.Equal(t, opened, closed)
+				require.GreaterOrEqual(t, opened, 4, "that of the dial, and three more")
+				require.NoError(t, c.Ready())
+				closeNow(t, c)
+			})
+		})
+	}
 }
 
 // A write to a dead socket fails with the socket's error, and not with one of AMQP's.
