@@ -16,7 +16,8 @@ const HeaderBackoffs = republish.HeaderBackoffs
 // New returns a middleware that gives messages back to queue, from which they were taken,
 // later, through publisher. By default it does so for every error, after 1, 2, 3, 5, 8, 13,
 // 21, 34 and then 55 seconds, at most 20 times. It is safe for many goroutines and allocates
-// nothing on success.
+// nothing on success. Messages of another queue would come to this one: each queue has a
+// layer of its own.
 //
 // The stack refuses a publisher that is nil, or that is a [processor.Checker] and finds
 // itself wanting, options that cannot work, and what the strategy of the delays refuses. The

@@ -38,6 +38,11 @@
 // which takes the next delay of the schedule, and [processor.RetryAfter] with a delay of its
 // own. Errors can have schedules and limits of their own; see [Policy].
 //
+// With [delay.Steps], a delay that a handler asks for becomes the next longer one of the
+// schedule. One that is longer than the longest there is waits for that one, and the layer
+// returns an error that is [delay.ErrTooLong] and drops the original, so that the log shows
+// it; the copy is out.
+//
 // [processor.Reject] is never retried: the message is published to the final destination at
 // once if there is one, and otherwise the error comes back, for the broker to dead-letter.
 // [processor.Drop], [processor.Requeue] and [processor.Release] come back untouched. A
@@ -50,8 +55,10 @@
 // if that is more, as it is for messages that a Python service has delayed. All policies
 // share the count. It is not that of processors/retry: both layers can be in one stack, each
 // with its own. What has used up its retries here keeps its count, and is not delayed again
-// when the layer outside retries it. Senders write headers too: a count that is missing, negative or no number is
-// 0, and one that is too large is the last.
+// when the layer outside retries it.
+//
+// Senders write headers too: a count that is missing, negative or no number is 0, and one
+// that is too large is the last.
 //
 // # Where it shows
 //

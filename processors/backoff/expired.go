@@ -41,7 +41,7 @@ func times(retries int) string {
 }
 
 // delayError is the failure of a message that waits for the longest delay there is, because
-// the one it was to wait for is longer.
+// the one it was to wait for is longer. It unwraps to the handler's error alone.
 type delayError struct {
 	retry   retry
 	problem *delay.TooLongError
@@ -52,5 +52,10 @@ func (e *delayError) Error() string {
 	return fmt.Sprintf("backoff: %s instead of %v: %v; the message had failed with: %v", e.retry, e.problem.Asked, e.problem, e.err)
 }
 
-// Unwrap has the problem beside the handler's error: it does not change its decision.
-func (e *delayError) Unwrap() []error { return []error{e.problem, e.err} }
+func (e *delayError) Unwrap() error { return e.err }
+
+// Is finds the problem as well.
+func (e *delayError) Is(target error) bool { return errors.Is(e.problem, target) }
+
+// As finds the problem as well.
+func (e *delayError) As(target any) bool { return errors.As(e.problem, target) }

@@ -59,6 +59,9 @@ func Final(to processor.Destination) Option {
 
 // Delays sets where messages wait. Default, also for nil: [delay.Steps], one queue for each
 // delay, if all delays are known and there is no [Jitter]; otherwise [delay.Ladder].
+//
+// A strategy is called when the layer is built; where known delays are spread, twice: with
+// the delays, so that it can refuse them, and then with nil.
 func Delays(s delay.Strategy) Option { return setting(func(c *config) { c.strategy = s }) }
 
 // KeepTrying sets how long a republish that failed is tried again, at intervals that grow

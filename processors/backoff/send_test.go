@@ -221,6 +221,9 @@ func TestADelayThatIsTooLong(t *testing.T) {
 	}
 	f := newFixture(t, processor.RetryAfter(errMail, time.Hour))
 	f.delays.longest = 10 * time.Second
+	var long *delay.TooLongError
+	require.ErrorAs(t, f.process(t), &long)
+	require.Equal(t, 10*time.Second, long.Longest)
 	require.EqualError(t, f.process(t), "backoff: retry 1 of 20 in 10s instead of 1h0m0s: "+
 		"delay: the delay is longer than the longest there is: 1h0m0s asked for, 10s is the longest; the message had failed with: mail server says no")
 }
