@@ -273,7 +273,7 @@ func TestNoTimingLosesAMessage(t *testing.T) {
 }
 
 func random(seed, stream uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, stream)) //nolint:gosec // no secret
+	return rand.New(rand.NewPCG(seed, stream))
 }
 
 // timings are mostly quick, sometimes about as long as a lease, and fail now and then.

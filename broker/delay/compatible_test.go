@@ -2,6 +2,7 @@ package delay_test
 
 import (
 	"context"
+	"maps"
 	"math"
 	"strings"
 	"testing"
@@ -163,9 +164,7 @@ func TestCompatibleMarksWhatNamekoReads(t *testing.T) {
 	t.Parallel()
 	request := func(more processor.Headers) processor.Headers {
 		h := processor.Headers{"warren-original-exchange": "nameko-rpc", "warren-original-routing-key": "mail.send"}
-		for name, value := range more {
-			h[name] = value
-		}
+		maps.Copy(h, more)
 		return h
 	}
 	calls := func(ids ...any) processor.Headers { return processor.Headers{"nameko.call_id_stack": ids} }
@@ -252,7 +251,7 @@ func TestCompatibleIsExactOnTheEmbeddedBroker(t *testing.T) {
 			start := time.Now()
 			h[republish.HeaderBackoffs] = int64(n + 1)
 			require.NoError(t, c.Delay(t.Context(), b.Publisher(), withHeaders(h), d))
-			m, err := sub.Receive(context.Background()) //nolint:usetesting // the delays are longer than any deadline
+			m, err := sub.Receive(context.Background())
 			require.NoError(t, err)
 			require.NoError(t, m.Ack())
 			require.Equal(t, (d + time.Millisecond - 1).Truncate(time.Millisecond), time.Since(start))

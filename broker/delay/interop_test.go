@@ -2,7 +2,6 @@ package delay_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -157,7 +156,7 @@ func TestABlockedPublishOutlivesTheLease(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 	defer cancel()
 	_, err := sub.Receive(ctx)
-	require.True(t, errors.Is(err, context.DeadlineExceeded), err)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 	node.SetMemoryAlarm(t, false)
 	require.NoError(t, <-done)
 	require.Equal(t, "2", string(receive(t, sub).Body()))

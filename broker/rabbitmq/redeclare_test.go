@@ -168,7 +168,9 @@ func TestRedeclaringEndsWithItsContext(t *testing.T) {
 	network := newStall(queueDeclare)
 	b := open(t, rabbitmqtest.Shared(t).URL(), network.option())
 	q := name(t)
-	require.NoError(t, b.Redeclare(within(t), expiring(q)))
+	for range redeclareChannels {
+		require.NoError(t, b.Redeclare(within(t), expiring(q)))
+	}
 	network.armed.Store(true)
 	var calls sync.WaitGroup
 	for range 6 {
