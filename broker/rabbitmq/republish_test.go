@@ -236,7 +236,7 @@ func atRest(t *testing.T, d amqp.Delivery) amqp.Delivery {
 	}
 	for _, name := range []string{"warren-first-failed-at", "warren-failed-at"} {
 		if text, ok := d.Headers[name].(string); ok {
-			at, err := time.Parse("2006-01-02T15:04:05Z", text)
+			at, err := time.Parse(time.RFC3339, text)
 			require.NoError(t, err)
 			require.WithinDuration(t, time.Now(), at, time.Minute)
 			d.Headers[name] = "now"

@@ -60,10 +60,10 @@ func FirstFailure(h processor.Headers, now time.Time) time.Time {
 	return now
 }
 
-// onWire is t as our headers have it: text, to the second. A timestamp would do but for
+// onWire is t as our headers have it: text, to the millisecond. A timestamp would do but for
 // php-amqplib, with which Swarrot can read one and not publish it again: it would lose the
 // message.
-func onWire(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func onWire(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
 // Time reads a time from a header of ours. A timestamp will do, too.
 func Time(h processor.Headers, name string) (time.Time, bool) {

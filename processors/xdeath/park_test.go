@@ -48,7 +48,7 @@ func TestAParkedMessageSaysWhyAndIsDropped(t *testing.T) {
 	require.Equal(t, processor.Headers{
 		"warren-error": "mail server says no", "warren-error-type": "*errors.errorString",
 		"warren-failures":          int64(301), // the last one is no death
-		"warren-first-failed-at":   first.UTC().Format(time.RFC3339),
+		"warren-first-failed-at":   first.UTC().Format("2006-01-02T15:04:05.000Z"),
 		"warren-original-exchange": "test-exchange", "warren-original-routing-key": "test-key",
 	}, headers)
 }
