@@ -45,6 +45,10 @@
 // With either, a message is never early, but for a fraction of a millisecond: RabbitMQ
 // counts time in whole ones.
 //
+// # Compatible
+//
+// [Compatible] has the exchange and the queues of nameko-amqp-retry, to share them with it.
+//
 // # What must not be done
 //
 //   - A work queue's dead-letter exchange must not lead into a ladder. RabbitMQ takes the
@@ -81,6 +85,12 @@
 // is left over begins with mail.delay.v1. ([broker.Topology].Owned) and can be deleted once
 // it is empty; a ladder, once no service uses it and all its levels are empty. A longer
 // ladder is the shorter one with more levels, and services may have different ones.
+//
+// # Versions
+//
+// Quorum queues have a TTL, and keep what they cannot hand on, from RabbitMQ 3.10 on; a
+// cluster that was upgraded to it needs the feature flag stream_queue. Before, there is
+// Classic only.
 //
 // # What is trusted
 //

@@ -173,7 +173,6 @@ func TestALadderIsExactToAUnit(t *testing.T) {
 		for _, unit := range []time.Duration{time.Millisecond, 100 * time.Millisecond, time.Second} {
 			t.Run(fmt.Sprintf("%s, %v", name, unit), func(t *testing.T) {
 				t.Parallel()
-				began := time.Now()
 				synctest.Test(t, func(t *testing.T) {
 					r := newRig(t, ladder(t, append(opts, delay.Unit(unit))...), memory.OnDrop(func(d memory.Drop) {
 						t.Errorf("dropped in %s: %s", d.Queue, d.Why)
@@ -189,7 +188,6 @@ func TestALadderIsExactToAUnit(t *testing.T) {
 					onTime(r, 24*time.Hour, unit)
 					onTime(r, 12*24*time.Hour, unit)
 				})
-				require.Less(t, time.Since(began), 5*time.Second)
 			})
 		}
 	}
