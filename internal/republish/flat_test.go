@@ -1,0 +1,57 @@
+package republish_test
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/recovery"
+)
+
+// php-amqplib, and so Swarrot, can read a table, an array, a timestamp, or a number over
+// 2^31, and not publish it again: the message would be lost there. So what Again and
+// Final add to a message is text, and counts that are no larger, and little of it, whatever
+// the message and the error are.
+func TestWhatCopiesAddIsFlatAndSmall(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é\x00", 10_000)
+	most := processortest.NewMessage(
+		processortest.Origin(processor.Origin{Exchange: strings.Repeat("x", 255), RoutingKey: strings.Repeat("k", 255)}),
+		processortest.Properties(processor.Properties{Expiration: 10 * 365 * 24 * time.Hour, UserID: strings.Repeat("u", 255)}),
+	)
+	why := errors.Join(&recovery.PanicError{Stack: []byte(long)}, errors.New(long))
+	copies := map[string]processor.Headers{
+		"again": republish.Again(most, noon).Headers,
+		"final": republish.Final(most, republish.Failure{Err: why, At: noon, First: noon.Add(-time.Hour), Count: math.MaxInt64, Stack: true}).Headers,
+	}
+	for name, h := range copies {
+		size := 0
+		for header, value := range h {
+			size += len(header)
+			switch value := value.(type) {
+			case string:
+				size += len(value)
+			case int64:
+				size += 8
+				require.LessOrEqual(t, value, int64(math.MaxInt32), "%s: %s", name, header)
+			default:
+				t.Errorf("%s: %s is a %T", name, header, value)
+			}
+		}
+		require.Less(t, size, 6<<10, name)
+	}
+	for _, header := range append(republish.OriginHeaders, republish.HeaderOriginalExpiration, republish.HeaderOriginalUserID) {
+		require.Contains(t, copies["again"], header)
+		require.Contains(t, copies["final"], header)
+	}
+	for _, header := range republish.FinalHeaders {
+		require.Contains(t, copies["final"], header)
+	}
+}
