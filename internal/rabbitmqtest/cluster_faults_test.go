@@ -115,9 +115,6 @@ func testAllKilled(t *testing.T, c *rabbitmqtest.Cluster) {
 		put(t, url, queue, url)
 	}
 	for _, n := range c.Nodes() {
-		n.Sync(t)
-	}
-	for _, n := range c.Nodes() {
 		n.Kill(t)
 	}
 	for _, n := range c.Nodes() { // the first to go down is the first to be started

@@ -4,8 +4,11 @@ package rabbitmqtest
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -33,10 +36,15 @@ func (n *Node) Call(tb testing.TB, call string) string {
 	return output(tb, n.erlCall(ctx, "-a", call))
 }
 
-// erlCall is Erlang's tool to call the node, as a node with a random name: by default all
-// have the same, and one is refused while another is there.
+// calls counts the calls of this process, for the names that they go by.
+var calls atomic.Int64
+
+// erlCall is Erlang's tool to call the node. It is a node itself, and refused while one of
+// the same name is there: by default all have the same, and the random ones that it offers
+// change every second.
 func (n *Node) erlCall(ctx context.Context, args ...string) *exec.Cmd {
-	args = append([]string{"-r", "-c", n.cluster.cookie, "-n", n.address()}, args...)
+	name := fmt.Sprintf("call-%d-%d", os.Getpid(), calls.Add(1))
+	args = append([]string{"-h", name, "-c", n.cluster.cookie, "-n", n.address()}, args...)
 	return n.command(ctx, n.cluster.installed.erlCall, args...)
 }
 

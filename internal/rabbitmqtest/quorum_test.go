@@ -16,13 +16,17 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
-// quorumQueue declares a queue with a replica on each node.
+// quorumQueue declares a queue with a replica on each node, which survives a kill.
 func quorumQueue(t *testing.T, c *rabbitmqtest.Cluster) string {
 	t.Helper()
 	queue := `it's "quorum" ` + rand.Text()
 	_, err := channel(t, dial(t, c.URLs()[0])).QueueDeclare(queue, true, false, false, false,
 		amqp.Table{"x-queue-type": "quorum"})
 	require.NoError(t, err)
+	c.AwaitQuorum(t, queue)
+	for _, n := range c.Nodes() {
+		n.Sync(t)
+	}
 	return queue
 }
 
