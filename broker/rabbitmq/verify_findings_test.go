@@ -50,8 +50,10 @@ func (m *managed) findings(t *testing.T) {
 		unseen     string             // why AMQP does not show them; it shows them if this is empty
 	}{
 		"what is missing": {
-			plan: exchanges(work).Merge(queues(broker.Queue{Name: "q"})).Merge(bound(
-				broker.Binding{Exchange: "work", Queue: "q"}, broker.Binding{Exchange: "other", Queue: "theirs"})),
+			live: queues(broker.Queue{Name: "there"}),
+			plan: exchanges(work).Merge(queues(broker.Queue{Name: "q"}, broker.Queue{Name: "there"})).Merge(bound(
+				broker.Binding{Exchange: "work", Queue: "there"}, broker.Binding{Exchange: "amq.fanout", Queue: "q"},
+				broker.Binding{Exchange: "other", Queue: "theirs"})),
 			want: []rabbitmq.Finding{
 				fault(rabbitmq.MissingExchange, "work", "", "it does not exist"),
 				fault(rabbitmq.MissingExchange, "other", "", "it does not exist and is not planned"),
@@ -144,7 +146,9 @@ func (m *managed) findings(t *testing.T) {
 			live: exchanges(work, broker.Exchange{Name: "forwards", Kind: broker.Fanout}, broker.Exchange{Name: "relieved", Kind: broker.Fanout, Alternate: "work"}).Merge(queues(
 				broker.Queue{Name: "a", DeadLetter: &broker.DeadLetter{Exchange: "work"}},
 				broker.Queue{Name: "b", DeadLetter: &broker.DeadLetter{Exchange: "forwards"}},
-				broker.Queue{Name: "c", DeadLetter: &broker.DeadLetter{Exchange: "relieved"}})).Merge(bound(broker.Binding{Exchange: "work", Queue: "a", RoutingKey: "l"})),
+				broker.Queue{Name: "d", DeadLetter: &broker.DeadLetter{Exchange: "amq.fanout", RoutingKey: "k"}},
+				broker.Queue{Name: "c", DeadLetter: &broker.DeadLetter{Exchange: "relieved"}})).Merge(bound(
+				broker.Binding{Exchange: "work", Queue: "a", RoutingKey: "l"}, broker.Binding{Exchange: "amq.fanout", Queue: "a", RoutingKey: "l"})),
 			prepare: func(t *testing.T, ch *amqp.Channel) {
 				t.Helper()
 				require.NoError(t, ch.ExchangeBind("work", "", "forwards", false, nil))
@@ -152,7 +156,8 @@ func (m *managed) findings(t *testing.T) {
 			plan: queues(
 				broker.Queue{Name: "a", DeadLetter: &broker.DeadLetter{Exchange: "work"}},
 				broker.Queue{Name: "b", DeadLetter: &broker.DeadLetter{Exchange: "forwards"}},
-				broker.Queue{Name: "c", DeadLetter: &broker.DeadLetter{Exchange: "relieved"}}),
+				broker.Queue{Name: "c", DeadLetter: &broker.DeadLetter{Exchange: "relieved"}},
+				broker.Queue{Name: "d", DeadLetter: &broker.DeadLetter{Exchange: "amq.fanout", RoutingKey: "k"}}),
 		},
 		"an alternate exchange is missing": {
 			live: exchanges(broker.Exchange{Name: "x", Kind: broker.Topic, Alternate: "nowhere"}, broker.Exchange{Name: "y", Kind: broker.Topic, Alternate: "amq.fanout"}),

@@ -99,6 +99,24 @@ func TestReadDifference(t *testing.T) {
 	}
 }
 
+// Between looking for it and asking about it, it went.
+func TestWhatCouldNotBeCreatedIsNotThere(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []string{
+		"PRECONDITION_FAILED - invalid arg 'x-max-age' for queue 'q' in vhost '/' of queue type rabbit_classic_queue",
+		"PRECONDITION_FAILED - invalid arg 'x-max-age' for queue 'q' in vhost '/': {unacceptable_type,signedint}",
+		"PRECONDITION_FAILED - invalid type 'signedint' for arg 'alternate-exchange' in exchange 'x' in vhost '/'",
+	} {
+		require.ErrorIs(t, refusal(&amqp.Error{Code: amqp.PreconditionFailed, Reason: reason}), errGone)
+	}
+	for _, code := range []int{amqp.PreconditionFailed, amqp.AccessRefused, amqp.ResourceLocked, amqp.NotFound} {
+		err := refusal(&amqp.Error{Code: code, Reason: "another reason"})
+		require.ErrorIs(t, err, errUnseen)
+		require.ErrorContains(t, err, "another reason")
+	}
+	require.NotErrorIs(t, refusal(amqp.ErrClosed), errUnseen)
+}
+
 // A broker that names the same difference for ever, or ever new ones, is not asked for ever.
 func TestDifferencesAreAskedForABoundedNumberOfTimes(t *testing.T) {
 	t.Parallel()
