@@ -44,7 +44,7 @@ func TestAScheduleOfADayTakesNoTimeToTest(t *testing.T) {
 				require.Equal(t, []time.Duration{time.Minute, 24 * time.Hour, 24 * time.Hour}, p.gaps())
 				p.ends(t, processed)
 			})
-			require.Less(t, time.Since(start), time.Second)
+			require.Less(t, time.Since(start), 10*time.Second, "some milliseconds, on a machine that has nothing else to do")
 		})
 	}
 }
