@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,7 +85,10 @@ func TestTakingTurnsWithPython(t *testing.T) {
 		require.EqualValues(t, n, d.Waits(m.Headers()), "Go counts what Python has delayed")
 		require.NoError(t, d.Delay(within(t), b.Publisher(), backedOff(m, d.Waits(m.Headers())+1), time.Duration(ms)*time.Millisecond))
 	}
+	require.EqualValues(t, 8, py.count(py.take(queue)))
 }
+
+var runs atomic.Int32
 
 // Who comes second is not refused, and makes no second binding.
 func TestPythonAndGoDeclareTheSame(t *testing.T) {
@@ -96,7 +100,8 @@ func TestPythonAndGoDeclareTheSame(t *testing.T) {
 		t.Helper()
 		require.NoError(t, d.Delay(within(t), b.Publisher(), text("m"), time.Duration(ms)*time.Millisecond))
 	}
-	const first, second = 20_001, 20_002
+	second := 20_000 + 2*runs.Add(1) // delays that no other run has
+	first := second - 1
 	py.declare(first)
 	goes(first)
 	py.declare(first)
@@ -104,7 +109,7 @@ func TestPythonAndGoDeclareTheSame(t *testing.T) {
 	py.declare(second)
 	goes(second)
 	bindings := node.Ctl(t, "list_bindings", "--silent", "source_name", "destination_name")
-	for ms, waiting := range map[int]int{first: 1, second: 2} {
+	for ms, waiting := range map[int32]int{first: 1, second: 2} {
 		name := fmt.Sprintf("backoff--%dms", ms)
 		require.Equal(t, 1, strings.Count(bindings, "backoff\t"+name+"\n"), bindings)
 		n, err := b.Ready(within(t), name)
