@@ -115,11 +115,12 @@ func TestAutoRetryWithAChannelOfALostSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := dialFake(t, &fake{}, "amqp://a")
-		old, err := session(t, c).Channel(t.Context())
+		lost := session(t, c)
+		old, err := lost.Channel(t.Context())
 		require.NoError(t, err)
 		channel, err := c.AutoRetry(t.Context(), old, func(ctx context.Context, channel *amqp.Channel) error {
 			if channel == old {
-				session(t, c).Abort(nil)
+				lost.Abort(nil)
 				<-ctx.Done()
 				return context.Cause(ctx)
 			}

@@ -44,24 +44,25 @@ func TestIntervals(t *testing.T) {
 	rows := []struct {
 		name string
 		opts []failover.EnsureOption
-		want []time.Duration // seconds
+		want []int // seconds
 	}{
-		{"by default", nil, []time.Duration{0, 1, 1, 1, 1}},
-		{"steps", []failover.EnsureOption{failover.Interval(time.Second, 2*time.Second, 6*time.Second)}, []time.Duration{1, 3, 5, 6, 6}},
-		{"kombu's", []failover.EnsureOption{failover.Interval(time.Second, time.Second, time.Second)}, []time.Duration{1, 1, 1, 1, 1}},
-		{"no steps", []failover.EnsureOption{failover.Interval(2*time.Second, 0, math.MaxInt64)}, []time.Duration{2, 2, 2, 2, 2}},
-		{"none", []failover.EnsureOption{failover.Interval(0, 0, 0)}, []time.Duration{0, 0, 0, 0, 0}},
+		{"by default", nil, []int{0, 1, 1, 1, 1}},
+		{"steps", []failover.EnsureOption{failover.Interval(time.Second, 2*time.Second, 6*time.Second)}, []int{1, 3, 5, 6, 6}},
+		{"kombu's", []failover.EnsureOption{failover.Interval(time.Second, time.Second, time.Second)}, []int{1, 1, 1, 1, 1}},
+		{"no steps", []failover.EnsureOption{failover.Interval(2*time.Second, 0, math.MaxInt64)}, []int{2, 2, 2, 2, 2}},
+		{"none", []failover.EnsureOption{failover.Interval(0, 0, 0)}, []int{0, 0, 0, 0, 0}},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				for i := range row.want {
-					row.want[i] *= time.Second
+				var want []time.Duration
+				for _, seconds := range row.want {
+					want = append(want, time.Duration(seconds)*time.Second)
 				}
 				announced, waited, err := retries(t, append(row.opts, failover.MaxRetries(5))...)
-				require.Equal(t, row.want, announced)
-				require.Equal(t, row.want, waited)
+				require.Equal(t, want, announced)
+				require.Equal(t, want, waited)
 				require.ErrorIs(t, err, failover.ErrRetry)
 				require.EqualError(t, err, "failover: the operation failed, tries: 6: not confirmed: try again")
 			})
@@ -288,15 +289,17 @@ func TestAPanicClosesTheChannel(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := &fake{}
 				opened, closed := 0, 0
-				f.answer = func(_ *fakeConn, m method) bool {
-					switch m {
-					case channelOpen:
-						opened++
-					case channelClose:
-						closed++
+				f.set(func() {
+					f.answer = func(_ *fakeConn, m method) bool {
+						switch m {
+						case channelOpen:
+							opened++
+						case channelClose:
+							closed++
+						}
+						return false
 					}
-					return false
-				}
+				})
 				c := dialFake(t, f, "amqp://a")
 				op := func(_ context.Context, channel *amqp.Channel) error {
 					row.fail(channel)
@@ -324,8 +327,9 @@ func TestAWriteThatFailsIsTriedAgain(t *testing.T) {
 		f := &fake{}
 		c := dialFake(t, f, "amqp://a")
 		var first error
+		tries := 0
 		require.NoError(t, c.Ensure(t.Context(), func(ctx context.Context, channel *amqp.Channel) error {
-			if first != nil {
+			if tries++; tries == 2 {
 				return nil
 			}
 			f.latest().close()
@@ -344,19 +348,21 @@ func TestACallThatHangsEndsWithTheSession(t *testing.T) {
 		f := &fake{}
 		c := dialFake(t, f, "amqp://a;b")
 		hang := make(chan struct{})
-		f.answer = func(c *fakeConn, m method) bool {
-			if m.class == 50 && c.address == "a:5672" { // a queue
-				<-hang
+		f.set(func() {
+			f.answer = func(c *fakeConn, m method) bool {
+				if m.class == 50 && c.address == "a:5672" { // a queue
+					<-hang
+				}
+				return false
 			}
-			return false
-		}
+		})
 		start := time.Now()
 		tries := 0
-		require.NoError(t, c.Ensure(t.Context(), func(_ context.Context, channel *amqp.Channel) error {
+		require.NoError(t, c.Ensure(t.Context(), func(ctx context.Context, channel *amqp.Channel) error {
 			if tries++; tries == 2 {
 				return nil
 			}
-			return declare("q")(t.Context(), channel)
+			return declare("q")(ctx, channel)
 		}))
 		require.Equal(t, "b:5672", session(t, c).Node())
 		require.LessOrEqual(t, time.Since(start), 35*time.Second, "heartbeats are 10 s apart")
@@ -388,7 +394,7 @@ func TestTheGoodbyeOfEnsureIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
 		c := dialFake(t, f, "amqp://a", failover.AnswerTimeout(3*time.Second))
-		f.answer = func(_ *fakeConn, m method) bool { return m == channelClose }
+		f.set(func() { f.answer = func(_ *fakeConn, m method) bool { return m == channelClose } })
 		start := time.Now()
 		require.NoError(t, c.Ensure(t.Context(), nothing))
 		require.Equal(t, 3*time.Second, time.Since(start), "the node does not answer")
@@ -410,9 +416,10 @@ func TestEnsureAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := dialFake(t, &fake{}, "amqp://a")
 		tries := 0
-		err := c.Ensure(t.Context(), func(context.Context, *amqp.Channel) error {
+		err := c.Ensure(t.Context(), func(ctx context.Context, _ *amqp.Channel) error {
 			tries++
-			time.AfterFunc(time.Minute, func() { _ = c.Close(t.Context()) })
+			closing := context.WithoutCancel(ctx)
+			time.AfterFunc(time.Minute, func() { _ = c.Close(closing) })
 			return failover.ErrRetry
 		}, failover.Interval(time.Hour, 0, time.Hour))
 		require.ErrorIs(t, err, failover.ErrClosed)

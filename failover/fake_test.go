@@ -71,6 +71,12 @@ func (f *fake) set(change func()) {
 	change()
 }
 
+func (f *fake) hook() func(*fakeConn, method) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.answer
+}
+
 // addresses returns what was dialled so far.
 func (f *fake) addresses() []string {
 	f.mu.Lock()
@@ -110,7 +116,7 @@ func (c *fakeConn) serve() {
 			c.write([]byte{8, 0, 0, 0, 0, 0, 0, 0xCE}) // a heartbeat for a heartbeat
 			continue
 		}
-		if c.fake.answer == nil || !c.fake.answer(c, m) {
+		if answer := c.fake.hook(); answer == nil || !answer(c, m) {
 			c.reply(channel, m)
 		}
 	}

@@ -20,7 +20,7 @@ type retrier struct {
 	rounds     int // of the connection that are known to have failed
 	tries      int
 	last       error // of the try before this one
-	fatal      int // tries in a row for which the broker closed the connection
+	fatal      int   // tries in a row for which the broker closed the connection
 }
 
 func (c *Connection) newRetrier(op func(context.Context, *amqp.Channel) error, opts []EnsureOption) (*retrier, error) {

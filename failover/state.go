@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -62,17 +63,16 @@ type State struct {
 
 // String returns the state in one line, for people.
 func (s State) String() string {
-	text := fmt.Sprintf("%v, node %s since %s", s.Phase, s.Node, s.Since.Format(time.RFC3339))
+	parts := []string{fmt.Sprintf("%v, node %s since %s", s.Phase, s.Node, s.Since.Format(time.RFC3339))}
 	if s.Reason != "" {
-		text += ": " + s.Reason
+		parts = append(parts, s.Reason)
 	}
-	if s.Err != nil {
-		text += ": " + s.Err.Error()
+	for _, err := range append([]error{s.Err}, s.Unreachable...) {
+		if err != nil {
+			parts = append(parts, err.Error())
+		}
 	}
-	for _, err := range s.Unreachable {
-		text += "; " + err.Error()
-	}
-	return text
+	return strings.Join(parts, "; ")
 }
 
 // up reports whether there is a session.

@@ -74,7 +74,7 @@ func TestConnectingSaysToWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
 		c := dialFake(t, f, "amqp://a;b", failover.ConnectTimeout(5*time.Second))
-		f.answer = func(*fakeConn, method) bool { return true } // everybody hangs
+		f.set(func() { f.answer = func(*fakeConn, method) bool { return true } }) // everybody hangs
 		f.latest().close()
 		for _, node := range []string{"b:5672", "a:5672"} {
 			synctest.Wait()
@@ -213,5 +213,5 @@ func TestPhases(t *testing.T) {
 		require.Equal(t, want, phase.String())
 	}
 	blocked := failover.State{Phase: failover.Blocked, Node: "a:1", Reason: "low on memory"}
-	require.Equal(t, "blocked, node a:1 since 0001-01-01T00:00:00Z: low on memory", blocked.String())
+	require.Equal(t, "blocked, node a:1 since 0001-01-01T00:00:00Z; low on memory", blocked.String())
 }

@@ -96,12 +96,14 @@ func TestUpdateSecretWhileThereIsNoSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{down: map[string]bool{}}
 		updates := 0
-		f.answer = func(_ *fakeConn, m method) bool {
-			if m == connectionUpdateSecret {
-				updates++
+		f.set(func() {
+			f.answer = func(_ *fakeConn, m method) bool {
+				if m == connectionUpdateSecret {
+					updates++
+				}
+				return false
 			}
-			return false
-		}
+		})
 		c := dialFake(t, f, "amqp://a")
 		f.set(func() { f.down["a:5672"] = true })
 		f.latest().close()
@@ -128,7 +130,7 @@ func TestUpdateSecretOnANodeThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
 		c := dialFake(t, f, "amqp://a", failover.AnswerTimeout(5*time.Second))
-		f.answer = func(_ *fakeConn, m method) bool { return m == connectionUpdateSecret }
+		f.set(func() { f.answer = func(_ *fakeConn, m method) bool { return m == connectionUpdateSecret } })
 		s := session(t, c)
 
 		require.ErrorIs(t, c.UpdateSecret(limit(t, time.Second), "new", "why"), context.DeadlineExceeded)
@@ -182,10 +184,9 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 		}, failover.ErrNoAnswer, "the function given to Credentials"},
 		{"panic", func(context.Context) (string, string, error) { panic(secret) }, nil, "panicked with a string"},
 		{"panic of the runtime's", func(context.Context) (string, string, error) {
-			var m map[string]int
-			m[secret] = 1
-			return "", "", nil
-		}, nil, "assignment to entry in nil map"},
+			var nobody *failover.Connection
+			return secret, secret, nobody.Ready()
+		}, nil, "nil pointer dereference"},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
