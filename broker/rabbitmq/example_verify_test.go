@@ -12,7 +12,7 @@ import (
 
 // A service does not begin to consume where its messages would be lost. What somebody
 // should look at some time, such as a queue of an earlier schedule, keeps nobody from work.
-func ExampleBroker_Verify() {
+func ExampleBroker_Verify() { //nolint:testableexamples // it needs a broker
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	b, err := rabbitmq.Open(ctx, []string{"amqp://guest:guest@localhost:5672/"})
