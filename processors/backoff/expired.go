@@ -27,7 +27,15 @@ func (r retry) expired(err error) error {
 }
 
 func (e *expired) Error() string {
-	return fmt.Sprintf("backoff: %v after %s in %v: %v", ErrExpired, times(e.retries), e.took.Round(time.Second), e.err)
+	return fmt.Sprintf("backoff: %v after %s in %v: %v", ErrExpired, times(e.retries), rounded(e.took), e.err)
+}
+
+// rounded leaves out what nobody needs to know.
+func rounded(d time.Duration) time.Duration {
+	if d < time.Minute {
+		return d.Round(100 * time.Millisecond)
+	}
+	return d.Round(time.Second)
 }
 
 func (e *expired) Unwrap() error        { return e.err }
