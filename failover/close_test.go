@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -68,6 +69,48 @@ func TestCloseWhileReconnectingStaysClosed(t *testing.T) {
 	require.Empty(t, node.Ctl(t, "list_connections", "pid"))
 	_, err := c.Session(t.Context())
 	require.ErrorIs(t, err, failover.ErrClosed)
+}
+
+// Whatever the supervisor does, it does so no longer.
+func TestCloseInEachState(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name    string
+		phase   failover.Phase
+		trouble func(*fake)
+	}{
+		{"connected", failover.Connected, func(*fake) {}},
+		{"blocked", failover.Blocked, func(f *fake) { f.latest().send(0, connectionBlocked, short("low on memory")) }},
+		{"lost, and the others down", failover.Lost, func(f *fake) {
+			f.set(func() { f.down = map[string]bool{"a:5672": true, "b:5672": true} })
+			f.latest().close()
+		}},
+		{"connecting, and the others hang", failover.Connecting, func(f *fake) {
+			f.set(func() { f.answer = func(*fakeConn, method) bool { return true } })
+			f.latest().close()
+		}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{}
+				c := dialFake(t, f, "amqp://a;b", failover.Backoff(time.Minute, time.Minute))
+				s := session(t, c)
+				row.trouble(f)
+				time.Sleep(time.Second)
+				require.Equal(t, row.phase, c.State().Phase)
+				start := time.Now()
+				require.NoError(t, c.Close(t.Context()))
+				require.Zero(t, time.Since(start))
+				require.Error(t, s.Err())
+				require.Equal(t, failover.Closed, c.State().Phase)
+				dialed := len(f.addresses())
+				time.Sleep(time.Hour)
+				require.Len(t, f.addresses(), dialed)
+			})
+		})
+	}
 }
 
 // It is not parallel, so that the goroutines it looks at are its own.

@@ -2,7 +2,6 @@ package failover
 
 import (
 	"context"
-	"errors"
 	"fmt"
 )
 
@@ -52,7 +51,7 @@ func Dial(ctx context.Context, urls []string, opts ...Option) (*Connection, erro
 }
 
 // Session waits for a live session and returns it. It returns ctx's error when ctx ends
-// first, together with why there is no session, and [ErrClosed] after Close; see also
+// first, with the text of why there is no session, and [ErrClosed] after Close; see also
 // [MaxRounds]. A session may end at any time; the next call then waits for the next one.
 func (c *Connection) Session(ctx context.Context) (*Session, error) {
 	for {
@@ -66,7 +65,9 @@ func (c *Connection) Session(ctx context.Context) (*Session, error) {
 		select {
 		case <-v.changed:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("failover: waiting for a session: %w", errors.Join(ended(ctx), v.why()))
+			// Why is told, and not wrapped: whoever tries again after ErrLost would do so
+			// for ever, now that ctx is over.
+			return nil, fmt.Errorf("failover: waiting for a session: %w; there is none: %v", ended(ctx), v.why()) //nolint:errorlint // see above
 		}
 	}
 }

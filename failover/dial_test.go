@@ -52,7 +52,16 @@ func TestWrongPassword(t *testing.T) {
 	})
 	t.Run("on one node", func(t *testing.T) {
 		t.Parallel()
-		requireWorks(t, session(t, dial(t, []string{wrong, node.URL()})))
+		start := time.Now()
+		c := dial(t, []string{wrong, node.URL()})
+		took := time.Since(start)
+		requireWorks(t, session(t, c))
+		t.Logf("connected after %v", took)
+		require.Less(t, took, prompt, "the broker says no, and does not keep silent")
+		require.Len(t, c.State().Unreachable, 1)
+		require.ErrorIs(t, c.State().Unreachable[0], failover.ErrAuth)
+		require.NotContains(t, c.State().String(), secret)
+		require.NoError(t, c.Ready())
 	})
 	t.Run("and the others down", func(t *testing.T) {
 		t.Parallel()

@@ -4,6 +4,17 @@
 // connection from then on: when the node goes away it dials the next one, with a
 // backoff between full rounds, until [Connection.Close].
 //
+// # Operations
+//
+// [Connection.Ensure] runs an operation with a channel until it succeeds, on whichever
+// node is there; [Connection.AutoRetry] does so with a channel that lives on:
+//
+//	err := connection.Ensure(ctx, publish, failover.MaxRetries(3))
+//	channel, err = connection.AutoRetry(ctx, channel, declare)
+//
+// # Sessions
+//
+// Whoever keeps a channel for long, with deliveries to settle on it, works with sessions.
 // A [Session] is one live AMQP connection, one generation of the Connection. Channels
 // belong to a session and die with it; whoever uses them takes the next session and
 // starts again:
@@ -21,6 +32,29 @@
 // Nothing is replayed behind the caller's back: delivery tags start again at 1 on a new
 // channel, so settling an old delivery on it would remove somebody else's message. The
 // client's own recovery does just that and is never used.
+//
+// # Rounds
+//
+// A round tries each node once, without a pause, in the order of the [Strategy]:
+// [RoundRobin], [Shuffle], or a function of one's own. The node that has just failed is
+// the last. After a round that brought no session comes a wait, see [Backoff], which
+// grows from round to round. A session that ends before it is stable, see [StableAfter],
+// is a failed attempt like any other: nodes that accept and drop connections are dialled
+// as rarely as those that are down. Trying ends with ctx in Dial, and after [MaxRounds];
+// without it, once connected, never.
+//
+// # State
+//
+// [Connection.State] tells what the connection is doing: connecting to which node,
+// connected since when, blocked for what reason, lost and why, closed. It also tells of
+// nodes that could not be reached while another one is connected, such as one that
+// refuses the password. [Connection.Watch] tells of each change, and [Connection.Ready]
+// answers for a health endpoint.
+//
+// # Credentials
+//
+// They are in the URLs, or come from a function for each dial: [Credentials].
+// [Connection.UpdateSecret] renews a token while the connection goes on.
 //
 // # URLs
 //
