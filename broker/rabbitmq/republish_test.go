@@ -5,9 +5,8 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"regexp"
 	"os"
-	"strings"
+	"regexp"
 	"testing"
 	"time"
 
