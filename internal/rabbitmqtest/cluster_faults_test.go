@@ -60,6 +60,7 @@ func testPausedLeader(t *testing.T, c *rabbitmqtest.Cluster) {
 	put(t, leader.URL(), queue, "during")
 
 	paused.Resume(t)
+	require.Equal(t, "[]", paused.Call(t, "rabbit_node_monitor partitions []"), "it has joined again, not just connected")
 	requireMessages(t, paused.URL(), queue, "before", "during")
 }
 

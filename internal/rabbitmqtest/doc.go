@@ -20,7 +20,7 @@
 //
 // [SharedCluster] and [StartCluster] are the same for several nodes that are one broker,
 // with quorum queues that outlive any one of them. Three nodes start together and take
-// five seconds on two idle processors; it is all work, so ask for them where one node
+// five or six seconds on two idle processors; it is all work, so ask for them where one node
 // will not do:
 //
 //	cluster := rabbitmqtest.StartCluster(t, 3)
