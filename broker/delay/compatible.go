@@ -25,25 +25,26 @@ const grace = 5 * time.Second
 const longestCompatible = math.MaxInt32*time.Millisecond - grace
 
 // Compatible is the strategy of nameko-amqp-retry, for Go and Python services that share a
-// vhost or a queue. Each continues the other's count of delays, and a message is told from
-// the other's by nothing. On RabbitMQ before 3.8.2, and where the vhost's default queue type
-// is not classic, the two exclude each other: the second to declare a queue is refused.
+// vhost or a queue: the same exchange, queues and headers, so that each continues the
+// other's count of delays.
 //
 // A delay of 1.5 s is a classic queue backoff--1500ms, which both declare before each
 // publish, and which goes 5 s after the delay that began with the last declare. What it
-// holds then is lost, so Delay declares it again while a publish takes long, and
-// returns [processor.ErrIndeterminate] for a message that was confirmed when its queue may
-// have been gone. Delays are whole milliseconds, rounded up, and 24.8 days at most.
+// holds then is lost. So Delay declares it again while a publish takes long, and returns
+// [processor.ErrIndeterminate] for a message that was confirmed when its queue may have
+// been gone. Delays are whole milliseconds, rounded up, and 24.8 days at most.
 //
-// Only use it to be compatible. A classic queue drops a message whose target is missing, or
-// full, and what it hands on when the broker dies. Who publishes to the exchange backoff
-// without an expiration stops a queue, and it is lost with all that it holds.
+// Only use it to be compatible. A classic queue drops a message whose target is missing or
+// full, and what it is handing on when the broker dies. Who publishes to the exchange
+// backoff without an expiration stops a queue, which is then lost with all that it holds.
+// Where queues are not classic by default, as a vhost may have it, and on RabbitMQ before
+// 3.8.2, the two exclude each other: the second to declare a queue is refused.
 //
-// Python counts by x-death, which is written anew from the count of backoff. RabbitMQ 4
+// Python counts by x-death, which is written anew from the count of backoffs. RabbitMQ 4
 // ignores what a client writes there: Python then sees the last delay alone, and its limit
 // is not reached where Go and Python take turns. Go counts by its own header as well.
 //
-// All options are refused. all may be nil. A redeclarer that is nil is an error.
+// It takes none of the options. all may be nil. A redeclarer that is nil is an error.
 func Compatible(redeclarer broker.Redeclarer, opts ...Option) Strategy {
 	return func(queue string, all []time.Duration) (Delayer, error) {
 		_, err := newConfig("Compatible", opts)
