@@ -18,7 +18,7 @@ type definitions struct {
 	queues     map[string]attributes
 	names      []string              // of the queues, in order
 	policies   map[string]attributes // what they set, by queue, as policies name it
-	bindings   []broker.Binding      // to queues, from other than the default exchange
+	bindings   []broker.Binding      // to queues
 	forwarding []string              // exchanges that are bound to exchanges
 }
 
@@ -134,11 +134,9 @@ func newDefinitions(exchanges []managedExchange, queues []managedQueue, bindings
 		d.policies[q.Name] = q.Policy.with(attributes{})
 	}
 	for _, b := range bindings {
-		switch {
-		case b.Source == "":
-		case b.DestinationType == "exchange":
+		if b.DestinationType == "exchange" {
 			d.forwarding = append(d.forwarding, b.Source)
-		default:
+		} else {
 			d.bindings = append(d.bindings, broker.Binding{
 				Exchange: b.Source, Queue: b.Destination, RoutingKey: b.RoutingKey, Arguments: processor.Headers(b.Arguments.with(attributes{})),
 			})

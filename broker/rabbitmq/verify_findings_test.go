@@ -41,6 +41,7 @@ func atLeastOnce(q broker.Queue) broker.Queue {
 
 func (m *managed) findings(t *testing.T) {
 	work := broker.Exchange{Name: "work", Kind: broker.Direct}
+	fullOfBytes := broker.Queue{Name: "full", Overflow: broker.RejectPublish, Arguments: processor.Headers{"x-max-length-bytes": 5}}
 	full := broker.Queue{Name: "full", MaxLength: 5, Overflow: broker.RejectPublish}
 	for name, tc := range map[string]struct {
 		live, plan broker.Topology
@@ -171,7 +172,7 @@ func (m *managed) findings(t *testing.T) {
 			want: []rabbitmq.Finding{fault(rabbitmq.RejectingTarget, "", "full", "delays hand on to it, and it refuses when it is full: they drop what it refuses")},
 		},
 		"an at-least-once delay to a queue that rejects": {
-			live: exchanges(work).Merge(queues(full, atLeastOnce(delayTo("a", "work", "")))).Merge(bound(broker.Binding{Exchange: "work", Queue: "full", RoutingKey: "full"})),
+			live: exchanges(work).Merge(queues(fullOfBytes, atLeastOnce(delayTo("a", "work", "")))).Merge(bound(broker.Binding{Exchange: "work", Queue: "full", RoutingKey: "full"})),
 			plan: exchanges(work).Merge(queues(atLeastOnce(delayTo("a", "work", "")))).Merge(bound(broker.Binding{Exchange: "work", Queue: "full", RoutingKey: "full"})),
 			want: []rabbitmq.Finding{fault(rabbitmq.RejectingTarget, "", "full", "delays hand on to it, and it refuses when it is full: that holds up all that waits in them")},
 		},
