@@ -20,10 +20,10 @@ func deaths(h processor.Headers) iter.Seq[death] {
 		entries, _ := h.List("x-death")
 		for _, entry := range entries {
 			fields, ok := processor.Headers{"": entry}.Table("")
-			queue, named := fields.String("queue")
-			if !ok || !named {
+			if !ok {
 				continue
 			}
+			queue, _ := fields.String("queue")
 			exchange, _ := fields.String("exchange")
 			n, _ := fields.Int64("count")
 			if !yield(death{queue: queue, exchange: exchange, count: max(n, 0)}) {

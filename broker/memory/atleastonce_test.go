@@ -93,6 +93,22 @@ func TestTheDeadThatAreKeptTakeRoom(t *testing.T) {
 	require.Equal(t, []string{"1", "2"}, empty(t, b, "late"))
 }
 
+// What is in hand takes no room, so that more may die than there is room for.
+func TestMoreOfTheDeadThanThereIsRoomFor(t *testing.T) {
+	t.Parallel()
+	q := keeper(toQueue("late"))
+	q.MaxLength = 1
+	b := open(t, []broker.Queue{q}, noDrops(t))
+	s := subscribe(t, b, "q", 2)
+	publish(t, b, "q", "1", "2")
+	for range 2 {
+		require.NoError(t, receive(t, s).Nack(false))
+	}
+	require.Equal(t, 0, ready(t, b, "q"))
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "late"}}}))
+	require.Equal(t, []string{"1", "2"}, empty(t, b, "late"))
+}
+
 func TestACycleIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
