@@ -58,7 +58,7 @@ func run(tb testing.TB, r row, delays []time.Duration) []time.Duration {
 	late := make([]time.Duration, len(delays))
 	for i, at := range <-received {
 		late[i] = at.Sub(due[i])
-		require.GreaterOrEqual(tb, late[i], time.Duration(0), "message %d is early", i)
+		require.Greater(tb, late[i], -time.Millisecond, "message %d is early", i) // RabbitMQ counts whole ones
 	}
 	return late
 }
