@@ -105,6 +105,11 @@ func TestCloseInEachState(t *testing.T) {
 				require.Zero(t, time.Since(start))
 				require.Error(t, s.Err())
 				require.Equal(t, failover.Closed, c.State().Phase)
+				if row.phase == failover.Connected || row.phase == failover.Blocked {
+					require.Equal(t, start, c.State().Since)
+				} else {
+					require.Equal(t, start.Add(-time.Second), c.State().Since)
+				}
 				dialed := len(f.addresses())
 				time.Sleep(time.Hour)
 				require.Len(t, f.addresses(), dialed)

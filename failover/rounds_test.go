@@ -121,3 +121,34 @@ func TestWaitingTellsWhy(t *testing.T) {
 		closeNow(t, c)
 	})
 }
+
+// What the credentials are worth may change while a connection lives, and back again.
+func TestOnceConnectedARefusalIsNotTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		c := dialFake(t, f, "amqp://a;b")
+		f.set(func() { f.refuse = map[string]bool{"a:5672": true, "b:5672": true} })
+		f.latest().close()
+		time.Sleep(time.Hour)
+		require.ErrorIs(t, c.Ready(), failover.ErrAuth)
+		f.set(func() { f.refuse = nil })
+		session(t, c)
+		closeNow(t, c)
+	})
+}
+
+func TestBetweenRoundsTheStateNamesTheNodeThatWasLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{down: map[string]bool{}}
+		c := dialFake(t, f, "amqp://a;b")
+		f.set(func() { f.down["a:5672"], f.down["b:5672"] = true, true })
+		f.latest().close()
+		synctest.Wait()
+		require.Equal(t, failover.Lost, c.State().Phase)
+		require.Equal(t, "a:5672", c.State().Node)
+		require.Equal(t, []string{"a:5672", "b:5672"}, f.addresses())
+		closeNow(t, c)
+	})
+}

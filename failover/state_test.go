@@ -73,17 +73,18 @@ func TestConnectingSaysToWhom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
-		c := dialFake(t, f, "amqp://a;b", failover.ConnectTimeout(5*time.Second))
+		c := dialFake(t, f, "amqp://a;b;c", failover.ConnectTimeout(5*time.Second))
 		f.set(func() { f.answer = func(*fakeConn, method) bool { return true } }) // everybody hangs
 		f.latest().close()
-		for _, node := range []string{"b:5672", "a:5672"} {
+		for i, node := range []string{"b:5672", "c:5672"} {
 			synctest.Wait()
 			s := c.State()
 			require.Equal(t, failover.Connecting, s.Phase)
 			require.Equal(t, node, s.Node)
 			require.ErrorIs(t, s.Err, failover.ErrLost)
+			require.Len(t, s.Unreachable, i)
 			require.ErrorIs(t, c.Ready(), failover.ErrLost)
-			time.Sleep(5*time.Second + 250*time.Millisecond) // the timeout, and the first wait
+			time.Sleep(5 * time.Second)
 		}
 		require.ErrorIs(t, c.State().Unreachable[0], failover.ErrNoAnswer)
 		closeNow(t, c)

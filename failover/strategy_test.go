@@ -165,3 +165,33 @@ func TestTheNodeThatWasLostIsLast(t *testing.T) {
 		closeNow(t, c)
 	})
 }
+
+func TestRoundRobinGoesOnAfterTheNodeThatWasLost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{down: map[string]bool{"a:5672": true}}
+		c := dialFake(t, f, "amqp://a;b;c")
+		time.Sleep(time.Hour)
+		f.latest().close()
+		synctest.Wait()
+		require.Equal(t, "c:5672", session(t, c).Node())
+		require.Equal(t, []string{"a:5672", "b:5672", "c:5672"}, f.addresses())
+		closeNow(t, c)
+	})
+}
+
+func TestAStrategyIsAskedForNoMoreThanEachNode(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		values := 0
+		rounds(t, 1, "a;b;c", failover.Strategy(func(nodes []failover.Endpoint) iter.Seq[failover.Endpoint] {
+			return func(yield func(failover.Endpoint) bool) {
+				cycle(nodes)(func(e failover.Endpoint) bool {
+					values++
+					return yield(e)
+				})
+			}
+		}))
+		require.Equal(t, 3, values)
+	})
+}

@@ -73,10 +73,11 @@ func TestTokensAreRenewed(t *testing.T) {
 func TestANodesOwnUserNeedsTheRightPasswordAtTheNextDial(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
-	node.AddUser(t, "renewed", "old", "/")
-	c := dial(t, []string{node.URLFor("renewed", "old", "/")}, failover.Backoff(time.Millisecond, time.Millisecond))
+	user := fmt.Sprintf("renewed-%d", time.Now().UnixNano())
+	node.AddUser(t, user, "old", "/")
+	c := dial(t, []string{node.URLFor(user, "old", "/")}, failover.Backoff(time.Millisecond, time.Millisecond))
 	s := session(t, c)
-	node.Ctl(t, "change_password", "renewed", "new")
+	node.Ctl(t, "change_password", user, "new")
 	require.NoError(t, c.UpdateSecret(limit(t, patience), "new", "it was changed"))
 	require.NoError(t, s.Err())
 	s.Abort(nil)
@@ -146,18 +147,19 @@ func TestUpdateSecretOnANodeThatHangs(t *testing.T) {
 func TestCredentialsAreAskedForAtEachDial(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
-	node.AddUser(t, "vault", "1", "/")
+	user := fmt.Sprintf("vault-%d", time.Now().UnixNano())
+	node.AddUser(t, user, "1", "/")
 	var asked []string
 	password := "1"
 	c := dial(t, []string{node.URLFor("nobody", "nothing", "/")}, failover.Backoff(time.Millisecond, time.Millisecond),
 		failover.Credentials(func(_ context.Context, e failover.Endpoint) (string, string, error) {
 			asked = append(asked, e.Address())
-			return "vault", password, nil
+			return user, password, nil
 		}))
 	s := session(t, c)
-	require.Equal(t, "vault", s.User())
+	require.Equal(t, user, s.User())
 	password = "2" // nobody asks before the session ends
-	node.Ctl(t, "change_password", "vault", "2")
+	node.Ctl(t, "change_password", user, "2")
 	require.NoError(t, c.UpdateSecret(limit(t, patience), "of no use", "the function counts"))
 	s.Abort(nil)
 	requireWorks(t, session(t, c))
@@ -222,6 +224,28 @@ func TestCredentialsOfOneNodeOnly(t *testing.T) {
 		}))
 		require.Equal(t, "b:5672", session(t, c).Node())
 		require.ErrorContains(t, c.State().Unreachable[0], "node a:5672: the function given to Credentials: not in the vault")
+		closeNow(t, c)
+	})
+}
+
+// The next session is another user's, who has another password.
+func TestUpdateSecretIsOfOneUser(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{}
+		c := dialFake(t, f, "amqp://x:1@a;y:2@b")
+		var asked []string
+		f.set(func() {
+			f.answer = func(conn *fakeConn, m method) bool {
+				if m == connectionUpdateSecret {
+					asked = append(asked, conn.address)
+				}
+				return m == connectionUpdateSecret
+			}
+		})
+		require.NoError(t, c.UpdateSecret(t.Context(), "new", "why"))
+		require.Equal(t, "y", session(t, c).User())
+		require.Equal(t, []string{"a:5672"}, asked)
 		closeNow(t, c)
 	})
 }
