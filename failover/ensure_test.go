@@ -105,6 +105,7 @@ func TestMaxRetriesWhileEverythingIsDown(t *testing.T) {
 		require.ErrorIs(t, err, failover.ErrLost)
 		require.ErrorContains(t, err, "node a:5672: ")
 		require.ErrorContains(t, err, "node b:5672: ")
+		require.Len(t, f.addresses(), 1+1+2+2, "a dial, the rest of its round, and two more rounds")
 
 		f.set(func() { clear(f.down) })
 		require.NoError(t, c.Ensure(t.Context(), nothing), "the connection goes on")

@@ -10,7 +10,7 @@ import (
 )
 
 // A channel that is used for many operations, and replaced when it is lost.
-func ExampleConnection_AutoRetry() {
+func ExampleConnection_AutoRetry() { //nolint:testableexamples // it needs a broker
 	ctx := context.Background()
 	connection, err := failover.Dial(ctx, []string{"amqp://broker1:5672;amqp://broker2:5672"})
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 // Tokens that expire: each dial asks for one, and one that is renewed meanwhile is given
 // to the broker on the connection that there is.
-func ExampleCredentials() {
+func ExampleCredentials() { //nolint:testableexamples // it needs a broker
 	ctx := context.Background()
 	fetch := func(context.Context) (token string, err error) { return "...", nil } // the identity provider
 

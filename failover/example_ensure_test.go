@@ -13,7 +13,7 @@ import (
 
 // A publish that is tried again until the broker has the message. Only a confirm says
 // that it has.
-func ExampleConnection_Ensure() {
+func ExampleConnection_Ensure() { //nolint:testableexamples // it needs a broker
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	connection, err := failover.Dial(ctx, []string{"amqp://broker1:5672;amqp://broker2:5672"})

@@ -12,7 +12,7 @@ import (
 )
 
 // Many workers with the same URLs spread over the nodes.
-func ExampleShuffle() {
+func ExampleShuffle() { //nolint:testableexamples // it needs a broker
 	ctx := context.Background()
 	connection, err := failover.Dial(ctx, []string{"amqp://one;two;three"}, failover.Strategy(failover.Shuffle()))
 	if err != nil {

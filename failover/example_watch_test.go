@@ -9,7 +9,7 @@ import (
 )
 
 // What the connection does, for a log and for a health endpoint.
-func ExampleConnection_Watch() {
+func ExampleConnection_Watch() { //nolint:testableexamples // it needs a broker
 	ctx := context.Background()
 	connection, err := failover.Dial(ctx, []string{"amqp://broker1:5672;amqp://broker2:5672"})
 	if err != nil {
