@@ -95,7 +95,7 @@ func TestMaxRetriesWhileEverythingIsDown(t *testing.T) {
 			<-ctx.Done()
 			require.ErrorIs(t, context.Cause(ctx), failover.ErrLost)
 			return ctx.Err()
-		}, failover.MaxRetries(3), failover.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
+		}, failover.MaxRetries(3), failover.Interval(0, 0, 0), failover.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
 
 		require.Equal(t, 1, tries)
 		require.Len(t, told, 3)
@@ -412,18 +412,25 @@ func TestTheGoodbyeOfEnsureIsBounded(t *testing.T) {
 	})
 }
 
-func TestEnsureAfterClose(t *testing.T) {
+func TestTheWaitBeforeARetryEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := dialFake(t, &fake{}, "amqp://a")
+		start := time.Now()
+		hourly := failover.Interval(time.Hour, 0, time.Hour)
+		again := func(context.Context, *amqp.Channel) error { return failover.ErrRetry }
+		require.ErrorIs(t, c.Ensure(limit(t, time.Second), again, hourly), context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(start))
+
 		tries := 0
 		err := c.Ensure(t.Context(), func(ctx context.Context, _ *amqp.Channel) error {
 			tries++
 			closing := context.WithoutCancel(ctx)
 			time.AfterFunc(time.Minute, func() { _ = c.Close(closing) })
 			return failover.ErrRetry
-		}, failover.Interval(time.Hour, 0, time.Hour))
+		}, hourly)
 		require.ErrorIs(t, err, failover.ErrClosed)
+		require.Equal(t, time.Minute+time.Second, time.Since(start), "not an hour")
 		require.Equal(t, 1, tries)
 		require.ErrorIs(t, c.Ensure(t.Context(), nothing), failover.ErrClosed)
 	})
