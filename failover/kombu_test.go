@@ -84,15 +84,14 @@ func drop(channel *amqp.Channel, queue string) error {
 // kombu: declare = conn.autoretry(q.declare); declare().
 func TestDeclareThroughAutoRetry(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Start(t)
-	c := dial(t, []string{node.URL()}, failover.Backoff(time.Millisecond, time.Millisecond))
+	c := dial(t, []string{rabbitmqtest.Shared(t).URL()}, failover.Backoff(time.Millisecond, time.Millisecond))
 	var channel *amqp.Channel
 	for range 3 {
 		var err error
 		channel, err = c.AutoRetry(limit(t, patience), channel, declare(t.Name()))
 		require.NoError(t, err)
 		require.False(t, channel.IsClosed())
-		node.CloseConnections(t, "maintenance")
+		session(t, c).Abort(nil)
 	}
 }
 
@@ -100,9 +99,8 @@ func TestDeclareThroughAutoRetry(t *testing.T) {
 // ends.
 func TestAConsumerInEnsure(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Start(t)
 	queue := t.Name()
-	c := dial(t, []string{node.URL()}, failover.Backoff(time.Millisecond, time.Millisecond))
+	c := dial(t, []string{rabbitmqtest.Shared(t).URL()}, failover.Backoff(time.Millisecond, time.Millisecond))
 	ctx, done := context.WithCancel(limit(t, patience))
 	var mu sync.Mutex
 	got := map[string]bool{}
@@ -147,7 +145,7 @@ func TestAConsumerInEnsure(t *testing.T) {
 			}
 			return err
 		}))
-		node.CloseConnections(t, "maintenance")
+		session(t, c).Abort(nil)
 	}
 	require.Eventually(t, func() bool {
 		mu.Lock()
@@ -156,6 +154,7 @@ func TestAConsumerInEnsure(t *testing.T) {
 	}, patience, 10*time.Millisecond)
 	done()
 	consumer.Wait()
+	require.NoError(t, c.Ensure(limit(t, patience), func(_ context.Context, channel *amqp.Channel) error { return drop(channel, queue) }))
 }
 
 // What the broker itself says to operations that no retry can mend.
