@@ -16,15 +16,15 @@ import (
 // to it, are yours to declare.
 //
 // The error says what a layer could not work with: options that [New] refuses as well, a
-// work queue that has a length and refuses messages when it is full, and one whose dead
-// letters go to the delays.
+// work queue that goes away by itself (AutoDelete, Exclusive, Expires), one that has a
+// length and refuses messages when it is full, and one whose dead letters go to the delays.
 func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	c, err := configure(work.Name, opts)
 	if err != nil {
 		return broker.Topology{}, err
 	}
 	delays := c.delayer.Topology()
-	if err := errors.Join(checkOverflow(work), checkDeadLetter(work, delays)); err != nil {
+	if err := errors.Join(checkStays(work), checkOverflow(work), checkDeadLetter(work, delays)); err != nil {
 		return broker.Topology{}, err
 	}
 	t := broker.Topology{Queues: []broker.Queue{work}}
@@ -37,6 +37,24 @@ func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 		return broker.Topology{}, fmt.Errorf("backoff: %w", err)
 	}
 	return t, nil
+}
+
+// checkStays refuses a work queue that may be gone when what was delayed comes back.
+func checkStays(work broker.Queue) error {
+	var when, change string
+	switch _, expires := work.AllArguments()["x-expires"]; {
+	case work.AutoDelete:
+		when, change = "with its last consumer", "AutoDelete"
+	case work.Exclusive:
+		when, change = "with its connection", "Exclusive"
+	case expires:
+		when, change = "when it is unused for a while", "Expires (x-expires)"
+	default:
+		return nil
+	}
+	return fmt.Errorf("backoff: the work queue %q goes %s, as while the worker is away for a deploy, and with it what it holds: "+
+		"what then comes back from a delay is dropped, or held with all behind it, or in the lost queue of a ladder; "+
+		"leave out %s: the queue has to stay", work.Name, when, change)
 }
 
 // checkOverflow refuses a work queue that says no when it is full.

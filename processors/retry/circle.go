@@ -50,3 +50,21 @@ func overflow(work broker.Queue) error {
 		"a classic retry queue drops them then, and a quorum one holds them and after a few everything behind them; "+
 		"let the work queue have no length, or no such overflow", work.Name, full)
 }
+
+// goes says why the work queue would not be there for what has waited.
+func goes(work broker.Queue) error {
+	var when, change string
+	switch _, expires := work.AllArguments()["x-expires"]; {
+	case work.AutoDelete:
+		when, change = "with its last consumer", "AutoDelete"
+	case work.Exclusive:
+		when, change = "with its connection", "Exclusive"
+	case expires:
+		when, change = "when it is unused for a while", "Expires (x-expires)"
+	default:
+		return nil
+	}
+	return fmt.Errorf("retry: the work queue %q goes %s, as while the worker is away for a deploy, and with it what it holds: "+
+		"what then comes back from a classic retry queue is dropped, and a quorum one holds it and soon everything behind it; "+
+		"leave out %s: the queue has to stay", work.Name, when, change)
+}
