@@ -81,7 +81,7 @@ func byPythonsDelays(t *testing.T, b *rabbitmq.Broker, work, parked string) repu
 func byDelays(t *testing.T, b *rabbitmq.Broker, work, parked string, s delay.Strategy, d time.Duration, r republisher) republisher {
 	t.Helper()
 	opts := []backoff.Option{
-		backoff.Delays(s), backoff.Schedule(backoff.Fixed(d)), backoff.Jitter(0), backoff.Limit(1),
+		backoff.Strategy(s), backoff.Schedule(backoff.Fixed(d)), backoff.Jitter(0), backoff.Limit(1),
 		backoff.Final(processor.Destination{RoutingKey: parked}),
 	}
 	r.says = "backoff: expired after 1 retry in 0s: "

@@ -24,7 +24,7 @@ import (
 // and returns the lost queue that it lies in.
 func lose(t *testing.T, b *memory.Broker) (lost string) {
 	t.Helper()
-	opts := []backoff.Option{backoff.Delays(delay.Ladder()), backoff.Schedule(backoff.Fixed(1500 * time.Millisecond)), backoff.Jitter(0)}
+	opts := []backoff.Option{backoff.Strategy(delay.Ladder()), backoff.Schedule(backoff.Fixed(1500 * time.Millisecond)), backoff.Jitter(0)}
 	topology, err := backoff.Topology(broker.Queue{Name: "mail"}, opts...)
 	require.NoError(t, err)
 	topology.Queues = slices.DeleteFunc(topology.Queues, func(q broker.Queue) bool { return q.Name == "mail" })

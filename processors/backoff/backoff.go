@@ -16,8 +16,8 @@ const HeaderBackoffs = republish.HeaderBackoffs
 // New returns a middleware that gives messages back to queue, from which they were taken,
 // later, through publisher. By default it does so for every error, after 1, 2, 3, 5, 8, 13,
 // 21, 34 and then 55 seconds, at most 20 times. It is safe for many goroutines and allocates
-// nothing on success. Messages of another queue would come to this one: each queue has a
-// layer of its own.
+// nothing on success. A message of another queue goes back there when it fails: each queue
+// has a layer of its own.
 //
 // The stack refuses a publisher that is nil, or that is a [processor.Checker] and finds
 // itself wanting, options that cannot work, and what the strategy of the delays refuses. The
@@ -76,7 +76,7 @@ func (b *backoff) Process(ctx context.Context, msg processor.Message) error {
 	}
 }
 
-// rejected parks the message where there is a place for that.
+// rejected parks a message that is not to be retried where there is a place for that.
 func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error) error {
 	if b.final == nil {
 		return err
@@ -97,11 +97,15 @@ func (b *backoff) failed(ctx context.Context, msg processor.Message, f failure) 
 		return processor.Requeue(problem)
 	}
 	if p == nil {
-		return f.err
+		return b.rejected(ctx, msg, f.err)
 	}
 	r := retry{msg: msg, done: b.count(msg.Headers(), *p), limit: *p.limit}
 	if r.isLast() {
 		return b.expired(ctx, r, f.err)
+	}
+	if from := msg.Origin().Queue; from != "" && from != b.queue {
+		return processor.Requeue(fmt.Errorf("backoff: the message is from the queue %q, and what is delayed comes to %q: "+
+			"give New the name of the queue that is consumed; it had failed with: %w", from, b.queue, f.err))
 	}
 	if r.delay, problem = b.delay(p, r, f); problem != nil {
 		return processor.Requeue(problem)

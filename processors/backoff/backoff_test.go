@@ -65,6 +65,12 @@ func (r *recorder) Waits(processor.Headers) int64 { return r.waits }
 
 func (r *recorder) String() string { return "recorder" }
 
+// message is one from the queue "mail".
+func message(opts ...processortest.Option) *processortest.Message {
+	from := processortest.Origin(processor.Origin{Queue: "mail", Exchange: "test-exchange", RoutingKey: "test-key"})
+	return processortest.NewMessage(append([]processortest.Option{from}, opts...)...)
+}
+
 // fixture is a backoff layer around a handler that always returns result.
 type fixture struct {
 	pub      processortest.Publisher
@@ -76,7 +82,7 @@ type fixture struct {
 func newFixture(t *testing.T, result error, opts ...backoff.Option) *fixture {
 	t.Helper()
 	f := &fixture{result: result}
-	opts = append([]backoff.Option{backoff.Delays(f.delays.strategy), backoff.Jitter(0), backoff.KeepTrying(0)}, opts...)
+	opts = append([]backoff.Option{backoff.Strategy(f.delays.strategy), backoff.Jitter(0), backoff.KeepTrying(0)}, opts...)
 	var err error
 	f.pipeline, err = processor.NewStack(backoff.New(&f.pub, "mail", opts...)).
 		ThenFunc(func(context.Context, processor.Message) error { return f.result })
@@ -86,7 +92,7 @@ func newFixture(t *testing.T, result error, opts ...backoff.Option) *fixture {
 
 func (f *fixture) process(t *testing.T, opts ...processortest.Option) error {
 	t.Helper()
-	return f.pipeline.Process(t.Context(), processortest.NewMessage(opts...))
+	return f.pipeline.Process(t.Context(), message(opts...))
 }
 
 // keys are where copies went.
@@ -111,7 +117,7 @@ func retries(n any) processortest.Option { return processortest.Header(backoff.H
 func TestConformance(t *testing.T) {
 	processortest.TestMiddleware(t, processortest.Contract{
 		New: func(testing.TB) processor.Middleware {
-			return backoff.New(&processortest.Publisher{}, "mail")
+			return backoff.New(&processortest.Publisher{}, "test-queue")
 		},
 		Absorbs: true,
 	})
@@ -122,7 +128,7 @@ func TestConformanceWhileTheRepublishFails(t *testing.T) {
 		New: func(testing.TB) processor.Middleware {
 			pub := &processortest.Publisher{}
 			pub.FailWith(processor.ErrRefused)
-			return backoff.New(pub, "mail", backoff.Final(parked), backoff.KeepTrying(0))
+			return backoff.New(pub, "test-queue", backoff.Final(parked), backoff.KeepTrying(0))
 		},
 		RepublishFails: true,
 	})
@@ -131,7 +137,7 @@ func TestConformanceWhileTheRepublishFails(t *testing.T) {
 func TestConformanceForSomeErrors(t *testing.T) {
 	processortest.TestMiddleware(t, processortest.Contract{
 		New: func(testing.TB) processor.Middleware {
-			return backoff.New(&processortest.Publisher{}, "mail", backoff.If(func(error) bool { return true }), backoff.Limit(0),
+			return backoff.New(&processortest.Publisher{}, "test-queue", backoff.If(func(error) bool { return true }), backoff.Limit(0),
 				backoff.Policy(backoff.For(errBusy)), backoff.Jitter(0))
 		},
 		Absorbs: true,
@@ -311,7 +317,7 @@ func TestCutShortIsNoRetry(t *testing.T) {
 	for _, result := range []error{errMail, processor.Reject(errMail), backoff.Again(errMail), processor.RetryAfter(errMail, time.Hour)} {
 		for _, count := range []int{0, 20} {
 			f := newFixture(t, result, backoff.Final(parked))
-			err := f.pipeline.Process(ctx, processortest.NewMessage(retries(count)))
+			err := f.pipeline.Process(ctx, message(retries(count)))
 			require.Equal(t, processor.Requeued, processor.Decide(err).Action)
 			require.ErrorIs(t, err, errMail)
 			require.EqualError(t, err, errMail.Error(), "nothing was tried")
@@ -324,7 +330,7 @@ func TestAMessageThatTheHandlerSettledIsNotPublished(t *testing.T) {
 	t.Parallel()
 	for _, result := range []error{errMail, processor.Reject(errMail), backoff.Again(errMail)} {
 		f := newFixture(t, nil, backoff.Final(parked))
-		msg := processortest.NewMessage()
+		msg := message()
 		require.NoError(t, msg.Ack())
 		f.result = result
 		err := f.pipeline.Process(t.Context(), msg)
@@ -344,7 +350,7 @@ func TestTheFirstFailureIsRecorded(t *testing.T) {
 	require.Equal(t, "test-exchange", h["warren-original-exchange"])
 	require.Equal(t, "test-key", h["warren-original-routing-key"])
 
-	msg := processortest.NewMessage(
+	msg := message(
 		processortest.Origin(processor.Origin{Queue: "mail", RoutingKey: "mail", Redelivered: true}),
 		retries(h[backoff.HeaderBackoffs]),
 		processortest.Header("warren-original-exchange", "test-exchange"),

@@ -38,7 +38,7 @@ func TestAFunctionThatPanicsDoesNotEndTheProcess(t *testing.T) {
 				p, err := processor.NewStack(ack.New(), backoff.New(pub, "mail", tc.option)).
 					ThenFunc(func(context.Context, processor.Message) error { return result })
 				require.NoError(t, err)
-				msg := processortest.NewMessage()
+				msg := message()
 				err = p.Process(t.Context(), msg)
 				require.ErrorContains(t, err, "backoff: the function given to "+tc.function+" panicked")
 				require.ErrorIs(t, err, errMail)
@@ -89,7 +89,7 @@ func TestAnErrorWhoseMethodsPanicIsRetriedAndParked(t *testing.T) {
 				p, err := processor.NewStack(ack.New(), backoff.New(pub, "mail", tc.opts...)).
 					ThenFunc(func(context.Context, processor.Message) error { return result })
 				require.NoError(t, err)
-				msg := processortest.NewMessage(retries(tc.count))
+				msg := message(retries(tc.count))
 				_ = p.Process(t.Context(), msg)
 				settledAs(t, msg, tc.settled)
 			})
@@ -104,7 +104,7 @@ func TestTheStackOfAPanicIsToldIfWanted(t *testing.T) {
 		p, err := processor.NewStack(ack.New(), backoff.New(pub, "mail", append(opts, backoff.Limit(1), backoff.Final(parked))...), recovery.New(recovery.Logger(quiet))).
 			ThenFunc(func(context.Context, processor.Message) error { panic(errMail) })
 		require.NoError(t, err)
-		require.NoError(t, p.Process(t.Context(), processortest.NewMessage(retries(1))))
+		require.NoError(t, p.Process(t.Context(), message(retries(1))))
 		_, told := pub.Published()[0].Envelope.Headers["warren-stack"]
 		require.Equal(t, len(opts) > 0, told)
 		require.Equal(t, "*recovery.PanicError", pub.Published()[0].Envelope.Headers["warren-error-type"])

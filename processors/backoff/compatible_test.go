@@ -22,7 +22,7 @@ func TestWhatPythonHasDelayedGoesOn(t *testing.T) {
 		b := memory.New()
 		defer func() { require.NoError(t, b.Close(t.Context())) }()
 		opts := []backoff.Option{
-			backoff.Delays(delay.Compatible(b)), backoff.Jitter(0), backoff.Limit(5),
+			backoff.Strategy(delay.Compatible(b)), backoff.Jitter(0), backoff.Limit(5),
 			backoff.Schedule(backoff.List(100*ms, 200*ms, 300*ms, 400*ms, 500*ms)), backoff.Final(parked),
 		}
 		topology, err := backoff.Topology(broker.Queue{Name: "mail"}, opts...)

@@ -50,13 +50,10 @@ func (b *backoff) Cases() []processor.Case {
 // last, by the top level. But in a case of its own, an error is taken to be one that is
 // retried.
 func (b *backoff) Predict(o processor.Outcome) processor.Outcome {
-	rejected := o.Action == processor.Rejected
-	switch {
-	case !o.Returns() || o.Action != processor.Failed && !rejected:
-		return o
-	case o.Case == caseUnwanted && b.top.selects() && !rejected:
+	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
 		return o
 	}
+	rejected := o.Action == processor.Rejected || o.Case == caseUnwanted && b.top.selects()
 	last := rejected || o.Case == processor.CaseExhausted && *b.top.limit > 0
 	switch {
 	case rejected && b.final == nil:

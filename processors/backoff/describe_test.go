@@ -87,7 +87,7 @@ func TestOutcomes(t *testing.T) {
 		}},
 		"for some": {[]backoff.Option{backoff.For(errBusy), backoff.Final(parked)}, map[processor.Case]string{
 			processor.CaseError: delayed, processor.CasePermanentError: final, processor.CaseShutdown: "given back untouched",
-			processor.CaseRepublishFailed: "back to its queue", processor.CaseExhausted: final, unwanted: nacked,
+			processor.CaseRepublishFailed: "back to its queue", processor.CaseExhausted: final, unwanted: final,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,7 +19,7 @@
 //	err = b.Declare(ctx, topology)
 //
 // Where the schedule is fixed and [Jitter] is 0 there is one queue for each delay, and
-// otherwise a ladder of queues that all services share; see [Delays].
+// otherwise a ladder of queues that all services share; see [Strategy].
 //
 // # The message is never lost
 //
@@ -43,8 +43,9 @@
 // returns an error that is [delay.ErrTooLong] and drops the original, so that the log shows
 // it; the copy is out.
 //
-// [processor.Reject] is never retried: the message is published to the final destination at
-// once if there is one, and otherwise the error comes back, for the broker to dead-letter.
+// [processor.Reject], and an error that no policy is for, are never retried: the message is
+// published to the final destination at once if there is one, and otherwise the error comes
+// back, for an outer layer or for the broker to dead-letter.
 // [processor.Drop], [processor.Requeue] and [processor.Release] come back untouched. A
 // message that was cut short because the context ended has not used up a retry and is
 // requeued.

@@ -42,8 +42,11 @@ func Origin(msg processor.Message) processor.Origin { return republish.Origin(ms
 // nobody outside would know of it.
 func (b *backoff) report(ctx context.Context, ev Event) {
 	level, text := slog.LevelInfo, "message failed, retried later"
-	if ev.Final {
+	switch {
+	case ev.Final:
 		level, text = slog.LevelError, "message failed, parked"
+	case tooEarly(ev.Err):
+		level, text = slog.LevelWarn, "message failed, retried sooner than was asked for"
 	}
 	log := logattr.Or(b.log)
 	if !log.Enabled(ctx, level) {

@@ -45,7 +45,7 @@ func TestRetriesAndParkedMessagesAreLogged(t *testing.T) {
 		var out bytes.Buffer
 		f := newFixture(t, errMail, backoff.Final(parked), backoff.Logger(slog.New(slog.NewTextHandler(&out, nil))))
 		require.NoError(t, f.process(t, retries(2)))
-		require.Contains(t, out.String(), `level=INFO msg="message failed, retried later" queue=test-queue message_id=test-message`)
+		require.Contains(t, out.String(), `level=INFO msg="message failed, retried later" queue=mail message_id=test-message`)
 		require.Contains(t, out.String(), `error="mail server says no" to="queue \"mail\" (default exchange)" retry=3 retries=20 delay=3s next=`+
 			time.Now().Add(3*time.Second).Format("2006-01-02T15:04:05"))
 		out.Reset()

@@ -56,8 +56,14 @@ type delayError struct {
 	err     error
 }
 
+// tooEarly reports whether err itself is a delayError.
+func tooEarly(err error) bool {
+	_, ok := err.(*delayError) //nolint:errorlint // not wrapped here, and As may panic on a handler's error
+	return ok
+}
+
 func (e *delayError) Error() string {
-	return fmt.Sprintf("backoff: %s instead of %v: %v; the message had failed with: %v", e.retry, e.problem.Asked, e.problem, e.err)
+	return fmt.Sprintf("backoff: %s instead of %v: %v; delay.Ladder has all delays; the message had failed with: %v", e.retry, e.problem.Asked, e.problem, e.err)
 }
 
 func (e *delayError) Unwrap() error { return e.err }

@@ -33,6 +33,9 @@ func (o setting) apply(c *config) { o(c) }
 // jitter of their own. The first policy that is for an error counts. What it does not set is
 // as at the top level. Default: none.
 //
+// A message has one count for all policies. One that was busy nine times, and then fails in
+// another way, takes the tenth delay of that policy, or has reached its limit.
+//
 // A handler's request ([Again], or [processor.RetryAfter] with a delay) is followed by the
 // first policy that is for its cause, and otherwise by the top level, whatever For and If
 // say there.
@@ -48,21 +51,21 @@ func Policy(opts ...PolicyOption) Option {
 	})
 }
 
-// Final sets where a message is published when its retries are used up, when it is rejected,
-// or when the copy for a retry is over a size limit or has a header that cannot be sent. The
-// copy's headers say why, when, where and after how many failures: warren-error and others.
-// A copy that is too large with them is published as it came in. Default: none, the error
+// Final sets where a message is published when its retries are used up, when it is rejected
+// or no policy is for its error, or when the copy for a retry is over a size limit or has a
+// header that cannot be sent. The copy's headers say why, when, where and after how many
+// failures: warren-error and others. A copy that is too large with them is published as it came in. Default: none, the error
 // comes back instead.
 func Final(to processor.Destination) Option {
 	return setting(func(c *config) { c.final = &to })
 }
 
-// Delays sets where messages wait. Default, also for nil: [delay.Steps], one queue for each
+// Strategy sets where messages wait. Default, also for nil: [delay.Steps], one queue for each
 // delay, if all delays are known and there is no [Jitter]; otherwise [delay.Ladder].
 //
 // A strategy is called when the layer is built; where known delays are spread, twice: with
 // the delays, so that it can refuse them, and then with nil.
-func Delays(s delay.Strategy) Option { return setting(func(c *config) { c.strategy = s }) }
+func Strategy(s delay.Strategy) Option { return setting(func(c *config) { c.strategy = s }) }
 
 // KeepTrying sets how long a republish that failed is tried again, at intervals that grow
 // from 100 ms to 5 s, before the message goes back to its queue. The worker waits meanwhile;

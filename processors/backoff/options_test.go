@@ -58,11 +58,11 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"long final exchange":     {[]backoff.Option{backoff.Final(processor.Destination{Exchange: long})}, "over 255 bytes"},
 		"negative keep trying":    {[]backoff.Option{backoff.KeepTrying(-1)}, "KeepTrying is -1ns"},
 		"keep trying, no unit":    {[]backoff.Option{backoff.KeepTrying(300)}, "KeepTrying is 300ns"},
-		"steps with jitter":       {[]backoff.Option{backoff.Delays(delay.Steps())}, "because of Func, or of Jitter (100ms by default, 0 for none)"},
-		"steps, computed":         {[]backoff.Option{backoff.Delays(delay.Steps()), backoff.Jitter(0), backoff.Schedule(backoff.Func(minutes))}, "because of Func, or of Jitter (100ms by default, 0 for none)"},
-		"longer than the ladder":  {[]backoff.Option{backoff.Jitter(0), backoff.Delays(delay.Ladder(delay.Longest(30 * time.Second)))}, "55s asked for"},
-		"longer, with jitter":     {[]backoff.Option{backoff.Delays(delay.Ladder(delay.Longest(30 * time.Second)))}, "55s asked for"},
-		"no delayer":              {[]backoff.Option{backoff.Delays(func(string, []time.Duration) (d delay.Delayer, err error) { return d, err })}, "returned none"},
+		"steps with jitter":       {[]backoff.Option{backoff.Strategy(delay.Steps())}, "because of Func, or of Jitter (100ms by default, 0 for none)"},
+		"steps, computed":         {[]backoff.Option{backoff.Strategy(delay.Steps()), backoff.Jitter(0), backoff.Schedule(backoff.Func(minutes))}, "because of Func, or of Jitter (100ms by default, 0 for none)"},
+		"longer than the ladder":  {[]backoff.Option{backoff.Jitter(0), backoff.Strategy(delay.Ladder(delay.Longest(30 * time.Second)))}, "55s asked for"},
+		"longer, with jitter":     {[]backoff.Option{backoff.Strategy(delay.Ladder(delay.Longest(30 * time.Second)))}, "55s asked for"},
+		"no delayer":              {[]backoff.Option{backoff.Strategy(func(string, []time.Duration) (d delay.Delayer, err error) { return d, err })}, "returned none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,14 +91,14 @@ func TestAllThatIsWrongIsToldAtOnce(t *testing.T) {
 	_, err = processor.NewStack(backoff.New(&faulty{}, "mail")).ThenFunc(succeed)
 	require.ErrorIs(t, err, errPublisher)
 	var r recorder // it takes any name
-	_, err = processor.NewStack(backoff.New(&processortest.Publisher{}, strings.Repeat("q", 256), backoff.Delays(r.strategy))).ThenFunc(succeed)
+	_, err = processor.NewStack(backoff.New(&processortest.Publisher{}, strings.Repeat("q", 256), backoff.Strategy(r.strategy))).ThenFunc(succeed)
 	require.ErrorContains(t, err, "256 bytes")
 }
 
 func TestWhatAStrategyRefusesIsRefused(t *testing.T) {
 	t.Parallel()
 	r := recorder{refuses: errOther}
-	_, err := processor.NewStack(backoff.New(&processortest.Publisher{}, "mail", backoff.Delays(r.strategy))).ThenFunc(succeed)
+	_, err := processor.NewStack(backoff.New(&processortest.Publisher{}, "mail", backoff.Strategy(r.strategy))).ThenFunc(succeed)
 	require.ErrorIs(t, err, errOther)
 }
 
@@ -131,7 +131,7 @@ func TestTheDefaultStrategy(t *testing.T) {
 		want string
 	}{
 		"known and exact":    {[]backoff.Option{list, backoff.Jitter(0)}, "steps"},
-		"nil is the default": {[]backoff.Option{list, backoff.Jitter(0), backoff.Delays(nil)}, "steps"},
+		"nil is the default": {[]backoff.Option{list, backoff.Jitter(0), backoff.Strategy(nil)}, "steps"},
 		"exponential":        {[]backoff.Option{backoff.Schedule(backoff.Exponential(time.Second, time.Hour)), backoff.Jitter(0)}, "steps"},
 		"by default":         {nil, "ladder"},
 		"computed":           {[]backoff.Option{backoff.Schedule(backoff.Func(minutes)), backoff.Jitter(0)}, "ladder"},

@@ -43,12 +43,14 @@ func Limit(n int) PolicyOption { return func(p *policy) { p.limit = &n } }
 
 // Jitter sets the standard deviation by which the delays of the schedule are spread, so
 // that messages which failed together do not come back together. The spread is normal, and
-// rounded to a fifth of sigma, as in nameko-amqp-retry; no delay becomes negative. A delay
-// that [processor.RetryAfter] asks for is not spread. Default: 100 ms. With 0 there is none.
+// rounded to a fifth of sigma, as in nameko-amqp-retry; no delay becomes negative. A ladder
+// then rounds up to its unit, 100 ms by default. A delay that [processor.RetryAfter] asks for is not spread. Default: 100 ms. With 0 there is none.
 func Jitter(sigma time.Duration) PolicyOption { return func(p *policy) { p.jitter = &sigma } }
 
 // For is about these errors, and those that wrap one of them, as errors.Is finds out.
-// Default: all errors, unless there is [If]. With both, either is enough.
+// Default: all errors, unless there is [If]. With both, either is enough. At the top level,
+// errors that it is not about, and no policy, are parked if there is a [Final] destination;
+// otherwise they come back as they are, for an outer layer or the broker.
 func For(errs ...error) PolicyOption {
 	return func(p *policy) {
 		p.errs = append(p.errs, errs...)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processors/backoff"
 )
 
@@ -38,9 +37,14 @@ func TestWhichErrorsAreRetried(t *testing.T) {
 				require.Len(t, f.keys(), 1)
 			}
 			for _, err := range tc.back {
-				f := newFixture(t, err, append(tc.opts, backoff.Final(parked))...)
+				f := newFixture(t, err, tc.opts...)
 				require.Equal(t, err, f.process(t, retries(20)), "as it is, not even expired")
 				require.Empty(t, f.keys())
+				// It came back to a queue that may have no dead-letter exchange, and was lost.
+				f = newFixture(t, err, append(tc.opts, backoff.Final(parked))...)
+				require.NoError(t, f.process(t))
+				require.Equal(t, []string{parked.RoutingKey}, f.keys())
+				require.Equal(t, err.Error(), f.pub.Published()[0].Envelope.Headers["warren-error"])
 			}
 		})
 	}
@@ -109,6 +113,6 @@ func TestErrorsAndDelaysAreCopied(t *testing.T) {
 	errs, delays := []error{errBusy}, []time.Duration{time.Second, time.Minute}
 	f := newFixture(t, errBusy, backoff.For(errs...), backoff.Schedule(backoff.List(delays...)))
 	errs[0], delays[0] = errOther, time.Hour
-	require.NoError(t, f.pipeline.Process(t.Context(), processortest.NewMessage()))
+	require.NoError(t, f.pipeline.Process(t.Context(), message()))
 	require.Equal(t, []time.Duration{time.Second}, f.delays.delays)
 }

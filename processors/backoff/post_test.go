@@ -120,5 +120,5 @@ func inTurn(results ...error) processor.ProcessorFunc {
 }
 
 func newMessage(opts ...processortest.Option) *processortest.Message {
-	return processortest.NewMessage(opts...)
+	return message(opts...)
 }

@@ -58,7 +58,8 @@ func (b *backoff) send(ctx context.Context, r retry, e processor.Envelope) (s se
 }
 
 func (b *backoff) unsent(r retry, problem, err error) error {
-	return b.sender.Unsent("copy", fmt.Sprintf("%s, to queue %q,", r, b.queue), problem, err)
+	due := time.Now().Add(r.delay).UTC().Format(time.RFC3339)
+	return b.sender.Unsent("copy", fmt.Sprintf("%s, at %s, to queue %q,", r, due, b.queue), problem, err)
 }
 
 // expired is the end of a message that has used up its retries.
@@ -91,8 +92,7 @@ func (b *backoff) published(ctx context.Context, ev Event) error {
 			return processor.Drop(problem)
 		}
 	}
-	_, long := ev.Err.(*delayError) //nolint:errorlint // not wrapped here, and As may panic on a handler's error
-	if long || republish.IsUnsent(ev.Err) || processor.Decide(ev.Err).Stop {
+	if tooEarly(ev.Err) || republish.IsUnsent(ev.Err) || processor.Decide(ev.Err).Stop {
 		return processor.Drop(ev.Err) // a wish to end the run stands
 	}
 	return nil

@@ -36,7 +36,7 @@ func TestOnRabbitMQ(t *testing.T) {
 	delays := []time.Duration{50 * time.Millisecond, 150 * time.Millisecond, 230 * time.Millisecond}
 	opts := []backoff.Option{
 		backoff.Schedule(backoff.List(delays...)), backoff.Jitter(0),
-		backoff.Delays(delay.Ladder(delay.Unit(10*time.Millisecond), delay.Longest(10*time.Second))),
+		backoff.Strategy(delay.Ladder(delay.Unit(10*time.Millisecond), delay.Longest(10*time.Second))),
 		backoff.Final(processor.Destination{RoutingKey: "backoff-parked"}),
 	}
 	topology, err := backoff.Topology(broker.Queue{Name: "backoff", Type: broker.Quorum}, opts...)

@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/retry"
@@ -33,7 +34,7 @@ func TestAScheduleOfADayTakesNoTimeToTest(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string][]backoff.Option{
 		"steps":  {backoff.Jitter(0)},
-		"ladder": {backoff.Jitter(0), backoff.Delays(delay.Ladder())},
+		"ladder": {backoff.Jitter(0), backoff.Strategy(delay.Ladder())},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,7 +90,7 @@ func TestRetryAfter(t *testing.T) {
 	after := func(d time.Duration) error { return processor.RetryAfter(errMail, d) }
 	synctest.Test(t, func(t *testing.T) {
 		p := newPost(t, inTurn(after(7*time.Second), errMail, after(250*ms), after(36*time.Hour)),
-			backoff.Schedule(backoff.Fixed(time.Minute)), backoff.Jitter(0), backoff.Delays(delay.Ladder()))
+			backoff.Schedule(backoff.Fixed(time.Minute)), backoff.Jitter(0), backoff.Strategy(delay.Ladder()))
 		require.NoError(t, p.deliver(t, 5))
 		require.Equal(t, []time.Duration{7 * time.Second, time.Minute, 300 * ms, 36 * time.Hour}, p.gaps(), "in whole units")
 		p.ends(t, processed)
@@ -239,4 +240,18 @@ func TestAConsumerProcessesWhatComesBack(t *testing.T) {
 			require.Equal(t, 1, n)
 		}
 	})
+}
+
+// A wrong name had the broker drop what came out of a delay, or put it into a lost queue.
+func TestTheNameOfAnotherQueueKeepsTheMessageWhereItIs(t *testing.T) {
+	t.Parallel()
+	var pub processortest.Publisher
+	p, err := processor.NewStack(ack.New(), backoff.New(&pub, "mial")).Then(always(errMail))
+	require.NoError(t, err)
+	msg := message()
+	err = p.Process(t.Context(), msg)
+	require.ErrorIs(t, err, errMail)
+	require.ErrorContains(t, err, `from the queue "mail", and what is delayed comes to "mial"`)
+	require.Equal(t, processor.Requeued, processor.Decide(err).Action)
+	require.Empty(t, pub.Published())
 }

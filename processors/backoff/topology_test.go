@@ -41,7 +41,7 @@ func TestTheTopologyIsThatOfTheLayer(t *testing.T) {
 	for name, opts := range map[string][]backoff.Option{
 		"default": nil,
 		"steps":   {backoff.Jitter(0)},
-		"classic": {backoff.Delays(delay.Ladder(delay.Classic()))},
+		"classic": {backoff.Strategy(delay.Ladder(delay.Classic()))},
 		"policy":  {backoff.Jitter(0), backoff.Policy(backoff.For(errMail), backoff.Schedule(backoff.Fixed(time.Hour)))},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -55,13 +55,10 @@ func (r *retry) Cases() []processor.Case {
 // Predict says where a message goes that failed for the first time, or, in its case, for
 // the last. But in a case of its own, a filter is taken to let the error through.
 func (r *retry) Predict(o processor.Outcome) processor.Outcome {
-	rejected := o.Action == processor.Rejected
-	switch {
-	case !o.Returns() || o.Action != processor.Failed && !rejected:
-		return o
-	case o.Case == caseFiltered && r.filter != nil && !rejected:
+	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
 		return o
 	}
+	rejected := o.Action == processor.Rejected || o.Case == caseFiltered && r.filter != nil
 	last := rejected || o.Case == processor.CaseExhausted || r.attempts == 0
 	switch {
 	case rejected && r.finalKey == "":

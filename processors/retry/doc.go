@@ -52,8 +52,8 @@
 // # Which errors are retried
 //
 // A plain error and [processor.RetryAfter], whose delay this processor cannot follow: its
-// delays are the queues'. For that there is processors/backoff. [processor.Reject] is never
-// retried: the message is published to the final key at once if there is one, and otherwise
+// delays are the queues'. For that there is processors/backoff. [processor.Reject], and an
+// error for which [If] is false, are never retried: the message is published to the final key at once if there is one, and otherwise
 // the error comes back, for the broker to dead-letter. [processor.Drop] and
 // [processor.Requeue] come back untouched. A message that was cut short because the context
 // ended has not used up an attempt and is requeued.

@@ -67,9 +67,9 @@ func QueueType(t broker.QueueType) Option { return func(c *config) { c.queueType
 func MaxLength(n int) Option { return func(c *config) { c.maxLength = n } }
 
 // FinalKey sets the key that a message is published under when its retries are used
-// up, when it is rejected, or when the copy for a retry is over a size limit or has a
-// header that cannot be sent. The copy's headers say why, when, where and how often it
-// failed: warren-error and others, see docs/semantics.md. A copy that is too large with
+// up, when it is rejected or [If] is false for its error, or when the copy for a retry is
+// over a size limit or has a header that cannot be sent. The copy's headers say why, when,
+// where and how often it failed: warren-error and others, see docs/semantics.md. A copy that is too large with
 // them is parked as it came in. Default: "", the error comes back instead.
 func FinalKey(key string) Option { return func(c *config) { c.finalKey = key } }
 
@@ -92,7 +92,8 @@ type KeyFunc func(attempt int, msg processor.Message) string
 // Default: nil, the pattern.
 func Keys(f KeyFunc) Option { return func(c *config) { c.keyFunc = f } }
 
-// If retries only errors for which f is true; others come back as they are. f may be
+// If retries only errors for which f is true. With a final key the others are parked at
+// once; without, they come back as they are, for an outer layer or the broker. f may be
 // called by many goroutines at once; a panic gives the message back to its queue.
 // Default, also for nil: every error is retried.
 func If(f func(err error) bool) Option { return func(c *config) { c.filter = f } }

@@ -89,7 +89,7 @@ func (r *retry) failed(ctx context.Context, msg processor.Message, err error) er
 		return processor.Requeue(problem)
 	}
 	if !retried {
-		return err
+		return r.rejected(ctx, msg, err)
 	}
 	done := r.count(msg.Headers())
 	if done < r.attempts {
@@ -101,7 +101,7 @@ func (r *retry) failed(ctx context.Context, msg processor.Message, err error) er
 	return r.park(ctx, msg, done, err)
 }
 
-// rejected parks the message where the stack has a place for that.
+// rejected parks a message that is not to be retried where there is a place for that.
 func (r *retry) rejected(ctx context.Context, msg processor.Message, err error) error {
 	if r.finalKey == "" {
 		return err

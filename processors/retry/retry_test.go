@@ -303,9 +303,13 @@ func TestFilter(t *testing.T) {
 	require.Len(t, f.keys(), 1)
 
 	other := errors.New("no such address")
-	f = newFixture(t, other, retry.If(temporary), retry.FinalKey("mail_parked"))
+	f = newFixture(t, other, retry.If(temporary))
 	require.Equal(t, other, f.process(t))
 	require.Empty(t, f.keys())
+	// It came back to a queue that may have no dead-letter exchange, and was lost.
+	f = newFixture(t, other, retry.If(temporary), retry.FinalKey("mail_parked"))
+	require.NoError(t, f.process(t))
+	require.Equal(t, []string{"mail_parked"}, f.keys())
 }
 
 func TestKeyFunc(t *testing.T) {
