@@ -107,7 +107,7 @@ var variants = map[string]func(*world) processor.Middleware{
 	},
 	"backoff, no final destination": func(w *world) processor.Middleware { return w.backoff() },
 	"backoff, in steps, for ever": func(w *world) processor.Middleware {
-		return w.backoff(backoff.Delays(delay.Steps()), backoff.Jitter(0), backoff.Limit(0), parking)
+		return w.backoff(backoff.Strategy(delay.Steps()), backoff.Jitter(0), backoff.Limit(0), parking)
 	},
 	"backoff, for some": func(w *world) processor.Middleware {
 		return w.backoff(parking, backoff.For(errMail, errFiltered, context.Canceled, context.DeadlineExceeded))

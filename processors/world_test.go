@@ -61,7 +61,7 @@ func (w *world) Publish(ctx context.Context, to processor.Destination, e process
 func (w *world) backoff(opts ...backoff.Option) processor.Middleware {
 	opts = append([]backoff.Option{
 		backoff.Schedule(backoff.Fixed(time.Second)),
-		backoff.Delays(delay.Ladder(delay.Longest(time.Second))),
+		backoff.Strategy(delay.Ladder(delay.Longest(time.Second))),
 		backoff.Logger(silent()),
 	}, opts...)
 	if w.Broker != nil {
