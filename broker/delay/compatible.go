@@ -70,15 +70,19 @@ type compatible struct {
 
 var _ Delayer = (*compatible)(nil)
 
-// Topology is the exchange. Queues come and go.
+// Topology is the exchange. Queues come and go; owned are steps of an earlier strategy.
 func (c *compatible) Topology() broker.Topology {
-	return broker.Topology{Exchanges: []broker.Exchange{{Name: backoffExchange, Kind: broker.HeadersKind}}}
+	return broker.Topology{Exchanges: exchange(), Owned: owned(c.queue)}
+}
+
+func exchange() []broker.Exchange {
+	return []broker.Exchange{{Name: backoffExchange, Kind: broker.HeadersKind}}
 }
 
 // waiting is the queue of one delay, to the type of each number: RabbitMQ takes a binding
 // with a wider one for another binding.
-func (c *compatible) waiting(ms int32) broker.Topology {
-	t := c.Topology()
+func waiting(ms int32) broker.Topology {
+	t := broker.Topology{Exchanges: exchange()}
 	name := backoffQueue(ms)
 	t.Queues = []broker.Queue{{
 		Name: name,
@@ -110,7 +114,7 @@ func (c *compatible) Delay(ctx context.Context, p processor.Publisher, e process
 	}
 	to.Exchange = backoffExchange
 	e.Expiration = time.Duration(ms) * time.Millisecond
-	t := c.waiting(ms)
+	t := waiting(ms)
 	l := lease{
 		delay:     e.Expiration,
 		redeclare: func(ctx context.Context) error { return c.redeclarer.Redeclare(ctx, t) },

@@ -211,7 +211,9 @@ func TestLimitsOfCompatible(t *testing.T) {
 	var tooLong *delay.TooLongError
 	require.ErrorAs(t, err, &tooLong)
 	require.Equal(t, delay.TooLongError{Asked: longest + 1, Longest: longest}, *tooLong)
-	require.Equal(t, broker.Topology{Exchanges: []broker.Exchange{{Name: "backoff", Kind: broker.HeadersKind}}}, c.Topology())
+	require.Equal(t, broker.Topology{
+		Exchanges: []broker.Exchange{{Name: "backoff", Kind: broker.HeadersKind}}, Owned: []string{"mail.delay.v1."},
+	}, c.Topology())
 	require.Equal(t, "compatible with nameko-amqp-retry, classic", c.String())
 
 	for want, make := range map[string]func() (delay.Delayer, error){

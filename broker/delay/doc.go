@@ -81,10 +81,18 @@
 //	warren.delay.v1.quorum.100ms.max9.7   level 7 with MaxLength(9)
 //
 // A name holds all that is declared differently, so a change makes other queues and never
-// collides with those that are there. These stay, and deliver what they hold. A step that
-// is left over begins with mail.delay.v1. ([broker.Topology].Owned) and can be deleted once
-// it is empty; a ladder, once no service uses it and all its levels are empty. A longer
+// collides with those that are there. These stay, and deliver what they hold. A longer
 // ladder is the shorter one with more levels, and services may have different ones.
+//
+// # What is left over
+//
+// A step that is left over begins with mail.delay.v1. and can be deleted once it is empty.
+// The topology of each strategy owns that beginning ([broker.Topology].Owned), so that a
+// service which changes from Steps to another one is told of its old steps as well. A work
+// queue called warren owns nothing: its steps are named as ladders are.
+//
+// Nobody owns a ladder. It can be deleted once no service uses it and all its levels are
+// empty. Queues of nameko-amqp-retry go by themselves.
 //
 // # Versions
 //

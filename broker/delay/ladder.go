@@ -37,6 +37,9 @@ func Ladder(opts ...Option) Strategy {
 	}
 }
 
+// ladderPrefix begins the names of all ladders.
+const ladderPrefix = "warren.delay.v1."
+
 type ladder struct {
 	config
 	queue  string
@@ -78,7 +81,7 @@ func (l *ladder) top() time.Duration { return time.Duration(l.most()) * l.unit }
 
 // name is that of the exchange and the queue of a level, or of another part.
 func (l *ladder) name(part string) string {
-	return fmt.Sprintf("warren.delay.v1.%s.%s%s.%s", l.kind(), short(l.unit), l.bound(), part)
+	return fmt.Sprintf("%s%s.%s%s.%s", ladderPrefix, l.kind(), short(l.unit), l.bound(), part)
 }
 
 func (l *ladder) level(k int) string { return l.name(strconv.Itoa(k)) }

@@ -6,10 +6,11 @@ import (
 )
 
 // Topology lists all levels, what is below them, and the way from the exit to the work
-// queue. Nothing of it is owned: other services use the ladder as well.
+// queue. Nothing of the ladder is owned, since other services use it as well; steps are that
+// the work queue may have from an earlier strategy.
 func (l *ladder) Topology() broker.Topology {
 	exit, lost := l.name("exit"), l.name("lost")
-	var t broker.Topology
+	t := broker.Topology{Owned: owned(l.queue)}
 	for k := l.levels - 1; k >= 0; k-- {
 		level, next := l.level(k), exit
 		if k > 0 {

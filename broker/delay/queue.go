@@ -30,6 +30,17 @@ func (c config) waiting(name string, d time.Duration, next broker.DeadLetter) br
 	return q
 }
 
+// owned is what the names of a work queue's steps begin with. Whatever the strategy is now,
+// there may be some of an earlier one. Ladders have the names that a queue called warren
+// would have, and they are everybody's.
+func owned(queue string) []string {
+	prefix := queue + stepMark
+	if prefix == ladderPrefix {
+		return nil
+	}
+	return []string{prefix}
+}
+
 // checkTarget says what is wrong with the name of a work queue.
 func checkTarget(queue string) error {
 	switch {

@@ -82,7 +82,7 @@ func (s *steps) name(d time.Duration) string {
 
 // Topology lists the queues of all steps.
 func (s *steps) Topology() broker.Topology {
-	t := broker.Topology{Owned: []string{s.prefix()}}
+	t := broker.Topology{Owned: owned(s.queue)}
 	for _, d := range s.delays {
 		t.Queues = append(t.Queues, s.waiting(s.name(d), d, broker.DeadLetter{RoutingKey: s.queue}))
 	}
