@@ -20,6 +20,7 @@ const consumerTag = "warren"
 // generation is one consuming channel: its deliveries can be settled on it and on no
 // other.
 type generation struct {
+	broker     *Broker
 	queue      string
 	session    *failover.Session
 	channel    *amqp.Channel
@@ -52,7 +53,7 @@ func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int) 
 	if err != nil {
 		return nil, err
 	}
-	g := &generation{queue: queue, session: session, channel: ch, opened: time.Now(), over: make(chan struct{})}
+	g := &generation{broker: b, queue: queue, session: session, channel: ch, opened: time.Now(), over: make(chan struct{})}
 	// Registered before consuming, so that nothing is missed. Both have room for the
 	// one event that they can get.
 	g.cancelled = ch.NotifyCancel(make(chan string, 1))
@@ -106,7 +107,11 @@ func (g *generation) lost(err *amqp.Error) error {
 
 func (g *generation) message(d *amqp.Delivery) processor.Message {
 	g.used.Store(true)
-	return processor.NewDelivery(envelope(d), origin(g.queue, d), g, d.DeliveryTag)
+	e := envelope(d)
+	if isMalformed(e.Headers) {
+		return processor.NewDelivery(e, origin(g.queue, d), &malformed{g, e}, d.DeliveryTag)
+	}
+	return processor.NewDelivery(e, origin(g.queue, d), g, d.DeliveryTag)
 }
 
 // Ack acks one delivery of this generation.

@@ -19,8 +19,8 @@ import (
 const maxName = 255
 
 // maxCount is the most retries that are counted: libraries of other languages cannot read
-// larger integers.
-const maxCount = math.MaxInt32
+// integers of 2^31 and more, and there is one more to come.
+const maxCount = math.MaxInt32 - 1
 
 type config struct {
 	queue      string

@@ -15,7 +15,7 @@ import (
 // message would fail in the same way for ever.
 func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	e := republish.Again(r.msg, time.Now())
-	e.Headers[HeaderBackoffs] = int64(min(r.done+1, maxCount))
+	e.Headers[HeaderBackoffs] = int64(r.done + 1)
 	sent, problem := b.send(ctx, r, e)
 	if sent.tooLong != nil {
 		r.delay = sent.delay

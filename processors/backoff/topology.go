@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -16,15 +17,16 @@ import (
 // to it, are yours to declare.
 //
 // The error says what a layer could not work with: options that [New] refuses as well, a
-// work queue that goes away by itself (AutoDelete, Exclusive, Expires), one that has a
-// length and refuses messages when it is full, and one whose dead letters go to the delays.
+// work queue that goes away by itself (AutoDelete, Exclusive, Expires), a quorum queue behind
+// classic delays, one that has a length and refuses messages when it is full, and one whose
+// dead letters go to the delays.
 func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	c, err := configure(work.Name, opts)
 	if err != nil {
 		return broker.Topology{}, err
 	}
 	delays := c.delayer.Topology()
-	if err := errors.Join(checkStays(work), checkOverflow(work), checkDeadLetter(work, delays)); err != nil {
+	if err := errors.Join(checkStays(work), checkReturns(work, c.delayer), checkOverflow(work), checkDeadLetter(work, delays)); err != nil {
 		return broker.Topology{}, err
 	}
 	t := broker.Topology{Queues: []broker.Queue{work}}
@@ -55,6 +57,17 @@ func checkStays(work broker.Queue) error {
 	return fmt.Errorf("backoff: the work queue %q goes %s, as while the worker is away for a deploy, and with it what it holds: "+
 		"what then comes back from a delay is dropped, or held with all behind it, or in the lost queue of a ladder; "+
 		"leave out %s: the queue has to stay", work.Name, when, change)
+}
+
+// checkReturns refuses a quorum work queue behind classic delays: when a node starts, they
+// hand on what is due before it has a leader, and that is gone.
+func checkReturns(work broker.Queue, d delay.Delayer) error {
+	kind, _ := work.AllArguments().String("x-queue-type")
+	if f, ok := d.(delay.Fragile); !ok || !f.Fragile() || kind != string(broker.Quorum) {
+		return nil
+	}
+	return fmt.Errorf("backoff: the work queue %q is a quorum queue and its delays are classic queues (%v): what falls due while a node restarts "+
+		"is handed on before the work queue has a leader, and lost; use quorum delays, or a classic work queue", work.Name, d)
 }
 
 // checkOverflow refuses a work queue that says no when it is full.

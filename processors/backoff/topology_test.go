@@ -91,7 +91,17 @@ func TestWorkQueuesThatCannotBeComeBackTo(t *testing.T) {
 		"full, refuses, by arguments": {
 			broker.Queue{Name: "mail", Arguments: processor.Headers{"x-overflow": "reject-publish-dlx", "x-max-length-bytes": 5}}, nil, "refuses messages when it is full",
 		},
-		"full, drops": {broker.Queue{Name: "mail", MaxLength: 5}, nil, ""},
+		"quorum behind classic steps": {
+			broker.Queue{Name: "mail", Type: broker.Quorum}, []backoff.Option{backoff.Jitter(0), backoff.Strategy(delay.Steps(delay.Classic()))}, "use quorum delays",
+		},
+		"quorum behind a classic ladder": {
+			broker.Queue{Name: "mail", Arguments: processor.Headers{"x-queue-type": "quorum"}}, []backoff.Option{backoff.Strategy(delay.Ladder(delay.Classic()))}, "use quorum delays",
+		},
+		"quorum behind nameko's": {
+			broker.Queue{Name: "mail", Type: broker.Quorum}, []backoff.Option{backoff.Strategy(delay.Compatible(memory.New()))}, "use quorum delays",
+		},
+		"classic behind classic": {broker.Queue{Name: "mail", Type: broker.Classic}, []backoff.Option{backoff.Strategy(delay.Ladder(delay.Classic()))}, ""},
+		"full, drops":            {broker.Queue{Name: "mail", MaxLength: 5}, nil, ""},
 		"refuses, is never full": {
 			broker.Queue{Name: "mail", Overflow: broker.RejectPublish}, nil, "",
 		},

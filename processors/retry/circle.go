@@ -37,6 +37,17 @@ func deadLetters(q broker.Queue) (exchange, key string) {
 	return exchange, key
 }
 
+// fragile says why what has waited would not reach the work queue: when a node starts,
+// classic queues hand on what is due before a quorum queue has a leader.
+func (c *config) fragile(work broker.Queue) error {
+	kind, _ := work.AllArguments().String("x-queue-type")
+	if c.attempts == 0 || c.queueType != broker.Classic || kind != string(broker.Quorum) {
+		return nil
+	}
+	return fmt.Errorf("retry: the work queue %q is a quorum queue and QueueType is classic: what falls due while a node restarts is handed on "+
+		"before the work queue has a leader, and lost; leave QueueType out, or have a classic work queue", work.Name)
+}
+
 // overflow says why the work queue would not take back what has waited.
 func overflow(work broker.Queue) error {
 	arguments := work.AllArguments()

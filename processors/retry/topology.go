@@ -34,7 +34,7 @@ import (
 // It refuses what New refuses, what it cannot know (no Delays, and keys made by a
 // function), and what would lose messages or send them round for ever: names that are the
 // same, a work queue that dead-letters into a retry queue, one that goes away by itself
-// (AutoDelete, Exclusive, Expires), and one that has a length and refuses messages when it
+// (AutoDelete, Exclusive, Expires), a quorum one behind classic retry queues, and one that has a length and refuses messages when it
 // is full. A retry queue has no way to wait for such a queue: a classic one drops the
 // message, and a quorum one soon holds up all the others.
 func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topology, error) {
@@ -45,7 +45,7 @@ func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topo
 	if err := c.unknown(); err != nil {
 		return broker.Topology{}, err
 	}
-	if err := errors.Join(c.circle(work), overflow(work), goes(work)); err != nil {
+	if err := errors.Join(c.circle(work), c.fragile(work), overflow(work), goes(work)); err != nil {
 		return broker.Topology{}, err
 	}
 	t := c.topology(work)
