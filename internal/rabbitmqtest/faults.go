@@ -45,7 +45,7 @@ func (n *Node) SetMemoryAlarm(tb testing.TB, on bool) {
 // see [Node.SetMemoryAlarm].
 func (n *Node) SetDiskAlarm(tb testing.TB, on bool) {
 	tb.Helper()
-	limit := diskLimit
+	limit := int64(diskLimit)
 	if on {
 		limit = 1e15 // a petabyte is more than anyone has
 	}
