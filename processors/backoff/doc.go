@@ -29,6 +29,10 @@
 // the ack leaves two copies with the same message id, never none. What is said about failing
 // republishes in processors/retry holds here as well.
 //
+// Set a [Final] destination. Without one, a message whose retries are used up is rejected, and
+// dropped by a queue that has no dead-letter exchange; and one whose copy is over a size limit
+// goes back to its queue again and again, and holds up a worker each time.
+//
 // If the handler has settled the message itself and then fails, nothing is published: the
 // error comes back, wrapped in [processor.ErrSettled].
 //
