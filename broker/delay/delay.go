@@ -23,7 +23,8 @@ type Delayer interface {
 	// Delay publishes e through p, so that it comes to the work queue when d has passed,
 	// and not earlier by more than a fraction of a millisecond: RabbitMQ counts time in
 	// whole ones. It returns nil when the broker has it, as Publish does, and p's error
-	// otherwise; [ErrTooLong], and nothing is published, if d is longer than the longest
+	// otherwise, with a hint if it is [processor.ErrUnroutable]: the topology is missing.
+	// It returns [ErrTooLong], and nothing is published, if d is longer than the longest
 	// delay there is. A d of 0 or less is none. e's headers are not changed.
 	Delay(ctx context.Context, p processor.Publisher, e processor.Envelope, d time.Duration) error
 	// Waits is how often a message with these headers has waited here, as x-death has

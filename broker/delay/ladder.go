@@ -101,7 +101,7 @@ func (l *ladder) Delay(ctx context.Context, p processor.Publisher, e processor.E
 	for ; n > 0; n &= n - 1 {
 		e.Headers[header(bits.TrailingZeros64(n))] = true
 	}
-	return p.Publish(ctx, to, e)
+	return publish(ctx, p, to, e)
 }
 
 // header is what a message has that is to wait in a level.

@@ -1,6 +1,7 @@
 package delay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -52,6 +53,17 @@ func checkTarget(queue string) error {
 		return fmt.Errorf("delay: %q has %q in its name, which is for delay queues: give the name of the work queue", queue, stepMark)
 	}
 	return nil
+}
+
+// publish hands e to the broker. What has been declared takes every message, so one that
+// nothing takes is a topology that is missing, whole or in part.
+func publish(ctx context.Context, p processor.Publisher, to processor.Destination, e processor.Envelope) error {
+	err := p.Publish(ctx, to, e)
+	if errors.Is(err, processor.ErrUnroutable) {
+		return fmt.Errorf("delay: %s, or what it hands on to, is not in the broker: "+
+			"declare the topology (backoff.Topology or Delayer.Topology): %w", to, err)
+	}
+	return err
 }
 
 // clean returns a copy of e with its own headers, without what steers it: x-death makes

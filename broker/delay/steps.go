@@ -99,7 +99,7 @@ func (s *steps) Delay(ctx context.Context, p processor.Publisher, e processor.En
 		}
 		to.RoutingKey = s.name(s.delays[i])
 	}
-	return p.Publish(ctx, to, clean(e))
+	return publish(ctx, p, to, clean(e))
 }
 
 func (s *steps) longestStep() time.Duration {
