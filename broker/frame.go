@@ -2,6 +2,7 @@ package broker
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/gowarren/warren/processor"
@@ -18,21 +19,34 @@ func FitsFrame(e processor.Envelope, frame int) error {
 	return nil
 }
 
-// contentHeader is what the headers and properties of a message take on the wire.
+// contentHeader is what the headers and properties of a message take on the wire, where
+// those that are absent take nothing.
 func contentHeader(e processor.Envelope) int {
 	const (
-		frameEnds  = 7 + 1         // type, channel, size; end
-		fixed      = 2 + 2 + 8 + 2 // class, weight, size of the body, flags
-		mode       = 1
-		priority   = 1
-		expiration = 1 + 12 // ten years in milliseconds
-		timestamp  = 8
+		frameEnds = 7 + 1         // type, channel, size; end
+		fixed     = 2 + 2 + 8 + 2 // class, weight, size of the body, flags
+		mode      = 1             // always sent
 	)
-	n := frameEnds + fixed + mode + priority + expiration + timestamp + tableSize(e.Headers)
+	n := frameEnds + fixed + mode
+	if len(e.Headers) > 0 {
+		n += tableSize(e.Headers)
+	}
+	if e.Priority > 0 {
+		n++
+	}
+	if e.Expiration > 0 {
+		milliseconds := (e.Expiration + time.Millisecond - 1) / time.Millisecond
+		n += 1 + len(strconv.FormatInt(int64(milliseconds), 10))
+	}
+	if !e.Timestamp.IsZero() {
+		n += 8
+	}
 	for _, s := range [...]string{
 		e.ID, e.CorrelationID, e.ReplyTo, e.Type, e.AppID, e.UserID, e.ContentType, e.ContentEncoding,
 	} {
-		n += 1 + len(s)
+		if s != "" {
+			n += 1 + len(s)
+		}
 	}
 	return n
 }

@@ -7,13 +7,6 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Reading headers has limits of its own: the client closes the connection over a message
-// that goes beyond them, and that message is delivered again, and again.
-const (
-	maxEntries = 8192 // of one table or list
-	maxNesting = 32   // of tables and lists in the headers
-)
-
 // FitsLater checks that e can still be delivered when it has been dead-lettered deaths
 // times on its way, and then redelivered. The broker writes that into the headers, and
 // delivers what has grown over the largest frame all the same: the consumer's connection

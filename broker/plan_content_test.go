@@ -2,7 +2,6 @@ package broker_test
 
 import (
 	"encoding/json"
-	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -233,7 +232,7 @@ func TestDefinitionsRefuseWhatJSONCannotHold(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]any{
 		"nil": nil, "bytes": []byte("b"), "a decimal": processor.Decimal{Scale: 1, Value: 5}, "a time": time.Unix(0, 0),
-		"NaN": math.NaN(), "infinity": math.Inf(-1), "a float32's infinity": float32(math.Inf(1)), "a subnormal": 5e-324,
+		"a subnormal":            5e-324,
 		"text that is not UTF-8": "\xff", "a list of bytes": []any{[]byte{}}, "a table of nil": processor.Headers{"n": nil},
 		"a name that is not UTF-8": processor.Headers{"\xff": 1},
 	} {

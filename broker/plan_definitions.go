@@ -26,7 +26,7 @@ var ErrDefinitions = errors.New("it cannot be written as definitions")
 //
 // An error wraps [ErrTopology], or [ErrDefinitions] if a name is not UTF-8 or an argument
 // has a value that JSON, as RabbitMQ reads it, lacks: nil, []byte, Decimal, time.Time and
-// floats that are infinite, NaN or subnormal.
+// subnormal floats.
 func (p Plan) Definitions(vhost string) ([]byte, error) {
 	if err := p.topology.Validate(); err != nil {
 		return nil, err

@@ -49,7 +49,7 @@ func toJSON(v any) (any, error) {
 	case float32:
 		return toJSON(float64(v))
 	case float64:
-		if subnormal := v != 0 && math.Abs(v) < 0x1p-1022; subnormal || math.IsNaN(v) || math.IsInf(v, 0) {
+		if subnormal := v != 0 && math.Abs(v) < 0x1p-1022; subnormal {
 			return nil, fmt.Errorf("RabbitMQ reads no %v from JSON", v) // it makes a subnormal 0
 		}
 		return json.Number(float(v)), nil // RabbitMQ would take 1 for an integer

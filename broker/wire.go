@@ -2,19 +2,24 @@ package broker
 
 import (
 	"fmt"
-	"math"
 	"strings"
-	"time"
 
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/processor"
 )
 
+// What amqp091-go reads, and so what a consumer can. It closes the connection over a message
+// that has more, and the broker delivers that message again, and again.
+const (
+	maxEntries = 8192 // of the headers, and of each table and list in them
+	maxNesting = 32   // levels of tables and lists in the headers
+)
+
 // wire copies headers with the types that they have on the wire, and counts the bytes
-// that they take there. It stops as soon as they are too many, which also bounds how deep
-// they are nested: a level takes five bytes.
+// that they take there. It stops as soon as they are too many.
 type wire struct {
-	left int
+	left  int
+	level int // of tables and lists that it is in
 
 	// The names of the headers that it is in; where it stopped, after an error.
 	path  [8]string
@@ -27,6 +32,9 @@ func prepareHeaders(h processor.Headers) (processor.Headers, error) {
 		return nil, nil //nolint:nilnil // no headers are no error
 	}
 	w := wire{left: defaultFrame}
+	if err := checkEntries(len(h)); err != nil {
+		return nil, fmt.Errorf("headers: %w", err)
+	}
 	t := make(processor.Headers, len(h))
 	for name, value := range h {
 		if err := w.field(t, name, value); err != nil {
@@ -43,16 +51,35 @@ func (w *wire) take(bytes int) error {
 	return nil
 }
 
+// enter goes into a table or a list.
+func (w *wire) enter(entries int) error {
+	if w.level++; w.level > maxNesting {
+		return fmt.Errorf("%w: tables and lists are nested over %d levels deep, and no consumer can read that", processor.ErrTooLarge, maxNesting)
+	}
+	if err := checkEntries(entries); err != nil {
+		return err
+	}
+	return w.take(1 + 4)
+}
+
+func checkEntries(n int) error {
+	if n > maxEntries {
+		return fmt.Errorf("%w: %d entries, and no consumer can read over %d in one table or list", processor.ErrTooLarge, n, maxEntries)
+	}
+	return nil
+}
+
 func (w *wire) table(h processor.Headers) (processor.Headers, error) {
-	t := make(processor.Headers, len(h))
-	if err := w.take(4); err != nil {
+	if err := w.enter(len(h)); err != nil {
 		return nil, err
 	}
+	t := make(processor.Headers, len(h))
 	for name, value := range h {
 		if err := w.field(t, name, value); err != nil {
 			return nil, err
 		}
 	}
+	w.level--
 	return t, nil
 }
 
@@ -76,13 +103,13 @@ func (w *wire) field(t processor.Headers, name string, value any) error {
 	return nil
 }
 
-// place is where it stopped, cut short: headers may be nested thousands deep.
+// place is where it stopped, cut short: names may be long.
 func (w *wire) place() string {
 	return excerpt.Of(strings.Join(w.path[:min(w.depth, len(w.path))], "."), 256)
 }
 
 func (w *wire) list(list []any) ([]any, error) {
-	if err := w.take(4); err != nil {
+	if err := w.enter(len(list)); err != nil {
 		return nil, err
 	}
 	items := make([]any, len(list))
@@ -93,6 +120,7 @@ func (w *wire) list(list []any) ([]any, error) {
 		}
 		items[i] = v
 	}
+	w.level--
 	return items, nil
 }
 
@@ -104,47 +132,9 @@ func (w *wire) value(v any) (any, error) {
 	}
 	switch v := v.(type) {
 	case []any:
-		if err := w.take(1); err != nil {
-			return nil, err
-		}
 		return w.list(v)
 	case processor.Headers:
-		if err := w.take(1); err != nil {
-			return nil, err
-		}
 		return w.table(v)
 	}
 	return v, w.take(1 + size(v))
-}
-
-// plain turns v into a type that every broker carries.
-func plain(v any) (any, error) {
-	switch v := v.(type) {
-	case nil, bool, int8, uint8, int16, int32, float32, int64, float64, processor.Decimal, string, []any, processor.Headers:
-		return v, nil
-	case []byte:
-		return append([]byte{}, v...), nil
-	case time.Time:
-		return v.UTC().Truncate(time.Second), nil
-	case map[string]any:
-		return processor.Headers(v), nil
-	case int:
-		return int64(v), nil
-	case uint16:
-		return int32(v), nil
-	case uint32:
-		return int64(v), nil
-	case uint:
-		return signed(uint64(v))
-	case uint64:
-		return signed(v)
-	}
-	return nil, fmt.Errorf("%w: %T; see processor.Headers for those that can", processor.ErrHeaderType, v)
-}
-
-func signed(v uint64) (any, error) {
-	if v > math.MaxInt64 {
-		return nil, fmt.Errorf("%w: %d is beyond a signed 64-bit integer", processor.ErrHeaderType, v)
-	}
-	return int64(v), nil
 }
