@@ -24,9 +24,11 @@
 // the count is used up. All else is kept and dropped as in the copies that retries make.
 //
 // Messages in the lost queue of a ladder of delays (broker/delay) were not given up: the
-// work queue was gone when their time was up. Its name is their routing key. They are
-// moved in the same way, without the headers that steered them through the ladder; with
-// [KeepAttempts] as if nothing had happened.
+// work queue was gone when their time was up. Its name is their routing key, and [ToKey]
+// sends each to its own: all services of a vhost share the ladder and its lost queue. They
+// are moved in the same way, without the headers that steered them through the ladder;
+// with [KeepAttempts] as if nothing had happened. Without, the next layer that retries
+// takes the key of the move for the original one.
 //
 // # No message is lost
 //

@@ -51,7 +51,7 @@ func TestWhatALadderCouldNotDeliverGoesBack(t *testing.T) {
 	to := replay.To(processor.Destination{RoutingKey: "mail"})
 	origin := processor.Headers{
 		"app": int32(7), "warren-backoffs": int64(1),
-		"warren-original-exchange": "mail", "warren-original-routing-key": "mail", "warren-first-failed-at": "2000-01-01T00:00:00Z",
+		"warren-original-exchange": "mail", "warren-original-routing-key": "mail", "warren-first-failed-at": "2000-01-01T00:00:00.000Z",
 	}
 	for name, tc := range map[string]struct {
 		route replay.Route
@@ -61,7 +61,7 @@ func TestWhatALadderCouldNotDeliverGoesBack(t *testing.T) {
 		"to its work queue":              {to, nil, processor.Headers{"app": int32(7)}},
 		"to where it came from":          {fromMail, nil, processor.Headers{"app": int32(7)}},
 		"as if nothing had happened":     {to, []replay.Option{replay.KeepAttempts()}, origin},
-		"to the queue that its key says": {toItsKey("mail"), []replay.Option{replay.KeepAttempts()}, origin},
+		"to the queue that its key says": {replay.ToKey("mail"), []replay.Option{replay.KeepAttempts()}, origin},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,13 +86,45 @@ func TestWhatALadderCouldNotDeliverGoesBack(t *testing.T) {
 	}
 }
 
-// toItsKey is a route with a rule: the keys of a lost queue are names of work queues, and
-// senders' claims.
-func toItsKey(allowed string) replay.Route {
-	return func(msg processor.Message) (processor.Destination, error) {
-		if key := msg.Origin().RoutingKey; key == allowed {
-			return processor.Destination{RoutingKey: key}, nil
-		}
-		return processor.Destination{}, replay.ErrNotAllowed
+// A lost queue has messages of all services.
+func TestAKeyLeadsToItsOwnQueueIfThatIsAllowed(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		allowed []string
+		left    int
+	}{
+		"all": {[]string{"sms", "mail"}, 0}, "some": {[]string{"mail"}, 1}, "another": {[]string{"mai", "mail2", ""}, 2}, "none": {nil, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := memory.New()
+			t.Cleanup(func() { _ = b.Close(context.Background()) })
+			require.NoError(t, b.Declare(t.Context(), broker.Topology{
+				Exchanges: []broker.Exchange{{Name: "lost", Kind: broker.Fanout}},
+				Queues:    []broker.Queue{{Name: "lost"}, {Name: "mail"}, {Name: "sms"}},
+				Bindings:  []broker.Binding{{Exchange: "lost", Queue: "lost"}},
+			}))
+			for _, key := range []string{"mail", "sms"} {
+				require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{Exchange: "lost", RoutingKey: key}, processor.Envelope{Body: []byte(key)}))
+			}
+			allowed := slices.Clone(tc.allowed)
+			route := replay.ToKey(allowed...)
+			clear(allowed) // the slice is the caller's
+			counts, err := replay.Run(t.Context(), b, "lost", route, replay.OnEvent(func(e replay.Event) {
+				if e.Outcome == replay.Left {
+					require.ErrorIs(t, e.Err, replay.ErrNotAllowed)
+					require.ErrorContains(t, e.Err, "queue \""+e.Message.Origin().RoutingKey+"\"")
+				}
+			}))
+			require.NoError(t, err)
+			require.Equal(t, replay.Counts{Total: 2, Seen: 2, Moved: 2 - tc.left, Left: tc.left}, counts)
+			require.Equal(t, tc.left, ready(t, b, "lost"))
+			for _, queue := range []string{"mail", "sms"} {
+				if slices.Contains(tc.allowed, queue) {
+					require.Equal(t, queue, string(drain(t, b, queue, 1)[0].Body()))
+				}
+				require.Zero(t, ready(t, b, queue))
+			}
+		})
 	}
 }

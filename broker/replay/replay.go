@@ -66,7 +66,7 @@ func required(b Broker, queue string, route Route) error {
 	case queue == "":
 		return errors.New("replay: the queue has no name: pass that of the parked queue")
 	case route == nil:
-		return errors.New("replay: the route is nil: pass ToOrigin or To")
+		return errors.New("replay: the route is nil: pass ToOrigin, ToKey or To")
 	}
 	return nil
 }

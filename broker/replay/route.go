@@ -17,8 +17,8 @@ const maxName = 255
 var (
 	// ErrNoOrigin: it does not say where it came from, or not as retries write it.
 	ErrNoOrigin = errors.New("the message does not say where it came from")
-	// ErrNotAllowed: it says that it came from a place that was not allowed.
-	ErrNotAllowed = errors.New("the message may not go back to where it says it came from")
+	// ErrNotAllowed: it names a place that was not allowed.
+	ErrNotAllowed = errors.New("the message may not go to the place that it names")
 	// ErrSameQueue: it would go to the queue that it lies in.
 	ErrSameQueue = errors.New("the message would go to the queue that it lies in")
 )
@@ -57,6 +57,20 @@ func ToOrigin(allowed ...processor.Destination) Route {
 func covers(place, origin processor.Destination) bool {
 	return place == origin && place != processor.Destination{} ||
 		place.Exchange != "" && place.Exchange == origin.Exchange && place.RoutingKey == ""
+}
+
+// ToKey sends each message to the queue that its routing key names, if that is one of the
+// allowed queues. It is for the lost queue of a ladder of delays, in which messages of
+// several services may lie. None at all allow nothing: a key is a sender's claim.
+func ToKey(allowed ...string) Route {
+	allowed = slices.Clone(allowed)
+	return func(msg processor.Message) (processor.Destination, error) {
+		key := msg.Origin().RoutingKey
+		if !slices.Contains(allowed, key) {
+			return processor.Destination{}, fmt.Errorf("%w: queue %q", ErrNotAllowed, excerpt.Of(key, maxName))
+		}
+		return processor.Destination{RoutingKey: key}, nil
+	}
 }
 
 // Origin is where msg says it came from. It is for people, and for routes that have a

@@ -10,6 +10,10 @@
 // is one key of it, and -allow /mail is the queue mail. A dry run without -allow shows
 // which places there are.
 //
+// In the lost queue of a ladder of delays the routing key of a message is the name of its
+// work queue. With -by-key it goes there, -allow /mail being the queue mail again, and with
+// -keep-attempts it goes on as if nothing had happened.
+//
 // The exit code is 0 if the run came to its end and the broker has taken all that should
 // move, 1 if not, and 2 if the command is wrong. What did not move is still in its queue.
 package main

@@ -83,7 +83,7 @@ func Example() {
 	// 0
 	//       3 left: not asked for
 	//       2 moved to exchange "mail" with key "new"
-	//       1 left: "the message may not go back to where it says it came from: exchange \"money\", key \"all\""
+	//       1 left: "the message may not go to the place that it names: exchange \"money\", key \"all\""
 	// replay: seen=6 moved=2 left=4 failed=0
 	// 0
 	//       2 moved to queue "mail" (default exchange)
@@ -119,14 +119,18 @@ func TestABarOnATerminal(t *testing.T) {
 func TestWrongCommandsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
-		"no queue":    {"-allow", "mail"},
-		"no place":    {"-queue", "q"},
-		"both places": {"-queue", "q", "-allow", "mail", "-to", "/mail"},
-		"slow":        {"-queue", "q", "-allow", "mail", "-rate", "0.01"},
-		"limit":       {"-queue", "q", "-allow", "mail", "-limit", "-1"},
-		"no number":   {"-queue", "q", "-rate", "amqp://guest:geheim@localhost"},
-		"unknown":     {"-queue", "q", "-amqp://guest:geheim@localhost"},
-		"argument":    {"-queue", "q", "amqp://guest:geheim@localhost"},
+		"no queue":           {"-allow", "mail"},
+		"no place":           {"-queue", "q"},
+		"both places":        {"-queue", "q", "-allow", "mail", "-to", "/mail"},
+		"key and to":         {"-queue", "q", "-by-key", "-to", "/mail"},
+		"key, no place":      {"-queue", "q", "-by-key"},
+		"key, not a queue":   {"-queue", "q", "-by-key", "-allow", "mail"},
+		"key of an exchange": {"-queue", "q", "-by-key", "-allow", "/mail", "-allow", "mail/new"},
+		"slow":               {"-queue", "q", "-allow", "mail", "-rate", "0.01"},
+		"limit":              {"-queue", "q", "-allow", "mail", "-limit", "-1"},
+		"no number":          {"-queue", "q", "-rate", "amqp://guest:geheim@localhost"},
+		"unknown":            {"-queue", "q", "-amqp://guest:geheim@localhost"},
+		"argument":           {"-queue", "q", "amqp://guest:geheim@localhost"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

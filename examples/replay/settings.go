@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/gowarren/warren/broker/replay"
@@ -15,6 +16,7 @@ type settings struct {
 	url, queue   string
 	allow        []processor.Destination
 	to           *processor.Destination
+	byKey        bool
 	dryRun, keep bool
 	rate         float64
 	limit        int
@@ -39,6 +41,7 @@ func parse(args []string, url string, stderr io.Writer) (settings, error) {
 		s.to = &to
 		return nil
 	})
+	flags.BoolVar(&s.byKey, "by-key", false, "send each to the queue that its routing key names, if -allow has it as /queue: for the lost queue of a ladder")
 	flags.BoolVar(&s.dryRun, "dry-run", false, "move nothing, and tell what would be moved")
 	flags.Float64Var(&s.rate, "rate", 0, "move at most so many messages a `second`; 0 is no limit")
 	flags.BoolVar(&s.keep, "keep-attempts", false, "do not begin anew with the count of retries")
@@ -70,8 +73,12 @@ func (s *settings) check(extra int) error {
 		return errors.New("no queue: set -queue")
 	case s.to != nil && len(s.allow) > 0:
 		return errors.New("-to and -allow are both set: keep one of them")
+	case s.to != nil && s.byKey:
+		return errors.New("-to and -by-key are both set: keep one of them")
+	case s.byKey && slices.ContainsFunc(s.allow, func(to processor.Destination) bool { return to.Exchange != "" }):
+		return errors.New("-by-key sends to queues: write -allow /queue")
 	case s.to == nil && len(s.allow) == 0 && !s.dryRun:
-		return errors.New("no place is allowed: set -allow or -to; -dry-run shows where the messages came from")
+		return errors.New("no place is allowed: set -allow or -to; -dry-run shows which places the messages name")
 	case s.rate < 0 || s.rate > 0 && s.rate < 0.1:
 		return errors.New("-rate must be at least 0.1, or 0")
 	case s.limit < 0:
@@ -91,10 +98,28 @@ func (s *settings) route() replay.Route {
 	switch {
 	case s.to != nil:
 		return replay.To(*s.to)
+	case len(s.allow) == 0 && s.byKey:
+		return key // a dry run: nothing goes there
 	case len(s.allow) == 0:
-		return replay.Origin // a dry run: nothing goes there
+		return replay.Origin // the same
+	case s.byKey:
+		return replay.ToKey(s.queues()...)
 	}
 	return replay.ToOrigin(s.allow...)
+}
+
+// key is the queue that a message's key names, allowed or not.
+func key(msg processor.Message) (processor.Destination, error) {
+	return processor.Destination{RoutingKey: msg.Origin().RoutingKey}, nil
+}
+
+// queues are the names of the allowed ones.
+func (s *settings) queues() []string {
+	var names []string
+	for _, to := range s.allow {
+		names = append(names, to.RoutingKey)
+	}
+	return names
 }
 
 func (s *settings) options() []replay.Option {
