@@ -29,7 +29,7 @@ func FitsLater(e processor.Envelope, deaths, names int) error {
 	// The first and the last death are told once more.
 	later := now + tableSize(deathHeaders) + deaths*(1+tableSize(deathEntry)) + (deaths+2)*names
 	if later > defaultFrame {
-		return fmt.Errorf("broker: %w: headers and properties take %d bytes, and may take %d when they have been dead-lettered %d times, the limit is %d",
+		return fmt.Errorf("broker: %w: headers and properties take %d bytes, and may take %d when it is delivered (dead-letter hops: %d), the limit is %d",
 			processor.ErrTooLarge, now, later, deaths, defaultFrame)
 	}
 	return nil

@@ -122,7 +122,9 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: key}
 	e := republish.Again(msg, time.Now())
 	e.Headers[HeaderAttempts] = int64(done + 1)
-	problem = r.sender.To(ctx, msg, to, e)
+	if problem = fitsLater(e, to); problem == nil {
+		problem = r.sender.To(ctx, msg, to, e)
+	}
 	switch {
 	case problem == nil:
 		return r.published(ctx, Event{Message: msg, Err: err, Attempt: done + 1, Attempts: r.attempts, To: to})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sort"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -291,5 +292,56 @@ func TestAMessageThatTheHandlerSettledIsNotRepublished(t *testing.T) {
 		require.Equal(t, processor.Decide(result), processor.Decide(err))
 		o.crash(t)
 		o.holds(t, map[string]int{work: 1, wait: 0, parked: 0})
+	}
+}
+
+// The broker adds to the headers of a copy that comes back. Over the largest frame it would end
+// the connection of its consumer, again and again.
+func TestACopyThatWouldNotFitWhenItComesBackIsParked(t *testing.T) {
+	t.Parallel()
+	const frame = 128 << 10
+	for name, opts := range map[string][]retry.Option{
+		"default exchange": nil,
+		"an exchange":      {retry.Exchange(strings.Repeat("x", 255))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// try returns the last copy of a message with a header of n bytes, and its key.
+			try := func(n int, opts ...retry.Option) (attempt, error) {
+				pub := newRecorder(func(context.Context, attempt) error { return nil })
+				msg := processortest.NewMessage(processortest.Header("big", strings.Repeat("b", n)))
+				err := process(t, t.Context(), pub, msg, opts...)
+				if len(pub.attempts) == 0 {
+					settledAs(t, msg, processortest.Requeued)
+					return attempt{}, err
+				}
+				require.Len(t, pub.attempts, 1)
+				settledAs(t, msg, processortest.Acked)
+				return pub.attempts[0], err
+			}
+			parks := append([]retry.Option{retry.FinalKey(parked)}, opts...)
+			most := sort.Search(frame, func(n int) bool {
+				a, _ := try(n+1, parks...)
+				return a.to == parked
+			})
+			a, err := try(most, parks...)
+			require.NoError(t, err)
+			require.Equal(t, "mail_retry_1", a.to)
+			sent, room := processor.Envelope{Headers: a.headers}, 400
+			if opts != nil {
+				room += 4 * 255 // the exchange three times, and a queue
+			}
+			require.NoError(t, broker.FitsFrame(sent, frame-room))
+			require.Error(t, broker.FitsFrame(sent, frame-3*room), "no more is parked than has to be")
+
+			a, err = try(most+1, parks...)
+			require.ErrorIs(t, err, processor.ErrTooLarge)
+			require.ErrorIs(t, err, errMail)
+			require.ErrorContains(t, err, "hops: 1")
+			require.Contains(t, a.headers, "warren-error")
+
+			_, err = try(most+1, opts...)
+			require.ErrorIs(t, err, processor.ErrTooLarge, "without a final key it goes back to its queue")
+		})
 	}
 }

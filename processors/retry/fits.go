@@ -1,0 +1,19 @@
+package retry
+
+import (
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+// fitsLater checks that a copy that is published to a place still fits its frame when it
+// comes back from there, one death later.
+func fitsLater(e processor.Envelope, to processor.Destination) error {
+	queue := len(to.RoutingKey)
+	if to.Exchange != "" {
+		queue = maxName
+	}
+	return broker.FitsLater(e, 1, queue+len(to.Exchange)+len(to.RoutingKey))
+}
+
+// maxName is how long a queue's name can be, in bytes.
+const maxName = 255
