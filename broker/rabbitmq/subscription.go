@@ -151,8 +151,9 @@ func (s *subscription) report(g *generation, cause error, failures int) {
 		return
 	}
 	log.Error("consuming channel lost again before its first delivery; " +
-		"the first message of the queue may be one that the client cannot read, such as one with an unsigned 64-bit header: " +
-		"look at it with the management UI and remove it")
+		"the first message of the queue may be one that the client cannot read: with an unsigned 64-bit header, " +
+		"with headers over the frame size (128 KiB; x-death grows), with over 8,192 entries in one table or list of them, " +
+		"or nested over 32 levels deep: look at it with the management UI and remove it")
 }
 
 // open opens a generation, trying again for as long as that may help. The generations
