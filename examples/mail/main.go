@@ -56,11 +56,15 @@ func run(ctx context.Context, args []string, url string, stdout, stderr io.Write
 	defer func() { err = errors.Join(err, closeBroker(context.WithoutCancel(ctx), b)) }()
 
 	delays := schedule(*scale)
-	if err := b.Declare(ctx, topology(delays)); err != nil {
+	t, err := topology(delays)
+	if err != nil {
+		return err
+	}
+	if err := b.Declare(ctx, t); err != nil {
 		return fmt.Errorf("%w\n(queues left by a run with another -scale? delete them, or use that scale)", err)
 	}
 	fmt.Fprintf(stdout, "On %s; retries after %v, then parked.\n\n", name, delays)
-	return newOffice(b, delays, log, stdout).work(ctx, *copies)
+	return newOffice(b, delays, t, log, stdout).work(ctx, *copies)
 }
 
 // countingBroker counts, beside what every broker does.

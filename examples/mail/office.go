@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"github.com/gowarren/warren/broker"
 )
 
 // office is a day at work: it publishes mails, has a worker send them, and closes when
@@ -13,17 +15,22 @@ import (
 type office struct {
 	broker  countingBroker
 	delays  []time.Duration
+	queues  []string // all of them, in the order of a mail's life
 	log     *slog.Logger
 	out     io.Writer
 	journal *journal
 }
 
-func newOffice(b countingBroker, delays []time.Duration, log *slog.Logger, out io.Writer) *office {
-	return &office{broker: b, delays: delays, log: log, out: out, journal: newJournal(out)}
+func newOffice(b countingBroker, delays []time.Duration, t broker.Topology, log *slog.Logger, out io.Writer) *office {
+	o := &office{broker: b, delays: delays, log: log, out: out, journal: newJournal(out)}
+	for _, q := range t.Queues {
+		o.queues = append(o.queues, q.Name)
+	}
+	return o
 }
 
 func (o *office) work(ctx context.Context, copies int) error {
-	worker, err := newWorker(o.broker, len(o.delays), o.journal, o.log)
+	worker, err := newWorker(o.broker, o.delays, o.journal, o.log)
 	if err != nil {
 		return err
 	}
@@ -70,7 +77,7 @@ func (o *office) wait(ctx context.Context) {
 // waiting counts the mails in all queues but the parked.
 func (o *office) waiting(ctx context.Context) (int, error) {
 	total := 0
-	for _, q := range queues(o.delays) {
+	for _, q := range o.queues {
 		if q == parkedQueue {
 			continue
 		}

@@ -80,7 +80,7 @@ func (j *journal) table() error {
 func (o *office) whereabouts(ctx context.Context) error {
 	w := tabwriter.NewWriter(o.out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "\nQUEUE\tMAILS")
-	for _, q := range queues(o.delays) {
+	for _, q := range o.queues {
 		n, err := o.broker.Ready(ctx, q)
 		if err != nil {
 			return err

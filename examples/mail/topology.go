@@ -1,16 +1,15 @@
 package main
 
 import (
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processors/retry"
 )
 
 // The names on the broker, each written here and nowhere else.
 const (
-	// mailExchange takes new mails, and those whose delay is over.
+	// mailExchange takes new mails.
 	mailExchange = "mail"
 	mailKey      = "mail"
 	workQueue    = "mail"
@@ -31,54 +30,28 @@ func schedule(scale float64) []time.Duration {
 	return delays
 }
 
-// retryQueue is the queue that the retry processor's pattern leads to.
-func retryQueue(attempt int) string {
-	return strings.ReplaceAll(retryPattern, "%attempt%", strconv.Itoa(attempt))
-}
-
-// queues are all of them, in the order of a mail's life.
-func queues(delays []time.Duration) []string {
-	names := []string{workQueue}
-	for i := range delays {
-		names = append(names, retryQueue(i+1))
-	}
-	return append(names, parkedQueue)
+// retrying is what becomes of a mail that failed. The worker and the topology take it from
+// here, so the worker publishes to no queue that is not there.
+func retrying(delays []time.Duration) []retry.Option {
+	return []retry.Option{retry.Exchange(retryExchange), retry.Delays(delays...), retry.FinalKey(parkedQueue)}
 }
 
 // topology is an exchange and a queue for the work, and beside them an exchange for
 // what failed: a queue for each delay, whose mails go back to the work when they
 // expire, and one for what is parked.
-func topology(delays []time.Duration) broker.Topology {
-	t := broker.Topology{
-		Exchanges: []broker.Exchange{
-			{Name: mailExchange, Kind: broker.Direct},
-			{Name: retryExchange, Kind: broker.Direct},
-		},
-		Queues: []broker.Queue{{Name: workQueue}, {Name: parkedQueue}},
-		Bindings: []broker.Binding{
-			{Exchange: mailExchange, Queue: workQueue, RoutingKey: mailKey},
-			{Exchange: retryExchange, Queue: parkedQueue, RoutingKey: parkedQueue},
-		},
-	}
-	for i, delay := range delays {
-		name := retryQueue(i + 1)
-		t.Queues = append(t.Queues, delayQueue(name, delay))
-		t.Bindings = append(t.Bindings, broker.Binding{Exchange: retryExchange, Queue: name, RoutingKey: name})
-	}
-	return t
-}
-
-// delayQueue holds a mail for the delay, and then hands it to the work.
 //
-// It is a classic queue, which forgets an expired mail before the next queue has it on
-// its disk: a RabbitMQ that is killed in just that moment loses the mail, and no client
-// can help it. A quorum queue with the argument x-dead-letter-strategy: at-least-once and
-// the overflow reject-publish does not, and may hold its mails back for three minutes
-// after such a death.
-func delayQueue(name string, delay time.Duration) broker.Queue {
-	return broker.Queue{
-		Name:       name,
-		MessageTTL: delay,
-		DeadLetter: &broker.DeadLetter{Exchange: mailExchange, RoutingKey: mailKey},
+// They are classic queues, as the work queue is. A classic retry queue forgets an expired
+// mail before the work queue has it on its disk: a RabbitMQ that is killed in just that
+// moment loses the mail, and no client can help it. Give the work queue the type
+// broker.Quorum, and all of them keep it; after such a death they may hold their mails back
+// for three minutes.
+func topology(delays []time.Duration) (broker.Topology, error) {
+	t, err := retry.Topology(broker.Queue{Name: workQueue}, retryPattern, retrying(delays)...)
+	if err != nil {
+		return t, err
 	}
+	return t.Merge(broker.Topology{
+		Exchanges: []broker.Exchange{{Name: mailExchange, Kind: broker.Direct}},
+		Bindings:  []broker.Binding{{Exchange: mailExchange, Queue: workQueue, RoutingKey: mailKey}},
+	}), nil
 }

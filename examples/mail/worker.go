@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"time"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
@@ -14,19 +15,15 @@ import (
 )
 
 // newWorker returns the consumer that sends the mails of the work queue, two at a time.
-// A mail that cannot be sent is retried that many times, and then parked.
-func newWorker(b broker.Broker, retries int, j *journal, log *slog.Logger) (*consumer.Consumer, error) {
+// A mail that cannot be sent is retried after each of the delays, and then parked.
+func newWorker(b broker.Broker, delays []time.Duration, j *journal, log *slog.Logger) (*consumer.Consumer, error) {
 	// Read from the inside out: a panic becomes an error; a mail that failed is copied
 	// to its next queue; only then is the original acked. Whatever dies in between, the
 	// mail is in one of the two queues, or in both.
 	pipeline, err := processor.NewStack(
 		ack.New(),
 		retry.New(b.Publisher(), retryPattern,
-			retry.Exchange(retryExchange),
-			retry.Attempts(retries),
-			retry.FinalKey(parkedQueue),
-			retry.OnRepublish(j.failed),
-			retry.Logger(log)),
+			append(retrying(delays), retry.OnRepublish(j.failed), retry.Logger(log))...),
 		recovery.New(recovery.Logger(log)),
 	).Then(processor.Typed(json.Unmarshal, handler(j)))
 	if err != nil {
