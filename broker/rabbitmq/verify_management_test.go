@@ -69,6 +69,17 @@ func (m *managed) leftovers(t *testing.T) {
 	require.Equal(t, []string{`queue "mail.delay.own", with its bindings: it is exclusive, and belongs to one connection`}, report.Unchecked)
 }
 
+// A service that has a ladder now had steps before.
+func (m *managed) stepsLeftByALadder(t *testing.T) {
+	w := m.newVhost(t)
+	topology := ladder(t, broker.Queue{Name: "mail"})
+	require.NoError(t, w.broker.Declare(within(t), topology))
+	require.NoError(t, w.broker.Declare(within(t), queues(broker.Queue{Name: "mail.delay.v1.quorum.30s"}, broker.Queue{Name: "sms.delay.v1.quorum.30s"})))
+	require.Equal(t, []rabbitmq.Finding{
+		notice(rabbitmq.Leftover, "mail.delay.v1.quorum.30s", "it is left over from an earlier topology, and holds 0 messages"),
+	}, bare(t, w.verify(t, topology, rabbitmq.Management(m.url))))
+}
+
 func (m *managed) policies(t *testing.T) {
 	w := m.newVhost(t)
 	topology := queues(

@@ -49,6 +49,7 @@ func TestVerify(t *testing.T) {
 		"findings":           m.findings,
 		"messages":           m.messages,
 		"leftovers":          m.leftovers,
+		"steps left over":    m.stepsLeftByALadder,
 		"no rights in vhost": m.noRightsInTheVhost,
 		"kinds of plugins":   m.pluginKinds,
 		"policies":           m.policies,

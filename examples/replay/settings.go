@@ -115,9 +115,9 @@ func key(msg processor.Message) (processor.Destination, error) {
 
 // queues are the names of the allowed ones.
 func (s *settings) queues() []string {
-	var names []string
-	for _, to := range s.allow {
-		names = append(names, to.RoutingKey)
+	names := make([]string, len(s.allow))
+	for i, to := range s.allow {
+		names[i] = to.RoutingKey
 	}
 	return names
 }
