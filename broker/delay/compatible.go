@@ -115,6 +115,9 @@ func (c *compatible) Delay(ctx context.Context, p processor.Publisher, e process
 	to.Exchange = backoffExchange
 	e.Expiration = time.Duration(ms) * time.Millisecond
 	t := waiting(ms)
+	if err := broker.FitsLater(e, 1, len(t.Queues[0].Name)+len(backoffExchange)+len(c.queue)); err != nil {
+		return err
+	}
 	l := lease{
 		delay:     e.Expiration,
 		redeclare: func(ctx context.Context) error { return c.redeclarer.Redeclare(ctx, t) },

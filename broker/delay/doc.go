@@ -43,7 +43,8 @@
 // order.
 //
 // With either, a message is never early, but for a fraction of a millisecond: RabbitMQ
-// counts time in whole ones.
+// counts time in whole ones. But a level of a ladder that was deleted is passed by, and its
+// part of the delay is missing; Verify of broker/rabbitmq finds it.
 //
 // # Compatible
 //

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
@@ -98,8 +99,13 @@ func (l *ladder) Delay(ctx context.Context, p processor.Publisher, e processor.E
 	if n > 0 {
 		to.Exchange = l.level(bits.Len64(n) - 1)
 	}
+	hops := bits.OnesCount64(n)
 	for ; n > 0; n &= n - 1 {
 		e.Headers[header(bits.TrailingZeros64(n))] = true
+	}
+	// A level's queue and exchange have one name.
+	if err := broker.FitsLater(e, hops, 2*len(to.Exchange)+len(l.queue)); err != nil {
+		return err
 	}
 	return publish(ctx, p, to, e)
 }

@@ -99,7 +99,11 @@ func (s *steps) Delay(ctx context.Context, p processor.Publisher, e processor.En
 		}
 		to.RoutingKey = s.name(s.delays[i])
 	}
-	return publish(ctx, p, to, clean(e))
+	e = clean(e)
+	if err := broker.FitsLater(e, 1, 2*len(to.RoutingKey)); err != nil {
+		return err
+	}
+	return publish(ctx, p, to, e)
 }
 
 func (s *steps) longestStep() time.Duration {
