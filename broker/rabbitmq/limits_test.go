@@ -130,7 +130,8 @@ func TestTheLargestRetryComesBack(t *testing.T) {
 			require.NoError(t, run(b.Publisher(), msg))
 			ready(t, b, parked, 1)
 
-			most.Headers["fill"] = most.Headers["fill"].(string) + "f"
+			text, _ := most.Headers.String("fill")
+			most.Headers["fill"] = text + "f"
 			require.NoError(t, b.Publisher().Publish(within(t), to(work.Name), most))
 			require.ErrorIs(t, run(b.Publisher(), receive(t, sub)), processor.ErrTooLarge)
 			ready(t, b, parked, 2)
