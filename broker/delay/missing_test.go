@@ -1,6 +1,7 @@
 package delay_test
 
 import (
+	"crypto/rand"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func TestATopologyThatIsMissingIsNamed(t *testing.T) {
 
 func TestATopologyThatIsMissingOnRabbitMQIsNamed(t *testing.T) {
 	t.Parallel()
-	undeclared(t, connect(t, rabbitmqtest.Shared(t)), "missing")
+	undeclared(t, connect(t, rabbitmqtest.Shared(t)), "missing-"+rand.Text())
 }
 
 func undeclared(t *testing.T, b broker.Broker, queue string) {
