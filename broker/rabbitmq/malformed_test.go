@@ -34,7 +34,7 @@ func TestAMalformedDeathCanBeRejected(t *testing.T) {
 				require.NoError(t, ch.Publish("", work, true, false, amqp.Publishing{MessageId: "honest"}))
 			}
 			sub := subscribe(t, b, work, 1)
-			for deliveries := 0; deliveries < 9; deliveries++ { // the forged ones come once more
+			for range 9 { // the forged ones come once more
 				require.NoError(t, receive(t, sub).Nack(false))
 			}
 			ids := map[string]int{}
