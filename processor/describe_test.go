@@ -105,8 +105,10 @@ func TestASettingStaysOnItsLine(t *testing.T) {
 func TestAFilterHasARowOfItsOwn(t *testing.T) {
 	t.Parallel()
 	never := func(error) bool { return false }
-	filtered := outcomes(t, ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%", retry.FinalKey("parked"), retry.If(never)))
+	filtered := outcomes(t, ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%", retry.If(never)))
 	require.Equal(t, "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange", filtered["error not to be retried (If)"])
+	filtered = outcomes(t, ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%", retry.FinalKey("parked"), retry.If(never)))
+	require.Equal(t, `a copy goes to queue "parked" (default exchange), then acked`, filtered["error not to be retried (If)"])
 	require.Equal(t, `a copy goes to queue "parked" (default exchange), then acked`, filtered[processor.CasePermanentError])
 	require.NotContains(t, outcomes(t, retry.New(&processortest.Publisher{}, "r_%attempt%")), processor.Case("error not to be retried (If)"))
 }

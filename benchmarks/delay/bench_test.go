@@ -56,7 +56,7 @@ func between(x float64, longest time.Duration) time.Duration {
 
 // mixed returns n delays of all lengths, short ones as often as long ones.
 func (r row) mixed(n int, longest time.Duration) []time.Duration {
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same in each run
+	random := rand.New(rand.NewPCG(1, 2)) // the same in each run
 	list, all := make([]time.Duration, n), steps(longest)
 	for i := range list {
 		if r.stepped {
