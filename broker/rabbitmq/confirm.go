@@ -160,8 +160,8 @@ func (c *confirmChannel) keepBody(p *publish) {
 }
 
 // outcome reads what became of a publish whose confirm is resolved. false means one of
-// two things: a nack on a channel that lives, or a channel that closed.
-func (c *confirmChannel) outcome(p *publish, acked bool) error {
+// two things: a nack, on a channel that was alive then, or a channel that closed.
+func (c *confirmChannel) outcome(p *publish, acked, alive bool) error {
 	switch {
 	case p.returned != nil:
 		return fmt.Errorf("rabbitmq: publish to %s: %w (%d %s)", p.to, processor.ErrUnroutable, p.returned.ReplyCode, p.returned.ReplyText)
@@ -169,7 +169,7 @@ func (c *confirmChannel) outcome(p *publish, acked bool) error {
 		return unknownOutcome(p.to, errors.New("the broker returned this message or one that looks the same"))
 	case acked:
 		return nil
-	case c.channel.IsClosed():
+	case !alive:
 		return unknownOutcome(p.to, c.why())
 	}
 	return fmt.Errorf("rabbitmq: publish to %s: %w", p.to, processor.ErrRefused)

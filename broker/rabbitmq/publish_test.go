@@ -412,3 +412,20 @@ func TestABrokerOutOfDiskBlocksPublishingOnly(t *testing.T) {
 	node.SetDiskAlarm(t, false)
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("4")))
 }
+
+// The last refusal on a channel that had been replaced closed it, and was then taken for a
+// lost answer.
+func TestARefusalIsOneWhileItsChannelIsReplaced(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	queue := declareQueue(t, url, amqp.Table{"x-max-length": int32(1), "x-overflow": "reject-publish"})
+	require.NoError(t, open(t, url).Publisher().Publish(within(t), to(queue), text("first")))
+	for range 10 {
+		b := open(t, url) // whose first refusal replaces the channel
+		for range 20 {
+			err := b.Publisher().Publish(within(t), to(queue), text("more"))
+			require.ErrorIs(t, err, processor.ErrRefused)
+			require.NotErrorIs(t, err, processor.ErrIndeterminate)
+		}
+	}
+}

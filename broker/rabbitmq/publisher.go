@@ -94,9 +94,10 @@ func (p *publisher) publishOn(ctx context.Context, c *confirmChannel, pub *publi
 			return unknownOutcome(pub.to, ended(ctx))
 		}
 	}
-	acked := confirm.Acked()
+	// Before answered, which may close a channel that has been replaced.
+	acked, alive := confirm.Acked(), !c.channel.IsClosed()
 	c.answered(pub, acked)
-	err = c.outcome(pub, acked)
+	err = c.outcome(pub, acked, alive)
 	if errors.Is(err, processor.ErrRefused) {
 		p.refused(c)
 	}

@@ -27,7 +27,7 @@ func (c *confirmChannel) begin(p *publish) {
 // confirmed is what Publish returns when the confirm has come.
 func (c *confirmChannel) confirmed(p *publish) error {
 	c.answered(p, true)
-	return c.outcome(p, true)
+	return c.outcome(p, true, true)
 }
 
 func waitingFor(body string, headers amqp.Table) *publish {
