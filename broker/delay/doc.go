@@ -70,7 +70,8 @@
 //     waits above, and comes late by up to 180 s a hop.
 //
 // The queues themselves are not consumed from, and need no policy. A leader that dies while
-// it hands on messages can double them, and delay them by the same 180 s.
+// it hands on messages can double them, and delay them by the same 180 s; with RabbitMQ
+// 3.10.8 some queues were seen to hand on nothing more until the dead node was back.
 //
 // # Names
 //

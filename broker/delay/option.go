@@ -31,7 +31,8 @@ type config struct {
 
 // Classic makes the queues classic ones, which live on one node. They drop a message
 // whose target is missing or full, and those that they are about to hand on when the
-// broker dies. Default: quorum queues, which keep them.
+// broker dies; and what falls due while a node restarts, if the work queue is a quorum queue.
+// Default: quorum queues, which keep them.
 func Classic() Option {
 	return func(c *config) { c.classic, c.given = true, append(c.given, "Classic") }
 }
