@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -321,19 +322,40 @@ func TestAPanicClosesTheChannel(t *testing.T) {
 	}
 }
 
+// deaf is a socket whose end is noticed by a write first.
+type deaf struct {
+	net.Conn
+	dead *atomic.Bool
+}
+
+func (d *deaf) Write(b []byte) (int, error) {
+	if d.dead.Load() {
+		_ = d.Close() // the reader hears of it, too, and not before
+		return 0, io.ErrClosedPipe
+	}
+	return d.Conn.Write(b)
+}
+
 // A write to a dead socket fails with the socket's error, and not with one of AMQP's.
 func TestAWriteThatFailsIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
-		c := dialFake(t, f, "amqp://a")
+		var dead atomic.Bool // only the first connection
+		c := dial(t, []string{"amqp://a"}, failover.NetDialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := f.dial(ctx, network, address)
+			if len(f.addresses()) == 1 {
+				conn = &deaf{conn, &dead}
+			}
+			return conn, err
+		}))
 		var first error
 		tries := 0
 		require.NoError(t, c.Ensure(t.Context(), func(ctx context.Context, channel *amqp.Channel) error {
 			if tries++; tries == 2 {
 				return nil
 			}
-			f.latest().close()
+			dead.Store(true)
 			first = channel.PublishWithContext(ctx, "", "q", false, false, amqp.Publishing{})
 			return first
 		}))

@@ -70,14 +70,19 @@ func (s *Session) ends(d time.Duration) bool {
 }
 
 // reason is why the channel was closed; nil if it is open or nobody knows. The client
-// tells of it before anything that waits on the channel fails.
+// tells of it before anything that waits on the channel fails. But when the connection is
+// closed it tells the session first, which ends the operation's context, and the channel
+// later.
 func (r *retrier) reason() *amqp.Error {
+	var reason *amqp.Error
 	select {
-	case reason := <-r.closed:
-		return reason
+	case reason = <-r.closed:
 	default:
-		return nil
 	}
+	if reason == nil {
+		errors.As(r.session.Err(), &reason)
+	}
+	return reason
 }
 
 // hopeless reports whether trying again cannot mend it: what is asked for is missing,

@@ -1,22 +1,18 @@
 package rabbitmq
 
 import (
-	"context"
-	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
 
 // malformed settles a message whose x-death is not what the broker writes. Rejecting it
 // crashes its queue: RabbitMQ 3.10.8 reads what a sender has written there when it adds
-// the next death, and the queue dies at it again after each start.
-type malformed struct {
-	*generation
-	envelope processor.Envelope
-}
+// the next death. A classic queue dies at it again after each start, with all that it
+// holds, and a quorum queue loses the message.
+type malformed struct{ *generation }
 
 // isMalformed reports whether x-death is there, and is not a list of deaths.
 func isMalformed(h processor.Headers) bool {
@@ -28,23 +24,23 @@ func isMalformed(h processor.Headers) bool {
 	return err != nil
 }
 
-// Nack with requeue does what it always does. Without, the message goes to the end of its
-// queue, without that header: it is processed once more, and can then be rejected.
-func (m *malformed) Nack(tag uint64, requeue bool) error {
-	if requeue {
+// malformedPause is how long such a message is held before it goes round once more.
+const malformedPause = time.Second
+
+// Nack gives the message back in place of rejecting it. It waits before that: whoever asked
+// for the rejection does not know that the message comes again.
+func (m malformed) Nack(tag uint64, requeue bool) error {
+	if requeue || m.channel.IsClosed() {
 		return m.generation.Nack(tag, true)
 	}
-	ctx, cancel := context.WithTimeout(m.broker.life, answerTimeout)
-	defer cancel()
-	log := m.broker.log.With(slog.String("queue", m.queue))
-	copied := republish.Envelope(processor.NewDelivery(m.envelope, processor.Origin{}, m, tag))
-	if err := m.broker.publisher.Publish(ctx, processor.Destination{RoutingKey: m.queue}, copied); err != nil {
-		log.Error("message requeued, and not rejected: a sender has written a malformed x-death, which would crash its queue", slog.Any("error", err))
-		return m.generation.Nack(tag, true)
+	m.broker.log.Error("message given back, and not rejected: a sender has written a malformed x-death, which would crash the queue; "+
+		"park what fails under a final key, which leaves x-death out, or remove the message by hand", slog.String("queue", m.queue))
+	pause := time.NewTimer(malformedPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-m.over:
+	case <-m.broker.life.Done():
 	}
-	log.Warn("message sent to the end of its queue, and not rejected: a sender had written a malformed x-death, which would have crashed the queue")
-	if err := m.Ack(tag); err != nil {
-		return fmt.Errorf("the message is in its queue twice: %w", err)
-	}
-	return nil
+	return m.generation.Nack(tag, true)
 }
