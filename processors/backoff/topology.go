@@ -26,8 +26,8 @@ func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 		return broker.Topology{}, err
 	}
 	delays := c.delayer.Topology()
-	if err := errors.Join(checkStays(work), checkReturns(work, c.delayer), checkOverflow(work), checkDeadLetter(work, delays)); err != nil {
-		return broker.Topology{}, err
+	if err := errors.Join(delay.CheckWork(work), checkReturns(work, c.delayer), checkDeadLetter(work, delays)); err != nil {
+		return broker.Topology{}, fmt.Errorf("backoff: %w", err)
 	}
 	t := broker.Topology{Queues: []broker.Queue{work}}
 	if c.final != nil && c.final.Exchange == "" {
@@ -41,24 +41,6 @@ func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	return t, nil
 }
 
-// checkStays refuses a work queue that may be gone when what was delayed comes back.
-func checkStays(work broker.Queue) error {
-	var when, change string
-	switch _, expires := work.AllArguments()["x-expires"]; {
-	case work.AutoDelete:
-		when, change = "with its last consumer", "AutoDelete"
-	case work.Exclusive:
-		when, change = "with its connection", "Exclusive"
-	case expires:
-		when, change = "when it is unused for a while", "Expires (x-expires)"
-	default:
-		return nil
-	}
-	return fmt.Errorf("backoff: the work queue %q goes %s, as while the worker is away for a deploy, and with it what it holds: "+
-		"what then comes back from a delay is dropped, or held with all behind it, or in the lost queue of a ladder; "+
-		"leave out %s: the queue has to stay", work.Name, when, change)
-}
-
 // checkReturns refuses a quorum work queue behind classic delays: when a node starts, they
 // hand on what is due before it has a leader, and that is gone.
 func checkReturns(work broker.Queue, d delay.Delayer) error {
@@ -66,22 +48,8 @@ func checkReturns(work broker.Queue, d delay.Delayer) error {
 	if f, ok := d.(delay.Fragile); !ok || !f.Fragile() || kind != string(broker.Quorum) {
 		return nil
 	}
-	return fmt.Errorf("backoff: the work queue %q is a quorum queue and its delays are classic queues (%v): what falls due while a node restarts "+
+	return fmt.Errorf("the work queue %q is a quorum queue and its delays are classic queues (%v): what falls due while a node restarts "+
 		"is handed on before the work queue has a leader, and lost; use quorum delays, or a classic work queue", work.Name, d)
-}
-
-// checkOverflow refuses a work queue that says no when it is full.
-func checkOverflow(work broker.Queue) error {
-	args := work.AllArguments()
-	overflow, _ := args.String("x-overflow")
-	_, messages := args.Int64("x-max-length")
-	_, bytes := args.Int64("x-max-length-bytes")
-	if !strings.HasPrefix(overflow, string(broker.RejectPublish)) || !messages && !bytes {
-		return nil
-	}
-	return fmt.Errorf("backoff: the work queue %q refuses messages when it is full (overflow %s), also those that come back from a delay: "+
-		"they are then lost, or held with all behind them, in a ladder also those of other queues; "+
-		"let the work queue have no length, or no such overflow", work.Name, overflow)
 }
 
 // checkDeadLetter refuses a work queue that rejects into the delays: a broker takes the
@@ -91,7 +59,7 @@ func checkDeadLetter(work broker.Queue, delays broker.Topology) error {
 	exchange, _ := args.String("x-dead-letter-exchange")
 	key, _ := args.String("x-dead-letter-routing-key")
 	if to := (processor.Destination{Exchange: exchange, RoutingKey: key}); leadsInto(delays, to) {
-		return fmt.Errorf("backoff: the dead letters of the work queue %q go to %v, which is one of its delays: "+
+		return fmt.Errorf("the dead letters of the work queue %q go to %v, which is one of its delays: "+
 			"the broker would drop them as a cycle, or send them round for ever; send them elsewhere", work.Name, to)
 	}
 	return nil

@@ -3,7 +3,6 @@ package retry
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/gowarren/warren/broker"
 )
@@ -46,36 +45,4 @@ func (c *config) fragile(work broker.Queue) error {
 	}
 	return fmt.Errorf("retry: the work queue %q is a quorum queue and QueueType is classic: what falls due while a node restarts is handed on "+
 		"before the work queue has a leader, and lost; leave QueueType out, or have a classic work queue", work.Name)
-}
-
-// overflow says why the work queue would not take back what has waited.
-func overflow(work broker.Queue) error {
-	arguments := work.AllArguments()
-	full, _ := arguments.String("x-overflow")
-	_, messages := arguments.Int64("x-max-length")
-	_, bytes := arguments.Int64("x-max-length-bytes")
-	if !strings.HasPrefix(full, string(broker.RejectPublish)) || !messages && !bytes {
-		return nil
-	}
-	return fmt.Errorf("retry: the work queue %q refuses messages when it is full (overflow %s), also those that come back from a retry queue: "+
-		"a classic retry queue drops them then, and a quorum one holds them and after a few everything behind them; "+
-		"let the work queue have no length, or no such overflow", work.Name, full)
-}
-
-// goes says why the work queue would not be there for what has waited.
-func goes(work broker.Queue) error {
-	var when, change string
-	switch _, expires := work.AllArguments()["x-expires"]; {
-	case work.AutoDelete:
-		when, change = "with its last consumer", "AutoDelete"
-	case work.Exclusive:
-		when, change = "with its connection", "Exclusive"
-	case expires:
-		when, change = "when it is unused for a while", "Expires (x-expires)"
-	default:
-		return nil
-	}
-	return fmt.Errorf("retry: the work queue %q goes %s, as while the worker is away for a deploy, and with it what it holds: "+
-		"what then comes back from a classic retry queue is dropped, and a quorum one holds it and soon everything behind it; "+
-		"leave out %s: the queue has to stay", work.Name, when, change)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -45,8 +46,11 @@ func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topo
 	if err := c.unknown(); err != nil {
 		return broker.Topology{}, err
 	}
-	if err := errors.Join(c.circle(work), c.fragile(work), overflow(work), goes(work)); err != nil {
+	if err := errors.Join(c.circle(work), c.fragile(work)); err != nil {
 		return broker.Topology{}, err
+	}
+	if err := delay.CheckWork(work); err != nil {
+		return broker.Topology{}, fmt.Errorf("retry: %w", err)
 	}
 	t := c.topology(work)
 	if err := t.Validate(); err != nil {
