@@ -32,7 +32,10 @@ func (r *run) keepsOrder() bool { return len(r.admission.layers) > 0 }
 func (r *run) receive(s *shift) (delivery, error) {
 	if !r.keepsOrder() {
 		msg, err := s.sub.Receive(s.intake)
-		return delivery{Message: msg, shift: s, ctx: r.hands}, err
+		if err != nil {
+			return delivery{}, err
+		}
+		return delivery{Message: msg, shift: s, ctx: r.under(msg)}, nil
 	}
 	select {
 	case r.admission.turn <- struct{}{}:
@@ -54,7 +57,7 @@ func (r *run) receive(s *shift) (delivery, error) {
 // admit tells the layers that the message has come. One whose Admit ends the goroutine, as a
 // user's function may, takes the worker along, and not the message.
 func (r *run) admit(s *shift, msg processor.Message) delivery {
-	d := delivery{Message: msg, shift: s, ctx: r.hands, left: make([]func(), 0, len(r.admission.layers))}
+	d := delivery{Message: msg, shift: s, ctx: r.under(msg), left: make([]func(), 0, len(r.admission.layers))}
 	admitted := false
 	defer func() {
 		if !admitted {

@@ -29,6 +29,7 @@ type run struct {
 	endIntake context.CancelCauseFunc
 	hands     context.Context //nolint:containedctx // of the messages in hand; ends at the drain deadline
 	endHands  context.CancelCauseFunc
+	lives     lives
 
 	workers sync.WaitGroup
 	resting atomic.Int64 // workers that pause after a message that went back

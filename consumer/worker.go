@@ -117,7 +117,7 @@ func (r *run) stopIf(d processor.Decision, err error) {
 // the prefetch is full.
 func (r *run) unsettled(d delivery, err error) {
 	defer r.release(d) // when the run has ended, if this message ends it
-	cutShort := r.hands.Err() != nil
+	cutShort := r.under(d.Message).Err() != nil
 	decision := processor.Decide(err)
 	switch {
 	case decision.Action == processor.Released:

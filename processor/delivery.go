@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 )
@@ -30,6 +31,16 @@ type Acknowledger interface {
 	Release(tag uint64) error
 }
 
+// Perishable is implemented by an [Acknowledger] whose channel can be lost, and by messages
+// that settle through one. Where the channel is gone, the broker delivers the message again,
+// and what is still done for this delivery may be done twice. It is for whoever runs a
+// pipeline; processors see the end of the context of their Process.
+type Perishable interface {
+	// Life returns a context that ends when the channel is gone, with a cause that wraps
+	// [ErrStale]. It is the same one for all deliveries of a channel.
+	Life() context.Context
+}
+
 // Delivery is the one [Message] of every broker.
 type Delivery struct {
 	envelope Envelope
@@ -47,8 +58,9 @@ const (
 )
 
 var (
-	_ Message  = (*Delivery)(nil)
-	_ Releaser = (*Delivery)(nil)
+	_ Message    = (*Delivery)(nil)
+	_ Releaser   = (*Delivery)(nil)
+	_ Perishable = (*Delivery)(nil)
 )
 
 // NewDelivery returns a message that settles through acks with tag. The delivery
@@ -76,6 +88,15 @@ func (d *Delivery) Settled() bool { return d.state.Load() != unsettled }
 // Returned reports whether the delivery was given back to its queue, by Release or by
 // Nack with requeue, whatever came of it.
 func (d *Delivery) Returned() bool { return d.state.Load() == returned }
+
+// Life is that of the delivery's channel; see [Perishable]. Where the source cannot tell, it
+// never ends.
+func (d *Delivery) Life() context.Context {
+	if p, ok := d.acks.(Perishable); ok {
+		return p.Life()
+	}
+	return context.Background()
+}
 
 // Ack settles the delivery as dealt with. It returns [ErrSettled] if it was settled
 // before, and [ErrStale] if its channel is gone.

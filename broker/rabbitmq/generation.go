@@ -28,8 +28,11 @@ type generation struct {
 	cancelled  <-chan string
 	closed     <-chan *amqp.Error
 	opened     time.Time
-	used       atomic.Bool   // something was delivered
-	over       chan struct{} // closed when the next generation is there
+	used       atomic.Bool     // something was delivered
+	over       chan struct{}   // closed when the next generation is there
+	life       context.Context //nolint:containedctx // of its deliveries; ends when the channel is gone
+	end        context.CancelCauseFunc
+	cause      error // why the channel is gone; set before watch ends life
 
 	settling sync.RWMutex // held for reading by settlements
 	closing  bool         // none may be sent any more
@@ -39,7 +42,10 @@ type generation struct {
 	asking sync.Mutex
 }
 
-var _ processor.Acknowledger = (*generation)(nil)
+var (
+	_ processor.Acknowledger = (*generation)(nil)
+	_ processor.Perishable   = (*generation)(nil)
+)
 
 // openGeneration opens a channel, declares the broker's topology on it and consumes. It
 // returns when ctx ends, whatever the broker does; a generation that is ready too late
@@ -54,6 +60,7 @@ func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int) 
 		return nil, err
 	}
 	g := &generation{broker: b, queue: queue, session: session, channel: ch, opened: time.Now(), over: make(chan struct{})}
+	g.life, g.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	// Registered before consuming, so that nothing is missed. Both have room for the
 	// one event that they can get.
 	g.cancelled = ch.NotifyCancel(make(chan string, 1))
@@ -62,8 +69,12 @@ func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int) 
 		err := g.consume(b, prefetch)
 		if err != nil {
 			_ = ch.Close()
+			return nil, err
 		}
-		return g, err
+		if !b.background.start(g.watch) {
+			return nil, errClosed
+		}
+		return g, nil
 	}, (*generation).shut)
 }
 
@@ -82,20 +93,36 @@ func (g *generation) consume(b *Broker, prefetch int) error {
 	return nil
 }
 
+// watch ends the life of the deliveries when the channel is gone. It goes on when the
+// subscription has stopped: what is in hand then is told as well.
+func (g *generation) watch() {
+	var cause error
+	select {
+	case _, ok := <-g.cancelled:
+		if ok {
+			cause = fmt.Errorf("the broker cancelled the consumer: its queue %q was deleted or has moved", g.queue)
+		} else {
+			cause = g.lost(<-g.closed) // both are closed with the channel
+		}
+	case err := <-g.closed:
+		cause = g.lost(err)
+	}
+	g.cause = cause
+	g.end(fmt.Errorf("%w: %w", processor.ErrStale, cause))
+}
+
 // wait returns when the generation is over, and why. It returns nil when ctx ended first.
 func (g *generation) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case _, ok := <-g.cancelled:
-		if ok {
-			return fmt.Errorf("the broker cancelled the consumer: its queue %q was deleted or has moved", g.queue)
-		}
-		return g.lost(<-g.closed) // both are closed with the channel
-	case err := <-g.closed:
-		return g.lost(err)
+	case <-g.life.Done():
+		return g.cause
 	}
 }
+
+// Life ends when the channel is gone.
+func (g *generation) Life() context.Context { return g.life }
 
 // lost is why the channel was closed. err is nil when the connection went first.
 func (g *generation) lost(err *amqp.Error) error {
@@ -161,6 +188,7 @@ func (g *generation) shut() {
 	g.settling.Lock()
 	g.closing = true
 	g.settling.Unlock()
+	g.end(processor.ErrStale)
 	g.asking.Lock()
 	defer g.asking.Unlock()
 	_ = g.channel.Close()
