@@ -31,6 +31,10 @@ var (
 	// ErrRefused: the broker said no, as a full queue with reject-publish does. The
 	// message is not stored in every queue it was meant for.
 	ErrRefused = errors.New("the broker refused the message")
+	// ErrForbidden: the user may not publish this, for its user id or to that exchange.
+	// Trying again changes nothing. The message is not stored, unless the error is
+	// ErrIndeterminate as well.
+	ErrForbidden = errors.New("the user may not publish this message")
 	// ErrIndeterminate: the answer was lost. The message may be stored or not.
 	ErrIndeterminate = errors.New("the broker's answer was lost; the message may be stored or not")
 	// ErrBlocked: the broker takes no messages for now. The message is not stored.

@@ -170,7 +170,11 @@ func (c *confirmChannel) outcome(p *publish, acked, alive bool) error {
 	case acked:
 		return nil
 	case !alive:
-		return unknownOutcome(p.to, c.why())
+		why := c.why()
+		if forbids(why, p.to) {
+			why = fmt.Errorf("%w: %w", processor.ErrForbidden, why)
+		}
+		return unknownOutcome(p.to, why)
 	}
 	return fmt.Errorf("rabbitmq: publish to %s: %w", p.to, processor.ErrRefused)
 }

@@ -33,9 +33,11 @@
 //     is looked up before the first publish to it, because publishing to a missing one
 //     closes the channel and leaves every message on it in doubt.
 //   - A nack is [processor.ErrRefused]. A channel may go on nacking for ever after a
-//     quorum queue has moved, so it is replaced, at most every few seconds. A user id
-//     that is not the connection's is refused here, since the broker would close the
-//     channel.
+//     quorum queue has moved, so it is replaced, at most every few seconds.
+//   - A user id that is not the connection's is [processor.ErrForbidden], here, since the
+//     broker would close the channel. It does close the channel of a user who publishes to
+//     an exchange that is internal, or that he may not write to: that message has the same
+//     error, and all that waited on the channel are in doubt.
 //   - A channel or connection that is lost before the confirm, or a context that ends
 //     before it, is [processor.ErrIndeterminate]. Publishing again may store a second
 //     copy.

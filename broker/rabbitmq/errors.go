@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -27,9 +28,12 @@ func named(err error) error {
 	return err
 }
 
-// fatal reports whether trying again cannot mend err: what is asked for is missing,
-// forbidden, or there with other arguments.
+// fatal reports whether trying again cannot mend err: the connection is gone for good, or
+// what is asked for is missing, forbidden, or there with other arguments.
 func fatal(err error) bool {
+	if errors.Is(err, failover.ErrClosed) {
+		return true
+	}
 	var e *amqp.Error
 	if !errors.As(err, &e) {
 		return false
@@ -45,6 +49,21 @@ func fatal(err error) bool {
 // both, and says "queue 'q' ... is down", "... has crashed" and the like for the latter.
 func missing(e *amqp.Error, what string) bool {
 	return e.Code == amqp.NotFound && strings.HasPrefix(e.Reason, "NOT_FOUND - no "+what+" ")
+}
+
+// forbids reports whether err, for which the broker closed a channel, is about a message
+// for that place, and not about another on the same channel.
+func forbids(err error, to processor.Destination) bool {
+	var e *amqp.Error
+	if !errors.As(err, &e) || e.Code != amqp.AccessRefused {
+		return false
+	}
+	exchange := to.Exchange
+	if exchange == "" {
+		exchange = "amq.default"
+	}
+	return strings.Contains(e.Reason, " exchange '"+exchange+"' ") &&
+		(!strings.Contains(e.Reason, " topic '") || strings.Contains(e.Reason, " topic '"+to.RoutingKey+"' "))
 }
 
 // unknownOutcome is the error of a publish whose answer will not come.

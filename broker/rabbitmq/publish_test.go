@@ -340,31 +340,6 @@ func TestTheLargestHeadersThatAreAllowedArrive(t *testing.T) {
 	require.Len(t, receive(t, subscribe(t, b, queue, 1)).Headers()["h"], len(e.Headers["h"].(string))) //nolint:forcetypeassert // it is
 }
 
-// A user id that is not ours would close the channel that all share.
-func TestAForeignUserIDLeavesTheOtherPublishesUnhurt(t *testing.T) {
-	t.Parallel()
-	url := rabbitmqtest.Shared(t).URL()
-	b := open(t, url)
-	queue := declareQueue(t, url, nil)
-	errs := make([]error, 100)
-	var wg sync.WaitGroup
-	for i := range errs {
-		wg.Go(func() {
-			e := text(fmt.Sprint(i))
-			e.UserID = []string{"guest", "somebody"}[i%2]
-			errs[i] = b.Publisher().Publish(within(t), to(queue), e)
-		})
-	}
-	wg.Wait()
-	for i, err := range errs {
-		if i%2 == 1 {
-			require.ErrorIs(t, err, processor.ErrRefused)
-		} else {
-			require.NoError(t, err)
-		}
-	}
-}
-
 func TestManyPublishesToAnExchangeThatIsNotInTheTopology(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()

@@ -63,14 +63,17 @@ func (p *publisher) ready(ctx context.Context, to processor.Destination, e proce
 	if err != nil {
 		return fail(err)
 	}
-	if err := c.session.Unblocked(ctx); err != nil && c.session.Err() == nil {
+	if err := c.session.Unblocked(ctx); err != nil {
+		if c.session.Err() != nil {
+			return nil, errNotSent
+		}
 		return fail(fmt.Errorf("%w: %w", processor.ErrBlocked, err))
 	}
 	if err := broker.FitsFrame(e, c.session.FrameSize()); err != nil {
 		return fail(err)
 	}
 	if user := c.session.User(); e.UserID != "" && user != "" && e.UserID != user {
-		return fail(fmt.Errorf("%w: the user id must be that of the connection, or empty", processor.ErrRefused))
+		return fail(fmt.Errorf("%w: the user id must be that of the connection, or empty", processor.ErrForbidden))
 	}
 	if err := c.exists(ctx, p.broker, to.Exchange); err != nil {
 		return fail(err)
@@ -191,7 +194,7 @@ func (p *publisher) openUntilDone() (*confirmChannel, error) {
 			return nil, errClosed
 		}
 		if fatal(err) {
-			return nil, err
+			return nil, closedOr(err)
 		}
 		p.broker.log.Warn("publishing channel not opened, trying again", slog.Any("error", err), slog.Duration("wait", wait(n)))
 		sleep(p.broker.life, wait(n))

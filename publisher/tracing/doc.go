@@ -28,8 +28,8 @@
 //
 // The first two lines, and the name, are there for a sampler. The status is an error if
 // Publish returns one, and error.type is the first of these that it wraps: unroutable,
-// refused, indeterminate, blocked, too_large, header_type, closed (see package processor),
-// canceled, timeout; otherwise _OTHER, or "panic".
+// refused, forbidden, indeterminate, blocked, too_large, header_type, closed (see package
+// processor), canceled, timeout; otherwise _OTHER, or "panic".
 //
 // # Headers
 //

@@ -39,6 +39,7 @@ var errorTypes = []struct {
 }{
 	{processor.ErrUnroutable, "unroutable"},
 	{processor.ErrRefused, "refused"},
+	{processor.ErrForbidden, "forbidden"},
 	{processor.ErrIndeterminate, "indeterminate"},
 	{processor.ErrBlocked, "blocked"},
 	{processor.ErrTooLarge, "too_large"},

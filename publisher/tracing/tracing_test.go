@@ -107,6 +107,7 @@ func TestAFailureIsOnItsSpanAndComesBackAsItIs(t *testing.T) {
 	for want, cause := range map[string]error{
 		"unroutable":    processor.ErrUnroutable,
 		"refused":       processor.ErrRefused,
+		"forbidden":     processor.ErrForbidden,
 		"indeterminate": fmt.Errorf("%w: %w", context.Canceled, processor.ErrIndeterminate),
 		"blocked":       processor.ErrBlocked,
 		"too_large":     processor.ErrTooLarge,
