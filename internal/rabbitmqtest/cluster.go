@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -30,9 +29,9 @@ type Cluster struct {
 //
 // Nodes without a majority pause (cluster_partition_handling = pause_minority), and a
 // node that hangs counts as down after 5 to 6 s (net_ticktime = 5). [Config] overrides both.
-func StartCluster(tb testing.TB, size int, opts ...Option) *Cluster {
+func StartCluster(tb TB, size int, opts ...Option) *Cluster {
 	tb.Helper()
-	c, err := startCluster(size, opts...)
+	c, err := startCluster(tb, size, opts...)
 	if err != nil {
 		tb.Fatalf("rabbitmqtest: %v", err)
 	}
@@ -58,7 +57,7 @@ func (c *Cluster) URLs() []string {
 }
 
 // logFailure prints the logs of the nodes if the test failed and the logs are wanted.
-func (c *Cluster) logFailure(tb testing.TB) {
+func (c *Cluster) logFailure(tb TB) {
 	tb.Helper()
 	for _, n := range c.nodes {
 		n.logFailure(tb)

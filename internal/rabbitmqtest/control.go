@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync/atomic"
-	"testing"
 	"time"
 )
 
@@ -19,7 +18,7 @@ const (
 )
 
 // Ctl runs rabbitmqctl and returns what it printed. It takes half a second.
-func (n *Node) Ctl(tb testing.TB, args ...string) string {
+func (n *Node) Ctl(tb TB, args ...string) string {
 	tb.Helper()
 	args = append([]string{"--quiet", "--node", n.address()}, args...)
 	ctx, cancel := context.WithTimeout(context.Background(), ctlLimit)
@@ -29,7 +28,7 @@ func (n *Node) Ctl(tb testing.TB, args ...string) string {
 
 // Call evaluates an Erlang call in the node, such as "erlang node []", and returns the
 // result as a term. It takes a few milliseconds.
-func (n *Node) Call(tb testing.TB, call string) string {
+func (n *Node) Call(tb TB, call string) string {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
@@ -49,7 +48,7 @@ func (n *Node) erlCall(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // output runs a command and returns what it printed.
-func output(tb testing.TB, cmd *exec.Cmd) string {
+func output(tb TB, cmd *exec.Cmd) string {
 	tb.Helper()
 	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
@@ -68,14 +67,14 @@ func (n *Node) command(ctx context.Context, program string, args ...string) *exe
 }
 
 // AddVhost adds a vhost, in which guest may do everything.
-func (n *Node) AddVhost(tb testing.TB, name string) {
+func (n *Node) AddVhost(tb TB, name string) {
 	tb.Helper()
 	n.Ctl(tb, "add_vhost", name)
 	n.permit(tb, "guest", name)
 }
 
 // AddUser adds a user who may do everything in the vhosts, and nothing elsewhere.
-func (n *Node) AddUser(tb testing.TB, user, password string, vhosts ...string) {
+func (n *Node) AddUser(tb TB, user, password string, vhosts ...string) {
 	tb.Helper()
 	n.Ctl(tb, "add_user", user, password)
 	for _, vhost := range vhosts {
@@ -83,13 +82,13 @@ func (n *Node) AddUser(tb testing.TB, user, password string, vhosts ...string) {
 	}
 }
 
-func (n *Node) permit(tb testing.TB, user, vhost string) {
+func (n *Node) permit(tb TB, user, vhost string) {
 	tb.Helper()
 	n.Ctl(tb, "set_permissions", "--vhost", vhost, user, ".*", ".*", ".*")
 }
 
 // callOK is [Node.Call] for what must return ok.
-func (n *Node) callOK(tb testing.TB, call string) {
+func (n *Node) callOK(tb TB, call string) {
 	tb.Helper()
 	if result := n.Call(tb, call); result != "ok" {
 		tb.Fatalf("rabbitmqtest: %s returned %s", call, result)

@@ -28,6 +28,8 @@
 //	cluster.Leader(t, queue).Kill(t)
 //	cluster.AwaitQuorum(t, queue)
 //
+// A program that starts nodes does so in [Run].
+//
 // # Where RabbitMQ is
 //
 // The default is Debian's package rabbitmq-server, in /usr/lib/rabbitmq/bin. Elsewhere

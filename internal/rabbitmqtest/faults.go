@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"testing"
 	"time"
 )
 
@@ -14,7 +13,7 @@ import (
 // that: killed within some seconds, it may forget a durable queue, and a quorum queue that
 // it remembers may never find a leader again. That is the node's loss, so a test of
 // somebody else's calls Sync before [Node.Kill].
-func (n *Node) Sync(tb testing.TB) {
+func (n *Node) Sync(tb TB) {
 	tb.Helper()
 	n.callOK(tb, "mnesia sync_log []")
 	n.callOK(tb, "dets sync [ra_log_meta]")
@@ -23,7 +22,7 @@ func (n *Node) Sync(tb testing.TB) {
 
 // CloseConnections has the node close every client connection, as an operator would:
 // clients get 320, connection forced, with the reason.
-func (n *Node) CloseConnections(tb testing.TB, reason string) {
+func (n *Node) CloseConnections(tb TB, reason string) {
 	tb.Helper()
 	n.callOK(tb, fmt.Sprintf("rabbit_networking close_all_connections [%s]", erlangString(reason)))
 }
@@ -31,7 +30,7 @@ func (n *Node) CloseConnections(tb testing.TB, reason string) {
 // SetMemoryAlarm raises or clears the node's memory alarm, and returns when every
 // connection has been told. While it is on, the node blocks each connection that
 // publishes.
-func (n *Node) SetMemoryAlarm(tb testing.TB, on bool) {
+func (n *Node) SetMemoryAlarm(tb TB, on bool) {
 	tb.Helper()
 	watermark := `{absolute, "` + memoryLimit + `"}`
 	if on {
@@ -43,7 +42,7 @@ func (n *Node) SetMemoryAlarm(tb testing.TB, on bool) {
 
 // SetDiskAlarm raises or clears the node's disk alarm, which is like the memory alarm;
 // see [Node.SetMemoryAlarm].
-func (n *Node) SetDiskAlarm(tb testing.TB, on bool) {
+func (n *Node) SetDiskAlarm(tb TB, on bool) {
 	tb.Helper()
 	limit := int64(diskLimit)
 	if on {
@@ -55,7 +54,7 @@ func (n *Node) SetDiskAlarm(tb testing.TB, on bool) {
 
 // awaitAlarm waits until the alarm is on or off. The monitors only send word to the
 // process that keeps the alarms; that one tells the connections before it answers.
-func (n *Node) awaitAlarm(tb testing.TB, resource string, on bool) {
+func (n *Node) awaitAlarm(tb TB, resource string, on bool) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
@@ -70,7 +69,7 @@ func (n *Node) awaitAlarm(tb testing.TB, resource string, on bool) {
 // SetConsumerTimeout limits how long a delivery may stay unsettled before the node
 // closes its channel, in milliseconds and looked at every second. It holds for
 // channels that are opened from now on. The broker's default is 30 minutes.
-func (n *Node) SetConsumerTimeout(tb testing.TB, d time.Duration) {
+func (n *Node) SetConsumerTimeout(tb TB, d time.Duration) {
 	tb.Helper()
 	n.callOK(tb, fmt.Sprintf("application set_env [rabbit, consumer_timeout, %d]", d.Milliseconds()))
 	n.callOK(tb, "application set_env [rabbit, channel_tick_interval, 1000]")

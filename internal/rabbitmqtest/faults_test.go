@@ -61,7 +61,7 @@ func testCloseConnections(t *testing.T, node *rabbitmqtest.Node) {
 	require.Contains(t, err.Reason, `maintenance, "soon"`)
 }
 
-func testAlarm(t *testing.T, node *rabbitmqtest.Node, set func(testing.TB, bool)) {
+func testAlarm(t *testing.T, node *rabbitmqtest.Node, set func(rabbitmqtest.TB, bool)) {
 	t.Helper()
 	conn := dial(t, node.URL())
 	blockings := conn.NotifyBlocked(make(chan amqp.Blocking, 2))

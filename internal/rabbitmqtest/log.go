@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"testing"
 )
 
 const (
@@ -32,7 +31,7 @@ func (n *Node) log(limit int) string {
 }
 
 // logFailure prints the node's log if the test failed and the log is wanted.
-func (n *Node) logFailure(tb testing.TB) {
+func (n *Node) logFailure(tb TB) {
 	tb.Helper()
 	if tb.Failed() && os.Getenv("WARREN_RABBITMQ_LOG") != "" {
 		tb.Log(n.log(fullBytes))

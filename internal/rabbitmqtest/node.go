@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"syscall"
-	"testing"
 	"time"
 )
 
@@ -27,7 +26,7 @@ type Node struct {
 
 // Start starts a node that is the test's own, and waits until it is ready. The node
 // goes when the test ends.
-func Start(tb testing.TB, opts ...Option) *Node {
+func Start(tb TB, opts ...Option) *Node {
 	tb.Helper()
 	return StartCluster(tb, 1, opts...).nodes[0]
 }
@@ -45,14 +44,14 @@ func (n *Node) URLFor(user, password, vhost string) string {
 }
 
 // Kill ends the node at once, with SIGKILL. Its data stays for [Node.Restart].
-func (n *Node) Kill(tb testing.TB) {
+func (n *Node) Kill(tb TB) {
 	tb.Helper()
 	n.end(tb, syscall.SIGKILL, killLimit)
 }
 
 // Stop shuts the node down in good order, with SIGTERM, and waits until it is gone. Its
 // data stays for [Node.Restart]. A paused node is resumed for it.
-func (n *Node) Stop(tb testing.TB) {
+func (n *Node) Stop(tb TB) {
 	tb.Helper()
 	if n.paused {
 		if err := n.goOn(); err != nil {
@@ -62,7 +61,7 @@ func (n *Node) Stop(tb testing.TB) {
 	n.end(tb, syscall.SIGTERM, stopLimit)
 }
 
-func (n *Node) end(tb testing.TB, sig syscall.Signal, limit time.Duration) {
+func (n *Node) end(tb TB, sig syscall.Signal, limit time.Duration) {
 	tb.Helper()
 	if err := n.broker.end(sig, limit); err != nil {
 		tb.Fatalf("rabbitmqtest: %s: %v", n.name, err)

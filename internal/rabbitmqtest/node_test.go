@@ -23,7 +23,7 @@ func TestSharedIsOneNode(t *testing.T) {
 func TestRestartKeepsDataAndURL(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
-	for name, end := range map[string]func(testing.TB){"killed": node.Kill, "stopped": node.Stop} {
+	for name, end := range map[string]func(rabbitmqtest.TB){"killed": node.Kill, "stopped": node.Stop} {
 		url := node.URL()
 		publish(t, url, name)
 		node.Sync(t)

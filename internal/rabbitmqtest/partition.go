@@ -6,16 +6,15 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"testing"
 )
 
 // Partition cuts the node off from the other nodes, but not from its clients, and returns
 // when both sides have noticed. By default a node without a majority has paused then: it
 // has closed its connections and accepts none. Whoever is cut off is alone, also where
 // there are several. A node that is down or hangs cannot be cut off.
-func (c *Cluster) Partition(tb testing.TB, n *Node) {
+func (c *Cluster) Partition(tb TB, n *Node) {
 	tb.Helper()
-	ctx, cancel := startContext()
+	ctx, cancel := within(tb, startLimit)
 	defer cancel()
 	if !n.running() || n.cutOff {
 		tb.Fatalf("rabbitmqtest: partition %s: it is down, hangs or is cut off already", n.name)
@@ -61,9 +60,9 @@ func (c *Cluster) awaitNoticed(ctx context.Context) error {
 // Heal joins a node that [Cluster.Partition] has cut off with those that are not, and
 // waits until they are one cluster. A node that was killed in the meantime can be
 // restarted then.
-func (c *Cluster) Heal(tb testing.TB, n *Node) {
+func (c *Cluster) Heal(tb TB, n *Node) {
 	tb.Helper()
-	ctx, cancel := startContext()
+	ctx, cancel := within(tb, startLimit)
 	defer cancel()
 	n.cutOff = false
 	if err := c.join(ctx, n); err != nil {

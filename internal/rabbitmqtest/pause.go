@@ -6,12 +6,11 @@ import (
 	"context"
 	"fmt"
 	"syscall"
-	"testing"
 )
 
 // Pause hangs the node with SIGSTOP: connections stay open and nothing answers. It
 // returns when every thread has stopped, which the signal does not wait for.
-func (n *Node) Pause(tb testing.TB) {
+func (n *Node) Pause(tb TB) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), killLimit)
 	defer cancel()
@@ -28,9 +27,9 @@ func (n *Node) Pause(tb testing.TB) {
 // Resume lets a paused node go on. Nodes that it kept waiting for net_ticktime have left it
 // by then; by default it pauses for want of a majority and joins them again, and Resume
 // waits for that.
-func (n *Node) Resume(tb testing.TB) {
+func (n *Node) Resume(tb TB) {
 	tb.Helper()
-	ctx, cancel := startContext()
+	ctx, cancel := within(tb, startLimit)
 	defer cancel()
 	left, err := n.left(ctx)
 	switch {

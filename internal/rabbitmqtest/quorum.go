@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"testing"
 	"time"
 )
 
@@ -20,29 +19,29 @@ const (
 // AwaitQuorum waits until a quorum queue in the vhost / can take messages: until it has a
 // leader, and the leader has heard from a majority of the replicas since the call. It
 // fails after 30 s.
-func (c *Cluster) AwaitQuorum(tb testing.TB, queue string) {
+func (c *Cluster) AwaitQuorum(tb TB, queue string) {
 	tb.Helper()
 	c.replicas(tb, queue)
 }
 
 // Leader returns the node that leads a quorum queue in the vhost /. It waits like
 // [Cluster.AwaitQuorum], so it is never one that others have replaced.
-func (c *Cluster) Leader(tb testing.TB, queue string) *Node {
+func (c *Cluster) Leader(tb TB, queue string) *Node {
 	tb.Helper()
 	return c.replicas(tb, queue)[0]
 }
 
 // Followers returns the nodes, up or down, that have a replica of a quorum queue in the
 // vhost / and do not lead it. It waits like [Cluster.AwaitQuorum].
-func (c *Cluster) Followers(tb testing.TB, queue string) []*Node {
+func (c *Cluster) Followers(tb TB, queue string) []*Node {
 	tb.Helper()
 	return c.replicas(tb, queue)[1:]
 }
 
 // replicas returns the queue's leader, then the others.
-func (c *Cluster) replicas(tb testing.TB, queue string) []*Node {
+func (c *Cluster) replicas(tb TB, queue string) []*Node {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), c.quorumLimit)
+	ctx, cancel := within(tb, c.quorumLimit)
 	defer cancel()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()

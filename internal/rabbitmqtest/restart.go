@@ -5,7 +5,6 @@ package rabbitmqtest
 import (
 	"context"
 	"fmt"
-	"testing"
 )
 
 // Restart starts the node again, on the same data and the same ports, and waits until
@@ -18,13 +17,13 @@ import (
 // in any order.
 //
 // A node that is cut off cannot be restarted: see [Cluster.Heal].
-func (n *Node) Restart(tb testing.TB) {
+func (n *Node) Restart(tb TB) {
 	tb.Helper()
 	if n.cutOff {
 		tb.Fatalf("rabbitmqtest: restart %s: it is cut off and would wait for the others for minutes: heal it first", n.name)
 	}
 	n.Stop(tb)
-	ctx, cancel := startContext()
+	ctx, cancel := within(tb, startLimit)
 	defer cancel()
 	err := n.startBroker()
 	if err == nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"testing"
 
 	"go.uber.org/goleak"
 )
@@ -32,9 +31,9 @@ type shared struct {
 // errNoMain keeps a node from outliving the tests that share it.
 var errNoMain = errors.New("Shared and SharedCluster need func TestMain(m *testing.M) { rabbitmqtest.Main(m) }")
 
-// Main runs the tests of a package, stops what they shared, and exits.
+// Main runs the tests of a package, stops what they shared, and exits. m is a [testing.M].
 // Goroutines that are left when all tests have passed are a failure.
-func Main(m *testing.M, opts ...goleak.Option) {
+func Main(m goleak.TestingM, opts ...goleak.Option) {
 	inMain = true
 	code := m.Run()
 	if err := errors.Join(sharedNode.close(), sharedCluster.close()); err != nil {
@@ -53,23 +52,23 @@ func Main(m *testing.M, opts ...goleak.Option) {
 // Shared returns the node that all tests of the package share, and starts it for the
 // first that asks. If the start fails, every test that asks fails. The node has no
 // owner: use names of your own on it, and [Start] to harm one.
-func Shared(tb testing.TB) *Node {
+func Shared(tb TB) *Node {
 	tb.Helper()
 	return sharedNode.get(tb).nodes[0]
 }
 
 // SharedCluster is [Shared] for a cluster of three nodes: [StartCluster] is for those who
 // harm one.
-func SharedCluster(tb testing.TB) *Cluster {
+func SharedCluster(tb TB) *Cluster {
 	tb.Helper()
 	return sharedCluster.get(tb)
 }
 
-func (s *shared) get(tb testing.TB) *Cluster {
+func (s *shared) get(tb TB) *Cluster {
 	tb.Helper()
 	s.once.Do(func() {
 		if s.err = errNoMain; inMain {
-			s.cluster, s.err = startCluster(s.size)
+			s.cluster, s.err = startCluster(tb, s.size)
 		}
 	})
 	if s.err != nil {

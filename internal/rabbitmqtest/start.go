@@ -20,14 +20,9 @@ const (
 	startTries = 2
 )
 
-func startContext() (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(context.Background(), startLimit,
-		fmt.Errorf("not ready after %v", startLimit))
-}
-
 // startCluster starts a cluster, with new ports for each try. A single node is a
 // cluster of one.
-func startCluster(size int, opts ...Option) (*Cluster, error) {
+func startCluster(tb TB, size int, opts ...Option) (*Cluster, error) {
 	if size < 1 {
 		return nil, fmt.Errorf("a cluster of %d nodes: it needs one at least", size)
 	}
@@ -41,7 +36,7 @@ func startCluster(size int, opts ...Option) (*Cluster, error) {
 	}
 	var c *Cluster
 	for range startTries {
-		c, err = startOnce(installed, config, size)
+		c, err = startOnce(tb, installed, config, size)
 		if !errors.Is(err, errExited) {
 			break
 		}
@@ -49,9 +44,9 @@ func startCluster(size int, opts ...Option) (*Cluster, error) {
 	return c, err
 }
 
-func startOnce(installed installation, config config, size int) (*Cluster, error) {
+func startOnce(tb TB, installed installation, config config, size int) (*Cluster, error) {
 	c := &Cluster{installed: installed, config: config, cookie: rand.Text(), quorumLimit: quorumLimit}
-	ctx, cancel := startContext()
+	ctx, cancel := within(tb, startLimit)
 	defer cancel()
 	if err := c.prepare(ctx, size); err != nil {
 		return nil, errors.Join(err, c.close())
