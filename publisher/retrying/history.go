@@ -1,0 +1,64 @@
+package retrying
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// history is what the tries of one message came to.
+type history struct {
+	tries  int
+	last   error
+	before error // the one before the last
+	doubt  error // the last of unknown outcome; nil if there is none
+}
+
+func (h *history) add(err error) {
+	h.tries++
+	h.before, h.last = h.last, err
+	if errors.Is(err, processor.ErrIndeterminate) {
+		h.doubt = err
+	}
+}
+
+// end is the error of a message that is given up, because of stop unless that is nil.
+func (h *history) end(ctx context.Context, stop error) error {
+	err := h.last
+	if stop != nil {
+		err = fmt.Errorf("%w: %w", stop, err)
+	}
+	if earlier := h.earlier(ctx); earlier != nil {
+		err = fmt.Errorf("%w; before that: %w", err, earlier)
+	}
+	return fmt.Errorf("retrying: tries: %d: %w", h.tries, err)
+}
+
+// interrupted is the error of a message that is not tried again because ctx is over.
+func (h *history) interrupted(ctx context.Context) error {
+	stop := context.Cause(ctx)
+	switch {
+	case errors.Is(h.last, ctx.Err()):
+		stop = nil // it says so itself
+	case !errors.Is(stop, ctx.Err()):
+		stop = fmt.Errorf("%w: %w", ctx.Err(), stop)
+	}
+	return h.end(ctx, stop)
+}
+
+// earlier is what the last error does not say. One try of unknown outcome leaves a doubt
+// that no later refusal takes away; and a try that was only too late says nothing about
+// why there had to be another.
+func (h *history) earlier(ctx context.Context) error {
+	switch {
+	case errors.Is(h.last, processor.ErrIndeterminate):
+		return nil
+	case h.doubt != nil:
+		return h.doubt
+	case ctx.Err() != nil && errors.Is(h.last, ctx.Err()):
+		return h.before
+	}
+	return nil
+}

@@ -1,0 +1,151 @@
+package retrying
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// New returns a publisher that publishes through next, and again after an error that may
+// pass. It is safe for many goroutines if next is. A panic of next's goes on.
+//
+// Wrong options, and a next that is nil, have no place to show but the publisher itself:
+// it then is a [processor.Checker] that says what to change, and Publish fails with the
+// same error and publishes nothing.
+func New(next processor.Publisher, opts ...Option) processor.Publisher {
+	c := config{start: DefaultStart, most: DefaultMost}
+	err := option.Apply("retrying", &c, opts)
+	if err == nil {
+		err = c.check()
+	}
+	switch {
+	case err != nil:
+		return &invalid{err}
+	case next == nil:
+		return &invalid{errors.New("retrying: the publisher is nil: pass the broker's Publisher()")}
+	}
+	if c.id == nil {
+		c.id = rand.Text
+	}
+	return &publisher{c, next}
+}
+
+// invalid is the publisher that New returns when it was called wrongly.
+type invalid struct{ err error }
+
+var (
+	_ processor.Publisher = (*invalid)(nil)
+	_ processor.Checker   = (*invalid)(nil)
+)
+
+func (i *invalid) Check() error { return i.err }
+
+func (i *invalid) Publish(context.Context, processor.Destination, processor.Envelope) error {
+	return i.err
+}
+
+type publisher struct {
+	config
+	next processor.Publisher
+}
+
+var _ processor.Publisher = (*publisher)(nil)
+
+// Publish publishes e until next has taken it, or trying again is of no use; see the
+// package's comment. e is the caller's own: the id that it may lack is on a copy.
+func (p *publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+	if e.ID == "" {
+		id, err := p.newID()
+		if err != nil {
+			return err
+		}
+		e.ID = id
+	}
+	err := p.next.Publish(ctx, to, e)
+	if err == nil {
+		return nil
+	}
+	return p.insist(ctx, to, e, err)
+}
+
+// insist publishes e again, whose first try failed with err.
+func (p *publisher) insist(ctx context.Context, to processor.Destination, e processor.Envelope, err error) error {
+	var h history
+	for {
+		h.add(err)
+		if again, problem := p.passes(err); problem != nil || !again {
+			return h.end(ctx, problem)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return h.interrupted(ctx)
+		case p.limited && h.tries > p.retries:
+			return h.end(ctx, nil)
+		}
+		wait := p.wait(h.tries)
+		if problem := p.tell(err, wait); problem != nil {
+			return h.end(ctx, problem)
+		}
+		if !sleep(ctx, wait) {
+			return h.interrupted(ctx)
+		}
+		if err = p.next.Publish(ctx, to, e); err == nil {
+			return nil
+		}
+	}
+}
+
+// sleep returns false if ctx ended meanwhile.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// passes reports whether err may pass.
+func (p *publisher) passes(err error) (again bool, problem error) {
+	switch {
+	case lasts(err):
+		return false, nil
+	case errors.Is(err, processor.ErrIndeterminate), errors.Is(err, processor.ErrRefused):
+		return true, nil
+	case p.filter == nil:
+		return false, nil
+	}
+	problem = guard("If", func() { again = p.filter(err) })
+	return again, problem
+}
+
+// lasts reports whether err is the same whatever is tried. It may be of unknown outcome as
+// well, as when the publisher is closed before the answer.
+func lasts(err error) bool {
+	return errors.Is(err, processor.ErrClosed) || errors.Is(err, processor.ErrForbidden) ||
+		errors.Is(err, processor.ErrTooLarge) || errors.Is(err, processor.ErrHeaderType)
+}
+
+func (p *publisher) tell(err error, wait time.Duration) error {
+	if p.onError == nil {
+		return nil
+	}
+	return guard("OnError", func() { p.onError(err, wait) })
+}
+
+func (p *publisher) newID() (id string, problem error) {
+	problem = guard("ID", func() { id = p.id() })
+	switch {
+	case problem != nil:
+		problem = fmt.Errorf("retrying: not published: %w", problem)
+	case id == "":
+		problem = errors.New("retrying: not published: the function given to ID returned nothing: its copies could not be told")
+	}
+	return id, problem
+}
