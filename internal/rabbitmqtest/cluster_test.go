@@ -3,6 +3,7 @@
 package rabbitmqtest_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,17 @@ func TestSharedClusterIsOneBrokerOfThreeNodes(t *testing.T) {
 	}
 	requireMessages(t, c.URLs()[0], queue, c.URLs()...)
 	require.ElementsMatch(t, c.Nodes(), append(c.Followers(t, queue), c.Leader(t, queue)))
+}
+
+func TestAnyNodeCanBeMadeTheLeader(t *testing.T) {
+	t.Parallel()
+	c := rabbitmqtest.SharedCluster(t)
+	queue := quorumQueue(t, c)
+	for _, n := range slices.Concat(c.Nodes(), c.Nodes()[:1]) {
+		c.Lead(t, queue, n)
+		require.Same(t, n, c.Leader(t, queue))
+		c.Lead(t, queue, n) // already
+	}
 }
 
 func TestNodesOfAClusterAreNotForTheCallerToChange(t *testing.T) {

@@ -38,6 +38,27 @@ func (c *Cluster) Followers(tb TB, queue string) []*Node {
 	return c.replicas(tb, queue)[1:]
 }
 
+// leadExpression is run in the node that is to lead.
+const leadExpression = `
+{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, list_to_binary(%s))),
+{Name, _} = amqqueue:get_pid(Q),
+ra:transfer_leadership({Name, '%s'}, {Name, node()})`
+
+// Lead makes n the leader of a quorum queue in the vhost /, of which it must have a
+// replica. It waits like [Cluster.AwaitQuorum].
+func (c *Cluster) Lead(tb TB, queue string, n *Node) {
+	tb.Helper()
+	ctx, cancel := within(tb, c.quorumLimit)
+	defer cancel()
+	leader := c.Leader(tb, queue)
+	for leader != n {
+		if _, err := n.ask(ctx, fmt.Sprintf(leadExpression, erlangString(queue), leader.address())); err != nil {
+			tb.Fatalf("rabbitmqtest: %s does not lead the queue %q: %v", n.name, queue, err)
+		}
+		leader = c.Leader(tb, queue)
+	}
+}
+
 // replicas returns the queue's leader, then the others.
 func (c *Cluster) replicas(tb TB, queue string) []*Node {
 	tb.Helper()
