@@ -48,11 +48,11 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	}
 	publishing, err := failover.Dial(ctx, urls, o.connection("publishing")...)
 	if err != nil {
-		return nil, fmt.Errorf("rabbitmq: open: %w", err)
+		return nil, connections("open", err, nil)
 	}
 	consuming, err := failover.Dial(ctx, urls, o.connection("consuming")...)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("rabbitmq: open: %w", err), publishing.Close(ctx))
+		return nil, errors.Join(connections("open", nil, err), publishing.Close(ctx))
 	}
 	b := &Broker{log: o.log, publishing: publishing, consuming: consuming, redeclarer: newRedeclarer()}
 	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
@@ -110,11 +110,12 @@ func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
 
 // Close ends all subscriptions and publishes and both connections. Messages in hand go
 // back to their queues. It works twice, and returns when ctx ends; the sockets are
-// closed by then too.
+// closed by then too. A node that hangs is waited for no longer than
+// [failover.AnswerTimeout].
 func (b *Broker) Close(ctx context.Context) error {
 	b.end()
 	// The connections first: what still runs in the background waits for them.
-	err := errors.Join(b.publishing.Close(ctx), b.consuming.Close(ctx))
+	err := b.both("close", func(c *failover.Connection) error { return c.Close(ctx) })
 	select {
 	case <-b.background.close():
 		return err
@@ -130,10 +131,11 @@ func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)
 	if err != nil {
 		return zero, err
 	}
-	return call(ctx, &b.background, func() (T, error) {
+	value, err := call(ctx, &b.background, func() (T, error) {
 		defer func() { _ = ch.Close() }()
 		return f(ch)
 	}, func(T) {})
+	return value, b.overOr(err)
 }
 
 // openChannel opens a channel on the consuming connection, which a broker that is low on
@@ -150,12 +152,24 @@ func (b *Broker) openChannel(ctx context.Context) (*amqp.Channel, error) {
 	return ch, closedOr(err)
 }
 
+// overOr adds to what failed after Close, or because of it, that the broker is closed.
+func (b *Broker) overOr(err error) error {
+	if err == nil || b.life.Err() == nil || errors.Is(err, processor.ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errClosed, err)
+}
+
 // errClosed is what everything returns after Close.
 var errClosed = fmt.Errorf("rabbitmq: the broker is %w", processor.ErrClosed)
 
-// closedOr says that the broker is closed in the terms of its contract.
+// closedOr says that the broker is closed in the terms of its contract, and keeps why a
+// connection has given up.
 func closedOr(err error) error {
-	if errors.Is(err, failover.ErrClosed) {
+	switch {
+	case errors.Is(err, failover.ErrGaveUp):
+		return fmt.Errorf("%w: %w", errClosed, err)
+	case errors.Is(err, failover.ErrClosed):
 		return errClosed
 	}
 	return err

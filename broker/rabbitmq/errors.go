@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -27,9 +28,12 @@ func named(err error) error {
 	return err
 }
 
-// fatal reports whether trying again cannot mend err: what is asked for is missing,
-// forbidden, or there with other arguments.
+// fatal reports whether trying again cannot mend err: the connection is gone for good, or
+// what is asked for is missing, forbidden, or there with other arguments.
 func fatal(err error) bool {
+	if errors.Is(err, failover.ErrClosed) {
+		return true
+	}
 	var e *amqp.Error
 	if !errors.As(err, &e) {
 		return false

@@ -63,7 +63,10 @@ func (p *publisher) ready(ctx context.Context, to processor.Destination, e proce
 	if err != nil {
 		return fail(err)
 	}
-	if err := c.session.Unblocked(ctx); err != nil && c.session.Err() == nil {
+	if err := c.session.Unblocked(ctx); err != nil {
+		if c.session.Err() != nil {
+			return nil, errNotSent
+		}
 		return fail(fmt.Errorf("%w: %w", processor.ErrBlocked, err))
 	}
 	if err := broker.FitsFrame(e, c.session.FrameSize()); err != nil {
@@ -191,7 +194,7 @@ func (p *publisher) openUntilDone() (*confirmChannel, error) {
 			return nil, errClosed
 		}
 		if fatal(err) {
-			return nil, err
+			return nil, closedOr(err)
 		}
 		p.broker.log.Warn("publishing channel not opened, trying again", slog.Any("error", err), slog.Duration("wait", wait(n)))
 		sleep(p.broker.life, wait(n))

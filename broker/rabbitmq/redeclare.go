@@ -18,7 +18,7 @@ func (b *Broker) Redeclare(ctx context.Context, t broker.Topology) error {
 		return err
 	}
 	if err := b.redeclarer.declare(ctx, b, t); err != nil {
-		return fmt.Errorf("rabbitmq: %w", err)
+		return fmt.Errorf("rabbitmq: %w", b.overOr(err))
 	}
 	return nil
 }

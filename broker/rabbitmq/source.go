@@ -23,7 +23,7 @@ func (s *source) Subscribe(ctx context.Context, prefetch int) (processor.Subscri
 	}
 	sub := newSubscription(s.broker, s.queue, prefetch)
 	if err := sub.start(ctx); err != nil {
-		return nil, fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, closedOr(err))
+		return nil, fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, s.broker.overOr(closedOr(err)))
 	}
 	return sub, nil
 }

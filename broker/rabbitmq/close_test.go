@@ -1,0 +1,226 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
+)
+
+// busy is a broker with everything under way: a subscription, publishers, a declaration.
+type busy struct {
+	*rabbitmq.Broker
+	wire  *wire
+	queue string
+	sub   processor.Subscription
+	inUse processor.Message // received, not settled
+
+	sent    atomic.Int64 // publishes that were begun
+	ended   chan error   // how each publisher, the receiver and the declarer ended
+	workers int
+}
+
+// publishers of a busy broker; half of them have bodies that fill the buffers of a network.
+const publishers = 4
+
+func newBusy(t *testing.T, url string, opts ...failover.Option) *busy {
+	t.Helper()
+	b := &busy{wire: newWire(), queue: name(t), ended: make(chan error, publishers+2)}
+	b.Broker = open(t, url, b.wire.option(), rabbitmq.Failover(opts...))
+	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: b.queue}}}))
+	require.NoError(t, b.Publisher().Publish(within(t), to(b.queue), text("in hand")))
+	b.sub = subscribe(t, b.Broker, b.queue, 1)
+	b.inUse = receive(t, b.sub)
+	return b
+}
+
+// work begins publishing, receiving and declaring, until each is told that it is over.
+func (b *busy) work() {
+	bodies := [][]byte{[]byte("small"), make([]byte, 16<<20)}
+	for i := range publishers {
+		b.until(func(ctx context.Context) error {
+			b.sent.Add(1)
+			return b.Publisher().Publish(ctx, to(b.queue+" that nobody reads"), processor.Envelope{Body: bodies[i%2]})
+		})
+	}
+	b.until(func(ctx context.Context) error { _, err := b.sub.Receive(ctx); return err })
+	b.until(func(ctx context.Context) error {
+		return b.Declare(ctx, broker.Topology{Queues: []broker.Queue{{Name: b.queue + " that nobody reads"}}})
+	})
+}
+
+func (b *busy) until(f func(context.Context) error) {
+	b.workers++
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	go func() {
+		defer cancel()
+		var err error
+		for !errors.Is(err, processor.ErrClosed) && !errors.Is(err, io.EOF) && ctx.Err() == nil {
+			err = f(ctx)
+		}
+		b.ended <- err
+	}()
+}
+
+// requireOver checks that everybody was told soon, and whoever comes now is told at once.
+func (b *busy) requireOver(t *testing.T) {
+	t.Helper()
+	soon := withinTime(t, prompt)
+	ended := 0
+	for range b.workers {
+		select {
+		case err := <-b.ended:
+			if errors.Is(err, io.EOF) {
+				ended++
+				continue
+			}
+			require.ErrorIs(t, err, processor.ErrClosed)
+		case <-soon.Done():
+			require.Fail(t, "somebody waits for a broker that is closed")
+		}
+	}
+	require.Equal(t, 1, ended, "the receiver")
+
+	start := time.Now()
+	require.ErrorIs(t, b.Publisher().Publish(within(t), to(b.queue), text("late")), processor.ErrClosed)
+	require.ErrorIs(t, b.Declare(within(t), broker.Topology{}), processor.ErrClosed)
+	_, err := b.sub.Receive(within(t))
+	require.ErrorIs(t, err, io.EOF)
+	_, err = b.Source(b.queue).Subscribe(within(t), 1)
+	require.ErrorIs(t, err, processor.ErrClosed)
+	_, err = b.Ready(within(t), b.queue)
+	require.ErrorIs(t, err, processor.ErrClosed)
+	require.ErrorIs(t, b.Health(), failover.ErrClosed)
+	require.ErrorIs(t, b.inUse.Ack(), processor.ErrStale)
+	require.NoError(t, b.sub.Close(within(t)))
+	require.Less(t, time.Since(start), prompt)
+}
+
+// prompt is long for a loaded machine, and short of the 10 s of heartbeats and time-outs.
+const prompt = 8 * time.Second
+
+// Whatever the network and the node do, and whoever waits for them. The rows take turns
+// with one node, and goroutines are counted, so nothing is parallel.
+func TestCloseKeepsItsDeadlineInEachState(t *testing.T) {
+	node := rabbitmqtest.Start(t)
+	nothing := func() {}
+	rows := []struct {
+		name    string
+		trouble func(*testing.T, *busy)
+		phase   failover.Phase // of the publishing connection
+		late    bool           // the goodbye is not answered
+		mend    func()
+	}{
+		{"connected", func(*testing.T, *busy) {}, failover.Connected, false, nothing},
+		{"connecting", func(t *testing.T, b *busy) { b.wire.cut(silent(t)) }, failover.Connecting, false, nothing},
+		{"between rounds", func(_ *testing.T, b *busy) { b.wire.cut(down) }, failover.Lost, false, nothing},
+		{
+			"blocked", func(t *testing.T, _ *busy) { node.SetMemoryAlarm(t, true) }, failover.Blocked, false,
+			func() { node.SetMemoryAlarm(t, false) },
+		},
+		{
+			"hung in a write", func(t *testing.T, b *busy) {
+				node.Pause(t)
+				require.Eventually(t, b.wire.stuck, patience, 100*time.Millisecond)
+			}, failover.Connected, true,
+			func() { node.Resume(t) },
+		},
+		{"lost", func(t *testing.T, _ *busy) { node.Kill(t) }, failover.Lost, false, nothing},
+	}
+	const deadline = time.Second
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Cleanup(row.mend)
+			before := goleak.IgnoreCurrent()
+			b := newBusy(t, node.URL(), failover.Backoff(time.Hour, time.Hour), failover.StableAfter(0))
+			b.work()
+			require.Eventually(t, func() bool { return b.sent.Load() > publishers }, patience, time.Millisecond)
+			row.trouble(t, b)
+			require.Eventually(t, func() bool { return b.Publishing().State().Phase == row.phase }, patience, time.Millisecond)
+
+			start := time.Now()
+			err := b.Close(withinTime(t, deadline))
+			took := time.Since(start)
+			t.Logf("closed after %v: %v", took, err)
+			if row.late {
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+			} else {
+				require.NoError(t, err)
+			}
+			require.Less(t, took, deadline+deadline/2)
+			b.requireOver(t)
+			require.NoError(t, b.Close(withinTime(t, prompt)), "nothing is left to wait for")
+			goleak.VerifyNone(t, before)
+		})
+	}
+}
+
+// Without a deadline of the caller's, failover's is the bound: once, not once for each of
+// the two connections.
+func TestCloseWaitsForANodeThatHangsOnce(t *testing.T) {
+	t.Parallel()
+	const answer = 3 * time.Second
+	node := rabbitmqtest.Start(t)
+	b := newBusy(t, node.URL(), failover.AnswerTimeout(answer))
+	b.work()
+	node.Pause(t)
+	start := time.Now()
+	require.NoError(t, b.Close(context.WithoutCancel(t.Context())))
+	require.Less(t, time.Since(start), 2*answer)
+	b.requireOver(t)
+}
+
+// Each asks something that a network which has stopped never answers.
+func TestWhoeverWaitsForAnAnswerIsToldThatTheBrokerIsClosed(t *testing.T) {
+	t.Parallel()
+	queueDeclare := []byte{0, 50, 0, 10, 0, 0}
+	queues := func(queue string) broker.Topology { return broker.Topology{Queues: []broker.Queue{{Name: queue}}} }
+	rows := map[string]struct {
+		frame []byte
+		ask   func(ctx context.Context, b *rabbitmq.Broker, queue string) error
+	}{
+		"Declare": {queueDeclare, func(ctx context.Context, b *rabbitmq.Broker, queue string) error {
+			return b.Declare(ctx, queues(queue))
+		}},
+		"Redeclare": {queueDeclare, func(ctx context.Context, b *rabbitmq.Broker, queue string) error {
+			return b.Redeclare(ctx, queues(queue))
+		}},
+		"Ready": {queueDeclare, func(ctx context.Context, b *rabbitmq.Broker, queue string) error {
+			_, err := b.Ready(ctx, queue)
+			return err
+		}},
+		"Subscribe": {basicQos, func(ctx context.Context, b *rabbitmq.Broker, queue string) error {
+			_, err := b.Source(queue).Subscribe(ctx, 1)
+			return err
+		}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			network := newWire()
+			network.frame = row.frame
+			b := open(t, rabbitmqtest.Shared(t).URL(), network.option())
+			queue := declareQueue(t, rabbitmqtest.Shared(t).URL(), nil)
+			network.mute.Store(true)
+			asked := make(chan error, 1)
+			go func() { asked <- row.ask(within(t), b, queue) }()
+			require.Eventually(t, network.muted.Load, patience, time.Millisecond)
+
+			start := time.Now()
+			require.ErrorIs(t, b.Close(withinTime(t, 100*time.Millisecond)), context.DeadlineExceeded)
+			require.ErrorIs(t, <-asked, processor.ErrClosed)
+			require.Less(t, time.Since(start), prompt/2)
+		})
+	}
+}
