@@ -38,3 +38,9 @@ type Redeclarer interface {
 	// It is not declared again on new channels.
 	Redeclare(ctx context.Context, t Topology) error
 }
+
+// TopologyChecker is implemented by publishers for which not everything can be declared.
+type TopologyChecker interface {
+	// CheckTopology says why what t lists cannot be there, and what to change.
+	CheckTopology(t Topology) error
+}

@@ -45,10 +45,15 @@ type Admitter interface {
 // it is one. It is for whoever runs a pipeline.
 func Admitters(p Processor) []Admitter {
 	var found []Admitter
-	for _, layer := range shown(between(p, nil)) {
+	for _, layer := range Layers(p) {
 		if a, ok := layer.(Admitter); ok {
 			found = append(found, a)
 		}
 	}
 	return found
 }
+
+// Layers returns the layers of p as far as they show themselves, outermost first and the
+// handler last, or p itself if it is no pipeline. It is for whoever runs a pipeline, and
+// wants to know whether there is all that the layers need.
+func Layers(p Processor) []Processor { return shown(between(p, nil)) }

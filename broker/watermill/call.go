@@ -1,0 +1,127 @@
+package watermill
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// call is one message on its way from a router through a stack.
+//
+// A settlement is written down, and not passed on to the message: the router settles it when
+// what the handler has produced is published, and a middleware outside, such as Watermill's
+// Retry, may want to call again.
+type call struct {
+	msg      *message.Message
+	produced []*message.Message // by the last try of the handler, if that succeeded
+	settled  atomic.Uint32
+}
+
+// How a stack has settled its message.
+const (
+	unsettled uint32 = iota
+	acked
+	rejected
+	returned
+	over // too late
+)
+
+var _ processor.Acknowledger = (*call)(nil)
+
+func (c *call) Ack(uint64) error { return c.settle(acked) }
+
+func (c *call) Nack(_ uint64, requeue bool) error {
+	if requeue {
+		return c.settle(returned)
+	}
+	return c.settle(rejected)
+}
+
+func (c *call) Release(uint64) error { return c.settle(returned) }
+
+func (c *call) settle(as uint32) error {
+	if !c.settled.CompareAndSwap(unsettled, as) {
+		return processor.ErrStale
+	}
+	return nil
+}
+
+// delivery is what the layers get.
+type delivery struct {
+	*processor.Delivery
+	call *call
+}
+
+// begin returns a call, and what the layers get.
+func begin(msg *message.Message) (*call, *delivery) {
+	c := &call{msg: msg}
+	topic := message.SubscribeTopicFromCtx(msg.Context())
+	origin := processor.Origin{Queue: topic, RoutingKey: topic}
+	return c, &delivery{processor.NewDelivery(envelopeOf(msg), origin, c, 0), c}
+}
+
+type callKey struct{}
+
+// errNoCall is the error of a handler that does not know which message of the router's it is
+// called for.
+var errNoCall = errors.New("watermill: the context does not come from the router: a layer has replaced it")
+
+// handler calls one of Watermill's at the end of a stack.
+func handler(h message.HandlerFunc) processor.ProcessorFunc {
+	return func(ctx context.Context, msg processor.Message) error {
+		c, ok := ctx.Value(callKey{}).(*call)
+		if !ok {
+			return errNoCall
+		}
+		c.produced = nil
+		produced, err := c.run(ctx, msg, h)
+		if err == nil {
+			c.produced = produced
+		}
+		return err
+	}
+}
+
+// run calls h with the router's own message, under ctx, unless a layer has given msg other
+// content.
+func (c *call) run(ctx context.Context, msg processor.Message, h message.HandlerFunc) ([]*message.Message, error) {
+	if d, ok := msg.(*delivery); ok && d.call == c {
+		outer := c.msg.Context()
+		c.msg.SetContext(ctx)
+		defer c.msg.SetContext(outer) //nolint:contextcheck // it is put back
+		defer follow(msg, c.msg, isAcked(c.msg), isNacked(c.msg))
+		return h(c.msg)
+	}
+	decorated := newMessage(processor.Envelope{Body: msg.Body(), Headers: msg.Headers(), Properties: msg.Properties()})
+	decorated.SetContext(ctx)
+	defer follow(msg, decorated, false, false)
+	return h(decorated)
+}
+
+// follow settles to as a handler of Watermill's has settled from itself, so that no layer
+// publishes a copy as well.
+func follow(to processor.Message, from *message.Message, wasAcked, wasNacked bool) {
+	switch {
+	case isAcked(from) && !wasAcked:
+		_ = to.Ack() // the only error is that it has been settled
+	case isNacked(from) && !wasNacked:
+		_ = to.Nack(true)
+	}
+}
+
+func isAcked(msg *message.Message) bool { return isClosed(msg.Acked()) }
+
+func isNacked(msg *message.Message) bool { return isClosed(msg.Nacked()) }
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

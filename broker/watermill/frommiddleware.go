@@ -1,0 +1,162 @@
+package watermill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"runtime"
+	"strings"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// FromMiddleware returns a middleware of Watermill's, such as Timeout, Throttle,
+// CircuitBreaker or Recoverer, as one for a stack.
+//
+// It sees the body, the metadata that [NewPublisher] makes of headers and properties, and the
+// context. The inner layers see what it changes of these; an error comes out of it as it went
+// in. What it makes of the body must be a slice of its own. A panic passes it as it passes
+// any layer. A message that it acks is acked, and one that it nacks is nacked with requeue,
+// when it returns: InstantAck is no more instant than that.
+//
+// A stack has nobody who publishes what a middleware produces: that is an error, though the
+// inner layers have succeeded. Nor does a stack know what the middleware does, and so where
+// it must not stand. One that turns errors into success, such as IgnoreErrors and
+// PoisonQueue, belongs outside retry and backoff; Retry and Timeout belong inside.
+//
+// The stack refuses a nil middleware. Each message costs a map and a context value.
+func FromMiddleware(m message.HandlerMiddleware) processor.Middleware {
+	if m == nil {
+		return processor.Invalid(errors.New("watermill: the middleware is nil: leave it out"))
+	}
+	return func(next processor.Processor) processor.Processor {
+		f := &foreign{next: next, name: functionName(m)}
+		if f.handle = m(f.inner); f.handle == nil {
+			return processor.Invalid(fmt.Errorf("watermill: the middleware %s returned no handler", f.name))(next)
+		}
+		return f
+	}
+}
+
+// foreign is a middleware of Watermill's as a layer.
+type foreign struct {
+	next   processor.Processor
+	name   string
+	handle message.HandlerFunc
+}
+
+var (
+	_ processor.Layer   = (*foreign)(nil)
+	_ processor.Wrapper = (*foreign)(nil)
+)
+
+// Name is that of the function.
+func (f *foreign) Name() string { return f.name }
+
+// Role is none: nobody knows.
+func (*foreign) Role() processor.Role { return "" }
+
+// Unwrap returns the inner layers.
+func (f *foreign) Unwrap() processor.Processor { return f.next }
+
+// passage is one message on its way through a foreign middleware.
+type passage struct {
+	msg   processor.Message
+	given *message.Message // as it was before the middleware
+}
+
+// passageKey is the context key of a passage through one layer; a stack may have several.
+type passageKey struct{ *foreign }
+
+// Process runs the middleware, and the inner layers when it calls them.
+func (f *foreign) Process(ctx context.Context, msg processor.Message) error {
+	given := newMessage(processor.Envelope{Body: msg.Body(), Headers: msg.Headers(), Properties: msg.Properties()})
+	seen := message.NewMessage(given.UUID, given.Payload)
+	seen.Metadata = maps.Clone(given.Metadata)
+	seen.SetContext(context.WithValue(ctx, passageKey{f}, &passage{msg, given}))
+	defer follow(msg, seen, false, false)
+	produced, err := f.handle(seen)
+	if err == nil && len(produced) > 0 {
+		return fmt.Errorf("watermill: %s produced messages, which nobody publishes here: %d; put it into a router instead", f.name, len(produced))
+	}
+	return err
+}
+
+// inner runs the inner layers with what the middleware has made of the message.
+func (f *foreign) inner(seen *message.Message) ([]*message.Message, error) {
+	ctx := seen.Context()
+	p, ok := ctx.Value(passageKey{f}).(*passage)
+	if !ok {
+		return nil, fmt.Errorf("watermill: the context does not come from the stack: %s has replaced it", f.name)
+	}
+	return nil, f.next.Process(ctx, p.decorated(seen))
+}
+
+// decorated returns the message as seen has it: the message itself if nothing is changed.
+func (p *passage) decorated(seen *message.Message) processor.Message {
+	g := p.given
+	sameMetadata := maps.Equal(seen.Metadata, g.Metadata)
+	if sameMetadata && sameSlice(seen.Payload, g.Payload) && seen.UUID == g.UUID {
+		return p.msg
+	}
+	d := &decorated{Message: p.msg, body: seen.Payload, headers: p.msg.Headers(), properties: p.msg.Properties()}
+	d.properties.ID = seen.UUID
+	if !sameMetadata {
+		d.change(g.Metadata, seen.Metadata)
+	}
+	return d
+}
+
+// sameSlice reports whether a and b are the same bytes in the same place.
+func sameSlice(a, b []byte) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
+
+// decorated is a message as a middleware has changed it.
+type decorated struct {
+	processor.Message
+	body       []byte
+	headers    processor.Headers
+	properties processor.Properties
+}
+
+// Body is that of the middleware.
+func (d *decorated) Body() []byte { return d.body }
+
+// Headers are the message's, but for what the middleware has changed.
+func (d *decorated) Headers() processor.Headers { return d.headers }
+
+// Properties are the message's, but for what the middleware has changed.
+func (d *decorated) Properties() processor.Properties { return d.properties }
+
+// change applies the difference between two metadata. A header keeps its type where the new
+// text is one of that type.
+func (d *decorated) change(before, after message.Metadata) {
+	d.properties.CorrelationID = after[correlationKey]
+	d.headers = d.headers.Clone()
+	for name := range before {
+		if _, stays := after[name]; !stays && name != correlationKey {
+			delete(d.headers, name)
+		}
+	}
+	for name, text := range after {
+		if old, was := before[name]; name == reservedKey || name == correlationKey || was && old == text {
+			continue
+		}
+		kind, _, _ := encode(d.headers[name])
+		d.headers[name] = typed(kind, text)
+	}
+}
+
+// functionName is that of f with its package, such as middleware.Recoverer.
+func functionName(f message.HandlerMiddleware) string {
+	name := "watermill middleware"
+	if found := runtime.FuncForPC(reflect.ValueOf(f).Pointer()); found != nil {
+		name = found.Name()
+	}
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	name, _, _ = strings.Cut(name, ".func")
+	return strings.TrimSuffix(name, "-fm")
+}

@@ -1,0 +1,74 @@
+package watermill
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Handler returns p, usually a [*processor.Pipeline], as a handler for a router that produces
+// no messages: AddConsumerHandler. What becomes of a message is in the table of the package
+// documentation.
+//
+// A router starts and stops nothing: call the pipeline's Start before it runs and Stop after
+// that, if a layer needs it. An error says which layer cannot work in a router.
+func Handler(p processor.Processor, dead DeadLetter, opts ...Option) (message.NoPublishHandlerFunc, error) {
+	r, err := newRouter(dead, opts)
+	if pipeline, ok := p.(*processor.Pipeline); p == nil || ok && pipeline == nil {
+		err = errors.Join(err, errors.New("watermill: the processor is nil: pass a pipeline, and look at the error that Then returned with it"))
+	} else {
+		err = errors.Join(err, checkLayers(p, true))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func(msg *message.Message) error {
+		_, err := r.handle(p, msg)
+		return err
+	}, nil
+}
+
+// Produce is the handler of a stack that produces messages. They are the router's to publish.
+type Produce func(ctx context.Context, msg processor.Message) ([]*message.Message, error)
+
+// HandlerFunc returns produce inside stack as a handler for a router: AddHandler. The router
+// publishes the messages of the last call of produce, if it succeeded and its message is acked:
+// never those of a try that failed.
+//
+// It refuses what [Middleware] refuses. A layer that only has to be started is started here.
+func HandlerFunc(stack processor.Stack, produce Produce, dead DeadLetter, opts ...Option) (message.HandlerFunc, error) {
+	r, err := newRouter(dead, opts)
+	if produce == nil {
+		err = errors.Join(err, errors.New("watermill: the handler is nil: pass a function"))
+	}
+	p, problem := stack.Then(producer(produce))
+	if problem == nil {
+		problem = checkLayers(p, false)
+	}
+	if err = errors.Join(err, problem); err != nil {
+		return nil, err
+	}
+	if err := p.Start(context.Background()); err != nil {
+		return nil, err
+	}
+	return func(msg *message.Message) ([]*message.Message, error) { return r.handle(p, msg) }, nil
+}
+
+// producer calls produce at the end of a stack.
+func producer(produce Produce) processor.ProcessorFunc {
+	return func(ctx context.Context, msg processor.Message) error {
+		c, ok := ctx.Value(callKey{}).(*call)
+		if !ok {
+			return errNoCall
+		}
+		c.produced = nil
+		produced, err := produce(ctx, msg)
+		if err == nil {
+			c.produced = produced
+		}
+		return err
+	}
+}

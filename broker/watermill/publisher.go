@@ -1,0 +1,136 @@
+package watermill
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ThreeDotsLabs/watermill/components/delay"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
+)
+
+// PublisherOption changes how messages are published.
+type PublisherOption func(*publisher)
+
+// Topic sets which topic a destination is. f may be called by many goroutines at once.
+// Default, also for nil: the routing key, in the default exchange; a destination with another
+// exchange is refused, because Watermill has none.
+func Topic(f func(to processor.Destination) (string, error)) PublisherOption {
+	return func(p *publisher) { p.topic = f }
+}
+
+// NewPublisher returns a publisher of Watermill's as one of Warren's: for processors/retry,
+// processors/backoff with [Delays], and the like. Closing it is up to you.
+//
+// Headers that are text become metadata as they are, and others readable text; one more
+// entry, _warren, makes types and properties survive. The id becomes the UUID and the
+// correlation id Watermill's, correlation_id. Sizes and types are checked as on RabbitMQ.
+//
+// Publish returns nil when Watermill's does. That says less than RabbitMQ does: not every
+// broker confirms, and none says that nobody takes a topic. A GoChannel drops what nobody
+// subscribes to. Nor is Watermill given a context to wait with but the message's, which some
+// publishers ignore. An error of its own is [processor.ErrIndeterminate].
+func NewPublisher(next message.Publisher, opts ...PublisherOption) processor.Publisher {
+	p := &publisher{next: next}
+	p.problem = option.Apply("watermill", p, opts)
+	if next == nil {
+		p.problem = errors.Join(p.problem, errors.New("watermill: the publisher is nil: pass one of Watermill's"))
+	}
+	if p.topic == nil {
+		p.topic = routingKey
+	}
+	return p
+}
+
+type publisher struct {
+	next    message.Publisher
+	topic   func(processor.Destination) (string, error)
+	problem error
+}
+
+var (
+	_ processor.Publisher    = (*publisher)(nil)
+	_ processor.Checker      = (*publisher)(nil)
+	_ broker.TopologyChecker = (*publisher)(nil)
+)
+
+// Check returns what was wrong with the options.
+func (p *publisher) Check() error { return p.problem }
+
+// CheckTopology refuses whatever has to be declared.
+func (*publisher) CheckTopology(t broker.Topology) error {
+	if len(t.Exchanges)+len(t.Queues)+len(t.Bindings) == 0 {
+		return nil
+	}
+	return errors.New("watermill: messages are to wait in queues that Watermill cannot declare: " +
+		"where the broker has delayed messages, give backoff the option Strategy(watermill.Delays)")
+}
+
+// Publish publishes e to the topic that to stands for.
+func (p *publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+	if p.problem != nil {
+		return p.problem
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("watermill: publish to %v: %w", to, err)
+	}
+	e, err := broker.Prepare(to, e)
+	if err != nil {
+		return err
+	}
+	topic, err := p.topicOf(to)
+	if err != nil {
+		return err
+	}
+	e.Body = bytes.Clone(e.Body) // a GoChannel keeps it
+	msg := newMessage(e)
+	msg.SetContext(setDelay(ctx, msg))
+	if err := p.next.Publish(topic, msg); err != nil {
+		return fmt.Errorf("watermill: publish to topic %q: %w: %w", topic, processor.ErrIndeterminate, err)
+	}
+	return nil
+}
+
+func (p *publisher) topicOf(to processor.Destination) (string, error) {
+	if strings.Contains(to.RoutingKey, ".delay.v1.") {
+		return "", fmt.Errorf("watermill: %w: %v is where package delay has messages wait, and nobody would take it from a topic: "+
+			"where the broker has delayed messages, give backoff the option Strategy(watermill.Delays)", processor.ErrUnroutable, to)
+	}
+	topic, err := p.topic(to)
+	if err == nil && topic == "" {
+		err = errors.New("the topic is empty: name one")
+	}
+	if err != nil {
+		return "", fmt.Errorf("watermill: %w: %w", processor.ErrUnroutable, err)
+	}
+	return topic, nil
+}
+
+// routingKey is the topic of a destination where there is no option.
+func routingKey(to processor.Destination) (string, error) {
+	if to.Exchange != "" {
+		return "", fmt.Errorf("%v: Watermill has topics and no exchanges: publish to the default exchange, with the topic as routing key, or say with the option Topic which one is meant", to)
+	}
+	return to.RoutingKey, nil
+}
+
+// setDelay writes the delay that ctx asks for into the metadata, and nothing else there: one
+// that came with an earlier delivery would count again. The context that it returns asks for
+// none, since some brokers pass it on to those who receive the message.
+func setDelay(ctx context.Context, msg *message.Message) context.Context {
+	delete(msg.Metadata, delay.DelayedUntilKey)
+	delete(msg.Metadata, delay.DelayedForKey)
+	r, _ := ctx.Value(delayKey{}).(*delayRequest)
+	if r == nil {
+		return ctx
+	}
+	r.seen.Store(true)
+	delay.Message(msg, delay.Until(r.until))
+	return context.WithValue(ctx, delayKey{}, (*delayRequest)(nil))
+}

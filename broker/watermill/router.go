@@ -1,0 +1,114 @@
+package watermill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/processor"
+)
+
+// errReturned is the error of a message that a stack gave back without one.
+var errReturned = errors.New("watermill: the stack gave the message back")
+
+// router runs stacks for routers.
+type router struct {
+	config
+	stop sync.Once
+}
+
+func newRouter(dead DeadLetter, opts []Option) (*router, error) {
+	c, err := newConfig(dead, opts)
+	return &router{config: c}, err
+}
+
+// handle runs p, and returns what the router is to publish and whether it is to ack.
+func (r *router) handle(p processor.Processor, msg *message.Message) ([]*message.Message, error) {
+	c, d := begin(msg)
+	err := p.Process(context.WithValue(msg.Context(), callKey{}, c), d)
+	decision := processor.Decide(err)
+	if decision.Stop {
+		r.wantsToStop(decision.Action, d, err)
+	}
+	switch how := c.settled.Swap(over); {
+	case how == rejected, how == unsettled && decision.Action == processor.Rejected:
+		return nil, r.reject(d, err)
+	case how == acked, how == unsettled && (decision.Action == processor.Done || decision.Action == processor.Dropped):
+		r.told(decision.Action, d, err)
+		return c.produced, nil
+	case err == nil:
+		return nil, errReturned
+	}
+	return nil, err
+}
+
+func (r *router) reject(d *delivery, err error) error {
+	if err == nil {
+		err = ErrRejected
+	}
+	return r.dead(d.call.msg, d.Origin().Queue, err)
+}
+
+// told logs why a message has failed that is acked, since the router gets no error.
+func (r *router) told(action processor.Action, d *delivery, err error) {
+	level := slog.LevelError
+	switch action {
+	case processor.Done:
+		return
+	case processor.Dropped:
+		level = slog.LevelInfo
+	}
+	logattr.Or(r.log).LogAttrs(d.call.msg.Context(), level, "message "+action.String()+", and acked", logattr.Of(d, err)...)
+}
+
+// wantsToStop passes on what a consumer would return.
+func (r *router) wantsToStop(action processor.Action, d *delivery, err error) {
+	if r.onStop == nil {
+		logattr.Or(r.log).LogAttrs(d.call.msg.Context(), slog.LevelWarn,
+			"a processor wants to stop, and a stack cannot stop its router: pass OnStop", logattr.Of(d, err)...)
+		return
+	}
+	if action == processor.Done || action == processor.Released {
+		err = nil
+	}
+	r.stop.Do(func() { go r.onStop(err) })
+}
+
+// checkLayers refuses layers that a router has nothing for. A pipeline that its owner starts
+// may have layers that need to be stopped.
+func checkLayers(p processor.Processor, started bool) error {
+	layers := processor.Layers(p)
+	errs := make([]error, len(layers))
+	for i, layer := range layers {
+		if why := unfit(layer, started); why != "" {
+			errs[i] = fmt.Errorf("watermill: the layer %s %s; or run the stack with a consumer, on NewSource", name(layer), why)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// unfit says why layer cannot work in a router, "" if it can.
+func unfit(layer processor.Processor, started bool) string {
+	if _, ok := layer.(processor.Idler); ok {
+		return "does something while nothing is waiting, which a router does not tell: leave it out"
+	}
+	if _, ok := layer.(processor.Admitter); ok {
+		return "needs the order of the messages, which a router does not keep: leave it out"
+	}
+	if _, ok := layer.(processor.Stopper); ok && !started {
+		return "has to be started and stopped, and a router does neither for a middleware: give Handler a pipeline that you start and stop yourself"
+	}
+	return ""
+}
+
+func name(layer processor.Processor) string {
+	if l, ok := layer.(processor.Layer); ok {
+		return l.Name()
+	}
+	return fmt.Sprintf("%T", layer)
+}

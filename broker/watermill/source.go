@@ -1,0 +1,80 @@
+package watermill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// NewSource returns what a subscriber of Watermill's receives of a topic, for a consumer.
+// dead gets what is nacked without requeue. Closing the subscriber is up to you.
+//
+// Each subscription is one Subscribe, whatever its prefetch, which is a bound alone: a second
+// one would get a copy of each message from some brokers. Most of them hand out a message
+// when the one before is acked, so that one worker has work at a time; of some, such as
+// GoChannel, a consumer with many workers keeps them busy.
+//
+// A message that is nacked with requeue, or given back, is nacked, and comes again as Watermill's
+// subscriber sees fit, mostly at once. Nothing marks it as redelivered. What nobody has
+// received when the subscription is stopped goes back when the last message in hand is
+// settled, because a subscriber that ends forgets those in hand.
+//
+// Messages have the headers and properties that [NewPublisher] wrote, and from others
+// metadata as text. Their contexts are not passed on. Wrong arguments are errors of
+// Subscribe.
+func NewSource(subscriber message.Subscriber, topic string, dead DeadLetter) processor.Source {
+	s := &source{subscriber: subscriber, topic: topic, dead: dead, problem: checkDead(dead)}
+	if subscriber == nil {
+		s.problem = errors.Join(s.problem, errors.New("watermill: the subscriber is nil: pass one of Watermill's"))
+	}
+	if topic == "" {
+		s.problem = errors.Join(s.problem, errors.New("watermill: the topic is empty: name it"))
+	}
+	return s
+}
+
+type source struct {
+	subscriber message.Subscriber
+	topic      string
+	dead       DeadLetter
+	problem    error
+}
+
+// Subscribe subscribes once.
+func (s *source) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+	if s.problem != nil {
+		return nil, s.problem
+	}
+	if prefetch < 1 {
+		return nil, fmt.Errorf("watermill: the prefetch is %d: at least 1 is needed", prefetch)
+	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	waits := context.AfterFunc(ctx, end)
+	messages, err := s.subscriber.Subscribe(life, s.topic)
+	if !waits() {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	if err != nil {
+		end()
+		giveBack(messages)
+		return nil, fmt.Errorf("watermill: subscribe to topic %q: %w", s.topic, err)
+	}
+	return newSubscription(s, messages, end, prefetch), nil
+}
+
+// giveBack nacks what still comes of a subscription that has ended, until it is closed. Some
+// subscribers wait for that.
+func giveBack(messages <-chan *message.Message) {
+	if messages == nil {
+		return
+	}
+	for msg := range messages {
+		if msg != nil {
+			msg.Nack()
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package watermill
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// subscription is one Subscribe. It keeps nothing that nobody has asked for: Receive takes
+// from the subscriber's channel.
+type subscription struct {
+	*source
+	messages <-chan *message.Message
+	end      context.CancelFunc // of the subscriber's part
+	room     chan struct{}      // holds one for each message that is out
+	stopped  chan struct{}      // closed when no more are received
+	drained  chan struct{}      // closed when the subscriber has closed its channel
+	halting  sync.Once
+	leaving  sync.Once
+
+	mu     sync.Mutex
+	inHand map[uint64]*message.Message
+	last   uint64 // tag
+	// settled are the contexts of the messages settled last. A subscriber ends them when
+	// it has seen that.
+	settled []context.Context
+}
+
+var (
+	_ processor.Subscription = (*subscription)(nil)
+	_ processor.Acknowledger = (*subscription)(nil)
+)
+
+func newSubscription(s *source, messages <-chan *message.Message, end context.CancelFunc, prefetch int) *subscription {
+	return &subscription{
+		source: s, messages: messages, end: end,
+		room: make(chan struct{}, prefetch), stopped: make(chan struct{}), drained: make(chan struct{}),
+		inHand: map[uint64]*message.Message{},
+	}
+}
+
+// Receive waits for room, and then for a message.
+func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.isStopped() {
+		return nil, io.EOF
+	}
+	select {
+	case s.room <- struct{}{}:
+	case <-s.stopped:
+		return nil, io.EOF
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	d, err := s.next(ctx)
+	if err != nil {
+		<-s.room
+		return nil, err
+	}
+	return d, nil
+}
+
+func (s *subscription) next(ctx context.Context) (*processor.Delivery, error) {
+	for {
+		select {
+		case msg, open := <-s.messages:
+			switch {
+			case !open:
+				return nil, io.EOF
+			case msg != nil:
+				return s.take(msg)
+			}
+		case <-s.stopped:
+			return nil, io.EOF
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// take hands out msg, unless the subscription was stopped meanwhile.
+func (s *subscription) take(msg *message.Message) (*processor.Delivery, error) {
+	e := envelopeOf(msg)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isStopped() {
+		msg.Nack()
+		return nil, io.EOF
+	}
+	s.last++
+	s.inHand[s.last] = msg
+	return processor.NewDelivery(e, processor.Origin{Queue: s.topic, RoutingKey: s.topic}, s, s.last), nil
+}
+
+func (s *subscription) isStopped() bool {
+	select {
+	case <-s.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+// Ack acks the message.
+func (s *subscription) Ack(tag uint64) error { return s.settle(tag, (*message.Message).Ack) }
+
+// Nack nacks the message, or acks it when the dead-letter function has it.
+func (s *subscription) Nack(tag uint64, requeue bool) error {
+	if requeue {
+		return s.Release(tag)
+	}
+	msg, ok := s.held(tag)
+	if !ok {
+		return processor.ErrStale
+	}
+	if problem := s.dead(msg, s.topic, ErrRejected); problem != nil {
+		_ = s.Release(tag) // if it is too late for that, it has gone back
+		return fmt.Errorf("watermill: the rejected message goes back to topic %q: %w", s.topic, problem)
+	}
+	return s.Ack(tag)
+}
+
+// Release nacks the message.
+func (s *subscription) Release(tag uint64) error { return s.settle(tag, (*message.Message).Nack) }
+
+func (s *subscription) held(tag uint64) (*message.Message, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	msg, ok := s.inHand[tag]
+	return msg, ok
+}
+
+func (s *subscription) settle(tag uint64, how func(*message.Message) bool) error {
+	s.mu.Lock()
+	msg, ok := s.inHand[tag]
+	if !ok {
+		s.mu.Unlock()
+		return processor.ErrStale
+	}
+	delete(s.inHand, tag)
+	if !how(msg) {
+		ok = false // somebody has settled it otherwise
+	}
+	s.remember(msg.Context())
+	isLast := len(s.inHand) == 0 && s.isStopped()
+	s.mu.Unlock()
+	<-s.room
+	if isLast {
+		s.leave(nil)
+	}
+	if !ok {
+		return processor.ErrStale
+	}
+	return nil
+}
