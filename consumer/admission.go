@@ -21,6 +21,7 @@ func newAdmission(p processor.Processor) admission {
 type delivery struct {
 	processor.Message
 	shift *shift
+	life  *life
 	ctx   context.Context //nolint:containedctx // from the worker's receive to its handle, no further
 	left  []func()
 }
@@ -35,7 +36,7 @@ func (r *run) receive(s *shift) (delivery, error) {
 		if err != nil {
 			return delivery{}, err
 		}
-		return delivery{Message: msg, shift: s, ctx: r.under(msg)}, nil
+		return r.deliver(s, msg), nil
 	}
 	select {
 	case r.admission.turn <- struct{}{}:
@@ -54,10 +55,16 @@ func (r *run) receive(s *shift) (delivery, error) {
 	return r.admit(s, msg), nil
 }
 
+func (r *run) deliver(s *shift, msg processor.Message) delivery {
+	l := r.life(msg)
+	return delivery{Message: msg, shift: s, life: l, ctx: l.hands}
+}
+
 // admit tells the layers that the message has come. One whose Admit ends the goroutine, as a
 // user's function may, takes the worker along, and not the message.
 func (r *run) admit(s *shift, msg processor.Message) delivery {
-	d := delivery{Message: msg, shift: s, ctx: r.under(msg), left: make([]func(), 0, len(r.admission.layers))}
+	d := r.deliver(s, msg)
+	d.left = make([]func(), 0, len(r.admission.layers))
 	admitted := false
 	defer func() {
 		if !admitted {

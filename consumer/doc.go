@@ -31,6 +31,23 @@
 // A message for which the pipeline says [processor.Release] was not begun. It is given back
 // untouched, and the worker waits in the same way.
 //
+// # Lost channels
+//
+// When the channel that a message came from is lost, with its connection, by the broker's
+// consumer timeout, or because its queue was deleted, the broker delivers the message again,
+// here or elsewhere, and takes no settlement of this delivery any more. The context of its
+// handler ends, with a cause that wraps [processor.ErrStale] and says why; [processor.Lost]
+// reports it. What a handler does beyond that is done twice. One that heeds its context makes
+// room for the next delivery, and if it returns an error, no copy is published, no attempt is
+// used up and nothing is parked or logged as a failure. One that returns nil all the same has
+// not failed; its message comes again.
+//
+// With [FinishLost] the handler's context does not end. Two deliveries of a message may then
+// be in hand at a time: processors/dedup has the second wait for the first, and skips it if
+// that succeeds, and the inbox of processors/sqltx does so across processes. An error still
+// has no copy published. A handler that never ends within the broker's consumer timeout
+// is called again and again, whichever way.
+//
 // # Layers that steer
 //
 // A layer finds the run in the context of its Start ([processor.RunFrom]), and may end,

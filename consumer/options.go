@@ -29,6 +29,7 @@ type options struct {
 	prefetchSet  int
 	drainTimeout time.Duration
 	idleInterval time.Duration
+	finishLost   bool
 	logger       *slog.Logger
 	nilOption    int // its place, from 1; 0 if there is none
 }
@@ -56,6 +57,13 @@ func DrainTimeout(d time.Duration) Option { return func(o *options) { o.drainTim
 // IdleInterval sets how long nothing must arrive before the layers are told that the
 // consumer is idle, and how often they are told. Default: 1 s.
 func IdleInterval(d time.Duration) Option { return func(o *options) { o.idleInterval = d } }
+
+// FinishLost has a handler go on to its end when the channel of its message is lost. It is
+// for work that had better not be cut off in the middle, such as a call that cannot be taken
+// back, with processors/dedup or another way to tell that the message has been processed:
+// it comes again, and may be processed at the same time. See "Lost channels". Default: the
+// context of the handler ends.
+func FinishLost() Option { return func(o *options) { o.finishLost = true } }
 
 // Logger sets where the consumer logs. Default, also for nil: slog.Default() when the
 // run starts.

@@ -15,7 +15,7 @@ type Stats struct {
 	// the pipeline returned. A message that a retry layer has republished is done.
 	Done, Dropped, Rejected, Failed, Requeued uint64
 	// Released is how many were given back untouched: at shutdown, or because a layer did
-	// not let them in.
+	// not let them in. Those that were not processed before their channel was lost count too.
 	Released uint64
 	// InHand is how many are being processed now.
 	InHand int64

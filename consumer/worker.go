@@ -72,11 +72,15 @@ func (r *run) handle(d delivery) bool {
 	err := r.handler.Process(d.ctx, msg)
 	returned = true
 
-	if !msg.Settled() {
-		r.unsettled(d, err)
-		return true
-	}
 	decision := processor.Decide(err)
+	switch lost := d.life.isOver(); {
+	case lost && !isDone(decision):
+		r.lost(d, err, decision)
+		return false // the source sees to the pace of new channels
+	case !msg.Settled():
+		r.unsettled(d, err)
+		return !lost
+	}
 	r.stats.actions[decision.Action].Add(1)
 	if err != nil {
 		r.failed(msg, err, decision)
@@ -112,12 +116,29 @@ func (r *run) stopIf(d processor.Decision, err error) {
 	}
 }
 
+// isDone reports whether nothing more is to be done for the message.
+func isDone(d processor.Decision) bool {
+	return d.Action == processor.Done || d.Action == processor.Dropped
+}
+
+// lost notes a message that was not processed before its channel was lost. That says nothing
+// about the message, and there may be many: the source has logged the reason.
+func (r *run) lost(d delivery, err error, decision processor.Decision) {
+	if d.Settled() {
+		r.stats.released.Add(1)
+	} else {
+		r.release(d)
+	}
+	r.log.LogAttrs(r.hands, slog.LevelInfo, "channel of the message is lost, and it comes again", logattr.Of(d, err)...)
+	r.stopIf(decision, err)
+}
+
 // unsettled gives the message back. If it was cut short, or a layer did not let it in,
 // that is all; otherwise the pipeline has forgotten it, and so it will each message until
 // the prefetch is full.
 func (r *run) unsettled(d delivery, err error) {
 	defer r.release(d) // when the run has ended, if this message ends it
-	cutShort := r.under(d.Message).Err() != nil
+	cutShort := d.life.hands.Err() != nil
 	decision := processor.Decide(err)
 	switch {
 	case decision.Action == processor.Released:

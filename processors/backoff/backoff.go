@@ -20,11 +20,15 @@ const HeaderBackoffs = republish.HeaderBackoffs
 // has a layer of its own.
 //
 // The stack refuses a publisher that is nil, or that is a [processor.Checker] and finds
-// itself wanting, options that cannot work, and what the strategy of the delays refuses. The
+// itself wanting, options that cannot work, what the strategy of the delays refuses, and
+// delays that need what the publisher ([broker.TopologyChecker]) cannot have declared. The
 // delays must be in the broker: declare [Topology].
 func New(publisher processor.Publisher, queue string, opts ...Option) processor.Middleware {
 	c, err := configure(queue, opts)
-	if err := errors.Join(checkPublisher(publisher), err); err != nil {
+	if err = errors.Join(checkPublisher(publisher), err); err == nil {
+		err = checkPlace(publisher, c.delayer)
+	}
+	if err != nil {
 		return processor.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
@@ -81,7 +85,7 @@ func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error
 	if b.final == nil {
 		return err
 	}
-	if ctx.Err() != nil {
+	if republish.CutShort(ctx, msg) {
 		return processor.Requeue(err)
 	}
 	return b.park(ctx, retry{msg: msg, done: b.count(msg.Headers(), b.top), limit: *b.top.limit}, err)
@@ -89,7 +93,7 @@ func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error
 
 // failed publishes the next attempt, or the last copy.
 func (b *backoff) failed(ctx context.Context, msg processor.Message, f failure) error {
-	if ctx.Err() != nil {
+	if republish.CutShort(ctx, msg) {
 		return processor.Requeue(f.err)
 	}
 	p, problem := b.pick(f)

@@ -145,13 +145,13 @@ const (
 )
 
 // insist calls f until it succeeds or the time is over, and returns its last error.
-func (d *dedup) insist(ctx context.Context, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+func (d *dedup) insist(outer context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(outer, d.timeout)
 	defer cancel()
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
 		err := f(ctx)
-		if err == nil {
-			return nil
+		if err == nil || outer.Err() != nil {
+			return err
 		}
 		if wait == firstWait { // here: whoever runs the pipeline need not warn of what it gives back
 			logattr.Or(d.log).LogAttrs(ctx, slog.LevelWarn, "store failed, trying again", logattr.Err(err), slog.Duration("for", d.timeout))

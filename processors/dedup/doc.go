@@ -44,4 +44,9 @@
 // If a copy comes while a message is being processed in the same pipeline, it waits for
 // the outcome. It is skipped if the first succeeds, and processed if the first fails.
 // Copies in two processes at the same time are both processed.
+//
+// That is what happens to a message whose channel is lost while it is being processed: it
+// comes again at once. The consumer ends the context of the first handler, and the second
+// begins when that has returned, and not if it has succeeded. A consumer with FinishLost
+// lets the first go on to its end. A worker that waits is not there for other messages.
 package dedup

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 
@@ -15,8 +16,8 @@ type rule struct {
 }
 
 // level is that of a message. problem says that a rule panicked, and is "" otherwise.
-func (c *config) level(err error, a processor.Action, cutShort bool) (l slog.Level, problem string) {
-	if a == processor.Done {
+func (c *config) level(err error, f fate) (l slog.Level, problem string) {
+	if f.action == processor.Done {
 		return c.success, "" // an error, if any, is the wish to stop
 	}
 	for _, r := range c.rules {
@@ -28,10 +29,38 @@ func (c *config) level(err error, a processor.Action, cutShort bool) (l slog.Lev
 			problem = panicked
 		}
 	}
-	if cutShort {
+	switch {
+	case f.lost:
+		return slog.LevelDebug, problem
+	case f.cutShort:
 		return slog.LevelWarn, problem
 	}
-	return byDecision(a), problem
+	return byDecision(f.action), problem
+}
+
+// fate is what becomes of a message.
+type fate struct {
+	action   processor.Action
+	cutShort bool // by the end of the run
+	lost     bool // it comes again, whatever its processing has returned
+}
+
+func fateOf(ctx context.Context, a processor.Action) fate {
+	return fate{
+		action:   a,
+		cutShort: a == processor.Failed && processor.ShuttingDown(ctx),
+		lost:     a != processor.Done && a != processor.Dropped && processor.Lost(ctx),
+	}
+}
+
+func (f fate) text() string {
+	switch {
+	case f.lost:
+		return "message was cut short, its channel is lost"
+	case f.cutShort:
+		return "message was cut short"
+	}
+	return "message " + f.action.String()
 }
 
 func byDecision(a processor.Action) slog.Level {

@@ -13,7 +13,8 @@
 //	requeued, released  warn
 //	rejected, failed    error
 //
-// A message that was cut short because the run is over has not failed: warn.
+// A message that was cut short because the run is over has not failed: warn. Neither has one
+// whose channel is lost, and there may be many at once: debug.
 //
 // A consumer logs the errors that reach it, too. This layer sees them before another one
 // turns them into success, and says how long the message took.
@@ -98,8 +99,8 @@ func (l *logging) Process(ctx context.Context, msg processor.Message) error {
 
 func (l *logging) log(ctx context.Context, msg processor.Message, err error, start time.Time) {
 	action := processor.Decide(err).Action
-	cutShort := action == processor.Failed && processor.ShuttingDown(ctx)
-	level, problem := l.level(err, action, cutShort)
+	fate := fateOf(ctx, action)
+	level, problem := l.level(err, fate)
 	log := logattr.Or(l.logger)
 	if !log.Enabled(ctx, level) {
 		return // before anything is made up for nobody
@@ -110,12 +111,5 @@ func (l *logging) log(ctx context.Context, msg processor.Message, err error, sta
 	if problem != "" {
 		attrs = append(attrs, slog.String("level_problem", problem))
 	}
-	log.LogAttrs(ctx, level, text(action, cutShort), attrs...)
-}
-
-func text(a processor.Action, cutShort bool) string {
-	if cutShort {
-		return "message was cut short"
-	}
-	return "message " + a.String()
+	log.LogAttrs(ctx, level, fate.text(), attrs...)
 }

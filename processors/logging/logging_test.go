@@ -144,6 +144,18 @@ func TestAMessageThatTheShutdownCutShortIsNoError(t *testing.T) {
 	require.Contains(t, process(t, ctx, errMail, processortest.NewMessage()), "level=ERROR", "a timeout is a failure")
 }
 
+// With its channel hundreds may be lost at once, and all of them come again.
+func TestAMessageWhoseChannelIsLostIsNoErrorWhateverItsHandlerSays(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(fmt.Errorf("closed: %w", processor.ErrStale))
+	for _, err := range []error{errMail, processor.Requeue(errMail), processor.Release(errMail), processor.Reject(errMail)} {
+		require.Contains(t, process(t, ctx, err, processortest.NewMessage()), `level=DEBUG msg="message was cut short, its channel is lost"`)
+	}
+	require.Contains(t, process(t, ctx, processor.Drop(errMail), processortest.NewMessage()), "level=INFO")
+	require.Contains(t, process(t, ctx, errUser, processortest.NewMessage(), logging.Level(errUser, slog.LevelError)), "level=ERROR", "who asks for a level gets it")
+}
+
 func TestWhatASenderWroteIsCutAndEscaped(t *testing.T) {
 	t.Parallel()
 	evil := "line one\nlevel=INFO msg=forged \x1b[31m" + strings.Repeat("A", 1<<20)

@@ -39,8 +39,8 @@
 // with trace.SpanFromContext(ctx).SetAttributes.
 //
 // The status is an error for each message that failed, whatever becomes of it: a dropped
-// one as well. One that was released, or cut short by the shutdown, has not failed. The
-// error is recorded as an exception event, and error.type is its Go type, as in the header
+// one as well. One that was released, or cut short by the shutdown or by the loss of its
+// channel, has not failed. The error is recorded as an exception event, and error.type is its Go type, as in the header
 // warren-error-type of a parked message, or "panic" where no layer inside has recovered
 // from one.
 //

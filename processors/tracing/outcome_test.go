@@ -95,6 +95,18 @@ func TestWhatTheShutdownCutShortHasNotFailed(t *testing.T) {
 	require.Equal(t, "failed", attributes(trace(t, other, processortest.NewMessage(), other.Err()))[tracing.DecisionKey])
 }
 
+func TestWhatWasLostWithItsChannelHasNotFailed(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(fmt.Errorf("closed: %w", processor.ErrStale))
+	for _, result := range []error{ctx.Err(), processor.Requeue(errMail), processor.Reject(errMail), processor.Release(errMail)} {
+		span := trace(t, ctx, processortest.NewMessage(), result)
+		require.Equal(t, "released", attributes(span)[tracing.DecisionKey])
+		require.NotEqual(t, codes.Error, span.Status().Code)
+	}
+	require.Equal(t, "dropped", attributes(trace(t, ctx, processortest.NewMessage(), processor.Drop(errMail)))[tracing.DecisionKey])
+}
+
 func TestRecordErrorMarksTheSpanOfTheContext(t *testing.T) {
 	t.Parallel()
 	provider, spans := record(nil)

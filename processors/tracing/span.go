@@ -21,7 +21,7 @@ const (
 	// RedeliveredKey is the broker's hint that the message was delivered before.
 	RedeliveredKey attribute.Key = "warren.redelivered"
 	// DecisionKey is what becomes of the message: a [processor.Action] in lower case. A
-	// message that the shutdown has cut short is released.
+	// message that was cut short, by the shutdown or since its channel is lost, is released.
 	DecisionKey attribute.Key = "warren.decision"
 )
 
@@ -49,12 +49,25 @@ func (t *tracing) attributes(msg processor.Message) []attribute.KeyValue {
 // finish says on the span what became of its message.
 func finish(ctx context.Context, span trace.Span, err error) {
 	action := processor.Decide(err).Action
-	if (action == processor.Failed || action == processor.Requeued) && processor.ShuttingDown(ctx) {
+	if cutShort(ctx, action) {
 		action = processor.Released
 	}
 	span.SetAttributes(DecisionKey.String(action.String()))
 	if action != processor.Done && action != processor.Released {
 		fail(span, err)
+	}
+}
+
+// cutShort reports whether the message has not failed, whatever its processing returned. Not
+// even a rejection reaches a broker whose channel is lost.
+func cutShort(ctx context.Context, a processor.Action) bool {
+	switch a {
+	case processor.Failed, processor.Requeued:
+		return processor.ShuttingDown(ctx) || processor.Lost(ctx)
+	case processor.Rejected:
+		return processor.Lost(ctx)
+	default:
+		return false
 	}
 }
 

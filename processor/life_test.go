@@ -1,0 +1,57 @@
+package processor_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/processor"
+)
+
+func TestLost(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		cause error
+		want  bool
+	}{
+		"its channel is gone":              {processor.ErrStale, true},
+		"its channel is gone, and why":     {fmt.Errorf("%w: %w", processor.ErrStale, errors.New("closed")), true},
+		"the run is over":                  {processor.ErrShutdown, false},
+		"somebody has cancelled":           {nil, false},
+		"somebody has cancelled, and says": {errors.New("enough"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			child, end := context.WithCancel(ctx)
+			defer end()
+			require.False(t, processor.Lost(ctx))
+			cancel(tc.cause)
+			require.Equal(t, tc.want, processor.Lost(ctx))
+			require.Equal(t, tc.want, processor.Lost(child), "a handler's own context below it")
+			require.False(t, tc.want && processor.ShuttingDown(ctx))
+		})
+	}
+}
+
+// perishing is an acknowledger whose channel can be lost.
+type perishing struct {
+	processor.Acknowledger
+	life context.Context //nolint:containedctx // it is the life
+}
+
+func (p perishing) Life() context.Context { return p.life }
+
+func TestADeliveryLivesAsLongAsItsChannel(t *testing.T) {
+	t.Parallel()
+	life, end := context.WithCancel(t.Context())
+	d := processor.NewDelivery(processor.Envelope{}, processor.Origin{}, perishing{life: life}, 1)
+	require.Equal(t, life, d.Life())
+	end()
+	require.Error(t, d.Life().Err())
+	var silent struct{ processor.Acknowledger }
+	require.NoError(t, processor.NewDelivery(processor.Envelope{}, processor.Origin{}, silent, 1).Life().Err())
+}
