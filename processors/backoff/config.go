@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
@@ -162,6 +163,18 @@ func checkPublisher(p processor.Publisher) error {
 		if problem := checker.Check(); problem != nil {
 			return fmt.Errorf("backoff: the publisher cannot work: %w", problem)
 		}
+	}
+	return nil
+}
+
+// checkPlace returns an error if what the delays need cannot be where p publishes to.
+func checkPlace(p processor.Publisher, delays delay.Delayer) error {
+	checker, ok := p.(broker.TopologyChecker)
+	if !ok {
+		return nil
+	}
+	if problem := checker.CheckTopology(delays.Topology()); problem != nil {
+		return fmt.Errorf("backoff: the delays cannot be had with this publisher: %w", problem)
 	}
 	return nil
 }
