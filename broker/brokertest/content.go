@@ -2,6 +2,7 @@ package brokertest
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"time"
 
@@ -90,10 +91,10 @@ var contentCases = []testCase{
 	},
 }
 
-// roundTrip publishes e, takes it and acks it.
+// roundTrip publishes e to a queue of its own, takes it and acks it.
 func (r *rig) roundTrip(e processor.Envelope) processor.Message {
 	r.Helper()
-	q := r.queue("round-trip", broker.Queue{})
+	q := r.queue(fmt.Sprint("round-trip-", counter.Add(1)), broker.Queue{})
 	r.send("", q, e)
 	c := r.subscribe(q, 1)
 	m := c.next()

@@ -9,8 +9,9 @@ import (
 
 var declareCases = []testCase{
 	{
-		name: "declare is idempotent",
-		why:  "every worker declares what it needs, on every connection; what exists with the same arguments stays, and so do its messages",
+		name:  "declare is idempotent",
+		why:   "every worker declares what it needs, on every connection; what exists with the same arguments stays, and so do its messages",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			x, q := r.name("x"), r.name("q")
 			t := broker.Topology{
@@ -33,8 +34,9 @@ var declareCases = []testCase{
 		},
 	},
 	{
-		name: "a queue with other arguments is a mismatch",
-		why:  "what exists with other arguments is ErrMismatch, and it goes on as it was",
+		name:  "a queue with other arguments is a mismatch",
+		why:   "what exists with other arguments is ErrMismatch, and it goes on as it was",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{MessageTTL: time.Minute})
 			err := r.broker.Declare(r.background(), broker.Topology{Queues: []broker.Queue{
@@ -46,8 +48,9 @@ var declareCases = []testCase{
 		},
 	},
 	{
-		name: "an exchange of another kind is a mismatch",
-		why:  "what exists with another kind is ErrMismatch, and it goes on as it was",
+		name:  "an exchange of another kind is a mismatch",
+		why:   "what exists with another kind is ErrMismatch, and it goes on as it was",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			x, q := r.exchange("x", broker.Exchange{Kind: broker.Fanout}), r.queue("q", broker.Queue{})
 			r.bind(x, q, "", nil)
@@ -60,8 +63,9 @@ var declareCases = []testCase{
 		},
 	},
 	{
-		name: "a binding needs its ends",
-		why:  "a binding to or from something that does not exist is an error; otherwise messages would go nowhere",
+		name:  "a binding needs its ends",
+		why:   "a binding to or from something that does not exist is an error; otherwise messages would go nowhere",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			x, q := r.exchange("x", broker.Exchange{Kind: broker.Fanout}), r.queue("q", broker.Queue{})
 			for _, b := range []broker.Binding{
@@ -76,8 +80,9 @@ var declareCases = []testCase{
 		},
 	},
 	{
-		name: "a topology that contradicts itself is refused",
-		why:  "ErrTopology, and nothing is declared",
+		name:  "a topology that contradicts itself is refused",
+		why:   "ErrTopology, and nothing is declared",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			q := r.name("q")
 			err := r.broker.Declare(r.background(), broker.Topology{
@@ -90,8 +95,9 @@ var declareCases = []testCase{
 		},
 	},
 	{
-		name: "subscribing to a missing queue",
-		why:  "ErrNoQueue, at once: a worker must not wait for ever on a queue that nobody declared",
+		name:  "subscribing to a missing queue",
+		why:   "ErrNoQueue, at once: a worker must not wait for ever on a queue that nobody declared",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			_, err := r.broker.Source(r.name("missing")).Subscribe(r.background(), 1)
 			r.is(err, broker.ErrNoQueue, "subscribe")

@@ -15,6 +15,8 @@
 // suite its own configuration needs less, with the setting of the application rabbit
 // dead_letter_worker_publisher_confirm_timeout at 500 (milliseconds).
 //
+// A broker that cannot do all of this says so with [Without].
+//
 // What is expected was measured on RabbitMQ 3.10. The order of x-death entries after
 // the first, which differs between its versions, is left open.
 package brokertest

@@ -10,8 +10,9 @@ import (
 
 var lifecycleCases = []testCase{
 	{
-		name: "stop gives back what nobody received",
-		why:  "others get it at once, while what is in hand can still be acked: that is how a worker leaves without a duplicate",
+		name:  "stop gives back what nobody received",
+		why:   "others get it at once, while what is in hand can still be acked: that is how a worker leaves without a duplicate",
+		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			r.fill(q, "1", "2", "3", "4", "5")

@@ -43,8 +43,9 @@ var limitCases = []testCase{
 		},
 	},
 	{
-		name: "full with drop-head",
-		why:  "a full queue drops its oldest message for the new one",
+		name:  "full with drop-head",
+		why:   "a full queue drops its oldest message for the new one",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{MaxLength: 2})
 			r.fill(q, "1", "2", "3", "4")
@@ -54,8 +55,9 @@ var limitCases = []testCase{
 		},
 	},
 	{
-		name: "full with reject-publish",
-		why:  "a full queue refuses the new message with ErrRefused and keeps the old ones; messages in hand do not count",
+		name:  "full with reject-publish",
+		why:   "a full queue refuses the new message with ErrRefused and keeps the old ones; messages in hand do not count",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{MaxLength: 2, Overflow: broker.RejectPublish})
 			r.fill(q, "1", "2")
@@ -72,8 +74,9 @@ var limitCases = []testCase{
 		},
 	},
 	{
-		name: "one full queue of two",
-		why:  "ErrRefused: the message is not in every queue that it was meant for, so the publisher must not think so",
+		name:  "one full queue of two",
+		why:   "ErrRefused: the message is not in every queue that it was meant for, so the publisher must not think so",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			x := r.exchange("x", broker.Exchange{Kind: broker.Fanout})
 			wide, full := r.queue("wide", broker.Queue{}), r.queue("full", broker.Queue{MaxLength: 1, Overflow: broker.RejectPublish})

@@ -8,8 +8,9 @@ import (
 
 var prefetchCases = []testCase{
 	{
-		name: "prefetch is a bound",
-		why:  "no more than that many messages are out and unsettled; the others wait in the queue, for anybody",
+		name:  "prefetch is a bound",
+		why:   "no more than that many messages are out and unsettled; the others wait in the queue, for anybody",
+		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			r.fill(q, "1", "2", "3", "4", "5")
@@ -30,8 +31,9 @@ var prefetchCases = []testCase{
 		},
 	},
 	{
-		name: "settling makes room",
-		why:  "each kind of settlement frees one place",
+		name:  "settling makes room",
+		why:   "each kind of settlement frees one place",
+		needs: []Ability{Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			r.fill(q, "1", "2", "3")
@@ -44,8 +46,9 @@ var prefetchCases = []testCase{
 		},
 	},
 	{
-		name: "two subscriptions share",
-		why:  "subscriptions take turns; each message goes to one of them, and nobody waits while there is work",
+		name:  "two subscriptions share",
+		why:   "subscriptions take turns; each message goes to one of them, and nobody waits while there is work",
+		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			a, b := r.subscribe(q, 1), r.subscribe(q, 1)

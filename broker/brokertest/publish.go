@@ -11,8 +11,9 @@ import (
 
 var publishCases = []testCase{
 	{
-		name: "unroutable by key",
-		why:  "ErrUnroutable: a broker would confirm a message that no queue takes, and it would be gone",
+		name:  "unroutable by key",
+		why:   "ErrUnroutable: a broker would confirm a message that no queue takes, and it would be gone",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			x, q := r.exchange("x", broker.Exchange{Kind: broker.Direct}), r.queue("q", broker.Queue{})
 			r.bind(x, q, "key", nil)
@@ -22,8 +23,9 @@ var publishCases = []testCase{
 		},
 	},
 	{
-		name: "unroutable by a missing exchange",
-		why:  "ErrUnroutable; and what others publish at the same time arrives, although the broker closes the channel for it",
+		name:  "unroutable by a missing exchange",
+		why:   "ErrUnroutable; and what others publish at the same time arrives, although the broker closes the channel for it",
+		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			r.unroutable(r.name("missing"), "key")

@@ -30,8 +30,9 @@ var redeliveryCases = []testCase{
 		},
 	},
 	{
-		name: "close of the subscription",
-		why:  "what was in hand comes again, marked as redelivered, and settling it late is ErrStale: it belongs to somebody else now",
+		name:  "close of the subscription",
+		why:   "what was in hand comes again, marked as redelivered, and settling it late is ErrStale: it belongs to somebody else now",
+		needs: []Ability{Queues},
 		run: func(r *rig) {
 			r.again(func(c *consumer, m processor.Message) *consumer {
 				c.shut()
@@ -43,8 +44,9 @@ var redeliveryCases = []testCase{
 		},
 	},
 	{
-		name: "order after a requeue",
-		why:  "what comes back takes its old place, whatever the order that it was given back in",
+		name:  "order after a requeue",
+		why:   "what comes back takes its old place, whatever the order that it was given back in",
+		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			r.fill(q, "0", "1", "2", "3", "4", "5")
@@ -71,8 +73,9 @@ var redeliveryCases = []testCase{
 // another place shows it the next time.
 func orderAfterClose(kind broker.QueueType) testCase {
 	return testCase{
-		name: "order after a close, " + string(kind),
-		why:  "what is unsettled when its subscription is closed comes again first and in its old order, received or not: a restart must not make one message overtake another",
+		name:  "order after a close, " + string(kind),
+		why:   "what is unsettled when its subscription is closed comes again first and in its old order, received or not: a restart must not make one message overtake another",
+		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			var bodies []string
 			for i := range 80 {

@@ -24,6 +24,7 @@ type rig struct {
 	broker broker.Broker
 	why    string
 	id     string
+	abilities
 }
 
 var (

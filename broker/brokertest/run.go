@@ -13,27 +13,38 @@ import (
 // fails says why the behaviour matters.
 //
 // Where the broker implements [broker.Counter] or [broker.Redeclarer] the suite checks
-// that too.
-func Run(t *testing.T, open func(t testing.TB) broker.Broker) {
+// that too. [Without] leaves out what a broker cannot.
+func Run(t *testing.T, open func(t testing.TB) broker.Broker, opts ...Option) {
 	t.Helper()
+	var able abilities
+	for _, o := range opts {
+		o(&able)
+	}
 	for _, c := range allCases() {
+		if able.lacks(c.needs...) {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			c.run(newRig(t, open(t), c.why))
+			r := newRig(t, open(t), c.why)
+			r.abilities = able
+			c.run(r)
 		})
 	}
 }
 
 // testCase is one behaviour.
 type testCase struct {
-	name string
-	why  string // the text of every failure
-	run  func(r *rig)
+	name  string
+	why   string // the text of every failure
+	needs []Ability
+	run   func(r *rig)
 }
 
 func allCases() []testCase {
 	return slices.Concat(
-		declareCases, routingCases, contentCases, limitCases, publishCases, expiryCases,
-		deadLetterCases, deathCases, redeliveryCases, prefetchCases, settleCases, lifecycleCases,
+		declareCases, inTopologies(routingCases), contentCases, limitCases, publishCases,
+		inTopologies(expiryCases), inTopologies(deadLetterCases), inTopologies(deathCases),
+		redeliveryCases, prefetchCases, settleCases, lifecycleCases,
 	)
 }

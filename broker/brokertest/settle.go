@@ -12,8 +12,9 @@ import (
 
 var settleCases = []testCase{
 	{
-		name: "settling twice",
-		why:  "the second settlement is ErrSettled and sends nothing: a broker answers a second ack by closing the channel",
+		name:  "settling twice",
+		why:   "the second settlement is ErrSettled and sends nothing: a broker answers a second ack by closing the channel",
+		needs: []Ability{Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			r.fill(q, "1", "2")
@@ -62,8 +63,9 @@ var settleCases = []testCase{
 		},
 	},
 	{
-		name: "settling out of order",
-		why:  "acks may come in any order, and each is for its own message only",
+		name:  "settling out of order",
+		why:   "acks may come in any order, and each is for its own message only",
+		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			r.fill(q, "0", "1", "2", "3", "4")
@@ -84,8 +86,9 @@ var settleCases = []testCase{
 // queue at one time.
 func acksBeforeClose(kind broker.QueueType) testCase {
 	return testCase{
-		name: "many acks before a close, " + string(kind),
-		why:  "what was acked stays acked, however soon its subscription is closed: a clean shutdown makes no duplicates",
+		name:  "many acks before a close, " + string(kind),
+		why:   "what was acked stays acked, however soon its subscription is closed: a clean shutdown makes no duplicates",
+		needs: []Ability{Queues},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{Type: kind})
 			for range 5 {

@@ -1,0 +1,42 @@
+package brokertest
+
+import "slices"
+
+// Ability is something that RabbitMQ can and not every broker.
+type Ability string
+
+// The abilities that cases need.
+const (
+	// Topologies: it has exchanges, bindings and queues with arguments, and knows what is
+	// missing.
+	Topologies Ability = "topologies"
+	// Queues: a message is for one subscription, and what goes back is there for the next.
+	Queues Ability = "queues"
+	// Order: messages come in the order in which they were published.
+	Order Ability = "order"
+	// Redelivered: it marks what it has delivered before.
+	Redelivered Ability = "redelivered"
+)
+
+// Option changes what is expected of a broker.
+type Option func(*abilities)
+
+// Without leaves out what needs these abilities. Default: everything is expected.
+func Without(lacking ...Ability) Option {
+	return func(a *abilities) { a.lacking = append(a.lacking, lacking...) }
+}
+
+type abilities struct{ lacking []Ability }
+
+func (a abilities) lacks(needs ...Ability) bool {
+	return slices.ContainsFunc(needs, func(n Ability) bool { return slices.Contains(a.lacking, n) })
+}
+
+// inTopologies returns cases that need [Topologies], each of them.
+func inTopologies(cases []testCase) []testCase {
+	cases = slices.Clone(cases)
+	for i := range cases {
+		cases[i].needs = append(slices.Clip(cases[i].needs), Topologies)
+	}
+	return cases
+}
