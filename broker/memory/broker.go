@@ -90,7 +90,7 @@ func (b *Broker) close() {
 	defer b.unlock()
 	for s := range b.subscriptions {
 		s.end()
-		clear(s.unsettled)
+		s.vanish()
 	}
 	for _, q := range b.queues {
 		q.silence()

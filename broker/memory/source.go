@@ -39,6 +39,7 @@ func (src source) Subscribe(ctx context.Context, prefetch int) (processor.Subscr
 		return nil, noQueue(src.queue)
 	}
 	s := &subscription{queue: q, prefetch: prefetch, unsettled: map[uint64]*entry{}}
+	s.life, s.perish = context.WithCancelCause(context.WithoutCancel(ctx))
 	b.subscriptions[s] = struct{}{}
 	q.join(s)
 	return s, nil

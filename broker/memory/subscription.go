@@ -14,6 +14,8 @@ import (
 type subscription struct {
 	queue    *queue
 	prefetch int
+	life     context.Context //nolint:containedctx // of its deliveries; ends when it is closed
+	perish   context.CancelCauseFunc
 
 	// Guarded by the broker's mutex.
 	unsettled  map[uint64]*entry // by delivery tag
@@ -31,7 +33,13 @@ type waiter struct {
 	delivery *processor.Delivery
 }
 
-var _ processor.Subscription = (*subscription)(nil)
+var (
+	_ processor.Subscription = (*subscription)(nil)
+	_ processor.Perishable   = (*subscription)(nil)
+)
+
+// Life ends when the subscription is closed: what was in hand is back in its queue then.
+func (s *subscription) Life() context.Context { return s.life }
 
 func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 	if err := ctx.Err(); err != nil {
@@ -134,7 +142,7 @@ func (s *subscription) Close(context.Context) error {
 	for _, tag := range slices.Sorted(maps.Keys(s.unsettled)) {
 		s.queue.restore(s.unsettled[tag])
 	}
-	clear(s.unsettled)
+	s.vanish()
 	s.queue.balance()
 	delete(b.subscriptions, s)
 	return nil
@@ -160,6 +168,12 @@ func (s *subscription) leave() {
 	}
 	s.end()
 	s.queue.leave()
+}
+
+// vanish lets nothing more be settled.
+func (s *subscription) vanish() {
+	clear(s.unsettled)
+	s.perish(processor.ErrStale)
 }
 
 // end lets nothing more through Receive.
