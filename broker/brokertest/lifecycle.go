@@ -73,6 +73,7 @@ var lifecycleCases = []testCase{
 			r.is(<-waiting, io.EOF, "the receive that waited")
 			r.is(r.try(processor.Destination{RoutingKey: q}, text("late")), processor.ErrClosed, "publish")
 			r.is(m.Ack(), processor.ErrStale, "ack")
+			r.perished(m)
 			c.stop()
 			c.shut()
 			if _, err := r.broker.Source(q).Subscribe(r.background(), 1); err == nil {

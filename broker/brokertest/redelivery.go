@@ -43,6 +43,7 @@ var redeliveryCases = []testCase{
 			})
 		},
 	},
+	lifeOfWhatIsInHand,
 	{
 		name:  "order after a requeue",
 		why:   "what comes back takes its old place, whatever the order that it was given back in",
