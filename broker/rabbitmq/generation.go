@@ -55,19 +55,13 @@ func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int) 
 	if err != nil {
 		return nil, err
 	}
-	ch, err := session.Channel(ctx)
-	if err != nil {
-		return nil, err
-	}
-	g := &generation{broker: b, queue: queue, session: session, channel: ch, opened: time.Now(), over: make(chan struct{})}
-	g.life, g.end = context.WithCancelCause(context.WithoutCancel(ctx))
-	// Registered before consuming, so that nothing is missed. Both have room for the
-	// one event that they can get.
-	g.cancelled = ch.NotifyCancel(make(chan string, 1))
-	g.closed = ch.NotifyClose(make(chan *amqp.Error, 1))
 	return call(ctx, &b.background, func() (*generation, error) {
-		err := g.consume(b, prefetch)
+		ch, err := b.declaring(ctx, session, b.declared())
 		if err != nil {
+			return nil, err
+		}
+		g := newGeneration(ctx, b, queue, session, ch)
+		if err := g.consume(prefetch); err != nil {
 			_ = ch.Close()
 			return nil, err
 		}
@@ -78,16 +72,23 @@ func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int) 
 	}, (*generation).shut)
 }
 
-func (g *generation) consume(b *Broker, prefetch int) error {
-	if err := declare(g.channel, b.declared()); err != nil {
-		return err
-	}
+func newGeneration(ctx context.Context, b *Broker, queue string, session *failover.Session, ch *amqp.Channel) *generation {
+	g := &generation{broker: b, queue: queue, session: session, channel: ch, opened: time.Now(), over: make(chan struct{})}
+	g.life, g.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	// Registered before consuming, so that nothing is missed. Both have room for the
+	// one event that they can get.
+	g.cancelled = ch.NotifyCancel(make(chan string, 1))
+	g.closed = ch.NotifyClose(make(chan *amqp.Error, 1))
+	return g
+}
+
+func (g *generation) consume(prefetch int) error {
 	if err := g.channel.Qos(prefetch, 0, false); err != nil {
 		return fmt.Errorf("set prefetch: %w", err)
 	}
 	deliveries, err := g.channel.Consume(g.queue, consumerTag, false, false, false, false, nil)
 	if err != nil {
-		return named(err)
+		return vanished(g.broker.declared(), "", g.queue, named(err))
 	}
 	g.deliveries = deliveries
 	return nil
@@ -151,22 +152,24 @@ func (g *generation) Ack(tag uint64) error {
 	return stale(g.channel.Ack(tag, false))
 }
 
-// Nack rejects one delivery: basic.reject counts as an attempt on a quorum queue.
+// Nack rejects one delivery: basic.reject counts as an attempt on a quorum queue. So none is
+// sent where the broker has cancelled the consumer and its channel is still open: the message
+// comes again anyway. An ack is: it may still be in time.
 func (g *generation) Nack(tag uint64, requeue bool) error {
 	g.settling.RLock()
 	defer g.settling.RUnlock()
-	if g.closing {
+	if g.closing || g.life.Err() != nil {
 		return processor.ErrStale
 	}
 	return stale(g.channel.Reject(tag, requeue))
 }
 
 // Release gives one delivery back with basic.nack, which from RabbitMQ 4.3 on does not
-// count as an attempt.
+// count as an attempt. As with Nack, there is nothing to give back once the channel is lost.
 func (g *generation) Release(tag uint64) error {
 	g.settling.RLock()
 	defer g.settling.RUnlock()
-	if g.closing {
+	if g.closing || g.life.Err() != nil {
 		return processor.ErrStale
 	}
 	return stale(g.channel.Nack(tag, false, true))

@@ -30,7 +30,7 @@ const malformedPause = time.Second
 // Nack gives the message back in place of rejecting it. It waits before that: whoever asked
 // for the rejection does not know that the message comes again.
 func (m malformed) Nack(tag uint64, requeue bool) error {
-	if requeue || m.channel.IsClosed() {
+	if requeue || m.life.Err() != nil {
 		return m.generation.Nack(tag, true)
 	}
 	m.broker.log.Error("message given back, and not rejected: a sender has written a malformed x-death, which would crash the queue; "+
@@ -39,7 +39,7 @@ func (m malformed) Nack(tag uint64, requeue bool) error {
 	defer pause.Stop()
 	select {
 	case <-pause.C:
-	case <-m.over:
+	case <-m.life.Done():
 	case <-m.broker.life.Done():
 	}
 	return m.generation.Nack(tag, true)

@@ -73,8 +73,11 @@ func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 		g := s.current.Load()
 		select {
 		case d, ok := <-g.deliveries:
-			if ok {
+			if ok && g.life.Err() == nil {
 				return g.message(&d), nil
+			}
+			if ok {
+				continue // the client hands over what it has buffered, and the broker delivers it again
 			}
 			// Closed: a zero delivery is no message. Wait for the successor.
 			select {
