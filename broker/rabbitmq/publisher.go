@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
@@ -87,6 +89,11 @@ func (p *publisher) publishOn(ctx context.Context, c *confirmChannel, pub *publi
 	if err != nil {
 		return err
 	}
+	return p.await(ctx, c, pub, confirm)
+}
+
+// await waits for the outcome of a message that was sent.
+func (p *publisher) await(ctx context.Context, c *confirmChannel, pub *publish, confirm *amqp.DeferredConfirmation) error {
 	select {
 	case <-confirm.Done():
 	case <-ctx.Done():
@@ -100,7 +107,7 @@ func (p *publisher) publishOn(ctx context.Context, c *confirmChannel, pub *publi
 	// Before answered, which may close a channel that has been replaced.
 	acked, alive := confirm.Acked(), !c.channel.IsClosed()
 	c.answered(pub, acked)
-	err = c.outcome(pub, acked, alive)
+	err := c.outcome(pub, acked, alive)
 	if errors.Is(err, processor.ErrRefused) {
 		p.refused(c)
 	}
@@ -206,12 +213,9 @@ func (p *publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
 	if err != nil {
 		return nil, err
 	}
-	ch, err := session.Channel(ctx)
-	if err != nil {
-		return nil, err
-	}
 	topology := shared(p.broker.declared())
-	if err := declare(ch, topology); err != nil {
+	ch, err := p.broker.declaring(ctx, session, topology)
+	if err != nil {
 		return nil, err
 	}
 	c := newConfirmChannel(&p.broker.background, session, ch)

@@ -1,0 +1,127 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+var _ processor.BatchPublisher = (*publisher)(nil)
+
+// PublishBatch sends the messages on one channel, one after the other, while it waits for
+// their confirms. If that channel is lost before the first was sent, the next one takes
+// them all; after that the rest is not sent.
+func (p *publisher) PublishBatch(ctx context.Context, to processor.Destination, messages []processor.Envelope) []error {
+	b := &batch{publisher: p, to: to, errs: make([]error, len(messages))}
+	if b.prepare(messages) {
+		b.run(ctx)
+	}
+	for _, err := range b.errs {
+		if err != nil {
+			return b.errs
+		}
+	}
+	return nil
+}
+
+// batch is one call of PublishBatch.
+type batch struct {
+	publisher *publisher
+	to        processor.Destination
+	messages  []processor.Envelope // prepared
+	errs      []error              // each is written by whoever knows the outcome
+}
+
+// sent is a message that waits for its confirm.
+type sent struct {
+	index   int
+	channel *confirmChannel
+	publish *publish
+	confirm *amqp.DeferredConfirmation
+}
+
+// prepare returns false if there is a message that cannot be sent.
+func (b *batch) prepare(messages []processor.Envelope) bool {
+	b.messages = make([]processor.Envelope, len(messages))
+	for i, e := range messages {
+		var err error
+		if b.messages[i], err = broker.Prepare(b.to, e); err != nil {
+			b.fail(0, i, fmt.Errorf("rabbitmq: publish to %s: %w", b.to, err))
+			return false
+		}
+	}
+	return true
+}
+
+// fail says why the message at index was not sent, and that for its sake those from first
+// on were not.
+func (b *batch) fail(first, index int, err error) {
+	for i := first; i < len(b.errs); i++ {
+		b.errs[i] = fmt.Errorf("rabbitmq: publish to %s: %w: message %d", b.to, processor.ErrSkipped, index+1)
+	}
+	b.errs[index] = err
+}
+
+// run sends the messages and collects the answers. Those are waited for in a goroutine of
+// their own: a message that is answered makes room on the channel, which other batches that
+// have not got on wait for.
+func (b *batch) run(ctx context.Context) {
+	waiting := make(chan sent, len(b.messages))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for s := range waiting {
+			b.errs[s.index] = b.publisher.await(ctx, s.channel, s.publish, s.confirm)
+		}
+	}()
+	stopped, err := b.send(ctx, waiting)
+	close(waiting)
+	<-done
+	if err != nil {
+		b.fail(stopped, stopped, err)
+	}
+}
+
+// send sends the messages in order. It returns how many it has sent, and why not the next.
+func (b *batch) send(ctx context.Context, waiting chan<- sent) (int, error) {
+	var channel *confirmChannel
+	for i := 0; i < len(b.messages); {
+		if ctx.Err() != nil {
+			return i, fmt.Errorf("rabbitmq: publish to %s: not sent: %w", b.to, ended(ctx))
+		}
+		s, err := b.sendOne(ctx, i, channel)
+		switch {
+		case err == nil:
+			channel = s.channel
+			waiting <- s
+			i++
+		case !errors.Is(err, errNotSent):
+			return i, err
+		case i > 0:
+			return i, fmt.Errorf("rabbitmq: publish to %s: its channel was replaced in the middle of a batch: %w", b.to, err)
+		}
+	}
+	return len(b.messages), nil
+}
+
+// sendOne sends a message on the channel that has had those before it; nil is any.
+func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (sent, error) {
+	c, err := b.publisher.ready(ctx, b.to, b.messages[i])
+	if err != nil {
+		return sent{}, err
+	}
+	if channel != nil && c != channel {
+		return sent{}, errNotSent
+	}
+	pub := &publish{to: b.to, message: publishing(b.messages[i])}
+	confirm, err := c.send(ctx, pub)
+	if err != nil {
+		return sent{}, err
+	}
+	return sent{index: i, channel: c, publish: pub, confirm: confirm}, nil
+}

@@ -1,0 +1,152 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
+)
+
+func publishBatch(ctx context.Context, t *testing.T, b *rabbitmq.Broker, queue string, batch []processor.Envelope) []error {
+	t.Helper()
+	p, ok := b.Publisher().(processor.BatchPublisher)
+	require.True(t, ok)
+	return p.PublishBatch(ctx, to(queue), batch)
+}
+
+func numbered(n int) []processor.Envelope {
+	batch := make([]processor.Envelope, n)
+	for i := range batch {
+		batch[i] = text(fmt.Sprint(i))
+	}
+	return batch
+}
+
+func TestABatchKeepsItsOrder(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := declareQueue(t, url, nil)
+	const n = 3000 // more than may be in flight on a channel
+	require.Nil(t, publishBatch(within(t), t, b, queue, numbered(n)))
+
+	sub := subscribe(t, b, queue, 100)
+	for i := range n {
+		msg := receive(t, sub)
+		require.Equal(t, fmt.Sprint(i), msg.Properties().ID)
+		require.NoError(t, msg.Ack())
+	}
+}
+
+func TestAnEmptyBatchIsPublished(t *testing.T) {
+	t.Parallel()
+	require.Nil(t, publishBatch(within(t), t, open(t, rabbitmqtest.Shared(t).URL()), "nowhere", nil))
+}
+
+// Each of them waits for room on the channel while it holds some.
+func TestBatchesTogetherLargerThanTheChannelDoNotWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := declareQueue(t, url, nil)
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			for _, err := range publishBatch(within(t), t, b, queue, numbered(700)) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	ready(t, b, queue, 6*700)
+}
+
+func TestNothingOfABatchIsSentIfOneMessageCannotBe(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := declareQueue(t, url, nil)
+	batch := numbered(3)
+	batch[1].ID = strings.Repeat("x", 300)
+
+	errs := publishBatch(within(t), t, b, queue, batch)
+	require.Len(t, errs, 3)
+	require.ErrorIs(t, errs[1], processor.ErrTooLarge)
+	for _, i := range []int{0, 2} {
+		require.ErrorIs(t, errs[i], processor.ErrSkipped)
+	}
+	require.Nil(t, publishBatch(within(t), t, b, queue, numbered(1)))
+	ready(t, b, queue, 1)
+}
+
+func TestEachMessageOfABatchHasItsOutcome(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	full := declareQueue(t, url, amqp.Table{"x-max-length": 2, "x-overflow": "reject-publish"})
+
+	errs := publishBatch(within(t), t, b, full, numbered(4))
+	require.Len(t, errs, 4)
+	require.NoError(t, errs[0])
+	require.NoError(t, errs[1])
+	require.ErrorIs(t, errs[3], processor.ErrRefused)
+
+	for _, err := range publishBatch(within(t), t, b, name(t), numbered(2)) {
+		require.ErrorIs(t, err, processor.ErrUnroutable)
+	}
+}
+
+func TestABatchEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := declareQueue(t, url, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	errs := publishBatch(ctx, t, b, queue, numbered(2))
+	require.Len(t, errs, 2)
+	require.ErrorIs(t, errs[0], context.Canceled)
+	require.ErrorIs(t, errs[1], processor.ErrSkipped)
+	ready(t, b, queue, 0)
+}
+
+// What is stored is the beginning of the batch, and no success is a lie.
+func TestABatchThatLosesItsChannelLeavesNoGap(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	queue := declareQueue(t, node.URL(), nil)
+	const n = 30_000
+	result := make(chan []error, 1)
+	p, ok := b.Publisher().(processor.BatchPublisher)
+	require.True(t, ok)
+	go func() { result <- p.PublishBatch(within(t), to(queue), numbered(n)) }()
+	require.Eventually(t, func() bool {
+		stored, err := b.Ready(within(t), queue)
+		return err == nil && stored > 500
+	}, patience, 5*time.Millisecond)
+	node.CloseConnections(t, "in the middle")
+	errs := <-result
+	require.Len(t, errs, n, "the connection was closed in the middle of it")
+
+	stored, err := b.Ready(within(t), queue)
+	require.NoError(t, err)
+	sub := subscribe(t, b, queue, 1000)
+	for i := range stored {
+		msg := receive(t, sub)
+		require.Equal(t, fmt.Sprint(i), msg.Properties().ID)
+		require.NoError(t, msg.Ack())
+	}
+	for i, err := range errs[stored:] {
+		require.Error(t, err, "message %d is not stored", stored+i)
+	}
+}

@@ -1,0 +1,23 @@
+package processor
+
+import (
+	"context"
+	"errors"
+)
+
+// BatchPublisher is implemented by a [Publisher] that can have many messages on their way at
+// once and keep their order. It may be called by many goroutines at once.
+type BatchPublisher interface {
+	// PublishBatch sends the messages of batch in their order, and waits for all of them
+	// together. It returns nil when the broker has every one, and otherwise an error or nil
+	// for each, as Publish would.
+	//
+	// A message that cannot be sent whatever is tried is found before anything is sent. Once
+	// one could not be sent, none after it is: that is [ErrSkipped]. Bodies and headers are
+	// not kept after it returns.
+	PublishBatch(ctx context.Context, to Destination, batch []Envelope) []error
+}
+
+// ErrSkipped is the error of a message that was not sent because another of its batch could
+// not be. It is not stored.
+var ErrSkipped = errors.New("not sent, because another message of the batch could not be")
