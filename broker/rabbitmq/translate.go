@@ -1,135 +1,21 @@
 package rabbitmq
 
 import (
-	"strconv"
-	"time"
-
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/gowarren/warren/internal/amqpwire"
 	"github.com/gowarren/warren/processor"
 )
 
-// envelope is what a delivery holds, in Warren's terms.
-func envelope(d *amqp.Delivery) processor.Envelope {
-	return processor.Envelope{
-		Body:    d.Body,
-		Headers: headers(d.Headers),
-		Properties: processor.Properties{
-			ID:              d.MessageId,
-			CorrelationID:   d.CorrelationId,
-			ReplyTo:         d.ReplyTo,
-			Type:            d.Type,
-			AppID:           d.AppId,
-			UserID:          d.UserId,
-			ContentType:     d.ContentType,
-			ContentEncoding: d.ContentEncoding,
-			Expiration:      expiration(d.Expiration),
-			Timestamp:       utc(d.Timestamp),
-			Priority:        d.Priority,
-			Transient:       d.DeliveryMode != amqp.Persistent,
-		},
-	}
-}
+func envelope(d *amqp.Delivery) processor.Envelope { return amqpwire.Envelope(d) }
 
 func origin(queue string, d *amqp.Delivery) processor.Origin {
 	return processor.Origin{Queue: queue, Exchange: d.Exchange, RoutingKey: d.RoutingKey, Redelivered: d.Redelivered}
 }
 
 // publishing is e in the client's terms. Its headers have been through broker.Prepare.
-func publishing(e processor.Envelope) amqp.Publishing {
-	p := amqp.Publishing{
-		Body:            e.Body,
-		Headers:         table(e.Headers),
-		MessageId:       e.ID,
-		CorrelationId:   e.CorrelationID,
-		ReplyTo:         e.ReplyTo,
-		Type:            e.Type,
-		AppId:           e.AppID,
-		UserId:          e.UserID,
-		ContentType:     e.ContentType,
-		ContentEncoding: e.ContentEncoding,
-		Timestamp:       e.Timestamp,
-		Priority:        e.Priority,
-		DeliveryMode:    amqp.Persistent,
-	}
-	if e.Transient {
-		p.DeliveryMode = amqp.Transient
-	}
-	if e.Expiration > 0 {
-		milliseconds := (e.Expiration + time.Millisecond - 1) / time.Millisecond
-		p.Expiration = strconv.FormatInt(int64(milliseconds), 10)
-	}
-	return p
-}
+func publishing(e processor.Envelope) amqp.Publishing { return amqpwire.Publishing(e) }
 
-// expiration reads what the broker has checked to be whole milliseconds.
-func expiration(s string) time.Duration {
-	milliseconds, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(milliseconds) * time.Millisecond
-}
+func headers(t amqp.Table) processor.Headers { return amqpwire.Headers(t) }
 
-func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return t.UTC()
-}
-
-func headers(t amqp.Table) processor.Headers {
-	if t == nil {
-		return nil
-	}
-	h := make(processor.Headers, len(t))
-	for name, value := range t {
-		h[name] = fromWire(value)
-	}
-	return h
-}
-
-func fromWire(v any) any {
-	switch v := v.(type) {
-	case amqp.Table:
-		return headers(v)
-	case []any:
-		list := make([]any, len(v))
-		for i, item := range v {
-			list[i] = fromWire(item)
-		}
-		return list
-	case amqp.Decimal:
-		return processor.Decimal{Scale: v.Scale, Value: v.Value}
-	case time.Time:
-		return v.UTC()
-	}
-	return v
-}
-
-func table(h processor.Headers) amqp.Table {
-	if h == nil {
-		return nil
-	}
-	t := make(amqp.Table, len(h))
-	for name, value := range h {
-		t[name] = toWire(value)
-	}
-	return t
-}
-
-func toWire(v any) any {
-	switch v := v.(type) {
-	case processor.Headers:
-		return table(v)
-	case []any:
-		list := make([]any, len(v))
-		for i, item := range v {
-			list[i] = toWire(item)
-		}
-		return list
-	case processor.Decimal:
-		return amqp.Decimal{Scale: v.Scale, Value: v.Value}
-	}
-	return v
-}
+func table(h processor.Headers) amqp.Table { return amqpwire.Table(h) }

@@ -1,0 +1,134 @@
+// Package amqpwire translates between Warren's messages and those of the AMQP client.
+package amqpwire
+
+import (
+	"strconv"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Envelope is what a delivery holds, in Warren's terms. It shares the body.
+func Envelope(d *amqp.Delivery) processor.Envelope {
+	return processor.Envelope{
+		Body:    d.Body,
+		Headers: Headers(d.Headers),
+		Properties: processor.Properties{
+			ID:              d.MessageId,
+			CorrelationID:   d.CorrelationId,
+			ReplyTo:         d.ReplyTo,
+			Type:            d.Type,
+			AppID:           d.AppId,
+			UserID:          d.UserId,
+			ContentType:     d.ContentType,
+			ContentEncoding: d.ContentEncoding,
+			Expiration:      expiration(d.Expiration),
+			Timestamp:       utc(d.Timestamp),
+			Priority:        d.Priority,
+			Transient:       d.DeliveryMode != amqp.Persistent,
+		},
+	}
+}
+
+// Publishing is e in the client's terms. Its headers have been through broker.Prepare.
+func Publishing(e processor.Envelope) amqp.Publishing {
+	p := amqp.Publishing{
+		Body:            e.Body,
+		Headers:         Table(e.Headers),
+		MessageId:       e.ID,
+		CorrelationId:   e.CorrelationID,
+		ReplyTo:         e.ReplyTo,
+		Type:            e.Type,
+		AppId:           e.AppID,
+		UserId:          e.UserID,
+		ContentType:     e.ContentType,
+		ContentEncoding: e.ContentEncoding,
+		Timestamp:       e.Timestamp,
+		Priority:        e.Priority,
+		DeliveryMode:    amqp.Persistent,
+	}
+	if e.Transient {
+		p.DeliveryMode = amqp.Transient
+	}
+	if e.Expiration > 0 {
+		milliseconds := (e.Expiration + time.Millisecond - 1) / time.Millisecond
+		p.Expiration = strconv.FormatInt(int64(milliseconds), 10)
+	}
+	return p
+}
+
+// expiration reads what the broker has checked to be whole milliseconds.
+func expiration(s string) time.Duration {
+	milliseconds, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(milliseconds) * time.Millisecond
+}
+
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
+}
+
+// Headers is t in Warren's terms; nil stays nil.
+func Headers(t amqp.Table) processor.Headers {
+	if t == nil {
+		return nil
+	}
+	h := make(processor.Headers, len(t))
+	for name, value := range t {
+		h[name] = fromWire(value)
+	}
+	return h
+}
+
+func fromWire(v any) any {
+	switch v := v.(type) {
+	case amqp.Table:
+		return Headers(v)
+	case []any:
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = fromWire(item)
+		}
+		return list
+	case amqp.Decimal:
+		return processor.Decimal{Scale: v.Scale, Value: v.Value}
+	case time.Time:
+		return v.UTC()
+	}
+	return v
+}
+
+// Table is h in the client's terms; nil stays nil.
+func Table(h processor.Headers) amqp.Table {
+	if h == nil {
+		return nil
+	}
+	t := make(amqp.Table, len(h))
+	for name, value := range h {
+		t[name] = toWire(value)
+	}
+	return t
+}
+
+func toWire(v any) any {
+	switch v := v.(type) {
+	case processor.Headers:
+		return Table(v)
+	case []any:
+		list := make([]any, len(v))
+		for i, item := range v {
+			list[i] = toWire(item)
+		}
+		return list
+	case processor.Decimal:
+		return amqp.Decimal{Scale: v.Scale, Value: v.Value}
+	}
+	return v
+}
