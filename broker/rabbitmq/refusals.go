@@ -4,13 +4,31 @@ import "time"
 
 // refused replaces a channel on which the broker has nacked: after a quorum queue has
 // moved to another node, a channel can go on nacking for ever. A queue that is full
-// nacks as well, on any channel, so the channel is not replaced at each nack.
+// nacks as well, on any channel, so the channel is not replaced at each nack. But after
+// each nack it is, sooner or later: whoever publishes again finds another one.
 func (p *publisher) refused(c *confirmChannel) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.current == c && p.opening == nil && p.refusals.due(time.Now()) {
-		p.open()
+	if p.current != c || p.opening != nil {
+		return
 	}
+	wait := p.refusals.due(time.Now())
+	if wait == 0 {
+		p.open()
+		return
+	}
+	p.refusals.nacked = c
+	if p.refusals.waiting {
+		return
+	}
+	p.refusals.waiting = p.broker.background.start(func() {
+		sleep(p.broker.life, wait)
+		p.mu.Lock()
+		p.refusals.waiting = false
+		c := p.refusals.nacked // may be a later one
+		p.mu.Unlock()
+		p.refused(c)
+	})
 }
 
 // refusals paces the replacement of channels.
@@ -18,6 +36,8 @@ type refusals struct {
 	last     time.Time     // nack
 	replaced time.Time     // channel
 	interval time.Duration // until the next replacement
+	waiting  bool          // for that, to replace
+	nacked   *confirmChannel
 }
 
 // Replacements are at least this far apart, doubling while nacks go on.
@@ -27,16 +47,17 @@ const (
 	quietAfter    = 30 * time.Second
 )
 
-// due reports whether a nack at that time is to replace the channel.
-func (r *refusals) due(now time.Time) bool {
+// due returns how long to wait, after a nack at that time, before the channel is
+// replaced. At 0 it takes it for done.
+func (r *refusals) due(now time.Time) time.Duration {
 	if now.Sub(r.last) > quietAfter {
 		r.interval = 0
 	}
 	r.last = now
-	if now.Sub(r.replaced) < r.interval {
-		return false
+	if wait := r.replaced.Add(r.interval).Sub(now); wait > 0 {
+		return wait
 	}
 	r.replaced = now
 	r.interval = min(max(2*r.interval, firstInterval), lastInterval)
-	return true
+	return 0
 }
