@@ -96,6 +96,19 @@ func (l *Ledger) Process(n int) {
 	l.processed.now()
 }
 
+// Missing returns how many of the first n messages are confirmed and not processed.
+func (l *Ledger) Missing(n int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	missing := 0
+	for _, m := range l.messages[:n] {
+		if m.confirmed && m.processed == 0 {
+			missing++
+		}
+	}
+	return missing
+}
+
 // Mark begins the measuring of gaps anew.
 func (l *Ledger) Mark() {
 	l.mu.Lock()

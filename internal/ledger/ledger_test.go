@@ -18,6 +18,8 @@ func TestEveryMessageIsAccountedFor(t *testing.T) {
 	l.Answer(early, nil)
 	l.Answer(late, nil)
 	require.Equal(t, 1, l.Books().Missing)
+	require.Equal(t, 1, l.Missing(late+1))
+	require.Zero(t, l.Missing(late))
 	l.Process(late)
 	l.Process(late)
 	l.Answer(failed, errors.New("no answer"))
