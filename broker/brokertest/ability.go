@@ -14,6 +14,8 @@ const (
 	Queues Ability = "queues"
 	// Order: messages come in the order in which they were published.
 	Order Ability = "order"
+	// Limits: it has those of AMQP, and of RabbitMQ's own headers.
+	Limits Ability = "limits"
 	// Redelivered: it marks what it has delivered before.
 	Redelivered Ability = "redelivered"
 )

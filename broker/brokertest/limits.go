@@ -11,9 +11,10 @@ import (
 
 var limitCases = []testCase{
 	{
-		name: "oversize is refused, and siblings are unhurt",
-		why:  "sent as it is, an oversize key or header closes the connection with everybody's messages on it; it must be ErrTooLarge before that",
-		run:  oversize,
+		name:  "oversize is refused, and siblings are unhurt",
+		why:   "sent as it is, an oversize key or header closes the connection with everybody's messages on it; it must be ErrTooLarge before that",
+		needs: []Ability{Limits},
+		run:   oversize,
 	},
 	{
 		name: "header types that cannot be sent",
@@ -32,8 +33,9 @@ var limitCases = []testCase{
 		},
 	},
 	{
-		name: "an x-death that no broker wrote",
-		why:  "ErrHeaderType: RabbitMQ's queues crash on an x-death that is not an array of tables",
+		name:  "an x-death that no broker wrote",
+		why:   "ErrHeaderType: RabbitMQ's queues crash on an x-death that is not an array of tables",
+		needs: []Ability{Limits},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			for _, value := range []any{"x", []any{"x"}, int64(1), processor.Headers{}} {

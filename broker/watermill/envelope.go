@@ -2,7 +2,9 @@ package watermill
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -41,11 +43,29 @@ type reserved struct {
 	Transient       bool   `json:"transient,omitempty"`
 }
 
-// newMessage returns e as a message of Watermill's. It shares the body.
+// newMessage returns e as a message of Watermill's, without the headers of types that no
+// broker carries. It shares the body.
 func newMessage(e processor.Envelope) *message.Message {
-	msg := message.NewMessage(e.ID, e.Body)
-	msg.Metadata = metadata(e.Headers, e.Properties)
+	msg, _ := convert(e)
 	return msg
+}
+
+// convert is newMessage with an error that says which headers are left out.
+func convert(e processor.Envelope) (*message.Message, error) {
+	msg := message.NewMessage(e.ID, e.Body)
+	r := propertiesEntry(e.Properties)
+	unknown := r.fill(msg.Metadata, e.Headers)
+	if e.CorrelationID != "" {
+		msg.Metadata[correlationKey] = e.CorrelationID
+	}
+	if b, err := json.Marshal(r); err == nil && len(b) > len("{}") {
+		msg.Metadata[reservedKey] = string(b)
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		return msg, fmt.Errorf("watermill: %w: %q", processor.ErrHeaderType, unknown)
+	}
+	return msg, nil
 }
 
 // envelopeOf returns msg as an envelope. It shares the body.
@@ -56,18 +76,19 @@ func envelopeOf(msg *message.Message) processor.Envelope {
 	return e
 }
 
-// metadata returns what a message has beside its body and its id. Headers of a type that no
-// broker carries are left out.
-func metadata(h processor.Headers, p processor.Properties) message.Metadata {
-	m := make(message.Metadata, len(h)+2)
-	r := propertiesEntry(p)
+// fill writes headers into m, and what it takes to read them into r. It returns the names of
+// those that it cannot write.
+func (r *reserved) fill(m message.Metadata, h processor.Headers) (unknown []string) {
 	for name, value := range h {
 		if name == reservedKey || name == correlationKey {
-			r.keep(name, value)
+			if !r.keep(name, value) {
+				unknown = append(unknown, name)
+			}
 			continue
 		}
 		kind, text, ok := encode(value)
 		if !ok {
+			unknown = append(unknown, name)
 			continue
 		}
 		m[name] = text
@@ -75,13 +96,7 @@ func metadata(h processor.Headers, p processor.Properties) message.Metadata {
 			r.setKind(name, kind)
 		}
 	}
-	if p.CorrelationID != "" {
-		m[correlationKey] = p.CorrelationID
-	}
-	if b, err := json.Marshal(r); err == nil && len(b) > len("{}") {
-		m[reservedKey] = string(b)
-	}
-	return m
+	return unknown
 }
 
 func propertiesEntry(p processor.Properties) *reserved {
@@ -90,7 +105,10 @@ func propertiesEntry(p processor.Properties) *reserved {
 		ContentType: p.ContentType, ContentEncoding: p.ContentEncoding,
 		Priority: p.Priority, Transient: p.Transient,
 	}
-	r.Expiration = int64((p.Expiration + time.Millisecond - 1) / time.Millisecond)
+	r.Expiration = int64(max(p.Expiration, 0) / time.Millisecond)
+	if p.Expiration%time.Millisecond > 0 {
+		r.Expiration++
+	}
 	if !p.Timestamp.IsZero() {
 		seconds := p.Timestamp.Unix()
 		r.Timestamp = &seconds
@@ -98,13 +116,15 @@ func propertiesEntry(p processor.Properties) *reserved {
 	return r
 }
 
-func (r *reserved) keep(name string, value any) {
+func (r *reserved) keep(name string, value any) bool {
 	if r.Headers == nil {
 		r.Headers = map[string]any{}
 	}
-	if tagged, ok := tag(value); ok {
+	tagged, ok := tag(value)
+	if ok {
 		r.Headers[name] = tagged
 	}
+	return ok
 }
 
 func (r *reserved) setKind(name, kind string) {
@@ -114,7 +134,7 @@ func (r *reserved) setKind(name, kind string) {
 	r.Kinds[name] = kind
 }
 
-// readMetadata is the inverse of metadata. Without a reserved entry, and where it makes no
+// readMetadata is the inverse of convert. Without a reserved entry, and where it makes no
 // sense, headers are text and there are no properties but the correlation id.
 func readMetadata(m message.Metadata) (processor.Headers, processor.Properties) {
 	r := readReserved(m[reservedKey])

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/gowarren/warren/processor"
 )
 
 // heed is how long a subscriber is given to see that its last messages are settled, before
@@ -34,6 +36,7 @@ func (s *subscription) Close(ctx context.Context) error {
 	inHand := s.inHand
 	s.inHand = nil
 	s.mu.Unlock()
+	s.perish(processor.ErrStale)
 	s.leave(inHand)
 	return s.left(ctx)
 }

@@ -30,7 +30,8 @@ func Topic(f func(to processor.Destination) (string, error)) PublisherOption {
 //
 // Headers that are text become metadata as they are, and others readable text; one more
 // entry, _warren, makes types and properties survive. The id becomes the UUID and the
-// correlation id Watermill's, correlation_id. Sizes and types are checked as on RabbitMQ.
+// correlation id Watermill's, correlation_id. Sizes are for the broker to check, and so is
+// what a property means there.
 //
 // Publish returns nil when Watermill's does. That says less than RabbitMQ does: not every
 // broker confirms, and none says that nobody takes a topic. A GoChannel drops what nobody
@@ -80,16 +81,15 @@ func (p *publisher) Publish(ctx context.Context, to processor.Destination, e pro
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("watermill: publish to %v: %w", to, err)
 	}
-	e, err := broker.Prepare(to, e)
-	if err != nil {
-		return err
-	}
 	topic, err := p.topicOf(to)
 	if err != nil {
 		return err
 	}
 	e.Body = bytes.Clone(e.Body) // a GoChannel keeps it
-	msg := newMessage(e)
+	msg, err := convert(e)
+	if err != nil {
+		return err
+	}
 	msg.SetContext(setDelay(ctx, msg))
 	if err := p.next.Publish(topic, msg); err != nil {
 		return fmt.Errorf("watermill: publish to topic %q: %w: %w", topic, processor.ErrIndeterminate, err)

@@ -22,6 +22,8 @@ type subscription struct {
 	drained  chan struct{}      // closed when the subscriber has closed its channel
 	halting  sync.Once
 	leaving  sync.Once
+	life     context.Context         //nolint:containedctx // of what is in hand
+	perish   context.CancelCauseFunc // ends it
 
 	mu     sync.Mutex
 	inHand map[uint64]*message.Message
@@ -34,15 +36,21 @@ type subscription struct {
 var (
 	_ processor.Subscription = (*subscription)(nil)
 	_ processor.Acknowledger = (*subscription)(nil)
+	_ processor.Perishable   = (*subscription)(nil)
 )
 
 func newSubscription(s *source, messages <-chan *message.Message, end context.CancelFunc, prefetch int) *subscription {
-	return &subscription{
+	sub := &subscription{
 		source: s, messages: messages, end: end,
 		room: make(chan struct{}, prefetch), stopped: make(chan struct{}), drained: make(chan struct{}),
 		inHand: map[uint64]*message.Message{},
 	}
+	sub.life, sub.perish = context.WithCancelCause(context.Background())
+	return sub
 }
+
+// Life ends when the subscription is closed: what was in hand has gone back.
+func (s *subscription) Life() context.Context { return s.life }
 
 // Receive waits for room, and then for a message.
 func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {

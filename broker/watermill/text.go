@@ -3,6 +3,7 @@ package watermill
 import (
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ const (
 // encode returns the kind of a header's value, "" for text, and the value as text. It
 // returns false for a type that no broker carries.
 func encode(value any) (kind, text string, ok bool) {
-	switch v := value.(type) {
+	switch v := carried(value).(type) {
 	case string:
 		if utf8.ValidString(v) {
 			return "", v, true
@@ -50,8 +51,29 @@ func encode(value any) (kind, text string, ok bool) {
 		kind, _ = tree[0].(string)
 		return kind, string(b), err == nil
 	default:
-		return encodeScalar(value)
+		return encodeScalar(v)
 	}
+}
+
+// carried returns a value as the type that stands for it; see [processor.Headers].
+func carried(value any) any {
+	switch v := value.(type) {
+	case int:
+		return int64(v)
+	case uint16:
+		return int32(v)
+	case uint32:
+		return int64(v)
+	case uint:
+		return carried(uint64(v))
+	case uint64:
+		if v <= math.MaxInt64 {
+			return int64(v)
+		}
+	case map[string]any:
+		return processor.Headers(v)
+	}
+	return value
 }
 
 func encodeScalar(value any) (kind, text string, ok bool) {
@@ -156,7 +178,7 @@ func decodeDecimal(text string) (value any, ok bool) {
 // tag returns a value for JSON, with its kind before it: nested values, of which nobody
 // but us reads the text.
 func tag(value any) (tagged []any, ok bool) {
-	switch v := value.(type) {
+	switch v := carried(value).(type) {
 	case []any:
 		list := make([]any, len(v))
 		for i := range v {
