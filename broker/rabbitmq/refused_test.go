@@ -3,6 +3,7 @@ package rabbitmq_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/url"
 	"sync"
@@ -54,7 +55,7 @@ func logTo(l *logText) rabbitmq.Option {
 func TestAPasswordThatOneNodeRefusesIsReportedAndTheOtherNodeServes(t *testing.T) {
 	t.Parallel()
 	refusing, right := rabbitmqtest.Start(t), rabbitmqtest.Shared(t)
-	user := "refused-once"
+	user := fmt.Sprintf("refused-once-%d", names.Add(1))
 	refusing.AddUser(t, user, "another", "/")
 	right.AddUser(t, user, secret, "/")
 	urls := []string{refusing.URLFor(user, secret, "/"), right.URLFor(user, secret, "/")}
