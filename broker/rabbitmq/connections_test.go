@@ -1,0 +1,97 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+)
+
+func TestABrokerThatBlocksPublishingIsUnhealthyForThatOnly(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	require.NoError(t, b.Health())
+	node.SetMemoryAlarm(t, true)
+	require.Error(t, b.Publisher().Publish(withinTime(t, 100*time.Millisecond), to("nowhere"), text("1")))
+
+	err := b.Health()
+	require.ErrorIs(t, err, failover.ErrBlocked)
+	require.ErrorContains(t, err, "publishing connection")
+	require.ErrorContains(t, err, "low on memory")
+	require.NotContains(t, err.Error(), "consuming connection")
+	require.ErrorIs(t, b.Publishing().Ready(), failover.ErrBlocked)
+	require.NoError(t, b.Consuming().Ready())
+
+	node.SetMemoryAlarm(t, false)
+	require.Eventually(t, func() bool { return b.Health() == nil }, patience, time.Millisecond)
+}
+
+func TestHealthNamesTheConnectionThatIsLostAndWaitsForNothing(t *testing.T) {
+	t.Parallel()
+	w := newWire()
+	b := open(t, rabbitmqtest.Shared(t).URL(), w.option(), rabbitmq.Failover(failover.Backoff(time.Hour, time.Hour)))
+	w.cut(down)
+	require.Eventually(t, func() bool {
+		return b.Publishing().Ready() != nil && b.Consuming().Ready() != nil
+	}, patience, time.Millisecond)
+	err := b.Health()
+	require.ErrorIs(t, err, failover.ErrLost)
+	require.NotErrorIs(t, err, failover.ErrClosed, "it will come back")
+	require.ErrorContains(t, err, "publishing connection")
+	require.ErrorContains(t, err, "consuming connection")
+
+	require.NoError(t, b.Close(within(t)))
+	require.ErrorIs(t, b.Health(), failover.ErrClosed)
+}
+
+func TestTheStateOfAConnectionIsThereToWatch(t *testing.T) {
+	t.Parallel()
+	w := newWire()
+	b := open(t, rabbitmqtest.Shared(t).URL(), w.option())
+	phases := make(chan failover.Phase, 100)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for state := range b.Consuming().Watch(context.Background()) {
+			phases <- state.Phase
+		}
+	}()
+	require.Equal(t, failover.Connected, <-phases)
+	require.NoError(t, b.Close(within(t)))
+	<-watched
+	close(phases)
+	var last failover.Phase
+	for last = range phases { //nolint:revive // the last one counts
+	}
+	require.Equal(t, failover.Closed, last)
+}
+
+func TestBothConnectionsHaveTheNewSecretAtTheNextDial(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Shared(t)
+	user := fmt.Sprintf("renewed-%d", names.Add(1))
+	node.AddUser(t, user, "old", "/")
+	w := newWire()
+	b := open(t, node.URLFor(user, "old", "/"), w.option(), rabbitmq.Failover(failover.StableAfter(0)))
+	node.Ctl(t, "change_password", user, "new")
+	require.NoError(t, b.UpdateSecret(within(t), "new", "it was changed"))
+
+	both := []*failover.Connection{b.Publishing(), b.Consuming()}
+	opened := []time.Time{both[0].State().Since, both[1].State().Since}
+	w.cut(newWire().dial)
+	for i, c := range both {
+		require.Eventually(t, func() bool {
+			return c.Ready() == nil && c.State().Since.After(opened[i])
+		}, patience, time.Millisecond)
+		require.Empty(t, c.State().Unreachable)
+	}
+	require.NoError(t, b.Close(within(t)))
+	require.ErrorIs(t, b.UpdateSecret(within(t), "newer", "too late"), failover.ErrClosed)
+}
