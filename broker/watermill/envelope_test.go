@@ -150,7 +150,6 @@ func FuzzMetadata(f *testing.F) {
 			return // too large
 		}
 		again := read(t, throughJSON(t, p.messages[0]))
-		require.Equal(t, len(e.Headers), len(again.Headers))
 		require.ElementsMatch(t, keys(e.Headers), keys(again.Headers))
 	})
 }

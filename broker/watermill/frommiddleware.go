@@ -54,7 +54,7 @@ var (
 	_ processor.Wrapper = (*foreign)(nil)
 )
 
-// Name is that of the function.
+// Name is such as "Watermill's Timeout".
 func (f *foreign) Name() string { return f.name }
 
 // Role is none: nobody knows.
@@ -150,13 +150,17 @@ func (d *decorated) change(before, after message.Metadata) {
 	}
 }
 
-// functionName is that of f with its package, such as middleware.Recoverer.
+// functionName is what the function that made f is called, such as Timeout, or its type
+// where it is a method Middleware.
 func functionName(f message.HandlerMiddleware) string {
-	name := "watermill middleware"
-	if found := runtime.FuncForPC(reflect.ValueOf(f).Pointer()); found != nil {
-		name = found.Name()
+	found := runtime.FuncForPC(reflect.ValueOf(f).Pointer())
+	if found == nil {
+		return "Watermill's middleware"
 	}
-	name = name[strings.LastIndexByte(name, '/')+1:]
-	name, _, _ = strings.Cut(name, ".func")
-	return strings.TrimSuffix(name, "-fm")
+	full, _, _ := strings.Cut(found.Name()[strings.LastIndexByte(found.Name(), '/')+1:], ".func")
+	parts := strings.Split(strings.TrimSuffix(full, "-fm"), ".")
+	if last := len(parts) - 1; last > 1 && parts[last] == "Middleware" {
+		parts = parts[:last]
+	}
+	return "Watermill's " + strings.Trim(parts[len(parts)-1], "(*)")
 }

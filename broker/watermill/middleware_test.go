@@ -25,7 +25,7 @@ type key struct{}
 // around returns h inside a stack of layers.
 func around(tb testing.TB, h message.HandlerFunc, layers ...processor.Middleware) message.HandlerFunc {
 	tb.Helper()
-	m, err := watermill.Middleware(processor.NewStack(layers...), watermill.Discard(nil))
+	m, err := watermill.Middleware(processor.NewStack(layers...), watermill.Discard(quiet), watermill.Logger(quiet))
 	require.NoError(tb, err)
 	return m(h)
 }
@@ -52,7 +52,7 @@ func TestTheContextIsPutBackAfterAPanic(t *testing.T) {
 	t.Parallel()
 	msg := message.NewMessage("id", nil)
 	before := msg.Context()
-	h := around(t, func(*message.Message) ([]*message.Message, error) { panic("boom") }, timeout.New(time.Hour))
+	h := around(t, func(*message.Message) ([]*message.Message, error) { panic("boom") }, timeout.New(time.Second))
 	require.Panics(t, func() { _, _ = h(msg) })
 	require.Equal(t, before, msg.Context())
 }
@@ -102,13 +102,13 @@ func TestWhatAFailedHandlerHasProducedIsNotPublished(t *testing.T) {
 	require.Empty(t, produced)
 
 	calls = 0
-	produced, err = around(t, flaky, instantretry.New())(message.NewMessage("id", nil))
+	produced, err = around(t, flaky, instantretry.New(instantretry.Delay(time.Millisecond), instantretry.Logger(quiet)))(message.NewMessage("id", nil))
 	require.NoError(t, err)
 	require.Len(t, produced, 1)
 	require.Equal(t, "2", produced[0].UUID, "of the try that succeeded")
 
 	calls = 0
-	produced, err = around(t, flaky, catch.New())(message.NewMessage("id", nil))
+	produced, err = around(t, flaky, catch.New(catch.Logger(quiet)))(message.NewMessage("id", nil))
 	require.NoError(t, err)
 	require.Empty(t, produced, "the error is caught, and still there is no result")
 
@@ -118,7 +118,7 @@ func TestWhatAFailedHandlerHasProducedIsNotPublished(t *testing.T) {
 		_ = next.Process(ctx, m)
 		return next.Process(ctx, m)
 	})
-	produced, err = around(t, flaky, catch.New(), twice)(message.NewMessage("id", nil))
+	produced, err = around(t, flaky, catch.New(catch.Logger(quiet)), twice)(message.NewMessage("id", nil))
 	require.NoError(t, err)
 	require.Empty(t, produced, "the last try failed")
 
@@ -134,7 +134,7 @@ func TestWhatAFailedHandlerHasProducedIsNotPublished(t *testing.T) {
 func TestProduce(t *testing.T) {
 	t.Parallel()
 	calls := 0
-	h, err := watermill.HandlerFunc(processor.NewStack(ack.New(), instantretry.New()), func(_ context.Context, msg processor.Message) ([]*message.Message, error) {
+	h, err := watermill.HandlerFunc(processor.NewStack(ack.New(), instantretry.New(instantretry.Delay(time.Millisecond), instantretry.Logger(quiet))), func(_ context.Context, msg processor.Message) ([]*message.Message, error) {
 		if calls++; calls == 1 {
 			return message.Messages{message.NewMessage("of no avail", nil)}, errMail
 		}
@@ -180,7 +180,7 @@ func TestAHandlerThatSettlesItselfIsHeeded(t *testing.T) {
 	for name, settle := range map[string]func(*message.Message) bool{"ack": (*message.Message).Ack, "nack": (*message.Message).Nack} {
 		for _, decorating := range []bool{false, true} {
 			var pub processortest.Publisher
-			layers := []processor.Middleware{retry.New(&pub, "retry_%attempt%")}
+			layers := []processor.Middleware{retry.New(&pub, "retry_%attempt%", retry.Logger(quiet))}
 			if decorating {
 				layers = append(layers, layer(func(ctx context.Context, m processor.Message, next processor.Processor) error {
 					return next.Process(ctx, decoded{m})
@@ -202,7 +202,7 @@ func TestAHandlerThatSettlesItselfIsHeeded(t *testing.T) {
 func TestAMessageThatWasAckedBeforeIsRetried(t *testing.T) {
 	t.Parallel()
 	var pub processortest.Publisher
-	h := around(t, func(*message.Message) ([]*message.Message, error) { return nil, errMail }, retry.New(&pub, "retry_%attempt%"))
+	h := around(t, func(*message.Message) ([]*message.Message, error) { return nil, errMail }, retry.New(&pub, "retry_%attempt%", retry.Logger(quiet)))
 	_, err := middleware.InstantAck(h)(message.NewMessage("id", nil))
 	require.NoError(t, err)
 	require.Len(t, pub.Published(), 1)

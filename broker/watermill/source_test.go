@@ -379,14 +379,14 @@ func TestAStackRetriesOnAGoChannel(t *testing.T) {
 		counts := make(chan any, 3)
 		var runs sync.WaitGroup
 		for _, topic := range []string{"mail", "mail.1", "mail.2"} {
-			p, err := processor.NewStack(ack.New(), retry.New(pub, "mail.%attempt%", retry.Attempts(2), retry.FinalKey("dead"))).
+			p, err := processor.NewStack(ack.New(), retry.New(pub, "mail.%attempt%", retry.Attempts(2), retry.FinalKey("dead"), retry.Logger(quiet))).
 				ThenFunc(func(_ context.Context, msg processor.Message) error {
 					counts <- msg.Headers()["swarrot_retry_attempts"]
 					return errMail
 				})
 			require.NoError(t, err)
 			runs.Go(func() {
-				require.NoError(t, consumer.New(watermill.NewSource(g, topic, watermill.Discard(nil)), p).Run(ctx))
+				require.NoError(t, consumer.New(watermill.NewSource(g, topic, watermill.Return), p, consumer.Logger(quiet)).Run(ctx))
 			})
 		}
 		synctest.Wait()
