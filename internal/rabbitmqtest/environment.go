@@ -5,6 +5,7 @@ package rabbitmqtest
 import (
 	"os"
 	"strconv"
+	"strings"
 )
 
 // environment is all that the node and its tools get to see: whatever RABBITMQ_ and
@@ -34,7 +35,8 @@ func (n *Node) environment() []string {
 		"RUNNING_UNDER_SYSTEMD=true",
 		// Two schedulers that sleep when they are idle are enough and leave the
 		// processors to the tests.
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none" + n.cookieArguments(),
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none " +
+			strings.Join(n.cluster.config.settings, " ") + n.cookieArguments(),
 		// The tools of many nodes may run at once: the default is room for eleven.
 		"RABBITMQ_CTL_DIST_PORT_MIN=35672",
 		"RABBITMQ_CTL_DIST_PORT_MAX=36671",

@@ -61,6 +61,13 @@ func TestHeartbeatIsProposed(t *testing.T) {
 	require.Equal(t, uint16(11), conn.Config.ChannelMax)
 }
 
+func TestASettingHoldsAfterARestart(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t, rabbitmqtest.Setting("credit_flow_default_credit", "{7,3}"))
+	node.Restart(t)
+	require.Equal(t, "{ok, {7, 3}}", node.Call(t, "application get_env [rabbit, credit_flow_default_credit]"))
+}
+
 func TestUsersAndVhosts(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)

@@ -16,6 +16,7 @@ type config struct {
 	heartbeat time.Duration
 	plugins   []string
 	lines     []string
+	settings  []string
 }
 
 func newConfig(opts []Option) (config, error) {
@@ -44,6 +45,16 @@ func Heartbeat(d time.Duration) Option {
 func Config(lines ...string) Option {
 	return func(c *config) error {
 		c.lines = append(c.lines, lines...)
+		return nil
+	}
+}
+
+// Setting sets one of RabbitMQ's own settings that rabbitmq.conf has no line for, such as
+// Setting("dead_letter_worker_publisher_confirm_timeout", "1000"). It holds after a restart
+// too. The value is an Erlang term without spaces.
+func Setting(name, value string) Option {
+	return func(c *config) error {
+		c.settings = append(c.settings, "-rabbit "+name+" "+value)
 		return nil
 	}
 }
