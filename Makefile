@@ -9,6 +9,10 @@ SCALE ?= 500
 # What go test is given. Packages that start brokers run two at a time; a hang shows.
 TESTFLAGS ?= -race -p 2 -timeout 10m
 
+# How long make chaos harms a cluster, and how: 0 is a new seed, which it prints.
+CHAOS_TIME ?= 10m
+CHAOS_SEED ?= 0
+
 # Modules of their own, so that what they need stays out of the library's go.mod.
 # Those that are not there yet are left out.
 NESTED := $(patsubst %/go.mod,%,$(wildcard benchmarks/go.mod processors/sqltx/sqlitetest/go.mod))
@@ -29,6 +33,10 @@ demo: ## Run the mail worker, on the embedded broker, or on RabbitMQ if AMQP_URL
 test: rabbitmq ## Run every test, under the race detector and on real RabbitMQ.
 	go test $(TESTFLAGS) ./...
 	for module in $(NESTED); do (cd $$module && go test $(TESTFLAGS) ./...); done
+
+.PHONY: chaos
+chaos: rabbitmq ## Harm a cluster at random for CHAOS_TIME, and account for every message.
+	go test -race -v -count 1 -timeout 0 -run '^TestChaos$$' ./broker/rabbitmq -chaos $(CHAOS_TIME) -chaos.seed $(CHAOS_SEED)
 
 .PHONY: rabbitmq
 rabbitmq: # RabbitMQ's programs, for the tests to start nodes of their own.
