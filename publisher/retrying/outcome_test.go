@@ -61,16 +61,17 @@ func TestTheErrorAtTheEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
-				next := newScript(tc.answers...)
+				next, told := newScript(tc.answers...), 0
 				p := retrying.New(processor.PublisherFunc(func(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 					err := next.Publish(ctx, to, e)
 					if tc.late && len(next.at) == len(tc.answers) {
 						<-ctx.Done()
 					}
 					return err
-				}), retrying.MaxRetries(2))
+				}), retrying.MaxRetries(2), retrying.OnError(func(error, time.Duration) { told++ }))
 				err := p.Publish(ctx, to, text("1"))
 				require.Len(t, next.at, tc.tries)
+				require.Equal(t, tc.tries-1, told, "of what another try followed")
 				if len(tc.is) == 0 {
 					require.NoError(t, err)
 					return
@@ -85,6 +86,22 @@ func TestTheErrorAtTheEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nothing is said twice.
+func TestWhatTheErrorAtTheEndSays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		lost, full := fmt.Errorf("cut: %w", processor.ErrIndeterminate), fmt.Errorf("full: %w", processor.ErrRefused)
+		p := func(answers ...error) error {
+			return retrying.New(newScript(answers...), retrying.MaxRetries(1)).Publish(t.Context(), to, text("1"))
+		}
+		require.EqualError(t, p(lost), "retrying: tries: 2: "+lost.Error())
+		require.EqualError(t, p(full), "retrying: tries: 2: "+full.Error())
+		require.EqualError(t, p(full, lost), "retrying: tries: 2: "+lost.Error())
+		require.EqualError(t, p(lost, full), "retrying: tries: 2: "+full.Error()+"; before that: "+lost.Error())
+		require.EqualError(t, p(lost, errOdd), "retrying: tries: 2: odd; before that: "+lost.Error())
+	})
 }
 
 // The same as a rule, for all that can happen in four tries.

@@ -78,7 +78,7 @@ func (p *publisher) insist(ctx context.Context, to processor.Destination, e proc
 	var h history
 	for {
 		h.add(err)
-		if again, problem := p.passes(err); problem != nil || !again {
+		if again, problem := p.passes(err); !again {
 			return h.end(ctx, problem)
 		}
 		switch {
