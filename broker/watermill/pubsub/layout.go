@@ -1,0 +1,106 @@
+package pubsub
+
+import (
+	"errors"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+// Layout says what a topic is on the broker. [DurableQueue] and [DurablePubSub] are those of
+// watermill-amqp, by the same names and with the same arguments, so that both can work on one
+// broker. The functions are given the topic; they are called by many goroutines at once.
+type Layout struct {
+	// Exchange is where messages are published to. nil is the default exchange, where the
+	// routing key names a queue.
+	Exchange func(topic string) broker.Exchange
+	// Queue is what a subscription takes from. nil is for publishers only.
+	Queue func(topic string) broker.Queue
+	// RoutingKey is that of the published messages. nil is "" with an exchange, and the
+	// queue's name without one.
+	RoutingKey func(topic string) string
+	// BindingKey is what the queue is bound to the exchange with. nil is "".
+	BindingKey func(topic string) string
+}
+
+// DurableQueue is one queue for each topic, of the topic's name: each message goes to one of
+// the subscribers. It is watermill-amqp's NewDurableQueueConfig. Publishers declare the queue
+// as well.
+func DurableQueue() Layout {
+	return Layout{Queue: func(topic string) broker.Queue { return broker.Queue{Name: topic} }}
+}
+
+// DurablePubSub is one fanout exchange for each topic, of the topic's name, and a queue for
+// each group of subscribers, topic_group: each message goes to one subscriber of each group. It
+// is watermill-amqp's NewDurablePubSubConfig with GenerateQueueNameTopicNameWithSuffix(group).
+//
+// Publishers declare the exchange alone, and may leave group empty. Before any group has a
+// queue there, a publish is [processor.ErrUnroutable]; see [AllowUnroutable].
+func DurablePubSub(group string) Layout {
+	l := Layout{Exchange: func(topic string) broker.Exchange { return broker.Exchange{Name: topic, Kind: broker.Fanout} }}
+	if group != "" {
+		l.Queue = func(topic string) broker.Queue { return broker.Queue{Name: topic + "_" + group} }
+	}
+	return l
+}
+
+// Queues returns the layout with other queues: change is called with each before it is
+// declared. What exists already with other arguments is [broker.ErrMismatch].
+//
+//	pubsub.DurableQueue().Queues(func(q *broker.Queue) {
+//		q.Type = broker.Quorum
+//		q.DeadLetter = &broker.DeadLetter{RoutingKey: "failed"}
+//	})
+func (l Layout) Queues(change func(*broker.Queue)) Layout {
+	queue := l.Queue
+	if queue == nil || change == nil {
+		return l
+	}
+	l.Queue = func(topic string) broker.Queue {
+		q := queue(topic)
+		change(&q)
+		return q
+	}
+	return l
+}
+
+// Quorum returns the layout with quorum queues. Without it they have the broker's default
+// type, as watermill-amqp's have. A quorum queue counts each nack as a delivery: from
+// RabbitMQ 4.0 on it drops a message at the 20th, unless it has a dead-letter exchange.
+func (l Layout) Quorum() Layout {
+	return l.Queues(func(q *broker.Queue) { q.Type = broker.Quorum })
+}
+
+var (
+	errNoQueue = errors.New("pubsub: the layout has no queue to subscribe to: give DurablePubSub a group, or set Layout.Queue")
+	errNoPlace = errors.New("pubsub: the layout has neither an exchange nor a queue to publish to: use DurableQueue or DurablePubSub")
+)
+
+// published is where messages for topic go, and what has to be there for them.
+func (l Layout) published(topic string) (processor.Destination, broker.Topology) {
+	if l.Exchange == nil {
+		q := l.Queue(topic)
+		return processor.Destination{RoutingKey: keyOr(l.RoutingKey, topic, q.Name)}, broker.Topology{Queues: []broker.Queue{q}}
+	}
+	x := l.Exchange(topic)
+	return processor.Destination{Exchange: x.Name, RoutingKey: keyOr(l.RoutingKey, topic, "")}, broker.Topology{Exchanges: []broker.Exchange{x}}
+}
+
+// subscribed is the queue of a subscription to topic, and what has to be there for it.
+func (l Layout) subscribed(topic string) (queue string, t broker.Topology) {
+	q := l.Queue(topic)
+	t.Queues = []broker.Queue{q}
+	if l.Exchange != nil {
+		x := l.Exchange(topic)
+		t.Exchanges = []broker.Exchange{x}
+		t.Bindings = []broker.Binding{{Exchange: x.Name, Queue: q.Name, RoutingKey: keyOr(l.BindingKey, topic, "")}}
+	}
+	return q.Name, t
+}
+
+func keyOr(key func(string) string, topic, otherwise string) string {
+	if key == nil {
+		return otherwise
+	}
+	return key(topic)
+}

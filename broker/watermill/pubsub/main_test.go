@@ -1,0 +1,107 @@
+package pubsub_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/broker/watermill/pubsub"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+)
+
+func TestMain(m *testing.M) {
+	if address := os.Getenv(restartVariable); address != "" {
+		if err := askForRestart(address); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	// The suite reads how often it runs itself at the same time. Its own default, 10, takes
+	// a minute and a half here.
+	if os.Getenv(stressVariable) == "" {
+		if err := os.Setenv(stressVariable, "3"); err != nil {
+			log.Fatal(err)
+		}
+	}
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	// Watermill's own, which waits for what its test never sends.
+	rabbitmqtest.Main(m, goleak.IgnoreTopFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))
+}
+
+const stressVariable = "STRESS_TEST_COUNT"
+
+// patience bounds everything that is waited for.
+const patience = 30 * time.Second
+
+// open opens a broker on a node.
+func open(tb testing.TB, url string) *rabbitmq.Broker {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	b, err := rabbitmq.Open(ctx, []string{url}, rabbitmq.Logger(slog.New(slog.DiscardHandler)))
+	require.NoError(tb, err)
+	tb.Cleanup(func() { closeBroker(b) })
+	return b
+}
+
+func closeBroker(b broker.Broker) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = b.Close(ctx)
+}
+
+var names atomic.Int64
+
+// name returns a name that no other test uses.
+func name(tb testing.TB) string {
+	tb.Helper()
+	return fmt.Sprintf("%s-%d", tb.Name(), names.Add(1))
+}
+
+func subscriber(tb testing.TB, b broker.Broker, l pubsub.Layout, opts ...pubsub.SubscriberOption) *pubsub.Subscriber {
+	tb.Helper()
+	s, err := pubsub.NewSubscriber(b, l, opts...)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func publisher(tb testing.TB, b broker.Broker, l pubsub.Layout, opts ...pubsub.PublisherOption) *pubsub.Publisher {
+	tb.Helper()
+	p, err := pubsub.NewPublisher(b, l, opts...)
+	require.NoError(tb, err)
+	return p
+}
+
+func subscribe(tb testing.TB, s message.Subscriber, topic string) <-chan *message.Message {
+	tb.Helper()
+	messages, err := s.Subscribe(context.Background(), topic)
+	require.NoError(tb, err)
+	return messages
+}
+
+// next returns the next message.
+func next(tb testing.TB, messages <-chan *message.Message) *message.Message {
+	tb.Helper()
+	select {
+	case msg, ok := <-messages:
+		require.True(tb, ok, "the channel is closed")
+		return msg
+	case <-time.After(patience):
+		require.FailNow(tb, "no message")
+		return nil
+	}
+}
+
+func text(body string) *message.Message { return message.NewMessage(body, []byte(body)) }

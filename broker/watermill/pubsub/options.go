@@ -1,0 +1,112 @@
+package pubsub
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+)
+
+// SubscriberOption changes how a [Subscriber] hands out messages.
+type SubscriberOption func(*subscriberOptions)
+
+type subscriberOptions struct {
+	inFlight     int
+	prefetch     int
+	closeTimeout time.Duration
+	nackPause    time.Duration
+	log          *slog.Logger
+}
+
+// InFlight is how many messages of one subscription may be handed out and not yet acked or
+// nacked. With more than one their handlers run at the same time, so nothing is said about
+// the order; Watermill's router starts a goroutine for each message. Default: 1, which keeps
+// the order of the queue.
+func InFlight(n int) SubscriberOption { return func(o *subscriberOptions) { o.inFlight = n } }
+
+// Prefetch is how many messages of one subscription the broker sends ahead: those in flight
+// are among them. More than are in flight saves a round trip for each message. The order
+// stays the queue's but for what is nacked, which comes again after those that had been sent
+// already; and what was sent waits for this subscriber alone. Default, and at least: as many
+// as may be in flight.
+func Prefetch(n int) SubscriberOption { return func(o *subscriberOptions) { o.prefetch = n } }
+
+// CloseTimeout is how long messages in flight may take to be acked or nacked after Close was
+// called or the context of Subscribe has ended, whole or not. Then their contexts end; a
+// second later those that are left go back to their queue. 0 ends them at once. Default: 10
+// seconds.
+func CloseTimeout(d time.Duration) SubscriberOption {
+	return func(o *subscriberOptions) { o.closeTimeout = d }
+}
+
+// NackPause is the longest that a place in flight stays empty after its message was nacked.
+// The message itself goes back at once. The pause begins with a millisecond and doubles with
+// each further nack until an ack, so that a message which always fails is no busy loop. 0 is
+// no pause. Default: 50 milliseconds.
+func NackPause(most time.Duration) SubscriberOption {
+	return func(o *subscriberOptions) { o.nackPause = most }
+}
+
+// Logger sets where is logged what a subscription does about a queue that is gone, and what
+// was left in flight. Default, also for nil: slog.Default() at the time.
+func Logger(l *slog.Logger) SubscriberOption { return func(o *subscriberOptions) { o.log = l } }
+
+var errNoBroker = errors.New("pubsub: the broker is nil")
+
+func newSubscriberOptions(opts []SubscriberOption) (subscriberOptions, error) {
+	o := subscriberOptions{inFlight: 1, closeTimeout: 10 * time.Second, nackPause: 50 * time.Millisecond}
+	if err := option.Apply("pubsub", &o, opts); err != nil {
+		return o, err
+	}
+	if o.prefetch == 0 {
+		o.prefetch = o.inFlight
+	}
+	o.log = logattr.Or(o.log)
+	switch {
+	case o.inFlight < 1:
+		return o, fmt.Errorf("pubsub: %d messages in flight: it must be at least 1", o.inFlight)
+	case o.prefetch < o.inFlight:
+		return o, fmt.Errorf("pubsub: prefetch %d with %d messages in flight: it must be at least as many", o.prefetch, o.inFlight)
+	case o.closeTimeout < 0:
+		return o, fmt.Errorf("pubsub: close timeout %v: it must not be negative", o.closeTimeout)
+	case o.nackPause < 0:
+		return o, fmt.Errorf("pubsub: nack pause %v: it must not be negative", o.nackPause)
+	}
+	return o, errors.Join(unit("close timeout", o.closeTimeout), unit("nack pause", o.nackPause))
+}
+
+func unit(what string, d time.Duration) error {
+	return option.Unit("pubsub: the "+what, d, time.Millisecond)
+}
+
+// PublisherOption changes how a [Publisher] publishes.
+type PublisherOption func(*publisherOptions)
+
+type publisherOptions struct {
+	timeout    time.Duration
+	unroutable bool
+}
+
+// Timeout is how long one call of Publish may take, the wait for a connection and for the
+// confirms of all its messages included. The contexts of the messages may end it sooner.
+// Default: 30 seconds.
+func Timeout(d time.Duration) PublisherOption { return func(o *publisherOptions) { o.timeout = d } }
+
+// AllowUnroutable makes a publish succeed that no queue takes, as with watermill-amqp: the
+// broker then has dropped the message. It is for events that nobody needs to listen to.
+// Default: [processor.ErrUnroutable].
+func AllowUnroutable() PublisherOption { return func(o *publisherOptions) { o.unroutable = true } }
+
+func newPublisherOptions(opts []PublisherOption) (publisherOptions, error) {
+	o := publisherOptions{timeout: 30 * time.Second}
+	if err := option.Apply("pubsub", &o, opts); err != nil {
+		return o, err
+	}
+	if o.timeout <= 0 {
+		return o, fmt.Errorf("pubsub: timeout %v: it must be more than 0", o.timeout)
+	}
+	return o, unit("timeout", o.timeout)
+}

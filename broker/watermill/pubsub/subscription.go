@@ -1,0 +1,158 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/processor"
+)
+
+// subscription is one call of Subscribe. As many workers as there may be messages in flight
+// take one each, and wait until it is settled.
+type subscription struct {
+	subscriber *Subscriber
+	topic      string
+	log        *slog.Logger
+	out        chan *message.Message
+
+	// intake ends when no more messages are handed out, work when those in flight have had
+	// their time, and patience when they are waited for no longer.
+	intake, work, patience context.Context //nolint:containedctx // the stages of the end, each after the other
+	endIntake, endPatience context.CancelFunc
+	endWork                context.CancelCauseFunc
+	forget                 func() bool // that the subscriber may be closed
+}
+
+// errClosing is the cause with which the contexts of messages in flight end.
+var errClosing = errors.New("pubsub: the subscription is being closed, and the message has had its time")
+
+func newSubscription(s *Subscriber, topic string, ctx context.Context) *subscription { //nolint:revive // it is not the call's
+	sub := &subscription{
+		subscriber: s, topic: topic,
+		log: s.options.log.With(slog.String("topic", topic)),
+		out: make(chan *message.Message),
+	}
+	sub.intake, sub.endIntake = context.WithCancel(ctx)
+	sub.work, sub.endWork = context.WithCancelCause(context.WithoutCancel(ctx))
+	sub.patience, sub.endPatience = context.WithCancel(context.Background())
+	sub.forget = context.AfterFunc(s.life, sub.endIntake) //nolint:contextcheck // two lives meet here
+	return sub
+}
+
+// open subscribes to the queue, after it has declared it.
+func (s *subscription) open(ctx context.Context) (processor.Subscription, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	defer context.AfterFunc(s.intake, cancel)() //nolint:contextcheck // two lives meet here
+	queue, t := s.subscriber.layout.subscribed(s.topic)
+	if err := s.subscriber.broker.Declare(ctx, t); err != nil {
+		return nil, err
+	}
+	return s.subscriber.broker.Source(queue).Subscribe(ctx, s.subscriber.options.prefetch)
+}
+
+// run hands out messages until the intake is over, or the broker closed.
+func (s *subscription) run(sub processor.Subscription) {
+	defer close(s.out)
+	defer s.stop()
+	go s.wind()
+	for {
+		err := s.serve(sub)
+		s.leave(sub)
+		if s.intake.Err() != nil {
+			return
+		}
+		if sub = s.reopen(err); sub == nil {
+			return
+		}
+	}
+}
+
+// stop ends what is left of all stages.
+func (s *subscription) stop() {
+	s.forget()
+	s.endIntake()
+	s.endWork(nil)
+	s.endPatience()
+}
+
+// wind ends one stage after the other, once the intake is over.
+func (s *subscription) wind() {
+	<-s.intake.Done()
+	sleep(s.patience, s.subscriber.options.closeTimeout)
+	s.endWork(errClosing)
+	sleep(s.patience, afterwards)
+	s.endPatience()
+}
+
+// afterwards is what a handler has to notice that the context of its message has ended.
+const afterwards = time.Second
+
+// serve runs the workers, and returns why the subscription is at its end.
+func (s *subscription) serve(sub processor.Subscription) error {
+	var (
+		workers sync.WaitGroup
+		once    sync.Once
+		err     error
+	)
+	for range s.subscriber.options.inFlight {
+		w := worker{subscription: s}
+		workers.Go(func() {
+			ended := w.run(sub)
+			once.Do(func() { err = ended })
+		})
+	}
+	workers.Wait()
+	return err
+}
+
+// leave gives back what was not settled.
+func (s *subscription) leave(sub processor.Subscription) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	if err := sub.Close(ctx); err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "subscription not closed in time; its messages go back when the broker notices", logattr.Err(err))
+	}
+}
+
+const leaveTimeout = 2 * time.Second
+
+// reopen subscribes again after err, until that works. It returns nil when there is nothing
+// to subscribe to any more.
+func (s *subscription) reopen(err error) processor.Subscription {
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		if errors.Is(err, io.EOF) || errors.Is(err, processor.ErrClosed) {
+			s.log.LogAttrs(s.intake, slog.LevelWarn, "the broker was closed before its subscriber")
+			return nil
+		}
+		s.log.LogAttrs(s.intake, slog.LevelError, "subscription lost, trying again", logattr.Err(err), slog.Duration("wait", wait))
+		sleep(s.intake, wait)
+		var sub processor.Subscription
+		if sub, err = s.open(s.intake); err == nil {
+			return sub
+		}
+		if s.intake.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,101 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/gowarren/warren/broker/watermill/internal/wire"
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/processor"
+)
+
+// worker is one place in flight.
+type worker struct {
+	*subscription
+
+	nacks int // since the last ack
+}
+
+// run hands out one message after the other. It returns why there are no more.
+func (w *worker) run(sub processor.Subscription) error {
+	for {
+		m, err := sub.Receive(w.intake)
+		if err != nil {
+			return err
+		}
+		w.hand(m)
+		if w.intake.Err() != nil {
+			return w.intake.Err()
+		}
+		sleep(w.intake, w.pause())
+	}
+}
+
+// hand hands out m and settles it as it is told. A message that nobody has taken, or that is
+// waited for no longer, goes back with its channel, which keeps its place in the queue.
+func (w *worker) hand(m processor.Message) {
+	ctx, end := context.WithCancelCause(w.work)
+	defer end(nil)
+	life := lifeOf(m)
+	defer context.AfterFunc(life, func() { end(context.Cause(life)) })()
+
+	msg := wire.Message(processor.Envelope{Body: m.Body(), Headers: m.Headers(), Properties: m.Properties()})
+	msg.SetContext(ctx)
+	if w.intake.Err() != nil || !w.taken(life, msg) {
+		return
+	}
+	select {
+	case <-msg.Acked():
+		w.nacks = 0
+		w.settled(ctx, m, m.Ack())
+	case <-msg.Nacked():
+		w.nacks++
+		w.settled(ctx, m, m.Nack(true))
+	case <-w.patience.Done():
+		w.log.LogAttrs(ctx, slog.LevelWarn, "message neither acked nor nacked in time; it goes back to its queue", logattr.Of(m, nil)...)
+	}
+}
+
+// taken waits until somebody takes msg. It returns false if nobody should any more.
+func (w *worker) taken(life context.Context, msg *message.Message) bool {
+	select {
+	case w.out <- msg:
+		return true
+	case <-life.Done(): // the broker delivers it again
+	case <-w.intake.Done():
+	}
+	return false
+}
+
+// settled logs an error. That the channel is gone is none: the broker delivers again.
+func (w *worker) settled(ctx context.Context, m processor.Message, err error) {
+	level := slog.LevelError
+	switch {
+	case err == nil:
+		return
+	case errors.Is(err, processor.ErrStale):
+		level = slog.LevelDebug
+	}
+	w.log.LogAttrs(ctx, level, "message not settled; it is delivered again", logattr.Of(m, err)...)
+}
+
+// pause is how long the place stays empty after a nack.
+func (w *worker) pause() time.Duration {
+	if w.nacks == 0 {
+		return 0
+	}
+	const doublings = 20 // a quarter of an hour
+	return min(time.Millisecond<<min(w.nacks-1, doublings), w.subscriber.options.nackPause)
+}
+
+// lifeOf ends when m's channel is gone.
+func lifeOf(m processor.Message) context.Context {
+	if p, ok := m.(processor.Perishable); ok {
+		return p.Life()
+	}
+	return context.Background()
+}
