@@ -19,14 +19,16 @@ import (
 func TestANodeWithoutAMajority(t *testing.T) {
 	t.Parallel()
 	w := newSite(t, rabbitmqtest.Config("cluster_partition_handling = ignore"))
-	s := w.start(t, 0, 0, 0)
+	s, leaving := w.start(t, 0, 0, 0), w.start(t, 0, 0, 0)
 	flood, other := w.queues(t, 0), name(t)
 	_, err := raw(t, w.urls[0]).QueueDeclare(other, true, false, false, false, nil)
 	require.NoError(t, err)
 	sub := subscribe(t, s.broker, other, 10)
 
 	s.harm(t, w, kill, 1, 2)
+	leaving.harmed = s.harmed
 	s.requireNoneTaken(t, flood)
+	leaving.requireLeaves(t)
 
 	// It says so within the broker's own 15 s, and takes nothing down for long.
 	start := time.Now()
@@ -46,6 +48,41 @@ func TestANodeWithoutAMajority(t *testing.T) {
 	require.NoError(t, sub.Close(within(t)))
 	s.finish(t)
 	t.Log("since the first is started again:", s)
+	leaving.goOn(t, w)
+}
+
+// requireLeaves requires that a program can end while nothing is answered, and on time.
+func (s *stream) requireLeaves(tb testing.TB) {
+	tb.Helper()
+	start := time.Now()
+	close(s.enough)
+	s.leave()
+	for range cap(s.ended) {
+		require.NoError(tb, <-s.ended)
+	}
+	require.Less(tb, time.Since(start), drain+5*time.Second)
+	start = time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	require.NoError(tb, s.broker.Close(ctx))
+	s.publishing.Wait()
+	require.Less(tb, time.Since(start), closing)
+	b := s.books.Books()
+	require.Equal(tb, senders, b.Failed, "those that waited: %v", b)
+}
+
+// goOn has another program process what the one that has left did not, and requires that
+// nothing is missing.
+func (s *stream) goOn(tb testing.TB, w *site) {
+	tb.Helper()
+	s.broker, _ = w.open(tb, 0, 0)
+	s.consumeAll(tb)
+	s.drained(tb)
+	s.leave()
+	for range cap(s.ended) {
+		require.NoError(tb, <-s.ended)
+	}
+	tb.Log("left and went on:", s)
 }
 
 // requireNoneTaken floods a queue with more than may be under way, and requires that none

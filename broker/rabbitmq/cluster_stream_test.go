@@ -76,25 +76,33 @@ func startStream(tb testing.TB, b *rabbitmq.Broker, j *journal, work string) *st
 		enough: make(chan struct{}), ended: make(chan error, 2),
 	}
 	sending, abort := context.WithCancel(context.Background())
-	consuming, leave := context.WithCancel(context.Background())
-	s.leave = leave
 	tb.Cleanup(func() { // what is left after a failure
 		abort()
-		leave()
 		s.publishing.Wait()
-		s.consuming.Wait()
 	})
-	s.consume(tb, consuming, work, processor.NewStack(
-		ack.New(),
-		retry.New(s.counted(), work+"-retry-%delay%", retryOptions(work)...),
-		recovery.New(),
-	), s.handle)
-	s.consume(tb, consuming, s.parking, processor.NewStack(ack.New()), s.parked)
+	s.consumeAll(tb)
 	publisher := retrying.New(s.counted(), retrying.Interval(50*time.Millisecond, 500*time.Millisecond))
 	for range senders {
 		s.publishing.Go(func() { s.send(sending, publisher) })
 	}
 	return s
+}
+
+// consumeAll consumes until leave is called.
+func (s *stream) consumeAll(tb testing.TB) {
+	tb.Helper()
+	ctx, leave := context.WithCancel(context.Background())
+	s.leave = leave
+	tb.Cleanup(func() {
+		leave()
+		s.consuming.Wait()
+	})
+	s.consume(tb, ctx, s.work, processor.NewStack(
+		ack.New(),
+		retry.New(s.counted(), s.work+"-retry-%delay%", retryOptions(s.work)...),
+		recovery.New(),
+	), s.handle)
+	s.consume(tb, ctx, s.parking, processor.NewStack(ack.New()), s.parked)
 }
 
 func (s *stream) consume(tb testing.TB, ctx context.Context, queue string, stack processor.Stack, f processor.ProcessorFunc) {
@@ -110,13 +118,13 @@ func (s *stream) consume(tb testing.TB, ctx context.Context, queue string, stack
 func (s *stream) send(ctx context.Context, p processor.Publisher) {
 	pace := time.NewTicker(pause)
 	defer pace.Stop()
-	for {
+	for range pace.C {
 		select {
 		case <-s.enough:
 			return
 		case <-ctx.Done():
 			return
-		case <-pace.C:
+		default:
 		}
 		n := s.books.Send()
 		s.books.Answer(n, p.Publish(ctx, to(s.work), text(strconv.Itoa(n))))
