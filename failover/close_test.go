@@ -2,6 +2,8 @@ package failover_test
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -116,6 +118,84 @@ func TestCloseInEachState(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A node that comes back asks and answers a few times before it is connected. Close comes
+// at each of these moments, just before the node says its part and just after. A
+// connection that were left would keep the bubble from ending.
+func TestCloseWhileTheNodeComesBackStaysClosed(t *testing.T) {
+	t.Parallel()
+	for _, at := range []method{connectionStartOk, connectionOpen, channelOpen, channelClose} {
+		for _, silent := range []bool{true, false} {
+			t.Run(fmt.Sprint(at, silent), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					f := &fake{}
+					c := dialFake(t, f, "amqp://a", failover.StableAfter(0))
+					s := session(t, c)
+					closing := make(chan struct{})
+					f.set(func() {
+						f.answer = func(_ *fakeConn, m method) bool {
+							if m == at {
+								close(closing)
+							}
+							return m == at && silent
+						}
+					})
+					f.latest().close()
+					requireDone(t, s)
+					<-closing
+					start := time.Now()
+					require.NoError(t, c.Close(t.Context()))
+					require.Zero(t, time.Since(start))
+					time.Sleep(time.Hour)
+					require.Equal(t, failover.Closed, c.State().Phase)
+					require.Len(t, f.addresses(), 2)
+				})
+			})
+		}
+	}
+}
+
+// The moment after that: the node has said all, and nobody has the session yet.
+func TestCloseBeforeTheNewSessionIsKnownStaysClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var c *failover.Connection
+		closed := make(chan struct{})
+		f := &fake{}
+		c = dialFake(t, f, "amqp://a", failover.StableAfter(0), failover.Logger(slog.New(hearing{"failover: connected", func() {
+			if c == nil {
+				return // it is the first
+			}
+			over, cancel := context.WithCancel(t.Context())
+			cancel()
+			_ = c.Close(over) // not waiting for the goroutine that it is called in
+			close(closed)
+		}})))
+		f.latest().close()
+		<-closed
+		require.NoError(t, c.Close(limit(t, time.Minute)))
+		require.Equal(t, failover.Closed, c.State().Phase)
+		require.Len(t, f.addresses(), 2)
+	})
+}
+
+// hearing is a log that calls heard for each record with the message.
+type hearing struct {
+	message string
+	heard   func()
+}
+
+func (h hearing) Enabled(context.Context, slog.Level) bool { return true }
+func (h hearing) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h hearing) WithGroup(string) slog.Handler            { return h }
+
+func (h hearing) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == h.message {
+		h.heard()
+	}
+	return nil
 }
 
 // It is not parallel, so that the goroutines it looks at are its own.

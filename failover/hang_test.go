@@ -205,32 +205,74 @@ func TestHangDuringClose(t *testing.T) {
 // publisher holds its channel's lock while it waits for the socket.
 func TestAPublisherThatHangsInAWriteIsReleased(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Start(t)
-	c := dial(t, []string{node.URL()}, failover.Heartbeat(time.Second), failover.ConnectTimeout(time.Second))
-	s := session(t, c)
+	rows := []struct {
+		name string
+		end  func(*testing.T, *failover.Connection)
+		opts []failover.Option
+	}{
+		{
+			"by the heartbeats", func(*testing.T, *failover.Connection) {},
+			[]failover.Option{failover.Heartbeat(time.Second), failover.ConnectTimeout(time.Second)},
+		},
+		{
+			"by Close", func(t *testing.T, c *failover.Connection) { require.NoError(t, c.Close(limit(t, patience))) },
+			[]failover.Option{failover.AnswerTimeout(time.Second)},
+		},
+		{
+			"by the deadline of Close", func(t *testing.T, c *failover.Connection) {
+				require.ErrorIs(t, c.Close(limit(t, time.Second)), context.DeadlineExceeded)
+			},
+			[]failover.Option{failover.AnswerTimeout(patience)},
+		},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			node := rabbitmqtest.Start(t)
+			c := dial(t, []string{node.URL()}, row.opts...)
+			s := session(t, c)
+			released := hangInAWrite(t, node, s)
+			start := time.Now()
+			row.end(t, c)
+			requireDone(t, s)
+			select {
+			case err := <-released:
+				require.Error(t, err)
+			case <-time.After(patience):
+				require.Fail(t, "the publisher hangs")
+			}
+			require.Less(t, time.Since(start), prompt)
+			require.NoError(t, c.Close(limit(t, patience)))
+		})
+	}
+}
+
+// hangInAWrite pauses the node and publishes until a write goes on for some time. The
+// channel gets the error of that write.
+func hangInAWrite(t *testing.T, node *rabbitmqtest.Node, s *failover.Session) <-chan error {
+	t.Helper()
 	channel, err := s.Channel(limit(t, patience))
 	require.NoError(t, err)
 	pause(t, node)
-
 	released := make(chan error, 1)
+	var published atomic.Int64
 	go func() {
 		var err error
 		for err == nil {
 			err = channel.PublishWithContext(context.Background(), "", "nowhere", false, false,
 				amqp.Publishing{Body: make([]byte, 1<<20)})
+			published.Add(1)
 		}
 		released <- err
 	}()
-	start := time.Now()
-	requireDone(t, s)
-	select {
-	case err := <-released:
-		require.Error(t, err)
-	case <-time.After(patience):
-		require.Fail(t, "the publisher hangs")
-	}
-	require.Less(t, time.Since(start), 10*time.Second)
-	require.NoError(t, c.Close(limit(t, patience)))
+	before := int64(-1)
+	require.Eventually(t, func() bool {
+		now := published.Load()
+		still := now == before
+		before = now
+		return still
+	}, patience, 100*time.Millisecond)
+	return released
 }
 
 func TestAbort(t *testing.T) {
