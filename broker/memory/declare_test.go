@@ -118,7 +118,7 @@ func TestPublishesThatAreRefused(t *testing.T) {
 		headers processor.Headers
 		want    error
 	}{
-		{processor.Destination{Exchange: "internal"}, nil, processor.ErrRefused},
+		{processor.Destination{Exchange: "internal"}, nil, processor.ErrForbidden},
 		{processor.Destination{Exchange: "self"}, nil, processor.ErrUnroutable},
 		{processor.Destination{Exchange: "dangling"}, nil, processor.ErrUnroutable},
 		{processor.Destination{RoutingKey: "q"}, cc, processor.ErrHeaderType},

@@ -81,7 +81,7 @@ func (b *Broker) publish(m *message) error {
 		return fmt.Errorf("%w: the exchange does not exist", processor.ErrUnroutable)
 	}
 	if x.identity.internal {
-		return fmt.Errorf("%w: the exchange is internal", processor.ErrRefused)
+		return fmt.Errorf("%w: the exchange is internal", processor.ErrForbidden)
 	}
 	queues := b.route(x, m)
 	if len(queues) == 0 {

@@ -89,7 +89,9 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // final reports whether trying again would change nothing.
-func final(err error) bool { return Unsendable(err) || errors.Is(err, processor.ErrClosed) }
+func final(err error) bool {
+	return Unsendable(err) || errors.Is(err, processor.ErrClosed) || errors.Is(err, processor.ErrForbidden)
+}
 
 // Unsendable reports whether err is about the copy, not about the broker.
 func Unsendable(err error) bool {

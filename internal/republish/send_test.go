@@ -51,6 +51,7 @@ func TestSendTriesAgainWhatMayPass(t *testing.T) {
 		"too large":           {[]error{processor.ErrTooLarge}, time.Hour, 1},
 		"a header":            {[]error{processor.ErrHeaderType}, time.Hour, 1},
 		"closed":              {[]error{processor.ErrClosed}, time.Hour, 1},
+		"forbidden":           {[]error{processor.ErrForbidden}, time.Hour, 1},
 		"closed, in the end":  {[]error{processor.ErrRefused, processor.ErrClosed}, time.Hour, 2},
 		"a try when it ends":  {[]error{processor.ErrRefused}, 40 * time.Millisecond, 2},
 		"not for a minute":    {[]error{processor.ErrBlocked}, 150 * time.Millisecond, 3},
