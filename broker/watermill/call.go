@@ -70,15 +70,15 @@ type callKey struct{}
 // called for.
 var errNoCall = errors.New("watermill: the context does not come from the router: a layer has replaced it")
 
-// handler calls one of Watermill's at the end of a stack.
-func handler(h message.HandlerFunc) processor.ProcessorFunc {
+// last makes f, which may produce messages, the handler of a stack.
+func last(f func(ctx context.Context, c *call, msg processor.Message) ([]*message.Message, error)) processor.ProcessorFunc {
 	return func(ctx context.Context, msg processor.Message) error {
 		c, ok := ctx.Value(callKey{}).(*call)
 		if !ok {
 			return errNoCall
 		}
 		c.produced = nil
-		produced, err := c.run(ctx, msg, h)
+		produced, err := f(ctx, c, msg)
 		if err == nil {
 			c.produced = produced
 		}

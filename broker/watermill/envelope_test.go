@@ -112,6 +112,9 @@ func TestAForgedEntryMakesTextOfHeaders(t *testing.T) {
 		"too long":           `{"kinds":{"n":"int64"},"type":"` + strings.Repeat("x", 1<<20) + `"}`,
 		"a name of ours":     `{"headers":{"n":["int64","8"]}}`,
 		"a header, not ours": `{"headers":{"_warren":["int64"]}}`,
+		"a list as a table":  `{"headers":{"_warren":["table",[]]}}`,
+		"a table as a list":  `{"headers":{"_warren":["list",{}]}}`,
+		"text as a list":     `{"headers":{"_warren":["list","[]"]}}`,
 		"no header":          `{"headers":{"_warren":"int64"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -44,7 +44,9 @@ func HandlerFunc(stack processor.Stack, produce Produce, dead DeadLetter, opts .
 	if produce == nil {
 		err = errors.Join(err, errors.New("watermill: the handler is nil: pass a function"))
 	}
-	p, problem := stack.Then(producer(produce))
+	p, problem := stack.Then(last(func(ctx context.Context, _ *call, msg processor.Message) ([]*message.Message, error) {
+		return produce(ctx, msg)
+	}))
 	if problem == nil {
 		problem = checkLayers(p, false)
 	}
@@ -55,20 +57,4 @@ func HandlerFunc(stack processor.Stack, produce Produce, dead DeadLetter, opts .
 		return nil, err
 	}
 	return func(msg *message.Message) ([]*message.Message, error) { return r.handle(p, msg) }, nil
-}
-
-// producer calls produce at the end of a stack.
-func producer(produce Produce) processor.ProcessorFunc {
-	return func(ctx context.Context, msg processor.Message) error {
-		c, ok := ctx.Value(callKey{}).(*call)
-		if !ok {
-			return errNoCall
-		}
-		c.produced = nil
-		produced, err := produce(ctx, msg)
-		if err == nil {
-			c.produced = produced
-		}
-		return err
-	}
 }

@@ -43,7 +43,9 @@ func Middleware(stack processor.Stack, dead DeadLetter, opts ...Option) (message
 
 // build returns the pipeline of a handler, if a router has all that its layers need.
 func build(stack processor.Stack, h message.HandlerFunc) (*processor.Pipeline, error) {
-	p, err := stack.Then(handler(h))
+	p, err := stack.Then(last(func(ctx context.Context, c *call, msg processor.Message) ([]*message.Message, error) {
+		return c.run(ctx, msg, h)
+	}))
 	if err != nil {
 		return nil, err
 	}

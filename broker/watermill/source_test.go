@@ -139,6 +139,33 @@ func TestThePrefetchIsABound(t *testing.T) {
 	})
 }
 
+func TestAReceiveThatEndsTakesNoRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := goChannel(t, gochannel.Config{})
+		sub := subscribe(t, watermill.NewSource(g, "mail", watermill.Discard(nil)), 1)
+		nothing(t, sub)
+		require.NoError(t, g.Publish("mail", message.NewMessage("", nil)))
+		require.NoError(t, receive(t, sub).Ack())
+	})
+}
+
+func TestAMessageThatItsSubscriberHasSettledIsStale(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		msg := message.NewMessage("", nil)
+		sub := subscribe(t, watermill.NewSource(subscriberFunc(func(ctx context.Context) (<-chan *message.Message, error) {
+			out := make(chan *message.Message, 1)
+			out <- msg
+			context.AfterFunc(ctx, func() { close(out) })
+			return out, nil
+		}), "mail", watermill.Discard(nil)), 1)
+		m := receive(t, sub)
+		msg.Nack()
+		require.ErrorIs(t, m.Ack(), processor.ErrStale)
+	})
+}
+
 func TestOneSubscriptionSubscribesOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -57,9 +57,6 @@ func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if s.isStopped() {
-		return nil, io.EOF
-	}
 	select {
 	case s.room <- struct{}{}:
 	case <-s.stopped:
