@@ -32,6 +32,8 @@ demo: ## Run the mail worker, on the embedded broker, or on RabbitMQ if AMQP_URL
 .PHONY: test
 test: rabbitmq ## Run every test, under the race detector and on real RabbitMQ.
 	go test $(TESTFLAGS) ./...
+	@# Watermill's own test has a race in it, so this one is without the detector.
+	go test -timeout 5m -run ReconnectOfTheSuite ./broker/watermill/pubsub
 	for module in $(NESTED); do (cd $$module && go test $(TESTFLAGS) ./...); done
 
 .PHONY: chaos
