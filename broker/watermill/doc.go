@@ -38,5 +38,5 @@
 // It has topics, and no exchanges, queues or dead-lettering. It does not mark what is
 // redelivered, does not say whether a topic has subscribers, and publishes without a context
 // of its own. A retry key is a topic, and nothing waits there: whoever subscribes to it gets
-// the copy at once.
+// the copy at once, and if nobody does it may be gone.
 package watermill

@@ -21,7 +21,8 @@ import (
 // A message that is nacked with requeue, or given back, is nacked, and comes again as Watermill's
 // subscriber sees fit, mostly at once. Nothing marks it as redelivered. What nobody has
 // received when the subscription is stopped goes back when the last message in hand is
-// settled, because a subscriber that ends forgets those in hand.
+// settled, because a subscriber that ends forgets those in hand. What is in hand when it is
+// closed is nacked and comes again, but from a GoChannel, which is no queue: it is lost there.
 //
 // Messages have the headers and properties that [NewPublisher] wrote, and from others
 // metadata as text. Their contexts are not passed on. Wrong arguments are errors of
