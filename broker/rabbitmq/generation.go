@@ -3,6 +3,7 @@ package rabbitmq
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -82,11 +83,21 @@ func newGeneration(ctx context.Context, b *Broker, queue string, session *failov
 	return g
 }
 
+// consume starts the deliveries, without the broker's consume-ok. RabbitMQ 3.10 may send that
+// twice while a quorum queue changes its leader, and dies of the second one; the client, whose
+// reader waits for somebody to take it, hears no more of the connection. So the answer to the
+// next question says whether the broker consumes.
 func (g *generation) consume(prefetch int) error {
 	if err := g.channel.Qos(prefetch, 0, false); err != nil {
 		return fmt.Errorf("set prefetch: %w", err)
 	}
-	deliveries, err := g.channel.Consume(g.queue, consumerTag, false, false, false, false, nil)
+	deliveries, err := g.channel.Consume(g.queue, consumerTag, false, false, false, true, nil)
+	if err == nil {
+		err = g.channel.Qos(prefetch, 0, false)
+	}
+	if errors.Is(err, amqp.ErrClosed) {
+		err = g.lost(<-g.closed) // the refusal was there before the question
+	}
 	if err != nil {
 		return vanished(g.broker.declared(), "", g.queue, named(err))
 	}
