@@ -56,6 +56,8 @@ type chaos struct {
 	random *rand.Rand
 	broken map[int]harm // what each node suffers from
 
+	dark   bool         // all were down, and serve nobody before the last is back
+
 	publishGap, processGap time.Duration // the longest while there was a majority
 }
 
@@ -71,7 +73,8 @@ func (c *chaos) step(t *testing.T) {
 		for i := range c.site.nodes {
 			c.harm(t, i, kill)
 		}
-	case n == 0, n < most && c.random.IntN(3) == 0:
+		c.dark = true
+	case n == 0, n < most && !c.dark && c.random.IntN(3) == 0:
 		c.harm(t, c.pick(func(i int) bool { return !c.isBroken(i) }), c.anyHarm())
 	default:
 		c.mend(t, c.pick(c.isBroken))
@@ -111,7 +114,8 @@ func (c *chaos) mend(t *testing.T, i int) {
 	delete(c.broken, i)
 	h.mend(t, c.site, c.site.nodes[i])
 	c.say(t, "mend", i)
-	if len(c.broken) >= most {
+	c.dark = c.dark && len(c.broken) > 0
+	if len(c.broken) >= most || c.dark {
 		return
 	}
 	c.stream.flows(t)
