@@ -39,10 +39,8 @@ var faults = []fault{
 	{name: "SIGSTOP, leader", leads: true, strike: pause, mend: resume, hangs: true},
 }
 
-const (
-	down = 5 * time.Second  // how long a node is dead
-	most = 60 * time.Second // until the stream goes on
-)
+// most is how long the stream may stand still once a fault has taken its time.
+const most = 60 * time.Second
 
 // breakNodes starts three nodes and breaks them in each way. Whatever happens, they end
 // with it.
@@ -91,7 +89,7 @@ func (p *program) suffer(ctx context.Context, tb rabbitmqtest.TB, c *rabbitmqtes
 	if f.hangs {
 		wait(ctx, p.heartbeat*5/2)
 	} else {
-		wait(ctx, down)
+		wait(ctx, p.down)
 	}
 	p.goesOn(ctx, tb)
 	if ctx.Err() != nil {

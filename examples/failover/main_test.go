@@ -19,23 +19,23 @@ import (
 
 func TestMain(m *testing.M) { rabbitmqtest.Main(m) }
 
-// output calls do once, when line has been printed.
+// output calls what is to be done on a line, once it has been printed.
 type output struct {
-	line string
-	do   func()
+	on map[string]func()
 
 	mu   sync.Mutex
 	text bytes.Buffer
-	once sync.Once
 }
 
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.text.Write(b)
-	seen := strings.Contains(o.text.String(), o.line)
-	o.mu.Unlock()
-	if seen && o.do != nil {
-		o.once.Do(o.do)
+	for line, do := range o.on {
+		if strings.Contains(o.text.String(), line) {
+			delete(o.on, line)
+			do()
+		}
 	}
 	return len(b), nil
 }
@@ -49,7 +49,7 @@ func (o *output) String() string {
 func short(out io.Writer) *program {
 	set := &settings{rate: 100, workers: 2, heartbeat: time.Second, rounds: 1}
 	p := newProgram(set, out, slog.New(slog.DiscardHandler))
-	p.calm = 200 * time.Millisecond
+	p.calm, p.down = 200*time.Millisecond, time.Second
 	return p
 }
 
@@ -86,7 +86,7 @@ func TestAnInterruptLeavesNothingRunning(t *testing.T) {
 	t.Parallel()
 	ctx, interrupt := context.WithCancel(t.Context())
 	var interrupted time.Time
-	out := &output{line: "SIGSTOP", do: func() { interrupted = time.Now(); interrupt() }}
+	out := &output{on: map[string]func(){"SIGSTOP": func() { interrupted = time.Now(); interrupt() }}}
 	p := short(out)
 	require.NoError(t, breakNodes(ctx, p, faults[4:]))
 	require.Less(t, time.Since(interrupted), 15*time.Second)
@@ -102,8 +102,13 @@ func TestAnInterruptLeavesNothingRunning(t *testing.T) {
 func TestNodesOfSomebodyElseAreOnlyLookedAt(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
-	out := &output{line: "break your nodes", do: func() { go node.CloseConnections(t, "maintenance") }}
-	require.NoError(t, run(t.Context(), []string{"-urls", node.URL() + ";" + node.URL(), "-for", "9s"}, out, io.Discard))
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	out := &output{on: map[string]func(){
+		"break your nodes": func() { node.CloseConnections(t, "maintenance") },
+		"calm again":       interrupt,
+	}}
+	require.NoError(t, run(ctx, []string{"-urls", node.URL() + ";" + node.URL(), "-for", "1m"}, out, io.Discard))
 	require.Regexp(t, `\n(publishing|consuming) lost 127\.0\.0\.1:\d+, (publishing|consuming) lost .* 0\n`, out.String())
 	require.Regexp(t, `\nfailover: sent=\d\d+ .* left=0 lost=0\n$`, out.String())
 }

@@ -16,10 +16,15 @@ func observe(ctx context.Context, p *program, urls string) error {
 		defer cancel()
 		defer context.AfterFunc(service, cancel)()
 		p.screen.eventf("break your nodes; Ctrl-C ends")
-		for ctx.Err() == nil {
+		for {
 			p.report.begin("no connection was lost")
 			p.incident(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			b := p.service.stream.books.Books()
 			p.report.end(p.settle(ctx))
+			p.screen.eventf("calm again; longest gap: publishing %s, consuming %s", seconds(b.PublishGap), seconds(b.ProcessGap))
 		}
 	})
 }

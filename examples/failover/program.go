@@ -16,11 +16,15 @@ type program struct {
 	screen  *screen
 	report  *report
 	calm    time.Duration // between faults, and after one is mended
+	down    time.Duration // how long a node is dead
 }
 
 func newProgram(set *settings, out io.Writer, log *slog.Logger) *program {
 	s := newService(set, log)
-	return &program{settings: set, service: s, screen: newScreen(out), report: &report{books: s.stream.books}, calm: 2 * time.Second}
+	return &program{
+		settings: set, service: s, screen: newScreen(out), report: &report{books: s.stream.books},
+		calm: 2 * time.Second, down: 5 * time.Second,
+	}
 }
 
 // beside runs the service and follows it on the screen, and runs script when the queues
