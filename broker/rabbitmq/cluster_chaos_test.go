@@ -56,7 +56,7 @@ type chaos struct {
 	random *rand.Rand
 	broken map[int]harm // what each node suffers from
 
-	dark   bool         // all were down, and serve nobody before the last is back
+	dark bool // all were down, and serve nobody before the last is back
 
 	publishGap, processGap time.Duration // the longest while there was a majority
 }
@@ -110,7 +110,7 @@ func (c *chaos) harm(t *testing.T, i int, h harm) {
 func (c *chaos) mend(t *testing.T, i int) {
 	t.Helper()
 	h := c.broken[i]
-	had := len(c.broken) < most // a majority
+	had := len(c.broken) < most && !c.dark // a majority
 	delete(c.broken, i)
 	h.mend(t, c.site, c.site.nodes[i])
 	c.say(t, "mend", i)
