@@ -80,6 +80,9 @@ func TestABrokerThatHasGivenUpIsClosedForAll(t *testing.T) {
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
 	receive(t, sub)
 	w.cut(down)
+	require.Eventually(t, func() bool {
+		return b.Publishing().State().Phase == failover.Closed && b.Consuming().State().Phase == failover.Closed
+	}, patience, time.Millisecond)
 
 	for name, err := range map[string]error{
 		"publish": b.Publisher().Publish(within(t), to(queue), text("2")),
