@@ -112,7 +112,7 @@ func (g *generation) watch() {
 	select {
 	case _, ok := <-g.cancelled:
 		if ok {
-			cause = fmt.Errorf("the broker cancelled the consumer: its queue %q was deleted or has moved", g.queue)
+			cause = fmt.Errorf("the broker cancelled the consumer: its queue %q was deleted or has moved, or a message took longer than the consumer timeout", g.queue)
 		} else {
 			cause = g.lost(<-g.closed) // both are closed with the channel
 		}

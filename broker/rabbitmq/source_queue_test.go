@@ -1,0 +1,117 @@
+package rabbitmq_test
+
+import (
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
+)
+
+// Whoever reads the error decides which side is right.
+func TestAQueueThatSomebodyElseMakesAnewWithOtherArgumentsEndsTheSubscription(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	l := newLink(t, url)
+	b := open(t, url, l.option())
+	q := broker.Queue{Name: name(t), MaxLength: 111}
+	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{q}}))
+	bystander := declareQueue(t, url, nil)
+	other := subscribe(t, b, bystander, 1)
+	require.NoError(t, b.Publisher().Publish(within(t), to(bystander), text("in hand")))
+	inHand := receive(t, other)
+	sub := subscribe(t, b, q.Name, 5)
+	channel := l.consumes.Load()
+
+	// In one go, before the subscription can declare it again.
+	ch := raw(t, url)
+	_, err := ch.QueueDelete(q.Name, false, false, true)
+	require.NoError(t, err)
+	_, err = ch.QueueDeclare(q.Name, true, false, false, true, amqp.Table{"x-max-length": int32(222)})
+	require.NoError(t, err)
+
+	_, err = sub.Receive(within(t))
+	require.ErrorIs(t, err, broker.ErrMismatch)
+	for _, says := range []string{q.Name, "111", "222", "cancelled"} {
+		require.ErrorContains(t, err, says)
+	}
+	require.NoError(t, inHand.Ack(), "another queue's channel is not touched")
+	require.Equal(t, channel, l.consumes.Load())
+	ready(t, b, bystander, 0)
+}
+
+// A binding that is taken away is declared again with the next channel, and not before:
+// nobody is told of it.
+func TestABindingThatWasTakenAwayComesBackWithTheNextChannel(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	l := newLink(t, url)
+	b := open(t, url, l.option())
+	q := name(t)
+	require.NoError(t, b.Declare(within(t), broker.Topology{
+		Queues:   []broker.Queue{{Name: q}},
+		Bindings: []broker.Binding{{Exchange: "amq.topic", Queue: q, RoutingKey: q}},
+	}))
+	sub := subscribe(t, b, q, 1)
+	require.NoError(t, raw(t, url).QueueUnbind(q, q, "amq.topic", nil))
+	outside := open(t, url).Publisher()
+	place := processor.Destination{Exchange: "amq.topic", RoutingKey: q}
+	require.ErrorIs(t, outside.Publish(within(t), place, text("lost?")), processor.ErrUnroutable)
+	require.Equal(t, 1, l.consuming((*pair).cancel))
+	require.Eventually(t, func() bool { return outside.Publish(within(t), place, text("found")) == nil }, patience, 5*time.Millisecond)
+	require.Equal(t, "found", receive(t, sub).Properties().ID)
+}
+
+// One subscription loses channel after channel. The other one shares its connection.
+func TestTheTroubleOfOneQueueIsNotTheOthers(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	node.SetConsumerTimeout(t, 500*time.Millisecond)
+	l := newLink(t, node.URL())
+	w := newWard(t, node.URL(), "classic", l.option())
+	troubled := declareQueue(t, node.URL(), nil)
+	require.NoError(t, w.broker.Publisher().Publish(within(t), to(troubled), text("never settled")))
+	sub := subscribe(t, w.broker, troubled, 1)
+	w.fill(t, 200)
+	w.consume(t)
+	for range 3 {
+		require.Equal(t, "never settled", receive(t, sub).Properties().ID)
+		w.fill(t, 50)
+	}
+	require.GreaterOrEqual(t, w.losses(), 2)
+	require.Zero(t, w.end(t), "nothing comes again")
+	require.Equal(t, int64(w.losses()+2), l.consumes.Load(), "one channel for all of them")
+	require.Zero(t, w.log.count("connection lost"))
+}
+
+// The prefetch belongs to a channel: without it the next one would be handed all there is.
+func TestThePrefetchIsThereOnEachChannel(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Shared(t)
+	for name, harm := range map[string]func(*pair){"connection": (*pair).cut, "channel": (*pair).cancel} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLink(t, node.URL())
+			w := newWard(t, node.URL(), "quorum", l.option())
+			w.fill(t, 100)
+			sub := subscribe(t, w.broker, w.queue, 7)
+			for i := range 3 {
+				var inHand []processor.Message
+				for range 7 {
+					inHand = append(inHand, receive(t, sub))
+				}
+				ready(t, w.broker, w.queue, 93-i)
+				require.Regexp(t, w.queue+`\t7\n`, node.Ctl(t, "list_consumers", "queue_name", "prefetch_count")+"\n")
+				require.NoError(t, inHand[0].Ack())
+				receive(t, sub)
+				ready(t, w.broker, w.queue, 92-i)
+				require.Equal(t, 1, l.consuming(harm))
+				require.Eventually(t, func() bool { return l.consumes.Load() == int64(i+2) }, patience, time.Millisecond)
+			}
+		})
+	}
+}
