@@ -46,18 +46,33 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	publishing, err := failover.Dial(ctx, urls, o.connection("publishing")...)
+	publishing, consuming, err := dial(ctx, urls, o)
 	if err != nil {
-		return nil, connections("open", err, nil)
-	}
-	consuming, err := failover.Dial(ctx, urls, o.connection("consuming")...)
-	if err != nil {
-		return nil, errors.Join(connections("open", nil, err), publishing.Close(ctx))
+		return nil, err
 	}
 	b := &Broker{log: o.log, publishing: publishing, consuming: consuming, redeclarer: newRedeclarer()}
 	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
 	b.publisher = newPublisher(b)
 	return b, nil
+}
+
+// dial opens both connections at the same time: where the first node hangs, neither waits
+// for the other one's time-out.
+func dial(ctx context.Context, urls []string, o *options) (publishing, consuming *failover.Connection, err error) {
+	var failed error
+	var dialling sync.WaitGroup
+	dialling.Go(func() { publishing, err = failover.Dial(ctx, urls, o.connection("publishing")...) })
+	dialling.Go(func() { consuming, failed = failover.Dial(ctx, urls, o.connection("consuming")...) })
+	dialling.Wait()
+	if err = connections("open", err, failed); err == nil {
+		return publishing, consuming, nil
+	}
+	for _, c := range []*failover.Connection{publishing, consuming} {
+		if c != nil {
+			err = errors.Join(err, c.Close(ctx))
+		}
+	}
+	return nil, nil, err
 }
 
 // Declare creates what t lists, and again on every new channel for as long as the
