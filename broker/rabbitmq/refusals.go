@@ -40,11 +40,13 @@ type refusals struct {
 	nacked   *confirmChannel
 }
 
-// Replacements are at least this far apart, doubling while nacks go on.
+// Replacements are at least this far apart, doubling while nacks go on. They have ended when
+// there was none for so long that whoever is nacked again and again would have been: the next
+// leader to die is news, and not kept waiting.
 const (
 	firstInterval = 100 * time.Millisecond
 	lastInterval  = 5 * time.Second
-	quietAfter    = 30 * time.Second
+	quietAfter    = 2 * lastInterval
 )
 
 // due returns how long to wait, after a nack at that time, before the channel is
