@@ -103,7 +103,7 @@ const replicasExpression = `
 var erlangAtom = regexp.MustCompile(`'([^']+)'`)
 
 func (n *Node) askReplicas(ctx context.Context, queue string) ([]*Node, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryLimit+callLimit/10)
+	ctx, cancel := context.WithTimeout(ctx, callLimit/2)
 	defer cancel()
 	result, err := n.eval(ctx, fmt.Sprintf(replicasExpression, erlangString(queue), queryLimit.Milliseconds()))
 	if err != nil {
