@@ -139,12 +139,16 @@ func (p *Publisher) send(ctx context.Context, to processor.Destination, batch []
 		return many.PublishBatch(ctx, to, batch)
 	}
 	errs := make([]error, len(batch))
+	var failed error
 	for i, e := range batch {
-		if i > 0 && errs[i-1] != nil {
+		if failed != nil {
 			errs[i] = processor.ErrSkipped
 			continue
 		}
 		errs[i] = publisher.Publish(ctx, to, e)
+		if !errors.Is(errs[i], processor.ErrUnroutable) { // which comes after it was sent
+			failed = errs[i]
+		}
 	}
 	return errs
 }

@@ -268,7 +268,8 @@ func TestAMessageWhoseChannelIsLostIsDeliveredAgain(t *testing.T) {
 	b := open(t, node.URL())
 	s := subscriber(t, b, pubsub.DurableQueue())
 	publish(t, b, "mail", "hello")
-	messages := subscribe(t, s, "mail")
+	publish(t, b, "unread", "hello")
+	messages, unread := subscribe(t, s, "mail"), subscribe(t, s, "unread")
 	msg := next(t, messages)
 	require.NoError(t, msg.Context().Err())
 	node.CloseConnections(t, "because")
@@ -287,10 +288,19 @@ func TestAMessageWhoseChannelIsLostIsDeliveredAgain(t *testing.T) {
 	again := next(t, messages)
 	require.Equal(t, "hello", string(again.Payload))
 	require.True(t, again.Ack())
+
+	// What nobody has taken yet is not handed out any more, but what comes after it.
+	require.Eventually(t, func() bool { return consumers(t, node.URL(), "unread") == 1 }, patience, 10*time.Millisecond)
+	fresh := next(t, unread)
+	require.NoError(t, fresh.Context().Err())
+	require.True(t, fresh.Ack())
+
 	require.NoError(t, s.Close())
-	n, err := b.Ready(t.Context(), "mail")
-	require.NoError(t, err)
-	require.Zero(t, n)
+	for _, queue := range []string{"mail", "unread"} {
+		n, err := b.Ready(t.Context(), queue)
+		require.NoError(t, err)
+		require.Zero(t, n)
+	}
 }
 
 func TestWhatNoQueueTakesIsAnErrorUnlessItIsAllowed(t *testing.T) {
