@@ -80,6 +80,11 @@ func dial(ctx context.Context, urls []string, o *options) (publishing, consuming
 // RabbitMQ's text names both values. A dead-letter target that does not exist is logged as
 // a warning: RabbitMQ drops what is sent there without a word. An exclusive queue belongs to the consuming
 // connection, and is declared again when that one is replaced.
+//
+// A quorum queue that is new, while a majority of its nodes is down, is an error after 15 s
+// (541): RabbitMQ closes the consuming connection over it, and the subscriptions on it begin
+// anew. A classic queue whose node is down is an error as well (404); once declared, it is
+// left out of what new channels declare until its node is back.
 func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err

@@ -19,7 +19,8 @@
 // topology again, sets its prefetch and its confirms. A delivery belongs to the
 // generation it came from. Its tag means another message on the next one, so settling
 // it there would remove a message that nobody has processed: a settlement that comes
-// too late is [processor.ErrStale], and is never sent.
+// too late is [processor.ErrStale], and is never sent. The life of a delivery
+// ([processor.Perishable]) ends with its generation, for the reason that is logged.
 //
 // # Publishing
 //
@@ -44,6 +45,11 @@
 //   - A broker that blocks is waited for until the context ends: [processor.ErrBlocked].
 //   - What is over a size limit is refused here, since the broker would close the whole
 //     connection: [processor.ErrTooLarge].
+//
+// A quorum queue that has lost the majority of its nodes confirms nothing, and RabbitMQ 3.10
+// then answers nothing else on the channel either, for 10 s or until it is back: publishing to
+// other queues waits as well. Give a context a deadline, and a queue that must not wait for
+// another's nodes a Broker of its own.
 //
 // # Verifying
 //
