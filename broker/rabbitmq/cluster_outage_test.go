@@ -101,7 +101,7 @@ func testFlapping(t *testing.T, w *site) {
 		rabbitmq.Failover(d.option(), failover.Backoff(50*time.Millisecond, rest)))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, lonely.Close(within(t))) }()
-	s := w.start(t, 0, 0, 0)
+	s := w.start(t, 1, 0, 0)
 	s.books.Mark()
 	start := time.Now()
 	for range 3 {
