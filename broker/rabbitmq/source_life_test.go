@@ -173,6 +173,9 @@ func TestAHandlerHearsThatItsChannelIsLost(t *testing.T) {
 			{"rejecting, retry", false, processor.Reject},
 			{"succeeding, retry", false, func(error) error { return nil }},
 		} {
+			if fault.name == "consumer cancelled" && row.name == "succeeding, retry" {
+				continue // the ack may be in time, and the message does not come again
+			}
 			t.Run(fault.name+", "+row.name, func(t *testing.T) {
 				l := newLink(t, node.URL())
 				s := newSurgeon(t, node.URL(), row.backoff, l.option())
