@@ -45,7 +45,7 @@ func TestChaos(t *testing.T) {
 	c.mendAll(t)
 	c.stream.finish(t)
 	t.Logf("%8v the end, after %d faults: %v; the longest gaps with a majority: publishing %v, consuming %v",
-		c.elapsed(), c.stream.harmed, c.stream, c.publishGap, c.processGap)
+		c.elapsed(), c.stream.harmed, c.stream, c.publishGap.Round(time.Millisecond), c.processGap.Round(time.Millisecond))
 }
 
 // chaos is a random course of things.
