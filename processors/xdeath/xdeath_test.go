@@ -289,6 +289,29 @@ func TestAMessageThatWasCutShortHasNotFailed(t *testing.T) {
 	}
 }
 
+// lost is a message whose channel is gone, in the hands of a handler that was to finish.
+type lost struct{ processor.Message }
+
+func (lost) Life() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(processor.ErrStale)
+	return ctx
+}
+
+// Parked, it would be there beside the one that comes again.
+func TestAMessageWhoseChannelIsLostIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	pub := &processortest.Publisher{}
+	p, err := processor.NewStack(xdeath.New(xdeath.Park(pub, parked))).ThenFunc(func(context.Context, processor.Message) error {
+		return errMail
+	})
+	require.NoError(t, err)
+	err = p.Process(t.Context(), lost{message(died(300))})
+	require.ErrorIs(t, err, errMail)
+	require.NotErrorIs(t, err, xdeath.ErrMaxCount)
+	require.Empty(t, pub.Published())
+}
+
 // Parked, it would have been there twice, or once in spite of an ack.
 func TestAMessageThatTheHandlerHasSettledIsLeftAlone(t *testing.T) {
 	t.Parallel()
