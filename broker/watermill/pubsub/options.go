@@ -35,9 +35,9 @@ func InFlight(n int) SubscriberOption { return func(o *subscriberOptions) { o.in
 func Prefetch(n int) SubscriberOption { return func(o *subscriberOptions) { o.prefetch = n } }
 
 // CloseTimeout is how long messages in flight may take to be acked or nacked after Close was
-// called or the context of Subscribe has ended, whole or not. Then their contexts end; a
-// second later those that are left go back to their queue. 0 ends them at once. Default: 10
-// seconds.
+// called, or the context of Subscribe has ended. Then their contexts end; a second later those
+// that are left go back to their queue. 0 ends the contexts at once. Default: 10 seconds, which
+// is less than the 30 that Watermill's router waits for its handlers.
 func CloseTimeout(d time.Duration) SubscriberOption {
 	return func(o *subscriberOptions) { o.closeTimeout = d }
 }

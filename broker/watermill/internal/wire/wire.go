@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -33,7 +34,7 @@ func Message(e processor.Envelope) *message.Message {
 	save(&e)
 	id := e.ID
 	if uuid, ok := e.Headers[UUIDHeader].(string); ok {
-		e.ID = uuid
+		e.ID = cmp.Or(uuid, e.ID)
 		delete(e.Headers, UUIDHeader)
 	}
 	if correlation, ok := e.Headers[correlationHeader].(string); ok && (e.CorrelationID == "" || e.CorrelationID == correlation) {
@@ -41,6 +42,7 @@ func Message(e processor.Envelope) *message.Message {
 		delete(e.Headers, correlationHeader)
 	}
 	msg := watermill.NewMessage(e)
+	delete(msg.Metadata, idKey) // nobody's but ours
 	if id != "" && id != e.ID {
 		msg.Metadata[idKey] = id
 	}
@@ -67,12 +69,11 @@ func Envelope(msg *message.Message) processor.Envelope {
 	e := watermill.EnvelopeOf(msg)
 	e.Headers = e.Headers.Clone()
 	republish.Strip(e.Headers)
+	id, _ := e.Headers[idKey].(string)
+	delete(e.Headers, idKey)
 	if e.ID != "" {
 		e.Headers[UUIDHeader] = e.ID
-	}
-	if id, ok := e.Headers[idKey].(string); ok {
-		e.ID = id
-		delete(e.Headers, idKey)
+		e.ID = cmp.Or(id, e.ID)
 	}
 	if _, taken := e.Headers[correlationHeader]; !taken && e.CorrelationID != "" {
 		e.Headers[correlationHeader] = e.CorrelationID
