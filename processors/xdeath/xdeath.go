@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
 
