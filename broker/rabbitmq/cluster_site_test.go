@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,40 +45,41 @@ func newSite(tb testing.TB, opts ...rabbitmqtest.Option) *site {
 // by its number, and the one that consumes on another.
 func (w *site) open(tb testing.TB, publishing, consuming int, opts ...failover.Option) (*rabbitmq.Broker, *journal) {
 	tb.Helper()
-	var connections atomic.Int32
-	order := func(nodes []failover.Endpoint) iter.Seq[failover.Endpoint] {
-		first := -1
-		switch connections.Add(1) { // Open begins with the one that publishes
-		case 1:
-			first = publishing + 1
-		case 2:
-			first = consuming + 1
-		}
-		slices.SortStableFunc(nodes, func(a, b failover.Endpoint) int {
-			switch first {
-			case a.Number():
-				return -1
-			case b.Number():
-				return 1
-			}
-			return 0
-		})
-		return slices.Values(nodes)
-	}
-	j := &journal{}
-	b, err := rabbitmq.Open(within(tb), w.urls, j.option(), rabbitmq.Failover(append([]failover.Option{
-		failover.Strategy(order), failover.Heartbeat(heartbeat), failover.ConnectTimeout(answer), failover.AnswerTimeout(answer),
+	opts = append([]failover.Option{
+		failover.Heartbeat(heartbeat), failover.ConnectTimeout(answer), failover.AnswerTimeout(answer),
 		failover.Backoff(50*time.Millisecond, rest),
-	}, opts...)...))
-	require.NoError(tb, err)
-	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		_ = b.Close(ctx)
-	})
-	require.Contains(tb, w.urls[publishing], b.Publishing().State().Node)
-	require.Contains(tb, w.urls[consuming], b.Consuming().State().Node)
-	return b, j
+	}, opts...)
+	for range 100 { // which connection asks for the order first is left to chance
+		j := &journal{}
+		opts := append(slices.Clone(opts), failover.Strategy(beginOn(publishing, consuming)))
+		b, err := rabbitmq.Open(within(tb), w.urls, j.option(), rabbitmq.Failover(opts...))
+		require.NoError(tb, err)
+		tb.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			_ = b.Close(ctx)
+		})
+		if strings.Contains(w.urls[publishing], b.Publishing().State().Node) &&
+			strings.Contains(w.urls[consuming], b.Consuming().State().Node) {
+			return b, j
+		}
+		require.NoError(tb, b.Close(within(tb)))
+	}
+	tb.Fatal("the connections are not where they were wanted")
+	return nil, nil
+}
+
+// beginOn has the first connection that asks begin on one node, the second on another, and
+// takes the nodes in turn after that.
+func beginOn(nodes ...int) failover.Order {
+	var asked atomic.Int32
+	return func(inTurn []failover.Endpoint) iter.Seq[failover.Endpoint] {
+		if n := int(asked.Add(1)); n <= len(nodes) {
+			i := slices.IndexFunc(inTurn, func(e failover.Endpoint) bool { return e.Number() == nodes[n-1]+1 })
+			inTurn = slices.Concat(inTurn[i:], inTurn[:i])
+		}
+		return slices.Values(inTurn)
+	}
 }
 
 // queues declares what a stream needs, led by one node, and returns the work queue. They
