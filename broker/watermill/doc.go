@@ -8,6 +8,9 @@
 //		watermill.Poison(pub, "mail.rejected"))
 //	router.AddConsumerHandler("mail", "mail", sub, send).AddMiddleware(retries)
 //
+// For RabbitMQ there is more: package pubsub is a subscriber and a publisher for routers, on
+// broker/rabbitmq; package marshaler lets applications on watermill-amqp read every message.
+//
 // # What becomes of a message in a router
 //
 // A router acks a message whose handler returns nil, when it has published what that produced,
