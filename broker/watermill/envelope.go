@@ -28,7 +28,8 @@ const maxReserved = 1 << 20
 type reserved struct {
 	// Kinds are those of the headers that are not text.
 	Kinds map[string]string `json:"kinds,omitempty"`
-	// Headers are those whose names mean something else in metadata, with their kinds.
+	// Headers are those whose names mean something else in metadata, and those that do
+	// not survive every broker's metadata, with their kinds.
 	Headers map[string]any `json:"headers,omitempty"`
 
 	ReplyTo         string `json:"replyTo,omitempty"`
@@ -95,6 +96,9 @@ func (r *reserved) fill(m message.Metadata, h processor.Headers) (unknown []stri
 		if kind != "" {
 			r.setKind(name, kind)
 		}
+		if isFragile(name, text) {
+			r.keep(name, value)
+		}
 	}
 	return unknown
 }
@@ -149,12 +153,27 @@ func readMetadata(m message.Metadata) (processor.Headers, processor.Properties) 
 			h[name] = typed(r.Kinds[name], text)
 		}
 	}
-	for _, name := range [...]string{reservedKey, correlationKey} {
-		if value, ok := untag(r.Headers[name]); ok {
+	for name, tagged := range r.Headers {
+		if value, ok := untag(tagged); ok && counts(m, name, value) {
 			h[name] = value
 		}
 	}
 	return h, p
+}
+
+// counts reports whether a header is what the reserved entry says and not what m does: m has
+// something else under that name, or what HTTP has made of the header. Whatever else m has
+// was changed on the way, and a name that HTTP can have and m has not was deleted.
+func counts(m message.Metadata, name string, value any) bool {
+	if name == reservedKey || name == correlationKey {
+		return true
+	}
+	text, there := m[name]
+	if !there {
+		return !isToken(name)
+	}
+	exact, isText := value.(string)
+	return isText && exact != text && asHTTP(exact) == text
 }
 
 // typed returns text as a value of a kind, or as it is if it is no such value.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"math"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,46 @@ func throughJSON(tb testing.TB, msg *message.Message) *message.Message {
 	again := message.NewMessage(msg.UUID, msg.Payload)
 	require.NoError(tb, json.Unmarshal(b, &again.Metadata))
 	return again
+}
+
+// throughHTTP does with a message what NATS does, whose headers are those of HTTP.
+func throughHTTP(tb testing.TB, msg *message.Message) *message.Message {
+	tb.Helper()
+	header := http.Header{}
+	for name, text := range msg.Metadata {
+		header[name] = []string{text}
+	}
+	var wire strings.Builder
+	require.NoError(tb, header.Write(&wire))
+	again := message.NewMessage(msg.UUID, msg.Payload)
+	for line := range strings.SplitSeq(strings.TrimSuffix(wire.String(), "\r\n"), "\r\n") {
+		name, text, found := strings.Cut(line, ": ")
+		require.True(tb, found, line)
+		again.Metadata[name] = text
+	}
+	return again
+}
+
+func TestHeadersSurviveABrokerWhoseMetadataAreHTTP(t *testing.T) {
+	t.Parallel()
+	headers := processor.Headers{
+		"lines": "one\ntwo\r\nthree", "space": " around\t", "no text": int16(1), "a:b": "colon", "größe": int64(7), "": "no name",
+		"Case": "upper", "case": "lower", "int": int8(3), "list": []any{"a\nb", "\xff"}, "tab": "a\tb", "!#$%&'*+-.^_`|~09azAZ": "token",
+	}
+	msg := onWire(t, processor.Envelope{Headers: headers, Properties: processor.Properties{Type: "a\nb"}})
+	require.Equal(t, "one\ntwo\r\nthree", msg.Metadata["lines"], "where metadata is what it should be, it is seen as before")
+	got := read(t, throughHTTP(t, msg))
+	require.Equal(t, headers, got.Headers)
+	require.Equal(t, "a\nb", got.Type)
+}
+
+func TestWhatWasChangedAmongThemCounts(t *testing.T) {
+	t.Parallel()
+	msg := onWire(t, processor.Envelope{Headers: processor.Headers{"lines": "one\ntwo", "gone": "one\ntwo", "with space": "a", "stays": "x"}})
+	msg.Metadata["lines"] = "three"
+	msg.Metadata["with space"] = "b"
+	delete(msg.Metadata, "gone")
+	require.Equal(t, processor.Headers{"lines": "three", "with space": "b", "stays": "x"}, read(t, msg).Headers)
 }
 
 func TestWatermillReadsHeadersAsText(t *testing.T) {

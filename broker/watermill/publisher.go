@@ -29,9 +29,13 @@ func Topic(f func(to processor.Destination) (string, error)) PublisherOption {
 // processors/backoff with [Delays], and the like. Closing it is up to you.
 //
 // Headers that are text become metadata as they are, and others readable text; one more
-// entry, _warren, makes types and properties survive. The id becomes the UUID and the
+// entry, _warren, makes types and properties survive, and headers that could not be headers
+// of HTTP, which metadata are on NATS. The id becomes the UUID and the
 // correlation id Watermill's, correlation_id. Sizes are for the broker to check, and so is
 // what a property means there.
+//
+// A copy that is to be retried or parked has the id of the message that failed. A broker must
+// not take it for that one and drop it, as JetStream does where TrackMsgId is set.
 //
 // Publish returns nil when Watermill's does. That says less than RabbitMQ does: not every
 // broker confirms, and none says that nobody takes a topic. A GoChannel drops what nobody
