@@ -42,4 +42,8 @@
 // redelivered, does not say whether a topic has subscribers, and publishes without a context
 // of its own. A retry key is a topic, and nothing waits there: whoever subscribes to it gets
 // the copy at once, and if nobody does it may be gone.
+//
+// What a broker loses by its settings Warren cannot keep. watermill-nats acks what is in hand
+// when it is closed unless it is told nats.ManualAck: examples/watermill-nats has settings for
+// JetStream that lose nothing.
 package watermill

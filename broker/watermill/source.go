@@ -24,6 +24,9 @@ import (
 // settled, because a subscriber that ends forgets those in hand. What is in hand when it is
 // closed is nacked and comes again, but from a GoChannel, which is no queue: it is lost there.
 //
+// Some subscribers wait for a settlement only so long, NATS's for 30 seconds. What is settled
+// later is [processor.ErrStale], and comes again: have them wait longer than a handler takes.
+//
 // Messages have the headers and properties that [NewPublisher] wrote, and from others
 // metadata as text. Their contexts are not passed on. Wrong arguments are errors of
 // Subscribe.
@@ -54,8 +57,9 @@ func (s *source) Subscribe(ctx context.Context, prefetch int) (processor.Subscri
 		return nil, fmt.Errorf("watermill: the prefetch is %d: at least 1 is needed", prefetch)
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	sub := newSubscription(s, end, prefetch)
 	waits := context.AfterFunc(ctx, end)
-	messages, err := s.subscriber.Subscribe(life, s.topic)
+	messages, err := s.subscriber.Subscribe(context.WithValue(life, subscriptionKey{}, sub), s.topic)
 	if !waits() {
 		err = errors.Join(context.Cause(ctx), err)
 	}
@@ -64,7 +68,8 @@ func (s *source) Subscribe(ctx context.Context, prefetch int) (processor.Subscri
 		giveBack(messages)
 		return nil, fmt.Errorf("watermill: subscribe to topic %q: %w", s.topic, err)
 	}
-	return newSubscription(s, messages, end, prefetch), nil
+	sub.messages = messages
+	return sub, nil
 }
 
 // giveBack nacks what still comes of a subscription that has ended, until it is closed. Some

@@ -166,6 +166,69 @@ func TestAMessageThatItsSubscriberHasSettledIsStale(t *testing.T) {
 	})
 }
 
+// impatient is a subscriber that waits for a settlement only so long, and then hands out the
+// message again, as NATS's does.
+func impatient(patience time.Duration, body string) subscriberFunc {
+	return func(ctx context.Context) (<-chan *message.Message, error) {
+		out := make(chan *message.Message)
+		hand := func() (settled bool) {
+			msg := message.NewMessage("", []byte(body))
+			life, done := context.WithTimeout(ctx, patience)
+			defer done()
+			msg.SetContext(life)
+			select {
+			case out <- msg:
+			case <-ctx.Done():
+				return true
+			}
+			select {
+			case <-msg.Acked():
+				return true
+			case <-life.Done():
+				return false
+			}
+		}
+		go func() {
+			defer close(out)
+			for settled := false; !settled; {
+				settled = hand()
+			}
+			<-ctx.Done()
+		}()
+		return out, nil
+	}
+}
+
+func TestAnAckThatNobodyWaitsForAnyMoreIsStale(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sub := subscribe(t, watermill.NewSource(impatient(time.Second, "1"), "mail", watermill.Discard(nil)), 1)
+		late := receive(t, sub)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.ErrorIs(t, late.Ack(), processor.ErrStale)
+		again := receive(t, sub)
+		require.Equal(t, "1", string(again.Body()))
+		require.NoError(t, again.Ack())
+		nothing(t, sub)
+	})
+}
+
+// With PreserveContext a message has the context of its publisher, who may be gone.
+func TestTheContextOfAPublisherSaysNothingOfAnAck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := goChannel(t, gochannel.Config{PreserveContext: true})
+		sub := subscribe(t, watermill.NewSource(g, "mail", watermill.Discard(nil)), 1)
+		msg := message.NewMessage("", nil)
+		gone, leave := context.WithCancel(t.Context())
+		msg.SetContext(gone)
+		require.NoError(t, g.Publish("mail", msg))
+		leave()
+		require.NoError(t, receive(t, sub).Ack())
+	})
+}
+
 func TestOneSubscriptionSubscribesOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -39,9 +39,12 @@ var (
 	_ processor.Perishable   = (*subscription)(nil)
 )
 
-func newSubscription(s *source, messages <-chan *message.Message, end context.CancelFunc, prefetch int) *subscription {
+// subscriptionKey is the context key of the subscription that a message came with.
+type subscriptionKey struct{}
+
+func newSubscription(s *source, end context.CancelFunc, prefetch int) *subscription {
 	sub := &subscription{
-		source: s, messages: messages, end: end,
+		source: s, end: end,
 		room: make(chan struct{}, prefetch), stopped: make(chan struct{}), drained: make(chan struct{}),
 		inHand: map[uint64]*message.Message{},
 	}
@@ -150,8 +153,9 @@ func (s *subscription) settle(tag uint64, how func(*message.Message) bool) error
 		return processor.ErrStale
 	}
 	delete(s.inHand, tag)
-	if !how(msg) {
-		ok = false // somebody has settled it otherwise
+	abandoned := s.isAbandoned(msg)
+	if !how(msg) || abandoned {
+		ok = false // somebody has settled it otherwise, or nobody listens any more
 	}
 	s.remember(msg.Context())
 	isLast := len(s.inHand) == 0 && s.isStopped()
@@ -164,4 +168,12 @@ func (s *subscription) settle(tag uint64, how func(*message.Message) bool) error
 		return processor.ErrStale
 	}
 	return nil
+}
+
+// isAbandoned reports whether the subscriber has given up waiting for the message to be
+// settled: it has ended its context before that. A context that does not come from the
+// subscription, but from a publisher, says nothing.
+func (s *subscription) isAbandoned(msg *message.Message) bool {
+	ctx := msg.Context()
+	return ctx.Err() != nil && ctx.Value(subscriptionKey{}) == s
 }
