@@ -35,6 +35,7 @@ type batch struct {
 	to        processor.Destination
 	messages  []processor.Envelope // prepared
 	errs      []error              // each is written by whoever knows the outcome
+	unfit     int                  // the message that the channel does not take; 0 if there is none
 }
 
 // sent is a message that waits for its confirm.
@@ -83,7 +84,7 @@ func (b *batch) run(ctx context.Context) {
 	close(waiting)
 	<-done
 	if err != nil {
-		b.fail(stopped, stopped, err)
+		b.fail(stopped, max(stopped, b.unfit), err)
 	}
 }
 
@@ -115,7 +116,12 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 	if err != nil {
 		return sent{}, err
 	}
-	if channel != nil && c != channel {
+	switch {
+	case channel == nil:
+		if err := b.check(c); err != nil {
+			return sent{}, err
+		}
+	case c != channel:
 		return sent{}, errNotSent
 	}
 	pub := &publish{to: b.to, message: publishing(b.messages[i])}
@@ -124,4 +130,15 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 		return sent{}, err
 	}
 	return sent{index: i, channel: c, publish: pub, confirm: confirm}, nil
+}
+
+// check finds, before the first message is sent, the one that the channel does not take.
+func (b *batch) check(c *confirmChannel) error {
+	for i, e := range b.messages {
+		if err := c.takes(e); err != nil {
+			b.unfit = i
+			return fmt.Errorf("rabbitmq: publish to %s: %w", b.to, err)
+		}
+	}
+	return nil
 }

@@ -88,6 +88,25 @@ func TestNothingOfABatchIsSentIfOneMessageCannotBe(t *testing.T) {
 	ready(t, b, queue, 1)
 }
 
+// What only the connection knows was found when the messages before it were sent.
+func TestNothingOfABatchIsSentIfTheConnectionMayNotSendOneMessage(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	queue := declareQueue(t, url, nil)
+	batch := numbered(4)
+	batch[2].UserID = "somebody else"
+
+	errs := publishBatch(within(t), t, b, queue, batch)
+	require.Len(t, errs, 4)
+	require.ErrorIs(t, errs[2], processor.ErrForbidden)
+	for _, i := range []int{0, 1, 3} {
+		require.ErrorIs(t, errs[i], processor.ErrSkipped)
+	}
+	require.Nil(t, publishBatch(within(t), t, b, queue, numbered(1)))
+	ready(t, b, queue, 1)
+}
+
 func TestEachMessageOfABatchHasItsOutcome(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()

@@ -10,6 +10,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
@@ -79,6 +80,14 @@ func (c *confirmChannel) usable() bool {
 	defer c.mu.Unlock()
 	// The channel learns of the end of its session a moment later than the session.
 	return !c.retired && !c.channel.IsClosed() && c.session.Err() == nil
+}
+
+// takes returns why the broker would close the channel, or its connection, over e.
+func (c *confirmChannel) takes(e processor.Envelope) error {
+	if user := c.session.User(); e.UserID != "" && user != "" && e.UserID != user {
+		return fmt.Errorf("%w: the user id must be that of the connection, or empty", processor.ErrForbidden)
+	}
+	return broker.FitsFrame(e, c.session.FrameSize())
 }
 
 // send writes the message and returns what to wait for. errNotSent is returned if the

@@ -71,11 +71,8 @@ func (p *publisher) ready(ctx context.Context, to processor.Destination, e proce
 		}
 		return fail(fmt.Errorf("%w: %w", processor.ErrBlocked, err))
 	}
-	if err := broker.FitsFrame(e, c.session.FrameSize()); err != nil {
+	if err := c.takes(e); err != nil {
 		return fail(err)
-	}
-	if user := c.session.User(); e.UserID != "" && user != "" && e.UserID != user {
-		return fail(fmt.Errorf("%w: the user id must be that of the connection, or empty", processor.ErrForbidden))
 	}
 	if err := c.exists(ctx, p.broker, to.Exchange); err != nil {
 		return fail(err)
