@@ -2,6 +2,7 @@ package consumer
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	"github.com/gowarren/warren/processor"
@@ -18,12 +19,15 @@ type life struct {
 // it here.
 func (l *life) isOver() bool { return l.channel.Err() != nil }
 
-// lives keeps the life of the channel that messages come from now, so that it is made once
-// for each channel and not for each message. Workers that see a new channel at the same
-// moment may make two of it, which does no harm.
+// lives keeps the life of each channel that messages come from, so that it is made once for
+// each channel and not for each message. There may be several at a time: a source may have
+// more than one queue.
 type lives struct {
-	current atomic.Pointer[life]
+	latest  atomic.Pointer[life]
 	endless *life
+
+	mu  sync.Mutex
+	all map[context.Context]*life // by channel, until that is lost or the run is over
 }
 
 // life returns that of msg.
@@ -33,15 +37,34 @@ func (r *run) life(msg processor.Message) *life {
 		return r.lives.endless
 	}
 	channel := p.Life()
-	if l := r.lives.current.Load(); l != nil && l.channel == channel {
+	if l := r.lives.latest.Load(); l != nil && l.channel == channel {
 		return l
 	}
-	l := &life{channel: channel, hands: r.hands}
-	if !r.options.finishLost {
-		l.hands = endingWith(r.hands, channel)
-	}
-	r.lives.current.Store(l)
+	l := r.lifeOf(channel)
+	r.lives.latest.Store(l)
 	return l
+}
+
+func (r *run) lifeOf(channel context.Context) *life {
+	r.lives.mu.Lock()
+	defer r.lives.mu.Unlock()
+	if l, ok := r.lives.all[channel]; ok {
+		return l
+	}
+	over := endingWith(r.hands, channel)
+	l := &life{channel: channel, hands: over}
+	if r.options.finishLost {
+		l.hands = r.hands
+	}
+	r.lives.all[channel] = l
+	context.AfterFunc(over, func() { r.lives.forget(channel) })
+	return l
+}
+
+func (ls *lives) forget(channel context.Context) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.all, channel)
 }
 
 // endingWith returns a context that is ctx, and ends with other as well, for its reason.

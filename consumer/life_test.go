@@ -417,3 +417,33 @@ func TestTheLifeOfAChannelCostsNoAllocationForEachMessage(t *testing.T) {
 type noted struct{ *wire }
 
 func (noted) Ack(uint64) error { return nil }
+
+// Each message had a life of its own, which was kept until its channel was lost: a source of
+// two queues, whose messages take turns, cost 700 bytes a message.
+func TestMessagesOfSeveralChannelsShareTheirLives(t *testing.T) {
+	t.Parallel()
+	for _, opts := range [][]consumer.Option{nil, {consumer.FinishLost()}} {
+		synctest.Test(t, func(t *testing.T) {
+			source, one, other := make(wires), newWire(), newWire()
+			seen := map[context.Context]bool{}
+			c := consumer.New(source, processor.ProcessorFunc(func(ctx context.Context, m processor.Message) error {
+				seen[ctx] = true
+				return m.Ack()
+			}), append(opts, quiet())...)
+			result := make(chan error, 1)
+			go func() { result <- c.Run(t.Context()) }()
+			for tag := range uint64(10) {
+				source <- one.message(tag)
+				source <- other.message(tag)
+			}
+			synctest.Wait()
+			require.LessOrEqual(t, len(seen), 2)
+			one.cut()
+			source <- other.message(10)
+			close(source)
+			require.NoError(t, <-result)
+			require.Equal(t, "ack", other.settlement(10))
+			require.LessOrEqual(t, len(seen), 2, "one channel is lost, and the other lives on")
+		})
+	}
+}

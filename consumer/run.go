@@ -47,6 +47,7 @@ func newRun(ctx context.Context, c *Consumer) *run {
 	}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
+	r.lives.all = map[context.Context]*life{}
 	r.lives.endless = &life{channel: context.Background(), hands: r.hands}
 	return r
 }
