@@ -1,6 +1,7 @@
 package rabbitmq_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -143,3 +144,17 @@ func removeQueue(ch *amqp.Channel, t broker.Topology) error {
 }
 
 var queueBind = []byte{0, 50, 0, 20}
+
+// All that the caller was told was that the time was over.
+func TestSubscribingInVainSaysWhy(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	queue := name(t)
+	_, err := raw(t, url).QueueDeclare(queue, false, false, true, false, nil)
+	require.NoError(t, err)
+	_, err = open(t, url).Source(queue).Subscribe(withinTime(t, time.Second), 1)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	var refusal *amqp.Error
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, amqp.ResourceLocked, refusal.Code)
+}

@@ -162,6 +162,7 @@ func (s *subscription) report(g *generation, cause error, failures int) {
 // open opens a generation, trying again for as long as that may help. The generations
 // before it that did not last lengthen the wait.
 func (s *subscription) open(ctx context.Context, failures int) (*generation, error) {
+	var last error
 	for {
 		if failures > 0 {
 			sleep(ctx, wait(failures))
@@ -171,11 +172,13 @@ func (s *subscription) open(ctx context.Context, failures int) (*generation, err
 			return g, nil
 		}
 		if ctx.Err() != nil {
-			return nil, errors.Join(ended(ctx), err)
+			// An attempt that was only too late does not say why there had to be another.
+			return nil, errors.Join(ended(ctx), err, last)
 		}
 		if fatal(err) || s.broker.life.Err() != nil {
 			return nil, closedOr(err)
 		}
+		last = err
 		failures++
 		s.broker.log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
 			slog.Any("error", err), slog.Duration("wait", wait(failures)))
