@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,4 +77,19 @@ func TestWhatTheUserMayNotPublishIsForbidden(t *testing.T) {
 			require.NotErrorIs(t, err, processor.ErrForbidden, "it was another")
 		}
 	}
+}
+
+// Each try closes a channel, and opens the next one only after a wait that grows.
+func TestPublishingWhatIsForbiddenIsNotABusyLoop(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b, inner := open(t, url), name(t)
+	require.NoError(t, b.Declare(within(t), broker.Topology{
+		Exchanges: []broker.Exchange{{Name: inner, Kind: broker.Fanout, Internal: true}},
+	}))
+	start := time.Now()
+	for range 6 { // and so 5 waits
+		require.ErrorIs(t, b.Publisher().Publish(within(t), processor.Destination{Exchange: inner}, text("1")), processor.ErrForbidden)
+	}
+	require.GreaterOrEqual(t, time.Since(start), (50+100+200+400+800)*time.Millisecond)
 }

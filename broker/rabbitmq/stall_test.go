@@ -103,6 +103,39 @@ func TestClosingWhileReconnectingLeavesNoConsumerBehind(t *testing.T) {
 	}
 }
 
+// swallowing is a connection on which frames of one kind get lost. All others arrive, and
+// the heartbeats notice nothing.
+type swallowing struct {
+	net.Conn
+	frame []byte
+	armed *atomic.Bool
+}
+
+func (c swallowing) Write(b []byte) (int, error) {
+	if c.armed.Load() && bytes.Contains(b, c.frame) {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+// The connection is cut in the end. Without that the message would stay in the hands of
+// nobody for as long as the connection lives.
+func TestAChannelWhoseGoodbyeIsNeverAnsweredGivesBackItsMessages(t *testing.T) {
+	t.Parallel()
+	url, armed := rabbitmqtest.Shared(t).URL(), new(atomic.Bool)
+	b := open(t, url, rabbitmq.Failover(failover.NetDialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return swallowing{conn, channelClose, armed}, err
+	})))
+	queue, other := declareQueue(t, url, nil), open(t, url)
+	require.NoError(t, other.Publisher().Publish(within(t), to(queue), text("in hand")))
+	sub := subscribe(t, b, queue, 1)
+	receive(t, sub)
+	armed.Store(true)
+	require.ErrorIs(t, sub.Close(withinTime(t, 100*time.Millisecond)), context.DeadlineExceeded)
+	require.Equal(t, "in hand", receive(t, subscribe(t, other, queue, 1)).Properties().ID)
+}
+
 func TestACancelledCloseLeavesTheOthersAlone(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
