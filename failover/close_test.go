@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,7 +162,10 @@ func TestCloseWhileTheNodeComesBackStaysClosed(t *testing.T) {
 func TestCloseBeforeTheNewSessionIsKnownStaysClosed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var c *failover.Connection
+		var (
+			c        *failover.Connection
+			reopened atomic.Bool // for a moment
+		)
 		closed := make(chan struct{})
 		f := &fake{}
 		c = dialFake(t, f, "amqp://a", failover.StableAfter(0), failover.Logger(slog.New(hearing{"failover: connected", func() {
@@ -171,11 +175,20 @@ func TestCloseBeforeTheNewSessionIsKnownStaysClosed(t *testing.T) {
 			over, cancel := context.WithCancel(t.Context())
 			cancel()
 			_ = c.Close(over) // not waiting for the goroutine that it is called in
+			f.set(func() {
+				f.answer = func(*fakeConn, method) bool {
+					if c.State().Phase != failover.Closed {
+						reopened.Store(true)
+					}
+					return false
+				}
+			})
 			close(closed)
 		}})))
 		f.latest().close()
 		<-closed
 		require.NoError(t, c.Close(limit(t, time.Minute)))
+		require.False(t, reopened.Load())
 		require.Equal(t, failover.Closed, c.State().Phase)
 		require.Len(t, f.addresses(), 2)
 	})
