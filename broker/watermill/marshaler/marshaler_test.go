@@ -169,6 +169,50 @@ func TestItReadsWhatTheDefaultMarshalerWritesAndTheOtherWayRound(t *testing.T) {
 	}
 }
 
+// While an application changes from one to the other, a message may go round through both. The
+// entry with the types was quoted in the next one each time: after 13 rounds it had 200 KB, which
+// RabbitMQ closes the connection for.
+func TestAMessageThatGoesRoundThroughTheDefaultMarshalerStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	first, err := marshaler.Typed{}.Unmarshal(amqp.Delivery{
+		ContentType: "application/json", AppId: "a", Priority: 3, Timestamp: time.Unix(1_700_000_000, 0), Body: []byte("body"),
+		Headers: amqp.Table{"_watermill_message_uuid": "uuid", "correlation_id": "c", "swarrot_retry_attempts": int32(2), "_warren": "theirs"},
+	})
+	require.NoError(t, err)
+	msg := first
+	for range 13 {
+		folded, err := wamqp.DefaultMarshaler{}.Marshal(msg)
+		require.NoError(t, err)
+		msg, err = marshaler.Typed{}.Unmarshal(amqp.Delivery{Headers: folded.Headers, Body: folded.Body})
+		require.NoError(t, err)
+		require.True(t, msg.Equals(first), "%v, not %v", msg, first)
+	}
+	p, err := marshaler.Typed{}.Marshal(msg)
+	require.NoError(t, err)
+	require.Equal(t, int32(2), p.Headers["swarrot_retry_attempts"])
+	require.Equal(t, "application/json", p.ContentType)
+	require.Equal(t, uint8(3), p.Priority)
+}
+
+// The properties that the broker has are no sender's to overrule, and the user id is the
+// broker's alone.
+func TestWhatAHeaderSaysOfThePropertiesIsNotMoreThanThem(t *testing.T) {
+	t.Parallel()
+	msg, err := marshaler.Typed{}.Unmarshal(amqp.Delivery{ContentType: "text/plain", Body: []byte("body"), Headers: amqp.Table{
+		"_warren": `{"contentType":"other","type":"forged","userId":"admin","expirationMs":5,"kinds":{"n":"int8","_watermill_message_uuid":"int8"}}`,
+		"n":       int64(300), "_watermill_message_uuid": "7",
+	}})
+	require.NoError(t, err)
+	require.Equal(t, "7", msg.UUID)
+	p, err := marshaler.Typed{}.Marshal(msg)
+	require.NoError(t, err)
+	require.Equal(t, "text/plain", p.ContentType)
+	require.Equal(t, "forged", p.Type)
+	require.Empty(t, p.UserId)
+	require.Empty(t, p.Expiration)
+	require.Equal(t, amqp.Table{"n": int64(300), "_watermill_message_uuid": "7", "warren-original-expiration": "5"}, p.Headers)
+}
+
 func TestADeletedQueueGivesNoEmptyMessage(t *testing.T) {
 	t.Parallel()
 	p, s := pair(t, marshaler.Typed{})

@@ -21,6 +21,8 @@ const (
 	correlationHeader = "correlation_id"
 	// idKey is the metadata that has a message id which is not the UUID.
 	idKey = "_warren_message_id"
+	// reservedKey is the metadata with types and properties, of package watermill.
+	reservedKey = "_warren"
 )
 
 // maxProperty is the most bytes of a property in AMQP.
@@ -31,6 +33,7 @@ const maxProperty = 255
 // message may be published again as it is, or be copied by a middleware.
 func Message(e processor.Envelope) *message.Message {
 	e.Headers = e.Headers.Clone()
+	unfold(&e)
 	save(&e)
 	id := e.ID
 	if uuid, ok := e.Headers[UUIDHeader].(string); ok {
@@ -47,6 +50,46 @@ func Message(e processor.Envelope) *message.Message {
 		msg.Metadata[idKey] = id
 	}
 	return msg
+}
+
+// unfold undoes what watermill-amqp's own marshaler has made of a message that was read here:
+// text of headers of every type, and of the entry that says what they were one more header. Left
+// as it is, that would be quoted in the next such entry, and be twice as long with each round.
+// What the message has of itself counts more.
+func unfold(e *processor.Envelope) {
+	if _, folded := e.Headers[reservedKey].(string); !folded {
+		return
+	}
+	metadata := message.Metadata{}
+	for name, value := range e.Headers {
+		if text, ok := value.(string); ok && name != UUIDHeader && name != correlationHeader {
+			metadata[name] = text
+			delete(e.Headers, name)
+		}
+	}
+	said := watermill.EnvelopeOf(&message.Message{Metadata: metadata})
+	for name, value := range said.Headers {
+		if _, there := e.Headers[name]; !there {
+			e.Headers[name] = value
+		}
+	}
+	e.Properties = either(e.Properties, said.Properties)
+}
+
+// either has the properties of p, and those of q that p has not; but no user id, which the
+// broker has checked in p alone.
+func either(p, q processor.Properties) processor.Properties {
+	p.ReplyTo = cmp.Or(p.ReplyTo, q.ReplyTo)
+	p.Type = cmp.Or(p.Type, q.Type)
+	p.AppID = cmp.Or(p.AppID, q.AppID)
+	p.ContentType = cmp.Or(p.ContentType, q.ContentType)
+	p.ContentEncoding = cmp.Or(p.ContentEncoding, q.ContentEncoding)
+	p.Expiration = cmp.Or(p.Expiration, q.Expiration)
+	p.Priority = cmp.Or(p.Priority, q.Priority)
+	if p.Timestamp.IsZero() {
+		p.Timestamp = q.Timestamp
+	}
+	return p
 }
 
 // save does to the properties what a retry does to those of a copy.
