@@ -47,7 +47,9 @@ type confirmChannel struct {
 	waiting   map[*publish]struct{}
 	unclaimed []returned
 	exchanges map[string]*lookUp
-	retired   bool  // takes no new publish; closed when the last is answered
+	awaited   int   // those that wait and have not been abandoned
+	retired   bool  // takes no new publish; closed when none is awaited
+	parting   bool  // it is being closed, or was
 	cause     error // why it was closed, once somebody has asked
 }
 
@@ -58,6 +60,8 @@ type publish struct {
 	message  amqp.Publishing
 	returned *amqp.Return
 	doubtful bool // a return may be this one's or another's
+
+	abandoned bool // nobody waits for it
 }
 
 func newConfirmChannel(b *background, session *failover.Session, ch *amqp.Channel) *confirmChannel {
@@ -127,6 +131,7 @@ func (c *confirmChannel) register(p *publish) bool {
 		return false
 	}
 	c.waiting[p] = struct{}{}
+	c.awaited++
 	return true
 }
 
@@ -140,17 +145,33 @@ func (c *confirmChannel) answered(p *publish, acked bool) {
 	if acked {
 		c.claim(p)
 	}
-	last := c.retired && len(c.waiting) == 0
+	if !p.abandoned {
+		c.awaited--
+	}
+	unneeded := c.unneeded()
 	c.mu.Unlock()
 	<-c.slots
-	if last {
+	if unneeded {
 		c.close()
 	}
 }
 
+// unneeded reports, once, that the channel may be closed. What was abandoned does not keep it
+// open: it may never be answered, and while one queue answers nothing another may nack, and
+// have one channel after the other replaced. The caller holds mu.
+func (c *confirmChannel) unneeded() bool {
+	if !c.retired || c.awaited > 0 || c.parting {
+		return false
+	}
+	c.parting = true
+	return true
+}
+
 // abandon leaves a publish to be answered in the background.
 func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation) {
-	c.keepBody(p)
+	if c.leave(p) {
+		c.close()
+	}
 	late := func() {
 		<-confirm.Done() // the answer, or the end of the channel
 		c.answered(p, confirm.Acked())
@@ -160,12 +181,15 @@ func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation)
 	}
 }
 
-// keepBody copies the body, which is the caller's again when Publish returns, and is
-// still needed to tell a return.
-func (c *confirmChannel) keepBody(p *publish) {
+// leave returns true if the channel may be closed now. It copies the body, which is the
+// caller's again when Publish returns, and is still needed to tell a return.
+func (c *confirmChannel) leave(p *publish) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.message.Body = bytes.Clone(p.message.Body)
+	p.abandoned = true
+	c.awaited--
+	return c.unneeded()
 }
 
 // outcome reads what became of a publish whose confirm is resolved. false means one of
@@ -212,14 +236,14 @@ func (c *confirmChannel) closing() error {
 	return errors.New("the channel was closed")
 }
 
-// retire takes no new publishes, and closes the channel when those that wait are
+// retire takes no new publishes, and closes the channel when those that are awaited are
 // answered.
 func (c *confirmChannel) retire() {
 	c.mu.Lock()
-	last := !c.retired && len(c.waiting) == 0
 	c.retired = true
+	unneeded := c.unneeded()
 	c.mu.Unlock()
-	if last {
+	if unneeded {
 		c.close()
 	}
 }

@@ -1,6 +1,7 @@
 package rabbitmq_test
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"testing"
@@ -37,4 +38,44 @@ func TestAChannelThatHasRefusedIsReplacedSoonerOrLater(t *testing.T) {
 			return len(now) == 1 && now[0] != before[0]
 		}, patience, 10*time.Millisecond)
 	}
+}
+
+// A queue that answers nothing kept each channel open that another queue's nacks had replaced:
+// one more every five seconds, with a thousand messages on each. What somebody waits for does
+// keep its channel.
+func TestReplacedChannelsDoNotWaitForWhatWasAbandoned(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	full := declareQueue(t, node.URL(), amqp.Table{"x-max-length": int32(1), "x-overflow": "reject-publish"})
+	silent := declareQueue(t, node.URL(), nil)
+	b := open(t, node.URL())
+	others := pid.FindAllString(node.Call(t, "rabbit_channel list []"), -1)
+	channels := func() []string {
+		all := pid.FindAllString(node.Call(t, "rabbit_channel list []"), -1)
+		return slices.DeleteFunc(all, func(c string) bool { return slices.Contains(others, c) })
+	}
+	do := func(what string) {
+		node.Ctl(t, "eval", `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"`+silent+`">>)), sys:`+what+`(amqqueue:get_pid(Q)).`)
+	}
+	do("suspend")
+	awaited := make(chan error, 1)
+	go func() { awaited <- b.Publisher().Publish(within(t), to(silent), text("awaited")) }()
+	require.Eventually(t, func() bool { return len(channels()) == 1 }, patience, time.Millisecond)
+	first := channels()[0]
+
+	seen := map[string]bool{}
+	for len(seen) < 5 {
+		for _, c := range channels() {
+			seen[c] = true
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		require.Error(t, b.Publisher().Publish(ctx, to(silent), text("abandoned")))
+		cancel()
+		_ = b.Publisher().Publish(within(t), to(full), text("nacked"))
+	}
+	require.Eventually(t, func() bool { return len(channels()) == 2 }, patience, 10*time.Millisecond)
+	require.Contains(t, channels(), first)
+	do("resume")
+	require.NoError(t, <-awaited)
+	require.Eventually(t, func() bool { return len(channels()) == 1 }, patience, 10*time.Millisecond)
 }

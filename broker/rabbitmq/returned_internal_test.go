@@ -138,7 +138,7 @@ func TestAnAbandonedMessageKeepsItsBody(t *testing.T) {
 	first := waitingFor("", nil)
 	first.message.Body = buffer
 	c := returning(first)
-	c.keepBody(first)
+	c.leave(first)
 	copy(buffer, "message-2")
 	second := waitingFor("message-2", nil)
 	c.begin(second)
