@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	wmnats "github.com/ThreeDotsLabs/watermill-nats/v2/pkg/nats"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/gowarren/warren/broker/watermill"
+	"github.com/gowarren/warren/processor"
+)
+
+// jetStream is a NATS server in this process, as a station.
+type jetStream struct {
+	server    *server.Server
+	conn      *nats.Conn
+	streams   nats.JetStreamContext
+	publisher *wmnats.Publisher
+	ackWait   time.Duration
+}
+
+var _ station = (*jetStream)(nil)
+
+// openJetStream starts a server that keeps its messages in dir, and declares there what
+// retry.Topology declares on RabbitMQ. ackWait is how long a message may be in hand.
+func openJetStream(ctx context.Context, dir string, ackWait time.Duration) (*jetStream, error) {
+	s, err := startServer(dir)
+	if err != nil {
+		return nil, err
+	}
+	j := &jetStream{server: s, ackWait: ackWait}
+	if err = j.connect(); err == nil {
+		err = j.declare()
+	}
+	if err != nil {
+		return nil, errors.Join(err, j.Close(context.WithoutCancel(ctx)))
+	}
+	return j, nil
+}
+
+func startServer(dir string) (*server.Server, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	s, err := server.NewServer(&server.Options{
+		JetStream: true, StoreDir: dir,
+		SyncAlways: true, // confirmed is on the disk; by default it is there within two minutes
+		DontListen: true, NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Start()
+	if !s.ReadyForConnections(10 * time.Second) {
+		s.Shutdown()
+		return nil, errors.New("the NATS server does not start")
+	}
+	return s, nil
+}
+
+func (j *jetStream) connect() (err error) {
+	here := nats.InProcessServer(j.server)
+	if j.conn, err = nats.Connect("", here); err != nil {
+		return err
+	}
+	if j.streams, err = j.conn.JetStream(); err != nil {
+		return err
+	}
+	// TrackMsgId must stay off: a retry has the id of its message, and JetStream would
+	// confirm it, and drop it as a duplicate.
+	j.publisher, err = wmnats.NewPublisher(wmnats.PublisherConfig{NatsOptions: []nats.Option{here}}, nil)
+	return err
+}
+
+// declare makes a stream of the orders, which has those that are retried too, and one of
+// what is parked. In a work queue, what is acked is gone; any other stream keeps it, and a
+// consumer that is deleted and made again gets it once more.
+//
+// The consumer is declared here, because one that watermill-nats has made is deleted when
+// its subscriber ends.
+func (j *jetStream) declare() error {
+	_, err := j.streams.AddStream(&nats.StreamConfig{
+		Name: queue, Subjects: []string{queue, "orders.retry.*"}, Retention: nats.WorkQueuePolicy, Storage: nats.FileStorage,
+	})
+	if err != nil {
+		return fmt.Errorf("declare stream %s: %w", queue, err)
+	}
+	if _, err := j.streams.AddStream(&nats.StreamConfig{Name: parked, Subjects: []string{parked}, Storage: nats.FileStorage}); err != nil {
+		return fmt.Errorf("declare stream %s: %w", parked, err)
+	}
+	_, err = j.streams.AddConsumer(queue, &nats.ConsumerConfig{
+		Durable: queue, DeliverSubject: "deliver." + queue, DeliverGroup: queue,
+		AckPolicy: nats.AckExplicitPolicy, AckWait: j.ackWait,
+		// No more than the workers take: the time for an ack runs while a message waits
+		// in the client, and what is late comes twice.
+		MaxAckPending: workers,
+	})
+	if err != nil {
+		return fmt.Errorf("declare consumer %s: %w", queue, err)
+	}
+	return nil
+}
+
+// Source is where orders come from. What is rejected has been parked by the retry layer: if
+// something is not, it goes back.
+func (j *jetStream) Source(queue string) processor.Source {
+	s := &subscriber{server: nats.InProcessServer(j.server), ackWait: j.ackWait}
+	return watermill.NewSource(s, queue, watermill.Return)
+}
+
+// Publisher publishes to subjects.
+func (j *jetStream) Publisher() processor.Publisher { return watermill.NewPublisher(j.publisher) }
+
+// Ready counts what a subject holds, whether or not somebody has it in hand.
+func (j *jetStream) Ready(ctx context.Context, subject string) (int, error) {
+	stream, err := j.streams.StreamNameBySubject(subject, nats.Context(ctx))
+	if err != nil {
+		return 0, err
+	}
+	info, err := j.streams.StreamInfo(stream, &nats.StreamInfoRequest{SubjectsFilter: subject}, nats.Context(ctx))
+	if err != nil {
+		return 0, err
+	}
+	return int(info.State.Subjects[subject]), nil //nolint:gosec // as many as fit on the disk
+}
+
+// Close closes the connections, and stops the server.
+func (j *jetStream) Close(context.Context) (err error) {
+	if j.publisher != nil {
+		err = j.publisher.Close()
+	}
+	if j.conn != nil {
+		j.conn.Close()
+	}
+	j.server.Shutdown()
+	j.server.WaitForShutdown()
+	return err
+}

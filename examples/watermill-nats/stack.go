@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/recovery"
+	"github.com/gowarren/warren/processors/retry"
+)
+
+// The names on the broker: queues of RabbitMQ, subjects of NATS.
+const (
+	queue     = "orders"
+	retryKeys = "orders.retry.%attempt%"
+	parked    = "orders_parked"
+)
+
+// quiet is for layers of which the journal says what they would log.
+var quiet = slog.New(slog.DiscardHandler)
+
+// retries are the options of the retry layer, and of the queues that it needs where there
+// are queues.
+func retries() []retry.Option {
+	return []retry.Option{
+		retry.Delays(50*time.Millisecond, 100*time.Millisecond),
+		retry.FinalKey(parked),
+		retry.Logger(quiet),
+	}
+}
+
+// newPipeline is all that there is to processing an order, and knows no broker.
+func newPipeline(p processor.Publisher, j *journal) (*processor.Pipeline, error) {
+	return processor.NewStack(
+		ack.New(),
+		retry.New(p, retryKeys, append(retries(), retry.OnRepublish(j.failed))...),
+		recovery.New(recovery.Logger(quiet)),
+	).ThenFunc(func(_ context.Context, msg processor.Message) error {
+		if err := ship(msg); err != nil {
+			return err
+		}
+		j.shipped(msg)
+		return nil
+	})
+}
+
+// ship stands for the work. Of ten orders one fails once, one twice, one panics at first,
+// and one can never be shipped.
+func ship(msg processor.Message) error {
+	number, err := strconv.Atoi(string(msg.Body()))
+	if err != nil {
+		return processor.Reject(err)
+	}
+	switch retries, _ := msg.Headers().Int64(retry.HeaderAttempts); {
+	case number%10 == 2 && retries < 1, number%10 == 4 && retries < 2:
+		return errors.New("no van is free")
+	case number%10 == 6 && retries < 1:
+		panic("a parcel fell down")
+	case number%10 == 7:
+		return errors.New("no such street")
+	}
+	return nil
+}
