@@ -36,9 +36,8 @@
 //
 // A message that fails for good comes back for ever: neither Watermill nor RabbitMQ limits
 // that, but for quorum queues. [github.com/gowarren/warren/broker/watermill.Middleware] with a
-// retry layer does. That layer's publisher is the broker's own, b.Publisher(). With the layout
-// DurableQueue a [Publisher] declares each queue that it publishes to, and those in which
-// messages wait for a retry have other arguments: it would refuse every copy.
+// retry layer does. Its queues are to be declared, with retry.Topology: a [Publisher] alone
+// would declare them without their delay.
 //
 // # What a copy keeps
 //

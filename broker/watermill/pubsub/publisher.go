@@ -120,12 +120,14 @@ func (p *Publisher) publish(ctx context.Context, topic string, messages []*messa
 	return summary(errs)
 }
 
-// declare declares what topic needs, the first time.
+// declare declares what topic needs, the first time. A queue that is there with other
+// arguments, such as one in which messages wait for a retry, can be published to as it is.
 func (p *Publisher) declare(ctx context.Context, topic string, t broker.Topology) error {
 	if _, done := p.declared.Load(topic); done {
 		return nil
 	}
-	if err := p.broker.Declare(ctx, t); err != nil {
+	err := p.broker.Declare(ctx, t)
+	if err != nil && !(len(t.Exchanges) == 0 && errors.Is(err, broker.ErrMismatch)) {
 		return err
 	}
 	p.declared.Store(topic, nil)

@@ -354,8 +354,22 @@ func TestMismatchNamesTheQueue(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
 	topic := name(t)
-	require.NoError(t, publisher(t, b, pubsub.DurableQueue()).Publish(topic, text("1")))
-	err := publisher(t, b, pubsub.DurableQueue().Quorum()).Publish(topic, text("1"))
+	require.NoError(t, subscriber(t, b, pubsub.DurableQueue()).SubscribeInitialize(topic))
+	err := subscriber(t, b, pubsub.DurableQueue().Quorum()).SubscribeInitialize(topic)
 	require.ErrorIs(t, err, broker.ErrMismatch)
 	require.ErrorContains(t, err, topic)
+}
+
+// A retry layer publishes to queues that have a delay.
+func TestAQueueWithOtherArgumentsCanBePublishedTo(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	topic := name(t)
+	require.NoError(t, subscriber(t, b, pubsub.DurableQueue().Quorum()).SubscribeInitialize(topic))
+	pub := publisher(t, b, pubsub.DurableQueue())
+	require.NoError(t, pub.Publish(topic, text("1")))
+	require.NoError(t, pub.Publish(topic, text("2"), text("3")))
+	ready, err := b.Ready(t.Context(), topic)
+	require.NoError(t, err)
+	require.Equal(t, 3, ready)
 }
