@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -76,15 +78,58 @@ func (b *batch) run(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for s := range waiting {
-			b.errs[s.index] = b.publisher.await(ctx, s.channel, s.publish, s.confirm)
-		}
+		b.collect(ctx, waiting)
 	}()
 	stopped, err := b.send(ctx, waiting)
 	close(waiting)
 	<-done
 	if err != nil {
 		b.fail(stopped, max(stopped, b.unfit), err)
+	}
+}
+
+// overdue is when a message is no longer waited for in its turn.
+const overdue = 100 * time.Millisecond
+
+// collect waits for one answer after the other. One that is overdue is waited for beside the
+// others: they may have been answered, as by another queue, and hold their room on the channel
+// until that is seen.
+func (b *batch) collect(ctx context.Context, waiting <-chan sent) {
+	var late sync.WaitGroup
+	defer late.Wait()
+	patience := overdue
+	for s := range waiting {
+		if s.answered(patience) {
+			b.await(ctx, s)
+			patience = overdue
+			continue
+		}
+		late.Go(func() { b.await(ctx, s) })
+		patience = 0
+	}
+}
+
+func (b *batch) await(ctx context.Context, s sent) {
+	b.errs[s.index] = b.publisher.await(ctx, s.channel, s.publish, s.confirm)
+}
+
+// answered reports whether the answer comes within d.
+func (s sent) answered(d time.Duration) bool {
+	select {
+	case <-s.confirm.Done():
+		return true
+	default:
+	}
+	if d == 0 {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-s.confirm.Done():
+		return true
+	case <-t.C:
+		return false
 	}
 }
 

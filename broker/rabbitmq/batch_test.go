@@ -169,3 +169,31 @@ func TestABatchThatLosesItsChannelLeavesNoGap(t *testing.T) {
 		require.Error(t, err, "message %d is not stored", stored+i)
 	}
 }
+
+// The others were answered and held all the room on the channel, so that nobody else could
+// publish anything.
+func TestOneMessageOfABatchThatIsNotAnsweredHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Shared(t)
+	b := open(t, node.URL())
+	silent, fine, x := declareQueue(t, node.URL(), nil), declareQueue(t, node.URL(), nil), name(t)
+	ch := raw(t, node.URL())
+	require.NoError(t, ch.ExchangeDeclare(x, "headers", false, true, false, false, nil))
+	for queue, is := range map[string]bool{silent: true, fine: false} {
+		require.NoError(t, ch.QueueBind(queue, "", x, false, amqp.Table{"silent": is, "x-match": "all"}))
+	}
+	const n = 3000 // more than may be in flight on a channel
+	batch := numbered(n)
+	for i := range batch {
+		batch[i].Headers = processor.Headers{"silent": i == 1}
+	}
+	tell(t, node, silent, "suspend")
+	result := make(chan []error, 1)
+	p, ok := b.Publisher().(processor.BatchPublisher)
+	require.True(t, ok)
+	go func() { result <- p.PublishBatch(within(t), processor.Destination{Exchange: x}, batch) }()
+	ready(t, b, fine, n-1)
+	require.NoError(t, b.Publisher().Publish(within(t), to(fine), text("somebody else's")))
+	tell(t, node, silent, "resume")
+	require.Nil(t, <-result)
+}

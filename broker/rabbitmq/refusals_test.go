@@ -2,6 +2,7 @@ package rabbitmq_test
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"testing"
@@ -54,10 +55,7 @@ func TestReplacedChannelsDoNotWaitForWhatWasAbandoned(t *testing.T) {
 		all := pid.FindAllString(node.Call(t, "rabbit_channel list []"), -1)
 		return slices.DeleteFunc(all, func(c string) bool { return slices.Contains(others, c) })
 	}
-	do := func(what string) {
-		node.Ctl(t, "eval", `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"`+silent+`">>)), sys:`+what+`(amqqueue:get_pid(Q)).`)
-	}
-	do("suspend")
+	tell(t, node, silent, "suspend")
 	awaited := make(chan error, 1)
 	go func() { awaited <- b.Publisher().Publish(within(t), to(silent), text("awaited")) }()
 	require.Eventually(t, func() bool { return len(channels()) == 1 }, patience, time.Millisecond)
@@ -75,7 +73,13 @@ func TestReplacedChannelsDoNotWaitForWhatWasAbandoned(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return len(channels()) == 2 }, patience, 10*time.Millisecond)
 	require.Contains(t, channels(), first)
-	do("resume")
+	tell(t, node, silent, "resume")
 	require.NoError(t, <-awaited)
 	require.Eventually(t, func() bool { return len(channels()) == 1 }, patience, 10*time.Millisecond)
+}
+
+// tell has the process of a queue suspend, so that it answers nothing, or resume.
+func tell(tb testing.TB, node *rabbitmqtest.Node, queue, what string) {
+	tb.Helper()
+	node.Ctl(tb, "eval", fmt.Sprintf(`{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<%q>>)), sys:%s(amqqueue:get_pid(Q)).`, queue, what))
 }
