@@ -7,7 +7,7 @@ replace github.com/gowarren/warren => ../..
 require (
 	github.com/ThreeDotsLabs/watermill v1.5.1
 	github.com/ThreeDotsLabs/watermill-nats/v2 v2.1.3
-	github.com/gowarren/warren v0.0.0-00010101000000-000000000000
+	github.com/gowarren/warren v0.0.0
 	github.com/nats-io/nats-server/v2 v2.10.23
 	github.com/nats-io/nats.go v1.37.0
 	github.com/stretchr/testify v1.12.1

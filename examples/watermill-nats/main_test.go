@@ -85,7 +85,10 @@ func byOrder(text string) string {
 
 func TestWrongInput(t *testing.T) {
 	t.Parallel()
+	store := t.TempDir()
+	require.NoError(t, run(t.Context(), []string{"-broker", "none", "-store", store, "-orders", "0"}, "", io.Discard))
 	for says, args := range map[string][]string{
+		"-ackwait":    {"-broker", "none", "-store", store, "-ackwait", "5s"},
 		"AMQP_URL":    {"-broker", "rabbitmq"},
 		"kafka":       {"-broker", "kafka"},
 		"not defined": {"-wrong"},

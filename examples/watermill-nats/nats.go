@@ -101,7 +101,7 @@ func (j *jetStream) declare() error {
 		MaxAckPending: workers,
 	})
 	if err != nil {
-		return fmt.Errorf("declare consumer %s: %w", queue, err)
+		return fmt.Errorf("declare consumer %s: %w (left by a run with another -ackwait? use that one)", queue, err)
 	}
 	return nil
 }
