@@ -15,8 +15,9 @@ import (
 //
 // The handler is called with the router's message, whose context is the one that the stack
 // passes inwards; with a copy of it if a layer gives it other content. The messages that it
-// returns are passed on when it has succeeded and its message is acked. It may be called by
-// many goroutines at once, as by the router.
+// returns are passed on when it has succeeded and its message is acked. A layer that fails
+// after that, inside one that retries, does not take them back: the copy produces them once
+// more. It may be called by many goroutines at once, as by the router.
 //
 // An error says why the stack cannot work: in a router, or anywhere. Layers that have to be
 // stopped, such as breaker and sqltx, need [Handler], and those that want to know when

@@ -127,7 +127,8 @@ func (p *Publisher) declare(ctx context.Context, topic string, t broker.Topology
 		return nil
 	}
 	err := p.broker.Declare(ctx, t)
-	if err != nil && !(len(t.Exchanges) == 0 && errors.Is(err, broker.ErrMismatch)) {
+	there := len(t.Exchanges) == 0 && errors.Is(err, broker.ErrMismatch)
+	if err != nil && !there {
 		return err
 	}
 	p.declared.Store(topic, nil)
