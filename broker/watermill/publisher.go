@@ -30,9 +30,9 @@ func Topic(f func(to processor.Destination) (string, error)) PublisherOption {
 //
 // Headers that are text become metadata as they are, and others readable text; one more
 // entry, _warren, makes types and properties survive, and headers that could not be headers
-// of HTTP, which metadata are on NATS. The id becomes the UUID and the
-// correlation id Watermill's, correlation_id. Sizes are for the broker to check, and so is
-// what a property means there.
+// of HTTP, which metadata are on NATS. The id becomes the UUID and the correlation id
+// Watermill's, correlation_id. Sizes are for the broker to check, and so is what a property
+// means there.
 //
 // A copy that is to be retried or parked has the id of the message that failed. A broker must
 // not take it for that one and drop it, as JetStream does where TrackMsgId is set.
