@@ -44,7 +44,7 @@ func TestCloseWithAContextThatIsOver(t *testing.T) {
 func TestTheConnectionOutlivesTheContextOfDial(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	c, err := failover.Dial(ctx, []string{rabbitmqtest.Shared(t).URL()}, failover.Logger(nil),
+	c, err := failover.Dial(ctx, []string{rabbitmqtest.Shared(t).URL()}, quiet(),
 		failover.Backoff(time.Millisecond, time.Millisecond))
 	require.NoError(t, err)
 	cancel()
@@ -216,7 +216,7 @@ func TestStartAndStopLeaveNothing(t *testing.T) {
 	url := rabbitmqtest.Shared(t).URL()
 	before := goleak.IgnoreCurrent()
 	for i := range 200 {
-		c, err := failover.Dial(limit(t, patience), []string{url}, failover.Logger(nil),
+		c, err := failover.Dial(limit(t, patience), []string{url}, quiet(),
 			failover.Backoff(time.Microsecond, time.Microsecond))
 		require.NoError(t, err)
 		s := session(t, c)

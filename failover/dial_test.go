@@ -65,14 +65,14 @@ func TestWrongPassword(t *testing.T) {
 	})
 	t.Run("and the others down", func(t *testing.T) {
 		t.Parallel()
-		_, err := failover.Dial(limit(t, time.Second), []string{wrong, deadURL(t)}, failover.Logger(nil))
+		_, err := failover.Dial(limit(t, time.Second), []string{wrong, deadURL(t)}, quiet())
 		require.ErrorIs(t, err, context.DeadlineExceeded, "the other node may come up")
 		require.ErrorIs(t, err, failover.ErrAuth)
 		require.NotContains(t, err.Error(), secret)
 	})
 	t.Run("with the other mechanism", func(t *testing.T) {
 		t.Parallel()
-		_, err := failover.Dial(limit(t, patience), []string{wrong + "?auth_mechanism=amqplain"}, failover.Logger(nil))
+		_, err := failover.Dial(limit(t, patience), []string{wrong + "?auth_mechanism=amqplain"}, quiet())
 		require.ErrorIs(t, err, failover.ErrAuth)
 		dial(t, []string{node.URL() + "?auth_mechanism=external&auth_mechanism=amqplain"})
 	})
@@ -82,7 +82,7 @@ func TestWrongVhost(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
 	wrong := node.URLFor("guest", "guest", "nowhere")
-	_, err := failover.Dial(limit(t, patience), []string{wrong}, failover.Logger(nil))
+	_, err := failover.Dial(limit(t, patience), []string{wrong}, quiet())
 	require.ErrorIs(t, err, failover.ErrAuth)
 	requireWorks(t, session(t, dial(t, []string{wrong, node.URL()})))
 }
@@ -95,7 +95,7 @@ func TestAConnectionLimitIsWaitedOut(t *testing.T) {
 	node.Ctl(t, "set_vhost_limits", "--vhost", "crowded", `{"max-connections": 0}`)
 	url := node.URLFor("guest", "guest", "crowded")
 
-	_, err := failover.Dial(limit(t, time.Second), []string{url}, failover.Logger(nil))
+	_, err := failover.Dial(limit(t, time.Second), []string{url}, quiet())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotErrorIs(t, err, failover.ErrAuth)
 

@@ -35,24 +35,29 @@ func Interval(start, step, most time.Duration) EnsureOption {
 }
 
 // OnError is called with each error that is followed by another try, and the wait until
-// that begins. Default: none.
+// that begins. Default, also for nil: none.
 func OnError(f func(err error, next time.Duration)) EnsureOption {
-	return func(c *ensureConfig) { c.onError = f }
+	return func(c *ensureConfig) {
+		if c.onError = f; f == nil {
+			c.onError = func(error, time.Duration) {}
+		}
+	}
 }
 
 // OnRevive is called with each new channel, before the operation is: to set a prefetch, or
-// to put it in confirm mode. Default: none.
+// to put it in confirm mode. Default, also for nil: none.
 func OnRevive(f func(*amqp.Channel)) EnsureOption {
-	return func(c *ensureConfig) { c.onRevive = f }
+	return func(c *ensureConfig) {
+		if c.onRevive = f; f == nil {
+			c.onRevive = func(*amqp.Channel) {}
+		}
+	}
 }
 
 func newEnsureConfig(opts []EnsureOption) (ensureConfig, error) {
-	c := ensureConfig{
-		step:     time.Second,
-		most:     time.Second,
-		onError:  func(error, time.Duration) {},
-		onRevive: func(*amqp.Channel) {},
-	}
+	c := ensureConfig{step: time.Second, most: time.Second}
+	OnError(nil)(&c)
+	OnRevive(nil)(&c)
 	for _, opt := range opts {
 		if opt == nil {
 			return c, errors.New("failover: an option of Ensure is nil: leave it out")
@@ -68,8 +73,6 @@ func (c ensureConfig) check() error {
 		return fmt.Errorf("failover: at most %d retries: leave MaxRetries out for no limit", c.retries)
 	case c.start < 0 || c.step < 0 || c.most < c.start:
 		return fmt.Errorf("failover: intervals from %v to %v, in steps of %v, do not grow from zero or above", c.start, c.most, c.step)
-	case c.onError == nil || c.onRevive == nil:
-		return errors.New("failover: the function given to OnError or OnRevive is nil: leave it out")
 	}
 	return nil
 }

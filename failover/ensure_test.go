@@ -463,19 +463,18 @@ func TestWrongEnsureOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := dialFake(t, &fake{}, "amqp://a")
 		for text, opt := range map[string]failover.EnsureOption{
-			"an option of Ensure is nil":         nil,
-			"at most -1 retries":                 failover.MaxRetries(-1),
-			"intervals from -1ns":                failover.Interval(-1, 0, 0),
-			"in steps of -1ns":                   failover.Interval(0, -1, 0),
-			"intervals from 2ns to 1ns":          failover.Interval(2, 0, 1),
-			"the function given to OnError or ":  failover.OnError(nil),
-			"the function given to OnError or O": failover.OnRevive(nil),
+			"an option of Ensure is nil": nil,
+			"at most -1 retries":         failover.MaxRetries(-1),
+			"intervals from -1ns":        failover.Interval(-1, 0, 0),
+			"in steps of -1ns":           failover.Interval(0, -1, 0),
+			"intervals from 2ns to 1ns":  failover.Interval(2, 0, 1),
 		} {
 			require.ErrorContains(t, c.Ensure(t.Context(), nothing, opt), text)
 			_, err := c.AutoRetry(t.Context(), nil, nothing, opt)
 			require.ErrorContains(t, err, text)
 		}
 		require.ErrorContains(t, c.Ensure(t.Context(), nil), "the operation is nil")
+		require.NoError(t, c.Ensure(t.Context(), nothing, failover.OnError(nil), failover.OnRevive(nil)))
 		closeNow(t, c)
 	})
 }

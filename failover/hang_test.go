@@ -35,7 +35,7 @@ func TestNodesThatAreNoBrokers(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			fake := serve(t, row.answer)
-			options := []failover.Option{failover.Logger(nil), failover.ConnectTimeout(200 * time.Millisecond)}
+			options := []failover.Option{quiet(), failover.ConnectTimeout(200 * time.Millisecond)}
 
 			_, err := failover.Dial(limit(t, time.Second), []string{fake}, options...)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -82,7 +82,7 @@ func TestHangAnywhereInTheHandshake(t *testing.T) {
 			t.Parallel()
 			var read atomic.Int64
 			start := time.Now()
-			_, err := failover.Dial(limit(t, 900*time.Millisecond), []string{url}, failover.Logger(nil),
+			_, err := failover.Dial(limit(t, 900*time.Millisecond), []string{url}, quiet(),
 				failover.NetDialer(stall(n, &read)), failover.ConnectTimeout(300*time.Millisecond))
 			require.ErrorIs(t, err, failover.ErrNoAnswer)
 			require.NotErrorIs(t, err, failover.ErrAuth)

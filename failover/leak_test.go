@@ -20,7 +20,7 @@ func TestStressOfStartsAndStopsAndKills(t *testing.T) {
 	node := rabbitmqtest.Shared(t)
 	before := goleak.IgnoreCurrent()
 	for i := range 200 {
-		c, err := failover.Dial(limit(t, patience), []string{node.URL()}, failover.Logger(nil),
+		c, err := failover.Dial(limit(t, patience), []string{node.URL()}, quiet(),
 			failover.Backoff(time.Microsecond, time.Millisecond))
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())

@@ -26,10 +26,12 @@ const prompt = 8 * time.Second
 // secret is the password that nothing may print.
 const secret = "hunter2hunter2"
 
+func quiet() failover.Option { return failover.Logger(slog.New(slog.DiscardHandler)) }
+
 // dial connects, and closes when the test is over.
 func dial(t *testing.T, urls []string, opts ...failover.Option) *failover.Connection {
 	t.Helper()
-	opts = append([]failover.Option{failover.Logger(nil)}, opts...)
+	opts = append([]failover.Option{quiet()}, opts...)
 	c, err := failover.Dial(limit(t, patience), urls, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -96,15 +96,8 @@ func NetDialer(dial func(ctx context.Context, network, address string) (net.Conn
 
 // Logger gets a record when a session begins, is lost, blocked or unblocked, and for
 // each failed attempt, with the attributes node, error, attempt and wait as they apply.
-// nil discards them. Default: [slog.Default] at the time of Dial.
-func Logger(l *slog.Logger) Option {
-	return func(c *config) {
-		if l == nil {
-			l = slog.New(slog.DiscardHandler)
-		}
-		c.log = l
-	}
-}
+// Default, also for nil: [slog.Default] at the time of Dial.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 func newConfig(opts []Option) (*config, error) {
 	c := &config{
@@ -116,13 +109,15 @@ func newConfig(opts []Option) (*config, error) {
 		name:           filepath.Base(os.Args[0]),
 		netDial:        (&net.Dialer{}).DialContext,
 		strategy:       RoundRobin(),
-		log:            slog.Default(),
 	}
 	for _, opt := range opts {
 		if opt == nil {
 			return nil, errors.New("failover: an option is nil")
 		}
 		opt(c)
+	}
+	if c.log == nil {
+		c.log = slog.Default()
 	}
 	return c, c.check()
 }

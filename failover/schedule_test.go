@@ -37,7 +37,7 @@ func TestAllDownAttemptsAreBoundedAndContextEndsThem(t *testing.T) {
 		var a attempts
 		start := time.Now()
 
-		_, err := failover.Dial(ctx, []string{"amqp://a;b;c"}, failover.NetDialer(a.dial), failover.Logger(nil))
+		_, err := failover.Dial(ctx, []string{"amqp://a;b;c"}, failover.NetDialer(a.dial), quiet())
 
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, errRefused)
@@ -59,7 +59,7 @@ func TestARoundHasNoWaitsAndEachNextOneWaitsLonger(t *testing.T) {
 		defer cancel()
 		var a attempts
 
-		_, err := failover.Dial(ctx, []string{"amqp://a;b"}, failover.NetDialer(a.dial), failover.Logger(nil),
+		_, err := failover.Dial(ctx, []string{"amqp://a;b"}, failover.NetDialer(a.dial), quiet(),
 			failover.Backoff(time.Second, 4*time.Second))
 
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -86,7 +86,7 @@ func TestCancelWhileDialling(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		_, err := failover.Dial(ctx, []string{"amqp://a"}, failover.NetDialer(hang), failover.Logger(nil))
+		_, err := failover.Dial(ctx, []string{"amqp://a"}, failover.NetDialer(hang), quiet())
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorIs(t, err, why)
 		require.NotErrorIs(t, err, failover.ErrNoAnswer)
@@ -106,7 +106,7 @@ func TestConnectTimeoutOfTheURLComesFirst(t *testing.T) {
 			return nil, ctx.Err()
 		}
 		_, err := failover.Dial(ctx, []string{"amqp://a?connection_timeout=1500;b;c"},
-			failover.NetDialer(hang), failover.Logger(nil), failover.ConnectTimeout(2*time.Second))
+			failover.NetDialer(hang), quiet(), failover.ConnectTimeout(2*time.Second))
 		require.ErrorIs(t, err, failover.ErrNoAnswer)
 		require.Equal(t, []time.Duration{1500 * time.Millisecond, 2 * time.Second, 500 * time.Millisecond}, waits)
 	})

@@ -20,7 +20,7 @@ func rounds(t *testing.T, n int, nodes string, opts ...failover.Option) [][]stri
 	t.Helper()
 	var a attempts
 	_, err := failover.Dial(t.Context(), []string{"amqp://" + nodes}, append([]failover.Option{
-		failover.NetDialer(a.dial), failover.Logger(nil), failover.MaxRounds(n),
+		failover.NetDialer(a.dial), quiet(), failover.MaxRounds(n),
 	}, opts...)...)
 	require.ErrorIs(t, err, failover.ErrGaveUp)
 	require.ErrorIs(t, err, errRefused)

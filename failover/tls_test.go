@@ -42,13 +42,13 @@ func TestTLS(t *testing.T) {
 	})
 	t.Run("an unknown authority", func(t *testing.T) {
 		t.Parallel()
-		_, err := failover.Dial(limit(t, time.Second), []string{node + "?server_name_indication=broker.test"}, failover.Logger(nil))
+		_, err := failover.Dial(limit(t, time.Second), []string{node + "?server_name_indication=broker.test"}, quiet())
 		var unknown x509.UnknownAuthorityError
 		require.ErrorAs(t, err, &unknown)
 	})
 	t.Run("another host's certificate", func(t *testing.T) {
 		t.Parallel()
-		_, err := failover.Dial(limit(t, time.Second), []string{node + "?cacertfile=" + file}, failover.Logger(nil))
+		_, err := failover.Dial(limit(t, time.Second), []string{node + "?cacertfile=" + file}, quiet())
 		var wrongHost x509.HostnameError
 		require.ErrorAs(t, err, &wrongHost)
 		require.Equal(t, "127.0.0.1", wrongHost.Host)
@@ -56,7 +56,7 @@ func TestTLS(t *testing.T) {
 	t.Run("no TLS on the other side", func(t *testing.T) {
 		t.Parallel()
 		plain := strings.Replace(rabbitmqtest.Shared(t).URL(), "amqp://", "amqps://", 1)
-		_, err := failover.Dial(limit(t, time.Second), []string{plain}, failover.Logger(nil),
+		_, err := failover.Dial(limit(t, time.Second), []string{plain}, quiet(),
 			failover.ConnectTimeout(300*time.Millisecond))
 		require.Error(t, err)
 		require.NotErrorIs(t, err, failover.ErrAuth)

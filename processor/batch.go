@@ -13,11 +13,11 @@ type BatchPublisher interface {
 	// for each, as Publish would.
 	//
 	// A message that cannot be sent whatever is tried is found before anything is sent. Once
-	// one could not be sent, none after it is: that is [ErrSkipped]. Bodies and headers are
-	// not kept after it returns.
+	// one could not be sent, or the channel is lost, none after it is: that is [ErrSkipped].
+	// Bodies and headers are not kept after it returns.
 	PublishBatch(ctx context.Context, to Destination, batch []Envelope) []error
 }
 
-// ErrSkipped is the error of a message that was not sent because another of its batch could
-// not be. It is not stored.
-var ErrSkipped = errors.New("not sent, because another message of the batch could not be")
+// ErrSkipped is the error of a message that was not sent because its batch had ended before
+// it. It is not stored.
+var ErrSkipped = errors.New("not sent, because the batch ended before it")

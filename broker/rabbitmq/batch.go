@@ -149,7 +149,7 @@ func (b *batch) send(ctx context.Context, waiting chan<- sent) (int, error) {
 		case !errors.Is(err, errNotSent):
 			return i, err
 		case i > 0:
-			return i, fmt.Errorf("rabbitmq: publish to %s: its channel was replaced in the middle of a batch: %w", b.to, err)
+			return i, fmt.Errorf("rabbitmq: publish to %s: %w: the channel of the batch was replaced", b.to, processor.ErrSkipped)
 		}
 	}
 	return len(b.messages), nil

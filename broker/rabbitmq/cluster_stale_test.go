@@ -34,7 +34,7 @@ func testStaleChannels(t *testing.T, w *site) {
 	start := time.Now()
 	var publishing sync.WaitGroup
 	for i, b := range brokers {
-		p := retrying.New(b.Publisher(), retrying.Interval(50*time.Millisecond, 200*time.Millisecond),
+		p := retrying.New(b.Publisher(), retrying.Backoff(50*time.Millisecond, 200*time.Millisecond),
 			retrying.OnError(func(err error, _ time.Duration) {
 				mu.Lock()
 				defer mu.Unlock()

@@ -81,7 +81,7 @@ func startStream(tb testing.TB, b *rabbitmq.Broker, j *journal, work string) *st
 		s.publishing.Wait()
 	})
 	s.consumeAll(tb)
-	publisher := retrying.New(s.counted(), retrying.Interval(50*time.Millisecond, 500*time.Millisecond))
+	publisher := retrying.New(s.counted(), retrying.Backoff(50*time.Millisecond, 500*time.Millisecond))
 	for range senders {
 		s.publishing.Go(func() { s.send(sending, publisher) })
 	}

@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
@@ -17,8 +18,15 @@ const lasting = 10 * time.Second
 // answerTimeout is how long the broker is waited for when a channel is closed.
 const answerTimeout = 10 * time.Second
 
-// wait is how long to wait after the nth failure in a row, from 1.
-func wait(n int) time.Duration { return min(firstWait<<min(n-1, 10), lastWait) }
+// wait is how long to wait after n failures in a row: between half and all of the nominal
+// time, so that those who have lost one node do not march in step.
+func wait(n int) time.Duration {
+	if n == 0 {
+		return 0
+	}
+	nominal := min(firstWait<<min(n-1, 10), lastWait)
+	return nominal - rand.N(nominal/2) //nolint:gosec // jitter, no secret
+}
 
 // sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) {

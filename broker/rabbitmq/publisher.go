@@ -200,8 +200,9 @@ func (p *publisher) openUntilDone() (*confirmChannel, error) {
 		if fatal(err) {
 			return nil, closedOr(err)
 		}
-		p.broker.log.Warn("publishing channel not opened, trying again", slog.Any("error", err), slog.Duration("wait", wait(n)))
-		sleep(p.broker.life, wait(n))
+		pause := wait(n)
+		p.broker.log.Warn("publishing channel not opened, trying again", slog.Any("error", err), slog.Duration("wait", pause))
+		sleep(p.broker.life, pause)
 	}
 }
 

@@ -163,10 +163,9 @@ func (s *subscription) report(g *generation, cause error, failures int) {
 // before it that did not last lengthen the wait.
 func (s *subscription) open(ctx context.Context, failures int) (*generation, error) {
 	var last error
+	pause := wait(failures)
 	for {
-		if failures > 0 {
-			sleep(ctx, wait(failures))
-		}
+		sleep(ctx, pause)
 		g, err := openGeneration(ctx, s.broker, s.queue, s.prefetch)
 		if err == nil {
 			return g, nil
@@ -180,8 +179,9 @@ func (s *subscription) open(ctx context.Context, failures int) (*generation, err
 		}
 		last = err
 		failures++
+		pause = wait(failures)
 		s.broker.log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
-			slog.Any("error", err), slog.Duration("wait", wait(failures)))
+			slog.Any("error", err), slog.Duration("wait", pause))
 	}
 }
 

@@ -9,17 +9,17 @@ import (
 	"github.com/gowarren/warren/internal/option"
 )
 
-// Defaults of [Interval].
+// Defaults of [Backoff].
 const (
-	DefaultStart = 100 * time.Millisecond
-	DefaultMost  = 5 * time.Second
+	DefaultBase  = 100 * time.Millisecond
+	DefaultLimit = 5 * time.Second
 )
 
 // Option changes how a message is published again.
 type Option func(*config)
 
 type config struct {
-	start, most time.Duration
+	base, limit time.Duration
 	limited     bool
 	retries     int
 	filter      func(error) bool
@@ -27,12 +27,12 @@ type config struct {
 	id          func() string
 }
 
-// Interval is the wait before each retry: start before the first, doubling with each one
-// after it, up to most. The wait is random between half of that and all of it, so that
-// those who were refused together do not come back together. start is at least a
+// Backoff is the wait before each retry: base before the first, doubling with each one
+// after it, up to limit. The wait is random between half of that and all of it, so that
+// those who were refused together do not come back together. base is at least a
 // millisecond: a queue that is full must not be a busy loop. Default: 100 ms, 5 s.
-func Interval(start, most time.Duration) Option {
-	return func(c *config) { c.start, c.most = start, most }
+func Backoff(base, limit time.Duration) Option {
+	return func(c *config) { c.base, c.limit = base, limit }
 }
 
 // MaxRetries is how often a message is published after the first time. 0 is one try.
@@ -61,12 +61,12 @@ func ID(f func() string) Option { return func(c *config) { c.id = f } }
 // check returns every reason why the options cannot work.
 func (c *config) check() error {
 	var errs []error
-	if c.start <= 0 {
-		errs = append(errs, fmt.Errorf("retrying: Interval starts at %v: it must be a millisecond or more", c.start))
+	if c.base <= 0 {
+		errs = append(errs, fmt.Errorf("retrying: Backoff starts at %v: it must be a millisecond or more", c.base))
 	}
-	errs = append(errs, option.Unit("retrying: the start of Interval", c.start, time.Millisecond))
-	if c.most < c.start {
-		errs = append(errs, fmt.Errorf("retrying: Interval goes from %v to %v: the second must not be less than the first", c.start, c.most))
+	errs = append(errs, option.Unit("retrying: the base of Backoff", c.base, time.Millisecond))
+	if c.limit < c.base {
+		errs = append(errs, fmt.Errorf("retrying: Backoff goes from %v to %v: the second must not be less than the first", c.base, c.limit))
 	}
 	if c.retries < 0 {
 		errs = append(errs, fmt.Errorf("retrying: MaxRetries is %d: leave it out for no limit", c.retries))
@@ -76,9 +76,9 @@ func (c *config) check() error {
 
 // wait is how long to wait before retry n, from 1.
 func (c *config) wait(n int) time.Duration {
-	d := c.most
-	if doublings := min(n-1, 62); c.start <= c.most>>doublings {
-		d = c.start << doublings
+	d := c.limit
+	if doublings := min(n-1, 62); c.base <= c.limit>>doublings {
+		d = c.base << doublings
 	}
 	return d - rand.N(d/2+1) //nolint:gosec // jitter, no secret
 }

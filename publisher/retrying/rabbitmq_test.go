@@ -70,7 +70,7 @@ func TestNothingIsLostWithItsConnection(t *testing.T) {
 	b := open(t, broker.Queue{Name: queue}, []string{node.URL()},
 		rabbitmq.Failover(failover.Backoff(50*time.Millisecond, 100*time.Millisecond)))
 	next := &watched{Publisher: b.Publisher()}
-	p := retrying.New(next, retrying.Interval(10*time.Millisecond, time.Second))
+	p := retrying.New(next, retrying.Backoff(10*time.Millisecond, time.Second))
 	ctx := within(t, patience)
 	var published atomic.Int64
 	var wg sync.WaitGroup
@@ -142,7 +142,7 @@ func TestAMessageToAQueueThatIsFullAndOneThatIsNotIsInTheOtherOften(t *testing.T
 		Queues:    []broker.Queue{{Name: free}},
 		Bindings:  []broker.Binding{{Exchange: full, Queue: full}, {Exchange: full, Queue: free}},
 	}))
-	p := retrying.New(b.Publisher(), retrying.MaxRetries(2), retrying.Interval(time.Millisecond, time.Millisecond))
+	p := retrying.New(b.Publisher(), retrying.MaxRetries(2), retrying.Backoff(time.Millisecond, time.Millisecond))
 	ctx := within(t, patience)
 	require.NoError(t, p.Publish(ctx, processor.Destination{Exchange: full}, text("1")))
 	require.ErrorIs(t, p.Publish(ctx, processor.Destination{Exchange: full}, text("2")), processor.ErrRefused)

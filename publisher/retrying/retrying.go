@@ -18,7 +18,7 @@ import (
 // it then is a [processor.Checker] that says what to change, and Publish fails with the
 // same error and publishes nothing.
 func New(next processor.Publisher, opts ...Option) processor.Publisher {
-	c := config{start: DefaultStart, most: DefaultMost}
+	c := config{base: DefaultBase, limit: DefaultLimit}
 	err := option.Apply("retrying", &c, opts)
 	if err == nil {
 		err = c.check()

@@ -135,9 +135,9 @@ func TestWaits(t *testing.T) {
 		want []time.Duration
 	}{
 		"by default":   {nil, []time.Duration{100 * ms, 200 * ms, 400 * ms, 800 * ms, 1600 * ms, 3200 * ms, 5000 * ms, 5000 * ms}},
-		"as told":      {[]retrying.Option{retrying.Interval(10*ms, 25*ms)}, []time.Duration{10 * ms, 20 * ms, 25 * ms, 25 * ms}},
-		"all the same": {[]retrying.Option{retrying.Interval(ms, ms)}, []time.Duration{ms, ms, ms}},
-		"for ages":     {[]retrying.Option{retrying.Interval(time.Hour, math.MaxInt64)}, []time.Duration{time.Hour, 2 * time.Hour, 4 * time.Hour}},
+		"as told":      {[]retrying.Option{retrying.Backoff(10*ms, 25*ms)}, []time.Duration{10 * ms, 20 * ms, 25 * ms, 25 * ms}},
+		"all the same": {[]retrying.Option{retrying.Backoff(ms, ms)}, []time.Duration{ms, ms, ms}},
+		"for ages":     {[]retrying.Option{retrying.Backoff(time.Hour, math.MaxInt64)}, []time.Duration{time.Hour, 2 * time.Hour, 4 * time.Hour}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -203,7 +203,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 		cause := errors.New("shutting down")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		next := newScript(processor.ErrRefused)
-		p := retrying.New(next, retrying.Interval(time.Hour, time.Hour))
+		p := retrying.New(next, retrying.Backoff(time.Hour, time.Hour))
 		time.AfterFunc(time.Second, func() { cancel(cause) })
 		err := p.Publish(ctx, to, text("1"))
 		require.Equal(t, time.Second, time.Since(next.start))
@@ -260,12 +260,12 @@ func TestWrongOptionsShowAtConstruction(t *testing.T) {
 	for name, p := range map[string]processor.Publisher{
 		"no publisher":      retrying.New(nil),
 		"a nil option":      retrying.New(next, nil),
-		"no wait":           retrying.New(next, retrying.Interval(0, time.Second)),
-		"a negative wait":   retrying.New(next, retrying.Interval(-time.Second, time.Second)),
-		"without a unit":    retrying.New(next, retrying.Interval(100, time.Second)),
-		"a shrinking wait":  retrying.New(next, retrying.Interval(time.Second, time.Millisecond)),
+		"no wait":           retrying.New(next, retrying.Backoff(0, time.Second)),
+		"a negative wait":   retrying.New(next, retrying.Backoff(-time.Second, time.Second)),
+		"without a unit":    retrying.New(next, retrying.Backoff(100, time.Second)),
+		"a shrinking wait":  retrying.New(next, retrying.Backoff(time.Second, time.Millisecond)),
 		"negative retries":  retrying.New(next, retrying.MaxRetries(-1)),
-		"a missing maximum": retrying.New(next, retrying.Interval(time.Second, 0)),
+		"a missing maximum": retrying.New(next, retrying.Backoff(time.Second, 0)),
 	} {
 		checker, ok := p.(processor.Checker)
 		require.True(t, ok, name)
