@@ -7,7 +7,7 @@ SHELL := bash
 SCALE ?= 500
 
 # What go test is given. Packages that start brokers run two at a time; a hang shows.
-TESTFLAGS ?= -race -p 2 -timeout 10m
+TESTFLAGS ?= -race -p 2 -timeout 20m
 
 # How long make chaos harms a cluster, and how: 0 is a new seed, which it prints.
 CHAOS_TIME ?= 10m
