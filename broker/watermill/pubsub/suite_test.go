@@ -53,7 +53,7 @@ func TestSuiteOnPubSub(t *testing.T) {
 func TestStressOfTheSuite(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Start(t).URL()
-	features := tests.Features{Persistent: true, ForceShort: true}
+	features := tests.Features{Persistent: true}
 	tests.TestPubSubStressTest(t, features, pair(url, pubsub.DurableQueue().Quorum(), pubsub.InFlight(20), pubsub.CloseTimeout(time.Second)), nil)
 }
 
