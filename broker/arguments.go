@@ -57,6 +57,14 @@ func (q Queue) fieldArguments() processor.Headers {
 			args["x-dead-letter-routing-key"] = q.DeadLetter.RoutingKey
 		}
 	}
+	if q.DeliveryLimit > 0 {
+		args["x-delivery-limit"] = int64(q.DeliveryLimit)
+	}
+	if q.DelayedRetry != nil {
+		args["x-delayed-retry-type"] = "failed"
+		args["x-delayed-retry-min"] = q.DelayedRetry.Min.Milliseconds()
+		args["x-delayed-retry-max"] = q.DelayedRetry.Max.Milliseconds()
+	}
 	return args
 }
 

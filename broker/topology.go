@@ -90,6 +90,22 @@ type DeadLetter struct {
 	RoutingKey string
 }
 
+// HighDeliveryLimit is a [Queue.DeliveryLimit] that no message reaches: with a return every
+// second it takes 68 years. RabbitMQ's own word for no limit, -1, makes RabbitMQ 3.10 drop a
+// message at its first return.
+const HighDeliveryLimit = 1<<31 - 1
+
+// DelayedRetry is how long a quorum queue keeps a message that was rejected with requeue
+// (a failed attempt) before it delivers it again: Min times its delivery count, at most Max.
+// Both are whole milliseconds. What is given back untouched (basic.nack) is delivered again
+// at once, and does not count.
+type DelayedRetry struct {
+	// Min is the wait after the first failure, and what each further failure adds. At least 1 ms.
+	Min time.Duration
+	// Max is the longest wait. At least Min.
+	Max time.Duration
+}
+
 // Queue is a queue to declare. Only Name is required.
 type Queue struct {
 	Name string
@@ -108,6 +124,14 @@ type Queue struct {
 	// DeadLetter is where rejected, expired and dropped messages go. nil: nowhere,
 	// they are gone.
 	DeadLetter *DeadLetter
+	// DeliveryLimit is how many failed deliveries of a message a quorum queue bears. At the
+	// next one it dead-letters the message, or drops it silently if DeadLetter is nil. 0: the
+	// broker's default, which is 20 from RabbitMQ 4.0 on, and none before.
+	// [HighDeliveryLimit] is for queues that must never drop a message.
+	DeliveryLimit int
+	// DelayedRetry makes a quorum queue wait before it delivers a failed message again.
+	// nil: it delivers it at once. RabbitMQ has it from 4.3 on; 4.0 silently ignores it.
+	DelayedRetry *DelayedRetry
 	// Transient queues do not survive the broker's restart. Default: durable.
 	Transient bool
 	// Exclusive queues belong to one connection.

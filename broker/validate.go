@@ -90,6 +90,14 @@ func (q Queue) problem() string {
 		return "a TTL, expiry or length is negative"
 	case q.MessageTTL > maxExpiration || q.Expires > maxExpiration:
 		return "a TTL or expiry is over ten years"
+	case q.DeliveryLimit < 0:
+		return "its delivery limit is negative; use broker.HighDeliveryLimit for none (RabbitMQ 3.10 takes -1 for 0)"
+	case q.DeliveryLimit > 0 && q.Type != Quorum:
+		return "it has a delivery limit, which only quorum queues have: set Type to Quorum"
+	case q.DelayedRetry != nil && q.Type != Quorum:
+		return "it has a delayed retry, which only quorum queues have: set Type to Quorum"
+	case q.DelayedRetry != nil && q.DelayedRetry.problem() != "":
+		return q.DelayedRetry.problem()
 	case q.MessageTTL%time.Millisecond != 0 || q.Expires%time.Millisecond != 0:
 		return "a TTL or expiry is not a whole number of milliseconds"
 	}
@@ -98,6 +106,20 @@ func (q Queue) problem() string {
 		fields["x-dead-letter-routing-key"] = q.DeadLetter.RoutingKey
 	}
 	return argumentProblem(q.Arguments, fields)
+}
+
+func (d *DelayedRetry) problem() string {
+	switch {
+	case d.Min < time.Millisecond:
+		return "the shortest wait of its delayed retry is below a millisecond"
+	case d.Max < d.Min:
+		return "the longest wait of its delayed retry is below the shortest"
+	case d.Max > maxExpiration:
+		return "the longest wait of its delayed retry is over ten years"
+	case d.Min%time.Millisecond != 0 || d.Max%time.Millisecond != 0:
+		return "a wait of its delayed retry is not a whole number of milliseconds"
+	}
+	return ""
 }
 
 func (b Binding) problem() string {
