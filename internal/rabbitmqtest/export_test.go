@@ -14,3 +14,6 @@ func (n *Node) Addresses() []string {
 
 // SetQuorumLimit bounds the waits for a queue's leader.
 func (c *Cluster) SetQuorumLimit(d time.Duration) { c.quorumLimit = d }
+
+// ReleaseOf tells the version from a directory of scripts.
+var ReleaseOf = releaseOf
