@@ -26,6 +26,7 @@ type Broker struct {
 	life       context.Context //nolint:containedctx // the broker's own life; ends with Close
 	end        context.CancelFunc
 	background background
+	consumers  consumers
 
 	mu       sync.Mutex
 	topology broker.Topology
@@ -134,6 +135,7 @@ func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
 // [failover.AnswerTimeout].
 func (b *Broker) Close(ctx context.Context) error {
 	b.end()
+	b.consumers.shut(ctx)
 	// The connections first: what still runs in the background waits for them.
 	err := b.both("close", func(c *failover.Connection) error { return c.Close(ctx) })
 	select {

@@ -35,12 +35,17 @@ type generation struct {
 	end        context.CancelCauseFunc
 	cause      error // why the channel is gone; set before watch ends life
 
+	prefetch int
+	latest   atomic.Uint64 // tag that was delivered; they count from 1
+	settled  atomic.Uint64 // tags, each once
+
 	settling sync.RWMutex // held for reading by settlements
 	closing  bool         // none may be sent any more
 
 	// asking is held while the broker is asked something on the channel. The client
 	// gives an answer to whoever waits, not to the one who asked.
-	asking sync.Mutex
+	asking   sync.Mutex
+	stopping bool // the consumer was cancelled by us; guarded by asking
 }
 
 var (
@@ -69,6 +74,7 @@ func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int) 
 		if !b.background.start(g.watch) {
 			return nil, errClosed
 		}
+		b.consumers.add(g)
 		return g, nil
 	}, (*generation).shut)
 }
@@ -88,6 +94,7 @@ func newGeneration(ctx context.Context, b *Broker, queue string, session *failov
 // reader waits for somebody to take it, hears no more of the connection. So the answer to the
 // next question says whether the broker consumes.
 func (g *generation) consume(prefetch int) error {
+	g.prefetch = prefetch
 	if err := g.channel.Qos(prefetch, 0, false); err != nil {
 		return fmt.Errorf("set prefetch: %w", err)
 	}
@@ -146,11 +153,27 @@ func (g *generation) lost(err *amqp.Error) error {
 
 func (g *generation) message(d *amqp.Delivery) processor.Message {
 	g.used.Store(true)
+	g.came(d.DeliveryTag)
 	e := envelope(d)
 	if isMalformed(e.Headers) {
 		return processor.NewDelivery(e, origin(g.queue, d), malformed{g}, d.DeliveryTag)
 	}
 	return processor.NewDelivery(e, origin(g.queue, d), g, d.DeliveryTag)
+}
+
+// came notes a delivery. Two goroutines may note theirs in another order.
+func (g *generation) came(tag uint64) {
+	for {
+		latest := g.latest.Load()
+		if tag <= latest || g.latest.CompareAndSwap(latest, tag) {
+			return
+		}
+	}
+}
+
+// isFull reports whether the prefetch is used up, so that the broker sends nothing more.
+func (g *generation) isFull() bool {
+	return g.latest.Load() >= g.settled.Load()+uint64(g.prefetch) //nolint:gosec // at least 1
 }
 
 // Ack acks one delivery of this generation.
@@ -160,6 +183,7 @@ func (g *generation) Ack(tag uint64) error {
 	if g.closing {
 		return processor.ErrStale
 	}
+	g.settled.Add(1)
 	return stale(g.channel.Ack(tag, false))
 }
 
@@ -172,6 +196,7 @@ func (g *generation) Nack(tag uint64, requeue bool) error {
 	if g.closing || g.life.Err() != nil {
 		return processor.ErrStale
 	}
+	g.settled.Add(1)
 	return stale(g.channel.Reject(tag, requeue))
 }
 
@@ -183,10 +208,17 @@ func (g *generation) Release(tag uint64) error {
 	if g.closing || g.life.Err() != nil {
 		return processor.ErrStale
 	}
+	g.settled.Add(1)
 	return stale(g.channel.Nack(tag, false, true))
 }
 
-// shut closes the channel; the broker requeues what is unsettled on it.
+// shut closes the channel; what is unsettled on it is requeued.
+//
+// RabbitMQ 4.3 counts the end of a channel as a failed delivery of all that is unsettled on
+// it, and drops what has used up the delivery limit. It does not count basic.nack. So from 4.0
+// on the consumer is cancelled, and all that it holds goes back with one basic.nack, which
+// keeps its order. Before 4.0 everything counts, and what is given back one by one goes to the
+// tail, so there the end of the channel is left to do it.
 //
 // The client goes on sending on a channel between our goodbye and the broker's, and a
 // settlement that arrives after the goodbye ends the whole connection, with every other
@@ -205,7 +237,29 @@ func (g *generation) shut() {
 	g.end(processor.ErrStale)
 	g.asking.Lock()
 	defer g.asking.Unlock()
+	if g.givesBackAtOnce() && g.cancel() == nil {
+		// Tag 0 is all that is outstanding. Errors are those of a channel that is gone.
+		_ = g.channel.Nack(0, true, true)
+	}
 	_ = g.channel.Close()
+	g.broker.consumers.remove(g)
+}
+
+// givesBackAtOnce reports whether all that is outstanding goes back by one basic.nack.
+func (g *generation) givesBackAtOnce() bool {
+	return serverOf(g.session.ServerProperties()).keepsOrderOfNack()
+}
+
+// cancel ends the consumer. The caller holds asking.
+func (g *generation) cancel() error {
+	if g.stopping {
+		return nil
+	}
+	if err := g.channel.Cancel(consumerTag, false); err != nil {
+		return stale(err)
+	}
+	g.stopping = true
+	return nil
 }
 
 // stale: whatever keeps a settlement from being sent is the end of the channel, and then
@@ -221,8 +275,8 @@ func stale(err error) error {
 func (g *generation) giveBack() error {
 	g.asking.Lock()
 	defer g.asking.Unlock()
-	if err := g.channel.Cancel(consumerTag, false); err != nil {
-		return stale(err)
+	if err := g.cancel(); err != nil {
+		return err
 	}
 	// The client hands over what it has buffered, and then closes the channel.
 	for d := range g.deliveries {

@@ -20,15 +20,57 @@ const ackTime = 50 * time.Millisecond
 const returnTimeout = 500 * time.Millisecond
 
 // leave closes the channel of the last generation, and returns when what was unsettled on
-// it is back in its queue. Where Stop has given back one by one there is nothing to wait
-// for: the consumer is gone.
-//
-// The consumer is not cancelled first, which would be a way to wait for the acks: messages
-// that are on their way to it would go back one by one.
+// it is back in its queue.
 func (s *subscription) leave() {
 	ctx, cancel := context.WithTimeout(s.broker.life, ackTime+returnTimeout)
 	defer cancel()
 	last := s.current.Load()
+	if last.givesBackAtOnce() {
+		last.settle(ctx)
+		last.shut()
+		return
+	}
+	s.leaveByClosing(ctx, last)
+}
+
+// settle returns when nothing is on its way to the consumer: its prefetch is used up, or
+// nothing came for a moment, since the queue is empty. What is on its way to a consumer that is
+// cancelled is returned by a quorum queue itself, ahead of the messages before it.
+//
+// Acks that are on their way to the queue need no time: cancelling sends them on. After Stop,
+// which has cancelled already, they do.
+func (g *generation) settle(ctx context.Context) {
+	quiet := time.NewTimer(ackTime)
+	defer quiet.Stop()
+	deliveries := g.deliveries
+	for deliveries == nil || !g.isFull() {
+		select {
+		case d, ok := <-deliveries:
+			switch {
+			case ok:
+				g.came(d.DeliveryTag)
+				quiet.Reset(ackTime)
+			case g.used.Load():
+				deliveries = nil // closed by Stop
+			default:
+				return
+			}
+		case <-quiet.C:
+			return
+		case <-ctx.Done():
+			return
+		case <-g.life.Done():
+			return
+		}
+	}
+}
+
+// leaveByClosing is leave where the end of the channel gives back what is unsettled. Where
+// Stop has given back one by one there is nothing to wait for: the consumer is gone.
+//
+// The consumer is not cancelled first, which would be a way to wait for the acks: messages
+// that are on their way to it would go back one by one.
+func (s *subscription) leaveByClosing(ctx context.Context, last *generation) {
 	if last.used.Load() {
 		sleep(ctx, ackTime)
 	}

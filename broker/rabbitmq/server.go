@@ -37,3 +37,7 @@ func (s server) compares() bool {
 
 // deliveryLimit is that of a quorum queue that has none of its own; false is no limit.
 func (s server) deliveryLimit() (int64, bool) { return 20, s.product == "RabbitMQ" && s.major >= 4 }
+
+// keepsOrderOfNack reports whether messages that go back with one basic.nack are delivered
+// again in their order and ahead of all others: quorum queues did so from 4.0 on.
+func (s server) keepsOrderOfNack() bool { return s.product == "RabbitMQ" && s.major >= 4 }

@@ -121,14 +121,11 @@ func (h *hold) end(ctx context.Context) error {
 }
 
 // giveBack gives back all that is held, page by page, so that it keeps its order also on a
-// queue that does not take messages back to their old places.
+// queue that does not take messages back to their old places. Whoever counts the queue when it
+// returns finds them there.
 func (h *hold) giveBack(ctx context.Context) error {
 	errs := make([]error, len(h.pages))
 	for i, p := range h.pages {
-		if i == len(h.pages)-1 {
-			errs[i] = p.sub.Close(ctx)
-			break
-		}
 		before, err := h.broker.Ready(ctx, h.queue)
 		errs[i] = p.sub.Close(ctx)
 		if err == nil {

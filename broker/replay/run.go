@@ -118,17 +118,26 @@ func (r *run) take(ctx context.Context, h *hold) error {
 func (r *run) full() bool { return r.limit > 0 && r.counts.Moved >= r.limit }
 
 // receive waits for the next message. It returns nil if there is none: others may have
-// taken some, and some may have expired.
+// taken some, and some may have expired. A message that is not ready may be on its way here,
+// so an empty queue is waited for once more.
 func (r *run) receive(ctx context.Context, h *hold) (processor.Message, error) {
-	for {
+	for empty := 0; ; {
 		wait, cancel := context.WithTimeout(ctx, quiet)
 		msg, err := h.next(wait)
 		cancel()
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 			return msg, err
 		}
-		if n, err := r.broker.Ready(ctx, r.queue); err != nil || n == 0 {
+		n, err := r.broker.Ready(ctx, r.queue)
+		if err != nil {
 			return nil, err
+		}
+		if n > 0 {
+			empty = 0
+			continue
+		}
+		if empty++; empty == 2 {
+			return nil, nil //nolint:nilnil // there is none
 		}
 	}
 }
