@@ -9,15 +9,24 @@ import (
 	"time"
 )
 
+// syncExpression is true when all is written. Mnesia holds what is declared before 4.2, the
+// log of Khepri after it, and that is written before the answer.
+const syncExpression = `
+lists:member(mnesia:sync_log(), [ok, {error, {node_not_running, node()}}]) andalso
+lists:all(fun(Table) -> dets:sync(Table) =:= ok end,
+ [ra_log_meta, ra_directory_reverse, ra_coordination_log_meta, ra_coordination_directory_reverse])`
+
 // Sync has the node write to disk what has been declared. It answers a declare before
 // that: killed within some seconds, it may forget a durable queue, and a quorum queue that
 // it remembers may never find a leader again. That is the node's loss, so a test of
 // somebody else's calls Sync before [Node.Kill].
 func (n *Node) Sync(tb TB) {
 	tb.Helper()
-	n.callOK(tb, "mnesia sync_log []")
-	n.callOK(tb, "dets sync [ra_log_meta]")
-	n.callOK(tb, "dets sync [ra_directory_reverse]")
+	ctx, cancel := within(tb, callLimit)
+	defer cancel()
+	if err := n.awaitTrue(ctx, syncExpression); err != nil {
+		tb.Fatalf("rabbitmqtest: sync %s: %v", n.name, err)
+	}
 }
 
 // CloseConnections has the node close every client connection, as an operator would:
@@ -66,9 +75,11 @@ func (n *Node) awaitAlarm(tb TB, resource string, on bool) {
 	}
 }
 
-// SetConsumerTimeout limits how long a delivery may stay unsettled before the node
-// closes its channel, in milliseconds and looked at every second. It holds for
-// channels that are opened from now on. The broker's default is 30 minutes.
+// SetConsumerTimeout limits how long a delivery may stay unsettled, in milliseconds and
+// looked at every second. The broker's default is 30 minutes. Before 4.3 the node closes
+// the channel of such a delivery, and the limit holds for channels that are opened from now
+// on. From 4.3 it cancels the consumer where the queue is a quorum queue that is declared
+// from now on, and a classic queue waits for ever.
 func (n *Node) SetConsumerTimeout(tb TB, d time.Duration) {
 	tb.Helper()
 	n.callOK(tb, fmt.Sprintf("application set_env [rabbit, consumer_timeout, %d]", d.Milliseconds()))

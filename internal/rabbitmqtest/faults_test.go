@@ -28,7 +28,7 @@ func TestFaults(t *testing.T) {
 	t.Run("the disk alarm blocks publishers", func(t *testing.T) {
 		testAlarm(t, node, node.SetDiskAlarm)
 	})
-	t.Run("the consumer timeout closes the channel", func(t *testing.T) {
+	t.Run("the consumer timeout ends what holds a delivery", func(t *testing.T) {
 		testConsumerTimeout(t, node)
 	})
 }
@@ -73,13 +73,21 @@ func testAlarm(t *testing.T, node *rabbitmqtest.Node, set func(rabbitmqtest.TB, 
 	require.False(t, receive(t, blockings).Active)
 }
 
+// What the timeout ends depends on the version: see [rabbitmqtest.Node.SetConsumerTimeout].
 func testConsumerTimeout(t *testing.T, node *rabbitmqtest.Node) {
 	t.Helper()
 	node.SetConsumerTimeout(t, time.Second)
-	publish(t, node.URL(), "work")
 	ch := channel(t, dial(t, node.URL()))
-	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
-	_, err := ch.Consume("work", "", false, false, false, false, nil)
+	_, err := ch.QueueDeclare("work", true, false, false, false, amqp.Table{"x-queue-type": "quorum"})
 	require.NoError(t, err)
-	require.Equal(t, amqp.PreconditionFailed, receive(t, closed).Code)
+	put(t, node.URL(), "work", "hello")
+	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+	cancelled := ch.NotifyCancel(make(chan string, 1))
+	_, err = ch.Consume("work", "held", false, false, false, false, nil)
+	require.NoError(t, err)
+	if rabbitmqtest.Version(t).AtLeast(4, 3) {
+		require.Equal(t, "held", receive(t, cancelled))
+	} else {
+		require.Equal(t, amqp.PreconditionFailed, receive(t, closed).Code)
+	}
 }

@@ -11,20 +11,21 @@ import (
 //
 // Nodes that look for one another as equals settle who is first with a lock, and sleep for
 // seconds between their tries: three take 12 to 17 s. So the first node looks for nobody,
-// and the others for it, with tries that are milliseconds apart. They start at the same
-// time for all that, but cannot reach the first before it is ready: a node that joins one
-// that is still starting may get only some of its feature flags, and no quorum queues.
+// and the others for it alone, once it is ready: a node that joins one that is still
+// starting may get only some of its feature flags, and no quorum queues. From 4.0 a node
+// that has to look twice starts an Erlang of its own for each try.
 func (c *Cluster) form(ctx context.Context) error {
-	first := c.nodes[0]
-	first.cutOff = true
-	if err := each(c.nodes, (*Node).startBroker); err != nil {
+	first, others := c.nodes[0], c.nodes[1:]
+	if err := first.startBroker(); err != nil {
 		return err
 	}
 	if err := first.awaitReady(ctx); err != nil {
 		return err
 	}
-	first.cutOff = false
-	return c.join(ctx, first)
+	if err := each(others, (*Node).startBroker); err != nil {
+		return err
+	}
+	return c.awaitStarted(ctx)
 }
 
 // formation is what the node's rabbitmq.conf says of its cluster; of a single node, nothing.
@@ -40,13 +41,11 @@ func (n *Node) formation() []string {
 	if n == nodes[0] {
 		return lines
 	}
-	// A node that joins holds a lock on all that are listed here, so that one joins at a
-	// time. It joins the one whose name sorts first, if it can.
-	for i, peer := range nodes {
-		lines = append(lines, fmt.Sprintf("cluster_formation.classic_config.nodes.%d = %s", i+1, peer.address()))
-	}
-	// Both go on for longer than startLimit: a node that gave up would start alone.
+	// A node that joins holds a lock on those that are listed here, so that one joins the
+	// first at a time. It tries for longer than startLimit: one that gave up would start alone.
 	return append(lines,
+		fmt.Sprintf("cluster_formation.classic_config.nodes.1 = %s", nodes[0].address()),
+		fmt.Sprintf("cluster_formation.classic_config.nodes.2 = %s", n.address()),
 		"cluster_formation.discovery_retry_limit = 10000",
 		"cluster_formation.discovery_retry_interval = 20",
 		"cluster_formation.internal_lock_retries = 1",

@@ -10,15 +10,24 @@ import (
 	"path/filepath"
 )
 
-// debianScripts holds the scripts themselves. Those in /usr/sbin are wrappers that
-// change to the user rabbitmq.
-const debianScripts = "/usr/lib/rabbitmq/bin"
+const (
+	// debianScripts holds the scripts themselves. Those in /usr/sbin are wrappers that
+	// change to the user rabbitmq.
+	debianScripts = "/usr/lib/rabbitmq/bin"
 
-var errNotInstalled = errors.New("RabbitMQ is not installed: " +
-	"install Debian's rabbitmq-server (make test does), or set RABBITMQ_HOME to a directory with sbin/rabbitmq-server")
+	// unpacked is where scripts/unpack-rabbitmq puts the scripts, in the user's cache.
+	unpacked = "warren/rabbitmq-*/home/sbin"
+
+	// besideUnpacked is where, from those scripts, it puts what they start.
+	besideUnpacked = "../../root/usr/lib"
+)
+
+var errNotInstalled = errors.New("RabbitMQ is not installed: run scripts/ensure-rabbitmq (make test does), " +
+	"install Debian's rabbitmq-server, or set RABBITMQ_HOME to a directory with sbin/rabbitmq-server")
 
 // installation is where the programs are.
 type installation struct {
+	release Release
 	server  string // rabbitmq-server
 	ctl     string // rabbitmqctl
 	epmd    string
@@ -30,15 +39,20 @@ func findInstallation() (installation, error) {
 	if err != nil {
 		return installation{}, err
 	}
-	epmd, err := findErlang("epmd")
+	release, err := releaseOf(scripts)
 	if err != nil {
 		return installation{}, err
 	}
-	erlCall, err := findErlang("erl_call")
+	epmd, err := findErlang(scripts, "epmd")
+	if err != nil {
+		return installation{}, err
+	}
+	erlCall, err := findErlang(scripts, "erl_call")
 	if err != nil {
 		return installation{}, err
 	}
 	return installation{
+		release: release,
 		server:  filepath.Join(scripts, "rabbitmq-server"),
 		ctl:     filepath.Join(scripts, "rabbitmqctl"),
 		epmd:    epmd,
@@ -46,27 +60,46 @@ func findInstallation() (installation, error) {
 	}, nil
 }
 
-// findScripts returns the directory that rabbitmq-server is in.
+// findScripts returns the directory that rabbitmq-server is in: that of RABBITMQ_HOME, or
+// else of the newest RabbitMQ that is unpacked or installed.
 func findScripts() (string, error) {
-	candidates := []string{debianScripts}
-	home := os.Getenv("RABBITMQ_HOME")
-	if home != "" {
-		candidates = []string{filepath.Join(home, "sbin"), filepath.Join(home, "bin")}
-	}
-	for _, dir := range candidates {
-		if _, err := os.Stat(filepath.Join(dir, "rabbitmq-server")); err == nil {
-			return dir, nil
+	if home := os.Getenv("RABBITMQ_HOME"); home != "" {
+		for _, dir := range []string{filepath.Join(home, "sbin"), filepath.Join(home, "bin")} {
+			if _, err := os.Stat(filepath.Join(dir, "rabbitmq-server")); err == nil {
+				return dir, nil
+			}
 		}
-	}
-	if home != "" {
 		return "", fmt.Errorf("%w (RABBITMQ_HOME is %q)", errNotInstalled, home)
 	}
-	return "", errNotInstalled
+	candidates := []string{debianScripts}
+	if cache, err := os.UserCacheDir(); err == nil {
+		found, _ := filepath.Glob(filepath.Join(cache, unpacked))
+		candidates = append(candidates, found...)
+	}
+	return newest(candidates)
 }
 
-// findErlang looks for one of Erlang's programs on the PATH, then beside erl itself:
-// not every package links all of them.
-func findErlang(program string) (string, error) {
+func newest(candidates []string) (string, error) {
+	var scripts string
+	var release Release
+	for _, dir := range candidates {
+		if r, err := releaseOf(dir); err == nil && (scripts == "" || !release.AtLeast(r.Major, r.Minor)) {
+			scripts, release = dir, r
+		}
+	}
+	if scripts == "" {
+		return "", errNotInstalled
+	}
+	return scripts, nil
+}
+
+// findErlang looks for one of Erlang's programs where RabbitMQ was unpacked with it, on the
+// PATH, and beside erl itself: not every package links all of them.
+func findErlang(scripts, program string) (string, error) {
+	found, _ := filepath.Glob(filepath.Join(scripts, besideUnpacked, "erlang/erts-*/bin", program))
+	if len(found) > 0 {
+		return found[0], nil
+	}
 	if path, err := exec.LookPath(program); err == nil {
 		return path, nil
 	}

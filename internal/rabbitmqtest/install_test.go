@@ -15,7 +15,7 @@ import (
 func TestWithoutRabbitMQTestsFailAndSayWhatToInstall(t *testing.T) {
 	t.Parallel()
 	out := runAgain(t, "TestSharedIsOneNode", "RABBITMQ_HOME="+t.TempDir())
-	require.Contains(t, out, "RabbitMQ is not installed: install Debian's rabbitmq-server")
+	require.Contains(t, out, "RabbitMQ is not installed: run scripts/ensure-rabbitmq")
 	require.Contains(t, out, "RABBITMQ_HOME")
 }
 

@@ -50,7 +50,7 @@ func (c *Cluster) awaitNoticed(ctx context.Context) error {
 	return each(c.running(), func(n *Node) error {
 		reached, lost := c.view(n)
 		noticed := fmt.Sprintf(lostExpression, erlangNodes(lost))
-		if c.minority(reached) {
+		if c.installed.release.PausesMinority() && c.minority(reached) {
 			noticed += pausedExpression
 		}
 		return n.awaitTrue(ctx, noticed)

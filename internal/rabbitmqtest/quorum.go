@@ -92,13 +92,15 @@ func (c *Cluster) askReplicas(ctx context.Context, queue string) ([]*Node, error
 	return nil, errors.Join(errs...)
 }
 
-// replicasExpression makes the leader hear from a majority before it answers.
+// replicasExpression makes the leader hear from a majority before it answers. The query is a
+// function of Erlang's by name: 4.3 refuses one that is made up here. The replicas are a
+// list, and from 4.3 the keys of a map.
 const replicasExpression = `
 {ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, list_to_binary(%s))),
 #{nodes := Nodes} = amqqueue:get_type_state(Q),
 {Name, _} = amqqueue:get_pid(Q),
-{ok, _, {_, Leader}} = ra:consistent_query({Name, node()}, fun(_) -> ok end, %d),
-[Leader | lists:delete(Leader, Nodes)]`
+{ok, _, {_, Leader}} = ra:consistent_query({Name, node()}, {erlang, is_tuple, []}, %d),
+[Leader | lists:delete(Leader, if is_map(Nodes) -> maps:keys(Nodes); true -> Nodes end)]`
 
 var erlangAtom = regexp.MustCompile(`'([^']+)'`)
 

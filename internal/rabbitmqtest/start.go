@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	startLimit = 60 * time.Second
+	startLimit = 2 * time.Minute
 	stopLimit  = 30 * time.Second
 	killLimit  = 10 * time.Second
 

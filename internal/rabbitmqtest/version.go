@@ -23,29 +23,29 @@ func (r Release) AtLeast(major, minor int) bool {
 	return r.Major > major || r.Major == major && r.Minor >= minor
 }
 
+// PausesMinority reports whether a node without a majority pauses: it does where Mnesia
+// holds the definitions, which new clusters leave to Khepri from 4.2.
+func (r Release) PausesMinority() bool { return !r.AtLeast(4, 2) }
+
 // Version returns the version of the RabbitMQ that the nodes run. It starts none.
 func Version(tb TB) Release {
 	tb.Helper()
-	r, err := version()
+	scripts, err := findScripts()
+	if err != nil {
+		tb.Fatalf("rabbitmqtest: %v", err)
+	}
+	r, err := releaseOf(scripts)
 	if err != nil {
 		tb.Fatalf("rabbitmqtest: %v", err)
 	}
 	return r
 }
 
-func version() (Release, error) {
-	scripts, err := findScripts()
-	if err != nil {
-		return Release{}, err
-	}
-	return releaseOf(scripts)
-}
-
 // applications are where the broker itself may lie, from its scripts: it is in a directory,
 // or an archive, that has its version in its name.
 var applications = []string{
-	"../lib/rabbitmq_server-*/plugins/rabbit-*",                          // Debian's package
-	"../../root/usr/lib/rabbitmq/lib/rabbitmq_server-*/plugins/rabbit-*", // the same, unpacked beside scripts that start it
+	"../lib/rabbitmq_server-*/plugins/rabbit-*",                         // Debian's package
+	besideUnpacked + "/rabbitmq/lib/rabbitmq_server-*/plugins/rabbit-*", // the same, unpacked
 	"../plugins/rabbit-*", // a generic Unix archive, Homebrew
 }
 
