@@ -110,22 +110,6 @@ func TestAQueueWithOtherArgumentsIsNamedWithBoth(t *testing.T) {
 		"the width of an integer does not matter, nor does the failure before")
 }
 
-// Before RabbitMQ 4.3 the consumer timeout closes the channel with 406.
-func TestAfterTheConsumerTimeoutTheMessageComesAgain(t *testing.T) {
-	t.Parallel()
-	node := rabbitmqtest.Start(t)
-	node.SetConsumerTimeout(t, 500*time.Millisecond)
-	b := open(t, node.URL())
-	queue := declareQueue(t, node.URL(), nil)
-	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("slow")))
-	sub := subscribe(t, b, queue, 1)
-	first := receive(t, sub)
-	again := receive(t, sub)
-	require.Equal(t, "slow", again.Properties().ID)
-	require.ErrorIs(t, first.Ack(), processor.ErrStale)
-	require.NoError(t, again.Ack())
-}
-
 func TestPrefetchIsChecked(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())

@@ -39,6 +39,9 @@ type generation struct {
 	latest   atomic.Uint64 // tag that was delivered; they count from 1
 	settled  atomic.Uint64 // tags, each once
 
+	inHand  inHand
+	overdue *processor.Delivery // held for longer than the consumer timeout; set before watch ends life
+
 	settling sync.RWMutex // held for reading by settlements
 	closing  bool         // none may be sent any more
 
@@ -119,6 +122,7 @@ func (g *generation) watch() {
 	select {
 	case _, ok := <-g.cancelled:
 		if ok {
+			g.overdue = g.inHand.oldest()
 			cause = fmt.Errorf("the broker cancelled the consumer: its queue %q was deleted or has moved, or a message took longer than the consumer timeout", g.queue)
 		} else {
 			cause = g.lost(<-g.closed) // both are closed with the channel
@@ -151,14 +155,17 @@ func (g *generation) lost(err *amqp.Error) error {
 	return cmp.Or(g.session.Err(), error(amqp.ErrClosed))
 }
 
-func (g *generation) message(d *amqp.Delivery) processor.Message {
+func (g *generation) message(d *amqp.Delivery) *processor.Delivery {
 	g.used.Store(true)
 	g.came(d.DeliveryTag)
 	e := envelope(d)
+	var acks processor.Acknowledger = g
 	if isMalformed(e.Headers) {
-		return processor.NewDelivery(e, origin(g.queue, d), malformed{g}, d.DeliveryTag)
+		acks = malformed{g}
 	}
-	return processor.NewDelivery(e, origin(g.queue, d), g, d.DeliveryTag)
+	msg := processor.NewDelivery(e, origin(g.queue, d), acks, d.DeliveryTag)
+	g.inHand.add(d.DeliveryTag, msg)
+	return msg
 }
 
 // came notes a delivery. Two goroutines may note theirs in another order.
@@ -176,6 +183,12 @@ func (g *generation) isFull() bool {
 	return g.latest.Load() >= g.settled.Load()+uint64(g.prefetch) //nolint:gosec // at least 1
 }
 
+// leaves notes that a delivery is settled.
+func (g *generation) leaves(tag uint64) {
+	g.settled.Add(1)
+	g.inHand.remove(tag)
+}
+
 // Ack acks one delivery of this generation.
 func (g *generation) Ack(tag uint64) error {
 	g.settling.RLock()
@@ -183,7 +196,7 @@ func (g *generation) Ack(tag uint64) error {
 	if g.closing {
 		return processor.ErrStale
 	}
-	g.settled.Add(1)
+	g.leaves(tag)
 	return stale(g.channel.Ack(tag, false))
 }
 
@@ -196,7 +209,7 @@ func (g *generation) Nack(tag uint64, requeue bool) error {
 	if g.closing || g.life.Err() != nil {
 		return processor.ErrStale
 	}
-	g.settled.Add(1)
+	g.leaves(tag)
 	return stale(g.channel.Reject(tag, requeue))
 }
 
@@ -208,7 +221,7 @@ func (g *generation) Release(tag uint64) error {
 	if g.closing || g.life.Err() != nil {
 		return processor.ErrStale
 	}
-	g.settled.Add(1)
+	g.leaves(tag)
 	return stale(g.channel.Nack(tag, false, true))
 }
 

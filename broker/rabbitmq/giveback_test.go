@@ -185,7 +185,11 @@ func TestPausingUsesUpNoDeliveryLimit(t *testing.T) {
 			require.NoError(t, err)
 			ended := make(chan error, 1)
 			go func() { ended <- consumer.New(b.Source(queue), p).Run(ctx) }()
-			<-paused
+			select {
+			case <-paused:
+			case <-withinTime(t, time.Minute).Done():
+				t.Error("the messages are gone")
+			}
 			cancel()
 			require.NoError(t, <-ended)
 			ready(t, b, queue, 10)

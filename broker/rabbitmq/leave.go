@@ -26,7 +26,7 @@ func (s *subscription) leave() {
 	defer cancel()
 	last := s.current.Load()
 	if last.givesBackAtOnce() {
-		last.settle(ctx)
+		s.settle(ctx, last)
 		last.shut()
 		return
 	}
@@ -34,12 +34,12 @@ func (s *subscription) leave() {
 }
 
 // settle returns when nothing is on its way to the consumer: its prefetch is used up, or
-// nothing came for a moment, since the queue is empty. What is on its way to a consumer that is
-// cancelled is returned by a quorum queue itself, ahead of the messages before it.
+// nothing came for a moment and the queue has nothing ready. What is on its way to a consumer
+// that is cancelled is returned by a quorum queue itself, ahead of the messages before it.
 //
 // Acks that are on their way to the queue need no time: cancelling sends them on. After Stop,
 // which has cancelled already, they do.
-func (g *generation) settle(ctx context.Context) {
+func (s *subscription) settle(ctx context.Context, g *generation) {
 	quiet := time.NewTimer(ackTime)
 	defer quiet.Stop()
 	deliveries := g.deliveries
@@ -56,7 +56,10 @@ func (g *generation) settle(ctx context.Context) {
 				return
 			}
 		case <-quiet.C:
-			return
+			if deliveries == nil || s.look(ctx).Messages == 0 {
+				return
+			}
+			quiet.Reset(ackTime)
 		case <-ctx.Done():
 			return
 		case <-g.life.Done():
@@ -76,21 +79,21 @@ func (s *subscription) leaveByClosing(ctx context.Context, last *generation) {
 	}
 	before := 0
 	if !s.gaveBack.Load() {
-		before = s.consumers(ctx)
+		before = s.look(ctx).Consumers
 	}
 	last.shut()
-	for before > 0 && s.consumers(ctx) >= before {
+	for before > 0 && s.look(ctx).Consumers >= before {
 		sleep(ctx, time.Millisecond)
 	}
 }
 
-// consumers returns how many consumers the queue has, or 0 if it does not say.
-func (s *subscription) consumers(ctx context.Context) int {
+// look returns how many consumers and ready messages the queue has, or 0 if it does not say.
+func (s *subscription) look(ctx context.Context) amqp.Queue {
 	q, err := ask(ctx, s.broker, func(ch *amqp.Channel) (amqp.Queue, error) {
 		return ch.QueueDeclarePassive(s.queue, true, false, false, false, nil)
 	})
 	if err != nil {
-		return 0
+		return amqp.Queue{}
 	}
-	return q.Consumers
+	return q
 }

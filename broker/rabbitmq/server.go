@@ -41,3 +41,9 @@ func (s server) deliveryLimit() (int64, bool) { return 20, s.product == "RabbitM
 // keepsOrderOfNack reports whether messages that go back with one basic.nack are delivered
 // again in their order and ahead of all others: quorum queues did so from 4.0 on.
 func (s server) keepsOrderOfNack() bool { return s.product == "RabbitMQ" && s.major >= 4 }
+
+// returnsOverdueUncounted reports whether a message that was held for longer than the consumer
+// timeout goes back without being counted as a failed delivery.
+func (s server) returnsOverdueUncounted() bool {
+	return s.product == "RabbitMQ" && (s.major > 4 || s.major == 4 && s.minor >= 3)
+}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -28,6 +29,7 @@ type subscription struct {
 
 	stop     sync.Once // closes stopped
 	err      error     // why the subscription broke; set before stopped is closed
+	timedOut timedOut
 	giveBack *task
 	gaveBack atomic.Bool // giveBack has begun
 	shut     *task
@@ -39,7 +41,7 @@ func newSubscription(b *Broker, queue string, prefetch int) *subscription {
 	s := &subscription{
 		broker: b, queue: queue, prefetch: prefetch,
 		stopped: make(chan struct{}), done: make(chan struct{}),
-		giveBack: newTask(), shut: newTask(),
+		giveBack: newTask(), shut: newTask(), timedOut: newTimedOut(),
 	}
 	s.life, s.end = context.WithCancel(b.life)
 	return s
@@ -74,7 +76,12 @@ func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 		select {
 		case d, ok := <-g.deliveries:
 			if ok && g.life.Err() == nil {
-				return g.message(&d), nil
+				msg := g.message(&d)
+				if s.timedOut.take(msg) {
+					s.count(msg)
+					continue
+				}
+				return msg, nil
 			}
 			if ok {
 				continue // the client hands over what it has buffered, and the broker delivers it again
@@ -92,6 +99,16 @@ func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+}
+
+// count makes a consumer timeout count as a failed delivery; see [timedOut].
+func (s *subscription) count(msg *processor.Delivery) {
+	s.broker.log.LogAttrs(s.life, slog.LevelError, "a handler took longer than the consumer timeout, which counts as a failed delivery of its message; "+
+		"limit the handler with processors/timeout, or raise the broker's consumer_timeout",
+		logattr.Of(msg, nil)...)
+	if err := msg.Nack(true); err != nil && !errors.Is(err, processor.ErrStale) {
+		s.broker.log.Warn("message not rejected", slog.Any("error", err))
 	}
 }
 
@@ -119,6 +136,9 @@ func (s *subscription) supervise() {
 			failures++
 		}
 		s.report(g, cause, failures)
+		if serverOf(g.session.ServerProperties()).returnsOverdueUncounted() {
+			s.timedOut.note(g.overdue)
+		}
 		g.shut()
 		next, err := s.open(s.life, failures)
 		switch {

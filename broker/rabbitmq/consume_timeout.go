@@ -1,0 +1,102 @@
+package rabbitmq
+
+import (
+	"hash/maphash"
+	"slices"
+	"sync"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// inHand are the messages of one generation that were received and are not settled.
+type inHand struct {
+	mu  sync.Mutex
+	all map[uint64]*processor.Delivery // by tag
+}
+
+func (h *inHand) add(tag uint64, msg *processor.Delivery) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.all == nil {
+		h.all = map[uint64]*processor.Delivery{}
+	}
+	h.all[tag] = msg
+}
+
+func (h *inHand) remove(tag uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.all, tag)
+}
+
+// oldest returns the message that was delivered first, nil if there is none.
+func (h *inHand) oldest() *processor.Delivery {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var oldest uint64
+	for tag := range h.all {
+		if oldest == 0 || tag < oldest {
+			oldest = tag
+		}
+	}
+	return h.all[oldest]
+}
+
+// timedOut remembers the messages whose handlers took longer than the consumer timeout.
+//
+// RabbitMQ 4.3 cancels the consumer of such a message, and delivers the message again without
+// counting it as a failed delivery: 14 times in 14 rounds, with a delivery count of 1. Such a
+// handler would go round without end. Before 4.3 the timeout closes the channel, which does
+// count. So the message is rejected once for each timeout, when it comes again, and the
+// queue's delivery limit ends it.
+type timedOut struct {
+	mu    sync.Mutex
+	seed  maphash.Seed
+	marks []uint64 // the latest last
+}
+
+// maxTimedOut bounds what is remembered: a message may come again to another consumer.
+const maxTimedOut = 100
+
+func newTimedOut() timedOut { return timedOut{seed: maphash.MakeSeed()} }
+
+// note remembers msg; nil is none.
+func (t *timedOut) note(msg *processor.Delivery) {
+	if msg == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.marks) == maxTimedOut {
+		t.marks = slices.Delete(t.marks, 0, 1)
+	}
+	t.marks = append(t.marks, t.mark(msg))
+}
+
+// take reports whether msg is one that was noted, once.
+func (t *timedOut) take(msg *processor.Delivery) bool {
+	if !msg.Origin().Redelivered {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.marks) == 0 {
+		return false
+	}
+	i := slices.Index(t.marks, t.mark(msg))
+	if i < 0 {
+		return false
+	}
+	t.marks = slices.Delete(t.marks, i, i+1)
+	return true
+}
+
+// mark is the same for the same message. Another message may share it, and be delivered once
+// more than it would.
+func (t *timedOut) mark(msg *processor.Delivery) uint64 {
+	var m maphash.Hash
+	m.SetSeed(t.seed)
+	_, _ = m.WriteString(msg.Properties().ID) // neither fails
+	_, _ = m.Write(msg.Body())
+	return m.Sum64()
+}

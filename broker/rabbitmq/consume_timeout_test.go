@@ -1,0 +1,65 @@
+package rabbitmq_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
+)
+
+// impatient is a broker whose node has a consumer timeout of half a second. Before RabbitMQ 4.3 it
+// closes the channel with 406. From 4.3 on it cancels the consumer, of quorum queues only.
+func impatient(t *testing.T) *rabbitmq.Broker {
+	t.Helper()
+	node := rabbitmqtest.Start(t)
+	node.SetConsumerTimeout(t, 500*time.Millisecond)
+	return open(t, node.URL())
+}
+
+func TestAfterTheConsumerTimeoutTheMessageComesAgain(t *testing.T) {
+	t.Parallel()
+	b := impatient(t)
+	q := broker.Queue{Name: name(t), Type: broker.Quorum}
+	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{q}}))
+	require.NoError(t, b.Publisher().Publish(within(t), to(q.Name), text("slow")))
+	sub := subscribe(t, b, q.Name, 1)
+	first := receive(t, sub)
+	again := receive(t, sub)
+	require.Equal(t, "slow", again.Properties().ID)
+	require.ErrorIs(t, first.Ack(), processor.ErrStale)
+	require.NoError(t, again.Ack())
+}
+
+// On RabbitMQ 4.3 it was begun 14 times, and its delivery count was 1.
+func TestAHandlerThatAlwaysTakesTooLongIsEndedByTheDeliveryLimit(t *testing.T) {
+	t.Parallel()
+	b := impatient(t)
+	parked := broker.Queue{Name: name(t) + "_parked", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit}
+	work := broker.Queue{
+		Name: name(t), Type: broker.Quorum, DeliveryLimit: 2,
+		DeadLetter: &broker.DeadLetter{RoutingKey: parked.Name},
+	}
+	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{work, parked}}))
+	for _, id := range []string{"slow", "quick"} {
+		require.NoError(t, b.Publisher().Publish(within(t), to(work.Name), text(id)))
+	}
+	sub := subscribe(t, b, work.Name, 1)
+	begun := 0
+	for {
+		msg := receive(t, sub)
+		if msg.Properties().ID == "quick" {
+			require.NoError(t, msg.Ack())
+			break
+		}
+		begun++
+	}
+	require.Equal(t, 3, begun, "the limit, and the first delivery")
+	msg := receive(t, subscribe(t, b, parked.Name, 1))
+	require.Equal(t, "slow", msg.Properties().ID)
+	require.NoError(t, msg.Ack())
+}
