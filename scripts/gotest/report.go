@@ -10,7 +10,10 @@ import (
 
 // event is a line of go test -json; see go doc test2json.
 type event struct {
-	Action, Package, Test, Output string
+	Action  string `json:"Action"`
+	Package string `json:"Package"`
+	Test    string `json:"Test"`
+	Output  string `json:"Output"`
 }
 
 // report prints and counts what comes of the packages.
@@ -33,7 +36,7 @@ func (r *report) read(events io.Reader) error {
 		} else {
 			r.print(line)
 		}
-		if err == io.EOF { //nolint:errorlint // readers return it as it is
+		if err == io.EOF {
 			r.printUnfinished()
 			return nil
 		}
