@@ -9,6 +9,14 @@ SCALE ?= 500
 # What go test is given. Packages that start brokers run two at a time; a hang shows.
 TESTFLAGS ?= -race -p 2 -timeout 20m
 
+# What runs the tests: bin/gotest counts them as well.
+GOTEST ?= go test
+
+# What make test-loss runs: the packages whose tests speak of loss, of faults and of what a
+# broker promises, on RabbitMQ itself. They have to hold on each version that is supported.
+LOSS := ./internal/rabbitmqtest ./broker/rabbitmq ./broker/delay ./broker/replay \
+	./processors/backoff ./publisher/retrying ./failover
+
 # How long make chaos harms a cluster, and how: 0 is a new seed, which it prints.
 CHAOS_TIME ?= 10m
 CHAOS_SEED ?= 0
@@ -23,7 +31,7 @@ export GOLANGCI_LINT_CACHE := $(CURDIR)/bin/lint-cache
 
 .PHONY: help
 help: ## List the targets.
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
 
 .PHONY: demo
 demo: ## Run the mail worker, on the embedded broker, or on RabbitMQ if AMQP_URL is set.
@@ -31,10 +39,14 @@ demo: ## Run the mail worker, on the embedded broker, or on RabbitMQ if AMQP_URL
 
 .PHONY: test
 test: rabbitmq ## Run every test, under the race detector and on real RabbitMQ.
-	go test $(TESTFLAGS) ./...
+	$(GOTEST) $(TESTFLAGS) ./...
 	@# Watermill's own test has a race in it, so this one is without the detector.
-	go test -timeout 5m -run ReconnectOfTheSuite ./broker/watermill/pubsub
-	for module in $(NESTED); do (cd $$module && go test $(TESTFLAGS) ./...); done
+	$(GOTEST) -timeout 5m -run ReconnectOfTheSuite ./broker/watermill/pubsub
+	for module in $(NESTED); do (cd $$module && $(GOTEST) $(TESTFLAGS) ./...); done
+
+.PHONY: test-loss
+test-loss: rabbitmq ## Run the tests that have to hold on every version of RabbitMQ.
+	$(GOTEST) $(TESTFLAGS) $(LOSS)
 
 .PHONY: chaos
 chaos: rabbitmq ## Harm a cluster at random for CHAOS_TIME, and account for every message.
@@ -69,6 +81,9 @@ tidy: ## Tidy every go.mod.
 .PHONY: clean
 clean: ## Remove what was built.
 	rm -rf bin coverage.out
+
+bin/gotest: $(wildcard scripts/gotest/*.go)
+	go build -o $@ ./scripts/gotest
 
 # The linter is a module of its own, and a big one: it is built once for each version.
 $(LINT): tools/go.mod tools/go.sum

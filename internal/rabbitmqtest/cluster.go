@@ -27,8 +27,8 @@ type Cluster struct {
 // each of them serves clients and sees all others, which is when a quorum queue can have
 // a replica on each. It goes when the test ends.
 //
-// Nodes without a majority pause (cluster_partition_handling = pause_minority), and a
-// node that hangs counts as down after 5 to 6 s (net_ticktime = 5). [Config] overrides both.
+// Nodes without a majority pause (cluster_partition_handling = pause_minority) if their
+// release does ([Release.PausesMinority]), and a node that hangs counts as down after 5 to 6 s (net_ticktime = 5). [Config] overrides both.
 func StartCluster(tb TB, size int, opts ...Option) *Cluster {
 	tb.Helper()
 	c, err := startCluster(tb, size, opts...)

@@ -19,9 +19,8 @@
 // six seconds to start, and about 130 MB.
 //
 // [SharedCluster] and [StartCluster] are the same for several nodes that are one broker,
-// with quorum queues that outlive any one of them. Three nodes start together and take
-// five or six seconds on two idle processors; it is all work, so ask for them where one node
-// will not do:
+// with quorum queues that outlive any one of them. Two of the three start when the first is
+// there; it is all work for the processor, so ask for them where one node will not do:
 //
 //	cluster := rabbitmqtest.StartCluster(t, 3)
 //	...
@@ -32,11 +31,23 @@
 //
 // # Where RabbitMQ is
 //
-// The default is Debian's package rabbitmq-server, in /usr/lib/rabbitmq/bin. Elsewhere
-// set RABBITMQ_HOME to the directory of a generic Unix archive, or to the output of
-// "brew --prefix rabbitmq": a directory with sbin/rabbitmq-server or bin/rabbitmq-server.
-// Erlang's erl, epmd and erl_call must be on the PATH. A test that finds no
-// broker fails; it does not skip.
+// RABBITMQ_HOME says, if it is set: the directory that has sbin/rabbitmq-server or
+// bin/rabbitmq-server, of a generic Unix archive, of "brew --prefix rabbitmq", or
+// /usr/lib/rabbitmq of Debian's package. If it is not, the nodes are of the newest
+// RabbitMQ that is there: of those that scripts/unpack-rabbitmq has put in the user's cache
+// (warren/rabbitmq-* in [os.UserCacheDir]), and of Debian's package rabbitmq-server. What
+// was unpacked has an Erlang of its own; for the others erl, epmd and erl_call must be on
+// the PATH. A test that finds no broker fails; it does not skip.
+//
+// # What depends on the version
+//
+// Tests ask [Version]. The harness is the same for all, but for what the broker does:
+//
+//   - Without a majority a node pauses before 4.2: it closes its connections and accepts
+//     none. From 4.2 Khepri holds the definitions instead of Mnesia, nothing pauses, and
+//     clients stay on a node that serves no quorum queue; [Release.PausesMinority].
+//   - The consumer timeout closes the channel before 4.3. From 4.3 it cancels the consumer
+//     of a quorum queue, and a classic queue has none; [Node.SetConsumerTimeout].
 //
 // # What is left behind
 //

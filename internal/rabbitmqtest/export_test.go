@@ -15,5 +15,8 @@ func (n *Node) Addresses() []string {
 // SetQuorumLimit bounds the waits for a queue's leader.
 func (c *Cluster) SetQuorumLimit(d time.Duration) { c.quorumLimit = d }
 
-// ReleaseOf tells the version from a directory of scripts.
-var ReleaseOf = releaseOf
+// ReleaseOf tells the version from a directory of scripts, and Newest the newest directory.
+var (
+	ReleaseOf = releaseOf
+	Newest    = newest
+)

@@ -2,10 +2,7 @@
 
 package rabbitmqtest
 
-import (
-	"context"
-	"fmt"
-)
+import "context"
 
 // form starts the nodes and makes them a cluster.
 //
@@ -34,18 +31,18 @@ func (n *Node) formation() []string {
 	if len(nodes) == 1 {
 		return nil
 	}
-	lines := []string{
+	common := []string{
 		"cluster_partition_handling = pause_minority",
 		"net_ticktime = 5",
 	}
 	if n == nodes[0] {
-		return lines
+		return common
 	}
 	// A node that joins holds a lock on those that are listed here, so that one joins the
 	// first at a time. It tries for longer than startLimit: one that gave up would start alone.
-	return append(lines,
-		fmt.Sprintf("cluster_formation.classic_config.nodes.1 = %s", nodes[0].address()),
-		fmt.Sprintf("cluster_formation.classic_config.nodes.2 = %s", n.address()),
+	return append(common,
+		"cluster_formation.classic_config.nodes.1 = "+nodes[0].address(),
+		"cluster_formation.classic_config.nodes.2 = "+n.address(),
 		"cluster_formation.discovery_retry_limit = 10000",
 		"cluster_formation.discovery_retry_interval = 20",
 		"cluster_formation.internal_lock_retries = 1",

@@ -9,8 +9,8 @@ import (
 )
 
 // Partition cuts the node off from the other nodes, but not from its clients, and returns
-// when both sides have noticed. By default a node without a majority has paused then: it
-// has closed its connections and accepts none. Whoever is cut off is alone, also where
+// when both sides have noticed. By default a node without a majority has paused then, if its
+// release does ([Release.PausesMinority]): it has closed its connections and accepts none. Whoever is cut off is alone, also where
 // there are several. A node that is down or hangs cannot be cut off.
 func (c *Cluster) Partition(tb TB, n *Node) {
 	tb.Helper()

@@ -25,8 +25,8 @@ func (n *Node) Pause(tb TB) {
 }
 
 // Resume lets a paused node go on. Nodes that it kept waiting for net_ticktime have left it
-// by then; by default it pauses for want of a majority and joins them again, and Resume
-// waits for that.
+// by then; by default it pauses for want of a majority, if its release does, and joins them
+// again, and Resume waits for that.
 func (n *Node) Resume(tb TB) {
 	tb.Helper()
 	ctx, cancel := within(tb, startLimit)

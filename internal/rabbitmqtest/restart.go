@@ -11,7 +11,7 @@ import (
 // it is ready and back in its cluster. A node that still runs is stopped first.
 //
 // RabbitMQ keeps a node that was not the last of its cluster to go down from starting
-// before that one is back, and a node without a majority from serving. So where no other
+// before that one is back (before 4.2), and one without a majority from serving. So where no other
 // node is up, or too few are, Restart starts the process and returns; the one that makes
 // the nodes a majority, or complete if none was up, waits for all. Restart all of them,
 // in any order.

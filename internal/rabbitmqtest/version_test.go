@@ -43,6 +43,23 @@ func TestTheVersionIsFoundInEachLayout(t *testing.T) {
 	require.Error(t, err)
 }
 
+func TestTheNewestOfThoseThatAreThereIsTaken(t *testing.T) {
+	t.Parallel()
+	var candidates []string
+	for _, release := range []string{"3.13.7", "4.3.6", "4.0.5"} {
+		home := t.TempDir()
+		require.NoError(t, os.MkdirAll(filepath.Join(home, "plugins/rabbit-"+release), 0o700))
+		require.NoError(t, os.Mkdir(filepath.Join(home, "sbin"), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(home, "sbin/rabbitmq-server"), nil, 0o700))
+		candidates = append(candidates, filepath.Join(home, "sbin"))
+	}
+	scripts, err := rabbitmqtest.Newest(append(candidates, t.TempDir()))
+	require.NoError(t, err)
+	require.Equal(t, candidates[1], scripts)
+	_, err = rabbitmqtest.Newest(nil)
+	require.ErrorContains(t, err, "RABBITMQ_HOME")
+}
+
 func TestVersionsAreOrdered(t *testing.T) {
 	t.Parallel()
 	r := rabbitmqtest.Release{Major: 4, Minor: 0}
