@@ -42,17 +42,17 @@ func New(opts ...Option) *Broker {
 		queues:        map[string]*queue{},
 		subscriptions: map[*subscription]struct{}{},
 	}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(b)
+		}
+	}
 	b.exchanges[""] = &exchange{router: defaultRouter(b.queues)}
 	for name, kind := range map[string]broker.Kind{
 		"amq.direct": broker.Direct, "amq.fanout": broker.Fanout, "amq.topic": broker.Topic,
 		"amq.headers": broker.HeadersKind, "amq.match": broker.HeadersKind,
 	} {
-		b.exchanges[name] = newExchange(broker.Exchange{Name: name, Kind: kind})
-	}
-	for _, opt := range opts {
-		if opt != nil {
-			opt(b)
-		}
+		b.exchanges[name] = b.model.newExchange(broker.Exchange{Name: name, Kind: kind})
 	}
 	return b
 }
