@@ -11,14 +11,14 @@ type priorities int
 
 const (
 	one        priorities = iota // it hands out in the order of arrival
-	twoClasses                   // 5 and higher, of which it hands out two for each of the others
+	twoClasses                   // 5 and higher, and the others, whose turn is every third
 	strict                       // 0 to 31, higher first
 )
 
 const (
 	maxPriority     = 31 // higher ones are taken for it
 	defaultPriority = 4  // of a message that has none
-	highs           = 2  // how many of the higher class go before one of the lower
+	turns           = 3  // of two classes; the last one is the lower's
 )
 
 // backlog holds the entries that were never handed out.
@@ -27,7 +27,7 @@ type backlog struct {
 	levels []deque[*entry] // a higher level goes first
 	filled uint32          // has a bit for each level that is not empty
 	count  int
-	row    int // how many of the higher of two classes went in a row
+	turn   int
 }
 
 func (m *model) newBacklog(kind broker.QueueType) backlog {
@@ -69,7 +69,7 @@ func (b *backlog) pushBack(e *entry) {
 
 // next returns the level whose turn it is; the backlog must not be empty.
 func (b *backlog) next() int {
-	if b.priorities == twoClasses && b.row >= highs && b.filled&1 != 0 {
+	if b.priorities == twoClasses && b.turn == turns-1 && b.filled&1 != 0 {
 		return 0
 	}
 	return bits.Len32(b.filled) - 1
@@ -86,8 +86,9 @@ func (b *backlog) popFront() *entry {
 		b.filled &^= 1 << level
 	}
 	b.count--
-	if b.row++; level == 0 {
-		b.row = 0
-	}
+	b.pass()
 	return e
 }
+
+// pass is for an entry that was never here, because somebody waited for it.
+func (b *backlog) pass() { b.turn = (b.turn + 1) % turns }

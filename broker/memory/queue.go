@@ -56,6 +56,7 @@ func (q *queue) put(m *message) bool {
 	}
 	e := q.enter(m)
 	if s := q.nextHungry(); s != nil {
+		q.fresh.pass()
 		s.take(e) // at once, so that even a TTL of 0 reaches a consumer who waits
 		q.feed(s)
 		return true
