@@ -28,7 +28,10 @@ func Without(lacking ...Ability) Option {
 	return func(a *abilities) { a.lacking = append(a.lacking, lacking...) }
 }
 
-type abilities struct{ lacking []Ability }
+type abilities struct {
+	lacking []Ability
+	version version
+}
 
 func (a abilities) lacks(needs ...Ability) bool {
 	return slices.ContainsFunc(needs, func(n Ability) bool { return slices.Contains(a.lacking, n) })

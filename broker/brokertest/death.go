@@ -59,12 +59,12 @@ var deathCases = []testCase{
 	},
 	{
 		name: "x-death counts by queue and reason",
-		why:  "each queue and reason has one entry; the last death stands first; x-first-death stays",
+		why:  "each queue and reason has one entry; the last death stands first; x-first-death stays, and from 4.0 on there is x-last-death",
 		run:  chainOfDeaths,
 	},
 	{
 		name: "x-death of a sender",
-		why:  "entries that a publisher sends along are carried on and counted: x-death is a claim, not a proof",
+		why:  "entries that a publisher sends along are carried on and counted, and from 4.0 on forgotten at the next death: x-death is a claim, not a proof",
 		run: func(r *rig) {
 			dead := r.queue("dead", broker.Queue{})
 			q := r.queue("q", broker.Queue{DeadLetter: toQueue(dead)})
@@ -74,11 +74,45 @@ var deathCases = []testCase{
 			}})
 			r.ok(r.subscribe(q, 1).take("m")[0].Nack(false), "nack")
 			m := r.subscribe(dead, 1).take("m")[0]
-			claim.count++
-			r.deaths(m, claim)
+			if r.version.ownDeaths {
+				r.deaths(m, death{queue: q, reason: "rejected", key: q, count: 1})
+				r.firstDeath(m, q, "rejected", "")
+			} else {
+				claim.count++
+				r.deaths(m, claim)
+			}
 			r.ok(m.Ack(), "ack")
 		},
 	},
+	{
+		name: "counts after a death",
+		why:  "on 4.3 the failed deliveries of a message go along when a quorum queue dead-letters it, and count toward the limit of the next one: where dead messages wait to be seen to, the limit has to be high",
+		run:  countsAfterDeath,
+	},
+}
+
+func countsAfterDeath(r *rig) {
+	dead := r.queue("dead", broker.Queue{Type: broker.Quorum, DeliveryLimit: 3})
+	q := r.queue("q", broker.Queue{Type: broker.Quorum, DeliveryLimit: 10, DeadLetter: toQueue(dead)})
+	r.fill(q, "m")
+	c := r.subscribe(q, 1)
+	for _, requeue := range []bool{true, true, false} {
+		r.ok(c.take("m")[0].Nack(requeue), "nack")
+	}
+	c = r.subscribe(dead, 1)
+	m := c.take("m")[0]
+	came := r.version.countAfterDeath
+	r.counts(m, came, came)
+	r.redelivered(m, came > 0)
+	r.ok(m.Nack(true), "nack")
+	if r.version.countsGoOn {
+		c.nothing() // with 3 it came, and this was the fourth
+		r.ready(dead, 0)
+		return
+	}
+	m = c.take("m")[0]
+	r.counts(m, 1, 1)
+	r.ok(m.Ack(), "ack")
 }
 
 func chainOfDeaths(r *rig) {
@@ -95,6 +129,7 @@ func chainOfDeaths(r *rig) {
 	inA, inB := death{queue: a, reason: "rejected", key: a, count: 1}, death{queue: b, reason: "rejected", key: b, count: 1}
 	r.deaths(m, inB, inA)
 	r.firstDeath(m, a, "rejected", "")
+	r.lastDeath(m, b, "rejected", "")
 	r.ok(m.Ack(), "ack")
 
 	// A republish that keeps x-death, and dies of something else.
@@ -104,8 +139,15 @@ func chainOfDeaths(r *rig) {
 	e := r.queue("e", broker.Queue{DeadLetter: toQueue(d)})
 	r.send("", e, again)
 	m = r.subscribe(d, 1).take("m")[0]
-	r.deaths(m, death{queue: e, reason: "expired", key: e, count: 1, expiration: "50"}, inA, inB)
-	r.firstDeath(m, a, "rejected", "")
+	inE := death{queue: e, reason: "expired", key: e, count: 1, expiration: "50"}
+	if r.version.ownDeaths {
+		r.deaths(m, inE)
+		r.firstDeath(m, e, "expired", "")
+	} else {
+		r.deaths(m, inE, inA, inB)
+		r.firstDeath(m, a, "rejected", "")
+	}
+	r.lastDeath(m, e, "expired", "")
 	r.ok(m.Ack(), "ack")
 }
 
@@ -164,11 +206,24 @@ func sameDeath(got any, want death) bool {
 
 func (r *rig) firstDeath(m processor.Message, queue, reason, exchange string) {
 	r.Helper()
-	for name, want := range map[string]string{
-		"x-first-death-queue": queue, "x-first-death-reason": reason, "x-first-death-exchange": exchange,
-	} {
-		if got, ok := m.Headers().String(name); !ok || got != want {
-			r.failf("%s is %q, not %q", name, got, want)
+	r.deathHeaders(m, "x-first-death-", queue, reason, exchange)
+}
+
+// lastDeath fails also where there should be none.
+func (r *rig) lastDeath(m processor.Message, queue, reason, exchange string) {
+	r.Helper()
+	if r.version.ownDeaths {
+		r.deathHeaders(m, "x-last-death-", queue, reason, exchange)
+	} else if at, ok := m.Headers()["x-last-death-queue"]; ok {
+		r.failf("there is an x-last-death-queue, %v", at)
+	}
+}
+
+func (r *rig) deathHeaders(m processor.Message, prefix, queue, reason, exchange string) {
+	r.Helper()
+	for name, want := range map[string]string{"queue": queue, "reason": reason, "exchange": exchange} {
+		if got, ok := m.Headers().String(prefix + name); !ok || got != want {
+			r.failf("%s is %q, not %q", prefix+name, got, want)
 		}
 	}
 }
@@ -176,7 +231,7 @@ func (r *rig) firstDeath(m processor.Message, queue, reason, exchange string) {
 func withoutDeath(h processor.Headers) processor.Headers {
 	h = h.Clone()
 	for name := range h {
-		if name == "x-death" || strings.HasPrefix(name, "x-first-death-") {
+		if name == "x-death" || strings.HasPrefix(name, "x-first-death-") || strings.HasPrefix(name, "x-last-death-") {
 			delete(h, name)
 		}
 	}

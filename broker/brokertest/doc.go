@@ -17,6 +17,7 @@
 //
 // A broker that cannot do all of this says so with [Without].
 //
-// What is expected was measured on RabbitMQ 3.10. The order of x-death entries after
-// the first, which differs between its versions, is left open.
+// What is expected was measured on RabbitMQ 3.10.8, 4.0.5 and 4.3.6; where they differ
+// [Version] says which is meant. The order of x-death entries after the first, and whether a
+// message that was dead-lettered is marked as redelivered, are left open.
 package brokertest

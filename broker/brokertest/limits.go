@@ -45,6 +45,25 @@ var limitCases = []testCase{
 		},
 	},
 	{
+		name:  "a body over 16 MiB",
+		why:   "from 4.0 on RabbitMQ closes the channel of a larger one, with everybody's messages on it: it must be ErrTooLarge, and siblings are unhurt",
+		needs: []Ability{Topologies},
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{})
+			body := make([]byte, 16<<20+1)
+			err := r.try(processor.Destination{RoutingKey: q}, processor.Envelope{Body: body})
+			c := r.subscribe(q, 1)
+			if len(body) > r.version.maxBody {
+				r.is(err, processor.ErrTooLarge, "publish it")
+			} else {
+				r.ok(err, "publish it")
+				c.expect(string(body))
+			}
+			r.fill(q, "goes on")
+			c.expect("goes on")
+		},
+	},
+	{
 		name:  "full with drop-head",
 		why:   "a full queue drops its oldest message for the new one",
 		needs: []Ability{Topologies},

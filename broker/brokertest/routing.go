@@ -3,6 +3,7 @@ package brokertest
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
@@ -51,7 +52,7 @@ var routingCases = []testCase{
 	},
 	{
 		name: "headers exchange",
-		why:  "x-match all wants every argument, any wants one; those that start with x- are not looked at; values are compared, not their types",
+		why:  "x-match all wants every argument, any wants one; those that start with x- are not looked at; integers of any size are compared by value, and up to 3.10 with floats too",
 		run:  headers,
 	},
 	{
@@ -116,7 +117,11 @@ func (r *rig) unroutable(exchange, key string) {
 
 func (r *rig) origin(m processor.Message, want processor.Origin) {
 	r.Helper()
-	if got := m.Origin(); got != want {
+	got := m.Origin()
+	if _, died := m.Headers()["x-death"]; died {
+		got.Redelivered = want.Redelivered // on 4.3 it depends on whether somebody waited for it
+	}
+	if got != want {
 		r.failf("the origin of %q is %+v, not %+v", m.Body(), got, want)
 	}
 }
@@ -191,8 +196,12 @@ func headers(r *rig) {
 		{h{"x-match": "all"}, []h{nil, {"a": "1"}}, nil},
 		{h{"a": nil}, []h{{"a": "anything"}, {"a": int64(1)}}, []h{{"b": "1"}}},
 		{h{"n": int32(5)},
-			[]h{{"n": int64(5)}, {"n": int16(5)}, {"n": 5.0}},
-			[]h{{"n": "5"}, {"n": int64(6)}, {"n": true}, {"n": nil}}},
+			[]h{{"n": int64(5)}, {"n": int16(5)}, {"n": int8(5)}, {"n": uint8(5)}},
+			[]h{{"n": "5"}, {"n": int64(6)}, {"n": 5.5}, {"n": true}, {"n": nil}, {"n": processor.Decimal{Value: 5}}}},
+		{h{"n": 5.0}, []h{{"n": float32(5)}}, []h{{"n": "5"}, {"n": 5.5}, {"n": processor.Decimal{Value: 5}}}},
+		{h{"n": processor.Decimal{Value: 5}},
+			[]h{{"n": processor.Decimal{Value: 5}}},
+			[]h{{"n": processor.Decimal{Scale: 1, Value: 50}}, {"n": int64(5)}, {"n": 5.0}}},
 		{h{"t": true}, []h{{"t": true}}, []h{{"t": false}, {"t": "true"}, {"t": int64(1)}}},
 		{h{"s": "abc"}, []h{{"s": []byte("abc")}}, []h{{"s": "ABC"}}},
 	} {
@@ -205,4 +214,12 @@ func headers(r *rig) {
 			}
 		}
 	}
+	mixed := r.exchange("mixed", broker.Exchange{Kind: broker.HeadersKind})
+	r.bind(mixed, r.queue("mixed", broker.Queue{}), "", h{"n": int32(5)})
+	r.routed(mixed, "key", h{"n": 5.0}, r.version.mixedNumbers, "binding 5, header 5.0")
+	r.routed(mixed, "key", h{"n": time.Unix(5, 0)}, r.version.mixedNumbers, "binding 5, header a time")
+	timed := r.exchange("timed", broker.Exchange{Kind: broker.HeadersKind})
+	r.bind(timed, r.queue("timed", broker.Queue{}), "", h{"n": time.Unix(5, 0)})
+	r.routed(timed, "key", h{"n": int64(5)}, true, "binding a time, header 5")
+	r.routed(timed, "key", h{"n": time.Unix(5, 0)}, r.version.mixedNumbers, "binding and header a time")
 }

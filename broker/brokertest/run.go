@@ -13,15 +13,16 @@ import (
 // fails says why the behaviour matters.
 //
 // Where the broker implements [broker.Counter] or [broker.Redeclarer] the suite checks
-// that too. [Without] leaves out what a broker cannot.
+// that too. [Without] leaves out what a broker cannot; [Version] says what is expected where
+// the versions of RabbitMQ differ.
 func Run(t *testing.T, open func(t testing.TB) broker.Broker, opts ...Option) {
 	t.Helper()
-	var able abilities
+	able := abilities{version: versions[0]}
 	for _, o := range opts {
 		o(&able)
 	}
 	for _, c := range allCases() {
-		if able.lacks(c.needs...) {
+		if able.lacks(c.needs...) || c.only != nil && !c.only(able.version) {
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
@@ -38,6 +39,7 @@ type testCase struct {
 	name  string
 	why   string // the text of every failure
 	needs []Ability
+	only  func(version) bool // the versions that have this behaviour; nil: all
 	run   func(r *rig)
 }
 
@@ -45,6 +47,7 @@ func allCases() []testCase {
 	return slices.Concat(
 		declareCases, inTopologies(routingCases), contentCases, limitCases, publishCases,
 		inTopologies(expiryCases), inTopologies(deadLetterCases), inTopologies(deathCases),
+		inTopologies(deliveryCases), inTopologies(delayedCases), inTopologies(priorityCases), inTopologies(roundCases),
 		redeliveryCases, prefetchCases, settleCases, lifecycleCases,
 	)
 }

@@ -12,6 +12,7 @@ import (
 // Broker is a message broker in this process. Make one with [New]. Its methods may be
 // called by many goroutines at once.
 type Broker struct {
+	model  *model
 	onDrop func(Drop)
 	alarms sync.WaitGroup // those that are set, or ringing
 
@@ -36,21 +37,22 @@ var (
 // close it to stop them. A nil option does nothing.
 func New(opts ...Option) *Broker {
 	b := &Broker{
+		model:         &models[0],
 		exchanges:     map[string]*exchange{},
 		queues:        map[string]*queue{},
 		subscriptions: map[*subscription]struct{}{},
+	}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(b)
+		}
 	}
 	b.exchanges[""] = &exchange{router: defaultRouter(b.queues)}
 	for name, kind := range map[string]broker.Kind{
 		"amq.direct": broker.Direct, "amq.fanout": broker.Fanout, "amq.topic": broker.Topic,
 		"amq.headers": broker.HeadersKind, "amq.match": broker.HeadersKind,
 	} {
-		b.exchanges[name] = newExchange(broker.Exchange{Name: name, Kind: kind})
-	}
-	for _, opt := range opts {
-		if opt != nil {
-			opt(b)
-		}
+		b.exchanges[name] = b.model.newExchange(broker.Exchange{Name: name, Kind: kind})
 	}
 	return b
 }

@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/gowarren/warren/broker"
@@ -9,5 +10,18 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	brokertest.Run(t, func(testing.TB) broker.Broker { return memory.New() })
+}
+
+func TestConformanceOfOlderVersions(t *testing.T) {
+	t.Parallel()
+	for _, v := range [][2]int{{3, 10}, {4, 0}} {
+		t.Run(fmt.Sprintf("%d.%d", v[0], v[1]), func(t *testing.T) {
+			t.Parallel()
+			brokertest.Run(t, func(testing.TB) broker.Broker {
+				return memory.New(memory.Version(v[0], v[1]))
+			}, brokertest.Version(v[0], v[1]))
+		})
+	}
 }

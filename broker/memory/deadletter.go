@@ -19,6 +19,8 @@ type letter struct {
 	queue   *queue
 	message *message
 	reason  string
+	// failures counts those that it had in its queue.
+	failures int64
 
 	held bool     // its queue has it until it gets on
 	sent []string // queues that have taken it already
@@ -26,8 +28,8 @@ type letter struct {
 
 // bury takes note of a death. The message is forwarded before the mutex is freed, but
 // not here: its way may lead back to the queue that is at work right now.
-func (q *queue) bury(m *message, reason string) {
-	q.broker.letters = append(q.broker.letters, letter{queue: q, message: m, reason: reason})
+func (q *queue) bury(e *entry, reason string) {
+	q.broker.letters = append(q.broker.letters, letter{queue: q, message: e.message, reason: reason, failures: e.attempts})
 }
 
 // forward sends the dead on, and those who die of it. Those that their queue has to keep
@@ -65,7 +67,7 @@ func (b *Broker) send(l *letter) bool {
 	if x == nil {
 		return !b.stuck(l, "the dead-letter exchange does not exist")
 	}
-	m := l.reborn()
+	m := b.model.reborn(l)
 	m.countHop(l.message, b.round)
 	queues := b.route(x, m)
 	if len(queues) == 0 {
@@ -107,20 +109,24 @@ func (m *message) countHop(from *message, round uint64) {
 }
 
 // reborn returns the message as it leaves the queue that it died in.
-func (l letter) reborn() *message {
-	m := &message{
+func (m *model) reborn(l *letter) *message {
+	next := &message{
 		envelope: l.message.envelope,
 		exchange: l.queue.deadLetter.Exchange,
 		keys:     l.message.keys,
 		shown:    l.message.shown,
+		dead:     true,
+		failures: m.carry(l),
 	}
-	m.envelope.Headers = recordDeath(l)
-	m.envelope.Expiration = 0
+	next.envelope.Headers = m.recordDeath(l)
+	next.envelope.Expiration = 0
 	if key := l.queue.deadLetter.RoutingKey; key != "" {
-		m.keys, m.shown = []string{key}, 1
-		delete(m.envelope.Headers, "CC")
+		next.keys, next.shown = []string{key}, 1
+		if !m.containers {
+			delete(next.envelope.Headers, "CC")
+		}
 	}
-	return m
+	return next
 }
 
 // inCycle reports whether the message has been in the queue before and came from there

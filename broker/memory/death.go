@@ -9,20 +9,29 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// recordDeath returns the headers of a dead message, with x-death as RabbitMQ 3.10
-// writes it: one entry for each queue and reason, the one that counts this death first.
-// What stands in x-death may come from a sender.
-func recordDeath(l letter) processor.Headers {
+// recordDeath returns the headers of a dead message, with x-death: one entry for each queue
+// and reason, the one that counts this death first. Up to 3.10 what stands in x-death may
+// come from a sender.
+func (m *model) recordDeath(l *letter) processor.Headers {
 	h := l.message.envelope.Headers.Clone()
+	if h == nil {
+		h = processor.Headers{}
+	}
 	deaths, ok := h.List("x-death")
+	if m.containers {
+		ok = l.message.dead
+		setDeath(h, "x-last-death-", l)
+	}
 	if !ok {
-		h["x-first-death-reason"] = l.reason
-		h["x-first-death-queue"] = l.queue.name
-		h["x-first-death-exchange"] = l.message.exchange
+		setDeath(h, "x-first-death-", l)
 		h["x-death"] = []any{newDeath(l)}
 		return h
 	}
-	deaths = regroup(deaths)
+	if m.containers {
+		deaths = slices.Clone(deaths)
+	} else {
+		deaths = regroup(deaths)
+	}
 	death := newDeath(l)
 	same := slices.IndexFunc(deaths, func(d any) bool { return deathKey(d) == deathKey(death) })
 	if same >= 0 {
@@ -33,7 +42,13 @@ func recordDeath(l letter) processor.Headers {
 	return h
 }
 
-func newDeath(l letter) processor.Headers {
+func setDeath(h processor.Headers, prefix string, l *letter) {
+	h[prefix+"reason"] = l.reason
+	h[prefix+"queue"] = l.queue.name
+	h[prefix+"exchange"] = l.message.exchange
+}
+
+func newDeath(l *letter) processor.Headers {
 	m := l.message
 	keys := make([]any, 0, m.shown)
 	for _, key := range m.keys[:m.shown] {
@@ -66,7 +81,7 @@ func countUp(death any) processor.Headers {
 	return table
 }
 
-// regroup returns a copy of the entries, each queue and reason once. RabbitMQ turns
+// regroup returns a copy of the entries, each queue and reason once. RabbitMQ 3.10 turns
 // two or more of them round on the way, and with them the order of older deaths.
 func regroup(deaths []any) []any {
 	var grouped []any

@@ -10,33 +10,63 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
 )
 
-// The order of the entries as RabbitMQ 3.10.8 gave it, for a message rejected from
-// queue to queue in a ring of five.
+// The order of the entries as RabbitMQ 4.3.6 and 3.10.8 gave it, for a message rejected from
+// queue to queue in a ring of five. That of 4.0.5 was the one of 4.3.6.
 func TestOrderOfDeathsInARing(t *testing.T) {
 	t.Parallel()
+	for _, tc := range []struct {
+		major, minor int
+		want         []string
+	}{
+		{4, 3, []string{
+			"",
+			"0x1",
+			"1x1 0x1",
+			"2x1 1x1 0x1",
+			"3x1 2x1 1x1 0x1",
+			"4x1 3x1 2x1 1x1 0x1",
+			"0x2 4x1 3x1 2x1 1x1",
+			"1x2 0x2 4x1 3x1 2x1",
+			"2x2 1x2 0x2 4x1 3x1",
+			"3x2 2x2 1x2 0x2 4x1",
+			"4x2 3x2 2x2 1x2 0x2",
+			"0x3 4x2 3x2 2x2 1x2",
+		}},
+		{3, 10, []string{
+			"",
+			"0x1",
+			"1x1 0x1",
+			"2x1 0x1 1x1",
+			"3x1 1x1 0x1 2x1",
+			"4x1 2x1 0x1 1x1 3x1",
+			"0x2 3x1 1x1 2x1 4x1",
+			"1x2 4x1 2x1 3x1 0x2",
+			"2x2 0x2 3x1 4x1 1x2",
+			"3x2 1x2 4x1 0x2 2x2",
+			"4x2 2x2 0x2 1x2 3x2",
+			"0x3 3x2 1x2 2x2 4x2",
+		}},
+	} {
+		t.Run(fmt.Sprintf("%d.%d", tc.major, tc.minor), func(t *testing.T) {
+			t.Parallel()
+			ring(t, tc.want, memory.Version(tc.major, tc.minor))
+		})
+	}
+}
+
+func ring(t *testing.T, orders []string, version memory.Option) {
+	t.Helper()
 	var queues []broker.Queue
 	for i := range 5 {
 		queues = append(queues, broker.Queue{Name: fmt.Sprint(i), DeadLetter: toQueue(fmt.Sprint((i + 1) % 5))})
 	}
-	b := open(t, queues)
+	b := open(t, queues, version)
 	publish(t, b, "0", "m")
-	for round, want := range []string{
-		"",
-		"0x1",
-		"1x1 0x1",
-		"2x1 0x1 1x1",
-		"3x1 1x1 0x1 2x1",
-		"4x1 2x1 0x1 1x1 3x1",
-		"0x2 3x1 1x1 2x1 4x1",
-		"1x2 4x1 2x1 3x1 0x2",
-		"2x2 0x2 3x1 4x1 1x2",
-		"3x2 1x2 4x1 0x2 2x2",
-		"4x2 2x2 0x2 1x2 3x2",
-		"0x3 3x2 1x2 2x2 4x2",
-	} {
+	for round, want := range orders {
 		s := subscribe(t, b, fmt.Sprint(round%5), 1)
 		m := receive(t, s)
 		require.Equal(t, want, deaths(m), "round %d", round)
@@ -59,7 +89,33 @@ func deaths(m processor.Message) string {
 func TestASecondDeathOnlyCounts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := open(t, []broker.Queue{{Name: "dead"}, {Name: "q", DeadLetter: toQueue("dead")}})
+		b := open(t, []broker.Queue{
+			{Name: "work", DeadLetter: toQueue("wait")}, {Name: "wait", MessageTTL: time.Hour, DeadLetter: toQueue("work")},
+		})
+		require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "work"},
+			processor.Envelope{Properties: processor.Properties{Expiration: time.Minute}}))
+		s := subscribe(t, b, "work", 1)
+		require.NoError(t, receive(t, s).Nack(false))
+		first := receive(t, s)
+		list, _ := first.Headers().List("x-death")
+		require.NoError(t, first.Nack(false))
+		var want []any
+		for _, entry := range list {
+			death, _ := entry.(processor.Headers)
+			death = death.Clone()
+			death["count"] = int64(2)
+			want = append(want, death)
+		}
+		require.Equal(t, "60000", want[1].(processor.Headers)["original-expiration"]) //nolint:forcetypeassert // see above
+		require.Equal(t, want, receive(t, s).Headers()["x-death"])
+	})
+}
+
+// A republish that keeps x-death counts on, up to RabbitMQ 3.10.
+func TestASecondDeathAfterARepublish(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, []broker.Queue{{Name: "dead"}, {Name: "q", DeadLetter: toQueue("dead")}}, memory.Version(3, 10))
 		s := subscribe(t, b, "dead", 1)
 		e := processor.Envelope{Properties: processor.Properties{Expiration: 20 * time.Millisecond}}
 		to := processor.Destination{RoutingKey: "q"}
@@ -106,7 +162,7 @@ func TestXDeathOfASender(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				b := open(t, []broker.Queue{{Name: "back"}, {Name: "q", MessageTTL: time.Second, DeadLetter: toQueue("back")}})
+				b := open(t, []broker.Queue{{Name: "back"}, {Name: "q", MessageTTL: time.Second, DeadLetter: toQueue("back")}}, memory.Version(3, 10))
 				require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "q"},
 					processor.Envelope{Headers: h{"x-death": tc.sent}}))
 				time.Sleep(time.Minute)

@@ -17,7 +17,7 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err
 	}
-	plan, err := newPlan(t)
+	plan, err := b.model.newPlan(t)
 	if err != nil {
 		return err
 	}
@@ -43,17 +43,17 @@ type plan struct {
 	bindings  []broker.Binding
 }
 
-func newPlan(t broker.Topology) (plan, error) {
+func (m *model) newPlan(t broker.Topology) (plan, error) {
 	p := plan{exchanges: map[string]*exchange{}, queues: map[string]*queue{}}
 	var errs []error
 	for _, x := range t.Exchanges {
-		p.exchanges[x.Name] = newExchange(x)
+		p.exchanges[x.Name] = m.newExchange(x)
 		if p.exchanges[x.Name].router == nil {
 			errs = append(errs, fmt.Errorf("memory: exchange %q: %w: kind %q is not supported in memory", x.Name, broker.ErrTopology, x.Kind))
 		}
 	}
 	for _, q := range t.Queues {
-		id, err := identify(q)
+		id, err := m.identify(q)
 		errs = append(errs, err)
 		p.queues[q.Name] = &queue{name: q.Name, identity: id}
 	}
@@ -65,11 +65,12 @@ func newPlan(t broker.Topology) (plan, error) {
 	return p, errors.Join(errs...)
 }
 
-func newExchange(x broker.Exchange) *exchange {
+func (m *model) newExchange(x broker.Exchange) *exchange {
 	alternate, _ := x.AllArguments().String("alternate-exchange")
 	return &exchange{
 		name:   x.Name,
-		router: newRouter(x.Kind),
+		model:  m,
+		router: m.newRouter(x.Kind),
 		identity: exchangeIdentity{
 			kind: x.Kind, alternate: alternate,
 			transient: x.Transient, autoDelete: x.AutoDelete, internal: x.Internal,

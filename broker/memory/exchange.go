@@ -12,6 +12,7 @@ import (
 // exchange routes messages to the queues that are bound to it.
 type exchange struct {
 	name      string
+	model     *model
 	identity  exchangeIdentity
 	bindings  []binding
 	router    router
@@ -68,7 +69,7 @@ var (
 )
 
 // newRouter returns nil for a kind that this broker does not have.
-func newRouter(kind broker.Kind) router {
+func (m *model) newRouter(kind broker.Kind) router {
 	switch kind {
 	case broker.Direct:
 		return directRouter{}
@@ -77,7 +78,7 @@ func newRouter(kind broker.Kind) router {
 	case broker.Topic:
 		return &topicRouter{}
 	case broker.HeadersKind:
-		return &headersRouter{}
+		return &headersRouter{mixed: !m.containers}
 	}
 	return nil
 }
@@ -100,7 +101,7 @@ func (x *exchange) unbind(q *queue) {
 	if len(x.bindings) == bound {
 		return
 	}
-	x.router = newRouter(x.identity.kind)
+	x.router = x.model.newRouter(x.identity.kind)
 	for _, b := range x.bindings {
 		x.router.bind(b.Binding, b.queue)
 	}

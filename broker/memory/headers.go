@@ -14,6 +14,7 @@ import (
 // headersRouter routes by the arguments of bindings.
 type headersRouter struct {
 	patterns []headerPattern
+	mixed    bool // an integer equals a float, or a time, as up to RabbitMQ 3.10
 }
 
 type headerPattern struct {
@@ -36,17 +37,17 @@ func (r *headersRouter) bind(b broker.Binding, q *queue) {
 
 func (r *headersRouter) route(m *message, to *targets) {
 	for _, p := range r.patterns {
-		if p.matches(m.envelope.Headers) {
+		if p.matches(m.envelope.Headers, r.mixed) {
 			to.add(p.queue)
 		}
 	}
 }
 
 // matches ends at the first header that decides: a hit for any, a miss for all.
-func (p headerPattern) matches(h processor.Headers) bool {
+func (p headerPattern) matches(h processor.Headers, mixed bool) bool {
 	for name, want := range p.want {
 		got, ok := h[name]
-		hit := ok && (want == nil || equalValue(want, got))
+		hit := ok && (want == nil || equalValue(want, got, mixed))
 		if hit == p.any {
 			return hit
 		}
@@ -54,30 +55,60 @@ func (p headerPattern) matches(h processor.Headers) bool {
 	return !p.any
 }
 
-// equalValue compares as RabbitMQ does, by value: numbers of any type are equal, a
-// time is its number of seconds, text is its bytes.
-func equalValue(a, b any) bool {
-	x, xok := number(a)
-	y, yok := number(b)
-	if xok || yok {
-		return xok && yok && x == y
+// equalValue compares what is wanted with a header as RabbitMQ does, by value: integers of any
+// size are equal, as are floats, a time is its number of seconds, text is its bytes. Mixed, an
+// integer equals a float; else a header that is a time equals nothing.
+func equalValue(want, got any, mixed bool) bool {
+	if s, ok := text(want); ok {
+		t, ok := text(got)
+		return ok && bytes.Equal(s, t)
 	}
-	s, sok := text(a)
-	t, tok := text(b)
-	if sok || tok {
-		return sok && tok && bytes.Equal(s, t)
+	if _, ok := got.(time.Time); ok && !mixed {
+		return false
 	}
-	return reflect.DeepEqual(a, b)
+	i, aWhole := whole(want)
+	j, bWhole := whole(got)
+	f, aFloat := float(want)
+	g, bFloat := float(got)
+	switch {
+	case aWhole && bWhole:
+		return i == j
+	case aFloat && bFloat:
+		return f == g
+	case aWhole && bFloat:
+		return mixed && float64(i) == g
+	case aFloat && bWhole:
+		return mixed && f == float64(j)
+	}
+	return reflect.DeepEqual(want, got)
 }
 
-func number(v any) (float64, bool) {
-	if t, ok := v.(time.Time); ok {
-		return float64(t.Unix()), true
+func whole(v any) (int64, bool) {
+	switch v := v.(type) {
+	case int8:
+		return int64(v), true
+	case int16:
+		return int64(v), true
+	case int32:
+		return int64(v), true
+	case int64:
+		return v, true
+	case uint8:
+		return int64(v), true
+	case time.Time:
+		return v.Unix(), true
 	}
-	if _, ok := text(v); ok {
-		return 0, false // the getter would read a numeric string
+	return 0, false
+}
+
+func float(v any) (float64, bool) {
+	switch v := v.(type) {
+	case float32:
+		return float64(v), true
+	case float64:
+		return v, true
 	}
-	return processor.Headers{"": v}.Float64("")
+	return 0, false
 }
 
 func text(v any) ([]byte, bool) {

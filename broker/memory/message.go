@@ -16,6 +16,11 @@ type message struct {
 	// shown is how many of keys consumers may know of: all but those of BCC.
 	shown int
 
+	// dead: it has died before, and x-death is this broker's own.
+	dead bool
+	// failures are those that it brings along from where it died; see [carried].
+	failures int64
+
 	// round and hops count how often the message was dead-lettered within one call,
 	// with no consumer and no time in between; see [Broker.forward].
 	round uint64
@@ -29,9 +34,12 @@ type entry struct {
 	order uint64
 	// expires is when it is dead-lettered, once it is at the head; zero is never.
 	expires time.Time
+	// due is when the wait after its last failure is over, in a queue that delays retries.
+	due time.Time
 	// attempts counts the failed deliveries.
-	attempts    int64
-	redelivered bool
+	attempts int64
+	// returns counts how often it was handed out and came back.
+	returns int64
 }
 
 func (e *entry) size() int { return len(e.message.envelope.Body) }

@@ -22,11 +22,11 @@ func (p publisher) Publish(ctx context.Context, to processor.Destination, e proc
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m, err := newMessage(to, e)
+	b := p.broker
+	m, err := b.model.newMessage(to, e)
 	if err != nil {
 		return err
 	}
-	b := p.broker
 	b.mu.Lock()
 	defer b.unlock()
 	if err := b.publish(m); err != nil {
@@ -36,23 +36,27 @@ func (p publisher) Publish(ctx context.Context, to processor.Destination, e proc
 }
 
 // newMessage copies e, with its properties as the wire would have them.
-func newMessage(to processor.Destination, e processor.Envelope) (*message, error) {
+func (m *model) newMessage(to processor.Destination, e processor.Envelope) (*message, error) {
 	e, err := broker.Prepare(to, e) // a copy of the headers
 	if err != nil {
 		return nil, err
+	}
+	if len(e.Body) > m.maxBody {
+		return nil, fmt.Errorf("memory: publish to %v: %w: the body has %d bytes, the limit of RabbitMQ %d.%d is %d by default",
+			to, processor.ErrTooLarge, len(e.Body), m.major, m.minor, m.maxBody)
 	}
 	e.Body = bytes.Clone(e.Body)
 	e.Expiration = wholeMillis(e.Expiration)
 	if !e.Timestamp.IsZero() {
 		e.Timestamp = e.Timestamp.UTC().Truncate(time.Second)
 	}
-	m := &message{exchange: to.Exchange, keys: []string{to.RoutingKey}}
-	m.addKeys(e.Headers, "CC")
-	m.shown = len(m.keys)
-	m.addKeys(e.Headers, "BCC")
+	msg := &message{exchange: to.Exchange, keys: []string{to.RoutingKey}}
+	msg.addKeys(e.Headers, "CC")
+	msg.shown = len(msg.keys)
+	msg.addKeys(e.Headers, "BCC")
 	delete(e.Headers, "BCC") // nobody is to see it
-	m.envelope = e
-	return m, nil
+	msg.envelope = e
+	return msg, nil
 }
 
 // addKeys adds the routing keys of the header CC or BCC.

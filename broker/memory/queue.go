@@ -18,16 +18,18 @@ type queue struct {
 
 	// Ready messages: first those that came back, then those never handed out.
 	returned returned
-	fresh    deque[*entry]
+	fresh    backlog
 	bytes    int64
 	arrivals uint64
 
-	held int // messages that have died, and that nobody takes
+	delayed delayed // failed, and not ready before their time
+	held    int     // messages that have died, and that nobody takes
 
 	subscriptions int                  // that have not stopped
 	hungry        deque[*subscription] // those with room, who has waited longest first
 
 	head      alarm // rings when the head expires
+	next      alarm // rings when the first of those delayed is due
 	lease     alarm // rings when the queue has been unused for too long
 	expired   bool  // it is no more, but messages of it may still be in hand
 	lastRound uint64
@@ -35,13 +37,12 @@ type queue struct {
 
 func (q *queue) open(b *Broker) {
 	q.broker = b
+	q.fresh = b.model.newBacklog(q.kind)
 	q.head = alarm{broker: b, ring: q.balance}
+	q.next = alarm{broker: b, ring: q.balance}
 	q.lease = alarm{broker: b, ring: q.expire}
 	q.renewLease()
 }
-
-// counts reports whether consumers are told of failed deliveries.
-func (q *queue) counts() bool { return q.kind == broker.Quorum }
 
 func (q *queue) len() int { return len(q.returned) + q.fresh.len() }
 
@@ -49,12 +50,13 @@ func (q *queue) len() int { return len(q.returned) + q.fresh.len() }
 func (q *queue) put(m *message) bool {
 	if q.overflow != broker.DropHead && q.over(1, int64(len(m.envelope.Body))) {
 		if q.overflow == rejectPublishDeadLetter {
-			q.bury(m, maxlen)
+			q.bury(q.enter(m), maxlen)
 		}
 		return false
 	}
-	e := &entry{message: m, order: q.nextOrder(), expires: q.expiry(m)}
+	e := q.enter(m)
 	if s := q.nextHungry(); s != nil {
+		q.fresh.pass()
 		s.take(e) // at once, so that even a TTL of 0 reaches a consumer who waits
 		q.feed(s)
 		return true
@@ -63,6 +65,14 @@ func (q *queue) put(m *message) bool {
 	q.bytes += int64(e.size())
 	q.balance()
 	return true
+}
+
+func (q *queue) enter(m *message) *entry {
+	e := &entry{message: m, order: q.nextOrder(), expires: q.expiry(m)}
+	if q.broker.model.died == withAll {
+		e.attempts = m.failures
+	}
+	return e
 }
 
 func (q *queue) nextOrder() uint64 {
@@ -84,29 +94,27 @@ func (q *queue) expiry(m *message) time.Time {
 	return time.Now().Add(min(own, millis(q.ttl)))
 }
 
-// giveBack puts an entry where it was before it was handed out. A quorum queue without a
-// delivery limit puts it behind everything, as RabbitMQ 3.10 does. The caller balances the
-// queue afterwards.
+// giveBack puts an entry where it was before it was handed out; see [model]. The caller
+// balances the queue afterwards.
 func (q *queue) giveBack(e *entry) {
-	if q.expired || q.kind != broker.Quorum || q.deliveryLimit != none {
+	if q.expired || !q.broker.model.returnsToTail || q.kind != broker.Quorum || q.deliveryLimit != none {
 		q.restore(e)
 		return
 	}
-	e.redelivered = true
+	e.returns++
 	q.bytes += int64(e.size())
 	e.order = q.nextOrder()
 	q.fresh.pushBack(e)
 }
 
-// restore gives back an entry that was unsettled when its subscription was closed. A quorum
-// queue puts it behind what came back before it, with or without a delivery limit. The
-// caller balances the queue afterwards.
+// restore puts an entry before what was never handed out. A quorum queue puts it behind what
+// came back before it. The caller balances the queue afterwards.
 func (q *queue) restore(e *entry) {
 	if q.expired {
 		q.broker.drop(q, e.message, "", "the queue expired")
 		return
 	}
-	e.redelivered = true
+	e.returns++
 	q.bytes += int64(e.size())
 	if q.kind == broker.Quorum {
 		e.order = q.nextOrder()
@@ -116,15 +124,46 @@ func (q *queue) restore(e *entry) {
 
 // retry gives back an entry whose delivery failed.
 func (q *queue) retry(e *entry) {
-	e.attempts++
-	if q.deliveryLimit != none && e.attempts > q.deliveryLimit {
-		q.bury(e.message, deliveryLimit)
+	switch dead := q.fail(e); {
+	case dead:
+	case q.delaysRetries() && !q.expired:
+		q.delay(e)
+	default:
+		q.giveBack(e)
+	}
+}
+
+// release gives back an entry that nobody has touched.
+func (q *queue) release(e *entry) {
+	if q.broker.model.releaseCounts && q.fail(e) {
 		return
 	}
 	q.giveBack(e)
 }
 
-func (q *queue) reject(e *entry) { q.bury(e.message, rejected) }
+// abandon is release for what was unsettled when its subscription was closed.
+func (q *queue) abandon(e *entry) {
+	if q.broker.model.releaseCounts && q.fail(e) {
+		return
+	}
+	q.restore(e)
+}
+
+// fail counts a failed delivery. It returns true if the message has died of it.
+func (q *queue) fail(e *entry) bool {
+	e.attempts++
+	limit := q.broker.model.limit(q.identity)
+	if limit == none || e.attempts <= limit {
+		return false
+	}
+	q.bury(e, deliveryLimit)
+	return true
+}
+
+func (q *queue) reject(e *entry) {
+	e.attempts++
+	q.bury(e, rejected)
+}
 
 func (q *queue) first() *entry {
 	switch {
@@ -149,9 +188,10 @@ func (q *queue) pop() *entry {
 
 // balance makes the queue's invariants true again.
 func (q *queue) balance() {
+	q.resume()
 	for e := q.first(); e != nil; e = q.first() {
 		if e.expired() {
-			q.bury(q.pop().message, expired)
+			q.bury(q.pop(), expired)
 			continue
 		}
 		s := q.nextHungry()
@@ -162,7 +202,7 @@ func (q *queue) balance() {
 		q.feed(s)
 	}
 	for q.len() > 0 && q.over(0, 0) {
-		q.bury(q.pop().message, maxlen)
+		q.bury(q.pop(), maxlen)
 	}
 	if e := q.first(); e != nil {
 		q.head.set(e.expires)
@@ -173,6 +213,6 @@ func (q *queue) balance() {
 
 // over reports whether that many more messages and bytes are too much.
 func (q *queue) over(messages int, bytes int64) bool {
-	return q.maxLength != none && int64(q.len()+q.held+messages) > q.maxLength ||
+	return q.maxLength != none && int64(q.len()+len(q.delayed)+q.held+messages) > q.maxLength ||
 		q.maxBytes != none && q.bytes+bytes > q.maxBytes
 }

@@ -17,9 +17,10 @@ func (s *subscription) Nack(tag uint64, requeue bool) error {
 	return s.settle(tag, (*queue).reject)
 }
 
-// Release gives the message back. It does not count toward a delivery limit.
+// Release gives the message back. It does not count toward a delivery limit, from RabbitMQ 4.3
+// on.
 func (s *subscription) Release(tag uint64) error {
-	return s.settle(tag, (*queue).giveBack)
+	return s.settle(tag, (*queue).release)
 }
 
 func (s *subscription) settle(tag uint64, outcome func(*queue, *entry)) error {

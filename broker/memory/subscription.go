@@ -112,19 +112,16 @@ func (s *subscription) take(e *entry) {
 func (s *subscription) delivery(tag uint64) *processor.Delivery {
 	e := s.unsettled[tag]
 	envelope := e.message.envelope
-	if e.attempts > 0 && s.queue.counts() {
-		envelope.Headers = envelope.Headers.Clone()
-		envelope.Headers["x-delivery-count"] = e.attempts
-	}
+	envelope.Headers = s.queue.addCounts(envelope.Headers, e)
 	return processor.NewDelivery(envelope, processor.Origin{
 		Queue:       s.queue.name,
 		Exchange:    e.message.exchange,
 		RoutingKey:  e.message.keys[0],
-		Redelivered: e.redelivered,
+		Redelivered: s.queue.redelivered(e),
 	}, s, tag)
 }
 
-// Stop gives back what nobody has received, one by one. It does not block.
+// Stop gives back what nobody has received. It does not block.
 func (s *subscription) Stop(context.Context) error {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
@@ -132,15 +129,14 @@ func (s *subscription) Stop(context.Context) error {
 	return nil
 }
 
-// Close gives everything back, all at once and in order, as the end of a channel does. It
-// does not block.
+// Close gives everything back, all at once and in order. It does not block.
 func (s *subscription) Close(context.Context) error {
 	b := s.queue.broker
 	b.mu.Lock()
 	defer b.unlock()
 	s.leave()
 	for _, tag := range slices.Sorted(maps.Keys(s.unsettled)) {
-		s.queue.restore(s.unsettled[tag])
+		s.queue.abandon(s.unsettled[tag])
 	}
 	s.vanish()
 	s.queue.balance()
@@ -155,7 +151,7 @@ func (s *subscription) stop() {
 	s.leave()
 	for s.unreceived.len() > 0 {
 		tag := s.unreceived.popFront()
-		s.queue.giveBack(s.unsettled[tag])
+		s.queue.release(s.unsettled[tag])
 		delete(s.unsettled, tag)
 	}
 	s.queue.balance()

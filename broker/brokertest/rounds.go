@@ -1,0 +1,85 @@
+package brokertest
+
+import (
+	"slices"
+
+	"github.com/gowarren/warren/broker"
+)
+
+// rounds is more often than a message may fail by default.
+const rounds = 30
+
+// roundCases are about workers that come and go.
+var roundCases = []testCase{
+	{
+		name: "subscribe and close, again and again",
+		why:  "a worker that restarts again and again, as one that crashes at its start does, must not lose what it was handed: no limit counts that on 4.3, and where it counts the limit has to be high",
+		run: func(r *rig) {
+			q := r.comeAndGo((*consumer).shut)
+			r.subscribe(q, 10).expect("0", "1", "2", "3", "4")
+		},
+	},
+	{
+		name: "subscribe and stop, again and again",
+		why:  "what a worker was handed and gives back by Stop is not lost either, however often",
+		run: func(r *rig) {
+			q := r.comeAndGo(func(c *consumer) {
+				c.stop()
+				c.shut()
+			})
+			c := r.subscribe(q, 10)
+			var got []string // in another order: what is in hand goes back later
+			for range 5 {
+				m := c.next()
+				got = append(got, string(m.Body()))
+				r.ok(m.Ack(), "ack")
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, []string{"0", "1", "2", "3", "4"}) {
+				r.failf("of 0 to 4 these came: %q", got)
+			}
+			c.nothing()
+		},
+	},
+	{
+		name: "order after a requeue, quorum",
+		why:  "a quorum queue puts what comes back before what is fresh, in the order in which it comes back; without a limit 3.10 puts it behind",
+		run: func(r *rig) {
+			for word, q := range map[string]struct {
+				queue broker.Queue
+				want  []string
+			}{
+				"default": {broker.Queue{}, r.version.requeued},
+				"limited": {broker.Queue{DeliveryLimit: 9}, r.version.requeuedWithLimit},
+			} {
+				q.queue.Type = broker.Quorum
+				name := r.queue(word, q.queue)
+				r.fill(name, "0", "1", "2", "3", "4", "5")
+				c := r.subscribe(name, 4)
+				inHand := c.take("0", "1", "2", "3")
+				c.stop()
+				r.ok(inHand[3].Ack(), "ack")
+				for _, i := range []int{2, 0, 1} {
+					r.ok(inHand[i].Nack(true), "nack")
+				}
+				r.subscribe(name, 1).expect(q.want...)
+			}
+		},
+	},
+}
+
+// comeAndGo has subscriptions of a queue with 0 to 4 end many times, with a message in hand
+// every other time.
+func (r *rig) comeAndGo(end func(*consumer)) (queue string) {
+	r.Helper()
+	q := r.queue("q", r.version.patient())
+	r.fill(q, "0", "1", "2", "3", "4")
+	for round := range rounds {
+		c := r.subscribe(q, 10)
+		if round%2 == 0 {
+			c.next()
+		}
+		end(c)
+	}
+	return q
+}

@@ -1,0 +1,110 @@
+package memory
+
+import (
+	"fmt"
+
+	"github.com/gowarren/warren/broker"
+)
+
+// Version sets the version of RabbitMQ that the broker behaves like: the newest of 3.10,
+// 4.0 and 4.3 that is not newer than major.minor, and 3.10 for all before. Default: 4.3.
+//
+//	b := memory.New(memory.Version(3, 10))
+func Version(major, minor int) Option {
+	return func(b *Broker) {
+		b.model = &models[len(models)-1]
+		for i := range models {
+			if m := &models[i]; major > m.major || major == m.major && minor >= m.minor {
+				b.model = m
+				return
+			}
+		}
+	}
+}
+
+// model is what differs between the versions of RabbitMQ.
+type model struct {
+	major, minor int
+
+	// maxBody is how many bytes a body may have.
+	maxBody int
+	// containers: since 4.0 what the broker notes on a message is kept apart from the headers
+	// that a sender wrote. So x-death of a sender is ignored, and CC stays when a dead-letter
+	// key replaces it; there is x-last-death-*; and numbers are compared with their types.
+	containers bool
+
+	// Of quorum queues:
+
+	// deliveryLimit is how many failed deliveries they bear by default.
+	deliveryLimit int64
+	// releaseCounts: what is given back untouched has failed too.
+	releaseCounts bool
+	// returnsToTail: what is given back goes behind everything, if the queue has no delivery
+	// limit, unless it goes with its channel. Elsewhere it goes before what is fresh.
+	returnsToTail bool
+	// delaysRetries: they have delayed retries. Others ignore the arguments.
+	delaysRetries bool
+	// priorities are those that they know.
+	priorities priorities
+	// died tells how failures go along when a message is dead-lettered.
+	died carried
+	// acquired: they tell how often a message was handed out.
+	acquired bool
+}
+
+// models has the newest first.
+var models = [...]model{
+	{
+		major: 4, minor: 3, maxBody: 16 << 20, containers: true,
+		deliveryLimit: 20, delaysRetries: true, priorities: strict, died: withAll, acquired: true,
+	},
+	{
+		major: 4, minor: 0, maxBody: 16 << 20, containers: true,
+		deliveryLimit: 20, releaseCounts: true, priorities: twoClasses, died: withRejections,
+	},
+	{
+		major: 3, minor: 10, maxBody: 128 << 20,
+		deliveryLimit: none, releaseCounts: true, returnsToTail: true,
+	},
+}
+
+// problems says what a queue has that this version would ignore without a word.
+func (m *model) problems(id identity) []error {
+	if !id.delaysRetries() || m.delaysRetries {
+		return nil
+	}
+	return []error{fmt.Errorf("delayed retries need RabbitMQ 4.3; %d.%d, which this broker behaves like, "+
+		"ignores them and delivers what failed at once, again and again", m.major, m.minor)}
+}
+
+// limit is how many failed deliveries of a message a queue bears.
+func (m *model) limit(id identity) int64 {
+	if id.deliveryLimit == none && id.kind == broker.Quorum {
+		return m.deliveryLimit
+	}
+	return id.deliveryLimit
+}
+
+// carried tells what of its failed deliveries a message takes along when it is dead-lettered.
+type carried int
+
+const (
+	nothing        carried = iota
+	withRejections         // how often a quorum queue had it rejected; for show only
+	withAll                // all, and they count on in the next queue
+)
+
+// carry returns the failures of a message that leaves its queue dead.
+func (m *model) carry(l *letter) int64 {
+	switch m.died {
+	case withAll:
+		return l.failures
+	case withRejections:
+		if l.reason == rejected && l.queue.kind == broker.Quorum {
+			return l.message.failures + 1
+		}
+		return l.message.failures
+	case nothing:
+	}
+	return 0
+}
