@@ -23,6 +23,9 @@ type Broker struct {
 	publisher  *publisher
 	redeclarer redeclarer
 
+	onPublishing *declarations // what any connection may declare
+	onConsuming  *declarations // all of it
+
 	life       context.Context //nolint:containedctx // the broker's own life; ends with Close
 	end        context.CancelFunc
 	background background
@@ -52,6 +55,8 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	}
 	b := &Broker{log: o.log, publishing: publishing, consuming: consuming, redeclarer: newRedeclarer()}
 	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
+	b.onPublishing = newDeclarations(b, func() broker.Topology { return shared(b.declared()) })
+	b.onConsuming = newDeclarations(b, b.declared)
 	b.publisher = newPublisher(b)
 	return b, nil
 }
@@ -93,14 +98,30 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err != nil {
 		return fmt.Errorf("rabbitmq: %w", err)
 	}
-	_, err = ask(ctx, b, func(ch *amqp.Channel) (struct{}, error) { return struct{}{}, declare(ch, t) })
+	if err := b.declareNow(ctx, t); err != nil {
+		return fmt.Errorf("rabbitmq: %w", b.overOr(err))
+	}
+	b.warnOfDeadEnds(ctx, t, all)
+	return nil
+}
+
+// declareNow declares t, and has it declared on the sessions to come.
+func (b *Broker) declareNow(ctx context.Context, t broker.Topology) error {
+	session, err := b.session(ctx)
 	if err != nil {
-		return fmt.Errorf("rabbitmq: %w", err)
+		return err
+	}
+	d := b.onConsuming.declarer(session)
+	defer d.close()
+	if err := d.declare(ctx, t, answerTimeout); err != nil {
+		return err
 	}
 	b.mu.Lock()
 	b.topology = b.topology.Merge(t)
 	b.mu.Unlock()
-	b.warnOfDeadEnds(ctx, t, all)
+	if session.Err() != nil {
+		b.onConsuming.outdate() // the next one may have declared what there was before
+	}
 	return nil
 }
 
@@ -161,15 +182,21 @@ func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)
 // openChannel opens a channel on the consuming connection, which a broker that is low on
 // memory answers.
 func (b *Broker) openChannel(ctx context.Context) (*amqp.Channel, error) {
+	session, err := b.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := session.Channel(ctx)
+	return ch, closedOr(err)
+}
+
+// session returns the session of the consuming connection.
+func (b *Broker) session(ctx context.Context) (*failover.Session, error) {
 	if b.life.Err() != nil {
 		return nil, errClosed
 	}
 	session, err := b.consuming.Session(ctx)
-	if err != nil {
-		return nil, closedOr(err)
-	}
-	ch, err := session.Channel(ctx)
-	return ch, closedOr(err)
+	return session, closedOr(err)
 }
 
 // overOr adds to what failed after Close, or because of it, that the broker is closed.

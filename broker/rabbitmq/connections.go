@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/gowarren/warren/failover"
@@ -31,7 +32,18 @@ func (b *Broker) Consuming() *failover.Connection { return b.consuming }
 // Close or [failover.MaxRounds], is [failover.ErrClosed]. A node that hangs is healthy until
 // the heartbeats have noticed, one and a half times their interval.
 func (b *Broker) Health() error {
-	return connections("health", b.publishing.Ready(), b.consuming.Ready())
+	return errors.Join(connections("health", b.publishing.Ready(), b.consuming.Ready()), b.queuesDown())
+}
+
+// queuesDown names the queues that are down.
+func (b *Broker) queuesDown() error {
+	var errs []error
+	down := append(b.onConsuming.queuesDown(), b.onPublishing.queuesDown()...)
+	slices.Sort(down)
+	for _, q := range slices.Compact(down) {
+		errs = append(errs, fmt.Errorf("rabbitmq: health: queue %q: %w", q, ErrQueueDown))
+	}
+	return errors.Join(errs...)
 }
 
 // UpdateSecret gives both connections a new password, or token, at the same time, and
