@@ -80,16 +80,18 @@ func dial(ctx context.Context, urls []string, o *options) (publishing, consuming
 	return nil, nil, err
 }
 
-// Declare creates what t lists, and again on every new channel for as long as the
-// broker is open. What exists already with other arguments is [broker.ErrMismatch];
+// Declare creates what t lists, and again on every new connection, and when a channel is lost,
+// for as long as the broker is open. What exists already with other arguments is [broker.ErrMismatch];
 // RabbitMQ's text names both values. A dead-letter target that does not exist is logged as
 // a warning: RabbitMQ drops what is sent there without a word. An exclusive queue belongs to the consuming
 // connection, and is declared again when that one is replaced.
 //
-// A quorum queue that is new, while a majority of its nodes is down, is an error after 15 s
-// (541): RabbitMQ closes the consuming connection over it, and the subscriptions on it begin
-// anew. A classic queue whose node is down is an error as well (404); once declared, it is
-// left out of what new channels declare until its node is back.
+// A quorum queue that is new, while a majority of its nodes is down, is an error, and RabbitMQ
+// closes the consuming connection over it after 15 s (541): the subscriptions on it begin
+// anew. What is not answered in 10 s is an error too, and so is a classic queue whose node is
+// down: [ErrQueueDown], at once from RabbitMQ 3.10 and after the 10 s with 4.x. Once declared,
+// it is asked for again in the background, and keeps nobody from the other queues for more
+// than about 2 s.
 func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err
@@ -125,7 +127,7 @@ func (b *Broker) declareNow(ctx context.Context, t broker.Topology) error {
 	return nil
 }
 
-// declared returns what every new channel declares.
+// declared returns what every new session declares.
 func (b *Broker) declared() broker.Topology {
 	b.mu.Lock()
 	defer b.mu.Unlock()
