@@ -51,6 +51,9 @@ func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 		done:    make(chan struct{}),
 		asking:  make(chan struct{}, 1),
 		running: d.running,
+
+		leaveCutOff: d.leaveCutOff,
+		suspect:     make(chan struct{}, 1),
 	}
 	session.start()
 	return session, nil

@@ -43,10 +43,15 @@
 // as rarely as those that are down. Trying ends with ctx in Dial, and after [MaxRounds];
 // without it, once connected, never.
 //
+// # Nodes that are cut off
+//
+// A node of RabbitMQ 4.x that has lost the majority of its cluster keeps its connections.
+// [LeaveCutOff] notices, and goes on with another node once that has shown to be better.
+//
 // # State
 //
 // [Connection.State] tells what the connection is doing: connecting to which node,
-// connected since when, blocked for what reason, lost and why, closed. It also tells of
+// connected since when, blocked for what reason, cut off, lost and why, closed. It also tells of
 // nodes that could not be reached while another one is connected, such as one that
 // refuses the password. [Connection.Watch] tells of each change, and [Connection.Ready]
 // answers for a health endpoint.

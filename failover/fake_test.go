@@ -33,9 +33,11 @@ var (
 	channelOpenOk          = method{20, 11}
 	channelClose           = method{20, 40}
 	channelCloseOk         = method{20, 41}
+	exchangeUnbind         = method{40, 40}
+	exchangeUnbindOk       = method{40, 51}
 )
 
-// fake is a network of brokers that know connections and channels, and nothing else. It
+// fake is a network of brokers that know connections, channels and how to unbind, and nothing else. It
 // is all channels and timers, so it works in a bubble of synctest.
 type fake struct {
 	mu     sync.Mutex
@@ -139,6 +141,8 @@ func (c *fakeConn) reply(channel uint16, m method) {
 	case channelOpen:
 		c.channel.Store(uint32(channel))
 		c.send(channel, channelOpenOk, long(""))
+	case exchangeUnbind:
+		c.send(channel, exchangeUnbindOk)
 	case channelClose:
 		c.send(channel, channelCloseOk)
 		if channel == 1 && c.fake.opened != nil { // of the first question on the connection

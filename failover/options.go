@@ -24,6 +24,7 @@ type config struct {
 	answerTimeout  time.Duration
 	heartbeat      time.Duration
 	stableAfter    time.Duration
+	leaveCutOff    time.Duration
 	backoff        backoff
 	name           string
 	properties     amqp.Table
@@ -138,6 +139,9 @@ func (c *config) check() error {
 	}
 	if c.stableAfter < 0 {
 		fail("stable time %v is negative", c.stableAfter)
+	}
+	if c.leaveCutOff < 0 {
+		fail("a node that is cut off is left after %v, which is negative", c.leaveCutOff)
 	}
 	if c.backoff.base <= 0 || c.backoff.limit < c.backoff.base {
 		fail("backoff from %v to %v does not grow from above zero", c.backoff.base, c.backoff.limit)

@@ -27,6 +27,9 @@ type Session struct {
 	done    chan struct{}
 	running *sync.WaitGroup // its goroutines; see run
 
+	leaveCutOff time.Duration // see LeaveCutOff; 0 is never
+	suspect     chan struct{} // holds a value when the node may have to be left
+
 	over   sync.Once     // done: the socket is closed
 	asking chan struct{} // holds a value while the broker is asked something on channel 0
 
@@ -34,6 +37,7 @@ type Session struct {
 	err     error         // why it ends; nil while it lives
 	reason  string        // why the broker blocks
 	blocked chan struct{} // closed when the broker stops blocking; nil while it does not
+	cutOff  error         // why the node counts as cut off
 }
 
 // start begins a session on a connection that has just been opened, and watches it.
@@ -43,6 +47,9 @@ func (s *Session) start() {
 	closed := s.conn.NotifyClose(make(chan *amqp.Error, 1))
 	blocked := s.conn.NotifyBlocked(make(chan amqp.Blocking, 1))
 	s.running.Go(func() { s.watch(closed, blocked) })
+	if s.leaveCutOff > 0 && khepri(s.conn.Properties) {
+		s.run(s.askForMajority)
+	}
 }
 
 // Node returns the host and port of the session's node.

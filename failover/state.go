@@ -16,6 +16,7 @@ const (
 	Connecting Phase = iota // a node is being dialled
 	Connected               // there is a session
 	Blocked                 // there is a session, and its node blocks publishing
+	CutOff                  // there is a session, and its node has no majority; see [LeaveCutOff]
 	Lost                    // there is no session, and the next attempt has yet to begin
 	Closed                  // there will be no session any more
 )
@@ -29,6 +30,8 @@ func (p Phase) String() string {
 		return "connected"
 	case Blocked:
 		return "blocked"
+	case CutOff:
+		return "cut off"
 	case Lost:
 		return "lost"
 	case Closed:
@@ -76,7 +79,7 @@ func (s State) String() string {
 }
 
 // up reports whether there is a session.
-func (s State) up() bool { return s.Phase == Connected || s.Phase == Blocked }
+func (s State) up() bool { return s.Phase == Connected || s.Phase == Blocked || s.Phase == CutOff }
 
 // why is all that is known of why there is no session.
 func (s State) why() error { return errors.Join(append([]error{s.Err}, s.Unreachable...)...) }

@@ -15,6 +15,7 @@ type status struct {
 	session *Session // the latest; it may be over. nil before the first
 	state   State
 	rounds  int           // how many have failed since Dial
+	cut     int           // how often in a row no node had the majority
 	changed chan struct{} // closed and replaced with each change
 }
 
@@ -88,9 +89,24 @@ func (st *status) look() {
 		st.state.Phase, st.state.Since, st.state.Reason, st.state.Err = Lost, time.Now(), "", err
 	case blocked:
 		st.state.Phase, st.state.Reason = Blocked, reason
+	case st.session.isCutOff() != nil:
+		st.state.Phase, st.state.Reason = CutOff, ""
 	default:
 		st.state.Phase, st.state.Reason = Connected, ""
 	}
+}
+
+// cutOffs is how often in a row no node had the majority.
+func (st *status) cutOffs() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.cut
+}
+
+func (st *status) setCutOffs(n int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.cut = n
 }
 
 // roundFailed takes down that a round has ended without a session.

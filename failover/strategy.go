@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -17,7 +18,8 @@ import (
 // URLs. What it yields is tried in that order, each node once. It may leave nodes out, and
 // it may yield for ever: it is asked for no more once every node has come, or after 64
 // values for each node. Whatever it says, a node that has just failed is tried last in
-// the next round.
+// the next round, and one that was left because it was cut off ([LeaveCutOff]) after the
+// others.
 //
 // One that panics, is nil, or names no node of the list, is logged as an error, and the
 // round goes as with [RoundRobin]. It may be called by several connections at once, and
@@ -57,7 +59,16 @@ func (d *dialer) plan() []int {
 	if order[0] == d.last {
 		order = append(order[1:], d.last)
 	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(d.cutOff(i), d.cutOff(j)) })
 	return order
+}
+
+// cutOff is 1 for a node that was cut off when it was last asked, and else 0.
+func (d *dialer) cutOff(i int) int {
+	if errors.Is(d.errs[i], ErrCutOff) {
+		return 1
+	}
+	return 0
 }
 
 // inTurn returns the nodes, beginning after the one that was tried last.

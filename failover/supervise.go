@@ -21,6 +21,20 @@ func (c *Connection) supervise(ctx context.Context, d *dialer, session *Session)
 		case <-ctx.Done():
 			session.close()
 			return
+		case <-session.suspect:
+			next := d.better(ctx, session)
+			if next == nil {
+				continue
+			}
+			session.Abort(fmt.Errorf("%w, and node %s is not", ErrCutOff, next.node))
+			if !c.status.connected(next, d.errs) {
+				next.end(ErrClosed)
+				return
+			}
+			d.lost(session)
+			d.round = nil
+			session = next
+			continue
 		case <-session.Done():
 		}
 		if ctx.Err() != nil {

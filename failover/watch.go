@@ -17,8 +17,8 @@ var ErrBlocked = errors.New("failover: the node blocks publishing")
 func (c *Connection) State() State { return c.status.view().public() }
 
 // Ready returns nil if the connection can be published on: there is a session, and its
-// node does not block publishing. If not, the error tells why and since when: it wraps
-// [ErrBlocked], [ErrClosed], or the errors of [State]. It asks nobody and waits for
+// node neither blocks publishing nor is known to be cut off. If not, the error tells why and
+// since when: it wraps [ErrBlocked], [ErrCutOff], [ErrClosed], or the errors of [State]. It asks nobody and waits for
 // nothing, so a health endpoint may call it as often as it likes.
 func (c *Connection) Ready() error {
 	state := c.State()
@@ -27,6 +27,8 @@ func (c *Connection) Ready() error {
 		return nil
 	case Blocked:
 		return fmt.Errorf("%w: node %s: %s", ErrBlocked, state.Node, state.Reason)
+	case CutOff:
+		return fmt.Errorf("%w: node %s", ErrCutOff, state.Node)
 	case Closed:
 		return state.Err
 	}

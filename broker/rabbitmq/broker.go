@@ -23,6 +23,9 @@ type Broker struct {
 	publisher  *publisher
 	redeclarer redeclarer
 
+	onPublishing *declarations // what any connection may declare
+	onConsuming  *declarations // all of it
+
 	life       context.Context //nolint:containedctx // the broker's own life; ends with Close
 	end        context.CancelFunc
 	background background
@@ -53,6 +56,8 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	}
 	b := &Broker{log: o.log, publishing: publishing, consuming: consuming, redeclarer: newRedeclarer()}
 	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
+	b.onPublishing = newDeclarations(b, func() broker.Topology { return shared(b.declared()) })
+	b.onConsuming = newDeclarations(b, b.declared)
 	b.publisher = newPublisher(b)
 	return b, nil
 }
@@ -76,16 +81,18 @@ func dial(ctx context.Context, urls []string, o *options) (publishing, consuming
 	return nil, nil, err
 }
 
-// Declare creates what t lists, and again on every new channel for as long as the
-// broker is open. What exists already with other arguments is [broker.ErrMismatch];
+// Declare creates what t lists, and again on every new connection, and when a channel is lost,
+// for as long as the broker is open. What exists already with other arguments is [broker.ErrMismatch];
 // RabbitMQ's text names both values. A dead-letter target that does not exist is logged as
 // a warning: RabbitMQ drops what is sent there without a word. An exclusive queue belongs to the consuming
 // connection, and is declared again when that one is replaced.
 //
-// A quorum queue that is new, while a majority of its nodes is down, is an error after 15 s
-// (541): RabbitMQ closes the consuming connection over it, and the subscriptions on it begin
-// anew. A classic queue whose node is down is an error as well (404); once declared, it is
-// left out of what new channels declare until its node is back.
+// A quorum queue that is new, while a majority of its nodes is down, is an error, and RabbitMQ
+// closes the consuming connection over it after 15 s (541): the subscriptions on it begin
+// anew. What is not answered in 10 s is an error too, and so is a classic queue whose node is
+// down: [ErrQueueDown], at once from RabbitMQ 3.10 and after the 10 s with 4.x. Once declared,
+// it is asked for again in the background, and keeps nobody from the other queues for more
+// than about 2 s.
 func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err
@@ -94,18 +101,34 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err != nil {
 		return fmt.Errorf("rabbitmq: %w", err)
 	}
-	_, err = ask(ctx, b, func(ch *amqp.Channel) (struct{}, error) { return struct{}{}, declare(ch, t) })
-	if err != nil {
-		return fmt.Errorf("rabbitmq: %w", err)
+	if err := b.declareNow(ctx, t); err != nil {
+		return fmt.Errorf("rabbitmq: %w", b.overOr(err))
 	}
-	b.mu.Lock()
-	b.topology = b.topology.Merge(t)
-	b.mu.Unlock()
 	b.warnOfDeadEnds(ctx, t, all)
 	return nil
 }
 
-// declared returns what every new channel declares.
+// declareNow declares t, and has it declared on the sessions to come.
+func (b *Broker) declareNow(ctx context.Context, t broker.Topology) error {
+	session, err := b.session(ctx)
+	if err != nil {
+		return err
+	}
+	d := b.onConsuming.declarer(session)
+	defer d.close()
+	if err := d.declare(ctx, t, answerTimeout); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.topology = b.topology.Merge(t)
+	b.mu.Unlock()
+	if session.Err() != nil {
+		b.onConsuming.outdate() // the next one may have declared what there was before
+	}
+	return nil
+}
+
+// declared returns what every new session declares.
 func (b *Broker) declared() broker.Topology {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -163,15 +186,21 @@ func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)
 // openChannel opens a channel on the consuming connection, which a broker that is low on
 // memory answers.
 func (b *Broker) openChannel(ctx context.Context) (*amqp.Channel, error) {
+	session, err := b.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := session.Channel(ctx)
+	return ch, closedOr(err)
+}
+
+// session returns the session of the consuming connection.
+func (b *Broker) session(ctx context.Context) (*failover.Session, error) {
 	if b.life.Err() != nil {
 		return nil, errClosed
 	}
 	session, err := b.consuming.Session(ctx)
-	if err != nil {
-		return nil, closedOr(err)
-	}
-	ch, err := session.Channel(ctx)
-	return ch, closedOr(err)
+	return session, closedOr(err)
 }
 
 // overOr adds to what failed after Close, or because of it, that the broker is closed.

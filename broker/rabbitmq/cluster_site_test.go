@@ -22,6 +22,7 @@ const (
 	answer    = 3 * time.Second
 	rest      = time.Second // at most, between rounds
 	closing   = answer + 2*time.Second
+	cutOffFor = 6 * time.Second // until a node that is cut off and does not pause is left
 )
 
 // site is a cluster that is broken and mended.
@@ -47,7 +48,7 @@ func (w *site) open(tb testing.TB, publishing, consuming int, opts ...failover.O
 	tb.Helper()
 	opts = append([]failover.Option{
 		failover.Heartbeat(heartbeat), failover.ConnectTimeout(answer), failover.AnswerTimeout(answer),
-		failover.Backoff(50*time.Millisecond, rest),
+		failover.Backoff(50*time.Millisecond, rest), failover.LeaveCutOff(cutOffFor),
 	}, opts...)
 	for range 100 { // which connection asks for the order first is left to chance
 		j := &journal{}

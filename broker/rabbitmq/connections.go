@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/gowarren/warren/failover"
@@ -23,15 +24,28 @@ func (b *Broker) Consuming() *failover.Connection { return b.consuming }
 // Health returns nil if the broker can be published to and consumed from. If not, the
 // error joins what [failover.Connection.Ready] says of each connection, and names it. It
 // asks nobody and waits for nothing, so a health endpoint may call it as often as it
-// likes. It holds names of nodes, and no password.
+// likes. It holds names of nodes, and no password. A declared queue that is down is
+// [ErrQueueDown], with its name; both connections may be well then.
 //
 // A node that blocks publishing is [failover.ErrBlocked]; RabbitMQ tells so at the first
 // publish after the alarm. Consuming goes on then, so a program that only consumes asks
 // b.Consuming().Ready() instead. A connection that will not come back by itself, after
-// Close or [failover.MaxRounds], is [failover.ErrClosed]. A node that hangs is healthy until
-// the heartbeats have noticed, one and a half times their interval.
+// Close or [failover.MaxRounds], is [failover.ErrClosed]. A node that has no majority,
+// while no other that can be reached has one, is [failover.ErrCutOff]. A node that hangs is
+// healthy until the heartbeats have noticed, one and a half times their interval.
 func (b *Broker) Health() error {
-	return connections("health", b.publishing.Ready(), b.consuming.Ready())
+	return errors.Join(connections("health", b.publishing.Ready(), b.consuming.Ready()), b.queuesDown())
+}
+
+// queuesDown names the queues that are down.
+func (b *Broker) queuesDown() error {
+	var errs []error
+	down := append(b.onConsuming.queuesDown(), b.onPublishing.queuesDown()...)
+	slices.Sort(down)
+	for _, q := range slices.Compact(down) {
+		errs = append(errs, fmt.Errorf("rabbitmq: health: queue %q: %w", q, ErrQueueDown))
+	}
+	return errors.Join(errs...)
 }
 
 // UpdateSecret gives both connections a new password, or token, at the same time, and

@@ -15,8 +15,9 @@
 //
 // # Generations
 //
-// A channel that is lost is replaced by a new one, a new generation, which declares the
-// topology again, sets its prefetch and its confirms. A delivery belongs to the
+// A channel that is lost is replaced by a new one, a new generation, which sets its prefetch
+// and its confirms. The topology is declared again before, once for all channels of a new
+// connection, and when the broker has closed a channel. A delivery belongs to the
 // generation it came from. Its tag means another message on the next one, so settling
 // it there would remove a message that nobody has processed: a settlement that comes
 // too late is [processor.ErrStale], and is never sent. The life of a delivery
@@ -50,6 +51,14 @@
 // then answers nothing else on the channel either, for 10 s or until it is back: publishing to
 // other queues waits as well. Give a context a deadline, and a queue that must not wait for
 // another's nodes a Broker of its own.
+//
+// # Nodes and queues that are down
+//
+// A classic queue lives on one node. While that is down, RabbitMQ 4.x answers nothing about the
+// queue for 78 s: whoever consumes from it waits until it is back, publishes to it are nacked,
+// and the other queues go on; [Broker.Health] names it ([ErrQueueDown]). A node of RabbitMQ 4.x
+// that is cut off from the majority of its cluster is left after 20 s for one that is not:
+// [failover.LeaveCutOff].
 //
 // # Verifying
 //

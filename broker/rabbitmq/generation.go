@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,16 +57,22 @@ var (
 	_ processor.Perishable   = (*generation)(nil)
 )
 
-// openGeneration opens a channel, declares the broker's topology on it and consumes. It
-// returns when ctx ends, whatever the broker does; a generation that is ready too late
-// is closed.
-func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int) (*generation, error) {
+// openGeneration opens a channel and consumes, when the broker's topology has been declared
+// after a certain moment. It returns when ctx ends, whatever the broker does; a generation
+// that is ready too late is closed.
+func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int, after time.Time) (*generation, error) {
 	session, err := b.consuming.Session(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if _, err := b.onConsuming.on(ctx, session, after); err != nil {
+		return nil, err
+	}
+	defer time.AfterFunc(queueAnswer, func() {
+		b.log.Warn("consuming channel not opened yet: there is no answer", slog.String("queue", queue), slog.String("node", session.Node()))
+	}).Stop()
 	return call(ctx, &b.background, func() (*generation, error) {
-		ch, err := b.declaring(ctx, session, b.declared())
+		ch, err := session.Channel(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +116,7 @@ func (g *generation) consume(prefetch int) error {
 		err = g.lost(<-g.closed) // the refusal was there before the question
 	}
 	if err != nil {
-		return vanished(g.broker.declared(), "", g.queue, named(err))
+		return vanished(g.broker.declared(), "", g.queue, ofQueue(g.queue, named(err)))
 	}
 	g.deliveries = deliveries
 	return nil

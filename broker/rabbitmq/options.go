@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/option"
@@ -12,6 +13,9 @@ import (
 // maxInFlight is how many publishes may wait for their confirm on one channel. It also
 // bounds the returned messages that nobody has looked at yet; see confirmChannel.
 const maxInFlight = 1024
+
+// leaveCutOff is how long a node may be cut off while another is not.
+const leaveCutOff = 20 * time.Second
 
 // Option changes how [Open] connects and works.
 type Option func(*options)
@@ -31,7 +35,7 @@ func Name(name string) Option { return func(o *options) { o.name = name } }
 func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 
 // Failover passes options on to both connections, such as [failover.Heartbeat].
-// Default: none.
+// Default: none, but for a [failover.LeaveCutOff] of 20 s.
 func Failover(opts ...failover.Option) Option {
 	return func(o *options) { o.failover = append(o.failover, opts...) }
 }
@@ -53,5 +57,6 @@ func (o *options) connection(purpose string) []failover.Option {
 	return append([]failover.Option{
 		failover.Logger(o.log.With(slog.String("connection", purpose))),
 		failover.Name(o.name + " (" + purpose + ")"),
+		failover.LeaveCutOff(leaveCutOff),
 	}, o.failover...)
 }

@@ -11,6 +11,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -211,8 +212,11 @@ func (p *publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
 	if err != nil {
 		return nil, err
 	}
-	topology := shared(p.broker.declared())
-	ch, err := p.broker.declaring(ctx, session, topology)
+	topology, err := p.broker.onPublishing.on(ctx, session, p.lostOn(session))
+	if err != nil {
+		return nil, err
+	}
+	ch, err := session.Channel(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -224,4 +228,15 @@ func (p *publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
 		c.learn(x.Name)
 	}
 	return c, nil
+}
+
+// lostOn returns now if the broker has closed the channel before on the same session: what it
+// was about may be declared. Else it returns the zero time.
+func (p *publisher) lostOn(session *failover.Session) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if before := p.current; before != nil && before.session == session && before.channel.IsClosed() {
+		return time.Now()
+	}
+	return time.Time{}
 }

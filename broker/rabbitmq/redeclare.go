@@ -4,15 +4,14 @@ import (
 	"context"
 	"fmt"
 
-	amqp "github.com/rabbitmq/amqp091-go"
-
 	"github.com/gowarren/warren/broker"
 )
 
 // Redeclare creates what t lists, once: new channels do not declare it again. A queue
 // that was there and expires ([broker.Queue.Expires]) begins its time anew; RabbitMQ does
 // that for classic queues only. Errors are those of Declare. It is called before each
-// publish to such a queue, and so it keeps the channels that it asks on.
+// publish to such a queue, and so it keeps the channels that it asks on. A queue that is not
+// answered for in 10 s is [ErrQueueDown], at once for as long as there is no answer.
 func (b *Broker) Redeclare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err
@@ -26,8 +25,9 @@ func (b *Broker) Redeclare(ctx context.Context, t broker.Topology) error {
 // redeclareChannels is how many calls of Redeclare are answered at the same time.
 const redeclareChannels = 4
 
-// redeclarer holds the channels that nobody uses right now; nil is one that is not open.
-type redeclarer chan *amqp.Channel
+// redeclarer holds those that nobody uses right now; nil is one that is yet to come. A
+// question that is not answered costs a declarer its channel, and keeps nobody waiting.
+type redeclarer chan *declarer
 
 func newRedeclarer() redeclarer {
 	r := make(redeclarer, redeclareChannels)
@@ -38,26 +38,23 @@ func newRedeclarer() redeclarer {
 }
 
 func (r redeclarer) declare(ctx context.Context, b *Broker, t broker.Topology) error {
-	var ch *amqp.Channel
+	var d *declarer
 	select {
-	case ch = <-r:
+	case d = <-r:
 	case <-ctx.Done():
 		return ended(ctx)
 	case <-b.life.Done():
 		return errClosed
 	}
-	if ch == nil || ch.IsClosed() {
-		var err error
-		if ch, err = b.openChannel(ctx); err != nil {
-			r <- nil
-			return err
-		}
+	defer func() { r <- d }()
+	session, err := b.session(ctx)
+	if err != nil {
+		return err
 	}
-	_, err := call(ctx, &b.background, func() (struct{}, error) {
-		defer func() { r <- ch }() // only now: the answer may come after ctx has ended
-		return struct{}{}, declare(ch, renewed(t))
-	}, func(struct{}) {})
-	return err
+	if d == nil || d.session != session {
+		d = b.onConsuming.declarer(session)
+	}
+	return d.declare(ctx, renewed(t), answerTimeout)
 }
 
 // renewed lists twice what expires. RabbitMQ may answer a declare, which starts the time

@@ -183,10 +183,14 @@ func (s *subscription) report(g *generation, cause error, failures int) {
 // before it that did not last lengthen the wait.
 func (s *subscription) open(ctx context.Context, failures int) (*generation, error) {
 	var last error
+	var after time.Time // when a queue may have gone; each session has declared all at first
+	if g := s.current.Load(); g != nil && g.session.Err() == nil {
+		after = time.Now()
+	}
 	pause := wait(failures)
 	for {
 		sleep(ctx, pause)
-		g, err := openGeneration(ctx, s.broker, s.queue, s.prefetch)
+		g, err := openGeneration(ctx, s.broker, s.queue, s.prefetch, after)
 		if err == nil {
 			return g, nil
 		}
@@ -197,7 +201,7 @@ func (s *subscription) open(ctx context.Context, failures int) (*generation, err
 		if fatal(err) || s.broker.life.Err() != nil {
 			return nil, closedOr(err)
 		}
-		last = err
+		last, after = err, time.Now()
 		failures++
 		pause = wait(failures)
 		s.broker.log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),

@@ -39,7 +39,7 @@ func (p *program) incident(ctx context.Context) {
 		calm := true
 		for i, c := range connections {
 			now := c.State()
-			up := now.Phase == failover.Connected || now.Phase == failover.Blocked
+			up := now.Phase == failover.Connected || now.Phase == failover.Blocked || now.Phase == failover.CutOff
 			if old := before[i]; up && !now.Since.Equal(old.Since) {
 				lost = append(lost, []string{"publishing", "consuming"}[i]+" lost "+p.screen.nameOf(old.Node))
 				before[i] = now

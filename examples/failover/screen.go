@@ -108,6 +108,8 @@ func (s *screen) describe(state failover.State) string {
 		return "on " + node
 	case failover.Blocked:
 		return "on " + node + ", which blocks: " + state.Reason
+	case failover.CutOff:
+		return "on " + node + ", which is cut off"
 	case failover.Lost:
 		return "has lost " + node
 	}

@@ -1,0 +1,293 @@
+package rabbitmq
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/failover"
+)
+
+// How long a queue that is declared again is waited for. Other queues are asked about
+// meanwhile, once one has been silent for slowAnswer.
+const (
+	slowAnswer  = 250 * time.Millisecond
+	queueAnswer = 2 * time.Second
+)
+
+// declareChannels is how many queues are asked about at the same time once one does not
+// answer: that many may be down, and the others are still declared within queueAnswer.
+const declareChannels = 64
+
+// Waits between attempts to declare the queues that are down, doubling.
+const (
+	firstAgain = time.Second
+	lastAgain  = 30 * time.Second
+)
+
+// declarations declare what belongs to a broker on one of its connections: once for each
+// session, for all the channels that open on it.
+type declarations struct {
+	broker     *Broker
+	topology   func() broker.Topology
+	unanswered *unanswered
+
+	mu     sync.Mutex
+	latest *declaration
+	down   []string // what is declared again in the background
+}
+
+func newDeclarations(b *Broker, topology func() broker.Topology) *declarations {
+	return &declarations{broker: b, topology: topology, unanswered: newUnanswered()}
+}
+
+// declaration is one run.
+type declaration struct {
+	session  *failover.Session
+	topology broker.Topology
+	begun    time.Time
+	done     chan struct{}
+	err      error         // set before done is closed
+	replaced chan struct{} // closed when it is the latest no more
+}
+
+func (l *declaration) over() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// on returns when the topology has been declared on the session, but for the queues that are
+// down, by a declaration that began after a certain moment: whoever has lost a channel at that
+// moment may have lost a queue with it.
+func (d *declarations) on(ctx context.Context, session *failover.Session, after time.Time) (broker.Topology, error) {
+	for {
+		if err := session.Err(); err != nil {
+			return broker.Topology{}, closedOr(err)
+		}
+		l := d.join(session, after)
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return broker.Topology{}, ended(ctx)
+		}
+		if l.session == session && !l.begun.Before(after) {
+			return l.topology, l.err
+		}
+	}
+}
+
+// join returns the declaration that is under way, or the latest if it serves, or a new one.
+func (d *declarations) join(session *failover.Session, after time.Time) *declaration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l := d.latest; l != nil && (!l.over() || l.session == session && l.err == nil && !l.begun.Before(after)) {
+		return l
+	}
+	l := &declaration{session: session, topology: d.topology(), begun: time.Now(), done: make(chan struct{}), replaced: make(chan struct{})}
+	d.replace(l)
+	known := slices.Clone(d.down)
+	run := func() {
+		defer close(l.done)
+		l.err = d.run(l, known)
+	}
+	if !d.broker.background.start(run) {
+		l.err = errClosed
+		close(l.done)
+	}
+	return l
+}
+
+// outdate has the topology declared again for the next channel.
+func (d *declarations) outdate() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.replace(nil)
+}
+
+// replace sets the latest. The caller holds mu.
+func (d *declarations) replace(l *declaration) {
+	if d.latest != nil {
+		close(d.latest.replaced)
+	}
+	d.latest = l
+}
+
+func (d *declarations) declarer(session *failover.Session) *declarer {
+	return &declarer{session: session, background: &d.broker.background, unanswered: d.unanswered}
+}
+
+// run declares the topology, but for the queues that are known to be down.
+func (d *declarations) run(l *declaration, known []string) error {
+	down, err := d.declare(l.session, without(l.topology, known))
+	if err == nil {
+		d.keepTrying(l, down)
+	}
+	return err
+}
+
+// declare declares t, and returns the queues that are down.
+func (d *declarations) declare(session *failover.Session, t broker.Topology) ([]string, error) {
+	ctx := d.broker.life
+	asking := d.declarer(session)
+	defer asking.close()
+	if err := asking.exchanges(ctx, t, answerTimeout); err != nil {
+		return nil, err
+	}
+	down, err := d.queues(ctx, asking, t.Queues)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range t.Bindings {
+		if slices.Contains(down, b.Queue) {
+			continue
+		}
+		if err = asking.binding(ctx, t, b, answerTimeout); err != nil {
+			name, err := queueDown(err)
+			if err != nil {
+				return nil, err
+			}
+			down = append(down, name)
+		}
+	}
+	return down, nil
+}
+
+// queues declares one queue after the other, until one does not answer.
+func (d *declarations) queues(ctx context.Context, asking *declarer, queues []broker.Queue) (down []string, err error) {
+	for i, q := range queues {
+		err := asking.queue(ctx, q, slowAnswer)
+		if errors.Is(err, errNoAnswer) {
+			more, err := d.together(ctx, asking.session, queues[i:])
+			return append(down, more...), err
+		}
+		if err == nil {
+			continue
+		}
+		name, err := queueDown(err)
+		if err != nil {
+			return nil, err
+		}
+		down = append(down, name)
+	}
+	return down, nil
+}
+
+// together declares queues at the same time, each on a channel of its own if need be.
+func (d *declarations) together(ctx context.Context, session *failover.Session, queues []broker.Queue) (down []string, err error) {
+	var mu sync.Mutex
+	next := func() (q broker.Queue, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil || len(queues) == 0 {
+			return q, false
+		}
+		q, queues = queues[0], queues[1:]
+		return q, true
+	}
+	var running sync.WaitGroup
+	for range min(len(queues), declareChannels) {
+		running.Go(func() {
+			asking := d.declarer(session)
+			defer asking.close()
+			for q, ok := next(); ok; q, ok = next() {
+				name, failed := queueDown(asking.queue(ctx, q, queueAnswer))
+				mu.Lock()
+				err = cmp.Or(err, failed)
+				if name != "" {
+					down = append(down, name)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	running.Wait()
+	return down, err
+}
+
+// queueDown returns the name of the queue that is down, or else err.
+func queueDown(err error) (string, error) {
+	var down *downError
+	if errors.As(err, &down) {
+		return down.queue, nil
+	}
+	return "", err
+}
+
+// queuesDown returns the queues that were down when they were last declared.
+func (d *declarations) queuesDown() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.down)
+}
+
+// keepTrying declares again in the background what is down, and what was before, until none
+// is left or the session has ended. The next session's declaration goes on with it.
+func (d *declarations) keepTrying(l *declaration, down []string) {
+	d.mu.Lock()
+	for _, q := range down {
+		if !slices.Contains(d.down, q) {
+			d.down = append(d.down, q)
+			d.broker.log.Warn("queue not declared again: it is down", slog.String("queue", q), slog.String("node", l.session.Node()))
+		}
+	}
+	none := len(d.down) == 0
+	d.mu.Unlock()
+	if !none {
+		d.broker.background.start(func() { d.again(l) })
+	}
+}
+
+// again ends when a newer declaration has begun.
+func (d *declarations) again(l *declaration) {
+	for pause := time.Duration(0); ; pause = min(max(2*pause, firstAgain), lastAgain) {
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-d.unanswered.answered: // the queue may be back
+		case <-l.replaced:
+			return
+		case <-l.session.Done():
+			return
+		case <-d.broker.life.Done():
+			return
+		}
+		timer.Stop()
+		tried := d.queuesDown()
+		if len(tried) == 0 {
+			return
+		}
+		down, err := d.declare(l.session, filtered(l.topology, func(q string) bool { return slices.Contains(tried, q) }))
+		if err != nil {
+			d.broker.log.Warn("queues that were down not declared", slog.Any("error", err))
+			continue
+		}
+		d.back(tried, down)
+	}
+}
+
+// back takes down which of the queues that were tried are down no more.
+func (d *declarations) back(tried, down []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.down = slices.DeleteFunc(d.down, func(q string) bool {
+		back := slices.Contains(tried, q) && !slices.Contains(down, q)
+		if back {
+			d.broker.log.Info("queue declared again: it is back", slog.String("queue", q))
+		}
+		return back
+	})
+}
+
+// without returns t without some queues and their bindings.
+func without(t broker.Topology, queues []string) broker.Topology {
+	return filtered(t, func(name string) bool { return !slices.Contains(queues, name) })
+}
