@@ -169,7 +169,7 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 	case c != channel:
 		return sent{}, errNotSent
 	}
-	pub := &publish{to: b.to, message: publishing(b.messages[i])}
+	pub := &publish{to: b.to, message: c.publishing(ctx, b.messages[i])}
 	confirm, err := c.send(ctx, pub)
 	c.doneWith()
 	if err != nil {

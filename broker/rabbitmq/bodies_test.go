@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker/rabbitmq"
@@ -92,35 +91,4 @@ func (c toldConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.told.times.Add(int64(bytes.Count(b[:n], c.told.what)))
 	return n, err
-}
-
-// serverIs reports whether the server's version is that, or later.
-func serverIs(t *testing.T, url string, major, minor int) bool {
-	t.Helper()
-	conn, err := amqp.Dial(url)
-	require.NoError(t, err)
-	defer func() { require.NoError(t, conn.Close()) }()
-	var is [2]int
-	_, err = fmt.Sscanf(fmt.Sprint(conn.Properties["version"]), "%d.%d", &is[0], &is[1])
-	require.NoError(t, err)
-	return slices.Compare(is[:], []int{major, minor}) >= 0
-}
-
-// Each size that a connection has not seen is asked for with a power of two, up to what the
-// broker takes by default: 16 MiB from 4.0 on, 128 MiB before.
-func TestTheUsualLimitIsLearnt(t *testing.T) {
-	t.Parallel()
-	url := rabbitmqtest.Shared(t).URL()
-	b := open(t, url)
-	queue := declareQueue(t, url, nil)
-	most := 16 << 20
-	if !serverIs(t, url, 4, 0) {
-		most = 128 << 20
-	}
-	body := make([]byte, most+1)
-	require.NoError(t, b.Publisher().Publish(within(t), to(queue), processor.Envelope{Body: body[:16<<20]}))
-	err := b.Publisher().Publish(within(t), to(queue), processor.Envelope{Body: body})
-	require.ErrorIs(t, err, processor.ErrTooLarge)
-	require.NotErrorIs(t, err, processor.ErrIndeterminate)
-	ready(t, b, queue, 1)
 }

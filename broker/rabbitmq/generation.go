@@ -156,7 +156,7 @@ func (g *generation) message(d *amqp.Delivery) processor.Message {
 	g.came(d.DeliveryTag)
 	e := envelope(d)
 	if isMalformed(e.Headers) {
-		return processor.NewDelivery(e, origin(g.queue, d), malformed{g}, d.DeliveryTag)
+		return processor.NewDelivery(e, origin(g.queue, d), malformed{g, e}, d.DeliveryTag)
 	}
 	return processor.NewDelivery(e, origin(g.queue, d), g, d.DeliveryTag)
 }

@@ -49,7 +49,7 @@ func (p *publisher) Publish(ctx context.Context, to processor.Destination, e pro
 		}
 		c, err := p.ready(ctx, to, e)
 		if err == nil {
-			err = p.publishOn(ctx, c, &publish{to: to, message: publishing(e)})
+			err = p.publishOn(ctx, c, &publish{to: to, message: c.publishing(ctx, e)})
 			c.doneWith()
 		}
 		if !errors.Is(err, errNotSent) {
