@@ -31,7 +31,7 @@ type bodies struct {
 }
 
 const (
-	// unasked is what is sent without a question: no limit is that low. If one is, the
+	// unasked is what is sent without a question: hardly a limit is that low. If one is, the
 	// first body over it closes the channel, and the limit is known.
 	unasked = 4 << 10
 	// firstAsked is the least that is asked for.
