@@ -12,7 +12,7 @@ import (
 const (
 	maxShortString = 255       // bytes of a key, a property or a header's name
 	defaultFrame   = 128 << 10 // headers and properties must fit one frame
-	maxBody        = 128 << 20 // RabbitMQ 3.x; 4.x has 16 MiB by default
+	maxBody        = 512 << 20 // the most that max_message_size can be; the broker may take less, and says so
 )
 
 // maxExpiration is the longest that RabbitMQ takes for an expiration or a TTL; one that

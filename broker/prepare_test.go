@@ -216,7 +216,7 @@ func TestPrepareBoundsTheEntries(t *testing.T) {
 
 func TestPrepareBoundsTheBody(t *testing.T) {
 	t.Parallel()
-	body := make([]byte, 128<<20+1)
+	body := make([]byte, 512<<20+1)
 	_, err := broker.Prepare(processor.Destination{}, processor.Envelope{Body: body})
 	require.ErrorIs(t, err, processor.ErrTooLarge)
 	_, err = broker.Prepare(processor.Destination{}, processor.Envelope{Body: body[1:]})

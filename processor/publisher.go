@@ -31,7 +31,8 @@ var (
 	// ErrRefused: the broker said no, as a full queue with reject-publish does. The
 	// message is not stored in every queue it was meant for.
 	ErrRefused = errors.New("the broker refused the message")
-	// ErrForbidden: the user may not publish this, for its user id or to that exchange.
+	// ErrForbidden: the user may not publish this, for its user id or its reply-to, or to
+	// that exchange.
 	// Trying again changes nothing. The message is not stored, unless the error is
 	// ErrIndeterminate as well.
 	ErrForbidden = errors.New("the user may not publish this message")
@@ -40,7 +41,7 @@ var (
 	// ErrBlocked: the broker takes no messages for now. The message is not stored.
 	ErrBlocked = errors.New("the broker takes no messages for now")
 	// ErrTooLarge: a key, property, header or body is over the protocol's or the
-	// broker's limit. Nothing was sent.
+	// broker's limit. The message is not stored.
 	ErrTooLarge = errors.New("the message is over a size limit")
 	// ErrHeaderType: a header has a type that no broker carries; see [Headers].
 	// Nothing was sent.

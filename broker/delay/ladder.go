@@ -95,6 +95,7 @@ func (l *ladder) Delay(ctx context.Context, p processor.Publisher, e processor.E
 		return &TooLongError{Asked: d, Longest: l.top()}
 	}
 	e = clean(e)
+	republish.SavePriority(e)
 	to := processor.Destination{RoutingKey: l.queue}
 	if n > 0 {
 		to.Exchange = l.level(bits.Len64(n) - 1)

@@ -58,7 +58,7 @@ func checkTarget(queue string) error {
 // publish hands e to the broker. What has been declared takes every message, so one that
 // nothing takes is a topology that is missing, whole or in part.
 func publish(ctx context.Context, p processor.Publisher, to processor.Destination, e processor.Envelope) error {
-	err := p.Publish(ctx, to, e)
+	err := p.Publish(republish.Waiting(ctx), to, e)
 	if errors.Is(err, processor.ErrUnroutable) {
 		return fmt.Errorf("delay: %s, or what it hands on to, is not in the broker: "+
 			"declare the topology (backoff.Topology or Delayer.Topology): %w", to, err)

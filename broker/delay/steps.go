@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -100,6 +101,7 @@ func (s *steps) Delay(ctx context.Context, p processor.Publisher, e processor.En
 		to.RoutingKey = s.name(s.delays[i])
 	}
 	e = clean(e)
+	republish.SavePriority(e)
 	if err := broker.FitsLater(e, 1, 2*len(to.RoutingKey)); err != nil {
 		return err
 	}

@@ -163,14 +163,15 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 	}
 	switch {
 	case channel == nil:
-		if err := b.check(c); err != nil {
+		if err := b.check(ctx, c); err != nil {
 			return sent{}, err
 		}
 	case c != channel:
 		return sent{}, errNotSent
 	}
-	pub := &publish{to: b.to, message: publishing(b.messages[i])}
+	pub := &publish{to: b.to, message: c.publishing(ctx, b.messages[i])}
 	confirm, err := c.send(ctx, pub)
+	c.doneWith()
 	if err != nil {
 		return sent{}, err
 	}
@@ -178,9 +179,14 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 }
 
 // check finds, before the first message is sent, the one that the channel does not take.
-func (b *batch) check(c *confirmChannel) error {
+func (b *batch) check(ctx context.Context, c *confirmChannel) error {
+	b.unfit = 0
 	for i, e := range b.messages {
-		if err := c.takes(e); err != nil {
+		err := c.takes(e)
+		if err == nil {
+			err = c.learned.bodies.take(ctx, len(e.Body))
+		}
+		if err != nil {
 			b.unfit = i
 			return fmt.Errorf("rabbitmq: publish to %s: %w", b.to, err)
 		}

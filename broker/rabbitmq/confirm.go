@@ -38,6 +38,8 @@ type confirmChannel struct {
 	background *background
 	session    *failover.Session
 	channel    *amqp.Channel
+	learned    *learned // of the session, shared by its channels
+	apart      bool     // for one message
 	opened     time.Time
 	returns    chan amqp.Return
 	closed     chan *amqp.Error
@@ -86,10 +88,16 @@ func (c *confirmChannel) usable() bool {
 	return !c.retired && !c.channel.IsClosed() && c.session.Err() == nil
 }
 
+// directReply asks the broker to have replies sent to the channel that publishes.
+const directReply = "amq.rabbitmq.reply-to"
+
 // takes returns why the broker would close the channel, or its connection, over e.
 func (c *confirmChannel) takes(e processor.Envelope) error {
 	if user := c.session.User(); e.UserID != "" && user != "" && e.UserID != user {
 		return fmt.Errorf("%w: the user id must be that of the connection, or empty", processor.ErrForbidden)
+	}
+	if e.ReplyTo == directReply {
+		return fmt.Errorf("%w: reply-to %q is for a channel that consumes from it, and this one does not: name a queue", processor.ErrForbidden, directReply)
 	}
 	return broker.FitsFrame(e, c.session.FrameSize())
 }
@@ -203,13 +211,38 @@ func (c *confirmChannel) outcome(p *publish, acked, alive bool) error {
 	case acked:
 		return nil
 	case !alive:
-		why := c.why()
-		if forbids(why, p.to) {
-			why = fmt.Errorf("%w: %w", processor.ErrForbidden, why)
-		}
-		return unknownOutcome(p.to, why)
+		return closedOver(p, c.why())
 	}
 	return fmt.Errorf("rabbitmq: publish to %s: %w", p.to, processor.ErrRefused)
+}
+
+// closedOver is what became of p, for which there was no answer when the channel was closed.
+func closedOver(p *publish, why error) error {
+	if limit, told := sizeLimit(why); told && len(p.message.Body) > limit {
+		return fmt.Errorf("rabbitmq: publish to %s: %w: %w", p.to, tooLarge(len(p.message.Body), limit), why)
+	}
+	if forbids(why, p.to) {
+		why = fmt.Errorf("%w: %w", processor.ErrForbidden, why)
+	}
+	return unknownOutcome(p.to, why)
+}
+
+// note takes down what the answer to a publish says about those that follow.
+func (c *confirmChannel) note(p *publish, acked, alive bool) {
+	switch {
+	case acked && c.apart:
+		c.learned.denials.forget(p.to)
+		return
+	case acked || alive:
+		return
+	}
+	why := c.why()
+	if limit, told := sizeLimit(why); told {
+		c.learned.bodies.learn(limit)
+	}
+	if forbids(why, p.to) {
+		c.learned.denials.add(p.to, why)
+	}
 }
 
 // why is the reason for which the channel was closed.
@@ -245,6 +278,13 @@ func (c *confirmChannel) retire() {
 	c.mu.Unlock()
 	if unneeded {
 		c.close()
+	}
+}
+
+// doneWith closes a channel for one message when that is answered.
+func (c *confirmChannel) doneWith() {
+	if c.apart {
+		c.retire()
 	}
 }
 

@@ -37,15 +37,20 @@
 //   - A nack is [processor.ErrRefused]. A channel may go on nacking for ever after a
 //     quorum queue has moved, so it is replaced, at most every few seconds.
 //   - A user id that is not the connection's is [processor.ErrForbidden], here, since the
-//     broker would close the channel. It does close the channel of a user who publishes to
-//     an exchange that is internal, or that he may not write to: that message has the same
-//     error, and all that waited on the channel are in doubt.
+//     broker would close the channel, and so is a direct reply-to. The broker does close the
+//     channel of a user who publishes to an exchange that is internal, or to one or a topic
+//     that he may not write to: that message has the same error, and all that waited on the
+//     channel are in doubt. It does so once on each connection: from then on such a message
+//     is refused here, but for one every ten seconds, which is tried on a channel of its own.
 //   - A channel or connection that is lost before the confirm, or a context that ends
 //     before it, is [processor.ErrIndeterminate]. Publishing again may store a second
 //     copy.
 //   - A broker that blocks is waited for until the context ends: [processor.ErrBlocked].
 //   - What is over a size limit is refused here, since the broker would close the whole
-//     connection: [processor.ErrTooLarge].
+//     connection, or for a body the channel: [processor.ErrTooLarge]. The most that the
+//     broker takes of a body, max_message_size, is learnt on each connection: a size that it
+//     has not had yet is asked for first, on a channel of its own, with a body of zeros that
+//     no queue takes. The sizes asked for double, so it is seldom.
 //
 // A quorum queue that has lost the majority of its nodes confirms nothing, and RabbitMQ 3.10
 // then answers nothing else on the channel either, for 10 s or until it is back: publishing to

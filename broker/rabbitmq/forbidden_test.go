@@ -38,58 +38,118 @@ func TestAForeignUserIDLeavesTheOtherPublishesUnhurt(t *testing.T) {
 	}
 }
 
-// The broker closes the channel, and whoever tries again closes the next one.
+// The broker closes the channel over it, once: all that waits there is in doubt. From then on
+// it is refused here.
 func TestWhatTheUserMayNotPublishIsForbidden(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
 	user := name(t)
 	node.AddUser(t, user, "secret", "/")
-	node.Ctl(t, "set_permissions", "-p", "/", user, ".*", "^(mine|inner|topics)$", ".*")
-	node.Ctl(t, "set_topic_permissions", "-p", "/", user, "topics", "^may$", ".*")
-	b := open(t, node.URLFor(user, "secret", "/"))
-	queue := declareQueue(t, node.URL(), nil)
+	queue, mine, theirs, topics, inner := declareQueue(t, node.URL(), nil), name(t), name(t), name(t), name(t)
 	require.NoError(t, open(t, node.URL()).Declare(within(t), broker.Topology{
 		Exchanges: []broker.Exchange{
-			{Name: "mine", Kind: broker.Fanout}, {Name: "theirs", Kind: broker.Fanout},
-			{Name: "topics", Kind: broker.Topic}, {Name: "inner", Kind: broker.Fanout, Internal: true},
+			{Name: mine, Kind: broker.Fanout}, {Name: theirs, Kind: broker.Fanout},
+			{Name: topics, Kind: broker.Topic}, {Name: inner, Kind: broker.Fanout, Internal: true},
 		},
 		Queues:   []broker.Queue{{Name: queue}},
-		Bindings: []broker.Binding{{Exchange: "mine", Queue: queue}, {Exchange: "topics", Queue: queue, RoutingKey: "#"}},
+		Bindings: []broker.Binding{{Exchange: mine, Queue: queue}, {Exchange: topics, Queue: queue, RoutingKey: "#"}},
 	}))
-	for _, to := range []processor.Destination{
-		{Exchange: "theirs"}, {RoutingKey: queue}, {Exchange: "inner"}, {Exchange: "topics", RoutingKey: "may not"},
-	} {
+	node.Ctl(t, "set_permissions", "-p", "/", user, ".*", "^("+mine+"|"+inner+"|"+topics+")$", ".*")
+	node.Ctl(t, "set_topic_permissions", "-p", "/", user, topics, "^may$", ".*") // 4.3: only for one that exists
+	told := &told{what: []byte("ACCESS_REFUSED")}
+	b := open(t, node.URLFor(user, "secret", "/"), told.option())
+	forbidden := []processor.Destination{
+		{Exchange: theirs}, {RoutingKey: queue}, {Exchange: inner}, {Exchange: topics, RoutingKey: "may not"},
+	}
+	for i, to := range forbidden {
 		err := b.Publisher().Publish(within(t), to, text("1"))
 		require.ErrorIs(t, err, processor.ErrForbidden, "%v", to)
 		require.ErrorIs(t, err, processor.ErrIndeterminate, "an earlier one may have been allowed")
+		require.EqualValues(t, i+1, told.times.Load())
 	}
 	tos := make([]processor.Destination, 100)
 	for i := range tos {
-		tos[i] = []processor.Destination{{Exchange: "mine"}, {Exchange: "topics", RoutingKey: "may"}}[i%2]
+		tos[i] = []processor.Destination{{Exchange: mine}, {Exchange: topics, RoutingKey: "may"}}[i%2]
 		if i%10 == 5 {
-			tos[i] = []processor.Destination{{Exchange: "theirs"}, {Exchange: "topics", RoutingKey: "may not"}}[i/10%2]
+			tos[i] = forbidden[i/10%len(forbidden)]
 		}
 	}
 	for i, err := range publishAll(t, b, tos) {
 		if i%10 == 5 {
-			require.ErrorIs(t, err, processor.ErrIndeterminate)
+			require.ErrorIs(t, err, processor.ErrForbidden)
 		} else {
-			require.NotErrorIs(t, err, processor.ErrForbidden, "it was another")
+			require.NoError(t, err)
 		}
+	}
+	require.EqualValues(t, len(forbidden), told.times.Load(), "no channel is closed again")
+	ready(t, b, queue, 90)
+}
+
+// From 4.3 on the broker refuses the question whether an exchange exists to a user who may do
+// nothing with it. Before, it closes the channel of the first message.
+func TestAnExchangeThatTheUserMayNotSeeIsForbidden(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Shared(t)
+	user, theirs := name(t), name(t)
+	node.AddUser(t, user, "secret", "/")
+	node.Ctl(t, "set_permissions", "-p", "/", user, "^$", "^$", "^$")
+	require.NoError(t, open(t, node.URL()).Declare(within(t), broker.Topology{Exchanges: []broker.Exchange{{Name: theirs, Kind: broker.Fanout}}}))
+	b := open(t, node.URLFor(user, "secret", "/"))
+	for range 3 {
+		require.ErrorIs(t, b.Publisher().Publish(within(t), processor.Destination{Exchange: theirs}, text("1")), processor.ErrForbidden)
 	}
 }
 
-// Each try closes a channel, and opens the next one only after a wait that grows.
-func TestPublishingWhatIsForbiddenIsNotABusyLoop(t *testing.T) {
+// Whoever sets the permissions right need not restart anything.
+func TestWhatIsForbiddenIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Shared(t)
+	user, queue := name(t), declareQueue(t, node.URL(), nil)
+	node.AddUser(t, user, "secret", "/")
+	node.Ctl(t, "set_permissions", "-p", "/", user, ".*", "^$", ".*")
+	told := &told{what: []byte("ACCESS_REFUSED")}
+	b := open(t, node.URLFor(user, "secret", "/"), told.option())
+	require.ErrorIs(t, b.Publisher().Publish(within(t), to(queue), text("1")), processor.ErrForbidden)
+	err := b.Publisher().Publish(within(t), to(queue), text("1"))
+	require.ErrorIs(t, err, processor.ErrForbidden)
+	require.NotErrorIs(t, err, processor.ErrIndeterminate, "it was not sent")
+	node.Ctl(t, "set_permissions", "-p", "/", user, ".*", ".*", ".*")
+	require.Eventually(t, func() bool {
+		return b.Publisher().Publish(within(t), to(queue), text("1")) == nil
+	}, patience, 10*time.Millisecond)
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
+	require.EqualValues(t, 1, told.times.Load())
+}
+
+// RabbitMQ closes the channel over it, where nobody consumes direct replies.
+func TestADirectReplyThatNobodyWaitsForIsForbidden(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
-	b, inner := open(t, url), name(t)
-	require.NoError(t, b.Declare(within(t), broker.Topology{
-		Exchanges: []broker.Exchange{{Name: inner, Kind: broker.Fanout, Internal: true}},
-	}))
+	told := &told{what: []byte("fast reply consumer")}
+	b, queue := open(t, url, told.option()), declareQueue(t, url, nil)
+	e := text("1")
+	e.ReplyTo = "amq.rabbitmq.reply-to"
+	err := b.Publisher().Publish(within(t), to(queue), e)
+	require.ErrorIs(t, err, processor.ErrForbidden)
+	require.NotErrorIs(t, err, processor.ErrIndeterminate)
+	require.Zero(t, told.times.Load())
+	e.ReplyTo += ".token" // as requests have it when they arrive
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), e))
+}
+
+// Each place that is new closes a channel, and the next one is opened only after a wait that
+// grows.
+func TestPublishingWhatIsForbiddenIsNotABusyLoop(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	inner := make([]broker.Exchange, 6) // and so 5 waits
+	for i := range inner {
+		inner[i] = broker.Exchange{Name: name(t), Kind: broker.Fanout, Internal: true}
+	}
+	require.NoError(t, b.Declare(within(t), broker.Topology{Exchanges: inner}))
 	start := time.Now()
-	for range 6 { // and so 5 waits
-		require.ErrorIs(t, b.Publisher().Publish(within(t), processor.Destination{Exchange: inner}, text("1")), processor.ErrForbidden)
+	for _, x := range inner {
+		require.ErrorIs(t, b.Publisher().Publish(within(t), processor.Destination{Exchange: x.Name}, text("1")), processor.ErrForbidden)
 	}
 	require.GreaterOrEqual(t, time.Since(start), (50+100+200+400+800)/2*time.Millisecond, "less jitter")
 }

@@ -168,7 +168,7 @@ func (g *generation) message(d *amqp.Delivery) *processor.Delivery {
 	e := envelope(d)
 	var acks processor.Acknowledger = g
 	if isMalformed(e.Headers) {
-		acks = malformed{g}
+		acks = malformed{g, e}
 	}
 	msg := processor.NewDelivery(e, origin(g.queue, d), acks, d.DeliveryTag)
 	g.inHand.add(d.DeliveryTag, msg)

@@ -63,6 +63,9 @@ func (c *confirmChannel) look(b *Broker, exchange string, l *lookUp) {
 	switch {
 	case errors.As(err, &e) && missing(e, "exchange"):
 		l.err = fmt.Errorf("%w: the exchange does not exist: %w", processor.ErrUnroutable, err)
+	case errors.As(err, &e) && e.Code == amqp.AccessRefused:
+		// From 4.3 on, and only to a user who may do nothing at all with the exchange.
+		l.err = fmt.Errorf("%w: %w", processor.ErrForbidden, err)
 	case errors.Is(err, failover.ErrLost), errors.Is(err, amqp.ErrClosed):
 		l.err = errNotSent // ask again
 	default:

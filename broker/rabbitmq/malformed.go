@@ -1,18 +1,24 @@
 package rabbitmq
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
 
-// malformed settles a message whose x-death is not what the broker writes. Rejecting it
-// crashes its queue: RabbitMQ 3.10.8 reads what a sender has written there when it adds
-// the next death. A classic queue dies at it again after each start, with all that it
-// holds, and a quorum queue loses the message.
-type malformed struct{ *generation }
+// malformed settles a message whose x-death is not what the broker writes. RabbitMQ 3.10.8
+// reads what a sender has written there when it adds the next death, and rejecting the
+// message crashes its queue: a classic queue dies at it again after each start, with all that
+// it holds, and a quorum queue loses the message. From 4.0 on it is ignored.
+type malformed struct {
+	*generation
+	envelope processor.Envelope
+}
 
 // isMalformed reports whether x-death is there, and is not a list of deaths.
 func isMalformed(h processor.Headers) bool {
@@ -24,23 +30,46 @@ func isMalformed(h processor.Headers) bool {
 	return err != nil
 }
 
-// malformedPause is how long such a message is held before it goes round once more.
-const malformedPause = time.Second
+const (
+	// replaceTimeout is how long the broker is waited for when such a message is replaced.
+	replaceTimeout = 5 * time.Second
+	// malformedPause is how long one that cannot be replaced is held before it goes round
+	// once more: whoever asked for the rejection does not know that it comes again.
+	malformedPause = time.Second
+)
 
-// Nack gives the message back in place of rejecting it. It waits before that: whoever asked
-// for the rejection does not know that the message comes again.
+// Nack replaces the message by a copy without its x-death, which comes again and can be
+// rejected as any other. Giving the message itself back would not do: with a prefetch of 1 a
+// queue that gives it out first again gives out nothing else. Only where the broker does not
+// take the copy it is given back.
 func (m malformed) Nack(tag uint64, requeue bool) error {
-	if requeue || m.life.Err() != nil {
-		return m.generation.Nack(tag, true)
+	if requeue || m.life.Err() != nil || !serverOf(m.session.ServerProperties()).readsDeaths() {
+		return m.generation.Nack(tag, requeue)
 	}
-	m.broker.log.Error("message given back, and not rejected: a sender has written a malformed x-death, which would crash the queue; "+
-		"park what fails under a final key, which leaves x-death out, or remove the message by hand", slog.String("queue", m.queue))
-	pause := time.NewTimer(malformedPause)
-	defer pause.Stop()
-	select {
-	case <-pause.C:
-	case <-m.life.Done():
-	case <-m.broker.life.Done():
+	log := m.broker.log.With(slog.String("queue", m.queue), slog.String("message_id", m.envelope.ID))
+	err := m.replace()
+	if err == nil {
+		log.Warn("message not rejected: a sender has written a malformed x-death, which would crash the queue; replaced by a copy without, which comes again")
+		return m.Ack(tag)
 	}
+	log.Error("message given back, and not rejected: a sender has written a malformed x-death, which would crash the queue, and a copy without could not be published; "+
+		"park what fails under a final key, which leaves x-death out, or remove the message by hand", slog.Any("error", err))
+	sleep(m.life, malformedPause)
 	return m.generation.Nack(tag, true)
+}
+
+// replace publishes the copy to the queue, and to no other.
+func (m malformed) replace() error {
+	ctx, cancel := context.WithTimeout(m.life, replaceTimeout)
+	defer cancel()
+	e := m.envelope
+	e.Headers = e.Headers.Clone()
+	republish.Strip(e.Headers)
+	if user := e.UserID; user != "" {
+		e.UserID, e.Headers[republish.HeaderOriginalUserID] = "", user // another's is refused
+	}
+	if err := m.broker.publisher.Publish(ctx, processor.Destination{RoutingKey: m.queue}, e); err != nil {
+		return fmt.Errorf("replace the message: %w", err)
+	}
+	return nil
 }

@@ -23,6 +23,7 @@ type publisher struct {
 	current  *confirmChannel
 	opening  *opening // under way; nil if none is
 	deaths   int      // channels in a row that the broker closed soon
+	learned  *learned // on the connection of current
 	refusals refusals
 }
 
@@ -49,7 +50,8 @@ func (p *publisher) Publish(ctx context.Context, to processor.Destination, e pro
 		}
 		c, err := p.ready(ctx, to, e)
 		if err == nil {
-			err = p.publishOn(ctx, c, &publish{to: to, message: publishing(e)})
+			err = p.publishOn(ctx, c, &publish{to: to, message: c.publishing(ctx, e)})
+			c.doneWith()
 		}
 		if !errors.Is(err, errNotSent) {
 			return err
@@ -75,8 +77,18 @@ func (p *publisher) ready(ctx context.Context, to processor.Destination, e proce
 	if err := c.takes(e); err != nil {
 		return fail(err)
 	}
+	if err := c.learned.bodies.take(ctx, len(e.Body)); err != nil {
+		return fail(err)
+	}
 	if err := c.exists(ctx, p.broker, to.Exchange); err != nil {
 		return fail(err)
+	}
+	why, again := c.learned.denials.check(to)
+	if again {
+		c, why = p.apart(ctx, c)
+	}
+	if why != nil {
+		return fail(why)
 	}
 	return c, nil
 }
@@ -106,6 +118,7 @@ func (p *publisher) await(ctx context.Context, c *confirmChannel, pub *publish, 
 	acked, alive := confirm.Acked(), !c.channel.IsClosed()
 	c.answered(pub, acked)
 	err := c.outcome(pub, acked, alive)
+	c.note(pub, acked, alive)
 	if errors.Is(err, processor.ErrRefused) {
 		p.refused(c)
 	}
@@ -166,7 +179,10 @@ func (p *publisher) opened(o *opening, c *confirmChannel, err error) {
 	p.mu.Lock()
 	before := p.current
 	if err == nil {
-		p.current = c
+		if p.learned == nil || p.learned.session != c.session {
+			p.learned = newLearned(&p.broker.background, c.session)
+		}
+		c.learned, p.current = p.learned, c
 	}
 	p.opening, o.err = nil, err
 	p.mu.Unlock()

@@ -35,6 +35,15 @@ func (s server) compares() bool {
 	return s.product == "RabbitMQ" && (s.major > 3 || s.major == 3 && s.minor >= 10)
 }
 
+// readsDeaths reports whether the broker may read x-death as a sender has written it, and die
+// of it: RabbitMQ 3.10 does, 4.0 ignores it.
+func (s server) readsDeaths() bool { return s.product != "RabbitMQ" || s.major < 4 }
+
+// holdsUpNormal reports whether a quorum queue hands out two urgent messages for one normal
+// one, as from 4.0 to before 4.3. Where it has a TTL too, which is looked at only of the next
+// message, normal ones stay for as long as urgent ones keep coming.
+func (s server) holdsUpNormal() bool { return s.product == "RabbitMQ" && s.major == 4 && s.minor < 3 }
+
 // deliveryLimit is that of a quorum queue that has none of its own; false is no limit.
 func (s server) deliveryLimit() (int64, bool) { return 20, s.product == "RabbitMQ" && s.major >= 4 }
 

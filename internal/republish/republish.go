@@ -57,6 +57,7 @@ func bare(msg processor.Message) processor.Envelope {
 		Properties: msg.Properties(),
 	}
 	Strip(e.Headers)
+	delete(e.Headers, HeaderOriginalPriority) // it is a property again
 	e.Expiration = 0
 	e.UserID = ""
 	e.Transient = false

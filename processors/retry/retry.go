@@ -122,8 +122,9 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: key}
 	e := republish.Again(msg, time.Now())
 	e.Headers[HeaderAttempts] = int64(done + 1)
+	republish.SavePriority(e)
 	if problem = fitsLater(e, to); problem == nil {
-		problem = r.sender.To(ctx, msg, to, e)
+		problem = r.sender.To(republish.Waiting(ctx), msg, to, e)
 	}
 	switch {
 	case problem == nil:

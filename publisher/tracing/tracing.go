@@ -97,7 +97,7 @@ func (p *publisher) publish(ctx context.Context, to processor.Destination, e pro
 	traced := e
 	traced.Headers = p.inject(ctx, e.Headers)
 	err := p.next.Publish(ctx, to, traced)
-	if errors.Is(err, processor.ErrTooLarge) { // nothing was sent
+	if errors.Is(err, processor.ErrTooLarge) { // it is not stored
 		return p.next.Publish(ctx, to, e)
 	}
 	return err

@@ -1,0 +1,175 @@
+package rabbitmq
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/bits"
+	"regexp"
+	"strconv"
+	"sync"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/processor"
+)
+
+// bodies knows which bodies one connection takes. RabbitMQ answers one that is over its
+// max_message_size by closing the channel, and all else that waits there is in doubt. So a
+// body that is larger than any before is asked for first, on a channel of its own, by one of
+// zeros that goes nowhere: RabbitMQ looks at the size before anything else.
+type bodies struct {
+	background *background
+	session    *failover.Session
+
+	mu    sync.Mutex
+	taken int     // bytes that the broker takes
+	limit int     // the most that it takes, once it has said so; 0 before
+	asked *lookUp // under way; nil if none is
+}
+
+const (
+	// unasked is what is sent without a question: hardly a limit is that low. If one is, the
+	// first body over it closes the channel, and the limit is known.
+	unasked = 4 << 10
+	// firstAsked is the least that is asked for.
+	firstAsked = 64 << 10
+	// usualLimit is the max_message_size of RabbitMQ 4.x by default.
+	usualLimit = 16 << 20
+)
+
+// take returns nil if the broker takes a body of n bytes, as far as it is known, and
+// [processor.ErrTooLarge] if it does not.
+func (b *bodies) take(ctx context.Context, n int) error {
+	for {
+		asked, err := b.answer(n)
+		if asked == nil {
+			return err
+		}
+		select {
+		case <-asked.done:
+		case <-ctx.Done():
+			return ended(ctx)
+		}
+		switch {
+		case asked.err == nil:
+		case b.session.Err() != nil:
+			return errNotSent
+		default:
+			return nil // no answer: the message itself finds out
+		}
+	}
+}
+
+// answer returns what is known of n bytes, or the question that must be answered first.
+func (b *bodies) answer(n int) (*lookUp, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case n <= max(b.taken, unasked) && (b.limit == 0 || n <= b.limit):
+		return nil, nil //nolint:nilnil // it is taken
+	case b.limit > 0:
+		return nil, tooLarge(n, b.limit)
+	case b.asked == nil:
+		b.ask(next(n, b.taken))
+	}
+	return b.asked, nil
+}
+
+func tooLarge(n, limit int) error {
+	return fmt.Errorf("%w: the body has %d bytes, the broker's max_message_size is %d", processor.ErrTooLarge, n, limit)
+}
+
+// next is how large a body is asked for, for the sake of one of n bytes: with powers of two
+// there are few questions on one connection.
+func next(n, taken int) int {
+	switch {
+	case n <= usualLimit:
+		return max(firstAsked, 1<<bits.Len(uint(n-1)))
+	case taken <= usualLimit:
+		return usualLimit + 1 // tells the usual limit without sending all of n
+	}
+	return n
+}
+
+// ask starts a question. The caller holds mu.
+func (b *bodies) ask(n int) {
+	q := &lookUp{done: make(chan struct{})}
+	b.asked = q
+	started := b.background.start(func() { b.answered(q, n, b.try(n)) })
+	if !started {
+		b.asked, q.err = nil, errClosed
+		close(q.done)
+	}
+}
+
+// answered notes what the broker made of a body of n bytes.
+func (b *bodies) answered(q *lookUp, n int, err error) {
+	limit, told := sizeLimit(err)
+	if told {
+		b.learn(limit)
+		err = nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err == nil && !told {
+		b.taken = max(b.taken, n)
+	}
+	b.asked, q.err = nil, err
+	close(q.done)
+}
+
+// learn notes the broker's limit.
+func (b *bodies) learn(limit int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.taken, b.limit = limit, limit
+}
+
+// try publishes a body of n bytes that no queue takes. It returns nil if the broker took it,
+// and otherwise why it has closed the channel.
+func (b *bodies) try(n int) error {
+	ch, err := b.session.Channel(context.Background()) // it ends with the session
+	if err != nil {
+		return err
+	}
+	defer func() { _ = ch.Close() }()
+	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
+	if err := ch.Confirm(false); err != nil {
+		return err
+	}
+	confirm, err := ch.PublishWithDeferredConfirm("", "warren-size-"+rand.Text(), false, false, amqp.Publishing{Body: make([]byte, n)})
+	if err != nil {
+		return err
+	}
+	<-confirm.Done() // the answer, or the end of the channel
+	if confirm.Acked() {
+		return nil
+	}
+	e := <-closed
+	switch {
+	case e == nil:
+		return amqp.ErrClosed
+	case e.Code == amqp.AccessRefused:
+		return nil // not to the default exchange, but the size came first
+	}
+	return e
+}
+
+var overSize = regexp.MustCompile(`message size \d+ is larger than configured max size (\d+)`)
+
+// sizeLimit reads the limit from why the broker has closed a channel.
+func sizeLimit(err error) (limit int, told bool) {
+	var e *amqp.Error
+	if !errors.As(err, &e) || e.Code != amqp.PreconditionFailed {
+		return 0, false
+	}
+	found := overSize.FindStringSubmatch(e.Reason)
+	if found == nil {
+		return 0, false
+	}
+	limit, err = strconv.Atoi(found[1])
+	return limit, err == nil && limit > 0
+}

@@ -1,0 +1,123 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/processor"
+)
+
+// denials are the places that the broker does not let one connection publish to. It says so
+// by closing the channel, and all else that waits there is in doubt. So it is told once.
+type denials struct {
+	mu sync.Mutex
+	of map[place]*denial
+}
+
+// place is an exchange, or one topic of it.
+type place struct {
+	exchange, key string
+	topic         bool
+}
+
+type denial struct {
+	why   error
+	tried time.Time
+}
+
+const (
+	// triedAgain is after how long one message to a place that was forbidden is let through,
+	// on a channel of its own: somebody may have set the permissions right.
+	triedAgain = 10 * time.Second
+	// maxDenials bounds the topics, which a sender may choose.
+	maxDenials = 1000
+)
+
+// add notes that the broker has closed a channel over a message for that place.
+func (d *denials) add(to processor.Destination, why error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.of == nil || len(d.of) >= maxDenials {
+		d.of = map[place]*denial{}
+	}
+	d.of[placeOf(to, isTopic(why))] = &denial{why, time.Now()}
+}
+
+func placeOf(to processor.Destination, topic bool) place {
+	if topic {
+		return place{to.Exchange, to.RoutingKey, true}
+	}
+	return place{exchange: to.Exchange}
+}
+
+// isTopic reports whether one topic was refused, and not the exchange.
+func isTopic(why error) bool {
+	var e *amqp.Error
+	return errors.As(why, &e) && strings.Contains(e.Reason, " topic '")
+}
+
+// check returns why a message for that place is not sent. If it is time to try one, again is
+// true for one caller.
+func (d *denials) check(to processor.Destination) (why error, again bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.of) == 0 {
+		return nil, false
+	}
+	for _, topic := range []bool{false, true} {
+		denied := d.of[placeOf(to, topic)]
+		switch {
+		case denied == nil:
+		case time.Since(denied.tried) < triedAgain:
+			return fmt.Errorf("%w: %w", processor.ErrForbidden, denied.why), false
+		default:
+			denied.tried = time.Now()
+			return nil, true
+		}
+	}
+	return nil, false
+}
+
+// forget notes that the broker has taken a message for that place.
+func (d *denials) forget(to processor.Destination) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.of, placeOf(to, false))
+	delete(d.of, placeOf(to, true))
+}
+
+// learned is what the broker has said about one publishing connection.
+type learned struct {
+	session *failover.Session
+	bodies  bodies
+	denials denials
+}
+
+func newLearned(b *background, s *failover.Session) *learned {
+	return &learned{session: s, bodies: bodies{background: b, session: s}}
+}
+
+// apart opens a channel for one message that the broker may answer by closing it.
+func (p *publisher) apart(ctx context.Context, beside *confirmChannel) (*confirmChannel, error) {
+	session := beside.session
+	c, err := call(ctx, &p.broker.background, func() (*confirmChannel, error) {
+		ch, err := session.Channel(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c := newConfirmChannel(&p.broker.background, session, ch)
+		c.apart, c.learned = true, beside.learned
+		return c, ch.Confirm(false)
+	}, (*confirmChannel).retire)
+	if err != nil && session.Err() != nil {
+		return nil, errNotSent
+	}
+	return c, err
+}

@@ -1,0 +1,110 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/backoff"
+	"github.com/gowarren/warren/processors/retry"
+)
+
+const urgentWait = 500 * time.Millisecond
+
+// From 4.0 to before 4.3 a quorum queue hands out two urgent messages for one normal one, and
+// looks at the TTL of the next alone: of 100 normal retries 6 came back in time.
+func TestUrgentRetriesDoNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	for kind, retries := range map[string]func(*testing.T, *rabbitmq.Broker, broker.Queue, string) (broker.Topology, processor.Middleware){
+		"retry": func(t *testing.T, b *rabbitmq.Broker, work broker.Queue, parked string) (broker.Topology, processor.Middleware) {
+			t.Helper()
+			opts := []retry.Option{retry.Attempts(1), retry.Delays(urgentWait), retry.FinalKey(parked)}
+			top, err := retry.Topology(work, "wait-%attempt%", opts...)
+			require.NoError(t, err)
+			return top, retry.New(b.Publisher(), "wait-%attempt%", opts...)
+		},
+		"ladder": func(t *testing.T, b *rabbitmq.Broker, work broker.Queue, parked string) (broker.Topology, processor.Middleware) {
+			t.Helper()
+			opts := []backoff.Option{
+				backoff.Schedule(backoff.Fixed(urgentWait)),
+				backoff.Limit(1), backoff.Strategy(delay.Ladder()), backoff.Final(to(parked)),
+			}
+			top, err := backoff.Topology(work, opts...)
+			require.NoError(t, err)
+			return top, backoff.New(b.Publisher(), work.Name, opts...)
+		},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			node, work, parked := rabbitmqtest.Shared(t), broker.Queue{Name: "work", Type: broker.Quorum}, "parked"
+			vhost := fmt.Sprintf("urgent-%s-%d", kind, names.Add(1))
+			node.AddVhost(t, vhost)
+			b := open(t, node.URLFor("guest", "guest", vhost))
+			top, middleware := retries(t, b, work, parked)
+			require.NoError(t, b.Declare(within(t), top))
+			require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: parked, Type: broker.Quorum}}}))
+			stack, err := processor.NewStack(ack.New(), middleware).
+				ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
+			require.NoError(t, err)
+			fails := func(ctx context.Context, id string, priority uint8) error {
+				return stack.Process(ctx, processortest.NewMessage(
+					processortest.Properties(processor.Properties{ID: id, Priority: priority}),
+					processortest.Origin(processor.Origin{Queue: work.Name, RoutingKey: work.Name}),
+				))
+			}
+
+			const normal = 50
+			for range normal {
+				require.NoError(t, fails(within(t), "normal", 0))
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				for tick := time.NewTicker(urgentWait * 4 / 5); ctx.Err() == nil; {
+					_ = fails(ctx, "urgent", 9)
+					select {
+					case <-tick.C:
+					case <-ctx.Done():
+					}
+				}
+			}()
+			defer func() { cancel(); <-ended }()
+			sub := subscribe(t, b, work.Name, 100)
+			start := time.Now()
+			var last processor.Message
+			for back := 0; back < normal || last == nil; {
+				msg := receive(t, sub)
+				if msg.Properties().ID == "urgent" {
+					require.EqualValues(t, 9, msg.Properties().Priority, "it has its priority again")
+					last = msg
+					continue
+				}
+				require.Zero(t, msg.Properties().Priority)
+				require.NoError(t, msg.Ack())
+				back++
+			}
+			took := time.Since(start)
+			t.Logf("%d in %v", normal, took)
+			require.Less(t, took, normal*urgentWait/2, "two urgent ones for each")
+			cancel()
+			<-ended
+
+			require.NoError(t, stack.Process(within(t), last), "its retries are used up")
+			final := receive(t, subscribe(t, b, parked, 1))
+			require.EqualValues(t, 9, final.Properties().Priority)
+			require.NotContains(t, final.Headers(), "warren-original-priority")
+		})
+	}
+}
