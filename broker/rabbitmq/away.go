@@ -33,6 +33,9 @@ func ofQueue(queue string, err error) error {
 // nobody from using the others. The broker closes the channel over each, so the rest is
 // declared on another one.
 func (b *Broker) declaring(ctx context.Context, session *failover.Session, t broker.Topology) (*amqp.Channel, error) {
+	if err := serverOf(session.ServerProperties()).lacks(t); err != nil {
+		return nil, err
+	}
 	for {
 		ch, err := session.Channel(ctx)
 		if err != nil {

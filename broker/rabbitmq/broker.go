@@ -78,7 +78,9 @@ func dial(ctx context.Context, urls []string, o *options) (publishing, consuming
 
 // Declare creates what t lists, and again on every new channel for as long as the
 // broker is open. What exists already with other arguments is [broker.ErrMismatch];
-// RabbitMQ's text names both values. A dead-letter target that does not exist is logged as
+// RabbitMQ's text names both values. What the server would silently ignore, as one before 4.3
+// does a delayed retry, is [broker.ErrUnsupported], and nothing is declared; a subscription
+// that comes to such a server later, by a failover, ends with it. A dead-letter target that does not exist is logged as
 // a warning: RabbitMQ drops what is sent there without a word. An exclusive queue belongs to the consuming
 // connection, and is declared again when that one is replaced.
 //
@@ -94,7 +96,13 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err != nil {
 		return fmt.Errorf("rabbitmq: %w", err)
 	}
-	_, err = ask(ctx, b, func(ch *amqp.Channel) (struct{}, error) { return struct{}{}, declare(ch, t) })
+	session, err := b.session(ctx)
+	if err == nil {
+		err = serverOf(session.ServerProperties()).lacks(t)
+	}
+	if err == nil {
+		_, err = askOn(ctx, b, session, func(ch *amqp.Channel) (struct{}, error) { return struct{}{}, declare(ch, t) })
+	}
 	if err != nil {
 		return fmt.Errorf("rabbitmq: %w", err)
 	}
@@ -148,10 +156,20 @@ func (b *Broker) Close(ctx context.Context) error {
 
 // ask calls f with a channel of its own, and returns when f does or ctx ends.
 func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)) (T, error) {
-	var zero T
-	ch, err := b.openChannel(ctx)
+	session, err := b.session(ctx)
 	if err != nil {
+		var zero T
 		return zero, err
+	}
+	return askOn(ctx, b, session, f)
+}
+
+// askOn is ask on a session.
+func askOn[T any](ctx context.Context, b *Broker, session *failover.Session, f func(*amqp.Channel) (T, error)) (T, error) {
+	ch, err := session.Channel(ctx)
+	if err != nil {
+		var zero T
+		return zero, b.overOr(closedOr(err))
 	}
 	value, err := call(ctx, &b.background, func() (T, error) {
 		defer func() { _ = ch.Close() }()
@@ -160,18 +178,13 @@ func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)
 	return value, b.overOr(err)
 }
 
-// openChannel opens a channel on the consuming connection, which a broker that is low on
-// memory answers.
-func (b *Broker) openChannel(ctx context.Context) (*amqp.Channel, error) {
+// session is that of the consuming connection, which a broker that is low on memory answers.
+func (b *Broker) session(ctx context.Context) (*failover.Session, error) {
 	if b.life.Err() != nil {
 		return nil, errClosed
 	}
 	session, err := b.consuming.Session(ctx)
-	if err != nil {
-		return nil, closedOr(err)
-	}
-	ch, err := session.Channel(ctx)
-	return ch, closedOr(err)
+	return session, closedOr(err)
 }
 
 // overOr adds to what failed after Close, or because of it, that the broker is closed.

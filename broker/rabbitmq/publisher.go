@@ -211,7 +211,7 @@ func (p *publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
 	if err != nil {
 		return nil, err
 	}
-	topology := shared(p.broker.declared())
+	topology := serverOf(session.ServerProperties()).understood(shared(p.broker.declared()))
 	ch, err := p.broker.declaring(ctx, session, topology)
 	if err != nil {
 		return nil, err

@@ -46,18 +46,29 @@ func (r redeclarer) declare(ctx context.Context, b *Broker, t broker.Topology) e
 	case <-b.life.Done():
 		return errClosed
 	}
-	if ch == nil || ch.IsClosed() {
-		var err error
-		if ch, err = b.openChannel(ctx); err != nil {
-			r <- nil
-			return err
-		}
+	ch, err := b.channelFor(ctx, ch, t)
+	if err != nil {
+		r <- ch
+		return err
 	}
-	_, err := call(ctx, &b.background, func() (struct{}, error) {
+	_, err = call(ctx, &b.background, func() (struct{}, error) {
 		defer func() { r <- ch }() // only now: the answer may come after ctx has ended
 		return struct{}{}, declare(ch, renewed(t))
 	}, func(struct{}) {})
 	return err
+}
+
+// channelFor returns a channel that t can be declared on: ch, if it is still open.
+func (b *Broker) channelFor(ctx context.Context, ch *amqp.Channel, t broker.Topology) (*amqp.Channel, error) {
+	session, err := b.session(ctx) // that of ch, if it is open
+	if err == nil {
+		err = serverOf(session.ServerProperties()).lacks(t)
+	}
+	if err != nil || ch != nil && !ch.IsClosed() {
+		return ch, err
+	}
+	ch, err = session.Channel(ctx)
+	return ch, closedOr(err)
 }
 
 // renewed lists twice what expires. RabbitMQ may answer a declare, which starts the time
