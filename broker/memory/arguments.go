@@ -23,6 +23,8 @@ type identity struct {
 	maxBytes      int64 // none: no bound
 	deliveryLimit int64 // none: no bound
 	priorities    int64
+	retryMin      int64 // of delayed retries, in milliseconds; none: failed deliveries are retried at once
+	retryMax      int64 // the same
 	overflow      broker.Overflow
 
 	deadLetters bool // it has a dead-letter exchange
@@ -41,6 +43,9 @@ func (id identity) keepsDead() bool {
 	return id.strategy == atLeastOnce && id.deadLetters && id.overflow == broker.RejectPublish
 }
 
+// delaysRetries reports whether a message that failed waits before it comes again.
+func (id identity) delaysRetries() bool { return id.retryMin != none }
+
 // none stands for an argument that is absent: 0 is a TTL and a length in RabbitMQ.
 const none = -1
 
@@ -50,7 +55,7 @@ const tenYears = 10 * 365 * 24 * int64(time.Hour/time.Millisecond)
 // rejectPublishDeadLetter refuses like reject-publish and dead-letters the message.
 const rejectPublishDeadLetter broker.Overflow = "reject-publish-dlx"
 
-func identify(q broker.Queue) (identity, error) {
+func (m *model) identify(q broker.Queue) (identity, error) {
 	r := argumentReader{arguments: q.AllArguments()}
 	id := identity{
 		kind:      broker.QueueType(r.text("x-queue-type", string(broker.Classic))),
@@ -61,6 +66,8 @@ func identify(q broker.Queue) (identity, error) {
 		maxBytes:      r.number("x-max-length-bytes", 0),
 		deliveryLimit: r.number("x-delivery-limit", 0),
 		priorities:    r.number("x-max-priority", 0),
+		retryMin:      r.number("x-delayed-retry-min", 1),
+		retryMax:      r.number("x-delayed-retry-max", 1),
 		overflow:      broker.Overflow(r.text("x-overflow", string(broker.DropHead))),
 		deadLetters:   r.has("x-dead-letter-exchange"),
 		deadLetter: broker.DeadLetter{
@@ -69,7 +76,7 @@ func identify(q broker.Queue) (identity, error) {
 		},
 		strategy: r.text("x-dead-letter-strategy", ""),
 	}
-	if err := errors.Join(append(r.errs, id.problems(r)...)...); err != nil {
+	if err := errors.Join(append(r.errs, append(id.problems(r), m.problems(id)...)...)...); err != nil {
 		return id, fmt.Errorf("memory: queue %q: %w: %w", q.Name, broker.ErrTopology, err)
 	}
 	return id, nil
@@ -84,6 +91,7 @@ func (id identity) String() string {
 		{"x-message-ttl", id.ttl}, {"x-expires", id.unused},
 		{"x-max-length", id.maxLength}, {"x-max-length-bytes", id.maxBytes},
 		{"x-delivery-limit", id.deliveryLimit}, {"x-max-priority", id.priorities},
+		{"x-delayed-retry-min", id.retryMin}, {"x-delayed-retry-max", id.retryMax},
 	} {
 		if limit.value != none {
 			parts = append(parts, fmt.Sprintf("%s %d", limit.name, limit.value))
@@ -122,6 +130,11 @@ func (id identity) problems(r argumentReader) []error {
 			"x-dead-letter-strategy must be at-most-once or at-least-once"},
 		{r.has("x-dead-letter-strategy") && id.kind != broker.Quorum,
 			"x-dead-letter-strategy needs a quorum queue"},
+		{id.delaysRetries() && id.kind != broker.Quorum,
+			"x-delayed-retry-min needs a quorum queue"},
+		{(r.has("x-delayed-retry-type") || id.retryMax != none || id.delaysRetries()) &&
+			(r.text("x-delayed-retry-type", "") != "failed" || id.retryMax < max(id.retryMin, 1)),
+			"delayed retries need x-delayed-retry-type failed (others are not supported in memory) and x-delayed-retry-max of at least x-delayed-retry-min"},
 		{r.has("x-single-active-consumer"),
 			"x-single-active-consumer is not supported in memory"},
 	} {

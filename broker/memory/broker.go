@@ -12,6 +12,7 @@ import (
 // Broker is a message broker in this process. Make one with [New]. Its methods may be
 // called by many goroutines at once.
 type Broker struct {
+	model  *model
 	onDrop func(Drop)
 	alarms sync.WaitGroup // those that are set, or ringing
 
@@ -36,6 +37,7 @@ var (
 // close it to stop them. A nil option does nothing.
 func New(opts ...Option) *Broker {
 	b := &Broker{
+		model:         &models[0],
 		exchanges:     map[string]*exchange{},
 		queues:        map[string]*queue{},
 		subscriptions: map[*subscription]struct{}{},

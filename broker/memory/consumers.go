@@ -50,7 +50,11 @@ func (q *queue) renewLease() {
 func (q *queue) expire() {
 	q.expired = true
 	q.broker.remove(q)
-	q.head.set(time.Time{})
+	q.silence()
+	for _, e := range q.delayed {
+		q.broker.drop(q, e.message, "", "the queue expired")
+	}
+	q.delayed = nil
 	for q.len() > 0 {
 		q.broker.drop(q, q.pop().message, "", "the queue expired")
 	}
@@ -59,5 +63,6 @@ func (q *queue) expire() {
 // silence stops the queue's alarms.
 func (q *queue) silence() {
 	q.head.set(time.Time{})
+	q.next.set(time.Time{})
 	q.lease.set(time.Time{})
 }

@@ -17,7 +17,7 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err
 	}
-	plan, err := newPlan(t)
+	plan, err := b.model.newPlan(t)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ type plan struct {
 	bindings  []broker.Binding
 }
 
-func newPlan(t broker.Topology) (plan, error) {
+func (m *model) newPlan(t broker.Topology) (plan, error) {
 	p := plan{exchanges: map[string]*exchange{}, queues: map[string]*queue{}}
 	var errs []error
 	for _, x := range t.Exchanges {
@@ -53,7 +53,7 @@ func newPlan(t broker.Topology) (plan, error) {
 		}
 	}
 	for _, q := range t.Queues {
-		id, err := identify(q)
+		id, err := m.identify(q)
 		errs = append(errs, err)
 		p.queues[q.Name] = &queue{name: q.Name, identity: id}
 	}

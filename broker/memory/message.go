@@ -29,6 +29,8 @@ type entry struct {
 	order uint64
 	// expires is when it is dead-lettered, once it is at the head; zero is never.
 	expires time.Time
+	// due is when the wait after its last failure is over, in a queue that delays retries.
+	due time.Time
 	// attempts counts the failed deliveries.
 	attempts    int64
 	redelivered bool

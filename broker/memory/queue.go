@@ -22,12 +22,14 @@ type queue struct {
 	bytes    int64
 	arrivals uint64
 
-	held int // messages that have died, and that nobody takes
+	delayed delayed // failed, and not ready before their time
+	held    int     // messages that have died, and that nobody takes
 
 	subscriptions int                  // that have not stopped
 	hungry        deque[*subscription] // those with room, who has waited longest first
 
 	head      alarm // rings when the head expires
+	next      alarm // rings when the first of those delayed is due
 	lease     alarm // rings when the queue has been unused for too long
 	expired   bool  // it is no more, but messages of it may still be in hand
 	lastRound uint64
@@ -36,6 +38,7 @@ type queue struct {
 func (q *queue) open(b *Broker) {
 	q.broker = b
 	q.head = alarm{broker: b, ring: q.balance}
+	q.next = alarm{broker: b, ring: q.balance}
 	q.lease = alarm{broker: b, ring: q.expire}
 	q.renewLease()
 }
@@ -84,11 +87,10 @@ func (q *queue) expiry(m *message) time.Time {
 	return time.Now().Add(min(own, millis(q.ttl)))
 }
 
-// giveBack puts an entry where it was before it was handed out. A quorum queue without a
-// delivery limit puts it behind everything, as RabbitMQ 3.10 does. The caller balances the
-// queue afterwards.
+// giveBack puts an entry where it was before it was handed out; see [model]. The caller
+// balances the queue afterwards.
 func (q *queue) giveBack(e *entry) {
-	if q.expired || q.kind != broker.Quorum || q.deliveryLimit != none {
+	if q.expired || !q.broker.model.returnsToTail || q.kind != broker.Quorum || q.deliveryLimit != none {
 		q.restore(e)
 		return
 	}
@@ -121,6 +123,10 @@ func (q *queue) retry(e *entry) {
 		q.bury(e.message, deliveryLimit)
 		return
 	}
+	if q.delaysRetries() && !q.expired {
+		q.delay(e)
+		return
+	}
 	q.giveBack(e)
 }
 
@@ -149,6 +155,7 @@ func (q *queue) pop() *entry {
 
 // balance makes the queue's invariants true again.
 func (q *queue) balance() {
+	q.resume()
 	for e := q.first(); e != nil; e = q.first() {
 		if e.expired() {
 			q.bury(q.pop().message, expired)
@@ -173,6 +180,6 @@ func (q *queue) balance() {
 
 // over reports whether that many more messages and bytes are too much.
 func (q *queue) over(messages int, bytes int64) bool {
-	return q.maxLength != none && int64(q.len()+q.held+messages) > q.maxLength ||
+	return q.maxLength != none && int64(q.len()+len(q.delayed)+q.held+messages) > q.maxLength ||
 		q.maxBytes != none && q.bytes+bytes > q.maxBytes
 }

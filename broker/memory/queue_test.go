@@ -7,24 +7,31 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
 )
 
-// As RabbitMQ 3.10.8 did it: six messages, four in hand, of which 2, 0 and 1 come back.
+// As RabbitMQ 3.10.8, 4.0.5 and 4.3.6 did it: six messages, four in hand, of which 2, 0 and 1
+// come back.
 func TestOrderOfWhatComesBack(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		queue broker.Queue
-		want  []string
+		major, minor int
+		queue        broker.Queue
+		want         []string
 	}{
-		"classic":                      {broker.Queue{}, []string{"0", "1", "2", "4", "5"}},
-		"quorum":                       {broker.Queue{Type: broker.Quorum}, []string{"4", "5", "2", "0", "1"}},
-		"quorum with a delivery limit": {broker.Queue{Type: broker.Quorum, Arguments: processor.Headers{"x-delivery-limit": 5}}, []string{"2", "0", "1", "4", "5"}},
+		"classic":                      {4, 3, broker.Queue{}, []string{"0", "1", "2", "4", "5"}},
+		"quorum":                       {4, 3, broker.Queue{Type: broker.Quorum}, []string{"2", "0", "1", "4", "5"}},
+		"quorum with a delivery limit": {4, 3, broker.Queue{Type: broker.Quorum, DeliveryLimit: 5}, []string{"2", "0", "1", "4", "5"}},
+		"4.0 quorum":                   {4, 0, broker.Queue{Type: broker.Quorum}, []string{"2", "0", "1", "4", "5"}},
+		"3.10 classic":                 {3, 10, broker.Queue{}, []string{"0", "1", "2", "4", "5"}},
+		"3.10 quorum":                  {3, 10, broker.Queue{Type: broker.Quorum}, []string{"4", "5", "2", "0", "1"}},
+		"3.10 quorum with a limit":     {3, 10, broker.Queue{Type: broker.Quorum, DeliveryLimit: 5}, []string{"2", "0", "1", "4", "5"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tc.queue.Name = "q"
-			b := open(t, []broker.Queue{tc.queue})
+			b := open(t, []broker.Queue{tc.queue}, memory.Version(tc.major, tc.minor))
 			publish(t, b, "q", "0", "1", "2", "3", "4", "5")
 			s := subscribe(t, b, "q", 4)
 			var inHand []processor.Message
