@@ -1,6 +1,10 @@
 package memory
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/gowarren/warren/broker"
+)
 
 // Version sets the version of RabbitMQ that the broker behaves like: the newest of 3.10,
 // 4.0 and 4.3 that is not newer than major.minor, and 3.10 for all before. Default: 4.3.
@@ -40,6 +44,6 @@ func (m *model) problems(id identity) []error {
 	if !id.delaysRetries() || m.delaysRetries {
 		return nil
 	}
-	return []error{fmt.Errorf("delayed retries need RabbitMQ 4.3; %d.%d, which this broker behaves like, "+
-		"ignores them and delivers what failed at once, again and again", m.major, m.minor)}
+	return []error{fmt.Errorf("delayed retries: %w: they need RabbitMQ 4.3; %d.%d, which this broker behaves like, "+
+		"ignores them and delivers what failed at once, again and again", broker.ErrUnsupported, m.major, m.minor)}
 }
