@@ -14,6 +14,9 @@ var (
 	ErrNoQueue = errors.New("the queue does not exist")
 	// ErrTopology: a topology contradicts itself; nothing was declared.
 	ErrTopology = errors.New("the topology cannot be declared")
+	// ErrUnsupported: the server does not have what a topology needs, and would silently
+	// ignore it; nothing was declared.
+	ErrUnsupported = errors.New("the server does not have it")
 )
 
 // Topology is a set of exchanges, queues and bindings. It is declared in that order.

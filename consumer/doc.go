@@ -26,7 +26,8 @@
 //
 // A message that goes back to its queue is delivered again at once. So that a broken
 // retry exchange does not turn this into a busy loop, a worker waits after each message
-// that went back, whoever requeued it, from 100 ms doubling to 5 s, until one does not.
+// that went back, whoever requeued it, from 100 ms doubling to 5 s, until one does not. Where
+// the broker itself keeps a failed message for a while ([processor.Holder]), it waits for none.
 //
 // A message for which the pipeline says [processor.Release] was not begun. It is given back
 // untouched, and the worker waits in the same way.

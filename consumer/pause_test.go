@@ -100,3 +100,70 @@ func TestThePauseEndsWithAMessageThatDoesNotGoBack(t *testing.T) {
 		require.LessOrEqual(t, time.Since(start), 3*(100+200)*time.Millisecond)
 	})
 }
+
+// keeper is a queue whose broker keeps what failed for a second, and delivers what was given
+// back untouched at once.
+type keeper struct {
+	*queue
+	next chan *processor.Delivery
+}
+
+func newKeeper() *keeper {
+	k := &keeper{queue: newQueue(), next: make(chan *processor.Delivery, 1)}
+	k.deliver()
+	return k
+}
+
+func (k *keeper) deliver() {
+	k.next <- processor.NewDelivery(processor.Envelope{}, processor.Origin{}, k, 1)
+}
+
+func (k *keeper) Subscribe(context.Context, int) (processor.Subscription, error) { return k, nil }
+
+func (k *keeper) Receive(ctx context.Context) (processor.Message, error) {
+	select {
+	case d := <-k.next:
+		return d, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (k *keeper) Holds() bool      { return true }
+func (k *keeper) Ack(uint64) error { return nil }
+func (k *keeper) Nack(uint64, bool) error {
+	time.AfterFunc(time.Second, k.deliver)
+	return nil
+}
+
+func (k *keeper) Release(uint64) error {
+	k.deliver()
+	return nil
+}
+
+// The worker slept from 100 ms to 5 s after each failure, on top of the broker's own wait.
+func TestWhereTheBrokerPacesTheConsumerDoesNot(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		outcome  error
+		from, to uint64
+	}{
+		"failed":   {processor.Requeue(errMail), 60, 60},
+		"released": {processor.Release(errMail), 13, 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute-time.Millisecond)
+				defer cancel()
+				p, err := processor.NewStack(ack.New()).ThenFunc(func(context.Context, processor.Message) error { return tc.outcome })
+				require.NoError(t, err)
+				c := consumer.New(newKeeper(), p, quiet())
+				require.NoError(t, c.Run(ctx))
+				require.GreaterOrEqual(t, c.Stats().Received, tc.from)
+				require.LessOrEqual(t, c.Stats().Received, tc.to)
+				time.Sleep(time.Second) // what the keeper still holds
+			})
+		})
+	}
+}

@@ -56,7 +56,7 @@ func (r *run) receiveFailed(s *shift, err error) {
 	}
 }
 
-// handle processes one message and reports whether it went back to its queue.
+// handle processes one message and reports whether it comes again at once.
 func (r *run) handle(d delivery) bool {
 	msg := d.Message
 	r.stats.received.Add(1)
@@ -89,8 +89,12 @@ func (r *run) handle(d delivery) bool {
 }
 
 // wentBack asks the message, since a handler may nack it and an ack layer may requeue
-// what has failed. One that cannot tell went back if the pipeline says so.
+// what has failed. One that cannot tell went back if the pipeline says so. Where the broker
+// holds what has failed, it sees to the pace.
 func wentBack(msg processor.Message, a processor.Action) bool {
+	if m, ok := msg.(interface{ Held() bool }); ok && m.Held() {
+		return false
+	}
 	if m, ok := msg.(processor.Releaser); ok {
 		return m.Returned()
 	}

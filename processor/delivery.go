@@ -41,6 +41,14 @@ type Perishable interface {
 	Life() context.Context
 }
 
+// Holder is implemented by an [Acknowledger] whose broker may keep a message that failed (Nack
+// with requeue) for a while before it delivers it again. The others, and a message that was
+// given back untouched, are delivered again at once.
+type Holder interface {
+	// Holds reports whether the broker does so with the messages of this channel.
+	Holds() bool
+}
+
 // Delivery is the one [Message] of every broker.
 type Delivery struct {
 	envelope Envelope
@@ -54,7 +62,8 @@ type Delivery struct {
 const (
 	unsettled = iota
 	settled
-	returned // to its queue
+	failed   // and back in its queue
+	released // to its queue
 )
 
 var (
@@ -87,7 +96,14 @@ func (d *Delivery) Settled() bool { return d.state.Load() != unsettled }
 
 // Returned reports whether the delivery was given back to its queue, by Release or by
 // Nack with requeue, whatever came of it.
-func (d *Delivery) Returned() bool { return d.state.Load() == returned }
+func (d *Delivery) Returned() bool { return d.state.Load() >= failed }
+
+// Held reports whether the delivery failed, was given back to its queue, and is kept there for
+// a while; see [Holder].
+func (d *Delivery) Held() bool {
+	h, ok := d.acks.(Holder)
+	return ok && d.state.Load() == failed && h.Holds()
+}
 
 // Life is that of the delivery's channel; see [Perishable]. Where the source cannot tell, it
 // never ends.
@@ -115,7 +131,7 @@ func (d *Delivery) Ack() error {
 func (d *Delivery) Nack(requeue bool) error {
 	state := uint32(settled)
 	if requeue {
-		state = returned
+		state = failed
 	}
 	if !d.state.CompareAndSwap(unsettled, state) {
 		return ErrSettled
@@ -125,7 +141,7 @@ func (d *Delivery) Nack(requeue bool) error {
 
 // Release gives the delivery back untouched; see [Delivery.Ack] for its errors.
 func (d *Delivery) Release() error {
-	if !d.state.CompareAndSwap(unsettled, returned) {
+	if !d.state.CompareAndSwap(unsettled, released) {
 		return ErrSettled
 	}
 	return d.acks.Release(d.tag)
@@ -138,6 +154,6 @@ type Releaser interface {
 	// Release gives the message back to its queue. It settles the message.
 	Release() error
 	// Returned reports whether the message was given back to its queue, by Release or
-	// by Nack with requeue. The broker delivers it again at once.
+	// by Nack with requeue.
 	Returned() bool
 }

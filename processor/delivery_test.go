@@ -146,3 +146,27 @@ func TestADecoratedMessageSettlesTheOriginal(t *testing.T) {
 	require.ErrorIs(t, d.Ack(), processor.ErrSettled)
 	require.Equal(t, []string{"nack 7 requeue=true"}, broker.calls)
 }
+
+// holding acks for a broker that keeps what failed for a while, if it does.
+type holding struct {
+	acks
+	holds bool
+}
+
+func (h *holding) Holds() bool { return h.holds }
+
+func TestOnlyWhatFailedAndIsKeptIsHeld(t *testing.T) {
+	t.Parallel()
+	for _, s := range settlements {
+		for _, holds := range []bool{false, true} {
+			d := delivery(&holding{holds: holds})
+			require.False(t, d.Held())
+			require.NoError(t, s.settle(d))
+			require.Equal(t, holds && s.name == "Nack with requeue", d.Held(), s.name)
+			require.Equal(t, s.returned, d.Returned(), s.name)
+		}
+		d := delivery(&acks{})
+		require.NoError(t, s.settle(d))
+		require.False(t, d.Held(), "%s: nobody keeps it", s.name)
+	}
+}

@@ -32,6 +32,7 @@ import (
 	"github.com/gowarren/warren/processors/memorylimit"
 	"github.com/gowarren/warren/processors/ordered"
 	"github.com/gowarren/warren/processors/recovery"
+	"github.com/gowarren/warren/processors/redelivery"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/signals"
 	"github.com/gowarren/warren/processors/sqltx"
@@ -75,10 +76,13 @@ var shipped = map[string]kind{
 	}},
 	"memorylimit": {"", func(*world) processor.Middleware { return memorylimit.New(1<<20, memorylimit.Logger(silent())) }},
 	"ordered":     {processor.Orders, func(*world) processor.Middleware { return ordered.New(ordered.ByRoutingKey) }},
-	"signals":     {"", func(*world) processor.Middleware { return signals.New(signals.Logger(silent())) }},
-	"sqltx":       {processor.Transacts, func(w *world) processor.Middleware { return sqltx.New(w.db, sqltx.Logger(silent())) }},
-	"throttle":    {processor.Waits, func(*world) processor.Middleware { return throttle.New(rate.NewLimiter(1, 1)) }},
-	"timeout":     {processor.Limits, func(*world) processor.Middleware { return timeout.New(time.Minute, timeout.Logger(silent())) }},
+	"redelivery": {processor.Retries, func(w *world) processor.Middleware {
+		return redelivery.New(w, parked, redelivery.Logger(silent()))
+	}},
+	"signals":  {"", func(*world) processor.Middleware { return signals.New(signals.Logger(silent())) }},
+	"sqltx":    {processor.Transacts, func(w *world) processor.Middleware { return sqltx.New(w.db, sqltx.Logger(silent())) }},
+	"throttle": {processor.Waits, func(*world) processor.Middleware { return throttle.New(rate.NewLimiter(1, 1)) }},
+	"timeout":  {processor.Limits, func(*world) processor.Middleware { return timeout.New(time.Minute, timeout.Logger(silent())) }},
 	"xdeath": {processor.GivesUp, func(w *world) processor.Middleware {
 		return xdeath.New(xdeath.Park(w, processor.Destination{RoutingKey: parked}))
 	}},
@@ -114,6 +118,13 @@ var variants = map[string]func(*world) processor.Middleware{
 	},
 	"backoff, for some, no final destination": func(w *world) processor.Middleware {
 		return w.backoff(backoff.If(func(err error) bool { return !errors.Is(err, errUnwanted) }))
+	},
+	"redelivery, no attempts": func(w *world) processor.Middleware {
+		return redelivery.New(w, parked, redelivery.Attempts(0), redelivery.Logger(silent()))
+	},
+	"redelivery, filtered": func(w *world) processor.Middleware {
+		return redelivery.New(w, parked, redelivery.Logger(silent()),
+			redelivery.If(func(err error) bool { return !errors.Is(err, errFiltered) }))
 	},
 	"instantretry, filtered": func(*world) processor.Middleware {
 		return instantretry.New(instantretry.If(func(error) bool { return false }), instantretry.Logger(silent()))

@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/processors/instantretry"
 	"github.com/gowarren/warren/processors/maxtime"
 	"github.com/gowarren/warren/processors/memorylimit"
+	"github.com/gowarren/warren/processors/redelivery"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/timeout"
 	"github.com/gowarren/warren/processors/xdeath"
@@ -39,6 +40,12 @@ func TestANumberWithoutItsUnitIsRefused(t *testing.T) {
 		func(d time.Duration) processor.Middleware { return memorylimit.New(100, memorylimit.Every(d)) },
 		func(d time.Duration) processor.Middleware { return retry.New(pub, "r_%attempt%", retry.KeepTrying(d)) },
 		func(d time.Duration) processor.Middleware { return retry.New(pub, "r_%delay%", retry.Delays(d)) },
+		func(d time.Duration) processor.Middleware {
+			return redelivery.New(pub, parked, redelivery.Wait(d, time.Second))
+		},
+		func(d time.Duration) processor.Middleware {
+			return redelivery.New(pub, parked, redelivery.KeepTrying(d))
+		},
 		func(d time.Duration) processor.Middleware { return timeout.New(d) },
 		func(d time.Duration) processor.Middleware { return timeout.New(time.Minute, timeout.BrokerTimeout(d)) },
 		func(d time.Duration) processor.Middleware {

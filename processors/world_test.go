@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processors/backoff"
+	"github.com/gowarren/warren/processors/redelivery"
 	"github.com/gowarren/warren/processors/retry"
 )
 
@@ -125,6 +126,8 @@ func live(t *testing.T, c processor.Case, build func(*world, processor.Processor
 		headers = processor.Headers{
 			retry.HeaderAttempts:   int64(retry.DefaultAttempts),
 			backoff.HeaderBackoffs: int64(backoff.DefaultLimit),
+			// On a classic queue, what somebody wrote stays.
+			redelivery.HeaderDeliveries: int64(redelivery.DefaultAttempts),
 		}
 	}
 	w := newWorld(t, headers)
@@ -144,6 +147,11 @@ func live(t *testing.T, c processor.Case, build func(*world, processor.Processor
 	require.NoError(t, err)
 	msg, err := sub.Receive(t.Context())
 	require.NoError(t, err)
+	if c == processor.CaseExhausted {
+		require.NoError(t, msg.Nack(true)) // it has been delivered before
+		msg, err = sub.Receive(t.Context())
+		require.NoError(t, err)
+	}
 
 	f := process(ctx, cancel, p, msg)
 	f.settled = settlement(t, msg, w)

@@ -50,6 +50,11 @@
 //
 // [Compatible] has the exchange and the queues of nameko-amqp-retry, to share them with it.
 //
+// # Without a copy
+//
+// A quorum queue of RabbitMQ 4.3 can make what failed wait by itself, by a linear schedule of
+// its own: see processors/redelivery. That is no strategy here, since nothing is published.
+//
 // # What must not be done
 //
 //   - A work queue's dead-letter exchange must not lead into a ladder. RabbitMQ takes the

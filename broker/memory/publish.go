@@ -16,7 +16,16 @@ func (b *Broker) Publisher() processor.Publisher { return publisher{b} }
 
 type publisher struct{ broker *Broker }
 
-var _ processor.Publisher = publisher{}
+var (
+	_ processor.Publisher    = publisher{}
+	_ broker.TopologyChecker = publisher{}
+)
+
+// CheckTopology says what Declare would refuse, whatever is there.
+func (p publisher) CheckTopology(t broker.Topology) error {
+	_, err := p.broker.model.newPlan(t)
+	return err
+}
 
 func (p publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 	if err := ctx.Err(); err != nil {

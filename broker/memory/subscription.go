@@ -36,10 +36,14 @@ type waiter struct {
 var (
 	_ processor.Subscription = (*subscription)(nil)
 	_ processor.Perishable   = (*subscription)(nil)
+	_ processor.Holder       = (*subscription)(nil)
 )
 
 // Life ends when the subscription is closed: what was in hand is back in its queue then.
 func (s *subscription) Life() context.Context { return s.life }
+
+// Holds reports whether the queue keeps what failed for a while.
+func (s *subscription) Holds() bool { return s.queue.delaysRetries() }
 
 func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 	if err := ctx.Err(); err != nil {

@@ -56,8 +56,10 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	}
 	b := &Broker{log: o.log, publishing: publishing, consuming: consuming, redeclarer: newRedeclarer()}
 	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
-	b.onPublishing = newDeclarations(b, func() broker.Topology { return shared(b.declared()) })
-	b.onConsuming = newDeclarations(b, b.declared)
+	b.onPublishing = newDeclarations(b, func(s *failover.Session) broker.Topology {
+		return serverOf(s.ServerProperties()).understood(shared(b.declared()))
+	})
+	b.onConsuming = newDeclarations(b, func(*failover.Session) broker.Topology { return b.declared() })
 	b.publisher = newPublisher(b)
 	return b, nil
 }
@@ -83,7 +85,9 @@ func dial(ctx context.Context, urls []string, o *options) (publishing, consuming
 
 // Declare creates what t lists, and again on every new connection, and when a channel is lost,
 // for as long as the broker is open. What exists already with other arguments is [broker.ErrMismatch];
-// RabbitMQ's text names both values. A dead-letter target that does not exist is logged as
+// RabbitMQ's text names both values. What the server would silently ignore, as one before 4.3
+// does a delayed retry, is [broker.ErrUnsupported], and nothing is declared; a subscription
+// that comes to such a server later, by a failover, ends with it. A dead-letter target that does not exist is logged as
 // a warning: RabbitMQ drops what is sent there without a word. An exclusive queue belongs to the consuming
 // connection, and is declared again when that one is replaced.
 //

@@ -34,7 +34,7 @@ const (
 // session, for all the channels that open on it.
 type declarations struct {
 	broker     *Broker
-	topology   func() broker.Topology
+	topology   func(*failover.Session) broker.Topology
 	unanswered *unanswered
 
 	mu     sync.Mutex
@@ -42,7 +42,7 @@ type declarations struct {
 	down   []string // what is declared again in the background
 }
 
-func newDeclarations(b *Broker, topology func() broker.Topology) *declarations {
+func newDeclarations(b *Broker, topology func(*failover.Session) broker.Topology) *declarations {
 	return &declarations{broker: b, topology: topology, unanswered: newUnanswered()}
 }
 
@@ -92,7 +92,7 @@ func (d *declarations) join(session *failover.Session, after time.Time) *declara
 	if l := d.latest; l != nil && (!l.over() || l.session == session && l.err == nil && !l.begun.Before(after)) {
 		return l
 	}
-	l := &declaration{session: session, topology: d.topology(), begun: time.Now(), done: make(chan struct{}), replaced: make(chan struct{})}
+	l := &declaration{session: session, topology: d.topology(session), begun: time.Now(), done: make(chan struct{}), replaced: make(chan struct{})}
 	d.replace(l)
 	known := slices.Clone(d.down)
 	run := func() {
@@ -139,6 +139,9 @@ func (d *declarations) declare(session *failover.Session, t broker.Topology) ([]
 	ctx := d.broker.life
 	asking := d.declarer(session)
 	defer asking.close()
+	if err := asking.understood(t); err != nil {
+		return nil, err
+	}
 	if err := asking.exchanges(ctx, t, answerTimeout); err != nil {
 		return nil, err
 	}

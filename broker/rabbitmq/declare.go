@@ -24,6 +24,9 @@ type declarer struct {
 
 // declare declares t. The first thing that is refused, or not answered within limit, ends it.
 func (d *declarer) declare(ctx context.Context, t broker.Topology, limit time.Duration) error {
+	if err := d.understood(t); err != nil {
+		return err
+	}
 	if err := d.exchanges(ctx, t, limit); err != nil {
 		return err
 	}
@@ -38,6 +41,11 @@ func (d *declarer) declare(ctx context.Context, t broker.Topology, limit time.Du
 		}
 	}
 	return nil
+}
+
+// understood refuses what the server would silently ignore.
+func (d *declarer) understood(t broker.Topology) error {
+	return serverOf(d.session.ServerProperties()).lacks(t)
 }
 
 func (d *declarer) exchanges(ctx context.Context, t broker.Topology, limit time.Duration) error {

@@ -29,9 +29,9 @@ func named(err error) error {
 }
 
 // fatal reports whether trying again cannot mend err: the connection is gone for good, or
-// what is asked for is missing, forbidden, or there with other arguments.
+// what is asked for is missing, forbidden, unknown to the server, or there with other arguments.
 func fatal(err error) bool {
-	if errors.Is(err, failover.ErrClosed) {
+	if errors.Is(err, failover.ErrClosed) || errors.Is(err, broker.ErrUnsupported) {
 		return true
 	}
 	var e *amqp.Error

@@ -31,6 +31,7 @@ type generation struct {
 	closed     <-chan *amqp.Error
 	opened     time.Time
 	used       atomic.Bool     // something was delivered
+	holds      bool            // the queue keeps what failed for a while
 	over       chan struct{}   // closed when the next generation is there
 	life       context.Context //nolint:containedctx // of its deliveries; ends when the channel is gone
 	end        context.CancelCauseFunc
@@ -55,6 +56,7 @@ type generation struct {
 var (
 	_ processor.Acknowledger = (*generation)(nil)
 	_ processor.Perishable   = (*generation)(nil)
+	_ processor.Holder       = (*generation)(nil)
 )
 
 // openGeneration opens a channel and consumes, when the broker's topology has been declared
@@ -65,7 +67,8 @@ func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int, 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := b.onConsuming.on(ctx, session, after); err != nil {
+	topology, err := b.onConsuming.on(ctx, session, after)
+	if err != nil {
 		return nil, err
 	}
 	defer time.AfterFunc(queueAnswer, func() {
@@ -77,6 +80,7 @@ func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int, 
 			return nil, err
 		}
 		g := newGeneration(ctx, b, queue, session, ch)
+		g.holds = holdsFailed(topology, queue)
 		if err := g.consume(prefetch); err != nil {
 			_ = ch.Close()
 			return nil, err
@@ -153,6 +157,10 @@ func (g *generation) wait(ctx context.Context) error {
 
 // Life ends when the channel is gone.
 func (g *generation) Life() context.Context { return g.life }
+
+// Holds reports whether the queue keeps what failed for a while: it was declared so on this
+// session, to a server that does it.
+func (g *generation) Holds() bool { return g.holds }
 
 // lost is why the channel was closed. err is nil when the connection went first.
 func (g *generation) lost(err *amqp.Error) error {

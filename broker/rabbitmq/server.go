@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 // server is what a broker says of itself when it greets.
 type server struct {
 	product      string
+	version      string
 	cluster      string
 	major, minor int
 }
@@ -19,13 +21,18 @@ func serverOf(properties amqp.Table) server {
 		s, _ := properties[name].(string)
 		return s
 	}
-	s := server{product: text("product"), cluster: text("cluster_name")}
-	parts := strings.SplitN(text("version"), ".", 3)
+	s := server{product: text("product"), version: text("version"), cluster: text("cluster_name")}
+	parts := strings.SplitN(s.version, ".", 3)
 	s.major, _ = strconv.Atoi(parts[0])
 	if len(parts) > 1 {
 		s.minor, _ = strconv.Atoi(parts[1])
 	}
 	return s
+}
+
+// String is the product with its version.
+func (s server) String() string {
+	return cmp.Or(strings.TrimSpace(s.product+" "+s.version), "a server without a name")
 }
 
 // compares reports whether the broker is one that compares a declaration with what is

@@ -76,6 +76,9 @@ const (
 	DifferentQueue FindingKind = "different queue"
 	// Unavailable: a queue is there, and the broker cannot reach it: its node is down.
 	Unavailable FindingKind = "unavailable"
+	// Unsupported: the server would silently ignore an argument of a queue: it delivers what
+	// fails again at once. Declare refuses it.
+	Unsupported FindingKind = "unsupported"
 	// MissingDeadLetter: the exchange or queue that a queue's dead letters go to is not
 	// there, and not planned. They are dropped, or hold up the queue.
 	MissingDeadLetter FindingKind = "missing dead-letter target"

@@ -1,0 +1,71 @@
+package redelivery
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Settings are those of the options.
+func (r *redelivery) Settings() []processor.Setting {
+	settings := []processor.Setting{
+		{Name: "attempts", Value: strconv.Itoa(r.attempts)},
+		{Name: "waits", Value: r.schedule()},
+		{Name: "parked", Value: processor.Destination{RoutingKey: r.parked}.String()},
+		{Name: "keep trying", Value: r.keepTrying.String()},
+	}
+	if r.filter != nil {
+		settings = append(settings, processor.Setting{Name: "if", Value: "by a function"})
+	}
+	return settings
+}
+
+// shownWaits is how many waits are listed one by one.
+const shownWaits = 3
+
+// schedule is such as "1s, 2s, 3s, ... up to 10s, by the queue; then parked".
+func (r *redelivery) schedule() string {
+	if r.attempts == 0 {
+		return "none: parked at once"
+	}
+	var waits []string
+	for n := range min(r.attempts, shownWaits) {
+		waits = append(waits, r.after(n+1).String())
+	}
+	text := strings.Join(waits, ", ")
+	if r.attempts > shownWaits {
+		text += fmt.Sprintf(", ... up to %v", r.after(r.attempts))
+	}
+	return text + ", by the queue; then parked"
+}
+
+// caseFiltered is an error for which the function given to [If] is false.
+const caseFiltered processor.Case = "error not to be retried (If)"
+
+// Cases are those of republishing, and that of a filter.
+func (r *redelivery) Cases() []processor.Case {
+	cases := []processor.Case{processor.CaseRepublishFailed, processor.CaseExhausted}
+	if r.filter != nil {
+		cases = append(cases, caseFiltered)
+	}
+	return cases
+}
+
+// Predict says where a message goes that failed for the first time, or, in its case, for the
+// last. But in a case of its own, a filter is taken to let the error through.
+func (r *redelivery) Predict(o processor.Outcome) processor.Outcome {
+	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
+		return o
+	}
+	last := o.Action == processor.Rejected || r.attempts == 0 ||
+		o.Case == processor.CaseExhausted || o.Case == caseFiltered && r.filter != nil
+	if !last || o.Case == processor.CaseShutdown || o.Case == processor.CaseRepublishFailed {
+		o.Action = processor.Requeued
+		return o
+	}
+	o = o.CopyTo(processor.Destination{RoutingKey: r.parked}.String())
+	o.Action = processor.Done
+	return o
+}

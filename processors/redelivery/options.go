@@ -1,0 +1,143 @@
+package redelivery
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+)
+
+// Defaults of the options.
+const (
+	DefaultAttempts = 10
+	DefaultMin      = time.Second
+	DefaultMax      = time.Minute
+	// DefaultKeepTrying is less than a consumer's drain timeout, so that a shutdown does
+	// not cut it short.
+	DefaultKeepTrying = republish.DefaultKeepTrying
+)
+
+// Margin is by how much the delivery limit of the work queue is above [Attempts], unless the
+// queue is given a limit of its own.
+const Margin = 10
+
+// maxAttempts leaves room for a limit of the broker's above it.
+const maxAttempts = broker.HighDeliveryLimit - Margin
+
+// maxName is the protocol's limit for the name of a queue, in bytes.
+const maxName = 255
+
+// Option changes how messages are retried. [New] and [Topology] take the same ones.
+type Option func(*config)
+
+type config struct {
+	parked     string
+	attempts   int
+	wait       broker.DelayedRetry
+	filter     func(error) bool
+	keepTrying time.Duration
+	stack      bool
+	log        *slog.Logger
+}
+
+// Attempts sets how often a message is tried again after its first failure. Default: 10.
+// With 0 the first failure is the last.
+func Attempts(n int) Option { return func(c *config) { c.attempts = n } }
+
+// Wait sets how long the queue keeps a message after a failure: least after the first one,
+// twice that after the second, three times after the third, and never more than most. Both are whole
+// milliseconds. Default: 1 s, and at most 1 minute.
+func Wait(least, most time.Duration) Option {
+	return func(c *config) { c.wait = broker.DelayedRetry{Min: least, Max: most} }
+}
+
+// If retries only errors for which f is true. The others are parked at once. f may be called
+// by many goroutines at once; a panic counts as a failure, and the message is tried again.
+// Default, also for nil: every error is retried.
+func If(f func(err error) bool) Option { return func(c *config) { c.filter = f } }
+
+// KeepTrying sets how long the layer tries to park a message, at intervals that grow from
+// 100 ms to 5 s, before the message goes back to its queue, which is a failure more. Default:
+// 15 s. With 0 it goes back at once; otherwise it is a millisecond or more.
+func KeepTrying(d time.Duration) Option { return func(c *config) { c.keepTrying = d } }
+
+// StackTrace has the parked copy carry the stack of a handler that panicked, as
+// processors/recovery recorded it, at most 4096 bytes in the header warren-stack. A stack
+// shows the inside of the program to whoever reads the queue. Default: off.
+func StackTrace() Option { return func(c *config) { c.stack = true } }
+
+// Logger sets where messages that were parked are logged (at level error), and those that
+// could not be and are tried again (warn). The consumer logs the failures before that.
+// Default, also for nil: slog.Default() at the time.
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// configure returns the options with their defaults, or every reason why they cannot work.
+func configure(parked string, opts []Option) (config, error) {
+	c := config{
+		parked: parked, attempts: DefaultAttempts, keepTrying: DefaultKeepTrying,
+		wait: broker.DelayedRetry{Min: DefaultMin, Max: DefaultMax},
+	}
+	if err := option.Apply("redelivery", &c, opts); err != nil {
+		return c, err
+	}
+	return c, c.check()
+}
+
+func (c *config) check() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("redelivery: "+format, args...)) }
+	if c.parked == "" || len(c.parked) > maxName {
+		fail("the name of the parked queue has %d bytes: it must have from 1 to %d", len(c.parked), maxName)
+	}
+	if c.attempts < 0 || c.attempts > maxAttempts {
+		fail("Attempts is %d: it must be from 0 to %d", c.attempts, maxAttempts)
+	}
+	if c.keepTrying < 0 {
+		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
+	}
+	errs = append(errs,
+		option.Unit("redelivery: KeepTrying", c.keepTrying, time.Millisecond),
+		option.Unit("redelivery: the least wait", c.wait.Min, time.Millisecond))
+	if err := c.probe().Validate(); err != nil && c.parked != "" {
+		fail("Wait(%v, %v) cannot be had: %w", c.wait.Min, c.wait.Max, err)
+	}
+	return errors.Join(errs...)
+}
+
+// probe is a topology with a queue that waits, whatever its name.
+func (c *config) probe() broker.Topology {
+	return broker.Topology{Queues: []broker.Queue{{Name: "work", Type: broker.Quorum, DelayedRetry: &c.wait}}}
+}
+
+// checkPublisher says why nothing can be parked, or why what fails would not wait.
+func (c *config) checkPublisher(p processor.Publisher) error {
+	if p == nil {
+		return errors.New("redelivery: the publisher is nil: pass the broker's Publisher()")
+	}
+	if checker, ok := p.(processor.Checker); ok {
+		if problem := checker.Check(); problem != nil {
+			return fmt.Errorf("redelivery: the publisher cannot work: %w", problem)
+		}
+	}
+	checker, ok := p.(broker.TopologyChecker)
+	if !ok {
+		return nil
+	}
+	if problem := checker.CheckTopology(c.probe()); problem != nil {
+		return fmt.Errorf("redelivery: the work queue cannot be had with this publisher: %w", problem)
+	}
+	return nil
+}
+
+// after is how long the queue keeps a message after its nth failure.
+func (c *config) after(n int) time.Duration {
+	if int64(n) > int64(c.wait.Max/c.wait.Min) {
+		return c.wait.Max
+	}
+	return min(time.Duration(n)*c.wait.Min, c.wait.Max)
+}

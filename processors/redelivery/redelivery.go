@@ -1,0 +1,139 @@
+package redelivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+)
+
+// HeaderDeliveries is where a quorum queue says how often a message has failed.
+const HeaderDeliveries = "x-delivery-count"
+
+// New returns a middleware that gives what failed back to its queue, which waits before it
+// delivers it again, and that publishes what has failed too often to the queue parked, through
+// publisher. It is safe for many goroutines and allocates nothing on success.
+//
+// The work queue is that of [Topology], which takes the same arguments.
+//
+// The stack refuses a publisher that is nil, or that is a [processor.Checker] whose Check
+// fails, one that knows ([broker.TopologyChecker]) that the server does not wait, and
+// options that cannot work.
+func New(publisher processor.Publisher, parked string, opts ...Option) processor.Middleware {
+	c, err := configure(parked, opts)
+	if err = errors.Join(c.checkPublisher(publisher), err); err != nil {
+		return processor.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &redelivery{config: c, next: next, sender: republish.Sender{
+			Name: "redelivery", Publisher: publisher, KeepTrying: c.keepTrying, Log: c.log,
+		}}
+	}
+}
+
+type redelivery struct {
+	config
+	next   processor.Processor
+	sender republish.Sender
+}
+
+var (
+	_ processor.Layer     = (*redelivery)(nil)
+	_ processor.Wrapper   = (*redelivery)(nil)
+	_ processor.Describer = (*redelivery)(nil)
+	_ processor.Predictor = (*redelivery)(nil)
+	_ processor.Caser     = (*redelivery)(nil)
+)
+
+// Name is "redelivery".
+func (*redelivery) Name() string { return "redelivery" }
+
+// Role is [processor.Retries].
+func (*redelivery) Role() processor.Role { return processor.Retries }
+
+// Unwrap returns the inner layers.
+func (r *redelivery) Unwrap() processor.Processor { return r.next }
+
+// Process runs the inner layers, and gives the message back or parks it if they fail.
+func (r *redelivery) Process(ctx context.Context, msg processor.Message) error {
+	err := r.next.Process(ctx, msg)
+	if err == nil {
+		return nil
+	}
+	action := processor.Decide(err).Action
+	switch {
+	case action != processor.Failed && action != processor.Rejected:
+		return err
+	case msg.Settled():
+		return fmt.Errorf("redelivery: nothing is done, the handler has settled the message itself: %w; it had failed with: %w", processor.ErrSettled, err)
+	case republish.CutShort(ctx, msg):
+		return processor.Requeue(err)
+	}
+	failures := r.failures(msg)
+	if action == processor.Failed && failures <= r.attempts {
+		retried, problem := r.wants(err)
+		if problem != nil {
+			return processor.Requeue(problem)
+		}
+		if retried {
+			return processor.Requeue(&failedError{failures, r.attempts, r.after(failures), err})
+		}
+	}
+	return r.park(ctx, msg, failures, err)
+}
+
+// failures is how often msg has failed, now included, from 1 to one more than there are
+// attempts. What was never delivered before has not failed: its count is a sender's.
+func (r *redelivery) failures(msg processor.Message) int {
+	if !msg.Origin().Redelivered {
+		return 1
+	}
+	n, _ := msg.Headers().Int64(HeaderDeliveries)
+	return int(min(max(n, 0), int64(r.attempts))) + 1
+}
+
+// wants asks the filter.
+func (r *redelivery) wants(err error) (retried bool, problem error) {
+	if r.filter == nil {
+		return true, nil
+	}
+	problem = r.sender.Guard("If", err, func() { retried = r.filter(err) })
+	return retried, problem
+}
+
+// park publishes the last copy.
+func (r *redelivery) park(ctx context.Context, msg processor.Message, failures int, err error) error {
+	to := processor.Destination{RoutingKey: r.parked}
+	e := republish.Final(msg, republish.Failure{Err: err, At: time.Now(), Count: int64(failures), Stack: r.stack})
+	if failures > 1 {
+		delete(e.Headers, republish.HeaderFirstFailedAt) // nobody has noted it
+	}
+	parked, err := r.sender.Park(ctx, msg, to, e, err)
+	if !parked {
+		return processor.Requeue(err)
+	}
+	logattr.Or(r.log).LogAttrs(ctx, slog.LevelError, "message failed, parked",
+		append(logattr.Of(msg, err), slog.String("to", to.String()), slog.Int("failures", failures))...)
+	if republish.IsUnsent(err) || processor.Decide(err).Stop {
+		return processor.Drop(err) // a wish to end the run stands
+	}
+	return nil
+}
+
+// failedError is a failure that is tried again.
+type failedError struct {
+	failures, attempts int
+	after              time.Duration
+	err                error
+}
+
+func (e *failedError) Error() string {
+	return fmt.Sprintf("failed, retry %d of %d in %v: %v", e.failures, e.attempts, e.after, e.err)
+}
+
+func (e *failedError) Unwrap() error { return e.err }
