@@ -73,8 +73,8 @@ func (m *model) problems(id identity) []error {
 	if !id.delaysRetries() || m.delaysRetries {
 		return nil
 	}
-	return []error{fmt.Errorf("delayed retries need RabbitMQ 4.3; %d.%d, which this broker behaves like, "+
-		"ignores them and delivers what failed at once, again and again", m.major, m.minor)}
+	return []error{fmt.Errorf("delayed retries: %w: they need RabbitMQ 4.3; %d.%d, which this broker behaves like, "+
+		"ignores them and delivers what failed at once, again and again", broker.ErrUnsupported, m.major, m.minor)}
 }
 
 // limit is how many failed deliveries of a message a queue bears.
