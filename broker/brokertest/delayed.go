@@ -16,16 +16,16 @@ var delayedCases = []testCase{
 		why:  "a message that failed waits for its next delivery, longer with each failure and at most as long as the queue says; it is not ready meanwhile",
 		only: delays,
 		run: func(r *rig) {
-			q := r.delaying("q", broker.Queue{})
+			q := r.delaying(broker.Queue{})
 			r.fill(q, "m")
 			c := r.subscribe(q, 1)
 			m := c.take("m")[0]
-			for i, wait := range []time.Duration{300, 500, 500} {
+			for i, wait := range []time.Duration{delayedRetry.Min, delayedRetry.Max, delayedRetry.Max} {
 				failed := time.Now()
 				r.ok(m.Nack(true), "nack")
 				r.ready(q, 0)
 				m = c.take("m")[0]
-				r.notBefore(failed, wait*time.Millisecond)
+				r.notBefore(failed, wait)
 				r.counts(m, int64(i+1), int64(i+1))
 				r.redelivered(m, true)
 			}
@@ -38,7 +38,7 @@ var delayedCases = []testCase{
 		why:  "what is behind a message that waits comes at once, and so does what is given back untouched",
 		only: delays,
 		run: func(r *rig) {
-			q := r.delaying("q", broker.Queue{})
+			q := r.delaying(broker.Queue{})
 			r.fill(q, "fails", "released")
 			c := r.subscribe(q, 2)
 			inHand := c.take("fails", "released")
@@ -61,7 +61,7 @@ var delayedCases = []testCase{
 		why:  "what is given back by closing its subscription comes at once, and what waits stays for whoever subscribes next",
 		only: delays,
 		run: func(r *rig) {
-			q := r.delaying("q", broker.Queue{})
+			q := r.delaying(broker.Queue{})
 			r.fill(q, "fails", "in hand", "unreceived")
 			c := r.subscribe(q, 3)
 			inHand := c.take("fails", "in hand")
@@ -76,7 +76,7 @@ var delayedCases = []testCase{
 		only: delays,
 		run: func(r *rig) {
 			dead := r.queue("dead", broker.Queue{})
-			q := r.delaying("q", broker.Queue{DeliveryLimit: 1, DeadLetter: toQueue(dead)})
+			q := r.delaying(broker.Queue{DeliveryLimit: 1, DeadLetter: toQueue(dead)})
 			r.fill(q, "m")
 			c := r.subscribe(q, 1)
 			for range 2 {
@@ -93,7 +93,7 @@ var delayedCases = []testCase{
 		why:  "a queue that waits for other times than its worker thinks is ErrMismatch",
 		only: delays,
 		run: func(r *rig) {
-			q := r.delaying("q", broker.Queue{})
+			q := r.delaying(broker.Queue{})
 			for _, other := range []*broker.DelayedRetry{
 				nil, {Min: delayedRetry.Min, Max: time.Hour}, {Min: time.Millisecond, Max: delayedRetry.Max},
 			} {
@@ -126,9 +126,9 @@ var delayedCases = []testCase{
 
 func delays(v version) bool { return v.delaysRetries }
 
-// delaying declares q with delayed retries.
-func (r *rig) delaying(word string, q broker.Queue) string {
+// delaying declares a queue like q with delayed retries.
+func (r *rig) delaying(q broker.Queue) string {
 	r.Helper()
 	q.Type, q.DelayedRetry = broker.Quorum, delayedRetry
-	return r.queue(word, q)
+	return r.queue("q", q)
 }
