@@ -194,7 +194,7 @@ func (d *dialer) try(ctx context.Context, i int) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := next.askOnce()
+	answer := next.askOnce() //nolint:contextcheck // it ends with the session
 	failed := make(chan error, 1)
 	d.running.Go(func() { failed <- next.await(answer) })
 	select {

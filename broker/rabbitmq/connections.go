@@ -39,13 +39,13 @@ func (b *Broker) Health() error {
 
 // queuesDown names the queues that are down.
 func (b *Broker) queuesDown() error {
-	var errs []error
 	down := append(b.onConsuming.queuesDown(), b.onPublishing.queuesDown()...)
 	slices.Sort(down)
+	var err error
 	for _, q := range slices.Compact(down) {
-		errs = append(errs, fmt.Errorf("rabbitmq: health: queue %q: %w", q, ErrQueueDown))
+		err = errors.Join(err, fmt.Errorf("rabbitmq: health: queue %q: %w", q, ErrQueueDown))
 	}
-	return errors.Join(errs...)
+	return err
 }
 
 // UpdateSecret gives both connections a new password, or token, at the same time, and

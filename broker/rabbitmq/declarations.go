@@ -236,14 +236,13 @@ func (d *declarations) queuesDown() []string {
 // is left or the session has ended. The next session's declaration goes on with it.
 func (d *declarations) keepTrying(l *declaration, down []string) {
 	d.mu.Lock()
-	for _, q := range down {
-		if !slices.Contains(d.down, q) {
-			d.down = append(d.down, q)
-			d.broker.log.Warn("queue not declared again: it is down", slog.String("queue", q), slog.String("node", l.session.Node()))
-		}
-	}
+	fresh := slices.DeleteFunc(down, func(q string) bool { return slices.Contains(d.down, q) })
+	d.down = append(d.down, fresh...)
 	none := len(d.down) == 0
 	d.mu.Unlock()
+	for _, q := range fresh {
+		d.broker.log.Warn("queue not declared again: it is down", slog.String("queue", q), slog.String("node", l.session.Node()))
+	}
 	if !none {
 		d.broker.background.start(func() { d.again(l) })
 	}
@@ -279,15 +278,13 @@ func (d *declarations) again(l *declaration) {
 
 // back takes down which of the queues that were tried are down no more.
 func (d *declarations) back(tried, down []string) {
+	back := slices.DeleteFunc(tried, func(q string) bool { return slices.Contains(down, q) })
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.down = slices.DeleteFunc(d.down, func(q string) bool {
-		back := slices.Contains(tried, q) && !slices.Contains(down, q)
-		if back {
-			d.broker.log.Info("queue declared again: it is back", slog.String("queue", q))
-		}
-		return back
-	})
+	d.down = slices.DeleteFunc(d.down, func(q string) bool { return slices.Contains(back, q) })
+	d.mu.Unlock()
+	for _, q := range back {
+		d.broker.log.Info("queue declared again: it is back", slog.String("queue", q))
+	}
 }
 
 // without returns t without some queues and their bindings.

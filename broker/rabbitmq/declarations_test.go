@@ -19,7 +19,7 @@ func TestNinetyConsumersThatReconnectDeclareOnce(t *testing.T) {
 	b := open(t, rabbitmqtest.Shared(t).URL(), wire.option())
 	var topology broker.Topology
 	for i := range consumers {
-		topology.Queues = append(topology.Queues, broker.Queue{Name: fmt.Sprint(name(t), "-", i), AutoDelete: true, Transient: true, Exclusive: true})
+		topology.Queues = append(topology.Queues, broker.Queue{Name: fmt.Sprint(name(t), "-", i), Expires: time.Minute})
 	}
 	require.NoError(t, b.Declare(within(t), topology))
 	for _, q := range topology.Queues {

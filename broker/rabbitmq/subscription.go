@@ -201,8 +201,11 @@ func (s *subscription) open(ctx context.Context, failures int) (*generation, err
 		if fatal(err) || s.broker.life.Err() != nil {
 			return nil, closedOr(err)
 		}
-		last, after = err, time.Now()
+		last = err
 		failures++
+		if !errors.Is(err, ErrQueueDown) {
+			after = time.Now()
+		}
 		pause = wait(failures)
 		s.broker.log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
 			slog.Any("error", err), slog.Duration("wait", pause))

@@ -31,8 +31,10 @@ type wire struct {
 
 func newWire() *wire { return &wire{dial: (&net.Dialer{}).DialContext} }
 
-func (w *wire) option() rabbitmq.Option {
-	return rabbitmq.Failover(failover.NetDialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+func (w *wire) option() rabbitmq.Option { return rabbitmq.Failover(w.dialer()) }
+
+func (w *wire) dialer() failover.Option {
+	return failover.NetDialer(func(ctx context.Context, network, address string) (net.Conn, error) {
 		w.mu.Lock()
 		dial := w.dial
 		w.mu.Unlock()
@@ -45,7 +47,7 @@ func (w *wire) option() rabbitmq.Option {
 		c := &wireConn{Conn: conn, wire: w}
 		w.conns = append(w.conns, c)
 		return c, nil
-	}))
+	})
 }
 
 // cut closes all connections, and has next open those that follow.
