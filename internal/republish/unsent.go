@@ -3,6 +3,8 @@ package republish
 import (
 	"errors"
 	"fmt"
+
+	"github.com/gowarren/warren/processor"
 )
 
 // unsent is the failure of a message one of whose copies was not sent. It unwraps to the
@@ -19,6 +21,17 @@ type unsent struct {
 // place was not sent because of problem.
 func (s *Sender) Unsent(what, to string, problem, err error) error {
 	return &unsent{processor: s.Name, what: what, to: to, problem: problem, err: err}
+}
+
+// GoesBack is the decision about a message that has no final copy. It goes back to its queue.
+// One whose copy can never be sent, as with a body over the broker's limit, is released: from
+// RabbitMQ 4.3 on that does not use up the delivery limit of the queue, at which the message
+// would be lost, or be in its dead-letter exchange without need.
+func GoesBack(err error) error {
+	if u, ok := err.(*unsent); ok && Unsendable(u.problem) { //nolint:errorlint // not wrapped here
+		return processor.Release(err)
+	}
+	return processor.Requeue(err)
 }
 
 // IsUnsent reports whether err itself was made by [Sender.Unsent].

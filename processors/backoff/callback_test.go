@@ -80,7 +80,7 @@ func TestAnErrorWhoseMethodsPanicIsRetriedAndParked(t *testing.T) {
 			"parked":              {20, []backoff.Option{backoff.Final(parked), backoff.StackTrace()}, nil, processortest.Acked},
 			"parked, nothing set": {20, nil, nil, processortest.Rejected},
 			"not sent":            {0, []backoff.Option{backoff.KeepTrying(0)}, processor.ErrRefused, processortest.Requeued},
-			"never to fit":        {0, []backoff.Option{backoff.Final(parked)}, processor.ErrTooLarge, processortest.Requeued},
+			"never to fit":        {0, []backoff.Option{backoff.Final(parked)}, processor.ErrTooLarge, ""},
 		} {
 			t.Run(name+", "+what, func(t *testing.T) {
 				t.Parallel()

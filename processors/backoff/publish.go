@@ -30,7 +30,7 @@ func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	case b.final != nil && republish.Unsendable(problem):
 		return b.park(ctx, r, b.unsent(r, problem, err))
 	default:
-		return processor.Requeue(b.unsent(r, problem, err))
+		return republish.GoesBack(b.unsent(r, problem, err))
 	}
 }
 
@@ -76,7 +76,7 @@ func (b *backoff) park(ctx context.Context, r retry, err error) error {
 	e.Headers[HeaderBackoffs] = int64(r.done)
 	parked, err := b.sender.Park(ctx, r.msg, *b.final, e, err)
 	if !parked {
-		return processor.Requeue(err)
+		return republish.GoesBack(err)
 	}
 	return b.published(ctx, Event{
 		Message: r.msg, Err: err, Attempt: r.done, Limit: r.limit, Final: true, To: *b.final,

@@ -45,6 +45,10 @@ func process(t *testing.T, ctx context.Context, pub processor.Publisher, msg pro
 
 func settledAs(t *testing.T, msg *processortest.Message, want processortest.Settlement) {
 	t.Helper()
+	if want == "" { // it is released by whoever runs the pipeline
+		require.Empty(t, msg.Settlements())
+		return
+	}
 	require.Equal(t, []processortest.Settlement{want}, msg.Settlements())
 }
 
@@ -69,6 +73,10 @@ func TestAFailedRepublishGivesTheMessageBack(t *testing.T) {
 				}
 				require.ErrorIs(t, err, failure)
 				require.False(t, processor.Decide(err).Stop)
+				if errors.Is(failure, processor.ErrTooLarge) || errors.Is(failure, processor.ErrHeaderType) {
+					settledAs(t, msg, "")
+					continue
+				}
 				settledAs(t, msg, processortest.Requeued)
 			}
 		}
@@ -185,7 +193,8 @@ func TestACopyThatCannotEvenBeParkedGoesBack(t *testing.T) {
 	require.ErrorIs(t, err, processor.ErrTooLarge)
 	require.ErrorIs(t, err, errMail)
 	require.Len(t, pub.asked, 3)
-	settledAs(t, msg, processortest.Requeued)
+	require.Equal(t, processor.Released, processor.Decide(err).Action, "which uses up no delivery limit on 4.3")
+	settledAs(t, msg, "")
 }
 
 // It waits for the longest there is, and somebody sees why.

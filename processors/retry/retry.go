@@ -132,7 +132,7 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 	case r.finalKey != "" && republish.Unsendable(problem):
 		return r.park(ctx, msg, done, r.sender.Unsent("copy", to.String(), problem, err))
 	default:
-		return processor.Requeue(r.sender.Unsent("copy", to.String(), problem, err))
+		return republish.GoesBack(r.sender.Unsent("copy", to.String(), problem, err))
 	}
 }
 
@@ -143,7 +143,7 @@ func (r *retry) park(ctx context.Context, msg processor.Message, done int, err e
 	e.Headers[HeaderAttempts] = int64(done)
 	parked, err := r.sender.Park(ctx, msg, to, e, err)
 	if !parked {
-		return processor.Requeue(err)
+		return republish.GoesBack(err)
 	}
 	return r.published(ctx, Event{Message: msg, Err: err, Attempt: done, Attempts: r.attempts, Final: true, To: to})
 }

@@ -46,7 +46,7 @@ func (p parking) park(ctx context.Context, e Event) error {
 	sender := republish.Sender{Name: "xdeath", Publisher: p.publisher, Log: p.log}
 	parked, err := sender.Park(ctx, e.Message, p.to, envelope, e.Err)
 	if !parked {
-		return processor.Requeue(err)
+		return republish.GoesBack(err)
 	}
 	logattr.Or(p.log).LogAttrs(ctx, slog.LevelError, "message failed, parked",
 		append(logattr.Of(e.Message, err), slog.String("to", p.to.String()))...)
