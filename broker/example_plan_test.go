@@ -13,7 +13,7 @@ func ExampleTopology_Plan() {
 		Exchanges: []broker.Exchange{{Name: "mail", Kind: broker.Topic}},
 		Queues: []broker.Queue{
 			{Name: "mail", Type: broker.Quorum, DeadLetter: &broker.DeadLetter{RoutingKey: "mail.parked"}},
-			{Name: "mail.retry", MessageTTL: 30 * time.Second, DeadLetter: &broker.DeadLetter{Exchange: "mail"}},
+			{Name: "mail.retry", MessageTTL: 30 * time.Second, DeadLetter: &broker.DeadLetter{Exchange: "mail", RoutingKey: "mail.again"}},
 			{Name: "mail.parked", MaxLength: 10_000, Overflow: broker.RejectPublish},
 		},
 		Bindings: []broker.Binding{
@@ -26,7 +26,7 @@ func ExampleTopology_Plan() {
 	// exchange  mail  topic
 	//
 	// queue     mail         quorum        dead letters to the default exchange with key mail.parked
-	// queue     mail.retry   default type  TTL 30s, dead letters to exchange mail
+	// queue     mail.retry   default type  TTL 30s, dead letters to exchange mail with key mail.again
 	// queue     mail.parked  default type  at most 10000 messages, overflow reject-publish
 	//
 	// binding   mail       -> mail        key mail.#

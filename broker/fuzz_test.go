@@ -55,3 +55,35 @@ func checkPrepared(t *testing.T, to processor.Destination, e processor.Envelope)
 	require.NoError(t, err)
 	require.Equal(t, got, again)
 }
+
+// FuzzLoops makes a topology of the bytes: each three are a queue, an exchange or a binding.
+// Whatever is listed, walking it ends, and each loop leads from queue to queue by dead letters.
+func FuzzLoops(f *testing.F) {
+	f.Add([]byte{0, 1, 2, 0, 2, 1})
+	f.Add([]byte{0, 1, 0, 1, 0, 1, 1, 1, 0, 2, 0, 1, 2, 1, 1, 0, 0, 7})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var topology broker.Topology
+		kinds := []broker.Kind{broker.Direct, broker.Topic, broker.Fanout, broker.HeadersKind}
+		name := func(b byte) string { return []string{"", "a", "b", "c", "#", "*.a", "amq.topic"}[b%7] }
+		for ; len(data) >= 3 && len(topology.Bindings) < 50; data = data[3:] {
+			switch x, y := data[1], data[2]; data[0] % 3 {
+			case 0:
+				q := broker.Queue{Name: name(x), MessageTTL: time.Duration(y>>6) * time.Second, DeadLetter: &broker.DeadLetter{Exchange: name(y), RoutingKey: name(y >> 3)}}
+				if y > 128 {
+					q.Type = broker.Quorum
+				}
+				topology.Queues = append(topology.Queues, q)
+			case 1:
+				topology.Exchanges = append(topology.Exchanges, broker.Exchange{Name: name(x), Kind: kinds[y%4], Alternate: name(y >> 2)})
+			case 2:
+				topology.Bindings = append(topology.Bindings, broker.Binding{Exchange: name(x), Queue: name(y), RoutingKey: name(y >> 3)})
+			}
+		}
+		for _, l := range topology.Loops() {
+			require.NotEmpty(t, l.Queues)
+			require.Len(t, l.Reasons, len(l.Queues))
+			require.NotContains(t, l.Reasons, "")
+		}
+		_ = topology.Plan().String()
+	})
+}

@@ -57,14 +57,34 @@ func (w *words) queue(q Queue) {
 	w.number("x-max-length", "at most %d messages")
 	w.text("x-overflow", "overflow %s")
 	w.duration("x-expires", "expires after %v unused")
-	w.number("x-delivery-limit", "delivery limit %d")
-	w.text("x-delayed-retry-type", "delayed retry of what %s")
-	w.duration("x-delayed-retry-min", "by %v a failure")
-	w.duration("x-delayed-retry-max", "at most %v")
+	w.deliveryLimit()
+	w.delayedRetry()
 	w.sayIf(q.Transient, "transient")
 	w.sayIf(q.Exclusive, "exclusive")
 	w.sayIf(q.AutoDelete, "auto-delete")
 	w.rest()
+}
+
+func (w *words) deliveryLimit() {
+	const argument = "x-delivery-limit"
+	if n, ok := integer(w.arguments, argument); ok && n == HighDeliveryLimit {
+		delete(w.arguments, argument)
+		w.sayf("delivery limit never reached")
+	}
+	w.number(argument, "delivery limit %d")
+}
+
+func (w *words) delayedRetry() {
+	const kind, least, most = "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"
+	shortest, ok := milliseconds(w.arguments, least)
+	longest, also := milliseconds(w.arguments, most)
+	if w.arguments[kind] != "failed" || !ok || !also {
+		return
+	}
+	for _, argument := range []string{kind, least, most} {
+		delete(w.arguments, argument)
+	}
+	w.sayf("failed messages wait %v to %v", shortest, longest)
 }
 
 func (p Plan) aboutBinding(b Binding) string {

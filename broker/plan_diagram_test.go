@@ -146,9 +146,11 @@ func TestDiagramsShowWhereMessagesGo(t *testing.T) {
 		`orders -.-> dead: dead letters`,
 		`"the \"end\"\n" -.-> dead: after 5ms, key ""`,
 		`orders.wait -.-> orders: after 1.5s, default exchange`,
+		`paced -.-> kept: dead letters, default exchange`,
 		`nowhere -.-> gone: dead letters, key k`,
 		`keeps -.-> default exchange: dead letters`,
 		`misspelt -.-> order: dead letters, default exchange`,
+		`round -.-> round: dead letters, default exchange`,
 	}, edges)
 }
 

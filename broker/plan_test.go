@@ -59,6 +59,12 @@ func everything() broker.Topology {
 			},
 			{Name: "orders.wait", MessageTTL: 1500 * time.Millisecond, DeadLetter: &broker.DeadLetter{RoutingKey: "orders"}},
 			{Name: "replies", Expires: time.Hour, Transient: true, Exclusive: true, AutoDelete: true},
+			{Name: "kept", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
+			{
+				Name: "paced", Type: broker.Quorum, DeliveryLimit: 7, DeadLetter: &broker.DeadLetter{RoutingKey: "kept"},
+				DelayedRetry: &broker.DelayedRetry{Min: time.Second, Max: time.Minute},
+			},
+			{Name: "round", Type: broker.Quorum, DeadLetter: &broker.DeadLetter{RoutingKey: "round"}},
 			{Name: "nowhere", DeadLetter: &broker.DeadLetter{Exchange: "gone", RoutingKey: "k"}},
 			{Name: "keeps", DeadLetter: &broker.DeadLetter{}},
 			{Name: "misspelt", DeadLetter: &broker.DeadLetter{RoutingKey: "order"}},

@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// String returns a line for each exchange, queue and binding, in aligned columns, and one
-// for the names that are the topology's alone ([Topology].Owned). What
-// stands in no field is shown as name=value. A name that is not one plain word is quoted
+// String returns a line for each exchange, queue and binding, in aligned columns, one for
+// the names that are the topology's alone ([Topology].Owned), and one for each [Loop] that
+// loses messages. What stands in no field is shown as name=value. A name that is not one plain word is quoted
 // as Go quotes it.
 func (p Plan) String() string {
 	bindings := rows(p.topology.Bindings, func(b Binding) []string {
@@ -33,6 +33,13 @@ func (p Plan) String() string {
 	}
 	if owned := p.topology.Owned; len(owned) > 0 {
 		sections = append(sections, "owned     queues whose names begin with "+strings.Join(inTexts(owned), ", ")+"\n")
+	}
+	var loops strings.Builder
+	for _, l := range p.topology.Loops() {
+		loops.WriteString("loop      " + l.String() + ": what a queue gives up on its way is lost, or held for ever\n")
+	}
+	if loops.Len() > 0 {
+		sections = append(sections, loops.String())
 	}
 	if len(sections) == 0 {
 		return "nothing to declare\n"

@@ -112,7 +112,9 @@ type DelayedRetry struct {
 // Queue is a queue to declare. Only Name is required.
 type Queue struct {
 	Name string
-	// Type is the broker's default if it is empty: classic, unless the vhost has another.
+	// Type is the broker's default if it is empty: classic, unless the vhost has another. Say
+	// which: one that the vhost makes a quorum queue has a delivery limit that nobody has set,
+	// and none can be given, since a classic queue is refused with one.
 	Type QueueType
 	// MessageTTL is how long a message may wait before it is dead-lettered, in whole
 	// milliseconds. 0: for ever.
@@ -128,9 +130,10 @@ type Queue struct {
 	// they are gone.
 	DeadLetter *DeadLetter
 	// DeliveryLimit is how many failed deliveries of a message a quorum queue bears. At the
-	// next one it dead-letters the message, or drops it silently if DeadLetter is nil. 0: the
-	// broker's default, which is 20 from RabbitMQ 4.0 on, and none before.
-	// [HighDeliveryLimit] is for queues that must never drop a message.
+	// next one it dead-letters the message, or drops it silently if DeadLetter is nil, or if
+	// what it leads to leads back ([Loop]). 0: the broker's default, which is 20 from RabbitMQ
+	// 4.0 on, and none before. On RabbitMQ 4.3 a message takes its count along when it is
+	// dead-lettered. [HighDeliveryLimit] is for queues that must never drop a message.
 	DeliveryLimit int
 	// DelayedRetry makes a quorum queue wait before it delivers a failed message again.
 	// nil: it delivers it at once. RabbitMQ has it from 4.3 on; 4.0 silently ignores it.

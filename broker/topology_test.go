@@ -82,8 +82,21 @@ func TestValidateRefuses(t *testing.T) {
 		"a TTL of microseconds":       {queues(broker.Queue{Name: "q", MessageTTL: time.Microsecond}), "whole number of milliseconds"},
 		"an expiry of 1.5 ms":         {queues(broker.Queue{Name: "q", Expires: 1500 * time.Microsecond}), "whole number of milliseconds"},
 		"a queue's argument twice":    {queues(broker.Queue{Name: "q", MessageTTL: time.Second, Arguments: processor.Headers{"x-message-ttl": int64(5)}}), `argument "x-message-ttl" repeats a field`},
-		"an owned name of nothing":    {broker.Topology{Owned: []string{"mail.", ""}}, "an owned name is empty"},
-		"a queue of two TTLs":         {queues(broker.Queue{Name: "q", MessageTTL: time.Second}, broker.Queue{Name: "q"}), `queue "q" is listed twice`},
+		"a negative limit":            {queues(broker.Queue{Name: "q", Type: broker.Quorum, DeliveryLimit: -1}), "use broker.HighDeliveryLimit"},
+		"a classic queue's limit":     {queues(broker.Queue{Name: "q", Type: broker.Classic, DeliveryLimit: 1}), "set Type to Quorum"},
+		"a limit, and no type":        {queues(broker.Queue{Name: "q", DeliveryLimit: 1}), "set Type to Quorum"},
+		"a limit twice":               {queues(broker.Queue{Name: "q", Type: broker.Quorum, DeliveryLimit: 1, Arguments: processor.Headers{"x-delivery-limit": 1}}), "repeats a field"},
+		"a classic queue's retries":   {queues(broker.Queue{Name: "q", DelayedRetry: &broker.DelayedRetry{Min: time.Second, Max: time.Second}}), "set Type to Quorum"},
+		"retries without a wait":      {queues(delayed(0, time.Second)), "below a millisecond"},
+		"retries, longest first":      {queues(delayed(time.Minute, time.Second)), "below the shortest"},
+		"retries after centuries":     {queues(delayed(time.Second, 11*365*24*time.Hour)), "over ten years"},
+		"retries after 1.5 ms":        {queues(delayed(1500*time.Microsecond, time.Second)), "whole number of milliseconds"},
+		"retries twice": {queues(broker.Queue{
+			Name: "q", Type: broker.Quorum, DelayedRetry: &broker.DelayedRetry{Min: time.Second, Max: time.Second},
+			Arguments: processor.Headers{"x-delayed-retry-max": 5},
+		}), `argument "x-delayed-retry-max" repeats a field`},
+		"an owned name of nothing": {broker.Topology{Owned: []string{"mail.", ""}}, "an owned name is empty"},
+		"a queue of two TTLs":      {queues(broker.Queue{Name: "q", MessageTTL: time.Second}, broker.Queue{Name: "q"}), `queue "q" is listed twice`},
 		"a queue of two targets": {queues(
 			broker.Queue{Name: "q", DeadLetter: &broker.DeadLetter{Exchange: "a"}},
 			broker.Queue{Name: "q", DeadLetter: &broker.DeadLetter{Exchange: "b"}},
@@ -100,6 +113,13 @@ func TestValidateRefuses(t *testing.T) {
 			require.ErrorContains(t, err, test.says)
 		})
 	}
+}
+
+func TestAQuorumQueueMayBeOneByItsArguments(t *testing.T) {
+	t.Parallel()
+	q := delayed(time.Second, time.Second)
+	q.Type, q.DeliveryLimit, q.Arguments = "", 7, processor.Headers{"x-queue-type": "quorum"}
+	require.NoError(t, queues(q).Validate())
 }
 
 func TestValidateNamesEveryProblem(t *testing.T) {
@@ -154,6 +174,17 @@ func TestQueueAllArguments(t *testing.T) {
 			broker.Queue{DeadLetter: &broker.DeadLetter{RoutingKey: "parked"}},
 			processor.Headers{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "parked"},
 		},
+		"DeliveryLimit": {
+			broker.Queue{Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
+			processor.Headers{"x-queue-type": "quorum", "x-delivery-limit": int64(1<<31 - 1)},
+		},
+		"DelayedRetry": {
+			delayed(time.Second, 2*time.Minute),
+			processor.Headers{
+				"x-queue-type": "quorum", "x-delayed-retry-type": "failed",
+				"x-delayed-retry-min": int64(1000), "x-delayed-retry-max": int64(120_000),
+			},
+		},
 		"both": {
 			broker.Queue{MaxLength: 7, Arguments: processor.Headers{"x-max-priority": int64(9)}},
 			processor.Headers{"x-max-length": int64(7), "x-max-priority": int64(9)},
@@ -172,4 +203,9 @@ func TestAllArgumentsIsACopy(t *testing.T) {
 	broker.Queue{Arguments: arguments, MaxLength: 7}.AllArguments()["a"] = 1
 	broker.Exchange{Arguments: arguments, Alternate: "lost"}.AllArguments()["a"] = 1
 	require.Equal(t, processor.Headers{"x-max-priority": int64(9)}, arguments)
+}
+
+// delayed is a queue that retries by itself.
+func delayed(least, most time.Duration) broker.Queue {
+	return broker.Queue{Name: "q", Type: broker.Quorum, DelayedRetry: &broker.DelayedRetry{Min: least, Max: most}}
 }

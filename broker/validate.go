@@ -92,9 +92,9 @@ func (q Queue) problem() string {
 		return "a TTL or expiry is over ten years"
 	case q.DeliveryLimit < 0:
 		return "its delivery limit is negative; use broker.HighDeliveryLimit for none (RabbitMQ 3.10 takes -1 for 0)"
-	case q.DeliveryLimit > 0 && q.Type != Quorum:
+	case q.DeliveryLimit > 0 && !q.isQuorum():
 		return "it has a delivery limit, which only quorum queues have: set Type to Quorum"
-	case q.DelayedRetry != nil && q.Type != Quorum:
+	case q.DelayedRetry != nil && !q.isQuorum():
 		return "it has a delayed retry, which only quorum queues have: set Type to Quorum"
 	case q.DelayedRetry != nil && q.DelayedRetry.problem() != "":
 		return q.DelayedRetry.problem()
@@ -106,6 +106,12 @@ func (q Queue) problem() string {
 		fields["x-dead-letter-routing-key"] = q.DeadLetter.RoutingKey
 	}
 	return argumentProblem(q.Arguments, fields)
+}
+
+// isQuorum: its field or its arguments say so.
+func (q Queue) isQuorum() bool {
+	kind, _ := q.AllArguments().String("x-queue-type")
+	return kind == string(Quorum)
 }
 
 func (d *DelayedRetry) problem() string {

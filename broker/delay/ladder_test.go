@@ -30,10 +30,10 @@ exchange  warren.delay.v1.quorum.1s.0     headers  unroutable to exchange warren
 exchange  warren.delay.v1.quorum.1s.exit  direct   unroutable to exchange warren.delay.v1.quorum.1s.lost
 exchange  warren.delay.v1.quorum.1s.lost  fanout
 
-queue     warren.delay.v1.quorum.1s.2     quorum  TTL 4s, dead letters to exchange warren.delay.v1.quorum.1s.1, overflow reject-publish, x-dead-letter-strategy="at-least-once"
-queue     warren.delay.v1.quorum.1s.1     quorum  TTL 2s, dead letters to exchange warren.delay.v1.quorum.1s.0, overflow reject-publish, x-dead-letter-strategy="at-least-once"
-queue     warren.delay.v1.quorum.1s.0     quorum  TTL 1s, dead letters to exchange warren.delay.v1.quorum.1s.exit, overflow reject-publish, x-dead-letter-strategy="at-least-once"
-queue     warren.delay.v1.quorum.1s.lost  quorum
+queue     warren.delay.v1.quorum.1s.2     quorum  TTL 4s, dead letters to exchange warren.delay.v1.quorum.1s.1, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
+queue     warren.delay.v1.quorum.1s.1     quorum  TTL 2s, dead letters to exchange warren.delay.v1.quorum.1s.0, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
+queue     warren.delay.v1.quorum.1s.0     quorum  TTL 1s, dead letters to exchange warren.delay.v1.quorum.1s.exit, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
+queue     warren.delay.v1.quorum.1s.lost  quorum  delivery limit never reached
 
 binding   warren.delay.v1.quorum.1s.2     -> warren.delay.v1.quorum.1s.2     warren-delay-2=true, x-match="all"
 binding   warren.delay.v1.quorum.1s.1     -> warren.delay.v1.quorum.1s.1     warren-delay-1=true, x-match="all"
@@ -62,7 +62,7 @@ func TestABoundIsForTheLevelsAlone(t *testing.T) {
 	t.Parallel()
 	queues := ladder(t, delay.MaxLength(9), delay.Longest(time.Second)).Topology().Queues
 	lost := len(queues) - 1
-	require.Equal(t, broker.Queue{Name: "warren.delay.v1.quorum.100ms.max9.lost", Type: broker.Quorum}, queues[lost])
+	require.Equal(t, broker.Queue{Name: "warren.delay.v1.quorum.100ms.max9.lost", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit}, queues[lost])
 	for _, q := range queues[:lost] {
 		require.Equal(t, 9, q.MaxLength, q.Name)
 		require.Contains(t, q.Name, ".max9.")

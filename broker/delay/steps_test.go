@@ -89,6 +89,9 @@ func TestTopologyOfSteps(t *testing.T) {
 				q.Name = "mail.delay.v1." + tc.names[i]
 				q.MessageTTL = d
 				q.DeadLetter = &broker.DeadLetter{RoutingKey: "mail"}
+				if q.Type == broker.Quorum {
+					q.DeliveryLimit = broker.HighDeliveryLimit
+				}
 				want.Queues = append(want.Queues, q)
 			}
 			d := steps(t, all, tc.opts...)

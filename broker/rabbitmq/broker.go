@@ -109,6 +109,9 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 		return fmt.Errorf("rabbitmq: %w", b.overOr(err))
 	}
 	b.warnOfDeadEnds(ctx, t, all)
+	if session, err := b.consuming.Session(ctx); err == nil {
+		b.warnOfLimits(serverOf(session.ServerProperties()), t, all)
+	}
 	return nil
 }
 

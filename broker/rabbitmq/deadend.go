@@ -24,6 +24,41 @@ func (b *Broker) warnOfDeadEnds(ctx context.Context, t, known broker.Topology) {
 	}
 }
 
+// warnOfLimits logs the queues of t that lose messages at their delivery limit, one line for
+// each: those without a place for what is over it, and those whose dead letters lead back to
+// them, as far as known tells. [Broker.Verify] sees the rest: policies, and queues that are
+// quorum queues only because the vhost makes them so.
+func (b *Broker) warnOfLimits(s server, t, known broker.Topology) {
+	known = onServer(s, known)
+	loops := known.Loops()
+	for _, q := range onServer(s, t).Queues {
+		loop := slices.IndexFunc(loops, func(l broker.Loop) bool { return l.Queues[0] == q.Name })
+		limit, limited := q.Limit()
+		_, kept := q.AllArguments()["x-dead-letter-exchange"]
+		switch {
+		case loop >= 0:
+			b.log.Warn("dead letters lead back to their queue; RabbitMQ drops what a queue gives up there by itself as a cycle, or holds it for ever: "+
+				"send them elsewhere, or give the queue broker.HighDeliveryLimit",
+				slog.String("queue", q.Name), slog.String("loop", loops[loop].String()))
+		case limited && !kept:
+			b.log.Warn("a message that was delivered too often has nowhere to go; RabbitMQ drops it, without a word: "+
+				"give the queue a dead-letter exchange, or broker.HighDeliveryLimit",
+				slog.String("queue", q.Name), slog.Int64("delivery_limit", limit))
+		}
+	}
+}
+
+// onServer is t with the delivery limits that its quorum queues have there.
+func onServer(s server, t broker.Topology) broker.Topology {
+	v := verification{server: s}
+	queues := make([]broker.Queue, len(t.Queues))
+	for i, q := range t.Queues {
+		queues[i] = v.queueAsItIs(q.Name, queueAttributes(q))
+	}
+	t.Queues = queues
+	return t
+}
+
 // leadsSomewhere is true in doubt.
 func (b *Broker) leadsSomewhere(ctx context.Context, d broker.DeadLetter, known broker.Topology) bool {
 	if d.Exchange != "" {

@@ -93,6 +93,8 @@ func (n managementNode) get(ctx context.Context, path string, answer any) error 
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("it answered %d: give a user with the tag management and rights in the vhost", response.StatusCode)
+	case http.StatusNotFound: // so RabbitMQ 4.3 says that the user has no rights
+		return errors.New("it answered 404: is it RabbitMQ's management, and has the user rights in the vhost?")
 	default:
 		return fmt.Errorf("it answered %d: is it RabbitMQ's management?", response.StatusCode)
 	}

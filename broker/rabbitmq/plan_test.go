@@ -1,6 +1,8 @@
 package rabbitmq_test
 
 import (
+	"context"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +15,8 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/retry"
 )
 
 // planned is in a vhost of its own, so its names are free. It has each kind of argument
@@ -145,4 +149,29 @@ func TestAnImportKeepsWhatExistsAndLeavesOutWhatItCannotBind(t *testing.T) {
 	require.Empty(t, bindings(t, vhost, "nowhere"))
 	require.ErrorIs(t, b.Declare(within(t), other), broker.ErrMismatch)
 	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: "q"}}}))
+}
+
+// What was declared on an older RabbitMQ comes to a newer one as definitions, since a data
+// directory of 3.10 does not start there. It is as planned, retries and parks.
+func TestATopologyThatWasImportedRetriesAndParks(t *testing.T) {
+	t.Parallel()
+	work, parked := name(t), name(t)
+	opts := []retry.Option{retry.Delays(100 * time.Millisecond), retry.FinalKey(parked)}
+	topology, err := retry.Topology(broker.Queue{Name: work, Type: broker.Quorum}, work+"_retry_%delay%", opts...)
+	require.NoError(t, err)
+	b := open(t, importPlan(t, name(t), topology))
+	report, err := b.Verify(within(t), topology)
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+	require.NoError(t, b.Declare(within(t), topology))
+
+	p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), work+"_retry_%delay%", opts...)).
+		ThenFunc(func(context.Context, processor.Message) error { return errors.New("out of stamps") })
+	require.NoError(t, err)
+	require.NoError(t, b.Publisher().Publish(within(t), to(work), text("hello")))
+	sub := subscribe(t, b, work, 1)
+	for range 2 {
+		require.NoError(t, p.Process(within(t), receive(t, sub)))
+	}
+	require.Equal(t, "hello", string(receiveOne(t, b, parked).Body()))
 }

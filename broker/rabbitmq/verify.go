@@ -77,7 +77,7 @@ func (b *Broker) Verify(ctx context.Context, t broker.Topology, opts ...VerifyOp
 		return nil, fmt.Errorf("rabbitmq: verify: %w", err)
 	}
 	for _, look := range []func(context.Context) error{
-		v.unsupported, v.exchanges, v.queues, v.bindings, v.deadLetters, v.alternates, v.targets, v.limits, v.policies, v.lost, v.leftovers,
+		v.unsupported, v.exchanges, v.queues, v.bindings, v.deadLetters, v.alternates, v.targets, v.limits, v.loops, v.policies, v.lost, v.leftovers,
 	} {
 		if err := look(ctx); err != nil {
 			return nil, fmt.Errorf("rabbitmq: verify: %w", err)

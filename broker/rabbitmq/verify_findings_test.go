@@ -115,11 +115,11 @@ func (m *managed) findings(t *testing.T) {
 				`x-single-active-consumer: planned none, live true`)},
 		},
 		"a queue of another type": {
-			live: queues(broker.Queue{Name: "a", Type: broker.Quorum}, broker.Queue{Name: "b"}, broker.Queue{Name: "c"}),
+			live: queues(broker.Queue{Name: "a", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit}, broker.Queue{Name: "b", Type: broker.Classic}, broker.Queue{Name: "c"}),
 			plan: queues(broker.Queue{Name: "a"}, broker.Queue{Name: "b", Type: broker.Quorum, DeadLetter: &broker.DeadLetter{RoutingKey: "b"}}, broker.Queue{Name: "c", Type: broker.Classic}),
 			want: []rabbitmq.Finding{
-				fault(rabbitmq.DifferentQueue, "", "a", `x-queue-type: planned none, live "quorum"`),
-				fault(rabbitmq.DifferentQueue, "", "b", `x-dead-letter-exchange: planned "", live none, x-dead-letter-routing-key: planned "b", live none, x-queue-type: planned "quorum", live none`),
+				fault(rabbitmq.DifferentQueue, "", "a", `x-delivery-limit: planned none, live 2147483647, x-queue-type: planned none, live "quorum"`),
+				fault(rabbitmq.DifferentQueue, "", "b", `x-dead-letter-exchange: planned "", live none, x-dead-letter-routing-key: planned "b", live none, x-queue-type: planned "quorum", live "classic"`),
 			},
 		},
 		"dead letters to an exchange and a queue that are missing": {
@@ -184,6 +184,21 @@ func (m *managed) findings(t *testing.T) {
 				fault(rabbitmq.RejectingTarget, "", "e", "delays hand on to it, and it refuses when it is full: they drop what it refuses"),
 			},
 		},
+		"dead letters that come back": {
+			live: looping(), plan: looping(),
+			want: []rabbitmq.Finding{fault(rabbitmq.DeadLetterLoop, "", "mail", `its dead letters lead back to it, mail (delivery limit 5) -> wait (TTL 1h0m0s) -> mail: `+
+				`what it gives up at its delivery limit is dropped as a cycle, or held for ever; what is rejected goes round`)},
+		},
+		"dead letters that come back past what is not planned": {
+			live: looping(), plan: queues(looping().Queues[0]),
+			want: []rabbitmq.Finding{fault(rabbitmq.DeadLetterLoop, "", "mail", `its dead letters lead back to it, mail (delivery limit 5) -> wait (TTL 1h0m0s) -> mail: `+
+				`what it gives up at its delivery limit is dropped as a cycle, or held for ever; what is rejected goes round`)},
+			unseen: "bindings: AMQP does not show them",
+		},
+		"dead letters that come back when they were rejected": {
+			live: queues(broker.Queue{Name: "mail", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit, DeadLetter: &broker.DeadLetter{RoutingKey: "wait"}}, delayTo("wait", "", "mail")),
+			plan: queues(broker.Queue{Name: "mail", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit, DeadLetter: &broker.DeadLetter{RoutingKey: "wait"}}, delayTo("wait", "", "mail")),
+		},
 		"delivery limits": {
 			live: limited(), plan: limited(), opts: []rabbitmq.VerifyOption{rabbitmq.InPlace(6)},
 			want: []rabbitmq.Finding{
@@ -194,13 +209,13 @@ func (m *managed) findings(t *testing.T) {
 		"delivery limits of what is consumed": {
 			live: limited(), plan: limited(), opts: []rabbitmq.VerifyOption{rabbitmq.InPlace(6, "parked", "unlimited")},
 			want: []rabbitmq.Finding{
-				notice(rabbitmq.DeliveryLimit, "dropped", "its delivery limit is 5; it then drops them"),
+				fault(rabbitmq.DeliveryLimit, "", "dropped", "its delivery limit is 5; it then drops them"),
 				fault(rabbitmq.DeliveryLimit, "", "parked", "its delivery limit is 5, and messages may go back to it 6 times"),
 			},
 		},
 		"delivery limits that are enough": {
 			live: limited(), plan: limited(), opts: []rabbitmq.VerifyOption{rabbitmq.InPlace(5)},
-			want: []rabbitmq.Finding{notice(rabbitmq.DeliveryLimit, "dropped", "its delivery limit is 5; it then drops them")},
+			want: []rabbitmq.Finding{fault(rabbitmq.DeliveryLimit, "", "dropped", "its delivery limit is 5; it then drops them")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -226,6 +241,11 @@ func (m *managed) findings(t *testing.T) {
 	}
 }
 
+func looping() broker.Topology {
+	return queues(broker.Queue{Name: "mail", Type: broker.Quorum, DeliveryLimit: 5, DeadLetter: &broker.DeadLetter{Exchange: "amq.fanout"}}, delayTo("wait", "", "mail")).
+		Merge(bound(broker.Binding{Exchange: "amq.fanout", Queue: "wait"}))
+}
+
 func bounded(q broker.Queue) broker.Queue { q.MaxLength = 5; return q }
 
 func limited() broker.Topology {
@@ -233,7 +253,7 @@ func limited() broker.Topology {
 	return queues(
 		broker.Queue{Name: "dropped", Type: broker.Quorum, Arguments: five},
 		broker.Queue{Name: "parked", Type: broker.Quorum, Arguments: five, DeadLetter: &broker.DeadLetter{RoutingKey: "dropped"}},
-		broker.Queue{Name: "unlimited", Type: broker.Quorum},
+		broker.Queue{Name: "unlimited", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
 		broker.Queue{Name: "delay", Type: broker.Quorum, Arguments: five, MessageTTL: time.Second, DeadLetter: &broker.DeadLetter{RoutingKey: "dropped"}},
 	)
 }

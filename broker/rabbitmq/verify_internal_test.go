@@ -48,11 +48,12 @@ func TestTheDeliveryLimitOfRabbitMQ4(t *testing.T) {
 		severity Severity
 		says     string
 	}{
-		"drops":              {0, quorum, Notice, "its delivery limit is 20, the broker's default; it then drops them"},
+		"drops":              {0, quorum, Fault, "its delivery limit is 20, the broker's default; it then drops them"},
 		"drops too soon":     {21, quorum, Fault, "its delivery limit is 20, the broker's default, and messages may go back to it 21 times; it then drops them"},
 		"keeps":              {20, kept, "", ""},
 		"keeps but too soon": {21, kept, Fault, "its delivery limit is 20, the broker's default, and messages may go back to it 21 times"},
 		"no limit, as set":   {21, attributes{limitArg: int64(-1)}, "", ""},
+		"never reached":      {21, attributes{limitArg: int64(1<<31 - 1)}, "", ""},
 		"another, as set":    {21, attributes{limitArg: int32(30), "x-dead-letter-exchange": ""}, "", ""},
 	} {
 		v := &verification{server: four, options: verifyOptions{inPlace: tc.inPlace}, report: &Report{}}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
-
-	"github.com/gowarren/warren/broker"
 )
 
 // targets finds queues that delays hand on to and that refuse when they are full.
@@ -65,58 +62,14 @@ func (v *verification) effective(name string, s seen) attributes {
 	if live == nil && isPlanned {
 		live = queueAttributes(planned)
 	}
-	if v.managed == nil {
-		return live
+	if v.managed != nil {
+		live = live.under(v.managed.policies[name])
 	}
-	return live.under(v.managed.policies[name])
-}
-
-// limits finds quorum queues that give up messages sooner than the consumer's stack does,
-// or for which there is no place then.
-func (v *verification) limits(ctx context.Context) error {
-	for _, q := range v.plan.Queues {
-		s, err := v.queue(ctx, q.Name)
-		if err != nil {
-			return err
-		}
-		if live := v.effective(q.Name, s); live.queueType() == string(broker.Quorum) && !live.isDelay() {
-			v.limit(q.Name, live)
-		}
+	if _, typed := live[queueTypeArg]; !typed && s.kind != "" {
+		live = maps.Clone(live)
+		live[queueTypeArg] = s.kind
 	}
-	return nil
-}
-
-func (v *verification) limit(queue string, live attributes) {
-	limit, limited := live.number(limitArg)
-	what := fmt.Sprintf("its delivery limit is %d", limit)
-	if !limited {
-		limit, limited = v.server.deliveryLimit()
-		what = fmt.Sprintf("its delivery limit is %d, the broker's default", limit)
-	}
-	if !limited || limit < 0 {
-		return
-	}
-	f := Finding{Kind: DeliveryLimit, Queue: queue, Change: "give it a dead-letter exchange, or a delivery limit that is never reached"}
-	_, _, kept := live.deadLetters()
-	fate := "; it then drops them"
-	if kept {
-		fate = ""
-	}
-	switch {
-	case limit < int64(v.options.inPlace) && v.options.consumes(queue):
-		f.Problem = fmt.Sprintf("%s, and messages may go back to it %d times%s", what, v.options.inPlace, fate)
-		f.Change = "raise the limit, or let the stack give up sooner"
-	case !kept:
-		f.Severity = Notice
-		f.Problem = what + fate
-	default:
-		return
-	}
-	v.find(f)
-}
-
-func (o verifyOptions) consumes(queue string) bool {
-	return len(o.consumed) == 0 || slices.Contains(o.consumed, queue)
+	return live
 }
 
 // byPolicy are the arguments that a policy may set as well, and that change what becomes of

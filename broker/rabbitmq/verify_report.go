@@ -91,9 +91,12 @@ const (
 	// delay then drops its messages, and an at-least-once one holds up all behind them. It
 	// is a Notice where one at-least-once delay hands on to another.
 	RejectingTarget FindingKind = "target that rejects"
-	// DeliveryLimit: a quorum queue gives up a message sooner than [InPlace] says. Without
-	// InPlace, a Notice that it drops what was delivered too often.
+	// DeliveryLimit: a quorum queue drops what was delivered too often, because it has no
+	// dead-letter exchange, or gives it up sooner than [InPlace] says.
 	DeliveryLimit FindingKind = "delivery limit"
+	// DeadLetterLoop: the dead letters of a queue lead back to it, and what dies there by
+	// itself, and not because it was rejected, is lost: see [broker.Loop].
+	DeadLetterLoop FindingKind = "loop of dead letters"
 	// PolicyApplies is a Notice: a policy changes what a planned queue does.
 	PolicyApplies FindingKind = "policy"
 	// LostMessages is a Notice: messages lie where an alternate exchange has brought what

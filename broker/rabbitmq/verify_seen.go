@@ -18,6 +18,7 @@ type seen struct {
 	down  string     // why the broker does not let it be looked at
 	ready int        // messages of a queue
 	live  attributes // nil: unknown
+	kind  string     // the type of a queue that is planned without one; "" if it is not known
 }
 
 // exchange looks an exchange up, once.
@@ -91,7 +92,10 @@ func (v *verification) lookIntoQueue(ctx context.Context, name string, s *seen) 
 	arguments := planned.AllArguments()
 	if v.managed == nil {
 		live, err := v.askQueue(ctx, planned)
-		return v.told(s, live, err, fmt.Sprintf("queue %q", name), arguments)
+		if err := v.told(s, live, err, fmt.Sprintf("queue %q", name), arguments); err != nil {
+			return err
+		}
+		return v.askType(ctx, planned, s)
 	}
 	s.live = maps.Clone(v.managed.queues[name])
 	v.listed(*s, fmt.Sprintf("queue %q", name))
@@ -103,8 +107,26 @@ func (v *verification) lookIntoQueue(ctx context.Context, name string, s *seen) 
 	if _, differs := live[queueTypeArg]; differs {
 		return nil
 	}
+	s.kind = s.live.queueType()
 	delete(s.live, queueTypeArg)
 	return v.told(&seen{}, nil, err, fmt.Sprintf("the type of queue %q", name), nil)
+}
+
+// askType asks for the type that a queue without one has got from its vhost.
+func (v *verification) askType(ctx context.Context, planned broker.Queue, s *seen) error {
+	if _, typed := s.live[queueTypeArg]; typed || s.live == nil || planned.AllArguments()[queueTypeArg] != nil {
+		return nil
+	}
+	planned.Type = broker.Classic
+	live, err := v.askQueue(ctx, planned)
+	switch {
+	case errors.Is(err, errGone), errors.Is(err, errUnseen):
+		return nil // which was said already
+	case err != nil:
+		return err
+	}
+	s.kind = live.queueType()
+	return nil
 }
 
 func (v *verification) listed(s seen, what string) {
@@ -118,7 +140,7 @@ var compared = []string{
 	alternateArg, ttlArg, overflowArg, limitArg, queueTypeArg, "x-expires", "x-dead-letter-exchange",
 	"x-dead-letter-routing-key", "x-dead-letter-strategy", "x-max-length", "x-max-length-bytes",
 	"x-max-in-memory-length", "x-max-in-memory-bytes", "x-max-priority", "x-queue-mode", "x-queue-version",
-	"x-single-active-consumer", "x-queue-master-locator", "x-queue-leader-locator", "x-quorum-initial-group-size",
+	"x-single-active-consumer", "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max", "x-queue-master-locator", "x-queue-leader-locator", "x-quorum-initial-group-size",
 }
 
 // told notes what the broker has told when it was asked by declaring.

@@ -53,6 +53,7 @@ func TestVerify(t *testing.T) {
 		"no rights in vhost": m.noRightsInTheVhost,
 		"kinds of plugins":   m.pluginKinds,
 		"policies":           m.policies,
+		"type of the vhost":  m.typeOfTheVhost,
 		"another cluster":    m.anotherCluster,
 		"wrong password":     m.wrongPassword,
 		"several nodes":      m.severalNodes,
@@ -75,8 +76,13 @@ type world struct {
 // newVhost makes a vhost whose name has to be escaped. Verify has to find its way there.
 func (m *managed) newVhost(t *testing.T) *world {
 	t.Helper()
+	return m.newVhostOf(t, "{}")
+}
+
+func (m *managed) newVhostOf(t *testing.T, metadata string) *world {
+	t.Helper()
 	w := &world{managed: m, vhost: name(t) + " a/b%2f?"}
-	m.do(t, http.MethodPut, "vhosts/"+url.PathEscape(w.vhost), "{}")
+	m.do(t, http.MethodPut, "vhosts/"+url.PathEscape(w.vhost), metadata)
 	m.do(t, http.MethodPut, "permissions/"+url.PathEscape(w.vhost)+"/guest", `{"configure":".*","write":".*","read":".*"}`)
 	amqpURL := m.node.URLFor("guest", "guest", w.vhost)
 	w.broker, w.raw = open(t, amqpURL), raw(t, amqpURL)

@@ -73,9 +73,15 @@ func ToKey(allowed ...string) Route {
 	}
 }
 
-// Origin is where msg says it came from. It is for people, and for routes that have a
-// rule: anybody who can publish can forge it. The error is [ErrNoOrigin].
+// Origin is where msg says it came from, or where the broker says so, if that has parked it at
+// the delivery limit of its queue before it ever failed. It is for people, and for routes that
+// have a rule: anybody who can publish can forge it. The error is [ErrNoOrigin].
 func Origin(msg processor.Message) (processor.Destination, error) {
+	if _, failed := msg.Headers()[republish.HeaderOriginalKey]; !failed {
+		if origin, ok := givenUp(msg.Headers()); ok {
+			return origin, nil
+		}
+	}
 	exchange, err := name(msg, republish.HeaderOriginalExchange)
 	if err != nil {
 		return processor.Destination{}, err
@@ -85,6 +91,24 @@ func Origin(msg processor.Message) (processor.Destination, error) {
 		return processor.Destination{}, err
 	}
 	return processor.Destination{Exchange: exchange, RoutingKey: key}, nil
+}
+
+// givenUp is where a message was published to that the broker gave up at a delivery limit, as
+// x-death says.
+func givenUp(h processor.Headers) (processor.Destination, bool) {
+	deaths, _ := h.List("x-death")
+	for _, death := range deaths {
+		d, _ := processor.Headers{"": death}.Table("")
+		reason, _ := d.String("reason")
+		exchange, known := d.String("exchange")
+		keys, _ := d.List("routing-keys")
+		if reason != "delivery_limit" || !known || len(keys) == 0 {
+			continue
+		}
+		key, ok := keys[0].(string)
+		return processor.Destination{Exchange: exchange, RoutingKey: key}, ok && max(len(key), len(exchange)) <= maxName
+	}
+	return processor.Destination{}, false
 }
 
 // name reads a header as retries write it.

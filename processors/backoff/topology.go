@@ -16,10 +16,19 @@ import (
 // default exchange, of the same type as the work queue. A final exchange, and what is bound
 // to it, are yours to declare.
 //
+// A quorum work queue without a dead-letter exchange would drop a message that came back too
+// often, 20 times by default from RabbitMQ 4.0 on. So what it gives up goes to the queue of
+// [Final], at least once, after [delay.DeliveryLimit] returns or the limit that it was given: messages that kill
+// their worker each time, and also what a consumer rejects or what expires by an expiration of
+// its own. Without such a queue, or with a TTL or a length, it gets
+// [broker.HighDeliveryLimit], and so do all the other queues. It is the first queue of the
+// topology: whoever else declares it has to take it from there.
+//
 // The error says what a layer could not work with: options that [New] refuses as well, a
 // work queue that goes away by itself (AutoDelete, Exclusive, Expires), a quorum queue behind
-// classic delays, one that has a length and refuses messages when it is full, and one whose
-// dead letters go to the delays.
+// classic delays, one that has a length and refuses messages when it is full, one with a low
+// delivery limit and no place for what is over it, and one whose dead letters go to the delays
+// or otherwise in a [broker.Loop].
 func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	c, err := configure(work.Name, opts)
 	if err != nil {
@@ -29,13 +38,20 @@ func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	if err := errors.Join(delay.CheckWork(work), checkReturns(work, c.delayer), checkDeadLetter(work, delays)); err != nil {
 		return broker.Topology{}, fmt.Errorf("backoff: %w", err)
 	}
-	t := broker.Topology{Queues: []broker.Queue{work}}
+	var parked string
 	if c.final != nil && c.final.Exchange == "" {
+		parked = c.final.RoutingKey
+	}
+	if work, err = delay.Limited(work, parked); err != nil {
+		return broker.Topology{}, fmt.Errorf("backoff: %w", err)
+	}
+	t := broker.Topology{Queues: []broker.Queue{work}}
+	if parked != "" {
 		kind, _ := work.AllArguments().String("x-queue-type")
-		t.Queues = append(t.Queues, broker.Queue{Name: c.final.RoutingKey, Type: broker.QueueType(kind)})
+		t.Queues = append(t.Queues, delay.Kept(broker.Queue{Name: parked, Type: broker.QueueType(kind)}))
 	}
 	t = t.Merge(delays)
-	if err := t.Validate(); err != nil {
+	if err := errors.Join(t.Validate(), delay.CheckLoops(t)); err != nil {
 		return broker.Topology{}, fmt.Errorf("backoff: %w", err)
 	}
 	return t, nil

@@ -28,8 +28,11 @@ func TestTheTopologyOfASchedule(t *testing.T) {
 	topology, err := backoff.Topology(work, backoff.Jitter(0), backoff.Final(parked), backoff.Schedule(backoff.List(time.Second, time.Minute)))
 	require.NoError(t, err)
 	all := queues(topology)
+	work.DeadLetter, work.DeliveryLimit = &broker.DeadLetter{RoutingKey: "mail_parked"}, delay.DeliveryLimit
+	work.Overflow, work.Arguments = broker.RejectPublish, processor.Headers{"x-dead-letter-strategy": "at-least-once"}
 	require.Equal(t, work, all["mail"])
-	require.Equal(t, broker.Queue{Name: "mail_parked", Type: broker.Quorum}, all["mail_parked"])
+	require.Equal(t, broker.Queue{Name: "mail_parked", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit}, all["mail_parked"])
+	require.EqualValues(t, broker.HighDeliveryLimit, all["mail.delay.v1.quorum.1s"].DeliveryLimit)
 	require.Equal(t, time.Second, all["mail.delay.v1.quorum.1s"].MessageTTL)
 	require.Equal(t, time.Minute, all["mail.delay.v1.quorum.1m"].MessageTTL)
 	require.Len(t, topology.Queues, 4)
@@ -73,7 +76,7 @@ func TestTheFinalQueueIsOfTheTypeThatTheArgumentsSay(t *testing.T) {
 	t.Parallel()
 	topology, err := backoff.Topology(broker.Queue{Name: "mail", Arguments: processor.Headers{"x-queue-type": "quorum"}}, backoff.Final(parked))
 	require.NoError(t, err)
-	require.Equal(t, broker.Quorum, queues(topology)["mail_parked"].Type)
+	require.Equal(t, broker.Queue{Name: "mail_parked", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit}, queues(topology)["mail_parked"])
 }
 
 func TestWorkQueuesThatCannotBeComeBackTo(t *testing.T) {
@@ -119,7 +122,18 @@ func TestWorkQueuesThatCannotBeComeBackTo(t *testing.T) {
 		"rejects into a step, by arguments": {
 			broker.Queue{Name: "mail", Arguments: processor.Headers{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": step}}, []backoff.Option{backoff.Jitter(0)}, "which is one of its delays",
 		},
-		"rejects elsewhere":  {broker.Queue{Name: "mail", DeadLetter: &broker.DeadLetter{RoutingKey: "mail_parked"}}, []backoff.Option{backoff.Final(parked)}, ""},
+		"rejects elsewhere": {broker.Queue{Name: "mail", DeadLetter: &broker.DeadLetter{RoutingKey: "mail_parked"}}, []backoff.Option{backoff.Final(parked)}, ""},
+		"a limit, and no place": {
+			broker.Queue{Name: "mail", Type: broker.Quorum, DeliveryLimit: 5}, nil, "nowhere to put what is over it",
+		},
+		"a limit, and an exchange of others": {
+			broker.Queue{Name: "mail", Type: broker.Quorum, DeliveryLimit: 5},
+			[]backoff.Option{backoff.Final(processor.Destination{Exchange: "parking"})}, "nowhere to put what is over it",
+		},
+		"a limit, and parked": {broker.Queue{Name: "mail", Type: broker.Quorum, DeliveryLimit: 5}, []backoff.Option{backoff.Final(parked)}, ""},
+		"dead letters to itself": {
+			broker.Queue{Name: "mail", Type: broker.Quorum, DeadLetter: &broker.DeadLetter{RoutingKey: "mail"}}, nil, "lead back to it",
+		},
 		"no name":            {broker.Queue{}, nil, "the queue's name has 0 bytes"},
 		"name of a delay":    {broker.Queue{Name: step}, nil, "delay"},
 		"cannot be declared": {broker.Queue{Name: "mail", MaxLength: -1}, nil, "backoff: "},

@@ -21,8 +21,8 @@ func (c *config) circle(work broker.Queue) error {
 		case w.key == work.Name:
 			return fmt.Errorf("retry: the work queue %q is also the queue of a retry: it would retry at once, without a delay", w.key)
 		case w.key == key && (exchange == "" || exchange == c.exchange):
-			return fmt.Errorf("retry: the work queue dead-letters into the retry queue %q: what it rejects would come back for ever, and be counted by nobody; "+
-				"have it dead-letter to the final key, or nowhere", w.key)
+			return fmt.Errorf("retry: the work queue dead-letters into the retry queue %q: what it rejects would come back for ever, and be counted by nobody, "+
+				"and what it gives up at its delivery limit would be lost as a cycle; have it dead-letter to the final key, or nowhere", w.key)
 		}
 	}
 	return nil

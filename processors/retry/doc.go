@@ -40,7 +40,8 @@
 // again for a while with the message in hand; see [KeepTrying]. Each time that a message
 // goes back counts toward the delivery limit of a quorum queue, which is 20 by default
 // from RabbitMQ 4.0 on, and a message over the limit is dropped if its queue has no
-// dead-letter exchange. Give a quorum work queue a dead-letter exchange or a high limit.
+// dead-letter exchange, or one that leads back to it. The work queue of [Topology] parks it,
+// or has a limit that is never reached. Declared by hand, give it one or the other.
 //
 // A copy that the broker could never take, because it is over a size limit or has a
 // header that cannot be sent, is parked under the final key, if there is one. The error

@@ -13,7 +13,7 @@ import (
 )
 
 // Topology returns what has to be in the broker for [New] with the same key pattern and
-// options: the work queue as it is given, a queue for each key, where copies wait for the
+// options: the work queue, a queue for each key, where copies wait for the
 // delay of [Delays] and from which they come back to the work queue, and one for the final
 // key. The queues have the names of their keys. With [Exchange] there is also a durable
 // direct exchange, to which they are bound by these names.
@@ -21,6 +21,22 @@ import (
 // Retry queues are of the work queue's type; see [QueueType]. Quorum queues hand a message
 // on at least once: it leaves only when the work queue has confirmed it. Classic queues do
 // so at most once, and lose it if the broker dies at that moment.
+//
+// # What was delivered too often
+//
+// A quorum queue gives up a message that came back too often, 20 times by default from
+// RabbitMQ 4.0 on: it dead-letters it, or drops it where it has no dead-letter exchange. So a
+// quorum work queue that has none gets one: what it gives up goes to the queue of the final
+// key, at least once, after [delay.DeliveryLimit] returns or the limit that it was given. That is a message
+// that kills its worker each time, and so is never parked by this package: it has no reason in
+// its headers but the broker's x-death. What a consumer rejects, and what expires by an
+// expiration of its own, is parked there as well. Without a final key, or with a TTL or a
+// length, the work queue gets [broker.HighDeliveryLimit], and so do all the other queues. A
+// work queue that has a dead-letter exchange is left as it is.
+//
+// It is declared so from then on: whoever else declares the work queue has to take it from the
+// topology, whose first queue it is. Nothing can be given to one without a Type, which
+// the vhost may make a quorum queue: Verify says so then.
 //
 // The queues of a broker cannot be changed. With %delay% in the pattern a new schedule has
 // new names: declare it, and the queues of the old one run empty by themselves. Without,
@@ -34,9 +50,10 @@ import (
 //
 // It refuses what New refuses, what it cannot know (no Delays, and keys made by a
 // function), and what would lose messages or send them round for ever: names that are the
-// same, a work queue that dead-letters into a retry queue, one that goes away by itself
-// (AutoDelete, Exclusive, Expires), a quorum one behind classic retry queues, and one that has a length and refuses messages when it
-// is full. A retry queue has no way to wait for such a queue: a classic one drops the
+// same, a work queue that dead-letters into a retry queue or otherwise in a [broker.Loop],
+// one with a low delivery limit and no place for what is over it, one that goes away by itself
+// (AutoDelete, Exclusive, Expires), a quorum one behind classic retry queues, and one that has
+// a length and refuses messages when it is full. A retry queue has no way to wait for such a queue: a classic one drops the
 // message, and a quorum one soon holds up all the others.
 func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topology, error) {
 	c, err := newConfig(keyPattern, opts)
@@ -52,8 +69,12 @@ func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topo
 	if err := delay.CheckWork(work); err != nil {
 		return broker.Topology{}, fmt.Errorf("retry: %w", err)
 	}
+	work, err = delay.Limited(work, c.finalKey)
+	if err != nil {
+		return broker.Topology{}, fmt.Errorf("retry: %w", err)
+	}
 	t := c.topology(work)
-	if err := t.Validate(); err != nil {
+	if err := errors.Join(t.Validate(), delay.CheckLoops(t)); err != nil {
 		return broker.Topology{}, fmt.Errorf("retry: %w", err)
 	}
 	return t, nil
@@ -80,7 +101,7 @@ func (c *config) topology(work broker.Queue) broker.Topology {
 		t.Queues = append(t.Queues, c.retryQueue(work, w))
 	}
 	if c.finalKey != "" {
-		t.Queues = append(t.Queues, broker.Queue{Name: c.finalKey, Type: c.typeBeside(work)})
+		t.Queues = append(t.Queues, delay.Kept(broker.Queue{Name: c.finalKey, Type: c.typeBeside(work)}))
 	}
 	if c.exchange != "" {
 		t.Exchanges = []broker.Exchange{{Name: c.exchange, Kind: broker.Direct}}
@@ -109,7 +130,7 @@ func (c *config) retryQueue(work broker.Queue, w wait) broker.Queue {
 		q.Overflow = broker.RejectPublish
 		q.Arguments = processor.Headers{"x-dead-letter-strategy": "at-least-once"}
 	}
-	return q
+	return delay.Kept(q)
 }
 
 // typeBeside is the type of the queues beside the work queue.

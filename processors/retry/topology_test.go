@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processors/ack"
@@ -22,9 +23,20 @@ const half = 30 * time.Second
 func atLeastOnce(name string, ttl time.Duration) broker.Queue {
 	return broker.Queue{
 		Name: name, Type: broker.Quorum, MessageTTL: ttl, Overflow: broker.RejectPublish,
-		DeadLetter: &broker.DeadLetter{RoutingKey: work},
-		Arguments:  processor.Headers{"x-dead-letter-strategy": "at-least-once"},
+		DeadLetter:    &broker.DeadLetter{RoutingKey: work},
+		DeliveryLimit: broker.HighDeliveryLimit,
+		Arguments:     processor.Headers{"x-dead-letter-strategy": "at-least-once"},
 	}
+}
+
+// keeps is a quorum work queue that never gives up a message.
+func keeps(q broker.Queue) broker.Queue { q.DeliveryLimit = broker.HighDeliveryLimit; return q }
+
+// parks is a quorum work queue that gives up messages to the parked queue.
+func parks(q broker.Queue, limit int) broker.Queue {
+	q.DeliveryLimit, q.DeadLetter, q.Overflow = limit, &broker.DeadLetter{RoutingKey: parked}, broker.RejectPublish
+	q.Arguments = processor.Headers{"x-dead-letter-strategy": "at-least-once"}
+	return q
 }
 
 func classic(name string, ttl time.Duration) broker.Queue {
@@ -56,9 +68,9 @@ func TestTopology(t *testing.T) {
 			broker.Topology{
 				Exchanges: []broker.Exchange{{Name: "retry", Kind: broker.Direct}},
 				Queues: []broker.Queue{
-					{Name: work, Type: broker.Quorum, MaxLength: 10},
+					keeps(broker.Queue{Name: work, Type: broker.Quorum, MaxLength: 10}),
 					atLeastOnce("r.1.30s", half), atLeastOnce("r.2.3m", 3*time.Minute),
-					{Name: parked, Type: broker.Quorum},
+					keeps(broker.Queue{Name: parked, Type: broker.Quorum}),
 				},
 				Bindings: []broker.Binding{
 					{Exchange: "retry", Queue: "r.1.30s", RoutingKey: "r.1.30s"},
@@ -113,13 +125,31 @@ func TestTopology(t *testing.T) {
 		"the type as an argument": {
 			broker.Queue{Name: work, Arguments: processor.Headers{"x-queue-type": "quorum"}}, "r_%attempt%", []retry.Option{retry.Delays(half)},
 			broker.Topology{Queues: []broker.Queue{
-				{Name: work, Arguments: processor.Headers{"x-queue-type": "quorum"}}, atLeastOnce("r_1", half),
+				keeps(broker.Queue{Name: work, Arguments: processor.Headers{"x-queue-type": "quorum"}}), atLeastOnce("r_1", half),
 			}, Owned: []string{"r_"}},
 		},
 		"refuses when full, but is never full": {
 			broker.Queue{Name: work, Type: broker.Quorum, Overflow: broker.RejectPublish}, "r_%attempt%", []retry.Option{retry.Delays(half)},
 			broker.Topology{Queues: []broker.Queue{
-				{Name: work, Type: broker.Quorum, Overflow: broker.RejectPublish}, atLeastOnce("r_1", half),
+				keeps(broker.Queue{Name: work, Type: broker.Quorum, Overflow: broker.RejectPublish}), atLeastOnce("r_1", half),
+			}, Owned: []string{"r_"}},
+		},
+		"quorum, parked": {
+			broker.Queue{Name: work, Type: broker.Quorum}, "r_%attempt%", []retry.Option{retry.Delays(half), retry.FinalKey(parked)},
+			broker.Topology{Queues: []broker.Queue{
+				parks(broker.Queue{Name: work, Type: broker.Quorum}, delay.DeliveryLimit), atLeastOnce("r_1", half), keeps(broker.Queue{Name: parked, Type: broker.Quorum}),
+			}, Owned: []string{"r_"}},
+		},
+		"quorum, parked, with a limit of its own": {
+			broker.Queue{Name: work, Type: broker.Quorum, DeliveryLimit: 5}, "r_%attempt%", []retry.Option{retry.Delays(half), retry.FinalKey(parked)},
+			broker.Topology{Queues: []broker.Queue{
+				parks(broker.Queue{Name: work, Type: broker.Quorum}, 5), atLeastOnce("r_1", half), keeps(broker.Queue{Name: parked, Type: broker.Quorum}),
+			}, Owned: []string{"r_"}},
+		},
+		"quorum, with dead letters of its own": {
+			broker.Queue{Name: work, Type: broker.Quorum, DeadLetter: &broker.DeadLetter{Exchange: "dead"}}, "r_%attempt%", []retry.Option{retry.Delays(half), retry.FinalKey(parked)},
+			broker.Topology{Queues: []broker.Queue{
+				{Name: work, Type: broker.Quorum, DeadLetter: &broker.DeadLetter{Exchange: "dead"}}, atLeastOnce("r_1", half), keeps(broker.Queue{Name: parked, Type: broker.Quorum}),
 			}, Owned: []string{"r_"}},
 		},
 		"dead-letters to the final queue": {
@@ -188,6 +218,9 @@ func TestWhatATopologyWouldLose(t *testing.T) {
 		"more queues than a thousand":  {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{delays, retry.Attempts(1001)}, "1001 retries would have a queue each"},
 		"a name of the broker's":       {broker.Queue{Name: work}, "amq.%attempt%", []retry.Option{delays}, "retry: broker: "},
 		"a delay of centuries":         {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{retry.Delays(100 * 365 * 24 * time.Hour)}, "over ten years"},
+		"a limit, and no place":        {broker.Queue{Name: work, Type: broker.Quorum, DeliveryLimit: 5}, "r_%attempt%", []retry.Option{delays}, "nowhere to put what is over it"},
+		"a limit, parked with others":  {broker.Queue{Name: work, Type: broker.Quorum, DeliveryLimit: 5, MessageTTL: half}, "r_%attempt%", []retry.Option{delays, retry.FinalKey(parked)}, "it would get what expires as well"},
+		"a limit that leads back":      {broker.Queue{Name: work, Type: broker.Quorum, DeadLetter: &broker.DeadLetter{RoutingKey: work}}, "r_%attempt%", []retry.Option{delays}, "mail (delivery limit 20, by default) -> mail"},
 		"a stream":                     {broker.Queue{Name: work, Arguments: processor.Headers{"x-queue-type": "stream"}}, "r_%attempt%", []retry.Option{delays}, "neither classic nor quorum"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,6 +17,23 @@
 // not decode or takes too long goes round like any other that fails. With
 // ack.RequeueOnError a failed message does not die, and is never counted.
 //
+// # The delivery limit of the work queue
+//
+// RabbitMQ lets messages that were rejected go round. Those that died of anything else it
+// takes for a cycle and drops, and so what a quorum work queue gives up at its delivery limit,
+// which is 20 by default from RabbitMQ 4.0 on, is lost in such a loop: a message that kills its
+// worker, or went back too often. (A delay that dead-letters at least once holds it for ever.)
+// On 4.3 each rejection counts as well, since the count goes round with the message: after 20
+// rounds the first message that goes back is lost. So give the work queue the delivery limit
+// broker.HighDeliveryLimit; this layer ends the rounds. A classic work queue has no limit.
+//
+//	broker.Queue{
+//		Name: "mail", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit,
+//		DeadLetter: &broker.DeadLetter{RoutingKey: "mail_wait"},
+//	}
+//
+// Broker.Verify of broker/rabbitmq finds such loops in a live broker.
+//
 // # What counts
 //
 // The entries of x-death that are about one queue, that of the message unless [Queue] names

@@ -1,0 +1,109 @@
+package delay
+
+import (
+	"fmt"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+// DeliveryLimit is the limit that [Limited] gives a work queue that can park what is over it.
+// It ends the rounds of a message that kills its worker each time, and leaves room for what
+// goes back without having been tried, which RabbitMQ counts as well before 4.3: five times
+// RabbitMQ's own limit, which is 20 from 4.0 on.
+const DeliveryLimit = 100
+
+// Limited returns a quorum work queue with what keeps it from dropping the messages that were
+// delivered too often; any other is returned as it is, and so is one that has a dead-letter
+// exchange. parked is the queue for what failed for good, "" if there is none.
+//
+// With such a queue, the work queue dead-letters to it, at least once, and has the limit
+// [DeliveryLimit] unless it has one. Without, or if it would also get what expires in a work
+// queue with a TTL or what a length pushes out, its limit is [broker.HighDeliveryLimit]. A
+// lower one is then an error. Its caller puts its own name before the error.
+func Limited(work broker.Queue, parked string) (broker.Queue, error) {
+	args := work.AllArguments()
+	kind, _ := args.String("x-queue-type")
+	_, deadLetters := args["x-dead-letter-exchange"]
+	if kind != string(broker.Quorum) || deadLetters {
+		return work, nil
+	}
+	_, set := args["x-delivery-limit"]
+	limit, ends := work.Limit()
+	why := dropsOthers(args)
+	switch {
+	case set && !ends:
+		return work, nil
+	case parked != "" && why == "":
+		return parking(work, parked, set), nil
+	case set && parked == "":
+		return work, fmt.Errorf("the work queue %q has the delivery limit %d and nowhere to put what is over it, which RabbitMQ would drop: "+
+			"give it a DeadLetter, or broker.HighDeliveryLimit", work.Name, limit)
+	case set:
+		return work, fmt.Errorf("the work queue %q has the delivery limit %d, and what is over it would be dropped: %q cannot have it, "+
+			"since it would get what %s as well; give the work queue a DeadLetter, or broker.HighDeliveryLimit", work.Name, limit, parked, why)
+	}
+	work.DeliveryLimit = broker.HighDeliveryLimit
+	return work, nil
+}
+
+// dropsOthers says what else a queue with these arguments would dead-letter.
+func dropsOthers(args processor.Headers) string {
+	_, ttl := args["x-message-ttl"]
+	_, messages := args["x-max-length"]
+	_, bytes := args["x-max-length-bytes"]
+	switch {
+	case ttl:
+		return "expires"
+	case messages || bytes:
+		return "has no room"
+	}
+	return ""
+}
+
+// parking is work with its dead letters going to parked. A broker that dies at that moment
+// loses one unless the queue hands it on at least once, which takes an overflow that refuses.
+// It never does: the queue has no length.
+func parking(work broker.Queue, parked string, limited bool) broker.Queue {
+	work.DeadLetter = &broker.DeadLetter{RoutingKey: parked}
+	if !limited {
+		work.DeliveryLimit = DeliveryLimit
+	}
+	args := work.AllArguments()
+	overflow, given := args.String("x-overflow")
+	_, strategy := args["x-dead-letter-strategy"]
+	if strategy || given && overflow != string(broker.RejectPublish) {
+		return work // as it was asked for
+	}
+	if !given {
+		work.Overflow = broker.RejectPublish
+	}
+	work.Arguments = work.Arguments.Clone()
+	work.Arguments["x-dead-letter-strategy"] = "at-least-once"
+	return work
+}
+
+// Kept returns q, which nobody consumes for a living, with a delivery limit that is never
+// reached if it is a quorum queue: people and tools may fetch what lies in it and give it back
+// as often as they like.
+func Kept(q broker.Queue) broker.Queue {
+	if kind, _ := q.AllArguments().String("x-queue-type"); kind == string(broker.Quorum) {
+		q.DeliveryLimit = broker.HighDeliveryLimit
+	}
+	return q
+}
+
+// CheckLoops refuses a topology with a [broker.Loop]. Its caller puts its own name before the
+// error.
+func CheckLoops(t broker.Topology) error {
+	loops := t.Loops()
+	if len(loops) == 0 {
+		return nil
+	}
+	change := "send its dead letters elsewhere"
+	if loops[0].Limited {
+		change += ", or give it the delivery limit broker.HighDeliveryLimit if only what is rejected is to go round"
+	}
+	return fmt.Errorf("the dead letters of the queue %q lead back to it, %v: what a queue gives up on this way by itself is dropped as a cycle, or held for ever; %s",
+		loops[0].Queues[0], loops[0], change)
+}

@@ -1,0 +1,98 @@
+package broker
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Loop is a way on which dead letters come back to a queue that they have left, without
+// anybody having rejected them: each queue on it gives up messages by itself, because of its
+// delivery limit, its TTL or its length. RabbitMQ takes a message that is on its second round
+// for lost in a cycle and drops it; a queue that dead-letters at least once holds it for ever.
+//
+// A loop that only rejected messages go round is none: RabbitMQ lets them, and
+// processors/xdeath counts their rounds. But give its work queue the delivery limit
+// [HighDeliveryLimit], or what dies of the limit is lost there.
+type Loop struct {
+	// Queues are the names of those on the way. The last one leads to the first, which has a
+	// delivery limit, if one of them has.
+	Queues []string
+	// Reasons say, for each of the queues, why it gives up messages by itself.
+	Reasons []string
+	// Limited is that the first queue gives up what was delivered too often. Without that its
+	// messages expire or are too many.
+	Limited bool
+}
+
+// String returns the way: mail (delivery limit 20, by default) -> wait (TTL 1m0s) -> mail.
+func (l Loop) String() string {
+	var s strings.Builder
+	for i, name := range l.Queues {
+		_, _ = fmt.Fprintf(&s, "%s (%s) -> ", inText(name), l.Reasons[i])
+	}
+	return s.String() + inText(l.Queues[0])
+}
+
+// Loops returns the shortest loop of each queue that is in one, each loop once, as far as t
+// lists what is in the broker. It walks dead-letter targets, bindings and alternate exchanges,
+// with the key of the message where a queue does not replace it. Where that, or a header, is
+// for the message to say, it may go any way. A quorum queue without a delivery limit has that
+// of RabbitMQ from 4.0 on, which is 20; one without a type is taken for a classic one.
+func (t Topology) Loops() []Loop {
+	w := newWalk(t)
+	var loops []Loop
+	var known []string
+	for _, q := range t.Queues {
+		l, ok := w.loop(q.Name)
+		if !ok {
+			continue
+		}
+		sorted := slices.Sorted(slices.Values(l.Queues))
+		if id := strings.Join(sorted, "\x00"); !slices.Contains(known, id) {
+			known, loops = append(known, id), append(loops, l)
+		}
+	}
+	return loops
+}
+
+// defaultDeliveryLimit is that of a quorum queue from RabbitMQ 4.0 on.
+const defaultDeliveryLimit = 20
+
+// Limit is how many failed deliveries of a message q bears, as its field or its arguments say,
+// or else RabbitMQ from 4.0 on. It is false if there is no end: q is no quorum queue, or has a
+// limit that is never reached.
+func (q Queue) Limit() (int64, bool) {
+	if !q.isQuorum() {
+		return 0, false
+	}
+	n, set := integer(q.AllArguments(), "x-delivery-limit")
+	if !set {
+		return defaultDeliveryLimit, true
+	}
+	return n, n >= 0 && n < HighDeliveryLimit
+}
+
+// givesUp says why q dead-letters by itself what nobody rejected; "" is never.
+func (q Queue) givesUp() (reason string, limited bool) {
+	arguments := q.AllArguments()
+	var reasons []string
+	limit, limited := q.Limit()
+	if limited {
+		text := fmt.Sprintf("delivery limit %d", limit)
+		if _, set := arguments["x-delivery-limit"]; !set {
+			text += ", by default"
+		}
+		reasons = append(reasons, text)
+	}
+	if ttl, ok := milliseconds(arguments, "x-message-ttl"); ok {
+		reasons = append(reasons, fmt.Sprintf("TTL %v", ttl))
+	}
+	_, messages := integer(arguments, "x-max-length")
+	_, bytes := integer(arguments, "x-max-length-bytes")
+	if overflow, _ := arguments.String("x-overflow"); (messages || bytes) && cmp.Or(overflow, string(DropHead)) != string(RejectPublish) {
+		reasons = append(reasons, "full")
+	}
+	return strings.Join(reasons, ", "), limited
+}
