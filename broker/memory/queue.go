@@ -138,10 +138,6 @@ func (q *queue) release(e *entry) {
 	if q.broker.model.releaseCounts && q.fail(e) {
 		return
 	}
-	if q.delaysRetries() && !q.expired {
-		q.delay(e)
-		return
-	}
 	q.giveBack(e)
 }
 
