@@ -42,7 +42,7 @@ func TestHeadersOfASenderDoNotSteer(t *testing.T) {
 				require.Equal(t, forged(), e, "the caller's headers are left as they were")
 				got := pub.Published()[0].Envelope
 				require.Equal(t, processor.Properties{ID: "id", UserID: "guest", Priority: 3}, got.Properties)
-				want := processor.Headers{"warren-delayed": "mine", "x-mine": "kept"}
+				want := processor.Headers{"warren-delayed": "mine", "x-mine": "kept", "warren-original-priority": int64(3)}
 				if name == "ladder" && asked > 0 {
 					maps.Copy(want, processor.Headers{"warren-delay-1": true, "warren-delay-0": true})
 				}

@@ -29,6 +29,16 @@ func backedOff(m processor.Message, n int64) processor.Envelope {
 // delays are two, so that entries of x-death are counted up, and added.
 var delays = []int32{31, 73}
 
+// counted is how many of n delays Python finds in x-death. RabbitMQ from 4.0 on ignores what a
+// client has written there, so that only the last delay is in it.
+func counted[N int | int64](t *testing.T, n N) int {
+	t.Helper()
+	if rabbitmqtest.Version(t).AtLeast(4, 0) {
+		return int(min(n, 1))
+	}
+	return int(n)
+}
+
 func TestDelaysByPythonAreCounted(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
@@ -38,11 +48,11 @@ func TestDelaysByPythonAreCounted(t *testing.T) {
 	for n := range 6 {
 		py.backOff(came, queue, delays[n%2])
 		came = py.take(queue)
-		require.EqualValues(t, n+1, py.count(came))
-		require.EqualValues(t, n+1, d.Waits(delivered(came).Headers()))
+		require.EqualValues(t, counted(t, n+1), py.count(came))
+		require.EqualValues(t, counted(t, n+1), d.Waits(delivered(came).Headers()))
 	}
 	py.backOff(came, queue, delays[0])
-	require.EqualValues(t, 7, d.Waits(receive(t, subscribe(t, b, queue)).Headers()))
+	require.EqualValues(t, counted(t, 7), d.Waits(receive(t, subscribe(t, b, queue)).Headers()))
 }
 
 func TestPythonCountsOurDelays(t *testing.T) {
@@ -57,7 +67,7 @@ func TestPythonCountsOurDelays(t *testing.T) {
 		require.NoError(t, d.Delay(within(t), b.Publisher(), e, time.Duration(ms)*time.Millisecond))
 		came := py.take(queue)
 		require.GreaterOrEqual(t, time.Since(start), time.Duration(ms)*time.Millisecond-tick)
-		require.Equal(t, n+1, py.count(came), came.Headers)
+		require.EqualValues(t, counted(t, n+1), py.count(came), came.Headers)
 		require.Equal(t, ms, came.Headers["backoff"])
 		require.Empty(t, came.Expiration)
 		e = backedOff(delivered(came), n+2)
@@ -74,7 +84,7 @@ func TestTakingTurnsWithPython(t *testing.T) {
 	for n := range 8 {
 		ms := delays[n/2%2]
 		came := py.take(queue)
-		require.EqualValues(t, n, py.count(came), came.Headers)
+		require.EqualValues(t, counted(t, n), py.count(came), came.Headers)
 		if n%2 == 1 {
 			require.Equal(t, "turns.work", came.Headers["nameko.rpc_method_id"], "Python finds the method")
 			require.Equal(t, []any{"web.get.1.backoff"}, came.Headers["nameko.call_id_stack"])
@@ -82,10 +92,10 @@ func TestTakingTurnsWithPython(t *testing.T) {
 			continue
 		}
 		m := delivered(came)
-		require.EqualValues(t, n, d.Waits(m.Headers()), "Go counts what Python has delayed")
+		require.EqualValues(t, counted(t, n), d.Waits(m.Headers()), "Go counts what Python has delayed")
 		require.NoError(t, d.Delay(within(t), b.Publisher(), backedOff(m, d.Waits(m.Headers())+1), time.Duration(ms)*time.Millisecond))
 	}
-	require.EqualValues(t, 8, py.count(py.take(queue)))
+	require.EqualValues(t, counted(t, 8), py.count(py.take(queue)))
 }
 
 var runs atomic.Int32
