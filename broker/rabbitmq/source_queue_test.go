@@ -73,7 +73,8 @@ func TestTheTroubleOfOneQueueIsNotTheOthers(t *testing.T) {
 	node.SetConsumerTimeout(t, 500*time.Millisecond)
 	l := newLink(t, node.URL())
 	w := newWard(t, node.URL(), "classic", l.option())
-	troubled := declareQueue(t, node.URL(), nil)
+	// Only quorum queues have a consumer timeout on RabbitMQ 4.3.
+	troubled := declareQueue(t, node.URL(), amqp.Table{"x-queue-type": "quorum"})
 	require.NoError(t, w.broker.Publisher().Publish(within(t), to(troubled), text("never settled")))
 	sub := subscribe(t, w.broker, troubled, 1)
 	w.fill(t, 200)
