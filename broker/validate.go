@@ -90,22 +90,32 @@ func (q Queue) problem() string {
 		return "a TTL, expiry or length is negative"
 	case q.MessageTTL > maxExpiration || q.Expires > maxExpiration:
 		return "a TTL or expiry is over ten years"
-	case q.DeliveryLimit < 0:
-		return "its delivery limit is negative; use broker.HighDeliveryLimit for none (RabbitMQ 3.10 takes -1 for 0)"
-	case q.DeliveryLimit > 0 && !q.isQuorum():
-		return "it has a delivery limit, which only quorum queues have: set Type to Quorum"
-	case q.DelayedRetry != nil && !q.isQuorum():
-		return "it has a delayed retry, which only quorum queues have: set Type to Quorum"
-	case q.DelayedRetry != nil && q.DelayedRetry.problem() != "":
-		return q.DelayedRetry.problem()
 	case q.MessageTTL%time.Millisecond != 0 || q.Expires%time.Millisecond != 0:
 		return "a TTL or expiry is not a whole number of milliseconds"
+	}
+	if problem := q.failureProblem(); problem != "" {
+		return problem
 	}
 	fields := q.fieldArguments()
 	if q.DeadLetter != nil {
 		fields["x-dead-letter-routing-key"] = q.DeadLetter.RoutingKey
 	}
 	return argumentProblem(q.Arguments, fields)
+}
+
+// failureProblem is what is wrong with what is to become of failed messages.
+func (q Queue) failureProblem() string {
+	switch {
+	case q.DeliveryLimit < 0:
+		return "its delivery limit is negative; use broker.HighDeliveryLimit for none (RabbitMQ 3.10 takes -1 for 0)"
+	case q.DeliveryLimit > 0 && !q.isQuorum():
+		return "it has a delivery limit, which only quorum queues have: set Type to Quorum"
+	case q.DelayedRetry != nil && !q.isQuorum():
+		return "it has a delayed retry, which only quorum queues have: set Type to Quorum"
+	case q.DelayedRetry != nil:
+		return q.DelayedRetry.problem()
+	}
+	return ""
 }
 
 // isQuorum: its field or its arguments say so.

@@ -44,7 +44,7 @@ const (
 // [processor.ErrTooLarge] if it does not.
 func (b *bodies) take(ctx context.Context, n int) error {
 	for {
-		asked, err := b.answer(n)
+		asked, err := b.answer(n) //nolint:contextcheck // asked for all who wait
 		if asked == nil {
 			return err
 		}

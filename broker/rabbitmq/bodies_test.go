@@ -58,7 +58,9 @@ func TestABodyThatIsTooLargeHarmsNoSibling(t *testing.T) {
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), processor.Envelope{Body: make([]byte, limit)}), "the most there may be")
 
 	batch := []processor.Envelope{text("1"), {Body: make([]byte, limit+1)}, text("3")}
-	for i, err := range b.Publisher().(processor.BatchPublisher).PublishBatch(within(t), to(queue), batch) {
+	p, ok := b.Publisher().(processor.BatchPublisher)
+	require.True(t, ok)
+	for i, err := range p.PublishBatch(within(t), to(queue), batch) {
 		require.ErrorIs(t, err, []error{processor.ErrSkipped, processor.ErrTooLarge, processor.ErrSkipped}[i])
 	}
 	ready(t, b, queue, 1+390+1)

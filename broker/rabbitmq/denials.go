@@ -65,24 +65,24 @@ func isTopic(why error) bool {
 
 // check returns why a message for that place is not sent. If it is time to try one, again is
 // true for one caller.
-func (d *denials) check(to processor.Destination) (why error, again bool) {
+func (d *denials) check(to processor.Destination) (again bool, why error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.of) == 0 {
-		return nil, false
+		return false, nil
 	}
 	for _, topic := range []bool{false, true} {
 		denied := d.of[placeOf(to, topic)]
 		switch {
 		case denied == nil:
 		case time.Since(denied.tried) < triedAgain:
-			return fmt.Errorf("%w: %w", processor.ErrForbidden, denied.why), false
+			return false, fmt.Errorf("%w: %w", processor.ErrForbidden, denied.why)
 		default:
 			denied.tried = time.Now()
-			return nil, true
+			return true, nil
 		}
 	}
-	return nil, false
+	return false, nil
 }
 
 // forget notes that the broker has taken a message for that place.

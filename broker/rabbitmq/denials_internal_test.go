@@ -18,26 +18,26 @@ func TestOneMessageTriesAPlaceAgain(t *testing.T) {
 		var d denials
 		may, mayNot := processor.Destination{Exchange: "x", RoutingKey: "may"}, processor.Destination{Exchange: "x", RoutingKey: "may not"}
 		d.add(mayNot, &amqp.Error{Code: 403, Reason: "ACCESS_REFUSED - access to topic 'may not' in exchange 'x' in vhost '/' refused"})
-		why, again := d.check(may)
+		again, why := d.check(may)
 		require.NoError(t, why)
 		require.False(t, again, "it was another topic")
-		why, _ = d.check(mayNot)
+		_, why = d.check(mayNot)
 		require.ErrorIs(t, why, processor.ErrForbidden)
 
 		time.Sleep(triedAgain)
-		why, again = d.check(mayNot)
+		again, why = d.check(mayNot)
 		require.NoError(t, why)
 		require.True(t, again)
-		why, again = d.check(mayNot)
+		again, why = d.check(mayNot)
 		require.ErrorIs(t, why, processor.ErrForbidden, "one at a time")
 		require.False(t, again)
 		d.forget(mayNot)
-		why, again = d.check(mayNot)
+		again, why = d.check(mayNot)
 		require.NoError(t, why)
 		require.False(t, again)
 
 		d.add(may, &amqp.Error{Code: 403, Reason: "ACCESS_REFUSED - access to exchange 'x' in vhost '/' refused"})
-		why, _ = d.check(mayNot)
+		_, why = d.check(mayNot)
 		require.ErrorIs(t, why, processor.ErrForbidden, "the exchange is that of all topics")
 	})
 }
@@ -50,7 +50,7 @@ func TestDenialsAreBounded(t *testing.T) {
 		to := processor.Destination{Exchange: "x", RoutingKey: strconv.Itoa(i)}
 		d.add(to, &amqp.Error{Code: 403, Reason: "access to topic 'k' in exchange 'x'"})
 		require.LessOrEqual(t, len(d.of), maxDenials)
-		why, _ := d.check(to)
+		_, why := d.check(to)
 		require.Error(t, why)
 	}
 }

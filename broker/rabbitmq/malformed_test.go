@@ -58,7 +58,7 @@ func TestAMalformedDeathIsRejectedAndHarmsNobody(t *testing.T) {
 			for range 21 {
 				if d := take(t, ch, dead); d.MessageId == "forged" {
 					require.Equal(t, "body", string(d.Body))
-					require.Equal(t, fmt.Sprint([]any{work}), fmt.Sprint(d.Headers["x-death"].([]any)[0].(amqp.Table)["routing-keys"].([]any)[:1]))
+					require.Equal(t, fmt.Sprint([]any{work}), fmt.Sprint(d.Headers["x-death"].([]any)[0].(amqp.Table)["routing-keys"].([]any)[:1])) //nolint:forcetypeassert // a panic fails it as well
 				}
 			}
 		})

@@ -83,7 +83,7 @@ func (p *publisher) ready(ctx context.Context, to processor.Destination, e proce
 	if err := c.exists(ctx, p.broker, to.Exchange); err != nil {
 		return fail(err)
 	}
-	why, again := c.learned.denials.check(to)
+	again, why := c.learned.denials.check(to)
 	if again {
 		c, why = p.apart(ctx, c)
 	}

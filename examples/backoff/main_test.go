@@ -79,10 +79,10 @@ func Example_plan() {
 	// Output:
 	// queue     payments                        default type
 	// queue     payments_parked                 default type
-	// queue     payments.delay.v1.quorum.50ms   quorum        TTL 50ms, dead letters to the default exchange with key payments, overflow reject-publish, x-dead-letter-strategy="at-least-once"
-	// queue     payments.delay.v1.quorum.100ms  quorum        TTL 100ms, dead letters to the default exchange with key payments, overflow reject-publish, x-dead-letter-strategy="at-least-once"
-	// queue     payments.delay.v1.quorum.200ms  quorum        TTL 200ms, dead letters to the default exchange with key payments, overflow reject-publish, x-dead-letter-strategy="at-least-once"
-	// queue     payments.delay.v1.quorum.500ms  quorum        TTL 500ms, dead letters to the default exchange with key payments, overflow reject-publish, x-dead-letter-strategy="at-least-once"
+	// queue     payments.delay.v1.quorum.50ms   quorum        TTL 50ms, dead letters to the default exchange with key payments, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
+	// queue     payments.delay.v1.quorum.100ms  quorum        TTL 100ms, dead letters to the default exchange with key payments, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
+	// queue     payments.delay.v1.quorum.200ms  quorum        TTL 200ms, dead letters to the default exchange with key payments, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
+	// queue     payments.delay.v1.quorum.500ms  quorum        TTL 500ms, dead letters to the default exchange with key payments, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
 	//
 	// binding   (default)  -> each queue  key: its name
 	//

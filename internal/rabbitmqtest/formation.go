@@ -31,7 +31,7 @@ func (n *Node) formation() []string {
 	if len(nodes) == 1 {
 		return nil
 	}
-	common := []string{
+	common := []string{ //nolint:prealloc // nobody counts these
 		"cluster_partition_handling = pause_minority",
 		"net_ticktime = 5",
 	}

@@ -32,7 +32,7 @@ func TestTheTopologyOfASchedule(t *testing.T) {
 	work.Overflow, work.Arguments = broker.RejectPublish, processor.Headers{"x-dead-letter-strategy": "at-least-once"}
 	require.Equal(t, work, all["mail"])
 	require.Equal(t, broker.Queue{Name: "mail_parked", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit}, all["mail_parked"])
-	require.EqualValues(t, broker.HighDeliveryLimit, all["mail.delay.v1.quorum.1s"].DeliveryLimit)
+	require.Equal(t, broker.HighDeliveryLimit, all["mail.delay.v1.quorum.1s"].DeliveryLimit)
 	require.Equal(t, time.Second, all["mail.delay.v1.quorum.1s"].MessageTTL)
 	require.Equal(t, time.Minute, all["mail.delay.v1.quorum.1m"].MessageTTL)
 	require.Len(t, topology.Queues, 4)

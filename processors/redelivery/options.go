@@ -14,9 +14,9 @@ import (
 
 // Defaults of the options.
 const (
-	DefaultAttempts = 10
-	DefaultMin      = time.Second
-	DefaultMax      = time.Minute
+	DefaultAttempts    = 10
+	DefaultFirstWait   = time.Second
+	DefaultLongestWait = time.Minute
 	// DefaultKeepTrying is less than a consumer's drain timeout, so that a shutdown does
 	// not cut it short.
 	DefaultKeepTrying = republish.DefaultKeepTrying
@@ -80,7 +80,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func configure(parked string, opts []Option) (config, error) {
 	c := config{
 		parked: parked, attempts: DefaultAttempts, keepTrying: DefaultKeepTrying,
-		wait: broker.DelayedRetry{Min: DefaultMin, Max: DefaultMax},
+		wait: broker.DelayedRetry{Min: DefaultFirstWait, Max: DefaultLongestWait},
 	}
 	if err := option.Apply("redelivery", &c, opts); err != nil {
 		return c, err

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// event is a line of go test -json; see go doc test2json.
+// event is a line of go test -json; see go doc test2json. Names match in either case.
 type event struct {
-	Action  string `json:"Action"`
-	Package string `json:"Package"`
-	Test    string `json:"Test"`
-	Output  string `json:"Output"`
+	Action  string `json:"action"`
+	Package string `json:"package"`
+	Test    string `json:"test"`
+	Output  string `json:"output"`
 }
 
 // report prints and counts what comes of the packages.
