@@ -24,8 +24,11 @@ func delayed(tb testing.TB) (work string, t broker.Topology) {
 	tb.Helper()
 	work = name(tb)
 	return work, broker.Topology{Queues: []broker.Queue{
-		{Name: work + ".beside", Type: broker.Quorum},
-		{Name: work, Type: broker.Quorum, DeliveryLimit: 5, DelayedRetry: &broker.DelayedRetry{Min: 300 * time.Millisecond, Max: 500 * time.Millisecond}},
+		{Name: work + ".beside", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
+		{
+			Name: work, Type: broker.Quorum, DeliveryLimit: 5, DeadLetter: &broker.DeadLetter{RoutingKey: work + ".beside"},
+			DelayedRetry: &broker.DelayedRetry{Min: 300 * time.Millisecond, Max: 500 * time.Millisecond},
+		},
 	}}
 }
 

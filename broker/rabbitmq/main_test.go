@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds everything that is waited for.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // open opens a broker on the shared node, or on the given one.
 func open(tb testing.TB, url string, opts ...rabbitmq.Option) *rabbitmq.Broker {

@@ -53,9 +53,18 @@ func publishPoison(t *testing.T, url, queue string) {
 	ch, err := conn.Channel()
 	require.NoError(t, err)
 	require.NoError(t, ch.Confirm(false))
-	confirm, err := ch.PublishWithDeferredConfirm("", queue, true, false, amqp.Publishing{Headers: amqp.Table{"poison": int64(1 << 40)}})
+	confirm, err := ch.PublishWithDeferredConfirm("", queue, true, false, amqp.Publishing{Headers: amqp.Table{"poison": int64(1 << 40), "nested": nested(40)}})
 	require.NoError(t, err)
 	require.True(t, confirm.Wait())
+}
+
+// nested is a table in a table, and so on. From RabbitMQ 4.0 on a number of the type that the
+// forger writes comes as one that the client reads; so deep a table it reads nowhere.
+func nested(levels int) amqp.Table {
+	if levels == 0 {
+		return amqp.Table{}
+	}
+	return amqp.Table{"t": nested(levels - 1)}
 }
 
 type forger struct{ net.Conn }

@@ -76,8 +76,8 @@ func life(output, letter string) []string {
 func Example_plan() {
 	_ = show(os.Stdout)
 	// Output:
-	// queue     letters         quorum  dead letters to the default exchange with key letters_parked, overflow reject-publish, delivery limit 14, delayed retry of what failed, by 100ms a failure, at most 250ms, x-dead-letter-strategy="at-least-once"
-	// queue     letters_parked  quorum  delivery limit 2147483647
+	// queue     letters         quorum  dead letters to the default exchange with key letters_parked, overflow reject-publish, delivery limit 14, failed messages wait 100ms to 250ms, x-dead-letter-strategy="at-least-once"
+	// queue     letters_parked  quorum  delivery limit never reached
 	//
 	// binding   (default)  -> each queue  key: its name
 }
