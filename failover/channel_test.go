@@ -44,7 +44,7 @@ func TestAChannelThatComesTooLateIsClosed(t *testing.T) {
 	v.Lock()
 	_, err := s.Channel(limit(t, 50*time.Millisecond))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Equal(t, 1, channels(t, node), "the broker has opened it")
+	require.Eventually(t, func() bool { return channels(t, node) == 1 }, patience, 10*time.Millisecond, "the broker opens it")
 	v.Unlock()
 
 	require.Eventually(t, func() bool { return channels(t, node) == 0 }, patience, 10*time.Millisecond)
