@@ -53,7 +53,6 @@ func TestUrgentRetriesDoNotHoldUpTheOthers(t *testing.T) {
 			b := open(t, node.URLFor("guest", "guest", vhost))
 			top, middleware := retries(t, b, work, parked)
 			require.NoError(t, b.Declare(within(t), top))
-			require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: parked, Type: broker.Quorum}}}))
 			stack, err := processor.NewStack(ack.New(), middleware).
 				ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
 			require.NoError(t, err)

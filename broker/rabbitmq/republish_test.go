@@ -167,6 +167,12 @@ func TestWhatCopiesAreOnTheWire(t *testing.T) {
 				"warren-original-expiration": "60000", "warren-original-user-id": "guest", "warren-first-failed-at": "now",
 			}
 			want.Headers, want.Expiration = kept(sent, all, r.headers), r.expiration
+			if kind != "backoff, compatible" {
+				want.Headers["warren-original-priority"] = int64(3)
+				if v := rabbitmqtest.Version(t); v.AtLeast(4, 0) && !v.AtLeast(4, 3) {
+					want.Priority = 0 // it would hold up the others while it waits
+				}
+			}
 			ready(t, b, r.wait, 1) // one of Python's is not there before
 			got := get(t, ch, r.wait, false)
 			require.Equal(t, want, atRest(t, got))
@@ -175,7 +181,7 @@ func TestWhatCopiesAreOnTheWire(t *testing.T) {
 			require.NoError(t, got.Nack(false, false))
 			host, err := os.Hostname()
 			require.NoError(t, err)
-			want.Exchange, want.RoutingKey = "", parked
+			want.Exchange, want.RoutingKey, want.Priority = "", parked, 3
 			if r.to.Exchange == work+"-retry" {
 				want.Exchange = r.to.Exchange
 			}
