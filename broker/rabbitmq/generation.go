@@ -35,14 +35,12 @@ type generation struct {
 	over       chan struct{}   // closed when the next generation is there
 	life       context.Context //nolint:containedctx // of its deliveries; ends when the channel is gone
 	end        context.CancelCauseFunc
-	cause      error // why the channel is gone; set before watch ends life
 
 	prefetch int
 	latest   atomic.Uint64 // tag that was delivered; they count from 1
 	settled  atomic.Uint64 // tags, each once
 
-	inHand  inHand
-	overdue *processor.Delivery // held for longer than the consumer timeout; set before watch ends life
+	inHand inHand
 
 	settling sync.RWMutex // held for reading by settlements
 	closing  bool         // none may be sent any more
@@ -129,30 +127,41 @@ func (g *generation) consume(prefetch int) error {
 // watch ends the life of the deliveries when the channel is gone. It goes on when the
 // subscription has stopped: what is in hand then is told as well.
 func (g *generation) watch() {
-	var cause error
+	var e ending
 	select {
 	case _, ok := <-g.cancelled:
 		if ok {
-			g.overdue = g.inHand.oldest()
-			cause = fmt.Errorf("the broker cancelled the consumer: its queue %q was deleted or has moved, or a message took longer than the consumer timeout", g.queue)
+			e.overdue = g.inHand.oldest()
+			e.cause = fmt.Errorf("the broker cancelled the consumer: its queue %q was deleted or has moved, or a message took longer than the consumer timeout", g.queue)
 		} else {
-			cause = g.lost(<-g.closed) // both are closed with the channel
+			e.cause = g.lost(<-g.closed) // both are closed with the channel
 		}
 	case err := <-g.closed:
-		cause = g.lost(err)
+		e.cause = g.lost(err)
 	}
-	g.cause = cause
-	g.end(fmt.Errorf("%w: %w", processor.ErrStale, cause))
+	g.end(&e)
 }
 
-// wait returns when the generation is over, and why. It returns nil when ctx ended first.
-func (g *generation) wait(ctx context.Context) error {
+// ending is the cause of the end of a life: the channel is gone.
+type ending struct {
+	cause   error
+	overdue *processor.Delivery // may have been held for longer than the consumer timeout
+}
+
+func (e *ending) Error() string   { return processor.ErrStale.Error() + ": " + e.cause.Error() }
+func (e *ending) Unwrap() []error { return []error{processor.ErrStale, e.cause} }
+
+// wait returns how the generation has ended, or nil when ctx ended first.
+func (g *generation) wait(ctx context.Context) *ending {
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-g.life.Done():
-		return g.cause
 	}
+	if e, ok := context.Cause(g.life).(*ending); ok { //nolint:errorlint // never wrapped
+		return e
+	}
+	return &ending{cause: context.Cause(g.life)} // it was shut
 }
 
 // Life ends when the channel is gone.

@@ -126,7 +126,7 @@ func (s *subscription) supervise() {
 	failures := 0 // generations in a row that did not last
 	for {
 		g := s.current.Load()
-		cause := g.wait(s.life)
+		lost := g.wait(s.life)
 		if s.life.Err() != nil {
 			return
 		}
@@ -135,9 +135,9 @@ func (s *subscription) supervise() {
 		} else {
 			failures++
 		}
-		s.report(g, cause, failures)
+		s.report(g, lost.cause, failures)
 		if serverOf(g.session.ServerProperties()).returnsOverdueUncounted() {
-			s.timedOut.note(g.overdue)
+			s.timedOut.note(lost.overdue)
 		}
 		g.shut()
 		next, err := s.open(s.life, failures)
@@ -146,7 +146,7 @@ func (s *subscription) supervise() {
 			s.current.Store(next)
 			close(g.over)
 		case s.life.Err() == nil:
-			s.fail(fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, errors.Join(err, cause)))
+			s.fail(fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, errors.Join(err, lost.cause)))
 			return
 		default:
 			return
