@@ -6,9 +6,8 @@ SHELL := bash
 # How much faster than life the demo is: 30 minutes become 3.6 seconds.
 SCALE ?= 500
 
-# What go test is given. Packages that start brokers run two at a time, and their tests four:
-# they wait for brokers more than they work. A hang shows.
-TESTFLAGS ?= -race -p 2 -parallel 4 -timeout 25m
+# What go test is given. Packages that start brokers run two at a time; a hang shows.
+TESTFLAGS ?= -race -p 2 -timeout 25m
 
 # What runs the tests: bin/gotest counts them as well.
 GOTEST ?= go test

@@ -86,9 +86,8 @@ func (s *Session) untilAsked() time.Duration {
 func (s *Session) askOnce() <-chan error {
 	answer := make(chan error, 1)
 	asked := s.run(func() {
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		channel, err := s.Channel(ctx)
+		// Not by Channel: a broker that is slow to answer must not lose the session over it.
+		channel, err := s.conn.Channel()
 		if err == nil {
 			err = channel.ExchangeUnbind("amq.fanout", "warren.majority", "amq.direct", false, nil)
 			_ = channel.Close()
@@ -154,7 +153,7 @@ func (s *Session) isCutOff() error {
 }
 
 // better returns a session on the first of the other nodes that has the majority, or nil. It
-// gives up when the suspected session ends by itself.
+// gives up when the suspected session ends by itself, or its node has answered after all.
 func (d *dialer) better(ctx context.Context, suspected *Session) *Session {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -173,6 +172,12 @@ func (d *dialer) better(ctx context.Context, suspected *Session) *Session {
 			continue
 		}
 		next, err := d.try(ctx, i)
+		if suspected.isCutOff() == nil {
+			if next != nil {
+				next.end(ErrClosed)
+			}
+			return nil
+		}
 		if err == nil {
 			d.errs[left] = fmt.Errorf("node %s: %w", suspected.node, ErrCutOff)
 			d.last, d.errs[i] = i, nil
@@ -209,11 +214,11 @@ func (d *dialer) try(ctx context.Context, i int) (*Session, error) {
 	return next, nil
 }
 
-// khepri reports whether the broker may be one that does not pause when it is cut off.
+// khepri reports whether the broker is one that may not pause when it is cut off.
 func khepri(properties amqp.Table) bool {
 	product, _ := properties["product"].(string)
 	version, _ := properties["version"].(string)
 	first, _, _ := strings.Cut(version, ".")
 	major, err := strconv.Atoi(first)
-	return product != "RabbitMQ" || err != nil || major >= 4
+	return product == "RabbitMQ" && err == nil && major >= 4
 }

@@ -108,7 +108,7 @@ func (c *fakeConn) serve() {
 	if _, err := io.ReadFull(c.conn, make([]byte, 8)); err != nil {
 		return
 	}
-	c.send(0, connectionStart, []byte{0, 9, 0, 0, 0, 0}, long("PLAIN"), long("en_US"))
+	c.send(0, connectionStart, []byte{0, 9}, long(properties), long("PLAIN"), long("en_US"))
 	for {
 		channel, m, err := c.read()
 		if err != nil {
@@ -209,3 +209,6 @@ func dialFake(t *testing.T, f *fake, url string, opts ...failover.Option) *failo
 	t.Helper()
 	return dial(t, []string{url}, append([]failover.Option{failover.NetDialer(f.dial)}, opts...)...)
 }
+
+// properties are those of the server: product and version.
+const properties = "\x07productS\x00\x00\x00\x08RabbitMQ\x07versionS\x00\x00\x00\x054.3.6"

@@ -164,9 +164,11 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 	switch {
 	case channel == nil:
 		if err := b.check(ctx, c); err != nil {
+			c.doneWith()
 			return sent{}, err
 		}
 	case c != channel:
+		c.doneWith()
 		return sent{}, errNotSent
 	}
 	pub := &publish{to: b.to, message: c.publishing(ctx, b.messages[i])}

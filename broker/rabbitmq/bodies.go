@@ -148,6 +148,9 @@ func (b *bodies) try(n int) error {
 	if confirm.Acked() {
 		return nil
 	}
+	if !ch.IsClosed() {
+		return errors.New("the broker has nacked what no queue takes")
+	}
 	e := <-closed
 	switch {
 	case e == nil:

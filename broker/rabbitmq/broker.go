@@ -59,7 +59,9 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	b.onPublishing = newDeclarations(b, func(s *failover.Session) broker.Topology {
 		return serverOf(s.ServerProperties()).understood(shared(b.declared()))
 	})
-	b.onConsuming = newDeclarations(b, func(*failover.Session) broker.Topology { return b.declared() })
+	b.onConsuming = newDeclarations(b, func(s *failover.Session) broker.Topology {
+		return serverOf(s.ServerProperties()).understood(b.declared())
+	})
 	b.publisher = newPublisher(b)
 	return b, nil
 }

@@ -202,7 +202,7 @@ func (d *declarations) together(ctx context.Context, session *failover.Session, 
 			asking := d.declarer(session)
 			defer asking.close()
 			for q, ok := next(); ok; q, ok = next() {
-				name, failed := queueDown(asking.queue(ctx, q, queueAnswer))
+				name, failed := queueDown(asking.queue(ctx, q, patienceFor(q)))
 				mu.Lock()
 				err = cmp.Or(err, failed)
 				if name != "" {
@@ -214,6 +214,15 @@ func (d *declarations) together(ctx context.Context, session *failover.Session, 
 	}
 	running.Wait()
 	return down, err
+}
+
+// patienceFor is how long a queue is waited for. A quorum queue that is there answers at once, and
+// one that is new may take its time: without it what is published would not reach it.
+func patienceFor(q broker.Queue) time.Duration {
+	if kind, _ := q.AllArguments().String("x-queue-type"); kind == string(broker.Quorum) {
+		return answerTimeout
+	}
+	return queueAnswer
 }
 
 // queueDown returns the name of the queue that is down, or else err.

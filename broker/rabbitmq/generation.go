@@ -49,6 +49,8 @@ type generation struct {
 	// gives an answer to whoever waits, not to the one who asked.
 	asking   sync.Mutex
 	stopping bool // the consumer was cancelled by us; guarded by asking
+
+	cancelling atomic.Bool // it is being cancelled
 }
 
 var (
@@ -63,6 +65,10 @@ var (
 func openGeneration(ctx context.Context, b *Broker, queue string, prefetch int, after time.Time) (*generation, error) {
 	session, err := b.consuming.Session(ctx)
 	if err != nil {
+		return nil, err
+	}
+	own := filtered(b.declared(), func(name string) bool { return name == queue })
+	if err := serverOf(session.ServerProperties()).lacks(own); err != nil {
 		return nil, err
 	}
 	topology, err := b.onConsuming.on(ctx, session, after)
@@ -264,9 +270,7 @@ func (g *generation) Release(tag uint64) error {
 // A broker that does not answer in time has its connection cut, which also ends a
 // settlement that hangs.
 func (g *generation) shut() {
-	cut := time.AfterFunc(answerTimeout, func() {
-		g.session.Abort(fmt.Errorf("closing the channel of queue %q: no answer in %v", g.queue, answerTimeout))
-	})
+	cut := time.AfterFunc(answerTimeout, g.abandon)
 	defer cut.Stop()
 	g.settling.Lock()
 	g.closing = true
@@ -282,6 +286,20 @@ func (g *generation) shut() {
 	g.broker.consumers.remove(g)
 }
 
+// abandon cuts the connection, which has not answered in time. A quorum queue without a majority
+// does not answer a cancel, and nothing behind it on its channel: where the connection has an
+// answer to something else, the other channels are left alone, and this one to itself.
+func (g *generation) abandon() {
+	if g.cancelling.Load() {
+		ch, err := g.session.Channel(g.broker.life) // cuts the connection if it does not answer
+		if err == nil {
+			_ = ch.Close()
+		}
+		return
+	}
+	g.session.Abort(fmt.Errorf("closing the channel of queue %q: no answer in %v", g.queue, answerTimeout))
+}
+
 // givesBackAtOnce reports whether all that is outstanding goes back by one basic.nack.
 func (g *generation) givesBackAtOnce() bool {
 	return serverOf(g.session.ServerProperties()).keepsOrderOfNack()
@@ -292,6 +310,8 @@ func (g *generation) cancel() error {
 	if g.stopping {
 		return nil
 	}
+	g.cancelling.Store(true)
+	defer g.cancelling.Store(false)
 	if err := g.channel.Cancel(consumerTag, false); err != nil {
 		return stale(err)
 	}

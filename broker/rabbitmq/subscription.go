@@ -104,7 +104,7 @@ func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 
 // count makes a consumer timeout count as a failed delivery; see [timedOut].
 func (s *subscription) count(msg *processor.Delivery) {
-	s.broker.log.LogAttrs(s.life, slog.LevelError, "a handler took longer than the consumer timeout, which counts as a failed delivery of its message; "+
+	s.broker.log.LogAttrs(s.life, slog.LevelError, "a message was held for longer than the consumer timeout, by its handler or waiting for one, which counts as a failed delivery of its message; "+
 		"limit the handler with processors/timeout, or raise the broker's consumer_timeout",
 		logattr.Of(msg, nil)...)
 	if err := msg.Nack(true); err != nil && !errors.Is(err, processor.ErrStale) {
