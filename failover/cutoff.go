@@ -199,7 +199,7 @@ func (d *dialer) try(ctx context.Context, i int) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := next.askOnce() //nolint:contextcheck // it ends with the session
+	answer := next.askOnce()
 	failed := make(chan error, 1)
 	d.running.Go(func() { failed <- next.await(answer) })
 	select {

@@ -164,10 +164,11 @@ func (g *generation) wait(ctx context.Context) *ending {
 		return nil
 	case <-g.life.Done():
 	}
-	if e, ok := context.Cause(g.life).(*ending); ok { //nolint:errorlint // never wrapped
+	cause := context.Cause(g.life)    //nolint:contextcheck // its own
+	if e, ok := cause.(*ending); ok { //nolint:errorlint // never wrapped
 		return e
 	}
-	return &ending{cause: context.Cause(g.life)} // it was shut
+	return &ending{cause: cause} // it was shut
 }
 
 // Life ends when the channel is gone.
