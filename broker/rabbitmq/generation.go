@@ -256,70 +256,6 @@ func (g *generation) Release(tag uint64) error {
 	return stale(g.channel.Nack(tag, false, true))
 }
 
-// shut closes the channel; what is unsettled on it is requeued.
-//
-// RabbitMQ 4.3 counts the end of a channel as a failed delivery of all that is unsettled on
-// it, and drops what has used up the delivery limit. It does not count basic.nack. So from 4.0
-// on the consumer is cancelled, and all that it holds goes back with one basic.nack, which
-// keeps its order. Before 4.0 everything counts, and what is given back one by one goes to the
-// tail, so there the end of the channel is left to do it.
-//
-// The client goes on sending on a channel between our goodbye and the broker's, and a
-// settlement that arrives after the goodbye ends the whole connection, with every other
-// subscription on it. So none is under way when the goodbye is sent, and none follows.
-//
-// A broker that does not answer in time has its connection cut, which also ends a
-// settlement that hangs.
-func (g *generation) shut() {
-	cut := time.AfterFunc(answerTimeout, g.abandon)
-	defer cut.Stop()
-	g.settling.Lock()
-	g.closing = true
-	g.settling.Unlock()
-	g.end(processor.ErrStale)
-	g.asking.Lock()
-	defer g.asking.Unlock()
-	if g.givesBackAtOnce() && g.cancel() == nil {
-		// Tag 0 is all that is outstanding. Errors are those of a channel that is gone.
-		_ = g.channel.Nack(0, true, true)
-	}
-	_ = g.channel.Close()
-	g.broker.consumers.remove(g)
-}
-
-// abandon cuts the connection, which has not answered in time. A quorum queue without a majority
-// does not answer a cancel, and nothing behind it on its channel: where the connection has an
-// answer to something else, the other channels are left alone, and this one to itself.
-func (g *generation) abandon() {
-	if g.cancelling.Load() {
-		ch, err := g.session.Channel(g.broker.life) // cuts the connection if it does not answer
-		if err == nil {
-			_ = ch.Close()
-		}
-		return
-	}
-	g.session.Abort(fmt.Errorf("closing the channel of queue %q: no answer in %v", g.queue, answerTimeout))
-}
-
-// givesBackAtOnce reports whether all that is outstanding goes back by one basic.nack.
-func (g *generation) givesBackAtOnce() bool {
-	return serverOf(g.session.ServerProperties()).keepsOrderOfNack()
-}
-
-// cancel ends the consumer. The caller holds asking.
-func (g *generation) cancel() error {
-	if g.stopping {
-		return nil
-	}
-	g.cancelling.Store(true)
-	defer g.cancelling.Store(false)
-	if err := g.channel.Cancel(consumerTag, false); err != nil {
-		return stale(err)
-	}
-	g.stopping = true
-	return nil
-}
-
 // stale: whatever keeps a settlement from being sent is the end of the channel, and then
 // the broker requeues the delivery.
 func stale(err error) error {
@@ -327,20 +263,4 @@ func stale(err error) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", processor.ErrStale, err)
-}
-
-// giveBack cancels the consumer and requeues what was delivered and not received.
-func (g *generation) giveBack() error {
-	g.asking.Lock()
-	defer g.asking.Unlock()
-	if err := g.cancel(); err != nil {
-		return err
-	}
-	// The client hands over what it has buffered, and then closes the channel.
-	for d := range g.deliveries {
-		if err := g.Release(d.DeliveryTag); err != nil {
-			return err
-		}
-	}
-	return nil
 }
