@@ -10,7 +10,7 @@ import (
 // Loop is a way on which dead letters come back to a queue that they have left, without
 // anybody having rejected them: each queue on it gives up messages by itself, because of its
 // delivery limit, its TTL or its length. RabbitMQ takes a message that is on its second round
-// for lost in a cycle and drops it; a queue that dead-letters at least once holds it for ever.
+// for lost in a cycle and drops it; a queue that dead-letters at least once keeps it.
 //
 // A loop that only rejected messages go round is none: RabbitMQ lets them, and
 // processors/xdeath counts their rounds. But give its work queue the delivery limit
@@ -74,7 +74,7 @@ func (q Queue) Limit() (int64, bool) {
 	return n, n >= 0 && n < HighDeliveryLimit
 }
 
-// givesUp says why q dead-letters by itself what nobody rejected; "" is never.
+// givesUp returns why q dead-letters messages that no consumer rejected, or "" if it never does.
 func (q Queue) givesUp() (reason string, limited bool) {
 	arguments := q.AllArguments()
 	var reasons []string

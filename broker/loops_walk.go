@@ -52,7 +52,7 @@ func (w *walk) kind(exchange string) Kind {
 	case "amq.fanout":
 		return Fanout
 	}
-	return HeadersKind // and what is not known: it may lead to all that is bound to it
+	return HeadersKind // a kind that is not known may route to every queue bound to it
 }
 
 // visit is a message with a key in a queue, and the visit that it came from.

@@ -23,7 +23,7 @@ type queue struct {
 	arrivals uint64
 
 	delayed delayed // failed, and not ready before their time
-	held    int     // messages that have died, and that nobody takes
+	held    int     // dead messages that no target has taken
 
 	subscriptions int                  // that have not stopped
 	hungry        deque[*subscription] // those with room, who has waited longest first
@@ -133,7 +133,7 @@ func (q *queue) retry(e *entry) {
 	}
 }
 
-// release gives back an entry that nobody has touched.
+// release requeues an entry that was not processed.
 func (q *queue) release(e *entry) {
 	if q.broker.model.releaseCounts && q.fail(e) {
 		return
