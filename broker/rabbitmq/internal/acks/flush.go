@@ -1,0 +1,66 @@
+package acks
+
+import "time"
+
+// Flush sends what is finished.
+func (l *Ledger[M]) Flush() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed != nil || l.finished == 0 {
+		return l.closed
+	}
+	return l.flush()
+}
+
+// flush acks the prefix together, and what is finished above it singly.
+func (l *Ledger[M]) flush() error {
+	if err := l.flushPrefix(); err != nil || l.finished == 0 {
+		return err
+	}
+	for _, e := range l.book.in(finished) {
+		if err := l.wire.Ack(e.tag, false); err != nil {
+			return l.fail(err)
+		}
+	}
+	l.book.removeFinished()
+	l.finished = 0
+	return nil
+}
+
+// flushPrefix acks what is finished from the oldest delivery on.
+func (l *Ledger[M]) flushPrefix() error {
+	n := l.book.prefix()
+	if n == 0 {
+		return nil
+	}
+	// The broker closes the channel over a tag that is not outstanding. This one is.
+	if err := l.wire.Ack(l.book.outstanding()[n-1].tag, n > 1); err != nil {
+		return l.fail(err)
+	}
+	l.finished -= n
+	l.book.removePrefix(n)
+	return nil
+}
+
+// tick sees to it that what is finished does not wait for long.
+func (l *Ledger[M]) tick() {
+	switch {
+	case l.ticking:
+		return
+	case l.timer == nil:
+		l.timer = time.AfterFunc(maxDelay, l.tock)
+	default:
+		l.timer.Reset(maxDelay)
+	}
+	l.ticking = true
+}
+
+// tock is the end of maxDelay. Errors are those of a channel that is gone.
+func (l *Ledger[M]) tock() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ticking = false
+	if l.closed == nil && l.finished > 0 {
+		_ = l.flush()
+	}
+}

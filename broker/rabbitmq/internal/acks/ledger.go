@@ -1,0 +1,274 @@
+// Package acks keeps the books of the deliveries of one channel, and sends their settlements.
+//
+// Acks travel together. The deliveries that are finished, from the oldest one on and without
+// a gap, are acked by one basic.ack with multiple=true. It is sent when a batch is full, when
+// [Ledger.Flush] is called, or a moment after the first ack of the batch. What is finished above
+// a delivery that is not is acked singly by then, so that a slow handler holds up nobody's ack.
+// [Ledger.Ack] therefore returns before the broker has the ack. When the process or the
+// connection ends in this moment, those messages are delivered again.
+//
+// An ack with multiple=true acks whatever is outstanding below its tag. So it is never sent for a
+// tag below which anything is unfinished, be it received, buffered by the client, or on its way
+// to be rejected.
+package acks
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+const (
+	// maxBatch is how many acks travel together at most.
+	maxBatch = 64
+	// maxDelay is how long an ack waits for others at most.
+	maxDelay = 2 * time.Millisecond
+)
+
+// Wire sends settlements on the channel. An [*amqp091.Channel] is one.
+type Wire interface {
+	Ack(tag uint64, multiple bool) error
+	Nack(tag uint64, multiple, requeue bool) error
+	Reject(tag uint64, requeue bool) error
+}
+
+// Options of a ledger.
+type Options struct {
+	// Prefetch is how many deliveries may be outstanding. A batch is at most half of it, so
+	// that the broker has something to send while acks wait.
+	Prefetch int
+	// Singly has each ack sent at once.
+	Singly bool
+	// Ordered has what is released during a pause wait until all goes back in order.
+	Ordered bool
+}
+
+// Ledger knows the deliveries that the broker waits for a settlement of, and holds M for each
+// that was received. It may be used by many goroutines at once.
+type Ledger[M any] struct {
+	wire    Wire
+	batch   int
+	ordered bool
+	full    int
+
+	mu     sync.Mutex
+	closed error // why nothing more is sent
+	paused bool
+	idle   chan struct{} // closed when nothing is in hand; nil if nobody waits
+
+	book     book[M]
+	inHand   int // received, and not settled
+	finished int // acked, and not sent yet
+	timer    *time.Timer
+	ticking  bool
+}
+
+// New returns the ledger of a new channel. Its tags count from 1.
+func New[M any](wire Wire, o Options) *Ledger[M] {
+	l := &Ledger[M]{wire: wire, ordered: o.Ordered, full: o.Prefetch, batch: min(maxBatch, o.Prefetch/2)}
+	if o.Singly || l.batch < 2 {
+		l.batch = 1
+	}
+	return l
+}
+
+// Came notes that a delivery has come that nobody receives.
+func (l *Ledger[M]) Came(tag uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.book.reach(tag)
+}
+
+// Receive notes that a delivery is received, as m. It returns false if none may be: the
+// ledger is paused or closed.
+func (l *Ledger[M]) Receive(tag uint64, m M) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.book.reach(tag)
+	if l.paused || l.closed != nil {
+		return false
+	}
+	i, ok := l.book.find(tag)
+	if !ok {
+		return false
+	}
+	e := &l.book.outstanding()[i]
+	e.state, e.message = received, m
+	l.inHand++
+	return true
+}
+
+// Ack finishes a delivery. The broker has the ack a moment later.
+func (l *Ledger[M]) Ack(tag uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i, err := l.settle(tag)
+	if err != nil {
+		return err
+	}
+	if l.batch == 1 {
+		return l.sent(i, l.wire.Ack(tag, false))
+	}
+	l.book.outstanding()[i].state = finished
+	l.finished++
+	prefix := l.book.prefix()
+	switch {
+	case prefix >= l.batch:
+		return l.flushPrefix()
+	case l.finished-prefix >= l.batch:
+		return l.flush()
+	}
+	l.tick()
+	return nil
+}
+
+// Nack rejects a delivery, at once.
+func (l *Ledger[M]) Nack(tag uint64, requeue bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i, err := l.settle(tag)
+	if err != nil {
+		return err
+	}
+	return l.sent(i, l.wire.Reject(tag, requeue))
+}
+
+// Release gives a delivery back untouched, at once. During the pause of an ordered ledger
+// it waits for [Ledger.Resume], or goes back with all others.
+func (l *Ledger[M]) Release(tag uint64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i, err := l.settle(tag)
+	if err != nil {
+		return err
+	}
+	if l.ordered && l.paused {
+		l.book.outstanding()[i].state = released
+		return nil
+	}
+	return l.sent(i, l.wire.Nack(tag, false, true))
+}
+
+// settle takes a delivery out of hand, and returns its place in the book. What becomes of it
+// is the caller's to say.
+func (l *Ledger[M]) settle(tag uint64) (int, error) {
+	if l.closed != nil {
+		return 0, l.closed
+	}
+	i, ok := l.book.find(tag)
+	if !ok {
+		return 0, processor.ErrSettled
+	}
+	e := &l.book.outstanding()[i]
+	switch e.state {
+	case received:
+		var none M
+		e.message = none
+		l.inHand--
+		l.tellIdle()
+	case released, finished:
+		return 0, processor.ErrSettled
+	}
+	return i, nil
+}
+
+// sent notes that the settlement of a delivery is on the wire. When that failed, the channel
+// is broken.
+func (l *Ledger[M]) sent(i int, err error) error {
+	if err != nil {
+		return l.fail(err)
+	}
+	l.book.remove(i)
+	return nil
+}
+
+// fail ends all sending: what keeps a settlement from being sent is the end of the channel,
+// and then the broker delivers again what is outstanding.
+func (l *Ledger[M]) fail(err error) error {
+	l.closed = fmt.Errorf("%w: %w", processor.ErrStale, err)
+	return l.closed
+}
+
+// Pause has [Ledger.Receive] refuse. The channel that it returns is closed when nothing is in
+// hand any more, or the ledger is resumed.
+func (l *Ledger[M]) Pause() (idle <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.paused = true
+	if l.idle == nil {
+		l.idle = make(chan struct{})
+	}
+	idle = l.idle
+	l.tellIdle()
+	return idle
+}
+
+func (l *Ledger[M]) tellIdle() {
+	if l.idle != nil && l.inHand == 0 {
+		close(l.idle)
+		l.idle = nil
+	}
+}
+
+// Resume lets [Ledger.Receive] go on, and gives back what was released meanwhile.
+func (l *Ledger[M]) Resume() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.paused = false
+	if l.idle != nil {
+		close(l.idle)
+		l.idle = nil
+	}
+	if l.closed != nil {
+		return l.closed
+	}
+	for i, e := range l.book.in(released) {
+		if err := l.sent(i, l.wire.Nack(e.tag, false, true)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close sends what is finished, and lets nothing more be sent.
+func (l *Ledger[M]) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed != nil {
+		return l.closed
+	}
+	err := l.flush()
+	if l.closed == nil {
+		l.closed = processor.ErrStale
+	}
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	return err
+}
+
+// Full reports whether the prefetch is used up, so that the broker sends nothing more.
+func (l *Ledger[M]) Full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.book.outstanding()) >= l.full
+}
+
+// InHand returns how many deliveries were received and are not settled.
+func (l *Ledger[M]) InHand() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.inHand
+}
+
+// Oldest returns the message that was delivered first of those in hand.
+func (l *Ledger[M]) Oldest() (m M, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.book.in(received) {
+		return e.message, true
+	}
+	return m, false
+}
