@@ -15,7 +15,7 @@ type Broker interface {
 	Declare(ctx context.Context, t Topology) error
 	// Source returns a source of the messages of queue. It does nothing until it is
 	// subscribed to.
-	Source(queue string) processor.Source
+	Source(queue string) Source
 	// Publisher returns the broker's publisher. It is mandatory and confirmed: see
 	// [processor.Publisher].
 	Publisher() processor.Publisher

@@ -4,17 +4,18 @@ import (
 	"context"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // admission tells the layers that ask for it in which order messages came. Workers then
 // take turns at receiving.
 type admission struct {
-	layers []processor.Admitter
+	layers []stack.Admitter
 	turn   chan struct{} // has room for the one whose turn it is
 }
 
 func newAdmission(p processor.Processor) admission {
-	return admission{layers: processor.Admitters(p), turn: make(chan struct{}, 1)}
+	return admission{layers: stack.Admitters(p), turn: make(chan struct{}, 1)}
 }
 
 // delivery is a message with what its admission has made of it.

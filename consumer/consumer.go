@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 var (
@@ -23,7 +25,7 @@ var (
 
 // Consumer runs a processor over a source. Make one with [New].
 type Consumer struct {
-	source  processor.Source
+	source  broker.Source
 	handler processor.Processor
 	options options
 
@@ -32,9 +34,9 @@ type Consumer struct {
 }
 
 // New returns a consumer of source that hands each message to p, usually a
-// [*processor.Pipeline]. Nothing happens until [Consumer.Run]; wrong options are its
+// [*stack.Pipeline]. Nothing happens until [Consumer.Run]; wrong options are its
 // errors.
-func New(source processor.Source, p processor.Processor, opts ...Option) *Consumer {
+func New(source broker.Source, p processor.Processor, opts ...Option) *Consumer {
 	c := &Consumer{source: source, handler: p, options: defaults()}
 	for i, o := range opts {
 		if o == nil {
@@ -63,8 +65,8 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer c.running.Store(false)
 	r := newRun(ctx, c)
 	defer r.Abort(nil)
-	if s, ok := c.handler.(processor.Starter); ok {
-		if err := s.Start(processor.WithRun(ctx, r)); err != nil {
+	if s, ok := c.handler.(stack.Starter); ok {
+		if err := s.Start(stack.WithRun(ctx, r)); err != nil {
 			return fmt.Errorf("consumer: start: %w", err)
 		}
 	}
@@ -78,7 +80,7 @@ func (c *Consumer) check() error {
 	case c.handler == nil:
 		return errors.New("consumer: the processor is nil: pass a pipeline")
 	}
-	if p, ok := c.handler.(*processor.Pipeline); ok && p == nil {
+	if p, ok := c.handler.(*stack.Pipeline); ok && p == nil {
 		return errors.New("consumer: the pipeline is nil: look at the error that Then returned with it")
 	}
 	return c.options.check()
@@ -86,7 +88,7 @@ func (c *Consumer) check() error {
 
 // stop ends the lifecycle of the layers, also when ctx has long ended.
 func (c *Consumer) stop(ctx context.Context) error {
-	s, ok := c.handler.(processor.Stopper)
+	s, ok := c.handler.(stack.Stopper)
 	if !ok {
 		return nil
 	}

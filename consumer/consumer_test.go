@@ -20,6 +20,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -31,9 +32,9 @@ var errMail = errors.New("mail server says no")
 func quiet() consumer.Option { return consumer.Logger(slog.New(slog.DiscardHandler)) }
 
 // acked is a handler inside an ack layer.
-func acked(t *testing.T, h processor.ProcessorFunc) *processor.Pipeline {
+func acked(t *testing.T, h processor.ProcessorFunc) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(ack.New()).Then(h)
+	p, err := stack.New(ack.New()).Then(h)
 	require.NoError(t, err)
 	return p
 }
@@ -133,7 +134,7 @@ func TestDrainDeadlineCutsShortAndGivesBackUntouched(t *testing.T) {
 		msgs := messages(2)
 		ctx, cancel := context.WithCancel(t.Context())
 		var pub processortest.Publisher
-		p, err := processor.NewStack(ack.New(), retry.New(&pub, "r_%attempt%", retry.FinalKey("parked"))).
+		p, err := stack.New(ack.New(), retry.New(&pub, "r_%attempt%", retry.FinalKey("parked"))).
 			ThenFunc(func(ctx context.Context, _ processor.Message) error {
 				<-ctx.Done()
 				require.ErrorIs(t, context.Cause(ctx), processor.ErrShutdown)
@@ -234,7 +235,7 @@ func TestWrongOptions(t *testing.T) {
 	for says, c := range map[string]*consumer.Consumer{
 		"source is nil":     consumer.New(nil, p),
 		"processor is nil":  consumer.New(newQueue(), nil),
-		"pipeline is nil":   consumer.New(newQueue(), (*processor.Pipeline)(nil)),
+		"pipeline is nil":   consumer.New(newQueue(), (*stack.Pipeline)(nil)),
 		"Workers(0)":        consumer.New(newQueue(), p, consumer.Workers(0)),
 		"Prefetch(3)":       consumer.New(newQueue(), p, consumer.Workers(4), consumer.Prefetch(3)),
 		"Prefetch(-1)":      consumer.New(newQueue(), p, consumer.Prefetch(-1)),

@@ -18,28 +18,29 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 )
 
 // helm is a layer that lets a test steer the run.
 type helm struct {
 	processor.Processor
-	run   processor.Run
+	run   stack.Run
 	idled atomic.Int64
 }
 
 func (h *helm) Start(ctx context.Context) error {
-	h.run = processor.RunFrom(ctx)
+	h.run = stack.RunFrom(ctx)
 	return nil
 }
 
 func (h *helm) Idle(context.Context) error { h.idled.Add(1); return nil }
 
 // steered is an acked pipeline with a helm.
-func steered(t *testing.T, handle processor.ProcessorFunc) (*helm, *processor.Pipeline) {
+func steered(t *testing.T, handle processor.ProcessorFunc) (*helm, *stack.Pipeline) {
 	t.Helper()
 	h := &helm{}
-	p, err := processor.NewStack(func(next processor.Processor) processor.Processor {
+	p, err := stack.New(func(next processor.Processor) processor.Processor {
 		h.Processor = next
 		return h
 	}, ack.New()).Then(handle)
@@ -121,7 +122,7 @@ func TestALayerThatEndsTheRunWhileItStarts(t *testing.T) {
 
 // starter does something when its pipeline starts.
 type starter struct {
-	*processor.Pipeline
+	*stack.Pipeline
 	start func() error
 }
 
@@ -221,11 +222,11 @@ func TestARunEndsWhileItIsPaused(t *testing.T) {
 
 // fickle is a source that takes one subscription only.
 type fickle struct {
-	processor.Source
+	broker.Source
 	subscribed atomic.Bool
 }
 
-func (f *fickle) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (f *fickle) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	if f.subscribed.Swap(true) {
 		return nil, errMail
 	}
@@ -323,7 +324,7 @@ func TestMessagesAreAdmittedInTheOrderOfTheSource(t *testing.T) {
 		}
 		return nil
 	})
-	p, err := processor.NewStack(func(next processor.Processor) processor.Processor {
+	p, err := stack.New(func(next processor.Processor) processor.Processor {
 		r.Processor = next
 		return r
 	}).Then(inner)

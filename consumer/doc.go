@@ -27,7 +27,7 @@
 // A message that goes back to its queue is delivered again at once. So that a broken
 // retry exchange does not turn this into a busy loop, a worker waits after each message
 // that went back, whoever requeued it, from 100 ms doubling to 5 s, until one does not. Where
-// the broker itself keeps a failed message for a while ([processor.Holder]), it waits for none.
+// the broker itself keeps a failed message for a while ([broker.Holder]), it waits for none.
 //
 // A message for which the pipeline says [processor.Release] was not begun. It is given back
 // untouched, and the worker waits in the same way.
@@ -51,7 +51,7 @@
 //
 // # Layers that steer
 //
-// A layer finds the run in the context of its Start ([processor.RunFrom]), and may end,
+// A layer finds the run in the context of its Start ([stack.RunFrom]), and may end,
 // abort or pause it. A pause ends
 // the subscription: what nobody has begun goes back to the queue, and stays there until
 // the run is resumed with a new subscription. What is in hand goes on meanwhile. Layers
@@ -59,7 +59,7 @@
 //
 // # Order
 //
-// If a layer is a [processor.Admitter], workers take turns at receiving, and it sees each
+// If a layer is a [stack.Admitter], workers take turns at receiving, and it sees each
 // message in the order of the source. What is given back one by one may come again in
 // another order, so that at the end of a run, and at a pause, all that was not begun stays
 // with the subscription until what is in hand is done. Then the subscription is closed, and

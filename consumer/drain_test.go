@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 )
@@ -33,7 +34,7 @@ type stuck struct {
 	left        time.Duration // for Close, when it was called
 }
 
-func (s *stuck) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (s *stuck) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	_, err := s.queue.Subscribe(ctx, prefetch)
 	return s, err
 }

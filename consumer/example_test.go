@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -42,7 +43,7 @@ func Example() {
 		fmt.Printf("sent to %s at the attempt %d\n", m.To, tries)
 		return processor.ErrStop // done, and that is all for today
 	}
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		retry.New(b.Publisher(), "mail_retry_%attempt%", retry.Attempts(2), retry.FinalKey("mail_parked")),
 		recovery.New(),

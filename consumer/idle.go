@@ -8,6 +8,7 @@ import (
 
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // never is no count of messages.
@@ -15,7 +16,7 @@ const never = math.MaxUint64
 
 // watchIdle tells the layers when nothing has arrived for a while.
 func (r *run) watchIdle() {
-	idler, ok := r.handler.(processor.Idler)
+	idler, ok := r.handler.(stack.Idler)
 	if !ok {
 		return
 	}
@@ -39,7 +40,7 @@ func (r *run) watchIdle() {
 	}
 }
 
-func (r *run) idle(ctx context.Context, idler processor.Idler) {
+func (r *run) idle(ctx context.Context, idler stack.Idler) {
 	err := idler.Idle(ctx)
 	if err == nil {
 		return

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -32,7 +33,7 @@ type lives struct {
 
 // life returns that of msg.
 func (r *run) life(msg processor.Message) *life {
-	p, ok := msg.(processor.Perishable)
+	p, ok := msg.(broker.Perishable)
 	if !ok {
 		return r.lives.endless
 	}

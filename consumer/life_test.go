@@ -15,9 +15,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/dedup"
@@ -48,7 +50,7 @@ func (w *wire) cut() { w.end(fmt.Errorf("%w: %w", processor.ErrStale, errWire)) 
 
 func (w *wire) message(tag uint64) processor.Message {
 	e := processor.Envelope{Properties: processor.Properties{ID: fmt.Sprint(tag)}}
-	return processor.NewDelivery(e, processor.Origin{Queue: "mail"}, w, tag)
+	return broker.NewDelivery(e, processor.Origin{Queue: "mail"}, w, tag)
 }
 
 func (w *wire) settle(tag uint64, how string) error {
@@ -74,9 +76,9 @@ func (w *wire) settlement(tag uint64) string {
 // wires is a source of messages that come over one wire and another.
 type wires chan processor.Message
 
-func (w wires) Subscribe(context.Context, int) (processor.Subscription, error) { return w, nil }
-func (w wires) Stop(context.Context) error                                     { return nil }
-func (w wires) Close(context.Context) error                                    { return nil }
+func (w wires) Subscribe(context.Context, int) (broker.Subscription, error) { return w, nil }
+func (w wires) Stop(context.Context) error                                  { return nil }
+func (w wires) Close(context.Context) error                                 { return nil }
 func (w wires) Receive(ctx context.Context) (processor.Message, error) {
 	select {
 	case <-ctx.Done():
@@ -105,7 +107,7 @@ type losing struct {
 func lose(t *testing.T, first processor.ProcessorFunc, layers []processor.Middleware, opts ...consumer.Option) *losing {
 	t.Helper()
 	l := &losing{source: make(wires, 10), first: newWire(), next: newWire(), result: make(chan error, 1)}
-	p, err := processor.NewStack(layers...).ThenFunc(func(ctx context.Context, m processor.Message) error {
+	p, err := stack.New(layers...).ThenFunc(func(ctx context.Context, m processor.Message) error {
 		if m.Properties().ID == "1" {
 			return first(ctx, m)
 		}
@@ -307,7 +309,7 @@ func TestAMessageThatComesAgainWhileItIsInHandIsProcessedOnce(t *testing.T) {
 				source, before, after := make(wires, 2), newWire(), newWire()
 				begun, atOnce, most := 0, 0, 0
 				published := &processortest.Publisher{}
-				p, err := processor.NewStack(ack.New(), retry.New(published, "retry_%attempt%"), dedup.New(dedup.NewMemory(10, 24*time.Hour))).
+				p, err := stack.New(ack.New(), retry.New(published, "retry_%attempt%"), dedup.New(dedup.NewMemory(10, 24*time.Hour))).
 					ThenFunc(func(ctx context.Context, _ processor.Message) error {
 						begun++
 						atOnce++
@@ -377,7 +379,7 @@ func TestNothingIsLeftWithAChannelThatOutlivesTheRun(t *testing.T) {
 		for range 3 {
 			source := make(wires, 100)
 			for i := range uint64(100) {
-				source <- processor.NewDelivery(processor.Envelope{}, processor.Origin{}, w, i)
+				source <- broker.NewDelivery(processor.Envelope{}, processor.Origin{}, w, i)
 			}
 			var seen int64
 			c := consumer.New(source, acked(t, func(context.Context, processor.Message) error {
@@ -398,7 +400,7 @@ func TestTheLifeOfAChannelCostsNoAllocationForEachMessage(t *testing.T) {
 	w, source, handled := newWire(), make(wires), make(chan struct{})
 	messages := make([]processor.Message, 0, n+2)
 	for i := range uint64(n + 2) {
-		messages = append(messages, processor.NewDelivery(processor.Envelope{}, processor.Origin{}, noted{w}, i))
+		messages = append(messages, broker.NewDelivery(processor.Envelope{}, processor.Origin{}, noted{w}, i))
 	}
 	c := consumer.New(source, acked(t, func(context.Context, processor.Message) error { handled <- struct{}{}; return nil }), quiet())
 	result := make(chan error, 1)

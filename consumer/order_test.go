@@ -16,15 +16,16 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/ordered"
 )
 
 // inOrder is a pipeline with a helm that keeps all messages in one order.
-func inOrder(t *testing.T, handle processor.ProcessorFunc) (*helm, *processor.Pipeline) {
+func inOrder(t *testing.T, handle processor.ProcessorFunc) (*helm, *stack.Pipeline) {
 	t.Helper()
 	h := &helm{}
-	p, err := processor.NewStack(func(next processor.Processor) processor.Processor {
+	p, err := stack.New(func(next processor.Processor) processor.Processor {
 		h.Processor = next
 		return h
 	}, ack.New(), ordered.New(func(processor.Message) string { return "all" })).Then(handle)
@@ -148,7 +149,7 @@ type ledger struct {
 	calls []string
 }
 
-func (l *ledger) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (l *ledger) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	_, err := l.queue.Subscribe(ctx, prefetch)
 	return l, err
 }
@@ -200,7 +201,7 @@ func TestWhereTheOrderMattersTheSubscriptionGivesBackWhatWasNotBegun(t *testing.
 func TestWhereTheOrderMattersAForgottenMessageKeepsItsPlace(t *testing.T) {
 	t.Parallel()
 	msgs := messages(1)
-	p, err := processor.NewStack(ordered.New(ordered.ByRoutingKey)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	p, err := stack.New(ordered.New(ordered.ByRoutingKey)).ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(t, err)
 	require.ErrorIs(t, consumer.New(newQueue(msgs...), p, quiet()).Run(t.Context()), consumer.ErrUnsettled)
 	require.Empty(t, msgs[0].Settlements())
@@ -210,7 +211,7 @@ func TestWhereTheOrderMattersAForgottenMessageKeepsItsPlace(t *testing.T) {
 // but Stop ended their wait.
 func TestAPauseEndsTheWaitForMessagesWhateverStopDoes(t *testing.T) {
 	t.Parallel()
-	for name, build := range map[string]func(*testing.T, processor.ProcessorFunc) (*helm, *processor.Pipeline){
+	for name, build := range map[string]func(*testing.T, processor.ProcessorFunc) (*helm, *stack.Pipeline){
 		"any order": steered, "in order": inOrder,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,7 +244,7 @@ type sudden struct {
 	pause func()
 }
 
-func (s *sudden) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (s *sudden) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	_, err := s.ledger.Subscribe(ctx, prefetch)
 	return s, err
 }

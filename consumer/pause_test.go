@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 )
 
@@ -41,7 +42,7 @@ func TestAMessageThatGoesBackDoesNotMakeABusyLoop(t *testing.T) {
 				require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				p, err := processor.NewStack(ack.New(tc.opts...)).Then(tc.handler)
+				p, err := stack.New(ack.New(tc.opts...)).Then(tc.handler)
 				require.NoError(t, err)
 				c := consumer.New(b.Source("mail"), p, quiet())
 				require.NoError(t, c.Run(ctx))
@@ -58,7 +59,7 @@ type mute struct{ processor.Message }
 // muted is a queue of such messages, each of which comes again at once.
 type muted struct{ *queue }
 
-func (m muted) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (m muted) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	_, err := m.queue.Subscribe(ctx, prefetch)
 	return m, err
 }
@@ -105,20 +106,20 @@ func TestThePauseEndsWithAMessageThatDoesNotGoBack(t *testing.T) {
 // back untouched at once.
 type keeper struct {
 	*queue
-	next chan *processor.Delivery
+	next chan *broker.Delivery
 }
 
 func newKeeper() *keeper {
-	k := &keeper{queue: newQueue(), next: make(chan *processor.Delivery, 1)}
+	k := &keeper{queue: newQueue(), next: make(chan *broker.Delivery, 1)}
 	k.deliver()
 	return k
 }
 
 func (k *keeper) deliver() {
-	k.next <- processor.NewDelivery(processor.Envelope{}, processor.Origin{}, k, 1)
+	k.next <- broker.NewDelivery(processor.Envelope{}, processor.Origin{}, k, 1)
 }
 
-func (k *keeper) Subscribe(context.Context, int) (processor.Subscription, error) { return k, nil }
+func (k *keeper) Subscribe(context.Context, int) (broker.Subscription, error) { return k, nil }
 
 func (k *keeper) Receive(ctx context.Context) (processor.Message, error) {
 	select {
@@ -156,7 +157,7 @@ func TestWhereTheBrokerPacesTheConsumerDoesNot(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute-time.Millisecond)
 				defer cancel()
-				p, err := processor.NewStack(ack.New()).ThenFunc(func(context.Context, processor.Message) error { return tc.outcome })
+				p, err := stack.New(ack.New()).ThenFunc(func(context.Context, processor.Message) error { return tc.outcome })
 				require.NoError(t, err)
 				c := consumer.New(newKeeper(), p, quiet())
 				require.NoError(t, c.Run(ctx))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Why the context of the messages in hand ends.
@@ -38,7 +39,7 @@ type run struct {
 	over    chan struct{} // closed when every subscription is to be let go of
 }
 
-var _ processor.Run = (*run)(nil)
+var _ stack.Run = (*run)(nil)
 
 func newRun(ctx context.Context, c *Consumer) *run {
 	r := &run{

@@ -6,14 +6,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/broker"
 )
 
 // shift is the time from one pause of a run to the next. It has a subscription of its
 // own: that is how what nobody has begun goes back to the queue for the pause, while what
 // is in hand can still be settled.
 type shift struct {
-	sub     processor.Subscription
+	sub     broker.Subscription
 	stopped chan struct{} // closed when sub has stopped, or need not
 	gone    chan struct{} // closed when sub is closed
 	next    chan struct{} // closed when the shift after this one has begun
@@ -26,7 +26,7 @@ type shift struct {
 	workers sync.WaitGroup
 }
 
-func newShift(ctx context.Context, sub processor.Subscription) *shift {
+func newShift(ctx context.Context, sub broker.Subscription) *shift {
 	s := &shift{sub: sub, stopped: make(chan struct{}), gone: make(chan struct{}), next: make(chan struct{})}
 	s.intake, s.endIntake = context.WithCancel(ctx)
 	return s

@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 )
@@ -28,7 +29,7 @@ func newQueue(msgs ...*processortest.Message) *queue {
 	return q
 }
 
-func (q *queue) Subscribe(_ context.Context, prefetch int) (processor.Subscription, error) {
+func (q *queue) Subscribe(_ context.Context, prefetch int) (broker.Subscription, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.prefetch = prefetch

@@ -10,17 +10,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/insomniac"
 	"github.com/gowarren/warren/processors/ordered"
 )
 
 // slow is a source that takes its time.
-type slow struct{ processor.Source }
+type slow struct{ broker.Source }
 
-func (s slow) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (s slow) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	select {
 	case <-time.After(10 * time.Second):
 		return s.Source.Subscribe(ctx, prefetch)
@@ -42,7 +44,7 @@ func TestARunThatSubscribesAgainIsNotIdle(t *testing.T) {
 			}
 			return nil
 		})
-		p, err := processor.NewStack(insomniac.New()).Then(inner)
+		p, err := stack.New(insomniac.New()).Then(inner)
 		require.NoError(t, err)
 		c := consumer.New(slow{b.Source("mail")}, p, quiet())
 		require.NoError(t, c.Run(t.Context()))
@@ -62,7 +64,7 @@ func TestAKeyThatEndsTheGoroutineLosesNeitherMessageNorWorker(t *testing.T) {
 			}
 			return "one"
 		}
-		p, err := processor.NewStack(ack.New(), ordered.New(key)).
+		p, err := stack.New(ack.New(), ordered.New(key)).
 			ThenFunc(func(context.Context, processor.Message) error { return nil })
 		require.NoError(t, err)
 		c := consumer.New(b.Source("mail"), p, consumer.Workers(2), quiet())

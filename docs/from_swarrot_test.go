@@ -23,6 +23,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/breaker"
 	"github.com/gowarren/warren/processors/cleanup"
@@ -178,8 +179,8 @@ var errMailbox = errors.New("no such mailbox")
 
 var nothing = processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil })
 
-func stack(b broker.Broker, handler processor.Processor) (*processor.Pipeline, error) {
-	return processor.NewStack(
+func worker(b broker.Broker, handler processor.Processor) (*stack.Pipeline, error) {
+	return stack.New(
 		signals.New(),
 		maxmessages.New(maxmessages.Max(300)),
 		maxtime.New(maxtime.After(5*time.Minute)),
@@ -198,7 +199,7 @@ func stack(b broker.Broker, handler processor.Processor) (*processor.Pipeline, e
 
 func TestTheStackOfFromSwarrotIsTheOneAbove(t *testing.T) {
 	t.Parallel()
-	_, err := stack(memory.New(), nothing)
+	_, err := worker(memory.New(), nothing)
 	require.NoError(t, err)
 
 	_, rest, found := strings.Cut(document(t), "```go\n")
@@ -212,7 +213,7 @@ func TestTheStackOfFromSwarrotIsTheOneAbove(t *testing.T) {
 
 func TestAStackTakesTheOrderOfFromSwarrot(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(
+	p, err := stack.New(
 		tracing.New(),
 		signals.New(), maxmessages.New(), maxtime.New(), memorylimit.New(256), insomniac.New(),
 		ack.New(),

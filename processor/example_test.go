@@ -10,54 +10,10 @@ import (
 	"io"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
-
-// A stack lists its layers as a message passes them: outermost first.
-func ExampleNewStack() {
-	say := func(name string) processor.Middleware {
-		return func(next processor.Processor) processor.Processor {
-			return processor.ProcessorFunc(func(ctx context.Context, msg processor.Message) error {
-				fmt.Println(name, "in")
-				defer fmt.Println(name, "out")
-				return next.Process(ctx, msg)
-			})
-		}
-	}
-
-	pipeline, err := processor.NewStack(say("outer"), say("inner")).
-		ThenFunc(func(_ context.Context, msg processor.Message) error {
-			fmt.Printf("handle %s\n", msg.Body())
-			return nil
-		})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	_ = pipeline.Process(context.Background(), newMessage("hello"))
-	// Output:
-	// outer in
-	// inner in
-	// handle hello
-	// inner out
-	// outer out
-}
-
-// Options that are wrong show when the stack is built, not at the first message.
-func ExampleStack_Then() {
-	limit := func(attempts int) processor.Middleware {
-		if attempts < 1 {
-			return processor.Invalid(fmt.Errorf("limit: attempts is %d; it must be at least 1", attempts))
-		}
-		return func(next processor.Processor) processor.Processor { return next }
-	}
-
-	_, err := processor.NewStack(limit(0)).
-		ThenFunc(func(context.Context, processor.Message) error { return nil })
-	fmt.Println(err)
-	// Output:
-	// limit: attempts is 0; it must be at least 1
-}
 
 // Typed decodes the body at the edge. What does not decode is rejected.
 func ExampleTyped() {
@@ -131,7 +87,7 @@ func ExampleMessage() {
 		})
 	}
 
-	pipeline, err := processor.NewStack(gunzip).
+	pipeline, err := stack.New(gunzip).
 		ThenFunc(func(_ context.Context, msg processor.Message) error {
 			fmt.Printf("%s from %s\n", msg.Body(), msg.Origin().Queue)
 			return nil
@@ -152,7 +108,7 @@ func ExampleMessage() {
 
 // newMessage returns a message as a broker would hand it out.
 func newMessage(body string) processor.Message {
-	return processor.NewDelivery(
+	return broker.NewDelivery(
 		processor.Envelope{Body: []byte(body)},
 		processor.Origin{Queue: "mail"},
 		nil, // nobody settles it here

@@ -36,22 +36,3 @@ func TestLost(t *testing.T) {
 		})
 	}
 }
-
-// perishing is an acknowledger whose channel can be lost.
-type perishing struct {
-	processor.Acknowledger
-	life context.Context //nolint:containedctx // it is the life
-}
-
-func (p perishing) Life() context.Context { return p.life }
-
-func TestADeliveryLivesAsLongAsItsChannel(t *testing.T) {
-	t.Parallel()
-	life, end := context.WithCancel(t.Context())
-	d := processor.NewDelivery(processor.Envelope{}, processor.Origin{}, perishing{life: life}, 1)
-	require.Equal(t, life, d.Life())
-	end()
-	require.Error(t, d.Life().Err())
-	var silent struct{ processor.Acknowledger }
-	require.NoError(t, processor.NewDelivery(processor.Envelope{}, processor.Origin{}, silent, 1).Life().Err())
-}

@@ -18,7 +18,7 @@ type Decoder func(body []byte, v any) error
 //	})
 func Typed[T any](decode Decoder, handle func(ctx context.Context, value T, msg Message) error) Processor {
 	if decode == nil || handle == nil {
-		return &invalid{errors.New("processor: Typed needs a decoder, such as json.Unmarshal, and a function")}
+		return untyped{}
 	}
 	return ProcessorFunc(func(ctx context.Context, msg Message) error {
 		var value T
@@ -28,3 +28,15 @@ func Typed[T any](decode Decoder, handle func(ctx context.Context, value T, msg 
 		return handle(ctx, value, msg)
 	})
 }
+
+// untyped stands for a handler that Typed cannot make.
+type untyped struct{}
+
+var (
+	_ Checker = untyped{}
+
+	errUntyped = errors.New("processor: Typed needs a decoder, such as json.Unmarshal, and a function")
+)
+
+func (untyped) Check() error                           { return errUntyped }
+func (untyped) Process(context.Context, Message) error { return Requeue(errUntyped) }

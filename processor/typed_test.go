@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -16,7 +17,7 @@ type mail struct {
 }
 
 func withBody(body string) processor.Message {
-	return processor.NewDelivery(processor.Envelope{Body: []byte(body)}, processor.Origin{}, nil, 1)
+	return broker.NewDelivery(processor.Envelope{Body: []byte(body)}, processor.Origin{}, nil, 1)
 }
 
 func TestTypedDecodes(t *testing.T) {
@@ -72,7 +73,7 @@ func TestTypedKeepsTheDecodersError(t *testing.T) {
 		func([]byte, any) error { return errCodec },
 		func(context.Context, mail, processor.Message) error { return nil },
 	)
-	require.ErrorIs(t, p.Process(t.Context(), message()), errCodec)
+	require.ErrorIs(t, p.Process(t.Context(), withBody("")), errCodec)
 }
 
 // A decoder that knows better than reject is outvoted: the outermost decision counts.
@@ -82,5 +83,5 @@ func TestTypedRejectsWhateverTheDecoderSays(t *testing.T) {
 		func([]byte, any) error { return processor.Requeue(errPlain) },
 		func(context.Context, mail, processor.Message) error { return nil },
 	)
-	require.Equal(t, processor.Rejected, processor.Decide(p.Process(t.Context(), message())).Action)
+	require.Equal(t, processor.Rejected, processor.Decide(p.Process(t.Context(), withBody(""))).Action)
 }

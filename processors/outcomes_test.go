@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 func TestMain(m *testing.M) {
@@ -36,8 +37,8 @@ type recipe []string
 
 func (r recipe) String() string { return strings.Join(r, " > ") }
 
-func (r recipe) build(w *world, handler processor.Processor) (*processor.Pipeline, error) {
-	var s processor.Stack
+func (r recipe) build(w *world, handler processor.Processor) (*stack.Pipeline, error) {
+	var s stack.Stack
 	for _, name := range r {
 		s = s.With(w.the(name))
 	}
@@ -59,7 +60,7 @@ func TestNoDescriptionLies(t *testing.T) {
 	t.Parallel()
 	for _, r := range recipes() {
 		synctest.Test(t, func(t *testing.T) {
-			p, err := r.build(blank(), handler(processor.CaseSuccess, nil))
+			p, err := r.build(blank(), handler(stack.CaseSuccess, nil))
 			require.NoError(t, err)
 			told := p.Describe().Outcomes
 			for i, want := range told {
@@ -72,7 +73,7 @@ func TestNoDescriptionLies(t *testing.T) {
 				}
 				require.Equal(t, expected(t, want), fate{got.panics, false, got.action, got.settled, got.holds},
 					"%v: %s: %v", r, told[i].Case, want)
-				if want.Case != processor.CaseSuccess {
+				if want.Case != stack.CaseSuccess {
 					require.NotEmpty(t, got.holds, "%v: %s: lost", r, told[i].Case)
 				}
 			}
@@ -81,7 +82,7 @@ func TestNoDescriptionLies(t *testing.T) {
 }
 
 // expected is the fate that an outcome means.
-func expected(t *testing.T, o processor.Outcome) fate {
+func expected(t *testing.T, o stack.Outcome) fate {
 	t.Helper()
 	require.Empty(t, o.Unknown)
 	f := fate{panics: o.Panics, settled: o.Settled, holds: map[string]int{}}
@@ -98,10 +99,10 @@ func expected(t *testing.T, o processor.Outcome) fate {
 		f.holds[places[to]]++
 	}
 	switch o.Settled {
-	case processor.SettledByAck:
-	case processor.SettledByNack:
+	case stack.SettledByAck:
+	case stack.SettledByNack:
 		f.holds[dead]++
-	case processor.SettledByRequeue, processor.Unsettled:
+	case stack.SettledByRequeue, stack.Unsettled:
 		f.holds[work]++
 	}
 	return f

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/breaker"
 	"github.com/gowarren/warren/processors/decode"
 	"github.com/gowarren/warren/processors/dedup"
@@ -141,7 +142,7 @@ func TestBreakerOutsideOrderedNeverGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		handler := &calls{results: []error{errMail}}
-		turns, ok := ordered.New(ordered.ByRoutingKey)(handler).(processor.Admitter)
+		turns, ok := ordered.New(ordered.ByRoutingKey)(handler).(stack.Admitter)
 		require.True(t, ok)
 		layer, ok := turns.(processor.Processor)
 		require.True(t, ok)
@@ -233,15 +234,15 @@ func TestTimeoutOutsideRetryBringsTheMessageBackForEver(t *testing.T) {
 	t.Parallel()
 	for _, r := range []recipe{{"ack", "timeout", "retry"}, {"timeout", "ack", "retry"}, {"ack", "timeout", "xdeath"}} {
 		synctest.Test(t, func(t *testing.T) {
-			f := live(t, processor.CaseTimeout, func(w *world, handler processor.Processor) (*processor.Pipeline, error) {
+			f := live(t, stack.CaseTimeout, func(w *world, handler processor.Processor) (*stack.Pipeline, error) {
 				var layers []processor.Middleware
 				for _, name := range r {
 					layers = append(layers, w.the(name))
 				}
-				return processor.NewStack().ThenFunc(byHand(handler, layers...).Process) // so that it is not seen
+				return stack.New().ThenFunc(byHand(handler, layers...).Process) // so that it is not seen
 			})
 			if slices.Contains(r, "xdeath") {
-				require.Equal(t, processor.SettledByNack, f.settled, "unjudged, back by way of the dead letters")
+				require.Equal(t, stack.SettledByNack, f.settled, "unjudged, back by way of the dead letters")
 				return
 			}
 			require.Equal(t, map[string]int{work: 1}, f.holds, "%v", r)
@@ -290,7 +291,7 @@ func TestRecoveryOutsideXDeathHidesPanics(t *testing.T) {
 		pub := &processortest.Publisher{}
 		layers := map[string]processor.Middleware{"xdeath": blank().the("xdeath"), "retry": retrying(pub), "ack": blank().the("ack")}
 		msg := message()
-		require.ErrorIs(t, byHand(handler(processor.CasePanic, nil), blank().the("recovery"), layers[inner]).Process(t.Context(), msg), errMail)
+		require.ErrorIs(t, byHand(handler(stack.CasePanic, nil), blank().the("recovery"), layers[inner]).Process(t.Context(), msg), errMail)
 		require.Empty(t, pub.Published())
 		require.Empty(t, msg.Settlements())
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/breaker"
@@ -44,7 +45,7 @@ import (
 
 // kind is one shipped processor.
 type kind struct {
-	role processor.Role
+	role stack.Role
 	make func(*world) processor.Middleware
 }
 
@@ -52,38 +53,38 @@ func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // shipped are all processors, by the names of their folders.
 var shipped = map[string]kind{
-	"ack":      {processor.Settles, func(*world) processor.Middleware { return ack.New() }},
-	"catch":    {processor.Catches, func(*world) processor.Middleware { return catch.New(catch.Logger(silent())) }},
-	"recovery": {processor.Recovers, func(*world) processor.Middleware { return recovery.New(recovery.Logger(silent())) }},
-	"retry": {processor.Retries, func(w *world) processor.Middleware {
+	"ack":      {stack.Settles, func(*world) processor.Middleware { return ack.New() }},
+	"catch":    {stack.Catches, func(*world) processor.Middleware { return catch.New(catch.Logger(silent())) }},
+	"recovery": {stack.Recovers, func(*world) processor.Middleware { return recovery.New(recovery.Logger(silent())) }},
+	"retry": {stack.Retries, func(w *world) processor.Middleware {
 		return retry.New(w, "retry_%attempt%", retry.FinalKey(parked), retry.Logger(silent()))
 	}},
 
-	"backoff": {processor.Retries, func(w *world) processor.Middleware { return w.backoff(parking) }},
+	"backoff": {stack.Retries, func(w *world) processor.Middleware { return w.backoff(parking) }},
 
-	"breaker": {processor.Breaks, func(*world) processor.Middleware { return breaker.New("mail server", breaker.Logger(silent())) }},
+	"breaker": {stack.Breaks, func(*world) processor.Middleware { return breaker.New("mail server", breaker.Logger(silent())) }},
 	"cleanup": {"", func(*world) processor.Middleware { return cleanup.New(clean, cleanup.Logger(silent())) }},
-	"decode":  {processor.Decodes, func(*world) processor.Middleware { return decode.New() }},
-	"dedup": {processor.Marks, func(*world) processor.Middleware {
+	"decode":  {stack.Decodes, func(*world) processor.Middleware { return decode.New() }},
+	"dedup": {stack.Marks, func(*world) processor.Middleware {
 		return dedup.New(dedup.NewMemory(10, time.Hour), dedup.Logger(silent()))
 	}},
 	"insomniac":    {"", func(*world) processor.Middleware { return insomniac.New(insomniac.Logger(silent())) }},
-	"instantretry": {processor.Repeats, func(*world) processor.Middleware { return instantretry.New(instantretry.Logger(silent())) }},
+	"instantretry": {stack.Repeats, func(*world) processor.Middleware { return instantretry.New(instantretry.Logger(silent())) }},
 	"logging":      {"", func(*world) processor.Middleware { return logging.New(logging.Logger(silent())) }},
-	"maxmessages":  {processor.Counts, func(*world) processor.Middleware { return maxmessages.New(maxmessages.Logger(silent())) }},
+	"maxmessages":  {stack.Counts, func(*world) processor.Middleware { return maxmessages.New(maxmessages.Logger(silent())) }},
 	"maxtime": {"", func(*world) processor.Middleware {
 		return maxtime.New(maxtime.After(2*patience), maxtime.Logger(silent()))
 	}},
 	"memorylimit": {"", func(*world) processor.Middleware { return memorylimit.New(1<<20, memorylimit.Logger(silent())) }},
-	"ordered":     {processor.Orders, func(*world) processor.Middleware { return ordered.New(ordered.ByRoutingKey) }},
-	"redelivery": {processor.Retries, func(w *world) processor.Middleware {
+	"ordered":     {stack.Orders, func(*world) processor.Middleware { return ordered.New(ordered.ByRoutingKey) }},
+	"redelivery": {stack.Retries, func(w *world) processor.Middleware {
 		return redelivery.New(w, parked, redelivery.Logger(silent()))
 	}},
 	"signals":  {"", func(*world) processor.Middleware { return signals.New(signals.Logger(silent())) }},
-	"sqltx":    {processor.Transacts, func(w *world) processor.Middleware { return sqltx.New(w.db, sqltx.Logger(silent())) }},
-	"throttle": {processor.Waits, func(*world) processor.Middleware { return throttle.New(rate.NewLimiter(1, 1)) }},
-	"timeout":  {processor.Limits, func(*world) processor.Middleware { return timeout.New(time.Minute, timeout.Logger(silent())) }},
-	"xdeath": {processor.GivesUp, func(w *world) processor.Middleware {
+	"sqltx":    {stack.Transacts, func(w *world) processor.Middleware { return sqltx.New(w.db, sqltx.Logger(silent())) }},
+	"throttle": {stack.Waits, func(*world) processor.Middleware { return throttle.New(rate.NewLimiter(1, 1)) }},
+	"timeout":  {stack.Limits, func(*world) processor.Middleware { return timeout.New(time.Minute, timeout.Logger(silent())) }},
+	"xdeath": {stack.GivesUp, func(w *world) processor.Middleware {
 		return xdeath.New(xdeath.Park(w, processor.Destination{RoutingKey: parked}))
 	}},
 	"tracing": {"", func(*world) processor.Middleware {
@@ -167,7 +168,7 @@ func TestEveryFolderIsHere(t *testing.T) {
 func TestEveryProcessorSaysWhatItIs(t *testing.T) {
 	t.Parallel()
 	for name, k := range shipped {
-		layer, ok := k.make(blank())(handler(processor.CaseSuccess, nil)).(processor.Layer)
+		layer, ok := k.make(blank())(handler(stack.CaseSuccess, nil)).(stack.Layer)
 		require.True(t, ok, name)
 		require.Equal(t, name, layer.Name())
 		require.Equal(t, k.role, layer.Role(), name)
@@ -183,7 +184,7 @@ func TestTheDocumentedOrderWorks(t *testing.T) {
 	require.True(t, found)
 	line, _, _ := strings.Cut(rest, "\n")
 	order := recipe(strings.Split(line, ", "))
-	_, err = order.build(blank(), handler(processor.CaseSuccess, nil))
+	_, err = order.build(blank(), handler(stack.CaseSuccess, nil))
 	require.NoError(t, err)
 	for name, k := range shipped {
 		require.Equal(t, k.role != "", slices.Contains(order, name), name)

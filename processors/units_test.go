@@ -8,6 +8,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/breaker"
 	"github.com/gowarren/warren/processors/cleanup"
@@ -52,9 +53,9 @@ func TestANumberWithoutItsUnitIsRefused(t *testing.T) {
 			return xdeath.New(xdeath.MaxLifetime(d), xdeath.Park(pub, processor.Destination{RoutingKey: parked}))
 		},
 	} {
-		_, err := processor.NewStack(with(300)).Then(&calls{})
+		_, err := stack.New(with(300)).Then(&calls{})
 		require.ErrorContains(t, err, "is 300ns: that is less than")
-		_, err = processor.NewStack(with(time.Second)).Then(&calls{})
+		_, err = stack.New(with(time.Second)).Then(&calls{})
 		require.NoError(t, err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/redelivery"
 	"github.com/gowarren/warren/processors/retry"
@@ -68,7 +69,7 @@ func (w *world) backoff(opts ...backoff.Option) processor.Middleware {
 	if w.Broker != nil {
 		topology, err := backoff.Topology(workQueue, opts...)
 		if err = errors.Join(err, w.Declare(context.Background(), topology)); err != nil {
-			return processor.Invalid(err)
+			return stack.Invalid(err)
 		}
 		w.expects(topology)
 	}
@@ -110,7 +111,7 @@ type fate struct {
 	panics  bool
 	hangs   bool
 	action  processor.Action
-	settled processor.Settlement
+	settled stack.Settlement
 	holds   map[string]int
 }
 
@@ -119,10 +120,10 @@ const patience = 24 * time.Hour
 
 // live takes the message through the stack as a consumer would, and sees what becomes of
 // it. It must run in a synctest bubble.
-func live(t *testing.T, c processor.Case, build func(*world, processor.Processor) (*processor.Pipeline, error)) fate {
+func live(t *testing.T, c stack.Case, build func(*world, processor.Processor) (*stack.Pipeline, error)) fate {
 	t.Helper()
 	var headers processor.Headers
-	if c == processor.CaseExhausted {
+	if c == stack.CaseExhausted {
 		headers = processor.Headers{
 			retry.HeaderAttempts:   int64(retry.DefaultAttempts),
 			backoff.HeaderBackoffs: int64(backoff.DefaultLimit),
@@ -135,7 +136,7 @@ func live(t *testing.T, c processor.Case, build func(*world, processor.Processor
 		require.NoError(t, w.Close(context.WithoutCancel(t.Context())))
 		require.NoError(t, w.db.Close())
 	}()
-	w.failing = c == processor.CaseRepublishFailed
+	w.failing = c == stack.CaseRepublishFailed
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -147,7 +148,7 @@ func live(t *testing.T, c processor.Case, build func(*world, processor.Processor
 	require.NoError(t, err)
 	msg, err := sub.Receive(t.Context())
 	require.NoError(t, err)
-	if c == processor.CaseExhausted {
+	if c == stack.CaseExhausted {
 		require.NoError(t, msg.Nack(true)) // it has been delivered before
 		msg, err = sub.Receive(t.Context())
 		require.NoError(t, err)
@@ -161,13 +162,13 @@ func live(t *testing.T, c processor.Case, build func(*world, processor.Processor
 }
 
 // process runs the pipeline, and ends its context when it goes on for ever.
-func process(ctx context.Context, cancel context.CancelCauseFunc, p *processor.Pipeline, msg processor.Message) (f fate) {
+func process(ctx context.Context, cancel context.CancelCauseFunc, p *stack.Pipeline, msg processor.Message) (f fate) {
 	var running sync.WaitGroup
 	done := make(chan struct{})
 	running.Go(func() {
 		defer close(done)
 		defer func() { f.panics = recover() != nil }()
-		for _, a := range processor.Admitters(p) {
+		for _, a := range stack.Admitters(p) {
 			admitted, left := a.Admit(ctx, msg)
 			defer left()
 			ctx = admitted //nolint:fatcontext // through one layer after the other
@@ -184,35 +185,35 @@ func process(ctx context.Context, cancel context.CancelCauseFunc, p *processor.P
 	return f
 }
 
-func settlement(t *testing.T, msg processor.Message, w *world) processor.Settlement {
+func settlement(t *testing.T, msg processor.Message, w *world) stack.Settlement {
 	t.Helper()
 	r, ok := msg.(processor.Releaser)
 	require.True(t, ok)
 	switch {
 	case !msg.Settled():
-		return processor.Unsettled
+		return stack.Unsettled
 	case r.Returned():
-		return processor.SettledByRequeue
+		return stack.SettledByRequeue
 	case w.holds(t)[dead] > 0:
-		return processor.SettledByNack
+		return stack.SettledByNack
 	default:
-		return processor.SettledByAck
+		return stack.SettledByAck
 	}
 }
 
-func handler(c processor.Case, shutdown func()) processor.Processor {
+func handler(c stack.Case, shutdown func()) processor.Processor {
 	return processor.ProcessorFunc(func(ctx context.Context, _ processor.Message) error {
 		switch c {
-		case processor.CaseSuccess:
+		case stack.CaseSuccess:
 			return nil
-		case processor.CasePermanentError:
+		case stack.CasePermanentError:
 			return processor.Reject(errMail)
-		case processor.CasePanic:
+		case stack.CasePanic:
 			panic(errMail)
-		case processor.CaseTimeout:
+		case stack.CaseTimeout:
 			<-ctx.Done()
 			return ctx.Err()
-		case processor.CaseShutdown:
+		case stack.CaseShutdown:
 			shutdown()
 			<-ctx.Done()
 			return ctx.Err()

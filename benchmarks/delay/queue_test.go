@@ -96,7 +96,7 @@ func runQueues(tb testing.TB, delays []time.Duration) []time.Duration {
 }
 
 // second rejects each of n messages once, and acks it when it comes again.
-func second(ctx context.Context, tb testing.TB, sub processor.Subscription, d time.Duration, n int) []time.Duration {
+func second(ctx context.Context, tb testing.TB, sub broker.Subscription, d time.Duration, n int) []time.Duration {
 	tb.Helper()
 	due, late := map[string]time.Time{}, []time.Duration(nil)
 	for len(late) < n {

@@ -10,6 +10,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -48,9 +49,9 @@ func warren(workers int) func(testing.TB, func()) system {
 	}
 }
 
-func pipeline(tb testing.TB, p processor.Publisher, handled func()) *processor.Pipeline {
+func pipeline(tb testing.TB, p processor.Publisher, handled func()) *stack.Pipeline {
 	tb.Helper()
-	built, err := processor.NewStack(ack.New(), retry.New(p, "work_retry_%attempt%"), recovery.New()).
+	built, err := stack.New(ack.New(), retry.New(p, "work_retry_%attempt%"), recovery.New()).
 		ThenFunc(func(context.Context, processor.Message) error {
 			handled()
 			return nil

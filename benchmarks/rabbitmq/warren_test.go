@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -54,8 +55,8 @@ func (w *warrenClient) consume(ctx context.Context, queue string, n, goroutines 
 			return err
 		})
 	}
-	stack := processor.NewStack(count, ack.New(), retry.New(w.broker.Publisher(), "work_retry_%attempt%"), recovery.New())
-	pipeline, err := stack.ThenFunc(func(context.Context, processor.Message) error { return nil })
+	layers := stack.New(count, ack.New(), retry.New(w.broker.Publisher(), "work_retry_%attempt%"), recovery.New())
+	pipeline, err := layers.ThenFunc(func(context.Context, processor.Message) error { return nil })
 	if err != nil {
 		return end, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/redelivery"
@@ -113,7 +114,7 @@ func (s *side) turn(tb testing.TB, n, workers int) cost {
 			return err
 		})
 	}
-	p, err := processor.NewStack(count, ack.New(), s.layer, recovery.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
+	p, err := stack.New(count, ack.New(), s.layer, recovery.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
 		i, err := strconv.Atoi(msg.Properties().ID)
 		if err != nil {
 			return processor.Reject(err)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -12,9 +13,9 @@ import (
 type tally struct{ acked, nacked, published int }
 
 var (
-	_ processor.Acknowledger = (*tally)(nil)
-	_ processor.Publisher    = (*tally)(nil)
-	_ message.Publisher      = watermillPublisher{}
+	_ broker.Acknowledger = (*tally)(nil)
+	_ processor.Publisher = (*tally)(nil)
+	_ message.Publisher   = watermillPublisher{}
 )
 
 func (t *tally) Ack(uint64) error {

@@ -7,7 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/decode"
 	"github.com/gowarren/warren/processors/instantretry"
@@ -23,8 +25,8 @@ var body = make([]byte, 256)
 // stack in some benchmarks and not in others.
 //
 //go:noinline
-func delivery(t *tally) *processor.Delivery {
-	return processor.NewDelivery(processor.Envelope{
+func delivery(t *tally) *broker.Delivery {
+	return broker.NewDelivery(processor.Envelope{
 		Body:       body,
 		Headers:    processor.Headers{"tenant": "acme"},
 		Properties: processor.Properties{ID: "4711"},
@@ -38,8 +40,8 @@ func warrenMessage(_ testing.TB, t *tally, _ error) func() error {
 // warrenStack is what a worker runs.
 func warrenStack(tb testing.TB, t *tally, handler error) func() error {
 	tb.Helper()
-	stack := processor.NewStack(ack.New(), retry.New(t, "work_retry_%attempt%"), recovery.New())
-	pipeline := build(tb, stack, handler)
+	layers := stack.New(ack.New(), retry.New(t, "work_retry_%attempt%"), recovery.New())
+	pipeline := build(tb, layers, handler)
 	ctx := tb.Context()
 	return func() error { return pipeline.Process(ctx, delivery(t)) }
 }
@@ -47,7 +49,7 @@ func warrenStack(tb testing.TB, t *tally, handler error) func() error {
 // warrenShipped has seven of the shipped processors.
 func warrenShipped(tb testing.TB, t *tally, handler error) func() error {
 	tb.Helper()
-	stack := processor.NewStack(
+	layers := stack.New(
 		ack.New(),
 		retry.New(t, "work_retry_%attempt%"),
 		maxmessages.New(maxmessages.Max(math.MaxInt)),
@@ -56,7 +58,7 @@ func warrenShipped(tb testing.TB, t *tally, handler error) func() error {
 		instantretry.New(),
 		recovery.New(),
 	)
-	pipeline := build(tb, stack, handler)
+	pipeline := build(tb, layers, handler)
 	ctx := tb.Context()
 	return func() error { return pipeline.Process(ctx, delivery(t)) }
 }
@@ -64,11 +66,11 @@ func warrenShipped(tb testing.TB, t *tally, handler error) func() error {
 // warrenLayers works on one message again and again: nothing but the layers is left.
 func warrenLayers(tb testing.TB, t *tally, handler error) func() error {
 	tb.Helper()
-	var stack processor.Stack
+	var s stack.Stack
 	for range layers {
-		stack = stack.With(func(next processor.Processor) processor.Processor { return &layer{next} })
+		s = s.With(func(next processor.Processor) processor.Processor { return &layer{next} })
 	}
-	pipeline := build(tb, stack, handler)
+	pipeline := build(tb, s, handler)
 	ctx, msg := tb.Context(), delivery(t)
 	return func() error { return pipeline.Process(ctx, msg) }
 }
@@ -83,9 +85,9 @@ func (l *layer) Process(ctx context.Context, msg processor.Message) error {
 	return l.next.Process(ctx, msg)
 }
 
-func build(tb testing.TB, stack processor.Stack, handler error) *processor.Pipeline {
+func build(tb testing.TB, s stack.Stack, handler error) *stack.Pipeline {
 	tb.Helper()
-	pipeline, err := stack.ThenFunc(func(context.Context, processor.Message) error { return handler })
+	pipeline, err := s.ThenFunc(func(context.Context, processor.Message) error { return handler })
 	require.NoError(tb, err)
 	return pipeline
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
 // consumer is a subscription that fails its case when something is wrong.
 type consumer struct {
-	processor.Subscription
+	broker.Subscription
 	rig *rig
 }
 

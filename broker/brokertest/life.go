@@ -25,7 +25,7 @@ var lifeOfWhatIsInHand = testCase{
 
 // life is that of the channel of m. It never ends where the broker does not tell.
 func life(m processor.Message) context.Context {
-	if p, ok := m.(processor.Perishable); ok {
+	if p, ok := m.(broker.Perishable); ok {
 		return p.Life()
 	}
 	return context.Background()

@@ -33,7 +33,7 @@ type rig struct {
 	testing.TB
 	*memory.Broker
 	delayer delay.Delayer
-	mail    processor.Subscription
+	mail    broker.Subscription
 }
 
 func newRig(tb testing.TB, d delay.Delayer, opts ...memory.Option) *rig {

@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 )
@@ -102,7 +103,7 @@ func (p python) request(queue, method string) {
 
 // delivered is d as Warren's broker would hand it over.
 func delivered(d amqp.Delivery) processor.Message {
-	return processor.NewDelivery(processor.Envelope{Body: d.Body, Headers: headers(d.Headers)},
+	return broker.NewDelivery(processor.Envelope{Body: d.Body, Headers: headers(d.Headers)},
 		processor.Origin{Exchange: d.Exchange, RoutingKey: d.RoutingKey}, nil, d.DeliveryTag)
 }
 

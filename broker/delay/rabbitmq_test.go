@@ -57,7 +57,7 @@ func ready(tb testing.TB, b broker.Broker, strategy delay.Strategy, work broker.
 	return d
 }
 
-func subscribe(tb testing.TB, b broker.Broker, queue string) processor.Subscription {
+func subscribe(tb testing.TB, b broker.Broker, queue string) broker.Subscription {
 	tb.Helper()
 	sub, err := b.Source(queue).Subscribe(within(tb), 100)
 	require.NoError(tb, err)
@@ -69,7 +69,7 @@ func subscribe(tb testing.TB, b broker.Broker, queue string) processor.Subscript
 	return sub
 }
 
-func receive(tb testing.TB, sub processor.Subscription) processor.Message {
+func receive(tb testing.TB, sub broker.Subscription) processor.Message {
 	tb.Helper()
 	m, err := sub.Receive(within(tb))
 	require.NoError(tb, err)

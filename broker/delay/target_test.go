@@ -133,7 +133,7 @@ func fullLevels(t *testing.T, node *rabbitmqtest.Node) {
 
 // everyOne takes messages that are numbered, until each has come. With so short a timeout
 // a slow node may send one twice.
-func everyOne(t *testing.T, sub processor.Subscription, messages int) {
+func everyOne(t *testing.T, sub broker.Subscription, messages int) {
 	t.Helper()
 	seen := map[string]bool{}
 	for len(seen) < messages {

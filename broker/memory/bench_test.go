@@ -86,7 +86,7 @@ var body = make([]byte, 256)
 
 // cycle publishes a message, takes one and acks it. It is no test helper: marking it as
 // one takes longer than what it does.
-func cycle(ctx context.Context, b *memory.Broker, s processor.Subscription) error {
+func cycle(ctx context.Context, b *memory.Broker, s broker.Subscription) error {
 	err := b.Publisher().Publish(ctx, processor.Destination{RoutingKey: "q"}, processor.Envelope{Body: body})
 	if err != nil {
 		return err

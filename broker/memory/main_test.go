@@ -35,7 +35,7 @@ func try(tb testing.TB, b *memory.Broker, queue, body string) error {
 	return b.Publisher().Publish(tb.Context(), processor.Destination{RoutingKey: queue}, processor.Envelope{Body: []byte(body)})
 }
 
-func subscribe(tb testing.TB, b *memory.Broker, queue string, prefetch int) processor.Subscription {
+func subscribe(tb testing.TB, b *memory.Broker, queue string, prefetch int) broker.Subscription {
 	tb.Helper()
 	s, err := b.Source(queue).Subscribe(tb.Context(), prefetch)
 	require.NoError(tb, err)
@@ -43,7 +43,7 @@ func subscribe(tb testing.TB, b *memory.Broker, queue string, prefetch int) proc
 	return s
 }
 
-func receive(tb testing.TB, s processor.Subscription) processor.Message {
+func receive(tb testing.TB, s broker.Subscription) processor.Message {
 	tb.Helper()
 	m, err := s.Receive(tb.Context())
 	require.NoError(tb, err)
@@ -51,7 +51,7 @@ func receive(tb testing.TB, s processor.Subscription) processor.Message {
 }
 
 // drain acks n messages and returns their bodies.
-func drain(tb testing.TB, s processor.Subscription, n int) []string {
+func drain(tb testing.TB, s broker.Subscription, n int) []string {
 	tb.Helper()
 	var bodies []string
 	for range n {

@@ -1,8 +1,11 @@
 package memory
 
-import "github.com/gowarren/warren/processor"
+import (
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
 
-var _ processor.Acknowledger = (*subscription)(nil)
+var _ broker.Acknowledger = (*subscription)(nil)
 
 // Ack forgets the message.
 func (s *subscription) Ack(tag uint64) error {

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/broker"
 )
 
 // Source returns a source of the messages of queue, which need not exist until it is
 // subscribed to. A source can be subscribed to many times; the subscriptions share
 // its messages.
-func (b *Broker) Source(queue string) processor.Source {
+func (b *Broker) Source(queue string) broker.Source {
 	return source{broker: b, queue: queue}
 }
 
@@ -19,9 +19,9 @@ type source struct {
 	queue  string
 }
 
-var _ processor.Source = source{}
+var _ broker.Source = source{}
 
-func (src source) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (src source) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -30,13 +31,13 @@ type subscription struct {
 type waiter struct {
 	// done is closed once delivery is set, or once there will be none.
 	done     chan struct{}
-	delivery *processor.Delivery
+	delivery *broker.Delivery
 }
 
 var (
-	_ processor.Subscription = (*subscription)(nil)
-	_ processor.Perishable   = (*subscription)(nil)
-	_ processor.Holder       = (*subscription)(nil)
+	_ broker.Subscription = (*subscription)(nil)
+	_ broker.Perishable   = (*subscription)(nil)
+	_ broker.Holder       = (*subscription)(nil)
 )
 
 // Life ends when the subscription is closed: what was in hand is back in its queue then.
@@ -71,7 +72,7 @@ func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 }
 
 // next returns a message, or a waiter for one, or neither at the end.
-func (s *subscription) next() (*processor.Delivery, *waiter) {
+func (s *subscription) next() (*broker.Delivery, *waiter) {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
 	if s.stopped {
@@ -113,11 +114,11 @@ func (s *subscription) take(e *entry) {
 	close(w.done)
 }
 
-func (s *subscription) delivery(tag uint64) *processor.Delivery {
+func (s *subscription) delivery(tag uint64) *broker.Delivery {
 	e := s.unsettled[tag]
 	envelope := e.message.envelope
 	envelope.Headers = s.queue.addCounts(envelope.Headers, e)
-	return processor.NewDelivery(envelope, processor.Origin{
+	return broker.NewDelivery(envelope, processor.Origin{
 		Queue:       s.queue.name,
 		Exchange:    e.message.exchange,
 		RoutingKey:  e.message.keys[0],

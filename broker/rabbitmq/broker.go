@@ -145,7 +145,7 @@ func (b *Broker) declared() broker.Topology {
 }
 
 // Source returns a source of the messages of queue, on the consuming connection.
-func (b *Broker) Source(queue string) processor.Source { return &source{broker: b, queue: queue} }
+func (b *Broker) Source(queue string) broker.Source { return &source{broker: b, queue: queue} }
 
 // Publisher returns the broker's publisher.
 func (b *Broker) Publisher() processor.Publisher { return b.publisher }

@@ -23,7 +23,7 @@ type busy struct {
 	*rabbitmq.Broker
 	wire  *wire
 	queue string
-	sub   processor.Subscription
+	sub   broker.Subscription
 	inUse processor.Message // received, not settled
 
 	sent    atomic.Int64 // publishes that were begun

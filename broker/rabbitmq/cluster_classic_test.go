@@ -87,7 +87,7 @@ func (c *classic) publish(t *testing.T) error {
 // requireStored receives every message whose publish was a success, but for the one that
 // was received before, and none that could not be routed. What was received before may come
 // again: its ack can be lost with the node.
-func (c *classic) requireStored(t *testing.T, sub processor.Subscription) {
+func (c *classic) requireStored(t *testing.T, sub broker.Subscription) {
 	t.Helper()
 	missing := map[string]bool{}
 	for id, err := range c.outcomes {

@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/ledger"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -97,17 +98,17 @@ func (s *stream) consumeAll(tb testing.TB) {
 		leave()
 		s.consuming.Wait()
 	})
-	s.consume(tb, ctx, s.work, processor.NewStack(
+	s.consume(tb, ctx, s.work, stack.New(
 		ack.New(),
 		retry.New(s.counted(), s.work+"-retry-%delay%", retryOptions(s.work)...),
 		recovery.New(),
 	), s.handle)
-	s.consume(tb, ctx, s.parking, processor.NewStack(ack.New()), s.parked)
+	s.consume(tb, ctx, s.parking, stack.New(ack.New()), s.parked)
 }
 
-func (s *stream) consume(tb testing.TB, ctx context.Context, queue string, stack processor.Stack, f processor.ProcessorFunc) {
+func (s *stream) consume(tb testing.TB, ctx context.Context, queue string, layers stack.Stack, f processor.ProcessorFunc) {
 	tb.Helper()
-	p, err := stack.Then(f)
+	p, err := layers.Then(f)
 	require.NoError(tb, err)
 	c := consumer.New(s.broker.Source(queue), p, consumer.Workers(workers), consumer.Prefetch(prefetch),
 		consumer.DrainTimeout(drain), consumer.Logger(slog.New(slog.DiscardHandler)))

@@ -46,7 +46,7 @@ func TestASettlementAfterReconnectingNeverReachesAnotherMessage(t *testing.T) {
 	ready(t, b, queue, 1) // B is still there
 }
 
-func closeSubscription(t *testing.T, sub processor.Subscription) {
+func closeSubscription(t *testing.T, sub broker.Subscription) {
 	t.Helper()
 	require.NoError(t, sub.Close(within(t)))
 }

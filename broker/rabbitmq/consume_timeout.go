@@ -5,20 +5,20 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/broker"
 )
 
 // inHand are the messages of one generation that were received and are not settled.
 type inHand struct {
 	mu  sync.Mutex
-	all map[uint64]*processor.Delivery // by tag
+	all map[uint64]*broker.Delivery // by tag
 }
 
-func (h *inHand) add(tag uint64, msg *processor.Delivery) {
+func (h *inHand) add(tag uint64, msg *broker.Delivery) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.all == nil {
-		h.all = map[uint64]*processor.Delivery{}
+		h.all = map[uint64]*broker.Delivery{}
 	}
 	h.all[tag] = msg
 }
@@ -30,7 +30,7 @@ func (h *inHand) remove(tag uint64) {
 }
 
 // oldest returns the message that was delivered first, nil if there is none.
-func (h *inHand) oldest() *processor.Delivery {
+func (h *inHand) oldest() *broker.Delivery {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var oldest uint64
@@ -61,7 +61,7 @@ const maxTimedOut = 100
 func newTimedOut() timedOut { return timedOut{seed: maphash.MakeSeed()} }
 
 // note remembers msg; nil is none.
-func (t *timedOut) note(msg *processor.Delivery) {
+func (t *timedOut) note(msg *broker.Delivery) {
 	if msg == nil {
 		return
 	}
@@ -74,7 +74,7 @@ func (t *timedOut) note(msg *processor.Delivery) {
 }
 
 // take reports whether msg is one that was noted, once.
-func (t *timedOut) take(msg *processor.Delivery) bool {
+func (t *timedOut) take(msg *broker.Delivery) bool {
 	if !msg.Origin().Redelivered {
 		return false
 	}
@@ -93,7 +93,7 @@ func (t *timedOut) take(msg *processor.Delivery) bool {
 
 // mark is the same for the same message. Another message may share it, and be delivered once
 // more than it would.
-func (t *timedOut) mark(msg *processor.Delivery) uint64 {
+func (t *timedOut) mark(msg *broker.Delivery) uint64 {
 	var m maphash.Hash
 	m.SetSeed(t.seed)
 	_, _ = m.WriteString(msg.Properties().ID) // neither fails

@@ -135,7 +135,7 @@ func released(m processor.Message) processor.Releaser { return m.(processor.Rele
 
 // putBack hands out one message first.
 type putBack struct {
-	processor.Subscription
+	broker.Subscription
 	msg processor.Message
 }
 

@@ -21,7 +21,7 @@
 // generation it came from. Its tag means another message on the next one, so settling
 // it there would remove a message that nobody has processed: a settlement that comes
 // too late is [processor.ErrStale], and is never sent. The life of a delivery
-// ([processor.Perishable]) ends with its generation, for the reason that is logged.
+// ([broker.Perishable]) ends with its generation, for the reason that is logged.
 //
 // # Publishing
 //

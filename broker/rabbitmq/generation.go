@@ -12,6 +12,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
@@ -54,9 +55,9 @@ type generation struct {
 }
 
 var (
-	_ processor.Acknowledger = (*generation)(nil)
-	_ processor.Perishable   = (*generation)(nil)
-	_ processor.Holder       = (*generation)(nil)
+	_ broker.Acknowledger = (*generation)(nil)
+	_ broker.Perishable   = (*generation)(nil)
+	_ broker.Holder       = (*generation)(nil)
 )
 
 // openGeneration opens a channel and consumes, when the broker's topology has been declared
@@ -151,7 +152,7 @@ func (g *generation) watch() {
 // ending is the cause of the end of a life: the channel is gone.
 type ending struct {
 	cause   error
-	overdue *processor.Delivery // may have been held for longer than the consumer timeout
+	overdue *broker.Delivery // may have been held for longer than the consumer timeout
 }
 
 func (e *ending) Error() string   { return processor.ErrStale.Error() + ": " + e.cause.Error() }
@@ -186,15 +187,15 @@ func (g *generation) lost(err *amqp.Error) error {
 	return cmp.Or(g.session.Err(), error(amqp.ErrClosed))
 }
 
-func (g *generation) message(d *amqp.Delivery) *processor.Delivery {
+func (g *generation) message(d *amqp.Delivery) *broker.Delivery {
 	g.used.Store(true)
 	g.came(d.DeliveryTag)
 	e := envelope(d)
-	var acks processor.Acknowledger = g
+	var acks broker.Acknowledger = g
 	if isMalformed(e.Headers) {
 		acks = malformed{g, e}
 	}
-	msg := processor.NewDelivery(e, origin(g.queue, d), acks, d.DeliveryTag)
+	msg := broker.NewDelivery(e, origin(g.queue, d), acks, d.DeliveryTag)
 	g.inHand.add(d.DeliveryTag, msg)
 	return msg
 }

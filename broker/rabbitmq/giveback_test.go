@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/ordered"
 )
@@ -164,10 +165,10 @@ func TestPausingUsesUpNoDeliveryLimit(t *testing.T) {
 			publishNumbers(t, b, queue, 10)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			h := &helm{runs: make(chan processor.Run, 1)}
+			h := &helm{runs: make(chan stack.Run, 1)}
 			paused, round := make(chan struct{}), 0
-			var run processor.Run
-			p, err := processor.NewStack(append([]processor.Middleware{func(next processor.Processor) processor.Processor {
+			var run stack.Run
+			p, err := stack.New(append([]processor.Middleware{func(next processor.Processor) processor.Processor {
 				h.Processor = next
 				return h
 			}}, layers...)...).ThenFunc(func(context.Context, processor.Message) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -105,10 +106,10 @@ func TestTheLargestRetryComesBack(t *testing.T) {
 			require.NotEqual(t, work.Name, wait.Name)
 			require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{work, wait, {Name: parked}}}))
 			run := func(p processor.Publisher, msg processor.Message) error {
-				stack, err := processor.NewStack(ack.New(), retry.New(p, wait.Name, retry.Attempts(1), retry.FinalKey(parked))).
+				pipeline, err := stack.New(ack.New(), retry.New(p, wait.Name, retry.Attempts(1), retry.FinalKey(parked))).
 					ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
 				require.NoError(t, err)
-				return stack.Process(within(t), msg)
+				return pipeline.Process(within(t), msg)
 			}
 			most := fill(processor.Envelope{}, func(e processor.Envelope, _ int) error {
 				none := processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error { return nil })

@@ -68,7 +68,7 @@ func (k *book) publish(b *rabbitmq.Broker, queue, life string, size int) error {
 }
 
 // consume acks until the subscription ends.
-func (k *book) consume(ctx context.Context, sub processor.Subscription) error {
+func (k *book) consume(ctx context.Context, sub broker.Subscription) error {
 	for {
 		msg, err := sub.Receive(ctx)
 		if err != nil {

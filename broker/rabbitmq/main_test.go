@@ -11,6 +11,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
@@ -85,7 +86,7 @@ func text(s string) processor.Envelope {
 	return processor.Envelope{Body: []byte(s), Properties: processor.Properties{ID: s}}
 }
 
-func subscribe(tb testing.TB, b *rabbitmq.Broker, queue string, prefetch int) processor.Subscription {
+func subscribe(tb testing.TB, b *rabbitmq.Broker, queue string, prefetch int) broker.Subscription {
 	tb.Helper()
 	sub, err := b.Source(queue).Subscribe(within(tb), prefetch)
 	require.NoError(tb, err)
@@ -97,7 +98,7 @@ func subscribe(tb testing.TB, b *rabbitmq.Broker, queue string, prefetch int) pr
 	return sub
 }
 
-func receive(tb testing.TB, sub processor.Subscription) processor.Message {
+func receive(tb testing.TB, sub broker.Subscription) processor.Message {
 	tb.Helper()
 	msg, err := sub.Receive(within(tb))
 	require.NoError(tb, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/ordered"
 )
@@ -54,15 +55,15 @@ func TestOneKeyStaysInOrderThroughRestartsAndPauses(t *testing.T) {
 // no time to drain: those that wait for their turn are cut short.
 func restless(t *testing.T, b *rabbitmq.Broker, queue string, run, last int) (done []int) {
 	t.Helper()
-	h := &helm{runs: make(chan processor.Run, 1)}
+	h := &helm{runs: make(chan stack.Run, 1)}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	drain := 10 * time.Second
 	if run%3 == 2 {
 		drain = 0
 	}
-	var r processor.Run
-	p, err := processor.NewStack(func(next processor.Processor) processor.Processor {
+	var r stack.Run
+	p, err := stack.New(func(next processor.Processor) processor.Processor {
 		h.Processor = next
 		return h
 	}, ack.New(), ordered.New(ordered.ByRoutingKey)).ThenFunc(func(ctx context.Context, msg processor.Message) error {

@@ -13,17 +13,18 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 )
 
 // helm is a layer that gives its run to the test.
 type helm struct {
 	processor.Processor
-	runs chan processor.Run
+	runs chan stack.Run
 }
 
 func (h *helm) Start(ctx context.Context) error {
-	h.runs <- processor.RunFrom(ctx)
+	h.runs <- stack.RunFrom(ctx)
 	return nil
 }
 
@@ -36,10 +37,10 @@ func TestAPausedConsumerLeavesItsMessagesInTheQueue(t *testing.T) {
 	for i := range n {
 		require.NoError(t, b.Publisher().Publish(within(t), to(queue), text(fmt.Sprint(i))))
 	}
-	h := &helm{runs: make(chan processor.Run, 1)}
+	h := &helm{runs: make(chan stack.Run, 1)}
 	var done atomic.Int64
 	begun, finish := make(chan struct{}, n), make(chan struct{})
-	p, err := processor.NewStack(func(next processor.Processor) processor.Processor {
+	p, err := stack.New(func(next processor.Processor) processor.Processor {
 		h.Processor = next
 		return h
 	}, ack.New()).ThenFunc(func(context.Context, processor.Message) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -169,7 +170,7 @@ func TestATopologyThatWasImportedRetriesAndParks(t *testing.T) {
 	require.Empty(t, report.Findings)
 	require.NoError(t, b.Declare(within(t), topology))
 
-	p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), work+"_retry_%delay%", opts...)).
+	p, err := stack.New(ack.New(), retry.New(b.Publisher(), work+"_retry_%delay%", opts...)).
 		ThenFunc(func(context.Context, processor.Message) error { return errors.New("out of stamps") })
 	require.NoError(t, err)
 	require.NoError(t, b.Publisher().Publish(within(t), to(work), text("hello")))

@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/retry"
@@ -53,11 +54,11 @@ func TestUrgentRetriesDoNotHoldUpTheOthers(t *testing.T) {
 			b := open(t, node.URLFor("guest", "guest", vhost))
 			top, middleware := retries(t, b, work, parked)
 			require.NoError(t, b.Declare(within(t), top))
-			stack, err := processor.NewStack(ack.New(), middleware).
+			pipeline, err := stack.New(ack.New(), middleware).
 				ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
 			require.NoError(t, err)
 			fails := func(ctx context.Context, id string, priority uint8) error {
-				return stack.Process(ctx, processortest.NewMessage(
+				return pipeline.Process(ctx, processortest.NewMessage(
 					processortest.Properties(processor.Properties{ID: id, Priority: priority}),
 					processortest.Origin(processor.Origin{Queue: work.Name, RoutingKey: work.Name}),
 				))
@@ -100,7 +101,7 @@ func TestUrgentRetriesDoNotHoldUpTheOthers(t *testing.T) {
 			cancel()
 			<-ended
 
-			require.NoError(t, stack.Process(within(t), last), "its retries are used up")
+			require.NoError(t, pipeline.Process(within(t), last), "its retries are used up")
 			final := receive(t, subscribe(t, b, parked, 1))
 			require.EqualValues(t, 9, final.Properties().Priority)
 			require.NotContains(t, final.Headers(), "warren-original-priority")

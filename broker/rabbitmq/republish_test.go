@@ -19,6 +19,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/recovery"
@@ -209,7 +210,7 @@ func TestWhatCopiesAreOnTheWire(t *testing.T) {
 func run(t *testing.T, b *rabbitmq.Broker, work string, layer processor.Middleware) <-chan processor.Origin {
 	t.Helper()
 	origins := make(chan processor.Origin, 10)
-	p, err := processor.NewStack(ack.New(), layer, recovery.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
+	p, err := stack.New(ack.New(), layer, recovery.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
 		origins <- retry.Origin(msg)
 		return errors.New("mail server says no")
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -37,7 +38,7 @@ func runRetries(t *testing.T, b *rabbitmq.Broker, url string) retries {
 		require.NoError(t, err)
 	}
 	r.parked = declareQueue(t, url, nil)
-	p, err := processor.NewStack(
+	p, err := stack.New(
 		ack.New(),
 		retry.New(b.Publisher(), r.work+"-retry-%attempt%", retry.Attempts(2), retry.FinalKey(r.parked)),
 		recovery.New(),
@@ -116,7 +117,7 @@ func TestRetriesOnAQuorumQueueDoNotUseUpItsDeliveryLimit(t *testing.T) {
 	queue := declareQueue(t, url, amqp.Table{"x-queue-type": "quorum", "x-delivery-limit": int32(1)})
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
 	sub := subscribe(t, b, queue, 1)
-	p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), "", retry.Keys(func(int, processor.Message) string { return queue }), retry.Attempts(5))).
+	p, err := stack.New(ack.New(), retry.New(b.Publisher(), "", retry.Keys(func(int, processor.Message) string { return queue }), retry.Attempts(5))).
 		ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
 	require.NoError(t, err)
 	for range 5 {
@@ -144,7 +145,7 @@ func TestAScheduleThatChanges(t *testing.T) {
 			}
 			fail := func(key string, opts ...retry.Option) processor.Message {
 				sub := subscribe(t, b, work, 1)
-				p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), work+key, append(opts, retry.FinalKey(parked), retry.Exchange(work+"-x"))...)).
+				p, err := stack.New(ack.New(), retry.New(b.Publisher(), work+key, append(opts, retry.FinalKey(parked), retry.Exchange(work+"-x"))...)).
 					ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
 				require.NoError(t, err)
 				msg := receive(t, sub)

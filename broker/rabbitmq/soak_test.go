@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/internal/ledger"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 )
 
@@ -76,8 +77,8 @@ func (s *soak) publish(t *testing.T) {
 // consume runs a consumer until ctx ends. Its run is there to be paused.
 func (s *soak) consume(ctx context.Context, t *testing.T, b *rabbitmq.Broker) (paused func() (resume func()), ended <-chan error) {
 	t.Helper()
-	h := &helm{runs: make(chan processor.Run, 1)}
-	p, err := processor.NewStack(func(next processor.Processor) processor.Processor {
+	h := &helm{runs: make(chan stack.Run, 1)}
+	p, err := stack.New(func(next processor.Processor) processor.Processor {
 		h.Processor = next
 		return h
 	}, ack.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/broker"
 )
 
 // source is one queue.
@@ -13,11 +13,11 @@ type source struct {
 	queue  string
 }
 
-var _ processor.Source = (*source)(nil)
+var _ broker.Source = (*source)(nil)
 
 // Subscribe starts consuming. A queue that does not exist is [broker.ErrNoQueue]; while
 // no node can be reached, Subscribe tries until ctx ends.
-func (s *source) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (s *source) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	if prefetch < 1 || prefetch > maxPrefetch {
 		return nil, fmt.Errorf("rabbitmq: prefetch %d: it must be from 1 to %d", prefetch, maxPrefetch)
 	}

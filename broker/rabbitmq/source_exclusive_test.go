@@ -65,7 +65,7 @@ func TestAQueueThatGoesAwayByItselfComesBackWithAllThatBelongsToIt(t *testing.T)
 
 // reader is an exchange with a queue that is consumed.
 type reader struct {
-	processor.Subscription
+	broker.Subscription
 	outside  processor.Publisher
 	exchange string
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/retry"
@@ -99,7 +100,7 @@ func newSurgeon(t *testing.T, url string, withBackoff bool, opts ...rabbitmq.Opt
 	for _, id := range []string{"long", "1", "2", "3", "4", "5", "6", "7", "8", "9"} {
 		require.NoError(t, s.broker.Publisher().Publish(within(t), to(s.queue), text(id)))
 	}
-	p, err := processor.NewStack(ack.New(), layer).ThenFunc(s.operate)
+	p, err := stack.New(ack.New(), layer).ThenFunc(s.operate)
 	require.NoError(t, err)
 	s.Consumer = consumer.New(s.broker.Source(s.queue), p, consumer.Workers(2), consumer.Logger(log))
 	s.run(t)

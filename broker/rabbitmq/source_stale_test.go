@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 )
@@ -62,7 +63,7 @@ func TestNoSettlementOfALostChannelReachesTheNext(t *testing.T) {
 
 // hoarder settles at random, and keeps some messages until their channel is long gone.
 type hoarder struct {
-	processor.Subscription
+	broker.Subscription
 	link *link
 
 	mu    sync.Mutex
@@ -188,7 +189,7 @@ func TestWhatWasBufferedWhenTheConsumerWasCancelledIsNeitherHandedOutNorRejected
 	sub := subscribe(t, w.broker, w.queue, n)
 	var settled sync.WaitGroup
 	first := receive(t, sub)
-	life := first.(processor.Perishable).Life() //nolint:forcetypeassert // it is one
+	life := first.(broker.Perishable).Life() //nolint:forcetypeassert // it is one
 	for i := range inHand {
 		m := receive(t, sub)
 		settled.Add(1)

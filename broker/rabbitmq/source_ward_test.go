@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 )
 
@@ -71,7 +72,7 @@ func (w *ward) fill(t *testing.T, n int) {
 // consume starts four workers that take a millisecond for each message.
 func (w *ward) consume(t *testing.T) {
 	t.Helper()
-	p, err := processor.NewStack(ack.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
+	p, err := stack.New(ack.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
 		<-time.After(time.Millisecond)
 		w.mu.Lock()
 		defer w.mu.Unlock()

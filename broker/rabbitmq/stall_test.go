@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 )
 
@@ -197,7 +198,7 @@ func TestAcksUnderwayWhenAChannelIsClosedLeaveTheConnectionAlone(t *testing.T) {
 	msg := receive(t, subscribe(t, b, other, 1))
 
 	handled := make(chan struct{}, 1000)
-	p, err := processor.NewStack(ack.New()).ThenFunc(func(context.Context, processor.Message) error {
+	p, err := stack.New(ack.New()).ThenFunc(func(context.Context, processor.Message) error {
 		handled <- struct{}{}
 		<-time.After(3 * time.Millisecond) // a handler that takes its time
 		return nil

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
@@ -35,7 +36,7 @@ type subscription struct {
 	shut     *task
 }
 
-var _ processor.Subscription = (*subscription)(nil)
+var _ broker.Subscription = (*subscription)(nil)
 
 func newSubscription(b *Broker, queue string, prefetch int) *subscription {
 	s := &subscription{
@@ -103,7 +104,7 @@ func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 }
 
 // count makes a consumer timeout count as a failed delivery; see [timedOut].
-func (s *subscription) count(msg *processor.Delivery) {
+func (s *subscription) count(msg *broker.Delivery) {
 	s.broker.log.LogAttrs(s.life, slog.LevelError, "a message was held for longer than the consumer timeout, by its handler or waiting for one, which counts as a failed delivery of its message; "+
 		"limit the handler with processors/timeout, or raise the broker's consumer_timeout",
 		logattr.Of(msg, nil)...)

@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/xdeath"
@@ -36,7 +37,7 @@ func TestTheRoundsOfABrokerEnd(t *testing.T) {
 			require.NoError(t, err)
 
 			var calls atomic.Int64
-			p, err := processor.NewStack(
+			p, err := stack.New(
 				ack.New(),
 				xdeath.New(xdeath.MaxCount(3), xdeath.Park(b.Publisher(), to(parked))),
 				recovery.New(),

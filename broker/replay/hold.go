@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -34,7 +35,7 @@ func newHold(b Broker, queue string) *hold {
 
 // page is one subscription. Its messages are unsettled, and so the broker's to give back.
 type page struct {
-	sub   processor.Subscription
+	sub   broker.Subscription
 	size  int
 	held  int
 	first processor.Message // that is held

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/broker/replay"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 )
 
@@ -35,7 +36,7 @@ func lose(t *testing.T, b *memory.Broker) (lost string) {
 			lost = q.Name
 		}
 	}
-	p, err := processor.NewStack(backoff.New(b.Publisher(), "mail", opts...)).
+	p, err := stack.New(backoff.New(b.Publisher(), "mail", opts...)).
 		ThenFunc(func(context.Context, processor.Message) error { return errors.New("mail server says no") })
 	require.NoError(t, err)
 	require.NoError(t, p.Process(t.Context(), processortest.NewMessage(

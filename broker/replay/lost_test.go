@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/replay"
 	"github.com/gowarren/warren/processor"
@@ -17,10 +18,10 @@ import (
 type losing struct {
 	*memory.Broker
 
-	subs []processor.Subscription
+	subs []broker.Subscription
 }
 
-func (l *losing) Source(queue string) processor.Source {
+func (l *losing) Source(queue string) broker.Source {
 	return losingSource{l, l.Broker.Source(queue)}
 }
 
@@ -33,10 +34,10 @@ func (l *losing) lose(t *testing.T) {
 
 type losingSource struct {
 	broker *losing
-	processor.Source
+	broker.Source
 }
 
-func (s losingSource) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (s losingSource) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	sub, err := s.Source.Subscribe(ctx, prefetch)
 	s.broker.subs = append(s.broker.subs, sub)
 	return sub, err

@@ -13,7 +13,7 @@ import (
 // Broker is what [Run] needs of one.
 type Broker interface {
 	broker.Counter
-	Source(queue string) processor.Source
+	Source(queue string) broker.Source
 	Publisher() processor.Publisher
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -30,7 +31,7 @@ const (
 	over // too late
 )
 
-var _ processor.Acknowledger = (*call)(nil)
+var _ broker.Acknowledger = (*call)(nil)
 
 func (c *call) Ack(uint64) error { return c.settle(acked) }
 
@@ -52,7 +53,7 @@ func (c *call) settle(as uint32) error {
 
 // delivery is what the layers get.
 type delivery struct {
-	*processor.Delivery
+	*broker.Delivery
 	call *call
 }
 
@@ -61,7 +62,7 @@ func begin(msg *message.Message) (*call, *delivery) {
 	c := &call{msg: msg}
 	topic := message.SubscribeTopicFromCtx(msg.Context())
 	origin := processor.Origin{Queue: topic, RoutingKey: topic}
-	return c, &delivery{processor.NewDelivery(envelopeOf(msg), origin, c, 0), c}
+	return c, &delivery{broker.NewDelivery(envelopeOf(msg), origin, c, 0), c}
 }
 
 type callKey struct{}

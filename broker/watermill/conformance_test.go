@@ -32,7 +32,7 @@ type goChannelBroker struct {
 	channel *gochannel.GoChannel
 
 	mu            sync.Mutex
-	subscriptions []processor.Subscription
+	subscriptions []broker.Subscription
 	closed        bool
 }
 
@@ -46,7 +46,7 @@ func (b *goChannelBroker) Declare(_ context.Context, t broker.Topology) error {
 	return nil
 }
 
-func (b *goChannelBroker) Source(queue string) processor.Source {
+func (b *goChannelBroker) Source(queue string) broker.Source {
 	return goChannelSource{watermill.NewSource(b.channel, queue, watermill.Discard(nil)), b}
 }
 
@@ -77,11 +77,11 @@ func (b *goChannelBroker) Close(ctx context.Context) error {
 }
 
 type goChannelSource struct {
-	processor.Source
+	broker.Source
 	broker *goChannelBroker
 }
 
-func (s goChannelSource) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (s goChannelSource) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	sub, err := s.Source.Subscribe(ctx, prefetch)
 	if err == nil {
 		s.broker.mu.Lock()

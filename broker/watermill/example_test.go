@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -23,7 +24,7 @@ import (
 func ExampleMiddleware() {
 	ctx := context.Background()
 	broker := gochannel.NewGoChannel(gochannel.Config{}, nil)
-	retries, err := watermill.Middleware(processor.NewStack(
+	retries, err := watermill.Middleware(stack.New(
 		retry.New(watermill.NewPublisher(broker), "mail.retry.%attempt%",
 			retry.Attempts(2), retry.FinalKey("mail.dead"), retry.Logger(slog.New(slog.DiscardHandler))),
 		recovery.New(),
@@ -71,7 +72,7 @@ func ExampleFromMiddleware() {
 	defer func() { _ = broker.Close() }()
 	_ = broker.Publish("mail", message.NewMessage("1", []byte("a letter")))
 
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		watermill.FromMiddleware(middleware.Timeout(time.Minute)),
 	).ThenFunc(func(ctx context.Context, msg processor.Message) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // FromMiddleware returns a middleware of Watermill's, such as Timeout, Throttle,
@@ -31,12 +32,12 @@ import (
 // The stack refuses a nil middleware. Each message costs a map and a context value.
 func FromMiddleware(m message.HandlerMiddleware) processor.Middleware {
 	if m == nil {
-		return processor.Invalid(errors.New("watermill: the middleware is nil: leave it out"))
+		return stack.Invalid(errors.New("watermill: the middleware is nil: leave it out"))
 	}
 	return func(next processor.Processor) processor.Processor {
 		f := &foreign{next: next, name: functionName(m)}
 		if f.handle = m(f.inner); f.handle == nil {
-			return processor.Invalid(fmt.Errorf("watermill: the middleware %s returned no handler", f.name))(next)
+			return stack.Invalid(fmt.Errorf("watermill: the middleware %s returned no handler", f.name))(next)
 		}
 		return f
 	}
@@ -50,15 +51,15 @@ type foreign struct {
 }
 
 var (
-	_ processor.Layer   = (*foreign)(nil)
-	_ processor.Wrapper = (*foreign)(nil)
+	_ stack.Layer   = (*foreign)(nil)
+	_ stack.Wrapper = (*foreign)(nil)
 )
 
 // Name is such as "Watermill's Timeout".
 func (f *foreign) Name() string { return f.name }
 
 // Role is none: nobody knows.
-func (*foreign) Role() processor.Role { return "" }
+func (*foreign) Role() stack.Role { return "" }
 
 // Unwrap returns the inner layers.
 func (f *foreign) Unwrap() processor.Processor { return f.next }

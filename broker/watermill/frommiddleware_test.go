@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/retry"
 )
 
@@ -35,7 +36,7 @@ func TestRecovererTurnsAPanicIntoAnError(t *testing.T) {
 // inside runs a middleware of Watermill's around f.
 func inside(tb testing.TB, m message.HandlerMiddleware, msg processor.Message, f processor.ProcessorFunc) error {
 	tb.Helper()
-	p, err := processor.NewStack(watermill.FromMiddleware(m)).Then(f)
+	p, err := stack.New(watermill.FromMiddleware(m)).Then(f)
 	require.NoError(tb, err)
 	return p.Process(tb.Context(), msg)
 }
@@ -172,7 +173,7 @@ func TestAMiddlewareThatLosesTheContextIsTold(t *testing.T) {
 func TestAStackRefusesAMiddlewareThatIsNone(t *testing.T) {
 	t.Parallel()
 	for _, m := range []message.HandlerMiddleware{nil, func(message.HandlerFunc) message.HandlerFunc { return nil }} {
-		_, err := processor.NewStack(watermill.FromMiddleware(m)).Then(gives(nil))
+		_, err := stack.New(watermill.FromMiddleware(m)).Then(gives(nil))
 		require.ErrorContains(t, err, "watermill")
 	}
 }
@@ -180,7 +181,7 @@ func TestAStackRefusesAMiddlewareThatIsNone(t *testing.T) {
 func TestAForeignMiddlewareHasAName(t *testing.T) {
 	t.Parallel()
 	var pub processortest.Publisher
-	p, err := processor.NewStack(
+	p, err := stack.New(
 		watermill.FromMiddleware(middleware.Timeout(time.Second)),
 		watermill.FromMiddleware(middleware.Recoverer),
 		watermill.FromMiddleware(middleware.Retry{}.Middleware),
@@ -196,7 +197,7 @@ func TestAForeignMiddlewareHasAName(t *testing.T) {
 
 func TestTwoOfOneStackDoNotMeet(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(watermill.FromMiddleware(nop), watermill.FromMiddleware(middleware.Recoverer), watermill.FromMiddleware(nop)).
+	p, err := stack.New(watermill.FromMiddleware(nop), watermill.FromMiddleware(middleware.Recoverer), watermill.FromMiddleware(nop)).
 		Then(gives(errMail))
 	require.NoError(t, err)
 	require.Same(t, errMail, p.Process(t.Context(), processortest.NewMessage()))

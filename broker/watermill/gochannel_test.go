@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -35,9 +36,9 @@ func routing(t *testing.T, add func(*message.Router)) {
 	})
 }
 
-func middlewareOf(tb testing.TB, stack processor.Stack, dead watermill.DeadLetter, opts ...watermill.Option) message.HandlerMiddleware {
+func middlewareOf(tb testing.TB, layers stack.Stack, dead watermill.DeadLetter, opts ...watermill.Option) message.HandlerMiddleware {
 	tb.Helper()
-	m, err := watermill.Middleware(stack, dead, append(opts, watermill.Logger(quiet))...)
+	m, err := watermill.Middleware(layers, dead, append(opts, watermill.Logger(quiet))...)
 	require.NoError(tb, err)
 	return m
 }
@@ -48,12 +49,12 @@ func TestARouterRetriesByTopicAndParks(t *testing.T) {
 		g := goChannel(t, gochannel.Config{})
 		parked, err := g.Subscribe(t.Context(), "mail.dead")
 		require.NoError(t, err)
-		stack := processor.NewStack(
+		layers := stack.New(
 			retry.New(watermill.NewPublisher(g), "mail.%attempt%", retry.Attempts(2), retry.FinalKey("mail.dead"), retry.Logger(quiet)),
 			recovery.New(recovery.Logger(quiet)))
 		topics := make(chan string, 3)
 		routing(t, func(r *message.Router) {
-			r.AddMiddleware(middlewareOf(t, stack, watermill.Discard(quiet)))
+			r.AddMiddleware(middlewareOf(t, layers, watermill.Discard(quiet)))
 			for _, topic := range []string{"mail", "mail.1", "mail.2"} {
 				r.AddConsumerHandler(topic, topic, g, func(m *message.Message) error {
 					topics <- message.SubscribeTopicFromCtx(m.Context()) + " " + m.Metadata["swarrot_retry_attempts"]
@@ -86,7 +87,7 @@ func TestARejectedMessageDoesNotLoop(t *testing.T) {
 			r.AddConsumerHandler("the handler", "mail", g, func(*message.Message) error {
 				calls++
 				return processor.Reject(errMail)
-			}).AddMiddleware(middlewareOf(t, processor.NewStack(ack.New()), watermill.Poison(g, "poison")))
+			}).AddMiddleware(middlewareOf(t, stack.New(ack.New()), watermill.Poison(g, "poison")))
 		})
 		require.NoError(t, g.Publish("mail", message.NewMessage("id", nil)))
 		dead := <-poisoned
@@ -111,7 +112,7 @@ func TestWatermillsPoisonQueueTakesWhatIsReturned(t *testing.T) {
 		})
 		require.NoError(t, err)
 		routing(t, func(r *message.Router) {
-			r.AddMiddleware(poison, middlewareOf(t, processor.NewStack(), watermill.Return))
+			r.AddMiddleware(poison, middlewareOf(t, stack.New(), watermill.Return))
 			r.AddConsumerHandler("mail", "mail", g, func(*message.Message) error { return processor.Reject(errMail) })
 		})
 		require.NoError(t, g.Publish("mail", message.NewMessage("id", nil)))
@@ -126,7 +127,7 @@ func TestWhatIsProducedGoesOutBeforeTheAck(t *testing.T) {
 		g := goChannel(t, gochannel.Config{})
 		out := &published{failure: errors.New("broker down")}
 		calls := make(chan struct{})
-		handle, err := watermill.HandlerFunc(processor.NewStack(ack.New()), func(context.Context, processor.Message) ([]*message.Message, error) {
+		handle, err := watermill.HandlerFunc(stack.New(ack.New()), func(context.Context, processor.Message) ([]*message.Message, error) {
 			<-calls
 			return message.Messages{message.NewMessage("answer", nil)}, nil
 		}, watermill.Discard(quiet))
@@ -173,7 +174,7 @@ func TestAConsumerOnAGoChannelDrains(t *testing.T) {
 		mu      sync.Mutex
 		handled int
 	)
-	p, err := processor.NewStack(ack.New()).ThenFunc(func(context.Context, processor.Message) error {
+	p, err := stack.New(ack.New()).ThenFunc(func(context.Context, processor.Message) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if handled++; handled == messages {

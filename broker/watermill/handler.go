@@ -7,9 +7,10 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
-// Handler returns p, usually a [*processor.Pipeline], as a handler for a router that produces
+// Handler returns p, usually a [*stack.Pipeline], as a handler for a router that produces
 // no messages: AddConsumerHandler. What becomes of a message is in the table of the package
 // documentation.
 //
@@ -17,7 +18,7 @@ import (
 // that, if a layer needs it. An error says which layer cannot work in a router.
 func Handler(p processor.Processor, dead DeadLetter, opts ...Option) (message.NoPublishHandlerFunc, error) {
 	r, err := newRouter(dead, opts)
-	if pipeline, ok := p.(*processor.Pipeline); p == nil || ok && pipeline == nil {
+	if pipeline, ok := p.(*stack.Pipeline); p == nil || ok && pipeline == nil {
 		err = errors.Join(err, errors.New("watermill: the processor is nil: pass a pipeline, and look at the error that Then returned with it"))
 	} else {
 		err = errors.Join(err, checkLayers(p, true))
@@ -34,17 +35,17 @@ func Handler(p processor.Processor, dead DeadLetter, opts ...Option) (message.No
 // Produce is the handler of a stack that produces messages. They are the router's to publish.
 type Produce func(ctx context.Context, msg processor.Message) ([]*message.Message, error)
 
-// HandlerFunc returns produce inside stack as a handler for a router: AddHandler. The router
+// HandlerFunc returns produce inside layers as a handler for a router: AddHandler. The router
 // publishes the messages of the last call of produce, if it succeeded and its message is acked:
 // never those of a try that failed.
 //
 // It refuses what [Middleware] refuses. A layer that only has to be started is started here.
-func HandlerFunc(stack processor.Stack, produce Produce, dead DeadLetter, opts ...Option) (message.HandlerFunc, error) {
+func HandlerFunc(layers stack.Stack, produce Produce, dead DeadLetter, opts ...Option) (message.HandlerFunc, error) {
 	r, err := newRouter(dead, opts)
 	if produce == nil {
 		err = errors.Join(err, errors.New("watermill: the handler is nil: pass a function"))
 	}
-	p, problem := stack.Then(last(func(ctx context.Context, _ *call, msg processor.Message) ([]*message.Message, error) {
+	p, problem := layers.Then(last(func(ctx context.Context, _ *call, msg processor.Message) ([]*message.Message, error) {
 		return produce(ctx, msg)
 	}))
 	if problem == nil {

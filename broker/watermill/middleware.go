@@ -7,9 +7,10 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
-// Middleware returns stack as a middleware of Watermill's router, for all of its handlers or
+// Middleware returns layers as a middleware of Watermill's router, for all of its handlers or
 // one. Each handler gets a pipeline of its own. What becomes of a message is in the table of
 // the package documentation.
 //
@@ -23,15 +24,15 @@ import (
 // stopped, such as breaker and sqltx, need [Handler], and those that want to know when
 // nothing is waiting or in which order messages came need a consumer. A layer that only has
 // to be started is started when the router runs the handler; if it fails, so does each message.
-func Middleware(stack processor.Stack, dead DeadLetter, opts ...Option) (message.HandlerMiddleware, error) {
+func Middleware(layers stack.Stack, dead DeadLetter, opts ...Option) (message.HandlerMiddleware, error) {
 	r, err := newRouter(dead, opts)
 	// The handlers come later, when nobody takes an error any more.
-	_, problem := build(stack, message.PassthroughHandler)
+	_, problem := build(layers, message.PassthroughHandler)
 	if err = errors.Join(err, problem); err != nil {
 		return nil, err
 	}
 	return func(h message.HandlerFunc) message.HandlerFunc {
-		p, err := build(stack, h)
+		p, err := build(layers, h)
 		if err == nil {
 			err = p.Start(context.Background())
 		}
@@ -43,8 +44,8 @@ func Middleware(stack processor.Stack, dead DeadLetter, opts ...Option) (message
 }
 
 // build returns the pipeline of a handler, if a router has all that its layers need.
-func build(stack processor.Stack, h message.HandlerFunc) (*processor.Pipeline, error) {
-	p, err := stack.Then(last(func(ctx context.Context, c *call, msg processor.Message) ([]*message.Message, error) {
+func build(layers stack.Stack, h message.HandlerFunc) (*stack.Pipeline, error) {
+	p, err := layers.Then(last(func(ctx context.Context, c *call, msg processor.Message) ([]*message.Message, error) {
 		return c.run(ctx, msg, h)
 	}))
 	if err != nil {

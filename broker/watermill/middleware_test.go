@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/catch"
 	"github.com/gowarren/warren/processors/instantretry"
@@ -25,7 +26,7 @@ type key struct{}
 // around returns h inside a stack of layers.
 func around(tb testing.TB, h message.HandlerFunc, layers ...processor.Middleware) message.HandlerFunc {
 	tb.Helper()
-	m, err := watermill.Middleware(processor.NewStack(layers...), watermill.Discard(quiet), watermill.Logger(quiet))
+	m, err := watermill.Middleware(stack.New(layers...), watermill.Discard(quiet), watermill.Logger(quiet))
 	require.NoError(tb, err)
 	return m(h)
 }
@@ -134,7 +135,7 @@ func TestWhatAFailedHandlerHasProducedIsNotPublished(t *testing.T) {
 func TestProduce(t *testing.T) {
 	t.Parallel()
 	calls := 0
-	h, err := watermill.HandlerFunc(processor.NewStack(ack.New(), instantretry.New(instantretry.Delay(time.Millisecond), instantretry.Logger(quiet))), func(_ context.Context, msg processor.Message) ([]*message.Message, error) {
+	h, err := watermill.HandlerFunc(stack.New(ack.New(), instantretry.New(instantretry.Delay(time.Millisecond), instantretry.Logger(quiet))), func(_ context.Context, msg processor.Message) ([]*message.Message, error) {
 		if calls++; calls == 1 {
 			return message.Messages{message.NewMessage("of no avail", nil)}, errMail
 		}
@@ -211,7 +212,7 @@ func TestAMessageThatWasAckedBeforeIsRetried(t *testing.T) {
 func TestEachHandlerHasAPipelineThatIsStarted(t *testing.T) {
 	t.Parallel()
 	started := 0
-	m, err := watermill.Middleware(processor.NewStack(func(next processor.Processor) processor.Processor {
+	m, err := watermill.Middleware(stack.New(func(next processor.Processor) processor.Processor {
 		return &starter{next, func() error { started++; return nil }}
 	}), watermill.Discard(nil))
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -68,7 +69,7 @@ func TestWhyAPublishFails(t *testing.T) {
 func TestAPublisherThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, pub := range []processor.Publisher{watermill.NewPublisher(nil), watermill.NewPublisher(&published{}, nil)} {
-		_, err := processor.NewStack(retry.New(pub, "mail.%attempt%")).Then(gives(nil))
+		_, err := stack.New(retry.New(pub, "mail.%attempt%")).Then(gives(nil))
 		require.ErrorContains(t, err, "watermill")
 		require.Error(t, pub.Publish(t.Context(), mail, processor.Envelope{}))
 	}
@@ -89,18 +90,18 @@ func TestBackoffNeedsDelaysThatWatermillHas(t *testing.T) {
 		"a ladder": nil,
 		"steps":    {backoff.Jitter(0)},
 	} {
-		_, err := processor.NewStack(backoff.New(pub, "mail", opts...)).Then(gives(nil))
+		_, err := stack.New(backoff.New(pub, "mail", opts...)).Then(gives(nil))
 		require.ErrorContains(t, err, "watermill.Delays", name)
 
 		// A decorator hides what the publisher says when the stack is built.
 		opts = append(opts, backoff.KeepTrying(0), backoff.Logger(quiet))
-		p, err := processor.NewStack(backoff.New(decorator{pub}, "mail", opts...)).Then(gives(errMail))
+		p, err := stack.New(backoff.New(decorator{pub}, "mail", opts...)).Then(gives(errMail))
 		require.NoError(t, err)
 		err = p.Process(t.Context(), processortest.NewMessage(processortest.Origin(processor.Origin{Queue: "mail"})))
 		require.ErrorIs(t, err, processor.ErrUnroutable, name)
 		require.Equal(t, processor.Requeued, processor.Decide(err).Action)
 	}
-	_, err := processor.NewStack(backoff.New(pub, "mail", backoff.Strategy(watermill.Delays))).Then(gives(nil))
+	_, err := stack.New(backoff.New(pub, "mail", backoff.Strategy(watermill.Delays))).Then(gives(nil))
 	require.NoError(t, err)
 }
 
@@ -116,7 +117,7 @@ func TestBackoffDelaysAsWatermillDoes(t *testing.T) {
 		var wm published
 		layers := backoff.New(decorator{watermill.NewPublisher(&wm)}, "mail", backoff.Strategy(watermill.Delays),
 			backoff.Schedule(backoff.Fixed(1500*time.Millisecond)), backoff.Jitter(0), backoff.Logger(quiet))
-		p, err := processor.NewStack(layers).Then(gives(errMail))
+		p, err := stack.New(layers).Then(gives(errMail))
 		require.NoError(t, err)
 		now := time.Now().UTC() // a whole second
 		require.NoError(t, p.Process(t.Context(), processortest.NewMessage(processortest.Origin(processor.Origin{Queue: "mail"}))))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // errReturned is the error of a message that a stack gave back without one.
@@ -82,7 +83,7 @@ func (r *router) wantsToStop(action processor.Action, d *delivery, err error) {
 // checkLayers refuses layers that a router has nothing for. A pipeline that its owner starts
 // may have layers that need to be stopped.
 func checkLayers(p processor.Processor, started bool) error {
-	layers := processor.Layers(p)
+	layers := stack.Layers(p)
 	errs := make([]error, len(layers))
 	for i, layer := range layers {
 		if why := unfit(layer, started); why != "" {
@@ -94,20 +95,20 @@ func checkLayers(p processor.Processor, started bool) error {
 
 // unfit says why layer cannot work in a router, "" if it can.
 func unfit(layer processor.Processor, started bool) string {
-	if _, ok := layer.(processor.Idler); ok {
+	if _, ok := layer.(stack.Idler); ok {
 		return "does something while nothing is waiting, which a router does not tell: leave it out"
 	}
-	if _, ok := layer.(processor.Admitter); ok {
+	if _, ok := layer.(stack.Admitter); ok {
 		return "needs the order of the messages, which a router does not keep: leave it out"
 	}
-	if _, ok := layer.(processor.Stopper); ok && !started {
+	if _, ok := layer.(stack.Stopper); ok && !started {
 		return "has to be started and stopped, and a router does neither for a middleware: give Handler a pipeline that you start and stop yourself"
 	}
 	return ""
 }
 
 func name(layer processor.Processor) string {
-	if l, ok := layer.(processor.Layer); ok {
+	if l, ok := layer.(stack.Layer); ok {
 		return l.Name()
 	}
 	return fmt.Sprintf("%T", layer)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/breaker"
 	"github.com/gowarren/warren/processors/insomniac"
@@ -37,14 +38,14 @@ func TestWhatTheRouterGets(t *testing.T) {
 		return func(msg processor.Message) error { return msg.Nack(requeue) }
 	}
 	release := func(msg processor.Message) error { return msg.(processor.Releaser).Release() } //nolint:forcetypeassert // it is one
-	acking, requeueing := processor.NewStack(ack.New()), processor.NewStack(ack.New(ack.RequeueOnError()))
+	acking, requeueing := stack.New(ack.New()), stack.New(ack.New(ack.RequeueOnError()))
 	const (
 		toAck  = "ack"
 		toNack = "nack"
 		dead   = "dead"
 	)
 	for name, tc := range map[string]struct {
-		stack   processor.Stack
+		stack   stack.Stack
 		handler processor.ProcessorFunc
 		want    string
 		err     error // in what the router gets, or in what the dead-letter function does
@@ -209,12 +210,12 @@ func TestARouterRefusesWhatItCannotGive(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stack := processor.NewStack(tc.layer)
-			_, err := watermill.Middleware(stack, dead)
+			layers := stack.New(tc.layer)
+			_, err := watermill.Middleware(layers, dead)
 			require.Error(t, err)
-			_, err = watermill.HandlerFunc(stack, produce, dead)
+			_, err = watermill.HandlerFunc(layers, produce, dead)
 			require.Error(t, err)
-			p, err := stack.ThenFunc(gives(nil))
+			p, err := layers.ThenFunc(gives(nil))
 			if err != nil {
 				return
 			}
@@ -222,23 +223,23 @@ func TestARouterRefusesWhatItCannotGive(t *testing.T) {
 			require.Equal(t, tc.handler, err == nil, err)
 		})
 	}
-	var none *processor.Pipeline
+	var none *stack.Pipeline
 	for _, p := range []processor.Processor{nil, none} {
 		_, err := watermill.Handler(p, dead)
 		require.Error(t, err)
 	}
 	for _, nowhere := range []watermill.DeadLetter{nil, watermill.Poison(nil, "poison"), watermill.Poison(&published{}, "")} {
-		_, err := watermill.Middleware(processor.NewStack(), nowhere)
+		_, err := watermill.Middleware(stack.New(), nowhere)
 		require.ErrorContains(t, err, "Poison")
 		_, err = watermill.Handler(gives(nil), nowhere)
 		require.ErrorContains(t, err, "Poison")
-		_, err = watermill.HandlerFunc(processor.NewStack(), produce, nowhere)
+		_, err = watermill.HandlerFunc(stack.New(), produce, nowhere)
 		require.ErrorContains(t, err, "Poison")
 	}
-	_, err := watermill.Middleware(processor.NewStack(), dead, nil)
+	_, err := watermill.Middleware(stack.New(), dead, nil)
 	require.Error(t, err, "a nil option")
-	_, err = watermill.HandlerFunc(processor.NewStack(), nil, dead)
+	_, err = watermill.HandlerFunc(stack.New(), nil, dead)
 	require.Error(t, err)
-	_, err = watermill.Middleware(processor.NewStack(timeout.New(time.Second)), dead)
+	_, err = watermill.Middleware(stack.New(timeout.New(time.Second)), dead)
 	require.NoError(t, err, "what only has to be started")
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/broker"
 )
 
 // NewSource returns what a subscriber of Watermill's receives of a topic, for a consumer.
@@ -30,7 +30,7 @@ import (
 // Messages have the headers and properties that [NewPublisher] wrote, and from others
 // metadata as text. Their contexts are not passed on. Wrong arguments are errors of
 // Subscribe.
-func NewSource(subscriber message.Subscriber, topic string, dead DeadLetter) processor.Source {
+func NewSource(subscriber message.Subscriber, topic string, dead DeadLetter) broker.Source {
 	s := &source{subscriber: subscriber, topic: topic, dead: dead, problem: checkDead(dead)}
 	if subscriber == nil {
 		s.problem = errors.Join(s.problem, errors.New("watermill: the subscriber is nil: pass one of Watermill's"))
@@ -49,7 +49,7 @@ type source struct {
 }
 
 // Subscribe subscribes once.
-func (s *source) Subscribe(ctx context.Context, prefetch int) (processor.Subscription, error) {
+func (s *source) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
 	if s.problem != nil {
 		return nil, s.problem
 	}

@@ -14,9 +14,11 @@ import (
 	"github.com/ThreeDotsLabs/watermill/pubsub/gochannel"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -87,7 +89,7 @@ func (o *oneByOne) write(to *[]string, body string) {
 	*to = append(*to, body)
 }
 
-func subscribe(tb testing.TB, s processor.Source, prefetch int) processor.Subscription {
+func subscribe(tb testing.TB, s broker.Source, prefetch int) broker.Subscription {
 	tb.Helper()
 	sub, err := s.Subscribe(tb.Context(), prefetch)
 	require.NoError(tb, err)
@@ -95,7 +97,7 @@ func subscribe(tb testing.TB, s processor.Source, prefetch int) processor.Subscr
 	return sub
 }
 
-func receive(tb testing.TB, s processor.Subscription) processor.Message {
+func receive(tb testing.TB, s broker.Subscription) processor.Message {
 	tb.Helper()
 	msg, err := s.Receive(tb.Context())
 	require.NoError(tb, err)
@@ -103,7 +105,7 @@ func receive(tb testing.TB, s processor.Subscription) processor.Message {
 }
 
 // nothing fails if a message comes within a while.
-func nothing(tb testing.TB, s processor.Subscription) {
+func nothing(tb testing.TB, s broker.Subscription) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 100*time.Millisecond)
 	defer cancel()
@@ -282,8 +284,8 @@ func TestHowAMessageIsSettled(t *testing.T) {
 // A subscriber that is told to end may forget an ack that it has not seen yet.
 func TestWhatWasAckedStaysAckedHoweverSoonItIsClosed(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(processor.Subscription, context.Context) error{
-		"close": processor.Subscription.Close, "stop": processor.Subscription.Stop,
+	for name, end := range map[string]func(broker.Subscription, context.Context) error{
+		"close": broker.Subscription.Close, "stop": broker.Subscription.Stop,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -380,7 +382,7 @@ func TestCloseGivesBackWhatIsInHand(t *testing.T) {
 		require.True(t, isClosed(handed[2].Nacked()), "nobody has received it")
 		require.ErrorIs(t, first.Ack(), processor.ErrStale)
 		require.False(t, isClosed(handed[0].Acked()))
-		require.ErrorIs(t, context.Cause(first.(processor.Perishable).Life()), processor.ErrStale) //nolint:forcetypeassert // it is one
+		require.ErrorIs(t, context.Cause(first.(broker.Perishable).Life()), processor.ErrStale) //nolint:forcetypeassert // it is one
 	})
 }
 
@@ -412,7 +414,7 @@ func TestASubscriberThatDoesNotLetGo(t *testing.T) {
 func TestWrongArgumentsOfASource(t *testing.T) {
 	t.Parallel()
 	dead := watermill.Discard(nil)
-	for name, s := range map[string]processor.Source{
+	for name, s := range map[string]broker.Source{
 		"no subscriber":  watermill.NewSource(nil, "mail", dead),
 		"no topic":       watermill.NewSource(&oneByOne{}, "", dead),
 		"no dead letter": watermill.NewSource(&oneByOne{}, "mail", nil),
@@ -469,7 +471,7 @@ func TestAStackRetriesOnAGoChannel(t *testing.T) {
 		counts := make(chan any, 3)
 		var runs sync.WaitGroup
 		for _, topic := range []string{"mail", "mail.1", "mail.2"} {
-			p, err := processor.NewStack(ack.New(), retry.New(pub, "mail.%attempt%", retry.Attempts(2), retry.FinalKey("dead"), retry.Logger(quiet))).
+			p, err := stack.New(ack.New(), retry.New(pub, "mail.%attempt%", retry.Attempts(2), retry.FinalKey("dead"), retry.Logger(quiet))).
 				ThenFunc(func(_ context.Context, msg processor.Message) error {
 					counts <- msg.Headers()["swarrot_retry_attempts"]
 					return errMail

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -34,9 +35,9 @@ type subscription struct {
 }
 
 var (
-	_ processor.Subscription = (*subscription)(nil)
-	_ processor.Acknowledger = (*subscription)(nil)
-	_ processor.Perishable   = (*subscription)(nil)
+	_ broker.Subscription = (*subscription)(nil)
+	_ broker.Acknowledger = (*subscription)(nil)
+	_ broker.Perishable   = (*subscription)(nil)
 )
 
 // subscriptionKey is the context key of the subscription that a message came with.
@@ -75,7 +76,7 @@ func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 	return d, nil
 }
 
-func (s *subscription) next(ctx context.Context) (*processor.Delivery, error) {
+func (s *subscription) next(ctx context.Context) (*broker.Delivery, error) {
 	for {
 		select {
 		case msg, open := <-s.messages:
@@ -94,7 +95,7 @@ func (s *subscription) next(ctx context.Context) (*processor.Delivery, error) {
 }
 
 // take hands out msg, unless the subscription was stopped meanwhile.
-func (s *subscription) take(msg *message.Message) (*processor.Delivery, error) {
+func (s *subscription) take(msg *message.Message) (*broker.Delivery, error) {
 	e := envelopeOf(msg)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +105,7 @@ func (s *subscription) take(msg *message.Message) (*processor.Delivery, error) {
 	}
 	s.last++
 	s.inHand[s.last] = msg
-	return processor.NewDelivery(e, processor.Origin{Queue: s.topic, RoutingKey: s.topic}, s, s.last), nil
+	return broker.NewDelivery(e, processor.Origin{Queue: s.topic, RoutingKey: s.topic}, s, s.last), nil
 }
 
 func (s *subscription) isStopped() bool {

@@ -24,6 +24,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/recovery"
@@ -99,7 +100,7 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) error {
 	office := newOffice(w)
 	quiet := slog.New(slog.DiscardHandler) // the office prints what the layer would log
 	opts := append(options(), backoff.OnBackoff(office.told), backoff.Logger(quiet))
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		backoff.New(b.Publisher(), work, opts...),
 		recovery.New(),

@@ -20,6 +20,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -54,7 +55,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	if err := showParked(ctx, b, out); err != nil {
 		return err
 	}
-	_, wrong := processor.NewStack(rejectStale, ack.New()).Then(handler(out))
+	_, wrong := stack.New(rejectStale, ack.New()).Then(handler(out))
 	fmt.Fprintln(out, "refused:", wrong)
 	return nil
 }
@@ -80,7 +81,7 @@ func publish(ctx context.Context, p processor.Publisher) error {
 
 // sendCodes works until the last code is sent.
 func sendCodes(ctx context.Context, b broker.Broker, out io.Writer) error {
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		// Nothing is retried here: the first failure parks.
 		retry.New(b.Publisher(), "", retry.Attempts(0), retry.FinalKey(parkedQueue), retry.Logger(slog.New(slog.DiscardHandler))),
@@ -106,7 +107,7 @@ func handler(out io.Writer) processor.Processor {
 
 // showParked takes the one code out of the parked queue and says why it is there.
 func showParked(ctx context.Context, b broker.Broker, out io.Writer) error {
-	pipeline, err := processor.NewStack(ack.New()).
+	pipeline, err := stack.New(ack.New()).
 		ThenFunc(func(_ context.Context, msg processor.Message) error {
 			why, _ := msg.Headers().String("warren-error")
 			fmt.Fprintf(out, "parked  %s: %s\n", msg.Body(), why)

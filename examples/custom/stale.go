@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // maxAge is how long a login code is good for.
@@ -15,8 +16,8 @@ const maxAge = 15 * time.Minute
 type stale struct{ next processor.Processor }
 
 // Both are optional. A stack that knows the role refuses stale outside ack and retry.
-func (stale) Name() string         { return "stale" }
-func (stale) Role() processor.Role { return processor.Judges }
+func (stale) Name() string     { return "stale" }
+func (stale) Role() stack.Role { return stack.Judges }
 
 func (s stale) Process(ctx context.Context, msg processor.Message) error {
 	sent := msg.Properties().Timestamp

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -54,7 +55,7 @@ func TestOnlyWhatCameTooLateIsRejected(t *testing.T) {
 func TestWhatIsRejectedIsParked(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(
+	p, err := stack.New(
 		ack.New(),
 		retry.New(pub, "codes_retry_%attempt%", retry.FinalKey("codes_parked"), retry.Logger(slog.New(slog.DiscardHandler))),
 		rejectStale,
@@ -70,9 +71,9 @@ func TestWhatIsRejectedIsParked(t *testing.T) {
 func TestAStackRefusesItWhereItComesTooLate(t *testing.T) {
 	t.Parallel()
 	for _, outer := range []processor.Middleware{ack.New(), retry.New(&processortest.Publisher{}, "retry_%attempt%")} {
-		_, err := processor.NewStack(rejectStale, outer).
+		_, err := stack.New(rejectStale, outer).
 			ThenFunc(func(context.Context, processor.Message) error { return nil })
-		require.ErrorIs(t, err, processor.ErrOrder)
+		require.ErrorIs(t, err, stack.ErrOrder)
 	}
 }
 

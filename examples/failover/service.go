@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/failover"
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -59,7 +59,7 @@ func (s *service) run(ctx context.Context, enough <-chan struct{}, urls []string
 	if err := s.broker.Declare(ctx, topology); err != nil {
 		return err
 	}
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		retry.New(s.broker.Publisher(), retryKey, schedule...),
 		recovery.New(),

@@ -9,6 +9,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -20,7 +21,7 @@ func newWorker(b broker.Broker, delays []time.Duration, j *journal, log *slog.Lo
 	// Read from the inside out: a panic becomes an error; a mail that failed is copied
 	// to its next queue; only then is the original acked. Whatever dies in between, the
 	// mail is in one of the two queues, or in both.
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		retry.New(b.Publisher(), retryPattern,
 			append(retrying(delays), retry.OnRepublish(j.failed), retry.Logger(log))...),

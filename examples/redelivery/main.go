@@ -24,6 +24,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/redelivery"
@@ -96,7 +97,7 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) error {
 		return err
 	}
 	office := newOffice(w)
-	send, err := processor.NewStack(
+	send, err := stack.New(
 		ack.New(),
 		redelivery.New(b.Publisher(), parked, options...),
 		recovery.New(),
@@ -104,7 +105,7 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	read, err := processor.NewStack(ack.New()).ThenFunc(office.parked)
+	read, err := stack.New(ack.New()).ThenFunc(office.parked)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 )
 
@@ -84,7 +85,7 @@ func lose(t *testing.T, b broker.Broker, service string) {
 	topology.Queues = slices.DeleteFunc(topology.Queues, func(q broker.Queue) bool { return q.Name == service })
 	topology.Bindings = slices.DeleteFunc(topology.Bindings, func(b broker.Binding) bool { return b.Queue == service })
 	require.NoError(t, b.Declare(t.Context(), topology))
-	p, err := processor.NewStack(backoff.New(b.Publisher(), service, options...)).
+	p, err := stack.New(backoff.New(b.Publisher(), service, options...)).
 		ThenFunc(func(context.Context, processor.Message) error { return errDown })
 	require.NoError(t, err)
 	require.NoError(t, p.Process(t.Context(), processortest.NewMessage(

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/breaker"
 	"github.com/gowarren/warren/processors/decode"
@@ -39,10 +40,10 @@ func main() {
 	}
 }
 
-// stack is that of a worker that sends mails. With dedup outside retry, or timeout outside
+// layers are the stack of a worker that sends mails. With dedup outside retry, or timeout outside
 // breaker, it could not be built: examples/custom shows such a refusal.
-func stack(p processor.Publisher) processor.Stack {
-	return processor.NewStack(
+func layers(p processor.Publisher) stack.Stack {
+	return stack.New(
 		signals.New(),
 		ack.New(),
 		retry.New(p, "mail_retry_%attempt%", retry.Exchange("mail"), retry.FinalKey("mail_parked")),
@@ -59,7 +60,7 @@ func stack(p processor.Publisher) processor.Stack {
 // describe builds the stack and prints what it says of itself. No message is processed,
 // and nothing is published.
 func describe(w io.Writer, asJSON bool) error {
-	pipeline, err := stack(memory.New().Publisher()).Then(sender{})
+	pipeline, err := layers(memory.New().Publisher()).Then(sender{})
 	if err != nil {
 		return err
 	}

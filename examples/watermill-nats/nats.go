@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/processor"
 )
@@ -108,7 +109,7 @@ func (j *jetStream) declare() error {
 
 // Source is where orders come from. What is rejected has been parked by the retry layer: if
 // something is not, it goes back.
-func (j *jetStream) Source(queue string) processor.Source {
+func (j *jetStream) Source(queue string) broker.Source {
 	s := &subscriber{server: nats.InProcessServer(j.server), ackWait: j.ackWait}
 	return watermill.NewSource(s, queue, watermill.Return)
 }

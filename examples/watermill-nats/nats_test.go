@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 )
@@ -60,7 +61,7 @@ func TestWhatIsInHandAtTheEndComesAgain(t *testing.T) {
 		send(t, j, processor.Envelope{Properties: processor.Properties{ID: id}})
 	}
 	begun := make(chan struct{}, 2)
-	p, err := processor.NewStack(ack.New()).ThenFunc(func(ctx context.Context, _ processor.Message) error {
+	p, err := stack.New(ack.New()).ThenFunc(func(ctx context.Context, _ processor.Message) error {
 		begun <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()
@@ -82,7 +83,7 @@ func TestWhatIsInHandAtTheEndComesAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 4, n)
 	seen := map[string]bool{}
-	p, err = processor.NewStack(ack.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
+	p, err = stack.New(ack.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
 		if seen[msg.Properties().ID] = true; len(seen) == 4 {
 			return processor.ErrStop
 		}
@@ -160,8 +161,8 @@ func TestDelaysAreRefused(t *testing.T) {
 	t.Parallel()
 	j := start(t, t.TempDir(), time.Minute)
 	handler := func(context.Context, processor.Message) error { return nil }
-	_, err := processor.NewStack(ack.New(), backoff.New(j.Publisher(), queue)).ThenFunc(handler)
+	_, err := stack.New(ack.New(), backoff.New(j.Publisher(), queue)).ThenFunc(handler)
 	require.ErrorContains(t, err, "wait in queues that Watermill cannot declare")
-	_, err = processor.NewStack(ack.New(), backoff.New(j.Publisher(), queue, backoff.Strategy(watermill.Delays))).ThenFunc(handler)
+	_, err = stack.New(ack.New(), backoff.New(j.Publisher(), queue, backoff.Strategy(watermill.Delays))).ThenFunc(handler)
 	require.NoError(t, err, "nothing says that JetStream delivers at once")
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -34,8 +35,8 @@ func retries() []retry.Option {
 }
 
 // newPipeline is all that there is to processing an order, and knows no broker.
-func newPipeline(p processor.Publisher, j *journal) (*processor.Pipeline, error) {
-	return processor.NewStack(
+func newPipeline(p processor.Publisher, j *journal) (*stack.Pipeline, error) {
+	return stack.New(
 		ack.New(),
 		retry.New(p, retryKeys, append(retries(), retry.OnRepublish(j.failed))...),
 		recovery.New(recovery.Logger(quiet)),

@@ -19,7 +19,7 @@ const workers = 4
 
 // station is what the work needs of a broker. Those of Warren have it.
 type station interface {
-	Source(queue string) processor.Source
+	Source(queue string) broker.Source
 	Publisher() processor.Publisher
 	broker.Counter
 	Close(ctx context.Context) error

@@ -11,7 +11,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/watermill"
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/tracing"
@@ -22,14 +22,14 @@ import (
 func run(ctx context.Context, b broker.Broker, sub message.Subscriber, pub message.Publisher, w io.Writer) (err error) {
 	office := newOffice(w)
 	traces := newTraces()
-	stack := processor.NewStack(
+	layers := stack.New(
 		tracing.New(tracing.TracerProvider(traces.provider), tracing.Propagator(propagator)),
 		retry.New(publishertracing.New(b.Publisher(), publishertracing.TracerProvider(traces.provider), publishertracing.Propagator(propagator)),
 			retryKeys, append(options(), retry.OnRepublish(office.failed))...),
 		recovery.New(),
 	)
 	// Nothing is rejected for good without the final key, so nothing is discarded.
-	middleware, err := watermill.Middleware(stack, watermill.Discard(nil)) //nolint:contextcheck // it has that of each message
+	middleware, err := watermill.Middleware(layers, watermill.Discard(nil)) //nolint:contextcheck // it has that of each message
 	if err != nil {
 		return err
 	}

@@ -7,18 +7,19 @@ import (
 	"sync/atomic"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Ending is the end of one run, which may be asked for from any goroutine. A nil Ending
 // is that of a run that nobody started.
 type Ending struct {
 	// Run is nil where whoever runs the pipeline cannot be told to end.
-	Run   processor.Run
+	Run   stack.Run
 	asked atomic.Bool
 }
 
 // Of returns the ending of the run that ctx, a Start's, belongs to.
-func Of(ctx context.Context) *Ending { return &Ending{Run: processor.RunFrom(ctx)} }
+func Of(ctx context.Context) *Ending { return &Ending{Run: stack.RunFrom(ctx)} }
 
 // Ask ends the run, which returns nil.
 func (e *Ending) Ask() {

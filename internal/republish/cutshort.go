@@ -3,6 +3,7 @@ package republish
 import (
 	"context"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -14,6 +15,6 @@ func CutShort(ctx context.Context, msg processor.Message) bool {
 
 // lost does without the context, which may live on by the wish of the consumer's owner.
 func lost(msg processor.Message) bool {
-	m, ok := msg.(processor.Perishable)
+	m, ok := msg.(broker.Perishable)
 	return ok && m.Life().Err() != nil
 }

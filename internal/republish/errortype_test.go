@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -68,7 +69,7 @@ func unsent(t *testing.T, cause error) error {
 	t.Helper()
 	pub := &processortest.Publisher{}
 	pub.FailWith(processor.ErrRefused)
-	p, err := processor.NewStack(retry.New(pub, "retry_%attempt%", retry.KeepTrying(0))).
+	p, err := stack.New(retry.New(pub, "retry_%attempt%", retry.KeepTrying(0))).
 		ThenFunc(func(context.Context, processor.Message) error { return cause })
 	require.NoError(t, err)
 	err = p.Process(t.Context(), processortest.NewMessage())

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 var (
@@ -22,9 +23,9 @@ var (
 
 type contextKey struct{}
 
-func (c Contract) build(t *testing.T, handler processor.ProcessorFunc) *processor.Pipeline {
+func (c Contract) build(t *testing.T, handler processor.ProcessorFunc) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(c.New(t)).Then(handler)
+	p, err := stack.New(c.New(t)).Then(handler)
 	if err != nil {
 		t.Fatalf("the stack cannot be built: %v", err)
 	}

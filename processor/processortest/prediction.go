@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // keepsItsWord compares what becomes of a message with what the description of the stack
@@ -13,7 +14,7 @@ import (
 func keepsItsWord(t *testing.T, c Contract) string {
 	for _, want := range c.build(t, func(context.Context, processor.Message) error { return nil }).Describe().Outcomes {
 		if want.Unknown != "" {
-			return fmt.Sprintf("its role, with which it cannot just pass on what it gets, and no Predict: implement processor.Predictor, or have no role (%q)", want)
+			return fmt.Sprintf("its role, with which it cannot just pass on what it gets, and no Predict: implement stack.Predictor, or have no role (%q)", want)
 		}
 		got, acted := c.act(t, want.Case)
 		if acted && got != facts(want) {
@@ -27,10 +28,10 @@ func keepsItsWord(t *testing.T, c Contract) string {
 type fact struct {
 	Panics  bool
 	Action  processor.Action // Done if it panics
-	Settled processor.Settlement
+	Settled stack.Settlement
 }
 
-func facts(o processor.Outcome) fact {
+func facts(o stack.Outcome) fact {
 	f := fact{Panics: o.Panics, Settled: o.Settled}
 	if !o.Panics {
 		f.Action = o.Action
@@ -39,29 +40,29 @@ func facts(o processor.Outcome) fact {
 }
 
 // act plays the case, if it can be played without a broker and a clock.
-func (c Contract) act(t *testing.T, k processor.Case) (got fact, acted bool) {
+func (c Contract) act(t *testing.T, k stack.Case) (got fact, acted bool) {
 	t.Helper()
-	if c.RepublishFails && (k == processor.CaseError || k == processor.CasePermanentError || k == processor.CasePanic) {
+	if c.RepublishFails && (k == stack.CaseError || k == stack.CasePermanentError || k == stack.CasePanic) {
 		return got, false // it is another case then
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	var handler processor.ProcessorFunc
 	switch k {
-	case processor.CaseSuccess:
+	case stack.CaseSuccess:
 		handler = func(context.Context, processor.Message) error { return nil }
-	case processor.CaseRepublishFailed:
+	case stack.CaseRepublishFailed:
 		if !c.RepublishFails {
 			return got, false
 		}
 		handler = func(context.Context, processor.Message) error { return errHandler }
-	case processor.CaseError:
+	case stack.CaseError:
 		handler = func(context.Context, processor.Message) error { return errHandler }
-	case processor.CasePermanentError:
+	case stack.CasePermanentError:
 		handler = func(context.Context, processor.Message) error { return processor.Reject(errHandler) }
-	case processor.CasePanic:
+	case stack.CasePanic:
 		handler = func(context.Context, processor.Message) error { panic(errPanic) }
-	case processor.CaseShutdown:
+	case stack.CaseShutdown:
 		handler = func(ctx context.Context, _ processor.Message) error {
 			cancel(processor.ErrShutdown)
 			<-ctx.Done()
@@ -85,17 +86,17 @@ func (c Contract) process(ctx context.Context, t *testing.T, handler processor.P
 	return p.Process(ctx, msg), false
 }
 
-func settled(msg *Message) processor.Settlement {
+func settled(msg *Message) stack.Settlement {
 	for _, s := range msg.Settlements() {
 		switch s {
 		case Acked:
-			return processor.SettledByAck
+			return stack.SettledByAck
 		case Rejected:
-			return processor.SettledByNack
+			return stack.SettledByNack
 		case Requeued:
-			return processor.SettledByRequeue
+			return stack.SettledByRequeue
 		case Released:
 		}
 	}
-	return processor.Unsettled
+	return stack.Unsettled
 }

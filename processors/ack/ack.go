@@ -4,7 +4,7 @@
 // AckProcessor does, and passes their error on. Put it outside retry and recovery, so
 // that a message is acked only after its copy is published:
 //
-//	processor.NewStack(ack.New(), retry.New(...), recovery.New()).Then(handler)
+//	stack.New(ack.New(), retry.New(...), recovery.New()).Then(handler)
 //
 // What it does with a message that failed is read from the error by
 // [processor.Decide]:
@@ -28,6 +28,7 @@ import (
 
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Option changes how messages are settled.
@@ -49,7 +50,7 @@ func RequeueOnError() Option { return func(c *config) { c.requeue = true } }
 func New(opts ...Option) processor.Middleware {
 	var c config
 	if err := option.Apply("ack", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &ack{config: c, next: next}
@@ -64,41 +65,41 @@ type ack struct {
 }
 
 var (
-	_ processor.Layer     = (*ack)(nil)
-	_ processor.Wrapper   = (*ack)(nil)
-	_ processor.Describer = (*ack)(nil)
-	_ processor.Predictor = (*ack)(nil)
+	_ stack.Layer     = (*ack)(nil)
+	_ stack.Wrapper   = (*ack)(nil)
+	_ stack.Describer = (*ack)(nil)
+	_ stack.Predictor = (*ack)(nil)
 )
 
 // Name is "ack".
 func (*ack) Name() string { return "ack" }
 
-// Role is [processor.Settles].
-func (*ack) Role() processor.Role { return processor.Settles }
+// Role is [stack.Settles].
+func (*ack) Role() stack.Role { return stack.Settles }
 
 // Unwrap returns the inner layers.
 func (a *ack) Unwrap() processor.Processor { return a.next }
 
 // Settings are those of the options.
-func (a *ack) Settings() []processor.Setting {
-	return []processor.Setting{{Name: "requeue on error", Value: strconv.FormatBool(a.requeue)}}
+func (a *ack) Settings() []stack.Setting {
+	return []stack.Setting{{Name: "requeue on error", Value: strconv.FormatBool(a.requeue)}}
 }
 
 // Predict settles by the decision, as Process does.
-func (a *ack) Predict(o processor.Outcome) processor.Outcome {
+func (a *ack) Predict(o stack.Outcome) stack.Outcome {
 	if !o.Returns() {
 		return o
 	}
 	switch {
 	case o.Action == processor.Done || o.Action == processor.Dropped:
-		o.Settled = processor.SettledByAck
+		o.Settled = stack.SettledByAck
 	case o.Action == processor.Rejected:
-		o.Settled = processor.SettledByNack
-	case o.Action == processor.Released || o.Case == processor.CaseShutdown:
+		o.Settled = stack.SettledByNack
+	case o.Action == processor.Released || o.Case == stack.CaseShutdown:
 	case o.Action == processor.Requeued || a.requeue:
-		o.Settled = processor.SettledByRequeue
+		o.Settled = stack.SettledByRequeue
 	default:
-		o.Settled = processor.SettledByNack
+		o.Settled = stack.SettledByNack
 	}
 	return o
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 )
 
@@ -34,7 +35,7 @@ var errMail = errors.New("mail server says no")
 
 func process(t *testing.T, ctx context.Context, msg processor.Message, result error, opts ...ack.Option) error {
 	t.Helper()
-	p, err := processor.NewStack(ack.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return result })
+	p, err := stack.New(ack.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return result })
 	require.NoError(t, err)
 	return p.Process(ctx, msg)
 }
@@ -133,7 +134,7 @@ func TestStaleSettlementIsNoError(t *testing.T) {
 
 func TestHandlerThatSettlesItselfIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(ack.New()).ThenFunc(func(_ context.Context, msg processor.Message) error { return msg.Ack() })
+	p, err := stack.New(ack.New()).ThenFunc(func(_ context.Context, msg processor.Message) error { return msg.Ack() })
 	require.NoError(t, err)
 	msg := processortest.NewMessage()
 	require.NoError(t, p.Process(t.Context(), msg))
@@ -142,13 +143,13 @@ func TestHandlerThatSettlesItselfIsLeftAlone(t *testing.T) {
 
 func TestNilOptionShowsWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
-	_, err := processor.NewStack(ack.New(nil)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	_, err := stack.New(ack.New(nil)).ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.ErrorContains(t, err, "ack: option 1 is nil")
 }
 
 func ExampleNew() {
 	handler := func(context.Context, processor.Message) error { return errors.New("no") }
-	pipeline, err := processor.NewStack(ack.New()).ThenFunc(handler)
+	pipeline, err := stack.New(ack.New()).ThenFunc(handler)
 	if err != nil {
 		panic(err)
 	}

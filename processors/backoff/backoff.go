@@ -8,6 +8,7 @@ import (
 
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // HeaderBackoffs holds the number of retries so far.
@@ -29,7 +30,7 @@ func New(publisher processor.Publisher, queue string, opts ...Option) processor.
 		err = checkPlace(publisher, c.delayer)
 	}
 	if err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &backoff{config: c, next: next, sender: republish.Sender{
@@ -45,18 +46,18 @@ type backoff struct {
 }
 
 var (
-	_ processor.Layer     = (*backoff)(nil)
-	_ processor.Wrapper   = (*backoff)(nil)
-	_ processor.Describer = (*backoff)(nil)
-	_ processor.Predictor = (*backoff)(nil)
-	_ processor.Caser     = (*backoff)(nil)
+	_ stack.Layer     = (*backoff)(nil)
+	_ stack.Wrapper   = (*backoff)(nil)
+	_ stack.Describer = (*backoff)(nil)
+	_ stack.Predictor = (*backoff)(nil)
+	_ stack.Caser     = (*backoff)(nil)
 )
 
 // Name is "backoff".
 func (*backoff) Name() string { return "backoff" }
 
-// Role is [processor.Retries].
-func (*backoff) Role() processor.Role { return processor.Retries }
+// Role is [stack.Retries].
+func (*backoff) Role() stack.Role { return stack.Retries }
 
 // Unwrap returns the inner layers.
 func (b *backoff) Unwrap() processor.Processor { return b.next }

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 )
 
@@ -76,7 +77,7 @@ type fixture struct {
 	pub      processortest.Publisher
 	delays   recorder
 	result   error
-	pipeline *processor.Pipeline
+	pipeline *stack.Pipeline
 }
 
 func newFixture(t *testing.T, result error, opts ...backoff.Option) *fixture {
@@ -84,7 +85,7 @@ func newFixture(t *testing.T, result error, opts ...backoff.Option) *fixture {
 	f := &fixture{result: result}
 	opts = append([]backoff.Option{backoff.Strategy(f.delays.strategy), backoff.Jitter(0), backoff.KeepTrying(0)}, opts...)
 	var err error
-	f.pipeline, err = processor.NewStack(backoff.New(&f.pub, "mail", opts...)).
+	f.pipeline, err = stack.New(backoff.New(&f.pub, "mail", opts...)).
 		ThenFunc(func(context.Context, processor.Message) error { return f.result })
 	require.NoError(t, err)
 	return f

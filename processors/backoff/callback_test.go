@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/recovery"
@@ -35,7 +36,7 @@ func TestAFunctionThatPanicsDoesNotEndTheProcess(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				pub := &processortest.Publisher{}
-				p, err := processor.NewStack(ack.New(), backoff.New(pub, "mail", tc.option)).
+				p, err := stack.New(ack.New(), backoff.New(pub, "mail", tc.option)).
 					ThenFunc(func(context.Context, processor.Message) error { return result })
 				require.NoError(t, err)
 				msg := message()
@@ -86,7 +87,7 @@ func TestAnErrorWhoseMethodsPanicIsRetriedAndParked(t *testing.T) {
 				t.Parallel()
 				pub := &processortest.Publisher{}
 				pub.FailWith(tc.failure)
-				p, err := processor.NewStack(ack.New(), backoff.New(pub, "mail", tc.opts...)).
+				p, err := stack.New(ack.New(), backoff.New(pub, "mail", tc.opts...)).
 					ThenFunc(func(context.Context, processor.Message) error { return result })
 				require.NoError(t, err)
 				msg := message(retries(tc.count))
@@ -101,7 +102,7 @@ func TestTheStackOfAPanicIsToldIfWanted(t *testing.T) {
 	t.Parallel()
 	for _, opts := range [][]backoff.Option{{backoff.StackTrace()}, {}} {
 		pub := &processortest.Publisher{}
-		p, err := processor.NewStack(ack.New(), backoff.New(pub, "mail", append(opts, backoff.Limit(1), backoff.Final(parked))...), recovery.New(recovery.Logger(quiet))).
+		p, err := stack.New(ack.New(), backoff.New(pub, "mail", append(opts, backoff.Limit(1), backoff.Final(parked))...), recovery.New(recovery.Logger(quiet))).
 			ThenFunc(func(context.Context, processor.Message) error { panic(errMail) })
 		require.NoError(t, err)
 		require.NoError(t, p.Process(t.Context(), message(retries(1))))

@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 )
@@ -28,7 +29,7 @@ func TestWhatPythonHasDelayedGoesOn(t *testing.T) {
 		topology, err := backoff.Topology(broker.Queue{Name: "mail"}, opts...)
 		require.NoError(t, err)
 		require.NoError(t, b.Declare(t.Context(), topology))
-		p, err := processor.NewStack(ack.New(), backoff.New(b.Publisher(), "mail", opts...)).Then(always(errMail))
+		p, err := stack.New(ack.New(), backoff.New(b.Publisher(), "mail", opts...)).Then(always(errMail))
 		require.NoError(t, err)
 
 		died := func(queue string, count int64) processor.Headers {

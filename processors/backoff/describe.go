@@ -5,15 +5,16 @@ import (
 	"strconv"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Settings are those of the options.
-func (b *backoff) Settings() []processor.Setting {
+func (b *backoff) Settings() []stack.Setting {
 	final := "none"
 	if b.final != nil {
 		final = b.final.String()
 	}
-	settings := []processor.Setting{
+	settings := []stack.Setting{
 		{Name: "queue", Value: b.queue},
 		{Name: "schedule", Value: b.top.schedule.String()},
 		{Name: "limit", Value: strconv.Itoa(*b.top.limit)},
@@ -23,22 +24,22 @@ func (b *backoff) Settings() []processor.Setting {
 		{Name: "keep trying", Value: b.keepTrying.String()},
 	}
 	if b.top.selects() {
-		settings = append(settings, processor.Setting{Name: "for", Value: b.top.whom()})
+		settings = append(settings, stack.Setting{Name: "for", Value: b.top.whom()})
 	}
 	for i := range b.policies {
-		settings = append(settings, processor.Setting{Name: fmt.Sprintf("policy %d", i+1), Value: b.policies[i].String()})
+		settings = append(settings, stack.Setting{Name: fmt.Sprintf("policy %d", i+1), Value: b.policies[i].String()})
 	}
 	return settings
 }
 
 // caseUnwanted is an error that no policy is for.
-const caseUnwanted processor.Case = "error not to be retried (For, If)"
+const caseUnwanted stack.Case = "error not to be retried (For, If)"
 
 // Cases are those of republishing, and that of an error that no policy is for.
-func (b *backoff) Cases() []processor.Case {
-	cases := []processor.Case{processor.CaseRepublishFailed}
+func (b *backoff) Cases() []stack.Case {
+	cases := []stack.Case{stack.CaseRepublishFailed}
 	if *b.top.limit > 0 {
-		cases = append(cases, processor.CaseExhausted)
+		cases = append(cases, stack.CaseExhausted)
 	}
 	if b.top.selects() {
 		cases = append(cases, caseUnwanted)
@@ -49,21 +50,21 @@ func (b *backoff) Cases() []processor.Case {
 // Predict says where a message goes that failed for the first time, or, in its case, for the
 // last, by the top level. But in a case of its own, an error is taken to be one that is
 // retried.
-func (b *backoff) Predict(o processor.Outcome) processor.Outcome {
+func (b *backoff) Predict(o stack.Outcome) stack.Outcome {
 	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
 		return o
 	}
 	rejected := o.Action == processor.Rejected || o.Case == caseUnwanted && b.top.selects()
-	last := rejected || o.Case == processor.CaseExhausted && *b.top.limit > 0
+	last := rejected || o.Case == stack.CaseExhausted && *b.top.limit > 0
 	switch {
 	case rejected && b.final == nil:
 		return o
-	case o.Case == processor.CaseShutdown:
+	case o.Case == stack.CaseShutdown:
 		o.Action = processor.Requeued
 		return o
 	case last && b.final == nil:
 		return o
-	case o.Case == processor.CaseRepublishFailed:
+	case o.Case == stack.CaseRepublishFailed:
 		o.Action = processor.Requeued
 		return o
 	case last:

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 )
@@ -17,14 +17,14 @@ import (
 func TestALayerSaysHowItRetries(t *testing.T) {
 	t.Parallel()
 	var typedNil *fs.PathError
-	p, err := processor.NewStack(backoff.New(&processortest.Publisher{}, "mail", backoff.Jitter(0), backoff.Final(parked),
+	p, err := stack.New(backoff.New(&processortest.Publisher{}, "mail", backoff.Jitter(0), backoff.Final(parked),
 		backoff.Schedule(backoff.List(30*time.Second, 3*time.Minute)), backoff.Limit(5), backoff.For(errMail),
 		backoff.Policy(backoff.For(errBusy, typedNil), backoff.If(nothing), backoff.Schedule(backoff.Exponential(time.Second, time.Hour)), backoff.Limit(0)),
 	)).ThenFunc(succeed)
 	require.NoError(t, err)
 	layer := p.Describe().Layers[0]
 	require.Equal(t, "backoff", layer.Name)
-	require.Equal(t, processor.Retries, layer.Role)
+	require.Equal(t, stack.Retries, layer.Role)
 	settings := map[string]string{}
 	for _, s := range layer.Settings {
 		settings[s.Name] = s.Value
@@ -59,48 +59,48 @@ func TestOutcomes(t *testing.T) {
 		nacked   = "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange"
 		delayed  = `a copy goes to queue "mail" (default exchange) after about 1s, then acked`
 		final    = `a copy goes to queue "mail_parked" (default exchange), then acked`
-		unwanted = processor.Case("error not to be retried (For, If)")
+		unwanted = stack.Case("error not to be retried (For, If)")
 	)
 	for name, tc := range map[string]struct {
 		opts []backoff.Option
-		want map[processor.Case]string
+		want map[stack.Case]string
 	}{
-		"default": {nil, map[processor.Case]string{
-			processor.CaseError: delayed, processor.CasePermanentError: nacked, processor.CaseShutdown: "given back untouched",
-			processor.CaseRepublishFailed: "back to its queue", processor.CaseExhausted: nacked,
+		"default": {nil, map[stack.Case]string{
+			stack.CaseError: delayed, stack.CasePermanentError: nacked, stack.CaseShutdown: "given back untouched",
+			stack.CaseRepublishFailed: "back to its queue", stack.CaseExhausted: nacked,
 		}},
-		"final": {[]backoff.Option{backoff.Final(parked)}, map[processor.Case]string{
-			processor.CaseError: delayed, processor.CasePermanentError: final, processor.CaseShutdown: "given back untouched",
-			processor.CaseRepublishFailed: "back to its queue", processor.CaseExhausted: final,
+		"final": {[]backoff.Option{backoff.Final(parked)}, map[stack.Case]string{
+			stack.CaseError: delayed, stack.CasePermanentError: final, stack.CaseShutdown: "given back untouched",
+			stack.CaseRepublishFailed: "back to its queue", stack.CaseExhausted: final,
 		}},
-		"for ever": {[]backoff.Option{backoff.Limit(0)}, map[processor.Case]string{
-			processor.CaseError: delayed, processor.CasePermanentError: nacked, processor.CaseShutdown: "given back untouched",
-			processor.CaseRepublishFailed: "back to its queue",
+		"for ever": {[]backoff.Option{backoff.Limit(0)}, map[stack.Case]string{
+			stack.CaseError: delayed, stack.CasePermanentError: nacked, stack.CaseShutdown: "given back untouched",
+			stack.CaseRepublishFailed: "back to its queue",
 		}},
-		"exact": {[]backoff.Option{backoff.Jitter(0), backoff.Limit(0)}, map[processor.Case]string{
-			processor.CaseError: strings.Replace(delayed, "about ", "", 1), processor.CasePermanentError: nacked, processor.CaseShutdown: "given back untouched",
-			processor.CaseRepublishFailed: "back to its queue",
+		"exact": {[]backoff.Option{backoff.Jitter(0), backoff.Limit(0)}, map[stack.Case]string{
+			stack.CaseError: strings.Replace(delayed, "about ", "", 1), stack.CasePermanentError: nacked, stack.CaseShutdown: "given back untouched",
+			stack.CaseRepublishFailed: "back to its queue",
 		}},
-		"computed": {[]backoff.Option{backoff.Schedule(backoff.Func(minutes)), backoff.Limit(0)}, map[processor.Case]string{
-			processor.CaseError: strings.Replace(delayed, "about 1s", "a delay made by a function", 1), processor.CasePermanentError: nacked, processor.CaseShutdown: "given back untouched",
-			processor.CaseRepublishFailed: "back to its queue",
+		"computed": {[]backoff.Option{backoff.Schedule(backoff.Func(minutes)), backoff.Limit(0)}, map[stack.Case]string{
+			stack.CaseError: strings.Replace(delayed, "about 1s", "a delay made by a function", 1), stack.CasePermanentError: nacked, stack.CaseShutdown: "given back untouched",
+			stack.CaseRepublishFailed: "back to its queue",
 		}},
-		"for some": {[]backoff.Option{backoff.For(errBusy), backoff.Final(parked)}, map[processor.Case]string{
-			processor.CaseError: delayed, processor.CasePermanentError: final, processor.CaseShutdown: "given back untouched",
-			processor.CaseRepublishFailed: "back to its queue", processor.CaseExhausted: final, unwanted: final,
+		"for some": {[]backoff.Option{backoff.For(errBusy), backoff.Final(parked)}, map[stack.Case]string{
+			stack.CaseError: delayed, stack.CasePermanentError: final, stack.CaseShutdown: "given back untouched",
+			stack.CaseRepublishFailed: "back to its queue", stack.CaseExhausted: final, unwanted: final,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := processor.NewStack(ack.New(), backoff.New(&processortest.Publisher{}, "mail", tc.opts...)).ThenFunc(succeed)
+			p, err := stack.New(ack.New(), backoff.New(&processortest.Publisher{}, "mail", tc.opts...)).ThenFunc(succeed)
 			require.NoError(t, err)
-			got := map[processor.Case]string{}
+			got := map[stack.Case]string{}
 			for _, o := range p.Describe().Outcomes {
 				got[o.Case] = o.String()
 			}
-			delete(got, processor.CaseSuccess)
-			delete(got, processor.CasePanic)
-			delete(got, processor.CaseTimeout)
+			delete(got, stack.CaseSuccess)
+			delete(got, stack.CasePanic)
+			delete(got, stack.CaseTimeout)
 			require.Equal(t, tc.want, got)
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/recovery"
@@ -40,7 +41,7 @@ func Example() {
 	}
 
 	tries := 0
-	pipeline, err := processor.NewStack(ack.New(), backoff.New(b.Publisher(), "mail", opts...), recovery.New()).
+	pipeline, err := stack.New(ack.New(), backoff.New(b.Publisher(), "mail", opts...), recovery.New()).
 		ThenFunc(func(_ context.Context, msg processor.Message) error {
 			if tries++; tries < 4 {
 				return errors.New("451 try again later")
@@ -76,7 +77,7 @@ func ExamplePolicy() {
 			backoff.For(errMailboxFull),
 			backoff.Schedule(backoff.Exponential(time.Minute, 12*time.Hour)),
 			backoff.Limit(0)))
-	pipeline, err := processor.NewStack(ack.New(), layer, recovery.New()).
+	pipeline, err := stack.New(ack.New(), layer, recovery.New()).
 		ThenFunc(func(_ context.Context, msg processor.Message) error {
 			if !opens(msg) {
 				return processor.RetryAfter(errors.New("closed"), 3*time.Hour) // always followed

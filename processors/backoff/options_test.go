@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 )
 
@@ -66,7 +67,7 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := processor.NewStack(backoff.New(&processortest.Publisher{}, "mail", tc.opts...)).ThenFunc(succeed)
+			_, err := stack.New(backoff.New(&processortest.Publisher{}, "mail", tc.opts...)).ThenFunc(succeed)
 			require.ErrorContains(t, err, "backoff: ")
 			require.ErrorContains(t, err, tc.want)
 			_, err = backoff.Topology(broker.Queue{Name: "mail"}, tc.opts...)
@@ -84,21 +85,21 @@ func succeed(context.Context, processor.Message) error { return nil }
 
 func TestAllThatIsWrongIsToldAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := processor.NewStack(backoff.New(nil, "", backoff.Limit(-1), backoff.Policy(backoff.For(errMail), backoff.Jitter(-1)))).ThenFunc(succeed)
+	_, err := stack.New(backoff.New(nil, "", backoff.Limit(-1), backoff.Policy(backoff.For(errMail), backoff.Jitter(-1)))).ThenFunc(succeed)
 	for _, want := range []string{"the publisher is nil", "the queue's name has 0 bytes", "Limit is -1", "policy 1: Jitter is -1ns"} {
 		require.ErrorContains(t, err, want)
 	}
-	_, err = processor.NewStack(backoff.New(&faulty{}, "mail")).ThenFunc(succeed)
+	_, err = stack.New(backoff.New(&faulty{}, "mail")).ThenFunc(succeed)
 	require.ErrorIs(t, err, errPublisher)
 	var r recorder // it takes any name
-	_, err = processor.NewStack(backoff.New(&processortest.Publisher{}, strings.Repeat("q", 256), backoff.Strategy(r.strategy))).ThenFunc(succeed)
+	_, err = stack.New(backoff.New(&processortest.Publisher{}, strings.Repeat("q", 256), backoff.Strategy(r.strategy))).ThenFunc(succeed)
 	require.ErrorContains(t, err, "256 bytes")
 }
 
 func TestWhatAStrategyRefusesIsRefused(t *testing.T) {
 	t.Parallel()
 	r := recorder{refuses: errOther}
-	_, err := processor.NewStack(backoff.New(&processortest.Publisher{}, "mail", backoff.Strategy(r.strategy))).ThenFunc(succeed)
+	_, err := stack.New(backoff.New(&processortest.Publisher{}, "mail", backoff.Strategy(r.strategy))).ThenFunc(succeed)
 	require.ErrorIs(t, err, errOther)
 }
 
@@ -144,7 +145,7 @@ func TestTheDefaultStrategy(t *testing.T) {
 // setting is what a layer with these options says of itself.
 func setting(t *testing.T, name string, opts ...backoff.Option) string {
 	t.Helper()
-	p, err := processor.NewStack(backoff.New(&processortest.Publisher{}, "mail", opts...)).ThenFunc(succeed)
+	p, err := stack.New(backoff.New(&processortest.Publisher{}, "mail", opts...)).ThenFunc(succeed)
 	require.NoError(t, err)
 	for _, s := range p.Describe().Layers[0].Settings {
 		if s.Name == name {

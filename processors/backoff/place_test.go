@@ -10,6 +10,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 )
 
@@ -29,10 +30,10 @@ func TestDelaysThatAPublisherCannotHaveAreRefused(t *testing.T) {
 	t.Parallel()
 	handler := processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil })
 	for _, opts := range [][]backoff.Option{nil, {backoff.Jitter(0)}} {
-		_, err := processor.NewStack(backoff.New(&topicsOnly{}, "mail", opts...)).Then(handler)
+		_, err := stack.New(backoff.New(&topicsOnly{}, "mail", opts...)).Then(handler)
 		require.ErrorIs(t, err, errPlace)
 	}
-	_, err := processor.NewStack(backoff.New(&topicsOnly{}, "mail", backoff.Jitter(-1))).Then(handler)
+	_, err := stack.New(backoff.New(&topicsOnly{}, "mail", backoff.Jitter(-1))).Then(handler)
 	require.Error(t, err, "options that are wrong leave no delays to check")
 	require.NotErrorIs(t, err, errPlace)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 )
@@ -20,8 +21,8 @@ import (
 type post struct {
 	*memory.Broker
 	all      broker.Topology
-	pipeline *processor.Pipeline
-	sub      processor.Subscription
+	pipeline *stack.Pipeline
+	sub      broker.Subscription
 	start    time.Time
 	at       []time.Duration // of each delivery, since the start
 }
@@ -47,7 +48,7 @@ func (p *post) restart(t *testing.T, handler processor.ProcessorFunc, layers ...
 	if p.sub != nil {
 		require.NoError(t, p.sub.Close(t.Context()))
 	}
-	p.pipeline, err = processor.NewStack(ack.New()).With(layers...).
+	p.pipeline, err = stack.New(ack.New()).With(layers...).
 		ThenFunc(func(ctx context.Context, msg processor.Message) error {
 			p.at = append(p.at, time.Since(p.start))
 			return handler(ctx, msg)

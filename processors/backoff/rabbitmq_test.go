@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/recovery"
@@ -44,7 +45,7 @@ func TestOnRabbitMQ(t *testing.T) {
 	require.NoError(t, b.Declare(ctx, topology))
 
 	calls := &tally{delays: delays, calls: map[string][]time.Time{}}
-	pipeline, err := processor.NewStack(ack.New(),
+	pipeline, err := stack.New(ack.New(),
 		backoff.New(b.Publisher(), "backoff", opts...), recovery.New()).Then(calls)
 	require.NoError(t, err)
 	for i := range messages {

@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 )
@@ -37,7 +38,7 @@ func process(t *testing.T, ctx context.Context, pub processor.Publisher, msg pro
 	t.Helper()
 	var r recorder
 	opts = append([]backoff.Option{backoff.Strategy(r.strategy), backoff.Jitter(0)}, opts...)
-	p, err := processor.NewStack(ack.New(), backoff.New(pub, "mail", opts...)).
+	p, err := stack.New(ack.New(), backoff.New(pub, "mail", opts...)).
 		ThenFunc(func(context.Context, processor.Message) error { return errMail })
 	require.NoError(t, err)
 	return p.Process(ctx, msg)

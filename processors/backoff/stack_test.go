@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/retry"
@@ -191,7 +192,7 @@ func TestMissingDelaysKeepTheMessageWhereItIs(t *testing.T) {
 			b := memory.New()
 			require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}))
 			require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
-			p, err := processor.NewStack(ack.New(), backoff.New(b.Publisher(), "mail", opts...)).Then(always(errMail))
+			p, err := stack.New(ack.New(), backoff.New(b.Publisher(), "mail", opts...)).Then(always(errMail))
 			require.NoError(t, err)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 			c := consumer.New(b.Source("mail"), p, consumer.Logger(quiet))
@@ -219,7 +220,7 @@ func TestAConsumerProcessesWhatComesBack(t *testing.T) {
 			require.NoError(t, p.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{Body: []byte{byte(i)}}))
 		}
 		done := make(chan byte, 2*messages)
-		pipeline, err := processor.NewStack(ack.New(), backoff.New(p.Publisher(), "mail", opts...)).
+		pipeline, err := stack.New(ack.New(), backoff.New(p.Publisher(), "mail", opts...)).
 			ThenFunc(func(_ context.Context, msg processor.Message) error {
 				if n, _ := msg.Headers().Int64(backoff.HeaderBackoffs); n < failures {
 					return errMail
@@ -246,7 +247,7 @@ func TestAConsumerProcessesWhatComesBack(t *testing.T) {
 func TestTheNameOfAnotherQueueKeepsTheMessageWhereItIs(t *testing.T) {
 	t.Parallel()
 	var pub processortest.Publisher
-	p, err := processor.NewStack(ack.New(), backoff.New(&pub, "mial")).Then(always(errMail))
+	p, err := stack.New(ack.New(), backoff.New(&pub, "mial")).Then(always(errMail))
 	require.NoError(t, err)
 	msg := message()
 	err = p.Process(t.Context(), msg)

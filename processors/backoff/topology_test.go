@@ -10,6 +10,7 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 )
 
@@ -54,7 +55,7 @@ func TestTheTopologyIsThatOfTheLayer(t *testing.T) {
 			topology, err := backoff.Topology(broker.Queue{Name: "mail"}, opts...)
 			require.NoError(t, err)
 			require.NoError(t, b.Declare(t.Context(), topology))
-			p, err := processor.NewStack(backoff.New(b.Publisher(), "mail", append(opts, backoff.KeepTrying(0))...)).Then(always(errMail))
+			p, err := stack.New(backoff.New(b.Publisher(), "mail", append(opts, backoff.KeepTrying(0))...)).Then(always(errMail))
 			require.NoError(t, err)
 			for count := range 9 {
 				require.NoError(t, p.Process(t.Context(), newMessage(retries(count))), "each delay is there")

@@ -9,6 +9,7 @@ import (
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // ErrOpen is the error of a message that was given back because the breaker is open. Its
@@ -25,10 +26,10 @@ var ErrOpen = errors.New("the breaker is open")
 func New(downstream string, opts ...Option) processor.Middleware {
 	c := config{downstream: downstream, failures: DefaultFailures, openFor: DefaultOpenFor}
 	if err := option.Apply("breaker", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	shared := newCircuit(c)
 	return func(next processor.Processor) processor.Processor {
@@ -44,34 +45,34 @@ type breaker struct {
 }
 
 var (
-	_ processor.Layer     = (*breaker)(nil)
-	_ processor.Wrapper   = (*breaker)(nil)
-	_ processor.Predictor = (*breaker)(nil)
-	_ processor.Describer = (*breaker)(nil)
-	_ processor.Checker   = (*breaker)(nil)
-	_ processor.Starter   = (*breaker)(nil)
-	_ processor.Stopper   = (*breaker)(nil)
+	_ stack.Layer       = (*breaker)(nil)
+	_ stack.Wrapper     = (*breaker)(nil)
+	_ stack.Predictor   = (*breaker)(nil)
+	_ stack.Describer   = (*breaker)(nil)
+	_ processor.Checker = (*breaker)(nil)
+	_ stack.Starter     = (*breaker)(nil)
+	_ stack.Stopper     = (*breaker)(nil)
 )
 
 // Name is "breaker".
 func (*breaker) Name() string { return "breaker" }
 
-// Role is [processor.Breaks].
-func (*breaker) Role() processor.Role { return processor.Breaks }
+// Role is [stack.Breaks].
+func (*breaker) Role() stack.Role { return stack.Breaks }
 
 // Unwrap returns the inner layers.
 func (b *breaker) Unwrap() processor.Processor { return b.next }
 
 // Predict passes on what it gets.
-func (*breaker) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*breaker) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (b *breaker) Settings() []processor.Setting {
+func (b *breaker) Settings() []stack.Setting {
 	counts := "failed"
 	if b.counts != nil {
 		counts = "by a function"
 	}
-	return []processor.Setting{
+	return []stack.Setting{
 		{Name: "downstream", Value: b.downstream},
 		{Name: "failures", Value: strconv.Itoa(b.failures)},
 		{Name: "open for", Value: b.openFor.String()},
@@ -85,7 +86,7 @@ func (b *breaker) Check() error {
 		if inner, ok := p.(*breaker); ok && inner.circuit == b.circuit {
 			return fmt.Errorf("breaker: the breaker of %q is twice in one stack, where each message would count twice: leave one of them out, or make it with another breaker.New", b.downstream)
 		}
-		w, ok := p.(processor.Wrapper)
+		w, ok := p.(stack.Wrapper)
 		if !ok {
 			break
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/breaker"
 )
 
@@ -35,7 +36,7 @@ var errMail = errors.New("mail server says no")
 
 // fakeRun counts who has it paused.
 type fakeRun struct {
-	processor.Run
+	stack.Run
 	mu             sync.Mutex
 	paused, pauses int
 }
@@ -64,27 +65,27 @@ func (r *fakeRun) Pauses() int {
 	return r.pauses
 }
 
-// stack is a pipeline that is being run.
-type stack struct {
-	*processor.Pipeline
+// service is a pipeline that is being run.
+type service struct {
+	*stack.Pipeline
 	fakeRun
 }
 
-func build(t *testing.T, m processor.Middleware, handler processor.ProcessorFunc) *stack {
+func build(t *testing.T, m processor.Middleware, handler processor.ProcessorFunc) *service {
 	t.Helper()
-	p, err := processor.NewStack(m).Then(handler)
+	p, err := stack.New(m).Then(handler)
 	require.NoError(t, err)
-	return &stack{Pipeline: p}
+	return &service{Pipeline: p}
 }
 
-func start(t *testing.T, m processor.Middleware, handler processor.ProcessorFunc) *stack {
+func start(t *testing.T, m processor.Middleware, handler processor.ProcessorFunc) *service {
 	t.Helper()
 	s := build(t, m, handler)
-	require.NoError(t, s.Start(processor.WithRun(t.Context(), &s.fakeRun)))
+	require.NoError(t, s.Start(stack.WithRun(t.Context(), &s.fakeRun)))
 	return s
 }
 
-func (s *stack) process(ctx context.Context) error {
+func (s *service) process(ctx context.Context) error {
 	return s.Process(ctx, processortest.NewMessage())
 }
 
@@ -163,7 +164,7 @@ func (g *gate) handle(ctx context.Context, _ processor.Message) error {
 }
 
 // halfOpen returns a stack that is half-open, of which n messages have come.
-func halfOpen(t *testing.T, ctx context.Context, g *gate, n int) (s *stack, results chan error) {
+func halfOpen(t *testing.T, ctx context.Context, g *gate, n int) (s *service, results chan error) {
 	t.Helper()
 	s = start(t, breaker.New("mail server", breaker.Failures(1)), g.handle) //nolint:contextcheck // a run has a context of its own
 	results = make(chan error, 100)
@@ -181,7 +182,7 @@ func halfOpen(t *testing.T, ctx context.Context, g *gate, n int) (s *stack, resu
 	return s, results
 }
 
-func (s *stack) come(ctx context.Context, results chan<- error) {
+func (s *service) come(ctx context.Context, results chan<- error) {
 	go func() { results <- s.process(ctx) }()
 }
 
@@ -455,11 +456,11 @@ func TestCountsThatPanicsWithNilCounts(t *testing.T) {
 func TestABreakerTwiceInOneStackIsRefused(t *testing.T) {
 	t.Parallel()
 	m, other := breaker.New("mail server"), breaker.New("mail server")
-	_, err := processor.NewStack(m, other, m).ThenFunc((&returning{}).handle)
+	_, err := stack.New(m, other, m).ThenFunc((&returning{}).handle)
 	require.ErrorContains(t, err, `the breaker of "mail server" is twice in one stack`)
-	_, err = processor.NewStack(m, other).ThenFunc((&returning{}).handle)
+	_, err = stack.New(m, other).ThenFunc((&returning{}).handle)
 	require.NoError(t, err)
-	_, err = processor.NewStack(m).ThenFunc((&returning{}).handle)
+	_, err = stack.New(m).ThenFunc((&returning{}).handle)
 	require.NoError(t, err, "in another stack")
 }
 
@@ -470,7 +471,7 @@ func TestAProbeDoesNotWaitForItselfInALayerThatIsHidden(t *testing.T) {
 		m := breaker.New("mail server", breaker.Failures(1))
 		hides := func(next processor.Processor) processor.Processor { return processor.ProcessorFunc(next.Process) }
 		h := &returning{errMail}
-		p, err := processor.NewStack(m, hides, m).ThenFunc(h.handle)
+		p, err := stack.New(m, hides, m).ThenFunc(h.handle)
 		require.NoError(t, err)
 		require.ErrorIs(t, p.Process(t.Context(), processortest.NewMessage()), errMail)
 		time.Sleep(breaker.DefaultOpenFor + 1)
@@ -526,7 +527,7 @@ func TestAFunctionThatIsSlowIsToldOneChangeAfterTheOther(t *testing.T) {
 // The function may ask the breaker for something itself, such as to process a message.
 func TestAFunctionThatIsToldMayUseTheStack(t *testing.T) {
 	t.Parallel()
-	var s *stack
+	var s *service
 	var got error
 	s = start(t, breaker.New("mail server", breaker.Failures(1), breaker.OnStateChange(func(breaker.State) {
 		got = errors.Join(s.process(t.Context()), s.Stop(t.Context()))
@@ -556,7 +557,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"fit in 31 bits":    breaker.New("mail server", breaker.Failures(1<<31)),
 		"must be 1 or more": breaker.New("mail server", breaker.Failures(-1)),
 	} {
-		_, err := processor.NewStack(m).Then(processor.ProcessorFunc((&returning{}).handle))
+		_, err := stack.New(m).Then(processor.ProcessorFunc((&returning{}).handle))
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -564,9 +565,9 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 func TestItDescribesItself(t *testing.T) {
 	t.Parallel()
 	s := build(t, breaker.New("mail server"), (&returning{}).handle)
-	require.Equal(t, processor.LayerDescription{
-		Name: "breaker", Role: processor.Breaks,
-		Settings: []processor.Setting{
+	require.Equal(t, stack.LayerDescription{
+		Name: "breaker", Role: stack.Breaks,
+		Settings: []stack.Setting{
 			{Name: "downstream", Value: "mail server"},
 			{Name: "failures", Value: "5"},
 			{Name: "open for", Value: "30s"},
@@ -574,7 +575,7 @@ func TestItDescribesItself(t *testing.T) {
 		},
 	}, s.Describe().Layers[0])
 	s = build(t, breaker.New("mail server", breaker.Counts(func(error) bool { return true })), (&returning{}).handle)
-	require.Contains(t, s.Describe().Layers[0].Settings, processor.Setting{Name: "counts", Value: "by a function"})
+	require.Contains(t, s.Describe().Layers[0].Settings, stack.Setting{Name: "counts", Value: "by a function"})
 }
 
 // cursed panics when it is printed, with itself.

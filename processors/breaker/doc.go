@@ -9,7 +9,7 @@
 // inside dedup: a message that is skipped says nothing about the downstream, and would look
 // like a success:
 //
-//	processor.NewStack(ack.New(), retry.New(...), breaker.New("mail server"), timeout.New(...), recovery.New())
+//	stack.New(ack.New(), retry.New(...), breaker.New("mail server"), timeout.New(...), recovery.New())
 //
 // # States
 //

@@ -7,12 +7,13 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/breaker"
 )
 
 func ExampleNew() {
 	handler := func(context.Context, processor.Message) error { return errors.New("connection refused") }
-	pipeline, err := processor.NewStack(breaker.New("mail server", breaker.Failures(2))).ThenFunc(handler)
+	pipeline, err := stack.New(breaker.New("mail server", breaker.Failures(2))).ThenFunc(handler)
 	if err != nil {
 		panic(err)
 	}

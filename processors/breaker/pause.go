@@ -4,12 +4,12 @@ import (
 	"context"
 	"time"
 
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // hold is a run that is paused while the circuit is open. mu guards its fields.
 type hold struct {
-	run    processor.Run
+	run    stack.Run
 	resume func()
 	paused bool
 	over   bool
@@ -18,7 +18,7 @@ type hold struct {
 // Start pauses the run if the breaker is open.
 func (b *breaker) Start(ctx context.Context) error {
 	b.mu.Lock()
-	if run := processor.RunFrom(ctx); run != nil {
+	if run := stack.RunFrom(ctx); run != nil {
 		b.hold = &hold{run: run}
 		b.holds[b.hold] = struct{}{}
 		b.arm()

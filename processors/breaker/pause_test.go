@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/breaker"
 )
 
@@ -62,7 +63,7 @@ func TestARunThatStartsWhileTheBreakerIsOpenStartsPaused(t *testing.T) {
 		time.Sleep(breaker.DefaultOpenFor - time.Second)
 		require.False(t, s.Paused(), "over")
 
-		require.NoError(t, s.Start(processor.WithRun(t.Context(), &s.fakeRun)))
+		require.NoError(t, s.Start(stack.WithRun(t.Context(), &s.fakeRun)))
 		require.True(t, s.Paused())
 		time.Sleep(time.Second + 1)
 		synctest.Wait()
@@ -81,7 +82,7 @@ func TestARunThatStartsWhenTheOpenTimeIsOverProbes(t *testing.T) {
 		require.Equal(t, errMail, s.process(t.Context()))
 		require.NoError(t, s.Stop(t.Context()))
 		time.Sleep(time.Hour)
-		require.NoError(t, s.Start(processor.WithRun(t.Context(), &s.fakeRun)))
+		require.NoError(t, s.Start(stack.WithRun(t.Context(), &s.fakeRun)))
 		synctest.Wait()
 		require.False(t, s.Paused())
 		require.Equal(t, errMail, s.process(t.Context()))
@@ -149,7 +150,7 @@ func TestStress(t *testing.T) {
 			}
 			return nil
 		}
-		stacks := []*stack{start(t, mail, handler), start(t, mail, handler), start(t, mail, handler)}
+		stacks := []*service{start(t, mail, handler), start(t, mail, handler), start(t, mail, handler)}
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		var wg sync.WaitGroup
@@ -185,10 +186,10 @@ func TestStress(t *testing.T) {
 	})
 }
 
-func comeAndGo(ctx context.Context, s *stack) {
+func comeAndGo(ctx context.Context, s *service) {
 	for ctx.Err() == nil {
 		time.Sleep(rand.N(30 * time.Millisecond))
 		_ = s.Stop(ctx)
-		_ = s.Start(processor.WithRun(ctx, &s.fakeRun))
+		_ = s.Start(stack.WithRun(ctx, &s.fakeRun))
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Option changes how errors are caught.
@@ -35,7 +36,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func New(opts ...Option) processor.Middleware {
 	var c config
 	if err := option.Apply("catch", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &catch{config: c, next: next}
@@ -50,23 +51,23 @@ type catch struct {
 }
 
 var (
-	_ processor.Layer     = (*catch)(nil)
-	_ processor.Wrapper   = (*catch)(nil)
-	_ processor.Predictor = (*catch)(nil)
+	_ stack.Layer     = (*catch)(nil)
+	_ stack.Wrapper   = (*catch)(nil)
+	_ stack.Predictor = (*catch)(nil)
 )
 
 // Name is "catch".
 func (*catch) Name() string { return "catch" }
 
-// Role is [processor.Catches].
-func (*catch) Role() processor.Role { return processor.Catches }
+// Role is [stack.Catches].
+func (*catch) Role() stack.Role { return stack.Catches }
 
 // Unwrap returns the inner layers.
 func (c *catch) Unwrap() processor.Processor { return c.next }
 
 // Predict ends the error, as Process does.
-func (*catch) Predict(o processor.Outcome) processor.Outcome {
-	if o.Returns() && o.Case != processor.CaseShutdown && !goesBack(o.Action) {
+func (*catch) Predict(o stack.Outcome) stack.Outcome {
+	if o.Returns() && o.Case != stack.CaseShutdown && !goesBack(o.Action) {
 		o.Action = processor.Done
 	}
 	return o

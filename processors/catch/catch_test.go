@@ -15,6 +15,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/catch"
 	"github.com/gowarren/warren/processors/retry"
@@ -35,7 +36,7 @@ func TestConformance(t *testing.T) {
 
 func process(t *testing.T, ctx context.Context, result error, opts ...catch.Option) error {
 	t.Helper()
-	p, err := processor.NewStack(catch.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return result })
+	p, err := stack.New(catch.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return result })
 	require.NoError(t, err)
 	return p.Process(ctx, processortest.NewMessage())
 }
@@ -76,7 +77,7 @@ func TestLogsAreBoundedAndEscaped(t *testing.T) {
 	t.Parallel()
 	evil := strings.Repeat("A\nlevel=INFO msg=forged ", 1000)
 	var out bytes.Buffer
-	p, err := processor.NewStack(catch.New(catch.Logger(slog.New(slog.NewTextHandler(&out, nil))))).
+	p, err := stack.New(catch.New(catch.Logger(slog.New(slog.NewTextHandler(&out, nil))))).
 		ThenFunc(func(context.Context, processor.Message) error { return errors.New(evil) })
 	require.NoError(t, err)
 	msg := processortest.NewMessage(processortest.Properties(processor.Properties{ID: evil}))
@@ -107,26 +108,26 @@ func TestStackRefusesCatchInsideAckOrRetry(t *testing.T) {
 	t.Parallel()
 	handler := func(context.Context, processor.Message) error { return errMail }
 	again := retry.New(&processortest.Publisher{}, "retry_%attempt%")
-	_, err := processor.NewStack(ack.New(), catch.New()).ThenFunc(handler)
-	require.ErrorIs(t, err, processor.ErrOrder)
+	_, err := stack.New(ack.New(), catch.New()).ThenFunc(handler)
+	require.ErrorIs(t, err, stack.ErrOrder)
 	require.ErrorContains(t, err, "put catch outside ack")
-	_, err = processor.NewStack(again, catch.New()).ThenFunc(handler)
-	require.ErrorIs(t, err, processor.ErrOrder)
+	_, err = stack.New(again, catch.New()).ThenFunc(handler)
+	require.ErrorIs(t, err, stack.ErrOrder)
 	require.ErrorContains(t, err, "put catch outside retry")
-	_, err = processor.NewStack(catch.New(), ack.New(), again).ThenFunc(handler)
+	_, err = stack.New(catch.New(), ack.New(), again).ThenFunc(handler)
 	require.NoError(t, err)
 }
 
 func TestNilOptionShowsWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
-	_, err := processor.NewStack(catch.New(nil)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	_, err := stack.New(catch.New(nil)).ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.ErrorContains(t, err, "catch: option 1 is nil")
 }
 
 func ExampleNew() {
 	handler := func(context.Context, processor.Message) error { return errors.New("no") }
 	quiet := slog.New(slog.DiscardHandler)
-	pipeline, err := processor.NewStack(catch.New(catch.Logger(quiet)), ack.New()).ThenFunc(handler)
+	pipeline, err := stack.New(catch.New(catch.Logger(quiet)), ack.New()).ThenFunc(handler)
 	if err != nil {
 		panic(err)
 	}

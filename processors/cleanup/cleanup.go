@@ -35,6 +35,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // ErrNoReturn is what the function gets instead of an error when the inner layers did not
@@ -73,13 +74,13 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func New(f Func, opts ...Option) processor.Middleware {
 	c := config{timeout: DefaultTimeout}
 	if err := option.Apply("cleanup", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if f == nil {
-		return processor.Invalid(errors.New("cleanup: the function is nil: pass what is to be done after each message"))
+		return stack.Invalid(errors.New("cleanup: the function is nil: pass what is to be done after each message"))
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &cleanup{config: c, f: f, next: next}
@@ -100,27 +101,27 @@ type cleanup struct {
 }
 
 var (
-	_ processor.Layer     = (*cleanup)(nil)
-	_ processor.Wrapper   = (*cleanup)(nil)
-	_ processor.Predictor = (*cleanup)(nil)
-	_ processor.Describer = (*cleanup)(nil)
+	_ stack.Layer     = (*cleanup)(nil)
+	_ stack.Wrapper   = (*cleanup)(nil)
+	_ stack.Predictor = (*cleanup)(nil)
+	_ stack.Describer = (*cleanup)(nil)
 )
 
 // Name is "cleanup".
 func (*cleanup) Name() string { return "cleanup" }
 
 // Role is "".
-func (*cleanup) Role() processor.Role { return "" }
+func (*cleanup) Role() stack.Role { return "" }
 
 // Unwrap returns the inner layers.
 func (c *cleanup) Unwrap() processor.Processor { return c.next }
 
 // Predict passes on what it gets.
-func (*cleanup) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*cleanup) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (c *cleanup) Settings() []processor.Setting {
-	return []processor.Setting{{Name: "timeout", Value: c.timeout.String()}}
+func (c *cleanup) Settings() []stack.Setting {
+	return []stack.Setting{{Name: "timeout", Value: c.timeout.String()}}
 }
 
 // Process runs the inner layers, and then the function.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/cleanup"
 	"github.com/gowarren/warren/processors/instantretry"
@@ -60,9 +61,9 @@ func returns(err error) cleanup.Func {
 	return func(context.Context, processor.Message, error) error { return err }
 }
 
-func build(t *testing.T, handler processor.ProcessorFunc, f cleanup.Func, opts ...cleanup.Option) *processor.Pipeline {
+func build(t *testing.T, handler processor.ProcessorFunc, f cleanup.Func, opts ...cleanup.Option) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(cleanup.New(f, opts...)).Then(handler)
+	p, err := stack.New(cleanup.New(f, opts...)).Then(handler)
 	require.NoError(t, err)
 	return p
 }
@@ -131,7 +132,7 @@ func TestCleanupMayStopTheRun(t *testing.T) {
 // A transaction rolls back, and a mark is not made, for a message that is not done.
 func TestSuccessStaysASuccess(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(ack.New(), cleanup.New(returns(errSession))).Then(fails(nil))
+	p, err := stack.New(ack.New(), cleanup.New(returns(errSession))).Then(fails(nil))
 	require.NoError(t, err)
 	msg := processortest.NewMessage()
 	require.NoError(t, p.Process(t.Context(), msg))
@@ -198,7 +199,7 @@ func TestGoexitOfTheCleanupIsLogged(t *testing.T) {
 func TestPanicIsAnErrorWithRecoveryInside(t *testing.T) {
 	t.Parallel()
 	var panicked *recovery.PanicError
-	p, err := processor.NewStack(cleanup.New(func(_ context.Context, _ processor.Message, err error) error {
+	p, err := stack.New(cleanup.New(func(_ context.Context, _ processor.Message, err error) error {
 		require.ErrorAs(t, err, &panicked)
 		return nil
 	}), recovery.New()).ThenFunc(func(context.Context, processor.Message) error { panic("boom") })
@@ -209,7 +210,7 @@ func TestPanicIsAnErrorWithRecoveryInside(t *testing.T) {
 func TestRunsBetweenTriesInPlace(t *testing.T) {
 	t.Parallel()
 	var log []string
-	p, err := processor.NewStack(instantretry.New(instantretry.Delay(0)),
+	p, err := stack.New(instantretry.New(instantretry.Delay(0)),
 		cleanup.New(func(context.Context, processor.Message, error) error { log = append(log, "clean"); return nil })).
 		ThenFunc(func(context.Context, processor.Message) error { log = append(log, "try"); return errMail })
 	require.NoError(t, err)
@@ -248,7 +249,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"cleanup: the function is nil": cleanup.New(nil),
 		"cleanup: Timeout is 0s":       cleanup.New(returns(nil), cleanup.Timeout(0)),
 	} {
-		_, err := processor.NewStack(m).Then(fails(nil))
+		_, err := stack.New(m).Then(fails(nil))
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -261,7 +262,7 @@ func TestSettingsIncludeDefaults(t *testing.T) {
 
 func ExampleNew() {
 	session := []string{}
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		cleanup.New(func(_ context.Context, _ processor.Message, err error) error {
 			fmt.Println("reset after:", err)
 			session = session[:0]

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/decode"
 )
 
@@ -18,7 +19,7 @@ func BenchmarkDecode(b *testing.B) {
 		"gzip": message("gzip", gzipped(body)), "zlib": message("deflate", zlibbed(body)),
 	} {
 		b.Run(name, func(b *testing.B) {
-			p, err := processor.NewStack(decode.New()).ThenFunc(func(context.Context, processor.Message) error { return nil })
+			p, err := stack.New(decode.New()).ThenFunc(func(context.Context, processor.Message) error { return nil })
 			require.NoError(b, err)
 			b.ReportAllocs()
 			for b.Loop() {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // The errors of messages that are rejected, but for those of a body that is corrupt.
@@ -27,10 +28,10 @@ var (
 func New(opts ...Option) processor.Middleware {
 	c := defaults()
 	if err := option.Apply("decode", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &decode{config: c, next: next}
@@ -43,28 +44,28 @@ type decode struct {
 }
 
 var (
-	_ processor.Layer     = (*decode)(nil)
-	_ processor.Wrapper   = (*decode)(nil)
-	_ processor.Predictor = (*decode)(nil)
-	_ processor.Describer = (*decode)(nil)
+	_ stack.Layer     = (*decode)(nil)
+	_ stack.Wrapper   = (*decode)(nil)
+	_ stack.Predictor = (*decode)(nil)
+	_ stack.Describer = (*decode)(nil)
 )
 
 // Name is "decode".
 func (*decode) Name() string { return "decode" }
 
-// Role is [processor.Decodes].
-func (*decode) Role() processor.Role { return processor.Decodes }
+// Role is [stack.Decodes].
+func (*decode) Role() stack.Role { return stack.Decodes }
 
 // Unwrap returns the inner layers.
 func (d *decode) Unwrap() processor.Processor { return d.next }
 
 // Predict passes on what it gets.
-func (*decode) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*decode) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (d *decode) Settings() []processor.Setting {
+func (d *decode) Settings() []stack.Setting {
 	ignored := append([]string{"charsets"}, d.names(true)...)
-	return []processor.Setting{
+	return []stack.Setting{
 		{Name: "max size", Value: size(d.maxSize)},
 		{Name: "decoders", Value: strings.Join(d.names(false), ", ")},
 		{Name: "ignore", Value: strings.Join(ignored, ", ")},

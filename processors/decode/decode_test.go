@@ -20,6 +20,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/decode"
 	"github.com/gowarren/warren/processors/retry"
@@ -65,7 +66,7 @@ func message(encoding, body string) *processortest.Message {
 // process returns what the handler got, nil if it was not called.
 func process(tb testing.TB, msg processor.Message, opts ...decode.Option) (got processor.Message, err error) {
 	tb.Helper()
-	p, err := processor.NewStack(decode.New(opts...)).
+	p, err := stack.New(decode.New(opts...)).
 		ThenFunc(func(_ context.Context, msg processor.Message) error { got = msg; return nil })
 	require.NoError(tb, err)
 	err = p.Process(tb.Context(), msg)
@@ -299,7 +300,7 @@ func TestRetryRepublishesWhatCame(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
 	quiet := retry.Logger(slog.New(slog.DiscardHandler))
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "retry_%attempt%", retry.FinalKey("parked"), quiet), decode.New()).
+	p, err := stack.New(ack.New(), retry.New(pub, "retry_%attempt%", retry.FinalKey("parked"), quiet), decode.New()).
 		ThenFunc(func(context.Context, processor.Message) error { return errors.New("mail server says no") })
 	require.NoError(t, err)
 	require.NoError(t, p.Process(t.Context(), message("gzip", gzipped(text))))
@@ -314,16 +315,16 @@ func TestRetryRepublishesWhatCame(t *testing.T) {
 func TestStackRefusesDecodeOutsideAckOrRetry(t *testing.T) {
 	t.Parallel()
 	handler := func(context.Context, processor.Message) error { return nil }
-	_, err := processor.NewStack(decode.New(), ack.New()).ThenFunc(handler)
-	require.ErrorIs(t, err, processor.ErrOrder)
-	_, err = processor.NewStack(decode.New(), retry.New(&processortest.Publisher{}, "r_%attempt%")).ThenFunc(handler)
-	require.ErrorIs(t, err, processor.ErrOrder)
+	_, err := stack.New(decode.New(), ack.New()).ThenFunc(handler)
+	require.ErrorIs(t, err, stack.ErrOrder)
+	_, err = stack.New(decode.New(), retry.New(&processortest.Publisher{}, "r_%attempt%")).ThenFunc(handler)
+	require.ErrorIs(t, err, stack.ErrOrder)
 }
 
 // The readers are shared: each message must get its own body, and keep it.
 func TestManyWorkersShareTheReaders(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(decode.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
+	p, err := stack.New(decode.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
 		if want := msg.Headers()["want"]; string(msg.Body()) != want {
 			return fmt.Errorf("got %q, want %q", msg.Body(), want)
 		}
@@ -352,7 +353,7 @@ func TestManyWorkersShareTheReaders(t *testing.T) {
 }
 
 func TestWhatIsNotEncodedCostsNoAllocation(t *testing.T) {
-	p, err := processor.NewStack(decode.New()).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	p, err := stack.New(decode.New()).ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(t, err)
 	for _, encoding := range []string{"", "utf-8", "identity", "binary, utf-8"} {
 		msg, ctx := message(encoding, text), t.Context()
@@ -372,21 +373,21 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		`decode: "gzip, x" is no name`:        decode.Decoder("gzip, x", same),
 		`decode: "" is no name of an encodin`: decode.Ignore("", "plain"),
 	} {
-		_, err := processor.NewStack(decode.New(opt)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		_, err := stack.New(decode.New(opt)).ThenFunc(func(context.Context, processor.Message) error { return nil })
 		require.ErrorContains(t, err, want)
 	}
 }
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(decode.New(decode.Ignore("plain"))).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	p, err := stack.New(decode.New(decode.Ignore("plain"))).ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(t, err)
-	require.Equal(t, []processor.Setting{
+	require.Equal(t, []stack.Setting{
 		{Name: "max size", Value: "16MiB"},
 		{Name: "decoders", Value: "deflate, gzip, x-gzip"},
 		{Name: "ignore", Value: "charsets, identity, plain"},
 	}, p.Describe().Layers[0].Settings)
-	p, err = processor.NewStack(decode.New(decode.MaxSize(100_000))).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	p, err = stack.New(decode.New(decode.MaxSize(100_000))).ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(t, err)
-	require.Contains(t, p.Describe().Layers[0].Settings, processor.Setting{Name: "max size", Value: "100000 bytes"})
+	require.Contains(t, p.Describe().Layers[0].Settings, stack.Setting{Name: "max size", Value: "100000 bytes"})
 }

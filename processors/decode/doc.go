@@ -5,7 +5,7 @@
 // again in place, waits, or holds a transaction: a message that does not decode then costs
 // none of these, and one that does is decoded once. A decoder that panics does no harm here.
 //
-//	processor.NewStack(ack.New(), retry.New(...), decode.New(), recovery.New()).Then(handler)
+//	stack.New(ack.New(), retry.New(...), decode.New(), recovery.New()).Then(handler)
 //
 // The layers inside get a message of the same headers and origin, with the decoded body
 // and without a content encoding. It settles the message that came; it is no

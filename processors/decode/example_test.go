@@ -7,6 +7,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/decode"
 )
@@ -16,7 +17,7 @@ func ExampleNew() {
 		fmt.Printf("%s\n", msg.Body())
 		return nil
 	}
-	pipeline, err := processor.NewStack(ack.New(), decode.New(decode.MaxSize(1<<20))).ThenFunc(handler)
+	pipeline, err := stack.New(ack.New(), decode.New(decode.MaxSize(1<<20))).ThenFunc(handler)
 	if err != nil {
 		panic(err)
 	}

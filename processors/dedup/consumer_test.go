@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/dedup"
 	"github.com/gowarren/warren/processors/retry"
@@ -46,7 +47,7 @@ func TestEachQueueProcessesEachMessageOnceOnABroker(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, q := range queues {
 			h := newOnceFailing()
-			p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), q+"_retry", retry.Attempts(1), retry.FinalKey(q+"_parked")),
+			p, err := stack.New(ack.New(), retry.New(b.Publisher(), q+"_retry", retry.Attempts(1), retry.FinalKey(q+"_parked")),
 				dedup.New(store)).ThenFunc(h.handle)
 			require.NoError(t, err)
 			wg.Go(func() {

@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // New returns a middleware that processes each message once, as far as store knows, and
@@ -23,10 +24,10 @@ import (
 func New(store Store, opts ...Option) processor.Middleware {
 	c := config{store: store, timeout: DefaultStoreTimeout}
 	if err := option.Apply("dedup", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &dedup{config: c, next: next, inHand: newHands()}
@@ -41,26 +42,26 @@ type dedup struct {
 }
 
 var (
-	_ processor.Layer     = (*dedup)(nil)
-	_ processor.Wrapper   = (*dedup)(nil)
-	_ processor.Predictor = (*dedup)(nil)
-	_ processor.Describer = (*dedup)(nil)
+	_ stack.Layer     = (*dedup)(nil)
+	_ stack.Wrapper   = (*dedup)(nil)
+	_ stack.Predictor = (*dedup)(nil)
+	_ stack.Describer = (*dedup)(nil)
 )
 
 // Name is "dedup".
 func (*dedup) Name() string { return "dedup" }
 
-// Role is [processor.Marks].
-func (*dedup) Role() processor.Role { return processor.Marks }
+// Role is [stack.Marks].
+func (*dedup) Role() stack.Role { return stack.Marks }
 
 // Unwrap returns the inner layers.
 func (d *dedup) Unwrap() processor.Processor { return d.next }
 
 // Predict passes on what it gets.
-func (*dedup) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*dedup) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (d *dedup) Settings() []processor.Setting {
+func (d *dedup) Settings() []stack.Setting {
 	key, scope := "app id, type and message id", "queue"
 	if d.key != nil {
 		key = "by a function"
@@ -68,7 +69,7 @@ func (d *dedup) Settings() []processor.Setting {
 	if d.scope != "" {
 		scope = d.scope
 	}
-	return []processor.Setting{
+	return []stack.Setting{
 		{Name: "store", Value: fmt.Sprintf("%T", d.store)},
 		{Name: "key", Value: key},
 		{Name: "scope", Value: scope},

@@ -20,6 +20,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/dedup"
 )
 
@@ -62,9 +63,9 @@ func (h *handler) handle(context.Context, processor.Message) error {
 	return h.err
 }
 
-func build(t *testing.T, handle processor.ProcessorFunc, store dedup.Store, opts ...dedup.Option) *processor.Pipeline {
+func build(t *testing.T, handle processor.ProcessorFunc, store dedup.Store, opts ...dedup.Option) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(dedup.New(store, opts...)).Then(handle)
+	p, err := stack.New(dedup.New(store, opts...)).Then(handle)
 	require.NoError(t, err)
 	return p
 }
@@ -166,7 +167,7 @@ func TestSkippingIsLogged(t *testing.T) {
 }
 
 // start begins messages with the same id, one after the other.
-func start(ctx context.Context, p *processor.Pipeline, n int) (results chan error) {
+func start(ctx context.Context, p *stack.Pipeline, n int) (results chan error) {
 	results = make(chan error, n)
 	for range n {
 		go func() { results <- p.Process(ctx, message("a")) }()
@@ -269,7 +270,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"StoreTimeout is 0s":   dedup.New(newMemory(), dedup.StoreTimeout(0)),
 		"StoreTimeout is -1s":  dedup.New(newMemory(), dedup.StoreTimeout(-time.Second)),
 	} {
-		_, err := processor.NewStack(m).Then(processor.ProcessorFunc((&handler{}).handle))
+		_, err := stack.New(m).Then(processor.ProcessorFunc((&handler{}).handle))
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -277,9 +278,9 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 func TestItDescribesItself(t *testing.T) {
 	t.Parallel()
 	p := build(t, (&handler{}).handle, newMemory())
-	require.Equal(t, processor.LayerDescription{
-		Name: "dedup", Role: processor.Marks,
-		Settings: []processor.Setting{
+	require.Equal(t, stack.LayerDescription{
+		Name: "dedup", Role: stack.Marks,
+		Settings: []stack.Setting{
 			{Name: "store", Value: "*dedup.Memory"},
 			{Name: "key", Value: "app id, type and message id"},
 			{Name: "scope", Value: "queue"},
@@ -287,8 +288,8 @@ func TestItDescribesItself(t *testing.T) {
 		},
 	}, p.Describe().Layers[0])
 	p = build(t, (&handler{}).handle, newMemory(), dedup.Scope("mail"), dedup.Key(func(processor.Message) string { return "" }))
-	require.Contains(t, p.Describe().Layers[0].Settings, processor.Setting{Name: "key", Value: "by a function"})
-	require.Contains(t, p.Describe().Layers[0].Settings, processor.Setting{Name: "scope", Value: "mail"})
+	require.Contains(t, p.Describe().Layers[0].Settings, stack.Setting{Name: "key", Value: "by a function"})
+	require.Contains(t, p.Describe().Layers[0].Settings, stack.Setting{Name: "scope", Value: "mail"})
 }
 
 func ExampleNew() {
@@ -298,7 +299,7 @@ func ExampleNew() {
 		return nil
 	}
 	quiet := dedup.Logger(slog.New(slog.DiscardHandler))
-	pipeline, err := processor.NewStack(dedup.New(store, quiet)).ThenFunc(handler)
+	pipeline, err := stack.New(dedup.New(store, quiet)).ThenFunc(handler)
 	if err != nil {
 		panic(err)
 	}

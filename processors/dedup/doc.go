@@ -5,7 +5,7 @@
 // Put it inside ack, and inside retry and catch, which turn failures into success. Put it
 // outside a transaction, so that a message is marked when that is committed:
 //
-//	processor.NewStack(ack.New(), retry.New(...), dedup.New(store), recovery.New()).Then(handler)
+//	stack.New(ack.New(), retry.New(...), dedup.New(store), recovery.New()).Then(handler)
 //
 // A message is marked in the [Store] after the handler has succeeded, never before: a
 // crash between the two doubles a message, it never loses one. What has to happen exactly

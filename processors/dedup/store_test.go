@@ -15,6 +15,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/dedup"
 )
@@ -94,7 +95,7 @@ func TestAMessageThatCannotBeMarkedIsDoneAllTheSame(t *testing.T) {
 	for _, result := range []error{nil, processor.ErrStop} {
 		synctest.Test(t, func(t *testing.T) {
 			h := handler{err: result}
-			p, err := processor.NewStack(ack.New(), dedup.New(&flaky{Store: newMemory(), markFails: in(time.Hour)})).ThenFunc(h.handle)
+			p, err := stack.New(ack.New(), dedup.New(&flaky{Store: newMemory(), markFails: in(time.Hour)})).ThenFunc(h.handle)
 			require.NoError(t, err)
 			msg := processortest.NewMessage()
 			err = p.Process(t.Context(), msg)

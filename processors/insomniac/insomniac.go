@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Option changes when the run ends.
@@ -44,7 +45,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func New(opts ...Option) processor.Middleware {
 	var c config
 	if err := option.Apply("insomniac", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &insomniac{config: c, next: next}
@@ -62,32 +63,32 @@ type insomniac struct {
 }
 
 var (
-	_ processor.Layer     = (*insomniac)(nil)
-	_ processor.Wrapper   = (*insomniac)(nil)
-	_ processor.Predictor = (*insomniac)(nil)
-	_ processor.Describer = (*insomniac)(nil)
-	_ processor.Idler     = (*insomniac)(nil)
+	_ stack.Layer     = (*insomniac)(nil)
+	_ stack.Wrapper   = (*insomniac)(nil)
+	_ stack.Predictor = (*insomniac)(nil)
+	_ stack.Describer = (*insomniac)(nil)
+	_ stack.Idler     = (*insomniac)(nil)
 )
 
 // Name is "insomniac".
 func (*insomniac) Name() string { return "insomniac" }
 
 // Role is "".
-func (*insomniac) Role() processor.Role { return "" }
+func (*insomniac) Role() stack.Role { return "" }
 
 // Unwrap returns the inner layers.
 func (i *insomniac) Unwrap() processor.Processor { return i.next }
 
 // Predict passes on what it gets.
-func (*insomniac) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*insomniac) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (i *insomniac) Settings() []processor.Setting {
+func (i *insomniac) Settings() []stack.Setting {
 	confirm := "nobody"
 	if i.ready != nil {
 		confirm = "by a function"
 	}
-	return []processor.Setting{{Name: "confirm", Value: confirm}}
+	return []stack.Setting{{Name: "confirm", Value: confirm}}
 }
 
 // Process passes the message on.

@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/insomniac"
 )
@@ -36,9 +37,9 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func succeed(context.Context, processor.Message) error { return nil }
 
-func build(t *testing.T, h processor.ProcessorFunc, opts ...insomniac.Option) *processor.Pipeline {
+func build(t *testing.T, h processor.ProcessorFunc, opts ...insomniac.Option) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(ack.New(), insomniac.New(append([]insomniac.Option{insomniac.Logger(quiet())}, opts...)...)).Then(h)
+	p, err := stack.New(ack.New(), insomniac.New(append([]insomniac.Option{insomniac.Logger(quiet())}, opts...)...)).Then(h)
 	require.NoError(t, err)
 	return p
 }
@@ -168,17 +169,17 @@ func TestTheEndIsLogged(t *testing.T) {
 
 func TestNilOptionShowsWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
-	_, err := processor.NewStack(insomniac.New(nil)).ThenFunc(succeed)
+	_, err := stack.New(insomniac.New(nil)).ThenFunc(succeed)
 	require.ErrorContains(t, err, "insomniac: option 1 is nil")
 }
 
 func TestSettingsSayWhoIsAsked(t *testing.T) {
 	t.Parallel()
-	settings := func(opts ...insomniac.Option) []processor.Setting {
+	settings := func(opts ...insomniac.Option) []stack.Setting {
 		return build(t, succeed, opts...).Describe().Layers[1].Settings
 	}
-	require.Equal(t, []processor.Setting{{Name: "confirm", Value: "nobody"}}, settings())
-	require.Equal(t, []processor.Setting{{Name: "confirm", Value: "by a function"}},
+	require.Equal(t, []stack.Setting{{Name: "confirm", Value: "nobody"}}, settings())
+	require.Equal(t, []stack.Setting{{Name: "confirm", Value: "by a function"}},
 		settings(insomniac.Confirm(func(context.Context) (int, error) { return 0, nil })))
 }
 
@@ -198,7 +199,7 @@ func ExampleNew() {
 		fmt.Printf("%s\n", msg.Body())
 		return nil
 	}
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		insomniac.New(
 			insomniac.Confirm(func(ctx context.Context) (int, error) { return b.Ready(ctx, "mail") }),
 			insomniac.Logger(slog.New(slog.DiscardHandler))),

@@ -12,7 +12,7 @@
 // other messages waiting. For longer delays use processors/retry, which waits in the
 // broker, outside this layer:
 //
-//	processor.NewStack(ack.New(), retry.New(...), instantretry.New(), recovery.New())
+//	stack.New(ack.New(), retry.New(...), instantretry.New(), recovery.New())
 //
 // Put it inside ack, retry, catch and ordered, which a stack sees to, and outside
 // recovery, or a panic is not tried again. A timeout inside bounds each try, one outside

@@ -9,6 +9,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // New returns a middleware that calls the inner layers again when they fail. It is safe
@@ -18,10 +19,10 @@ import (
 func New(opts ...Option) processor.Middleware {
 	c := config{attempts: DefaultAttempts, delay: DefaultDelay}
 	if err := option.Apply("instantretry", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &instantRetry{config: c, next: next}
@@ -34,23 +35,23 @@ type instantRetry struct {
 }
 
 var (
-	_ processor.Layer     = (*instantRetry)(nil)
-	_ processor.Wrapper   = (*instantRetry)(nil)
-	_ processor.Predictor = (*instantRetry)(nil)
-	_ processor.Describer = (*instantRetry)(nil)
+	_ stack.Layer     = (*instantRetry)(nil)
+	_ stack.Wrapper   = (*instantRetry)(nil)
+	_ stack.Predictor = (*instantRetry)(nil)
+	_ stack.Describer = (*instantRetry)(nil)
 )
 
 // Name is "instantretry".
 func (*instantRetry) Name() string { return "instantretry" }
 
-// Role is [processor.Repeats].
-func (*instantRetry) Role() processor.Role { return processor.Repeats }
+// Role is [stack.Repeats].
+func (*instantRetry) Role() stack.Role { return stack.Repeats }
 
 // Unwrap returns the inner layers.
 func (r *instantRetry) Unwrap() processor.Processor { return r.next }
 
 // Predict passes on what it gets.
-func (*instantRetry) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*instantRetry) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Process runs the inner layers, again and again if they fail.
 func (r *instantRetry) Process(ctx context.Context, msg processor.Message) error {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/catch"
 	"github.com/gowarren/warren/processors/instantretry"
@@ -63,9 +64,9 @@ func (s *script) Process(context.Context, processor.Message) error {
 	return s.results[min(len(s.at), len(s.results))-1]
 }
 
-func build(t *testing.T, handler processor.Processor, opts ...instantretry.Option) *processor.Pipeline {
+func build(t *testing.T, handler processor.Processor, opts ...instantretry.Option) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(instantretry.New(opts...)).Then(handler)
+	p, err := stack.New(instantretry.New(opts...)).Then(handler)
 	require.NoError(t, err)
 	return p
 }
@@ -192,7 +193,7 @@ func TestEndOfTheContextEndsThePause(t *testing.T) {
 		s := newScript(errMail)
 		start := time.Now()
 		msg := processortest.NewMessage()
-		p, err := processor.NewStack(ack.New(), instantretry.New()).Then(s)
+		p, err := stack.New(ack.New(), instantretry.New()).Then(s)
 		require.NoError(t, err)
 		require.ErrorIs(t, p.Process(ctx, msg), errMail)
 		require.Len(t, s.at, 1)
@@ -252,7 +253,7 @@ func TestPanicOfTheFilterIsAnErrorOfTheMessage(t *testing.T) {
 func TestPanicIsTriedAgainWithRecoveryInside(t *testing.T) {
 	t.Parallel()
 	calls := 0
-	p, err := processor.NewStack(instantretry.New(instantretry.Delay(0)), recovery.New()).
+	p, err := stack.New(instantretry.New(instantretry.Delay(0)), recovery.New()).
 		ThenFunc(func(context.Context, processor.Message) error {
 			if calls++; calls == 1 {
 				panic("boom")
@@ -267,7 +268,7 @@ func TestPanicIsTriedAgainWithRecoveryInside(t *testing.T) {
 func TestWhatFailsEachTimeIsRetriedThroughTheBroker(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "retry_%attempt%"), instantretry.New(instantretry.Delay(0))).
+	p, err := stack.New(ack.New(), retry.New(pub, "retry_%attempt%"), instantretry.New(instantretry.Delay(0))).
 		Then(newScript(errMail))
 	require.NoError(t, err)
 	msg := processortest.NewMessage()
@@ -324,7 +325,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := processor.NewStack(instantretry.New(tc.opts...)).Then(newScript(nil))
+			_, err := stack.New(instantretry.New(tc.opts...)).Then(newScript(nil))
 			require.ErrorContains(t, err, tc.want)
 		})
 	}
@@ -334,8 +335,8 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 func TestStackRefusesInstantRetryOutsideAckRetryOrCatch(t *testing.T) {
 	t.Parallel()
 	for _, inner := range []processor.Middleware{ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%"), catch.New()} {
-		_, err := processor.NewStack(instantretry.New(), inner).Then(newScript(nil))
-		require.ErrorIs(t, err, processor.ErrOrder)
+		_, err := stack.New(instantretry.New(), inner).Then(newScript(nil))
+		require.ErrorIs(t, err, stack.ErrOrder)
 	}
 }
 
@@ -351,7 +352,7 @@ func TestSettingsIncludeDefaults(t *testing.T) {
 
 func ExampleNew() {
 	calls := 0
-	pipeline, err := processor.NewStack(instantretry.New(
+	pipeline, err := stack.New(instantretry.New(
 		instantretry.Attempts(5),
 		instantretry.Delay(time.Millisecond),
 		instantretry.DoubleUpTo(10*time.Millisecond),

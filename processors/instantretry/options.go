@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/internal/option"
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Defaults of the options; Swarrot's are the same.
@@ -95,18 +95,18 @@ func (c *config) pause(try int) time.Duration {
 }
 
 // Settings are those of the options.
-func (r *instantRetry) Settings() []processor.Setting {
+func (r *instantRetry) Settings() []stack.Setting {
 	limit := "off"
 	if r.doubles {
 		limit = r.limit.String()
 	}
-	settings := []processor.Setting{
+	settings := []stack.Setting{
 		{Name: "attempts", Value: strconv.Itoa(r.attempts)},
 		{Name: "delay", Value: r.delay.String()},
 		{Name: "double up to", Value: limit},
 	}
 	if r.filter != nil {
-		settings = append(settings, processor.Setting{Name: "if", Value: "by a function"})
+		settings = append(settings, stack.Setting{Name: "if", Value: "by a function"})
 	}
 	return settings
 }

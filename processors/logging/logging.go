@@ -4,7 +4,7 @@
 // Put it inside retry, outside which every retried message looks like a success, and
 // outside recovery, which makes an error of a panic:
 //
-//	processor.NewStack(ack.New(), retry.New(...), logging.New(), recovery.New()).Then(handler)
+//	stack.New(ack.New(), retry.New(...), logging.New(), recovery.New()).Then(handler)
 //
 // Without [Level] and [LevelFunc] the level follows from the decision ([processor.Decide]):
 //
@@ -36,6 +36,7 @@ import (
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // New returns a middleware that logs each message once the inner layers return. Errors
@@ -46,10 +47,10 @@ import (
 func New(opts ...Option) processor.Middleware {
 	c := config{success: slog.LevelDebug}
 	if err := option.Apply("logging", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if c.err != nil {
-		return processor.Invalid(c.err)
+		return stack.Invalid(c.err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &logging{config: c, next: next}
@@ -62,31 +63,31 @@ type logging struct {
 }
 
 var (
-	_ processor.Layer     = (*logging)(nil)
-	_ processor.Wrapper   = (*logging)(nil)
-	_ processor.Predictor = (*logging)(nil)
-	_ processor.Describer = (*logging)(nil)
+	_ stack.Layer     = (*logging)(nil)
+	_ stack.Wrapper   = (*logging)(nil)
+	_ stack.Predictor = (*logging)(nil)
+	_ stack.Describer = (*logging)(nil)
 )
 
 // Name is "logging".
 func (*logging) Name() string { return "logging" }
 
 // Role is none: it loses and doubles nothing anywhere.
-func (*logging) Role() processor.Role { return "" }
+func (*logging) Role() stack.Role { return "" }
 
 // Unwrap returns the inner layers.
 func (l *logging) Unwrap() processor.Processor { return l.next }
 
 // Predict passes on what it gets.
-func (*logging) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*logging) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options, and the levels of what no option is about.
-func (l *logging) Settings() []processor.Setting {
-	settings := []processor.Setting{{Name: "success", Value: l.success.String()}}
+func (l *logging) Settings() []stack.Setting {
+	settings := []stack.Setting{{Name: "success", Value: l.success.String()}}
 	for _, r := range l.rules {
-		settings = append(settings, processor.Setting{Name: "level", Value: r.text})
+		settings = append(settings, stack.Setting{Name: "level", Value: r.text})
 	}
-	return append(settings, processor.Setting{Name: "otherwise", Value: "by decision"})
+	return append(settings, stack.Setting{Name: "otherwise", Value: "by decision"})
 }
 
 // Process runs the inner layers and logs what they return.

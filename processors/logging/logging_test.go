@@ -19,6 +19,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/logging"
 	"github.com/gowarren/warren/processors/recovery"
@@ -47,7 +48,7 @@ func process(t *testing.T, ctx context.Context, result error, msg processor.Mess
 	t.Helper()
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	p, err := processor.NewStack(logging.New(append(opts, logging.Logger(log))...)).
+	p, err := stack.New(logging.New(append(opts, logging.Logger(log))...)).
 		ThenFunc(func(context.Context, processor.Message) error { return result })
 	require.NoError(t, err)
 	got := p.Process(ctx, msg)
@@ -107,7 +108,7 @@ func TestWhatIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		log := slog.New(slog.NewTextHandler(&out, nil))
-		p, err := processor.NewStack(logging.New(logging.Logger(log))).ThenFunc(func(context.Context, processor.Message) error {
+		p, err := stack.New(logging.New(logging.Logger(log))).ThenFunc(func(context.Context, processor.Message) error {
 			time.Sleep(1500 * time.Millisecond)
 			return errMail
 		})
@@ -213,7 +214,7 @@ func TestALevelFuncThatPanicsIsSkippedAndNamed(t *testing.T) {
 
 func TestNothingIsAskedOfAMessageThatNobodyReadsAbout(t *testing.T) {
 	for _, result := range []error{nil, errMail} {
-		p, err := processor.NewStack(logging.New(logging.Logger(slog.New(slog.DiscardHandler)), logging.Level(errUser, slog.LevelInfo))).
+		p, err := stack.New(logging.New(logging.Logger(slog.New(slog.DiscardHandler)), logging.Level(errUser, slog.LevelInfo))).
 			ThenFunc(func(context.Context, processor.Message) error { return result })
 		require.NoError(t, err)
 		msg, ctx := processortest.NewMessage(), t.Context()
@@ -226,7 +227,7 @@ func TestItSeesWhatARetryTurnsIntoSuccess(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	quiet := slog.New(slog.DiscardHandler)
-	p, err := processor.NewStack(
+	p, err := stack.New(
 		ack.New(),
 		retry.New(&processortest.Publisher{}, "retry_%attempt%", retry.Logger(quiet)),
 		logging.New(logging.Logger(log)),
@@ -245,7 +246,7 @@ func TestNilLoggerIsTheDefault(t *testing.T) {
 	t.Cleanup(func() { slog.SetDefault(before) })
 	for _, opts := range [][]logging.Option{nil, {logging.Logger(nil)}} {
 		out.Reset()
-		p, err := processor.NewStack(logging.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return errMail })
+		p, err := stack.New(logging.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return errMail })
 		require.NoError(t, err)
 		require.ErrorIs(t, p.Process(t.Context(), processortest.NewMessage()), errMail)
 		require.Contains(t, out.String(), "mail server says no")
@@ -259,19 +260,19 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"logging: the target of Level is":    logging.Level(nil, slog.LevelInfo),
 		"logging: the function of LevelFunc": logging.LevelFunc(nil),
 	} {
-		_, err := processor.NewStack(logging.New(opt)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		_, err := stack.New(logging.New(opt)).ThenFunc(func(context.Context, processor.Message) error { return nil })
 		require.ErrorContains(t, err, want)
 	}
 }
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(logging.New(
+	p, err := stack.New(logging.New(
 		logging.Level(errUser, slog.LevelInfo),
 		logging.LevelFunc(func(error) (slog.Level, bool) { return 0, false }),
 	)).ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(t, err)
-	require.Equal(t, []processor.Setting{
+	require.Equal(t, []stack.Setting{
 		{Name: "success", Value: "DEBUG"},
 		{Name: "level", Value: "no such user at INFO"},
 		{Name: "level", Value: "by a function"},
@@ -289,7 +290,7 @@ func ExampleNew() {
 	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: plain}))
 
 	handler := func(context.Context, processor.Message) error { return fmt.Errorf("send mail: %w", errUser) }
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		logging.New(logging.Logger(log), logging.Level(errUser, slog.LevelInfo)),
 	).ThenFunc(handler)

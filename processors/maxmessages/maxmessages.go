@@ -10,7 +10,7 @@
 // starts anew with each run.
 //
 // The run returns nil, also if the last message has failed. Where whoever runs the
-// pipeline cannot be told to end ([processor.RunFrom]), the wish to stop is joined to the
+// pipeline cannot be told to end ([stack.RunFrom]), the wish to stop is joined to the
 // error of the message that leaves last instead, and one that comes too late goes back
 // untouched.
 package maxmessages
@@ -26,6 +26,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // DefaultMax is how many messages come in unless [Max] says otherwise.
@@ -53,10 +54,10 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func New(opts ...Option) processor.Middleware {
 	c := config{max: DefaultMax}
 	if err := option.Apply("maxmessages", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if c.max < 1 {
-		return processor.Invalid(fmt.Errorf("maxmessages: Max is %d: it must be at least 1", c.max))
+		return stack.Invalid(fmt.Errorf("maxmessages: Max is %d: it must be at least 1", c.max))
 	}
 	return func(next processor.Processor) processor.Processor {
 		m := &maxMessages{config: c, next: next}
@@ -79,39 +80,39 @@ type maxMessages struct {
 // count is that of one run. A message belongs to the one that it has begun in: a handler
 // that was abandoned may return during the next.
 type count struct {
-	run         processor.Run // nil: it cannot be told to end
+	run         stack.Run // nil: it cannot be told to end
 	begun, left atomic.Int64
 }
 
 var (
-	_ processor.Layer     = (*maxMessages)(nil)
-	_ processor.Wrapper   = (*maxMessages)(nil)
-	_ processor.Predictor = (*maxMessages)(nil)
-	_ processor.Describer = (*maxMessages)(nil)
-	_ processor.Starter   = (*maxMessages)(nil)
-	_ processor.Idler     = (*maxMessages)(nil)
+	_ stack.Layer     = (*maxMessages)(nil)
+	_ stack.Wrapper   = (*maxMessages)(nil)
+	_ stack.Predictor = (*maxMessages)(nil)
+	_ stack.Describer = (*maxMessages)(nil)
+	_ stack.Starter   = (*maxMessages)(nil)
+	_ stack.Idler     = (*maxMessages)(nil)
 )
 
 // Name is "maxmessages".
 func (*maxMessages) Name() string { return "maxmessages" }
 
-// Role is [processor.Counts].
-func (*maxMessages) Role() processor.Role { return processor.Counts }
+// Role is [stack.Counts].
+func (*maxMessages) Role() stack.Role { return stack.Counts }
 
 // Unwrap returns the inner layers.
 func (m *maxMessages) Unwrap() processor.Processor { return m.next }
 
 // Predict passes on what it gets.
-func (*maxMessages) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*maxMessages) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (m *maxMessages) Settings() []processor.Setting {
-	return []processor.Setting{{Name: "max", Value: strconv.Itoa(m.max)}}
+func (m *maxMessages) Settings() []stack.Setting {
+	return []stack.Setting{{Name: "max", Value: strconv.Itoa(m.max)}}
 }
 
 // Start counts from the beginning.
 func (m *maxMessages) Start(ctx context.Context) error {
-	m.count.Store(&count{run: processor.RunFrom(ctx)})
+	m.count.Store(&count{run: stack.RunFrom(ctx)})
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/maxmessages"
 	"github.com/gowarren/warren/processors/recovery"
@@ -37,9 +38,9 @@ var errMail = errors.New("mail server says no")
 
 func quiet() maxmessages.Option { return maxmessages.Logger(slog.New(slog.DiscardHandler)) }
 
-func build(t *testing.T, h processor.ProcessorFunc, opts ...maxmessages.Option) *processor.Pipeline {
+func build(t *testing.T, h processor.ProcessorFunc, opts ...maxmessages.Option) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(maxmessages.New(append(opts, quiet())...)).Then(h)
+	p, err := stack.New(maxmessages.New(append(opts, quiet())...)).Then(h)
 	require.NoError(t, err)
 	return p
 }
@@ -62,7 +63,7 @@ func TestTheLastMessageEndsTheRunAndKeepsItsError(t *testing.T) {
 	for _, result := range results {
 		p := build(t, func(context.Context, processor.Message) error { return result }, maxmessages.Max(2))
 		var r run
-		require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), &r)))
 		require.Equal(t, result, p.Process(t.Context(), processortest.NewMessage()))
 		require.Empty(t, r.ends)
 		require.NoError(t, p.Idle(t.Context()))
@@ -74,7 +75,7 @@ func TestTheLastMessageEndsTheRunAndKeepsItsError(t *testing.T) {
 func TestTheLastMessagePausesTheRunAndOthersAreNotBegun(t *testing.T) {
 	t.Parallel()
 	calls := 0
-	var p *processor.Pipeline
+	var p *stack.Pipeline
 	var r run
 	p = build(t, func(ctx context.Context, _ processor.Message) error {
 		calls++
@@ -85,7 +86,7 @@ func TestTheLastMessagePausesTheRunAndOthersAreNotBegun(t *testing.T) {
 		require.Empty(t, r.ends, "not before the last has left")
 		return nil
 	}, maxmessages.Max(1))
-	require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
+	require.NoError(t, p.Start(stack.WithRun(t.Context(), &r)))
 	require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
 	require.Equal(t, 1, calls)
 	require.Equal(t, []error{nil}, r.ends)
@@ -107,7 +108,7 @@ func TestTheLastMessagesTakeTheTimeTheyNeed(t *testing.T) {
 					return ctx.Err()
 				}
 			}
-			p, err := processor.NewStack(maxmessages.New(maxmessages.Max(3), quiet()), ack.New()).ThenFunc(slow)
+			p, err := stack.New(maxmessages.New(maxmessages.Max(3), quiet()), ack.New()).ThenFunc(slow)
 			require.NoError(t, err)
 			c := consumer.New(b.Source("mail"), p, consumer.Workers(workers), consumer.Logger(silent))
 			for n := range 3 {
@@ -142,7 +143,7 @@ func TestALastMessageThatPanicsEndsTheRunAllTheSame(t *testing.T) {
 	require.ErrorIs(t, p.Idle(t.Context()), processor.ErrStop, "without a run when nothing arrives")
 
 	var r run
-	require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
+	require.NoError(t, p.Start(stack.WithRun(t.Context(), &r)))
 	require.Panics(t, func() { _ = p.Process(t.Context(), processortest.NewMessage()) })
 	require.Equal(t, []error{nil}, r.ends)
 }
@@ -152,7 +153,7 @@ func TestTheCountStartsAnewWithEachRun(t *testing.T) {
 	p := build(t, succeed, maxmessages.Max(2))
 	for range 3 {
 		var r run
-		require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), &r)))
 		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
 		require.Empty(t, r.ends)
 		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
@@ -180,11 +181,11 @@ func TestAHandlerThatOutlivesItsRunDoesNotEndTheNext(t *testing.T) {
 		release := make(chan struct{})
 		p := build(t, func(context.Context, processor.Message) error { <-release; return nil }, maxmessages.Max(1))
 		var first, second run
-		require.NoError(t, p.Start(processor.WithRun(t.Context(), &first)))
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), &first)))
 		go func() { _ = p.Process(t.Context(), processortest.NewMessage()) }()
 		synctest.Wait()
 		require.NoError(t, p.Stop(t.Context()))
-		require.NoError(t, p.Start(processor.WithRun(t.Context(), &second)))
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), &second)))
 		close(release)
 		synctest.Wait()
 		require.Len(t, first.ends, 1)
@@ -220,7 +221,7 @@ func TestARunTakesExactlySoManyMessagesWhateverTheWorkers(t *testing.T) {
 					}
 					return nil
 				}
-				p, err := processor.NewStack(maxmessages.New(quiet()), ack.New()).ThenFunc(handler)
+				p, err := stack.New(maxmessages.New(quiet()), ack.New()).ThenFunc(handler)
 				require.NoError(t, err)
 				c := consumer.New(b.Source("mail"), p, consumer.Workers(workers), consumer.Logger(slog.New(slog.DiscardHandler)))
 				for i, left := range []int{150, 50} {
@@ -243,7 +244,7 @@ func TestTheRunEndsAfterAPanicThatWasRecoveredFrom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := rig(t, 3)
 		silent := slog.New(slog.DiscardHandler)
-		p, err := processor.NewStack(ack.New(), recovery.New(recovery.Logger(silent)), maxmessages.New(maxmessages.Max(2), quiet())).
+		p, err := stack.New(ack.New(), recovery.New(recovery.Logger(silent)), maxmessages.New(maxmessages.Max(2), quiet())).
 			ThenFunc(func(context.Context, processor.Message) error { panic(errMail) })
 		require.NoError(t, err)
 		require.NoError(t, consumer.New(b.Source("mail"), p, consumer.Logger(silent)).Run(t.Context()))
@@ -275,7 +276,7 @@ func TestConcurrentMessagesGetInOnlyUpToTheLimit(t *testing.T) {
 func TestTheEndIsLogged(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	p, err := processor.NewStack(maxmessages.New(maxmessages.Max(1), maxmessages.Logger(slog.New(slog.NewTextHandler(&out, nil))))).ThenFunc(succeed)
+	p, err := stack.New(maxmessages.New(maxmessages.Max(1), maxmessages.Logger(slog.New(slog.NewTextHandler(&out, nil))))).ThenFunc(succeed)
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Process(t.Context(), processortest.NewMessage()), processor.ErrStop)
 	require.Contains(t, out.String(), "level=INFO")
@@ -288,17 +289,17 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"Max is 0":        maxmessages.New(maxmessages.Max(0)),
 		"option 1 is nil": maxmessages.New(nil),
 	} {
-		_, err := processor.NewStack(m).ThenFunc(succeed)
+		_, err := stack.New(m).ThenFunc(succeed)
 		require.ErrorContains(t, err, says)
 	}
 }
 
 func TestSettingsNameTheDefault(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(maxmessages.New()).ThenFunc(succeed)
+	p, err := stack.New(maxmessages.New()).ThenFunc(succeed)
 	require.NoError(t, err)
-	require.Equal(t, processor.LayerDescription{
-		Name: "maxmessages", Role: processor.Counts, Settings: []processor.Setting{{Name: "max", Value: "100"}},
+	require.Equal(t, stack.LayerDescription{
+		Name: "maxmessages", Role: stack.Counts, Settings: []stack.Setting{{Name: "max", Value: "100"}},
 	}, p.Describe().Layers[0])
 }
 
@@ -307,7 +308,7 @@ func ExampleNew() {
 		fmt.Printf("%s\n", msg.Body())
 		return nil
 	}
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		maxmessages.New(maxmessages.Max(2), maxmessages.Logger(slog.New(slog.DiscardHandler))),
 		ack.New(),
 	).ThenFunc(handler)

@@ -6,9 +6,9 @@
 // consumer's drain timeout to finish.
 //
 // The run returns nil. Where whoever runs the pipeline cannot be told to end
-// ([processor.RunFrom]), the wish to stop is joined to the result of each message that
+// ([stack.RunFrom]), the wish to stop is joined to the result of each message that
 // finishes after the time, and returned when nothing arrives. Where nobody starts the
-// pipeline ([processor.Starter]), no time counts.
+// pipeline ([stack.Starter]), no time counts.
 package maxtime
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // DefaultAfter is how long a run lasts unless [After] says otherwise.
@@ -43,10 +44,10 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func New(opts ...Option) processor.Middleware {
 	c := config{after: DefaultAfter}
 	if err := option.Apply("maxtime", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &maxTime{config: c, next: next}
@@ -79,30 +80,30 @@ type clock struct {
 }
 
 var (
-	_ processor.Layer     = (*maxTime)(nil)
-	_ processor.Wrapper   = (*maxTime)(nil)
-	_ processor.Predictor = (*maxTime)(nil)
-	_ processor.Describer = (*maxTime)(nil)
-	_ processor.Starter   = (*maxTime)(nil)
-	_ processor.Idler     = (*maxTime)(nil)
-	_ processor.Stopper   = (*maxTime)(nil)
+	_ stack.Layer     = (*maxTime)(nil)
+	_ stack.Wrapper   = (*maxTime)(nil)
+	_ stack.Predictor = (*maxTime)(nil)
+	_ stack.Describer = (*maxTime)(nil)
+	_ stack.Starter   = (*maxTime)(nil)
+	_ stack.Idler     = (*maxTime)(nil)
+	_ stack.Stopper   = (*maxTime)(nil)
 )
 
 // Name is "maxtime".
 func (*maxTime) Name() string { return "maxtime" }
 
 // Role is "".
-func (*maxTime) Role() processor.Role { return "" }
+func (*maxTime) Role() stack.Role { return "" }
 
 // Unwrap returns the inner layers.
 func (m *maxTime) Unwrap() processor.Processor { return m.next }
 
 // Predict passes on what it gets.
-func (*maxTime) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*maxTime) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (m *maxTime) Settings() []processor.Setting {
-	return []processor.Setting{{Name: "after", Value: m.after.String()}}
+func (m *maxTime) Settings() []stack.Setting {
+	return []stack.Setting{{Name: "after", Value: m.after.String()}}
 }
 
 // Start starts the clock.

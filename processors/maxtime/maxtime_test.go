@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/maxtime"
 )
@@ -33,9 +34,9 @@ var errMail = errors.New("mail server says no")
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func build(t *testing.T, h processor.ProcessorFunc, opts ...maxtime.Option) *processor.Pipeline {
+func build(t *testing.T, h processor.ProcessorFunc, opts ...maxtime.Option) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(ack.New(), maxtime.New(append(opts, maxtime.Logger(quiet()))...)).Then(h)
+	p, err := stack.New(ack.New(), maxtime.New(append(opts, maxtime.Logger(quiet()))...)).Then(h)
 	require.NoError(t, err)
 	return p
 }
@@ -95,7 +96,7 @@ func TestARunThatEndsBeforeLeavesNoTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := build(t, succeed)
 		var r run
-		require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), &r)))
 		time.Sleep(299 * time.Second)
 		require.NoError(t, p.Stop(t.Context()))
 		require.NoError(t, p.Stop(t.Context()), "it works twice")
@@ -117,7 +118,7 @@ func TestTheResultOfAMessageStaysAsItIsWhereTheRunCanBeTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := build(t, func(context.Context, processor.Message) error { return errMail })
 		var r run
-		require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), &r)))
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.Equal(t, []error{nil}, r.ends, "once")
@@ -133,7 +134,7 @@ func TestWithoutControlTheWishToStopIsJoined(t *testing.T) {
 		p := build(t, func(context.Context, processor.Message) error { return result }, maxtime.After(time.Minute))
 		process := func() error { return p.Process(t.Context(), processortest.NewMessage()) }
 		for range 2 { // runs that can be told, before
-			require.NoError(t, p.Start(processor.WithRun(t.Context(), &run{})))
+			require.NoError(t, p.Start(stack.WithRun(t.Context(), &run{})))
 			require.NoError(t, p.Stop(t.Context()))
 		}
 		for range 2 {
@@ -173,15 +174,15 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"After is 0s":     maxtime.New(maxtime.After(0)),
 		"option 1 is nil": maxtime.New(nil),
 	} {
-		_, err := processor.NewStack(m).ThenFunc(succeed)
+		_, err := stack.New(m).ThenFunc(succeed)
 		require.ErrorContains(t, err, says)
 	}
 }
 
 func TestSettingsNameTheDefault(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, processor.LayerDescription{
-		Name: "maxtime", Settings: []processor.Setting{{Name: "after", Value: "5m0s"}},
+	require.Equal(t, stack.LayerDescription{
+		Name: "maxtime", Settings: []stack.Setting{{Name: "after", Value: "5m0s"}},
 	}, build(t, succeed).Describe().Layers[1])
 }
 
@@ -192,7 +193,7 @@ func ExampleNew() {
 	if err := b.Declare(ctx, broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}); err != nil {
 		panic(err)
 	}
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		maxtime.New(maxtime.After(10*time.Millisecond), maxtime.Logger(slog.New(slog.DiscardHandler))),
 		ack.New(),
 	).ThenFunc(succeed)

@@ -32,6 +32,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // DefaultEvery is how often memory is measured unless [Every] says otherwise.
@@ -60,7 +61,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // allocates nothing.
 //
 // The run returns nil. Where whoever runs the pipeline cannot be told to end
-// ([processor.RunFrom]), the wish to stop is joined to the result of each message that
+// ([stack.RunFrom]), the wish to stop is joined to the result of each message that
 // finishes from then on, and returned when nothing arrives.
 //
 // The stack refuses a limit below 1 or above 16 TiB, as one in bytes would be, an Every below
@@ -68,10 +69,10 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func New(mib int, opts ...Option) processor.Middleware {
 	c := config{mib: mib, every: DefaultEvery, gauge: newGauge}
 	if err := option.Apply("memorylimit", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		m := &memoryLimit{config: c, next: next, gauge: c.gauge(), created: time.Now()}
@@ -112,29 +113,29 @@ type memoryLimit struct {
 const never = math.MaxInt64
 
 var (
-	_ processor.Layer     = (*memoryLimit)(nil)
-	_ processor.Wrapper   = (*memoryLimit)(nil)
-	_ processor.Predictor = (*memoryLimit)(nil)
-	_ processor.Describer = (*memoryLimit)(nil)
-	_ processor.Starter   = (*memoryLimit)(nil)
-	_ processor.Idler     = (*memoryLimit)(nil)
+	_ stack.Layer     = (*memoryLimit)(nil)
+	_ stack.Wrapper   = (*memoryLimit)(nil)
+	_ stack.Predictor = (*memoryLimit)(nil)
+	_ stack.Describer = (*memoryLimit)(nil)
+	_ stack.Starter   = (*memoryLimit)(nil)
+	_ stack.Idler     = (*memoryLimit)(nil)
 )
 
 // Name is "memorylimit".
 func (*memoryLimit) Name() string { return "memorylimit" }
 
 // Role is "".
-func (*memoryLimit) Role() processor.Role { return "" }
+func (*memoryLimit) Role() stack.Role { return "" }
 
 // Unwrap returns the inner layers.
 func (m *memoryLimit) Unwrap() processor.Processor { return m.next }
 
 // Predict passes on what it gets.
-func (*memoryLimit) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*memoryLimit) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (m *memoryLimit) Settings() []processor.Setting {
-	return []processor.Setting{
+func (m *memoryLimit) Settings() []stack.Setting {
+	return []stack.Setting{
 		{Name: "limit", Value: strconv.Itoa(m.mib) + "MiB"},
 		{Name: "every", Value: m.every.String()},
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/memorylimit"
 )
@@ -70,10 +71,10 @@ func (r *run) End(err error) { r.ends = append(r.ends, err) }
 func (r *run) Abort(error)   { panic("aborted") }
 func (r *run) Pause() func() { panic("paused") }
 
-func build(t *testing.T, h processor.ProcessorFunc, opts ...memorylimit.Option) *processor.Pipeline {
+func build(t *testing.T, h processor.ProcessorFunc, opts ...memorylimit.Option) *stack.Pipeline {
 	t.Helper()
 	opts = append([]memorylimit.Option{memorylimit.Logger(quiet())}, opts...)
-	p, err := processor.NewStack(memorylimit.New(100, opts...)).Then(h)
+	p, err := stack.New(memorylimit.New(100, opts...)).Then(h)
 	require.NoError(t, err)
 	return p
 }
@@ -86,7 +87,7 @@ func TestTheRunEndsAtTheLimit(t *testing.T) {
 		for range 2 { // and so does the next
 			var r run
 			of.mib.Store(99)
-			require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
+			require.NoError(t, p.Start(stack.WithRun(t.Context(), &r)))
 			time.Sleep(time.Second)
 			require.Equal(t, errMail, p.Process(t.Context(), processortest.NewMessage()))
 			require.Empty(t, r.ends)
@@ -115,7 +116,7 @@ func TestWithoutControlTheWishToStopIsJoined(t *testing.T) {
 		}
 		return processor.Decide(err)
 	}
-	require.NoError(t, p.Start(processor.WithRun(t.Context(), &run{})))
+	require.NoError(t, p.Start(stack.WithRun(t.Context(), &run{})))
 	require.NoError(t, p.Stop(t.Context()))
 	for range 2 {
 		of.mib.Store(99)
@@ -153,7 +154,7 @@ func TestGarbageDoesNotEndTheRunAndIsNotCollectedAllTheTime(t *testing.T) {
 		of.mib.Store(50)
 		p := build(t, succeed, of.gauge())
 		var r run
-		require.NoError(t, p.Start(processor.WithRun(t.Context(), &r)))
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), &r)))
 		for range 30 {
 			of.garbage.Add(60) // in a second
 			of.mib.Add(60)
@@ -209,7 +210,7 @@ func TestAConsumerDrainsAndEndsWithoutAnError(t *testing.T) {
 				of.mib.Add(1)
 				return fails
 			}
-			p, err := processor.NewStack(ack.New(), memorylimit.New(50, of.gauge(), memorylimit.Logger(quiet()))).ThenFunc(leak)
+			p, err := stack.New(ack.New(), memorylimit.New(50, of.gauge(), memorylimit.Logger(quiet()))).ThenFunc(leak)
 			require.NoError(t, err)
 			c := consumer.New(b.Source("mail"), p, consumer.Workers(2), consumer.Logger(quiet()))
 			require.NoError(t, c.Run(t.Context()))
@@ -229,7 +230,7 @@ func TestTheMemoryOfTheProcessIsMeasured(t *testing.T) {
 		held[i] = 1
 	}
 	stops := func(mib int) bool {
-		p, err := processor.NewStack(memorylimit.New(mib, memorylimit.Logger(quiet()))).ThenFunc(succeed)
+		p, err := stack.New(memorylimit.New(mib, memorylimit.Logger(quiet()))).ThenFunc(succeed)
 		require.NoError(t, err)
 		return processor.Decide(p.Process(t.Context(), processortest.NewMessage())).Stop
 	}
@@ -266,21 +267,21 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"Every is -1s":    memorylimit.New(1, memorylimit.Every(-time.Second)),
 		"option 1 is nil": memorylimit.New(1, nil),
 	} {
-		_, err := processor.NewStack(m).ThenFunc(succeed)
+		_, err := stack.New(m).ThenFunc(succeed)
 		require.ErrorContains(t, err, says)
 	}
 }
 
 func TestSettingsNameTheDefault(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, processor.LayerDescription{
+	require.Equal(t, stack.LayerDescription{
 		Name:     "memorylimit",
-		Settings: []processor.Setting{{Name: "limit", Value: "100MiB"}, {Name: "every", Value: "1s"}},
+		Settings: []stack.Setting{{Name: "limit", Value: "100MiB"}, {Name: "every", Value: "1s"}},
 	}, build(t, succeed).Describe().Layers[0])
 }
 
 func BenchmarkMeasure(b *testing.B) {
-	p, err := processor.NewStack(memorylimit.New(1<<20, memorylimit.Every(0))).ThenFunc(succeed)
+	p, err := stack.New(memorylimit.New(1<<20, memorylimit.Every(0))).ThenFunc(succeed)
 	require.NoError(b, err)
 	msg := processortest.NewMessage()
 	b.ReportAllocs()
@@ -290,7 +291,7 @@ func BenchmarkMeasure(b *testing.B) {
 }
 
 func ExampleNew() {
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		memorylimit.New(1, memorylimit.Logger(slog.New(slog.DiscardHandler))), // a Go process needs more
 		ack.New(),
 	).ThenFunc(succeed)

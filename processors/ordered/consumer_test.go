@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/ordered"
 )
@@ -41,7 +42,7 @@ func TestConsumerKeepsTheOrderOfEachCustomer(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var mu sync.Mutex
 		got, want, total := map[int64][]string{}, map[int64][]string{}, 0
-		p, err := processor.NewStack(ack.New(), ordered.New(ordered.ByHeader("customer"))).
+		p, err := stack.New(ack.New(), ordered.New(ordered.ByHeader("customer"))).
 			ThenFunc(func(_ context.Context, msg processor.Message) error {
 				customer, _ := msg.Headers().Int64("customer")
 				time.Sleep(time.Duration(1+customer) * time.Millisecond) // the customers do not keep step
@@ -72,7 +73,7 @@ func TestShutdownGivesBackWhatWaitsForItsTurn(t *testing.T) {
 		publish(t, b, 1, 8)
 		ctx, cancel := context.WithCancel(t.Context())
 		begun := 0
-		p, err := processor.NewStack(ack.New(), ordered.New(ordered.ByHeader("customer"))).
+		p, err := stack.New(ack.New(), ordered.New(ordered.ByHeader("customer"))).
 			ThenFunc(func(ctx context.Context, _ processor.Message) error {
 				begun++
 				cancel()
@@ -98,7 +99,7 @@ func ExampleNew() {
 		_ = b.Publisher().Publish(ctx, processor.Destination{RoutingKey: "mail"}, e)
 	}
 
-	pipeline, err := processor.NewStack(ack.New(), ordered.New(ordered.ByHeader("account"))).
+	pipeline, err := stack.New(ack.New(), ordered.New(ordered.ByHeader("account"))).
 		ThenFunc(func(_ context.Context, msg processor.Message) error {
 			fmt.Println(string(msg.Body())) // one account has one message at a time
 			if string(msg.Body()) == "close" {
@@ -120,10 +121,10 @@ func ExampleNew() {
 
 // Admission and a turn that comes at once.
 func BenchmarkAdmitted(b *testing.B) {
-	p, err := processor.NewStack(ordered.New(ordered.ByRoutingKey)).
+	p, err := stack.New(ordered.New(ordered.ByRoutingKey)).
 		ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(b, err)
-	admitter := processor.Admitters(p)[0]
+	admitter := stack.Admitters(p)[0]
 	msg, ctx := processortest.NewMessage(), b.Context()
 	b.ReportAllocs()
 	for b.Loop() {

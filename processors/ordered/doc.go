@@ -3,7 +3,7 @@
 // other keys run in parallel. Swarrot has no need of it: its consumers take one message at
 // a time.
 //
-//	processor.NewStack(ack.New(), retry.New(...), ordered.New(ordered.ByHeader("customer")), recovery.New())
+//	stack.New(ack.New(), retry.New(...), ordered.New(ordered.ByHeader("customer")), recovery.New())
 //
 // Put it inside ack and retry, so that a message whose key cannot be made is settled, and
 // outside everything that a turn should span: instantretry, transactions, timeouts and
@@ -19,7 +19,7 @@
 // ends while it waits comes back as [processor.Release], and goes back to its queue
 // untouched.
 //
-// The layer learns the order of the source as a [processor.Admitter]. Where nothing calls
+// The layer learns the order of the source as a [stack.Admitter]. Where nothing calls
 // that, as when a pipeline runs in something other than this library's consumer, messages
 // have the order in which they come to this layer, and a turn ends when the inner layers
 // return. A pipeline is run in one way or the other: once messages have been admitted, one

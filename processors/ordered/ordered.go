@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // errNotAdmitted is the error of a message without a ticket where others have one.
@@ -20,7 +21,7 @@ var errNotAdmitted = errors.New("ordered: the context does not come from the mes
 // other.
 func New(key Key) processor.Middleware {
 	if key == nil {
-		return processor.Invalid(errors.New("ordered: the key function is nil: pass one such as ordered.ByRoutingKey, or ordered.ByHeader with a name"))
+		return stack.Invalid(errors.New("ordered: the key function is nil: pass one such as ordered.ByRoutingKey, or ordered.ByHeader with a name"))
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &ordered{key: key, lines: newLines(), next: next}
@@ -35,23 +36,23 @@ type ordered struct {
 }
 
 var (
-	_ processor.Layer     = (*ordered)(nil)
-	_ processor.Wrapper   = (*ordered)(nil)
-	_ processor.Predictor = (*ordered)(nil)
-	_ processor.Admitter  = (*ordered)(nil)
+	_ stack.Layer     = (*ordered)(nil)
+	_ stack.Wrapper   = (*ordered)(nil)
+	_ stack.Predictor = (*ordered)(nil)
+	_ stack.Admitter  = (*ordered)(nil)
 )
 
 // Name is "ordered".
 func (*ordered) Name() string { return "ordered" }
 
-// Role is [processor.Orders].
-func (*ordered) Role() processor.Role { return processor.Orders }
+// Role is [stack.Orders].
+func (*ordered) Role() stack.Role { return stack.Orders }
 
 // Unwrap returns the inner layers.
 func (o *ordered) Unwrap() processor.Processor { return o.next }
 
 // Predict passes on what it gets.
-func (*ordered) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*ordered) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Admit gives the message the last place in the line of its key.
 func (o *ordered) Admit(ctx context.Context, msg processor.Message) (admitted context.Context, left func()) {

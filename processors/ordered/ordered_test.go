@@ -17,6 +17,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/instantretry"
 	"github.com/gowarren/warren/processors/ordered"
@@ -98,7 +99,7 @@ type admitted struct {
 
 func (f *fixture) admit(ctx context.Context, body string) *admitted {
 	a := &admitted{msg: processortest.NewMessage(processortest.Body(body)), result: make(chan error, 1), layer: f.layer}
-	a.ctx, a.left = processor.Admitters(f.layer)[0].Admit(ctx, a.msg)
+	a.ctx, a.left = stack.Admitters(f.layer)[0].Admit(ctx, a.msg)
 	return a
 }
 
@@ -287,7 +288,7 @@ func TestKeyThatPanicsFailsItsMessageAndHoldsUpNoOther(t *testing.T) {
 			t.Parallel()
 			var layer processor.Processor
 			pub := &processortest.Publisher{}
-			p, err := processor.NewStack(ack.New(), retry.New(pub, "retry_%attempt%"), func(next processor.Processor) processor.Processor {
+			p, err := stack.New(ack.New(), retry.New(pub, "retry_%attempt%"), func(next processor.Processor) processor.Processor {
 				layer = ordered.New(func(processor.Message) string { panic(value) })(next)
 				return layer
 			}).ThenFunc(func(context.Context, processor.Message) error { t.Error("processed without a key"); return nil })
@@ -295,7 +296,7 @@ func TestKeyThatPanicsFailsItsMessageAndHoldsUpNoOther(t *testing.T) {
 			for _, admit := range []bool{false, true, true} {
 				msg, ctx := processortest.NewMessage(), t.Context()
 				if admit {
-					ctx, _ = processor.Admitters(p)[0].Admit(ctx, msg) // and never leaves
+					ctx, _ = stack.Admitters(p)[0].Admit(ctx, msg) // and never leaves
 				}
 				require.NoError(t, p.Process(ctx, msg))
 				require.Equal(t, []processortest.Settlement{processortest.Acked}, msg.Settlements(), "a copy is out")
@@ -311,9 +312,9 @@ func TestTwoOrdersInOneStackDoNotMix(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture("a:1")
-		p, err := processor.NewStack(ordered.New(func(processor.Message) string { return "one" }), ordered.New(byKey)).ThenFunc(f.handle)
+		p, err := stack.New(ordered.New(func(processor.Message) string { return "one" }), ordered.New(byKey)).ThenFunc(f.handle)
 		require.NoError(t, err)
-		admitters := processor.Admitters(p)
+		admitters := stack.Admitters(p)
 		require.Len(t, admitters, 2)
 		var lefts []func()
 		for _, body := range []string{"a:1", "b:1", "a:2"} {
@@ -354,7 +355,7 @@ func TestKeys(t *testing.T) {
 func TestNilKeyShowsWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
 	for _, key := range []ordered.Key{nil, ordered.ByHeader("")} {
-		_, err := processor.NewStack(ordered.New(key)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		_, err := stack.New(ordered.New(key)).ThenFunc(func(context.Context, processor.Message) error { return nil })
 		require.ErrorContains(t, err, "ordered: the key function is nil")
 		require.ErrorContains(t, err, "ByHeader")
 	}
@@ -363,8 +364,8 @@ func TestNilKeyShowsWhenTheStackIsBuilt(t *testing.T) {
 func TestStackRefusesWhatEndsATurnTooEarly(t *testing.T) {
 	t.Parallel()
 	for _, outer := range []processor.Middleware{instantretry.New(), timeout.New(time.Minute)} {
-		_, err := processor.NewStack(outer, ordered.New(byKey)).ThenFunc(func(context.Context, processor.Message) error { return nil })
-		require.ErrorIs(t, err, processor.ErrOrder)
+		_, err := stack.New(outer, ordered.New(byKey)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		require.ErrorIs(t, err, stack.ErrOrder)
 	}
 }
 
@@ -378,7 +379,7 @@ func heap() uint64 {
 
 func TestLongKeysAreNotKept(t *testing.T) { //nolint:paralleltest // it measures the whole process
 	layer := ordered.New(func(processor.Message) string { return strings.Repeat("x", 1<<20) })(nil)
-	admit := processor.Admitters(layer)[0].Admit
+	admit := stack.Admitters(layer)[0].Admit
 	msg, before := processortest.NewMessage(), heap()
 	var all []func()
 	for range 64 {
@@ -394,7 +395,7 @@ func TestLongKeysAreNotKept(t *testing.T) { //nolint:paralleltest // it measures
 // Who kept one message's context kept the tickets of all that came behind it.
 func TestContextThatIsKeptKeepsNoOther(t *testing.T) { //nolint:paralleltest // it measures the whole process
 	layer := ordered.New(byKey)(nil)
-	admit := processor.Admitters(layer)[0].Admit
+	admit := stack.Admitters(layer)[0].Admit
 	msg, before := processortest.NewMessage(processortest.Body("k")), heap()
 	kept, left := admit(t.Context(), msg)
 	for range 100_000 {

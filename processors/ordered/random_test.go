@@ -14,6 +14,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ordered"
 )
 
@@ -41,9 +42,9 @@ func fateOf(msg processor.Message) *fate {
 // world runs messages as a consumer does, and looks at every one that begins.
 type world struct {
 	t        *testing.T
-	pipeline *processor.Pipeline
+	pipeline *stack.Pipeline
 	layer    processor.Processor
-	admitter processor.Admitter
+	admitter stack.Admitter
 	workers  sync.WaitGroup
 	released atomic.Int64
 
@@ -60,12 +61,12 @@ func newWorld(t *testing.T, all []*fate) *world {
 	t.Helper()
 	w := &world{t: t, all: all}
 	var err error
-	w.pipeline, err = processor.NewStack(w.outer, func(next processor.Processor) processor.Processor {
+	w.pipeline, err = stack.New(w.outer, func(next processor.Processor) processor.Processor {
 		w.layer = ordered.New(func(msg processor.Message) string { return fateOf(msg).key })(next)
 		return w.layer
 	}).ThenFunc(w.handle)
 	require.NoError(t, err)
-	w.admitter = processor.Admitters(w.pipeline)[0]
+	w.admitter = stack.Admitters(w.pipeline)[0]
 	return w
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // ErrGoexit is the error of a handler that ended its goroutine with runtime.Goexit, as
@@ -65,7 +66,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func New(opts ...Option) processor.Middleware {
 	var c config
 	if err := option.Apply("recovery", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &recovery{config: c, next: next}
@@ -83,28 +84,28 @@ type recovery struct {
 }
 
 var (
-	_ processor.Layer     = (*recovery)(nil)
-	_ processor.Wrapper   = (*recovery)(nil)
-	_ processor.Describer = (*recovery)(nil)
-	_ processor.Predictor = (*recovery)(nil)
+	_ stack.Layer     = (*recovery)(nil)
+	_ stack.Wrapper   = (*recovery)(nil)
+	_ stack.Describer = (*recovery)(nil)
+	_ stack.Predictor = (*recovery)(nil)
 )
 
 // Name is "recovery".
 func (*recovery) Name() string { return "recovery" }
 
-// Role is [processor.Recovers].
-func (*recovery) Role() processor.Role { return processor.Recovers }
+// Role is [stack.Recovers].
+func (*recovery) Role() stack.Role { return stack.Recovers }
 
 // Unwrap returns the inner layers.
 func (r *recovery) Unwrap() processor.Processor { return r.next }
 
 // Settings are those of the options.
-func (r *recovery) Settings() []processor.Setting {
-	return []processor.Setting{{Name: "goexit", Value: strconv.FormatBool(r.isolate)}}
+func (r *recovery) Settings() []stack.Setting {
+	return []stack.Setting{{Name: "goexit", Value: strconv.FormatBool(r.isolate)}}
 }
 
 // Predict makes an error of a panic.
-func (*recovery) Predict(o processor.Outcome) processor.Outcome {
+func (*recovery) Predict(o stack.Outcome) stack.Outcome {
 	if o.Panics {
 		o.Panics, o.Action = false, processor.Failed
 	}

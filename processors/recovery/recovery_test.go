@@ -17,6 +17,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -55,7 +56,7 @@ func TestConformanceWithGoexit(t *testing.T) {
 
 func process(t *testing.T, handler processor.ProcessorFunc, opts ...recovery.Option) error {
 	t.Helper()
-	p, err := processor.NewStack(recovery.New(opts...)).Then(handler)
+	p, err := stack.New(recovery.New(opts...)).Then(handler)
 	require.NoError(t, err)
 	return p.Process(t.Context(), processortest.NewMessage())
 }
@@ -106,7 +107,7 @@ func TestPanicIsAFailureWhateverItsValueSays(t *testing.T) {
 func TestPanicWithErrStopParksTheMessage(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "", retry.Attempts(0), retry.FinalKey("parked")), recovery.New()).
+	p, err := stack.New(ack.New(), retry.New(pub, "", retry.Attempts(0), retry.FinalKey("parked")), recovery.New()).
 		ThenFunc(func(context.Context, processor.Message) error { panic(processor.ErrStop) })
 	require.NoError(t, err)
 	msg := processortest.NewMessage()
@@ -137,7 +138,7 @@ func TestGoexitIsAnErrorWhenAskedFor(t *testing.T) {
 func TestPanicTakesTheWayOfAnError(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "retry_%attempt%"), recovery.New()).
+	p, err := stack.New(ack.New(), retry.New(pub, "retry_%attempt%"), recovery.New()).
 		ThenFunc(func(context.Context, processor.Message) error { panic("boom") })
 	require.NoError(t, err)
 	msg := processortest.NewMessage()
@@ -149,20 +150,20 @@ func TestPanicTakesTheWayOfAnError(t *testing.T) {
 func TestStackRefusesRecoveryOutsideAckOrRetry(t *testing.T) {
 	t.Parallel()
 	handler := func(context.Context, processor.Message) error { return nil }
-	_, err := processor.NewStack(recovery.New(), ack.New()).ThenFunc(handler)
-	require.ErrorIs(t, err, processor.ErrOrder)
-	_, err = processor.NewStack(ack.New(), recovery.New(), retry.New(&processortest.Publisher{}, "r_%attempt%")).ThenFunc(handler)
-	require.ErrorIs(t, err, processor.ErrOrder)
+	_, err := stack.New(recovery.New(), ack.New()).ThenFunc(handler)
+	require.ErrorIs(t, err, stack.ErrOrder)
+	_, err = stack.New(ack.New(), recovery.New(), retry.New(&processortest.Publisher{}, "r_%attempt%")).ThenFunc(handler)
+	require.ErrorIs(t, err, stack.ErrOrder)
 }
 
 func TestNilOptionShowsWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
-	_, err := processor.NewStack(recovery.New(nil)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	_, err := stack.New(recovery.New(nil)).ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.ErrorContains(t, err, "recovery: option 1 is nil")
 }
 
 func ExampleNew() {
-	pipeline, err := processor.NewStack(recovery.New()).
+	pipeline, err := stack.New(recovery.New()).
 		ThenFunc(func(context.Context, processor.Message) error { panic("out of stamps") })
 	if err != nil {
 		panic(err)

@@ -6,18 +6,19 @@ import (
 	"strings"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Settings are those of the options.
-func (r *redelivery) Settings() []processor.Setting {
-	settings := []processor.Setting{
+func (r *redelivery) Settings() []stack.Setting {
+	settings := []stack.Setting{
 		{Name: "attempts", Value: strconv.Itoa(r.attempts)},
 		{Name: "waits", Value: r.schedule()},
 		{Name: "parked", Value: processor.Destination{RoutingKey: r.parked}.String()},
 		{Name: "keep trying", Value: r.keepTrying.String()},
 	}
 	if r.filter != nil {
-		settings = append(settings, processor.Setting{Name: "if", Value: "by a function"})
+		settings = append(settings, stack.Setting{Name: "if", Value: "by a function"})
 	}
 	return settings
 }
@@ -42,11 +43,11 @@ func (r *redelivery) schedule() string {
 }
 
 // caseFiltered is an error for which the function given to [If] is false.
-const caseFiltered processor.Case = "error not to be retried (If)"
+const caseFiltered stack.Case = "error not to be retried (If)"
 
 // Cases are those of republishing, and that of a filter.
-func (r *redelivery) Cases() []processor.Case {
-	cases := []processor.Case{processor.CaseRepublishFailed, processor.CaseExhausted}
+func (r *redelivery) Cases() []stack.Case {
+	cases := []stack.Case{stack.CaseRepublishFailed, stack.CaseExhausted}
 	if r.filter != nil {
 		cases = append(cases, caseFiltered)
 	}
@@ -55,13 +56,13 @@ func (r *redelivery) Cases() []processor.Case {
 
 // Predict says where a message goes that failed for the first time, or, in its case, for the
 // last. But in a case of its own, a filter is taken to let the error through.
-func (r *redelivery) Predict(o processor.Outcome) processor.Outcome {
+func (r *redelivery) Predict(o stack.Outcome) stack.Outcome {
 	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
 		return o
 	}
 	last := o.Action == processor.Rejected || r.attempts == 0 ||
-		o.Case == processor.CaseExhausted || o.Case == caseFiltered && r.filter != nil
-	if !last || o.Case == processor.CaseShutdown || o.Case == processor.CaseRepublishFailed {
+		o.Case == stack.CaseExhausted || o.Case == caseFiltered && r.filter != nil
+	if !last || o.Case == stack.CaseShutdown || o.Case == stack.CaseRepublishFailed {
 		o.Action = processor.Requeued
 		return o
 	}

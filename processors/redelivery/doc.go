@@ -5,7 +5,7 @@
 //	options := []redelivery.Option{redelivery.Attempts(5), redelivery.Wait(time.Second, time.Minute)}
 //	topology, err := redelivery.Topology(broker.Queue{Name: "mail"}, "mail_parked", options...)
 //	// ... broker.Declare(ctx, topology)
-//	processor.NewStack(
+//	stack.New(
 //		ack.New(),
 //		redelivery.New(broker.Publisher(), "mail_parked", options...),
 //		recovery.New(),

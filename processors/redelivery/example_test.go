@@ -10,6 +10,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/redelivery"
@@ -28,7 +29,7 @@ func ExampleNew() {
 		panic(err)
 	}
 	tries := map[string]int{}
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		redelivery.New(b.Publisher(), "mail_parked", append(options, redelivery.Logger(quiet))...),
 		recovery.New(),

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/redelivery"
@@ -53,7 +54,7 @@ var schedule = []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 2
 // run consumes a work queue whose handler is f until a message is parked, and returns that.
 func run(t *testing.T, b broker.Broker, work, parked string, f processor.ProcessorFunc) processor.Message {
 	t.Helper()
-	p, err := processor.NewStack(ack.New(), redelivery.New(b.Publisher(), parked, options...), recovery.New()).Then(f)
+	p, err := stack.New(ack.New(), redelivery.New(b.Publisher(), parked, options...), recovery.New()).Then(f)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -107,7 +108,7 @@ func open(t *testing.T) *rabbitmq.Broker {
 	topology, err := redelivery.Topology(broker.Queue{Name: t.Name()}, t.Name()+".parked", options...)
 	require.NoError(t, err)
 	require.ErrorIs(t, b.Declare(t.Context(), topology), broker.ErrUnsupported)
-	_, err = processor.NewStack(redelivery.New(b.Publisher(), t.Name()+".parked", options...)).
+	_, err = stack.New(redelivery.New(b.Publisher(), t.Name()+".parked", options...)).
 		ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.ErrorIs(t, err, broker.ErrUnsupported)
 	return nil
@@ -149,7 +150,7 @@ func TestAMessageThatKillsItsWorkerIsParkedByTheQueue(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = killer.Close(context.WithoutCancel(t.Context())) })
 	require.NoError(t, killer.Declare(t.Context(), topology))
-	p, err := processor.NewStack(ack.New(), redelivery.New(killer.Publisher(), parked, own...)).
+	p, err := stack.New(ack.New(), redelivery.New(killer.Publisher(), parked, own...)).
 		ThenFunc(func(ctx context.Context, _ processor.Message) error {
 			r.note()
 			session, err := killer.Consuming().Session(ctx)

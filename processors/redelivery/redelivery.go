@@ -10,6 +10,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // HeaderDeliveries is where a quorum queue says how often a message has failed.
@@ -27,7 +28,7 @@ const HeaderDeliveries = "x-delivery-count"
 func New(publisher processor.Publisher, parked string, opts ...Option) processor.Middleware {
 	c, err := configure(parked, opts)
 	if err = errors.Join(c.checkPublisher(publisher), err); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &redelivery{config: c, next: next, sender: republish.Sender{
@@ -43,18 +44,18 @@ type redelivery struct {
 }
 
 var (
-	_ processor.Layer     = (*redelivery)(nil)
-	_ processor.Wrapper   = (*redelivery)(nil)
-	_ processor.Describer = (*redelivery)(nil)
-	_ processor.Predictor = (*redelivery)(nil)
-	_ processor.Caser     = (*redelivery)(nil)
+	_ stack.Layer     = (*redelivery)(nil)
+	_ stack.Wrapper   = (*redelivery)(nil)
+	_ stack.Describer = (*redelivery)(nil)
+	_ stack.Predictor = (*redelivery)(nil)
+	_ stack.Caser     = (*redelivery)(nil)
 )
 
 // Name is "redelivery".
 func (*redelivery) Name() string { return "redelivery" }
 
-// Role is [processor.Retries].
-func (*redelivery) Role() processor.Role { return processor.Retries }
+// Role is [stack.Retries].
+func (*redelivery) Role() stack.Role { return stack.Retries }
 
 // Unwrap returns the inner layers.
 func (r *redelivery) Unwrap() processor.Processor { return r.next }

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/redelivery"
@@ -74,7 +75,7 @@ func again(n any) *processortest.Message {
 // process runs a handler that returns err, in the stack.
 func process(t *testing.T, pub processor.Publisher, msg processor.Message, err error, opts ...redelivery.Option) error {
 	t.Helper()
-	p, problem := processor.NewStack(ack.New(), redelivery.New(pub, parked, opts...), recovery.New()).
+	p, problem := stack.New(ack.New(), redelivery.New(pub, parked, opts...), recovery.New()).
 		ThenFunc(func(context.Context, processor.Message) error { return err })
 	require.NoError(t, problem)
 	return p.Process(t.Context(), msg)
@@ -133,7 +134,7 @@ func TestWhatWasNotBegunIsLeftToTheConsumer(t *testing.T) {
 func TestWhatWasCutShortIsNotParked(t *testing.T) {
 	t.Parallel()
 	pub, msg := &processortest.Publisher{}, again(int64(100))
-	p, err := processor.NewStack(ack.New(), redelivery.New(pub, parked)).
+	p, err := stack.New(ack.New(), redelivery.New(pub, parked)).
 		ThenFunc(func(ctx context.Context, _ processor.Message) error { return ctx.Err() })
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -183,7 +184,7 @@ func TestAStackIsParkedIfAskedFor(t *testing.T) {
 	t.Parallel()
 	for _, opts := range [][]redelivery.Option{nil, {redelivery.StackTrace()}} {
 		pub := &processortest.Publisher{}
-		p, err := processor.NewStack(redelivery.New(pub, parked, append(opts, redelivery.Attempts(0))...), recovery.New()).
+		p, err := stack.New(redelivery.New(pub, parked, append(opts, redelivery.Attempts(0))...), recovery.New()).
 			ThenFunc(func(context.Context, processor.Message) error { panic("out of stamps") })
 		require.NoError(t, err)
 		require.NoError(t, p.Process(t.Context(), again(nil)))
@@ -216,7 +217,7 @@ func TestAFilterThatPanicsIsAFailure(t *testing.T) {
 func TestAHandlerThatHasSettledIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	pub, msg := &processortest.Publisher{}, again(int64(10))
-	p, err := processor.NewStack(ack.New(), redelivery.New(pub, parked)).
+	p, err := stack.New(ack.New(), redelivery.New(pub, parked)).
 		ThenFunc(func(_ context.Context, m processor.Message) error { return errors.Join(m.Ack(), errMail) })
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Process(t.Context(), msg), processor.ErrSettled)
@@ -251,10 +252,10 @@ func TestTheStackRefuses(t *testing.T) {
 		"patience without its unit":  opt(redelivery.KeepTrying(15)),
 		"a nil option":               opt(nil),
 	} {
-		_, err := processor.NewStack(m).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		_, err := stack.New(m).ThenFunc(func(context.Context, processor.Message) error { return nil })
 		require.ErrorContains(t, err, "redelivery: ", name)
 	}
-	_, err := processor.NewStack(redelivery.New(memory.New(memory.Version(4, 0)).Publisher(), parked)).
+	_, err := stack.New(redelivery.New(memory.New(memory.Version(4, 0)).Publisher(), parked)).
 		ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.ErrorIs(t, err, broker.ErrUnsupported)
 }
@@ -268,7 +269,7 @@ func TestDescription(t *testing.T) {
 		"none: parked at once":                                               {redelivery.Attempts(0)},
 		"1ms, 2ms, 3ms, ... up to 596h31m23.637s, by the queue; then parked": {redelivery.Attempts(broker.HighDeliveryLimit - redelivery.Margin), redelivery.Wait(time.Millisecond, 87600*time.Hour)},
 	} {
-		p, err := processor.NewStack(ack.New(), redelivery.New(&processortest.Publisher{}, parked, opts...)).
+		p, err := stack.New(ack.New(), redelivery.New(&processortest.Publisher{}, parked, opts...)).
 			ThenFunc(func(context.Context, processor.Message) error { return nil })
 		require.NoError(t, err)
 		require.Contains(t, p.Describe().String(), want)

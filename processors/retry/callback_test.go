@@ -10,6 +10,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -34,7 +35,7 @@ func TestAFunctionThatPanicsDoesNotEndTheProcess(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				pub := &processortest.Publisher{}
-				p, err := processor.NewStack(ack.New(), retry.New(pub, tc.pattern, tc.option)).
+				p, err := stack.New(ack.New(), retry.New(pub, tc.pattern, tc.option)).
 					ThenFunc(func(context.Context, processor.Message) error { return result })
 				require.NoError(t, err)
 				msg := processortest.NewMessage()
@@ -80,7 +81,7 @@ func TestAnErrorWhoseMethodsPanicIsRetriedAndParked(t *testing.T) {
 				t.Parallel()
 				pub := &processortest.Publisher{}
 				pub.FailWith(tc.failure)
-				p, err := processor.NewStack(ack.New(), retry.New(pub, "r_%attempt%", tc.opts...)).
+				p, err := stack.New(ack.New(), retry.New(pub, "r_%attempt%", tc.opts...)).
 					ThenFunc(func(context.Context, processor.Message) error { return result })
 				require.NoError(t, err)
 				msg := processortest.NewMessage(attempts(tc.count))

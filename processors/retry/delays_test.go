@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -30,7 +31,7 @@ func TestThereAreAsManyAttemptsAsDelaysUnlessSaidOtherwise(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var pub processortest.Publisher
-			p, err := processor.NewStack(retry.New(&pub, "r_%delay%", append(tc.opts, retry.FinalKey(parked))...)).ThenFunc(fails)
+			p, err := stack.New(retry.New(&pub, "r_%delay%", append(tc.opts, retry.FinalKey(parked))...)).ThenFunc(fails)
 			require.NoError(t, err)
 			var keys []string
 			for n := range tc.keys {
@@ -54,13 +55,13 @@ func TestDelaysAreTheirOwnersNotTheCallers(t *testing.T) {
 
 func TestADescriptionHasTheDelays(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(retry.New(&processortest.Publisher{}, "r_%delay%", retry.Delays(half, 90*time.Minute))).ThenFunc(fails)
+	p, err := stack.New(retry.New(&processortest.Publisher{}, "r_%delay%", retry.Delays(half, 90*time.Minute))).ThenFunc(fails)
 	require.NoError(t, err)
 	text := p.Describe().String()
 	require.Contains(t, text, "30s, 1h30m")
 	require.Contains(t, text, "r_30s", "the first key")
 
-	p, err = processor.NewStack(retry.New(&processortest.Publisher{}, "r_%attempt%")).ThenFunc(fails)
+	p, err = stack.New(retry.New(&processortest.Publisher{}, "r_%attempt%")).ThenFunc(fails)
 	require.NoError(t, err)
 	require.NotContains(t, p.Describe().String(), "delays")
 }
@@ -79,7 +80,7 @@ func TestOriginIsWhereAMessageWasFirstPublished(t *testing.T) {
 	})))
 	first := processor.Destination{Exchange: "letters", RoutingKey: "mail.welcome"}
 	require.NoError(t, b.Publisher().Publish(t.Context(), first, processor.Envelope{}))
-	p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), "r_%delay%", opts...)).ThenFunc(fails)
+	p, err := stack.New(ack.New(), retry.New(b.Publisher(), "r_%delay%", opts...)).ThenFunc(fails)
 	require.NoError(t, err)
 	for _, tc := range []struct {
 		queue string

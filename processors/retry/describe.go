@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Settings are those of the options.
-func (r *retry) Settings() []processor.Setting {
+func (r *retry) Settings() []stack.Setting {
 	keys := string(r.pattern)
 	if r.keyFunc != nil {
 		keys = "by a function"
 	}
-	settings := []processor.Setting{
+	settings := []stack.Setting{
 		{Name: "exchange", Value: r.exchange},
 		{Name: "keys", Value: keys},
 		{Name: "attempts", Value: strconv.Itoa(r.attempts)},
@@ -23,10 +24,10 @@ func (r *retry) Settings() []processor.Setting {
 		{Name: "keep trying", Value: r.keepTrying.String()},
 	}
 	if r.delays != nil {
-		settings = append(settings, processor.Setting{Name: "delays", Value: strings.Join(texts(r.delays), ", ")})
+		settings = append(settings, stack.Setting{Name: "delays", Value: strings.Join(texts(r.delays), ", ")})
 	}
 	if r.filter != nil {
-		settings = append(settings, processor.Setting{Name: "if", Value: "by a function"})
+		settings = append(settings, stack.Setting{Name: "if", Value: "by a function"})
 	}
 	return settings
 }
@@ -41,11 +42,11 @@ func texts(delays []time.Duration) []string {
 }
 
 // caseFiltered is an error for which the function given to [If] is false.
-const caseFiltered processor.Case = "error not to be retried (If)"
+const caseFiltered stack.Case = "error not to be retried (If)"
 
 // Cases are those of republishing, and that of a filter.
-func (r *retry) Cases() []processor.Case {
-	cases := []processor.Case{processor.CaseRepublishFailed, processor.CaseExhausted}
+func (r *retry) Cases() []stack.Case {
+	cases := []stack.Case{stack.CaseRepublishFailed, stack.CaseExhausted}
 	if r.filter != nil {
 		cases = append(cases, caseFiltered)
 	}
@@ -54,21 +55,21 @@ func (r *retry) Cases() []processor.Case {
 
 // Predict says where a message goes that failed for the first time, or, in its case, for
 // the last. But in a case of its own, a filter is taken to let the error through.
-func (r *retry) Predict(o processor.Outcome) processor.Outcome {
+func (r *retry) Predict(o stack.Outcome) stack.Outcome {
 	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
 		return o
 	}
 	rejected := o.Action == processor.Rejected || o.Case == caseFiltered && r.filter != nil
-	last := rejected || o.Case == processor.CaseExhausted || r.attempts == 0
+	last := rejected || o.Case == stack.CaseExhausted || r.attempts == 0
 	switch {
 	case rejected && r.finalKey == "":
 		return o
-	case o.Case == processor.CaseShutdown:
+	case o.Case == stack.CaseShutdown:
 		o.Action = processor.Requeued
 		return o
 	case last && r.finalKey == "":
 		return o
-	case o.Case == processor.CaseRepublishFailed:
+	case o.Case == stack.CaseRepublishFailed:
 		o.Action = processor.Requeued
 		return o
 	case last:

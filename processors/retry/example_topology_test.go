@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -26,7 +26,7 @@ func ExampleTopology() {
 	fmt.Print(topology.Plan())
 
 	publisher := &processortest.Publisher{} // a broker's Publisher(), after its Declare(ctx, topology)
-	_ = processor.NewStack(ack.New(), retry.New(publisher, key, schedule...))
+	_ = stack.New(ack.New(), retry.New(publisher, key, schedule...))
 	// Output:
 	// queue     mail            default type
 	// queue     mail_retry_30s  default type  TTL 30s, dead letters to the default exchange with key mail

@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/catch"
 	"github.com/gowarren/warren/processors/retry"
@@ -24,7 +25,7 @@ import (
 // office is a work queue, a retry queue that leads nowhere, and a parked queue.
 type office struct {
 	*memory.Broker
-	sub processor.Subscription
+	sub broker.Subscription
 }
 
 const (
@@ -87,7 +88,7 @@ func TestAckRetryHandlerIsRight(t *testing.T) {
 		settledAtPublish = msg.Settled()
 		return o.Publisher().Publish(ctx, to, e)
 	})
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "mail_retry_%attempt%")).ThenFunc(fails)
+	p, err := stack.New(ack.New(), retry.New(pub, "mail_retry_%attempt%")).ThenFunc(fails)
 	require.NoError(t, err)
 	require.NoError(t, p.Process(t.Context(), msg))
 	require.False(t, settledAtPublish, "first the copy, then the ack")
@@ -104,7 +105,7 @@ func TestACrashBetweenConfirmAndAckIsADuplicateNeverALoss(t *testing.T) {
 		o.crash(t) //nolint:contextcheck // a crash knows no context
 		return nil
 	})
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "mail_retry_%attempt%")).ThenFunc(fails)
+	p, err := stack.New(ack.New(), retry.New(pub, "mail_retry_%attempt%")).ThenFunc(fails)
 	require.NoError(t, err)
 	require.NoError(t, p.Process(t.Context(), o.next(t)), "a stale ack is no error of the stack")
 	o.holds(t, map[string]int{work: 1, wait: 1})
@@ -121,7 +122,7 @@ func TestTheRepublishFails(t *testing.T) {
 			t.Run(name+", "+setting, func(t *testing.T) {
 				t.Parallel()
 				o := newOffice(t)
-				p, err := processor.NewStack(ack.New(opts...),
+				p, err := stack.New(ack.New(opts...),
 					retry.New(o.Publisher(), "nobody_%attempt%", retry.Exchange(exchange), retry.KeepTrying(0))).ThenFunc(fails)
 				require.NoError(t, err)
 				require.ErrorIs(t, p.Process(t.Context(), o.next(t)), processor.ErrUnroutable)
@@ -199,7 +200,7 @@ func TestAPoisonMessageIsParkedAfterItsRetries(t *testing.T) {
 		}}))
 		var at []time.Duration
 		start := time.Now()
-		p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), "mail_retry_%attempt%", retry.FinalKey(parked))).
+		p, err := stack.New(ack.New(), retry.New(b.Publisher(), "mail_retry_%attempt%", retry.FinalKey(parked))).
 			ThenFunc(func(context.Context, processor.Message) error {
 				at = append(at, time.Since(start))
 				return errMail
@@ -224,7 +225,7 @@ func TestAPoisonMessageIsParkedAfterItsRetries(t *testing.T) {
 func TestAMissingParkedQueueKeepsTheMessageWhereItIs(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	p, err := processor.NewStack(ack.New(),
+	p, err := stack.New(ack.New(),
 		retry.New(o.Publisher(), "mail_retry_%attempt%", retry.Attempts(0), retry.FinalKey("missing"), retry.KeepTrying(0))).ThenFunc(fails)
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Process(t.Context(), o.next(t)), processor.ErrUnroutable)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // HeaderAttempts holds the number of retries so far.
@@ -28,7 +29,7 @@ var ErrExhausted = errors.New("retries are used up")
 func New(publisher processor.Publisher, keyPattern string, opts ...Option) processor.Middleware {
 	c, err := newConfig(keyPattern, opts)
 	if err := errors.Join(publisherProblem(publisher), err); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &retry{config: c, next: next, sender: republish.Sender{
@@ -44,18 +45,18 @@ type retry struct {
 }
 
 var (
-	_ processor.Layer     = (*retry)(nil)
-	_ processor.Wrapper   = (*retry)(nil)
-	_ processor.Describer = (*retry)(nil)
-	_ processor.Predictor = (*retry)(nil)
-	_ processor.Caser     = (*retry)(nil)
+	_ stack.Layer     = (*retry)(nil)
+	_ stack.Wrapper   = (*retry)(nil)
+	_ stack.Describer = (*retry)(nil)
+	_ stack.Predictor = (*retry)(nil)
+	_ stack.Caser     = (*retry)(nil)
 )
 
 // Name is "retry".
 func (*retry) Name() string { return "retry" }
 
-// Role is [processor.Retries].
-func (*retry) Role() processor.Role { return processor.Retries }
+// Role is [stack.Retries].
+func (*retry) Role() stack.Role { return stack.Retries }
 
 // Unwrap returns the inner layers.
 func (r *retry) Unwrap() processor.Processor { return r.next }

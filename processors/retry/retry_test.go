@@ -17,6 +17,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -55,7 +56,7 @@ func TestConformanceWhileTheRepublishFails(t *testing.T) {
 // fixture is a retry layer around a handler that always fails.
 type fixture struct {
 	pub      processortest.Publisher
-	pipeline *processor.Pipeline
+	pipeline *stack.Pipeline
 }
 
 func newFixture(t *testing.T, result error, opts ...retry.Option) *fixture {
@@ -63,7 +64,7 @@ func newFixture(t *testing.T, result error, opts ...retry.Option) *fixture {
 	f := &fixture{}
 	opts = append([]retry.Option{retry.Exchange("retry")}, opts...)
 	var err error
-	f.pipeline, err = processor.NewStack(retry.New(&f.pub, "mail_retry_%attempt%", opts...)).
+	f.pipeline, err = stack.New(retry.New(&f.pub, "mail_retry_%attempt%", opts...)).
 		ThenFunc(func(context.Context, processor.Message) error { return result })
 	require.NoError(t, err)
 	return f
@@ -120,13 +121,13 @@ func TestAStackIsParkedIfAskedFor(t *testing.T) {
 		told bool
 	}{"by default": {nil, false}, "asked for": {[]retry.Option{retry.StackTrace()}, true}} {
 		var pub processortest.Publisher
-		p, err := processor.NewStack(retry.New(&pub, "", append(tc.opts, retry.Attempts(0), retry.FinalKey(parked))...), recovery.New()).
+		p, err := stack.New(retry.New(&pub, "", append(tc.opts, retry.Attempts(0), retry.FinalKey(parked))...), recovery.New()).
 			ThenFunc(func(context.Context, processor.Message) error { panic("out of stamps") })
 		require.NoError(t, err)
 		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
-		stack, told := pub.Published()[0].Envelope.Headers.String("warren-stack")
+		trace, told := pub.Published()[0].Envelope.Headers.String("warren-stack")
 		require.Equal(t, tc.told, told, name)
-		require.Equal(t, tc.told, strings.Contains(stack, "retry_test.go"), name)
+		require.Equal(t, tc.told, strings.Contains(trace, "retry_test.go"), name)
 	}
 }
 
@@ -157,7 +158,7 @@ func TestPlaceholders(t *testing.T) {
 		"%attempt%%attempt%%%attempts%": "11%1",
 	} {
 		var pub processortest.Publisher
-		p, err := processor.NewStack(retry.New(&pub, pattern)).
+		p, err := stack.New(retry.New(&pub, pattern)).
 			ThenFunc(func(context.Context, processor.Message) error { return errMail })
 		require.NoError(t, err)
 		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
@@ -235,7 +236,7 @@ func TestFailedRepublishGivesTheMessageBack(t *testing.T) {
 		for _, count := range []int{0, 3} { // a retry, and the final copy
 			var pub processortest.Publisher
 			pub.FailWith(failure)
-			p, err := processor.NewStack(ack.New(), retry.New(&pub, "r_%attempt%", retry.FinalKey("parked"), retry.KeepTrying(0))).
+			p, err := stack.New(ack.New(), retry.New(&pub, "r_%attempt%", retry.FinalKey("parked"), retry.KeepTrying(0))).
 				ThenFunc(func(context.Context, processor.Message) error { return errMail })
 			require.NoError(t, err)
 			msg := processortest.NewMessage(attempts(count))
@@ -323,7 +324,7 @@ func TestKeyFunc(t *testing.T) {
 	key := func(attempt int, msg processor.Message) string {
 		return fmt.Sprintf("%s.%d", msg.Origin().Queue, attempt)
 	}
-	p, err := processor.NewStack(retry.New(&pub, "", retry.Keys(key))).
+	p, err := stack.New(retry.New(&pub, "", retry.Keys(key))).
 		ThenFunc(func(context.Context, processor.Message) error { return errMail })
 	require.NoError(t, err)
 	require.NoError(t, p.Process(t.Context(), processortest.NewMessage(attempts(1))))
@@ -420,14 +421,14 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := processor.NewStack(tc.middleware).ThenFunc(func(context.Context, processor.Message) error { return nil })
+			_, err := stack.New(tc.middleware).ThenFunc(func(context.Context, processor.Message) error { return nil })
 			require.ErrorContains(t, err, tc.says)
 			// By hand, without the stack's check, no message is lost either.
 			err = tc.middleware(nil).Process(t.Context(), processortest.NewMessage())
 			require.Equal(t, processor.Requeued, processor.Decide(err).Action)
 		})
 	}
-	_, err := processor.NewStack(retry.New(pub, "mail_retry", retry.Attempts(1))).
+	_, err := stack.New(retry.New(pub, "mail_retry", retry.Attempts(1))).
 		ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(t, err, "one attempt needs no placeholder")
 }
@@ -437,15 +438,15 @@ func TestStackRefusesRetryOutsideAck(t *testing.T) {
 	t.Parallel()
 	again := retry.New(&processortest.Publisher{}, "r_%attempt%")
 	for _, settle := range []processor.Middleware{ack.New(), ack.New(ack.RequeueOnError())} {
-		_, err := processor.NewStack(again, settle).ThenFunc(func(context.Context, processor.Message) error { return nil })
-		require.ErrorIs(t, err, processor.ErrOrder)
+		_, err := stack.New(again, settle).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		require.ErrorIs(t, err, stack.ErrOrder)
 		require.ErrorContains(t, err, "put ack outside retry")
 	}
 }
 
 func ExampleNew() {
 	pub := &processortest.Publisher{} // a broker's Publisher() in real life
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		retry.New(pub, "mail_retry_%attempt%", retry.Exchange("retry"), retry.FinalKey("mail_parked")),
 	).ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -48,7 +49,7 @@ func (r *recorder) Publish(ctx context.Context, to processor.Destination, e proc
 // process runs a message that fails through ack and retry.
 func process(t *testing.T, ctx context.Context, pub processor.Publisher, msg processor.Message, opts ...retry.Option) error {
 	t.Helper()
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "mail_retry_%attempt%", opts...)).ThenFunc(fails)
+	p, err := stack.New(ack.New(), retry.New(pub, "mail_retry_%attempt%", opts...)).ThenFunc(fails)
 	require.NoError(t, err)
 	return p.Process(ctx, msg)
 }
@@ -112,7 +113,7 @@ func TestAMissingRetryQueueCostsFewDeliveries(t *testing.T) {
 		defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
 		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: work}}}))
 		require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: work}, processor.Envelope{}))
-		p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), "missing_%attempt%")).ThenFunc(fails)
+		p, err := stack.New(ack.New(), retry.New(b.Publisher(), "missing_%attempt%")).ThenFunc(fails)
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
@@ -252,7 +253,7 @@ func TestAKeyThatIsTooLongParksTheMessage(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	long := func(int, processor.Message) string { return strings.Repeat("k", 300) }
-	p, err := processor.NewStack(ack.New(), retry.New(o.Publisher(), "", retry.Keys(long), retry.FinalKey(parked))).ThenFunc(fails)
+	p, err := stack.New(ack.New(), retry.New(o.Publisher(), "", retry.Keys(long), retry.FinalKey(parked))).ThenFunc(fails)
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Process(t.Context(), o.next(t)), processor.ErrTooLarge)
 	o.crash(t)
@@ -274,7 +275,7 @@ func TestHeadersAtTheLimitAreParkedAsTheyCame(t *testing.T) {
 		require.ErrorIs(t, err, processor.ErrTooLarge)
 		size -= 10
 	}
-	p, err := processor.NewStack(ack.New(),
+	p, err := stack.New(ack.New(),
 		retry.New(o.Publisher(), "mail_retry_%attempt%", retry.Attempts(1), retry.FinalKey(parked))).ThenFunc(fails)
 	require.NoError(t, err)
 	err = p.Process(t.Context(), o.next(t))
@@ -288,7 +289,7 @@ func TestAMessageThatTheHandlerSettledIsNotRepublished(t *testing.T) {
 	t.Parallel()
 	for _, result := range []error{errMail, processor.Reject(errMail)} {
 		o := newOffice(t)
-		p, err := processor.NewStack(ack.New(),
+		p, err := stack.New(ack.New(),
 			retry.New(o.Publisher(), "mail_retry_%attempt%", retry.FinalKey(parked))).
 			ThenFunc(func(_ context.Context, msg processor.Message) error { return errors.Join(msg.Nack(true), result) })
 		require.NoError(t, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 )
@@ -257,7 +258,7 @@ func TestAScheduleOnItsOwnTopology(t *testing.T) {
 
 						var at []time.Duration
 						start := time.Now()
-						p, err := processor.NewStack(ack.New(), retry.New(b.Publisher(), pattern, opts...)).
+						p, err := stack.New(ack.New(), retry.New(b.Publisher(), pattern, opts...)).
 							ThenFunc(func(_ context.Context, msg processor.Message) error {
 								at = append(at, time.Since(start))
 								require.Equal(t, processor.Origin{

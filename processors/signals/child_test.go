@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/signals"
 )
@@ -78,7 +79,7 @@ func consume(h processor.ProcessorFunc) error {
 	if err := b.Publisher().Publish(ctx, processor.Destination{RoutingKey: "mail"}, processor.Envelope{}); err != nil {
 		return err
 	}
-	p, err := processor.NewStack(signals.New(signals.Logger(logger(os.Stdout))), ack.New()).Then(h)
+	p, err := stack.New(signals.New(signals.Logger(logger(os.Stdout))), ack.New()).Then(h)
 	if err != nil {
 		return err
 	}
@@ -102,12 +103,12 @@ func (nobody) Pause() func() { return func() {} }
 // for one that is over.
 func listen(program string) error {
 	ctx := context.Background()
-	p, err := processor.NewStack(signals.New(signals.Logger(logger(os.Stdout)))).ThenFunc(succeed)
+	p, err := stack.New(signals.New(signals.Logger(logger(os.Stdout)))).ThenFunc(succeed)
 	if err != nil {
 		return err
 	}
 	if program == "endless" {
-		ctx = processor.WithRun(ctx, nobody{})
+		ctx = stack.WithRun(ctx, nobody{})
 	}
 	if err := p.Start(ctx); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/signals"
 )
@@ -31,7 +32,7 @@ func ExampleNew() {
 		fmt.Println("somebody presses Ctrl-C")
 		return syscall.Kill(os.Getpid(), syscall.SIGINT)
 	}
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		signals.New(signals.Logger(slog.New(slog.DiscardHandler))),
 		ack.New(),
 	).ThenFunc(handler)

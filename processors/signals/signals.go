@@ -9,10 +9,10 @@
 // Signals are listened to while a run goes on, by each stack that has the layer: two
 // consumers in one process both end. The run returns nil.
 //
-// Where whoever runs the pipeline cannot be told to end ([processor.RunFrom]), the
+// Where whoever runs the pipeline cannot be told to end ([stack.RunFrom]), the
 // first signal makes the layer join the wish to stop to the result of each message that
 // finishes from then on, and return it when nothing arrives; the second ends the process.
-// Where nobody starts the pipeline ([processor.Starter]), nobody listens.
+// Where nobody starts the pipeline ([stack.Starter]), nobody listens.
 //
 // A program that gives the consumer the context of signal.NotifyContext needs no such
 // layer, and has no second signal.
@@ -32,6 +32,7 @@ import (
 	"github.com/gowarren/warren/internal/ending"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Option changes what is listened to.
@@ -55,10 +56,10 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func New(opts ...Option) processor.Middleware {
 	c := config{signals: []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT}}
 	if err := option.Apply("signals", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &signals{config: c, next: next}
@@ -93,34 +94,34 @@ type signals struct {
 }
 
 var (
-	_ processor.Layer     = (*signals)(nil)
-	_ processor.Wrapper   = (*signals)(nil)
-	_ processor.Predictor = (*signals)(nil)
-	_ processor.Describer = (*signals)(nil)
-	_ processor.Starter   = (*signals)(nil)
-	_ processor.Idler     = (*signals)(nil)
-	_ processor.Stopper   = (*signals)(nil)
+	_ stack.Layer     = (*signals)(nil)
+	_ stack.Wrapper   = (*signals)(nil)
+	_ stack.Predictor = (*signals)(nil)
+	_ stack.Describer = (*signals)(nil)
+	_ stack.Starter   = (*signals)(nil)
+	_ stack.Idler     = (*signals)(nil)
+	_ stack.Stopper   = (*signals)(nil)
 )
 
 // Name is "signals".
 func (*signals) Name() string { return "signals" }
 
 // Role is "".
-func (*signals) Role() processor.Role { return "" }
+func (*signals) Role() stack.Role { return "" }
 
 // Unwrap returns the inner layers.
 func (s *signals) Unwrap() processor.Processor { return s.next }
 
 // Predict passes on what it gets.
-func (*signals) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*signals) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (s *signals) Settings() []processor.Setting {
+func (s *signals) Settings() []stack.Setting {
 	names := make([]string, len(s.signals))
 	for i, sig := range s.signals {
 		names[i] = name(sig)
 	}
-	return []processor.Setting{{Name: "signals", Value: strings.Join(names, ", ")}}
+	return []stack.Setting{{Name: "signals", Value: strings.Join(names, ", ")}}
 }
 
 // names are those of signals that the system calls otherwise, such as "terminated".

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/signals"
 )
 
@@ -31,9 +32,9 @@ var errMail = errors.New("mail server says no")
 
 func succeed(context.Context, processor.Message) error { return nil }
 
-func build(t *testing.T, h processor.ProcessorFunc, opts ...signals.Option) *processor.Pipeline {
+func build(t *testing.T, h processor.ProcessorFunc, opts ...signals.Option) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(signals.New(opts...)).Then(h)
+	p, err := stack.New(signals.New(opts...)).Then(h)
 	require.NoError(t, err)
 	return p
 }
@@ -57,15 +58,15 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"listen to SIGKILL": signals.New(signals.Signals(os.Interrupt, os.Kill)),
 		"option 1 is nil":   signals.New(nil),
 	} {
-		_, err := processor.NewStack(m).ThenFunc(succeed)
+		_, err := stack.New(m).ThenFunc(succeed)
 		require.ErrorContains(t, err, says)
 	}
 }
 
 func TestSettingsNameTheDefault(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, processor.LayerDescription{
-		Name: "signals", Settings: []processor.Setting{{Name: "signals", Value: "SIGTERM, SIGINT, SIGQUIT"}},
+	require.Equal(t, stack.LayerDescription{
+		Name: "signals", Settings: []stack.Setting{{Name: "signals", Value: "SIGTERM, SIGINT, SIGQUIT"}},
 	}, build(t, succeed).Describe().Layers[0])
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/signals"
 )
 
@@ -64,7 +65,7 @@ func TestTheFirstSignalEndsTheRunAndTheSecondAbortsIt(t *testing.T) {
 		var out strings.Builder
 		p := build(t, func(context.Context, processor.Message) error { return errMail }, signals.Logger(logger(&out)))
 		r := newRun()
-		require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), r)))
 		send(t, arrived, s)
 		require.Equal(t, "end", <-r.calls)
 		require.Equal(t, errMail, p.Process(t.Context(), processortest.NewMessage()), "a result stays as it is")
@@ -84,7 +85,7 @@ func TestEachRunListensAnewAndNobodyAfterIt(t *testing.T) {
 	p := build(t, succeed, signals.Logger(slog.New(slog.DiscardHandler)))
 	for range 3 {
 		r := newRun()
-		require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), r)))
 		send(t, arrived, syscall.SIGTERM)
 		require.Equal(t, "end", <-r.calls)
 		require.NoError(t, p.Stop(t.Context()))
@@ -98,11 +99,11 @@ func TestTwoConsumersOfAProcessBothEnd(t *testing.T) {
 	m := signals.New(signals.Logger(slog.New(slog.DiscardHandler)))
 	var runs []*run
 	for range 2 {
-		p, err := processor.NewStack(m).ThenFunc(succeed)
+		p, err := stack.New(m).ThenFunc(succeed)
 		require.NoError(t, err)
 		r := newRun()
 		runs = append(runs, r)
-		require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), r)))
 		defer func() { require.NoError(t, p.Stop(context.WithoutCancel(t.Context()))) }()
 	}
 	send(t, arrived, syscall.SIGTERM)
@@ -114,7 +115,7 @@ func TestOnlyTheChosenSignalsEndTheRun(t *testing.T) {
 	arrived := guard(t)
 	p := build(t, succeed, signals.Signals(syscall.SIGUSR1), signals.Logger(slog.New(slog.DiscardHandler)))
 	r := newRun()
-	require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
+	require.NoError(t, p.Start(stack.WithRun(t.Context(), r)))
 	send(t, arrived, syscall.SIGTERM)
 	send(t, arrived, syscall.SIGUSR1)
 	require.Equal(t, "end", <-r.calls)
@@ -128,7 +129,7 @@ func TestWithoutControlTheWishToStopIsJoined(t *testing.T) {
 	result := error(nil)
 	p := build(t, func(context.Context, processor.Message) error { return result }, signals.Logger(logger(logged)))
 	r := newRun()
-	require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
+	require.NoError(t, p.Start(stack.WithRun(t.Context(), r)))
 	require.NoError(t, p.Stop(t.Context()))
 
 	require.NoError(t, p.Start(t.Context()))
@@ -158,7 +159,7 @@ func TestStopReturnsWhenItsContextEndsWhateverTheLoggerDoes(t *testing.T) {
 	logged := make(lines) // nobody reads
 	p := build(t, succeed, signals.Logger(logger(logged)))
 	r := newRun()
-	require.NoError(t, p.Start(processor.WithRun(t.Context(), r)))
+	require.NoError(t, p.Start(stack.WithRun(t.Context(), r)))
 	send(t, arrived, syscall.SIGTERM)
 	require.Equal(t, "end", <-r.calls)
 	ctx, cancel := context.WithCancel(t.Context())

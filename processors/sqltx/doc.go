@@ -2,7 +2,7 @@
 // they succeed and rolls back when they fail, panic or call runtime.Goexit. Swarrot has
 // nothing like it.
 //
-//	processor.NewStack(
+//	stack.New(
 //		ack.New(),
 //		retry.New(...),
 //		sqltx.New(db, sqltx.Inbox(sqltx.PostgresInbox)),
@@ -31,7 +31,7 @@
 // message goes back to its queue untouched. The layer also pauses the run until the
 // database can be used again, which it tries at intervals that grow from 100 ms to 30 s.
 // While the database is down messages wait in their queue, and none uses up its attempts or
-// is parked. Where the run cannot be paused ([processor.RunFrom]), each message is given
+// is parked. Where the run cannot be paused ([stack.RunFrom]), each message is given
 // back again and again, which before RabbitMQ 4.3 counts toward the delivery limit of a
 // quorum queue: give that a dead-letter exchange.
 //

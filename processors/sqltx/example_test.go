@@ -7,6 +7,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/sqltx"
 )
@@ -26,7 +27,7 @@ func ExampleNew() {
 		_, err = tx.ExecContext(ctx, "INSERT INTO letters (id) VALUES ($1)", msg.Properties().ID)
 		return err
 	}
-	pipeline, err := processor.NewStack(ack.New(), sqltx.New(db, sqltx.Inbox(sqltx.PostgresInbox))).ThenFunc(handler)
+	pipeline, err := stack.New(ack.New(), sqltx.New(db, sqltx.Inbox(sqltx.PostgresInbox))).ThenFunc(handler)
 	if err != nil {
 		panic(err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/sqltx"
@@ -58,7 +59,7 @@ func TestTheRetryOfAMessageThatFailedIsNotSkipped(t *testing.T) {
 	db := &fakeDB{}
 	pub := &processortest.Publisher{}
 	result := errMail
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "r_%attempt%"), sqltx.New(db.open(t), sqltx.Inbox("mark"))).
+	p, err := stack.New(ack.New(), retry.New(pub, "r_%attempt%"), sqltx.New(db.open(t), sqltx.Inbox("mark"))).
 		ThenFunc(func(ctx context.Context, msg processor.Message) error { return write(result)(ctx, msg) })
 	require.NoError(t, err)
 

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/internal/logattr"
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Pauses between the tries of a database that is down, and how long one may take.
@@ -26,14 +26,14 @@ type outage struct {
 	try func(context.Context) error
 
 	mu     sync.Mutex
-	run    processor.Run // nil: it cannot be paused, or is over
+	run    stack.Run // nil: it cannot be paused, or is over
 	end    context.CancelFunc
 	waits  sync.WaitGroup
 	paused bool
 }
 
 // begin takes the run.
-func (o *outage) begin(run processor.Run) {
+func (o *outage) begin(run stack.Run) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.run = run

@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/sqltx"
@@ -63,7 +64,7 @@ func TestTheRunIsPausedWhileTheDatabaseIsDown(t *testing.T) {
 			db.SetMaxIdleConns(-1)
 			defer func() { require.NoError(t, db.Close()) }()
 			quiet := slog.New(slog.DiscardHandler)
-			p, err := processor.NewStack(
+			p, err := stack.New(
 				ack.New(),
 				retry.New(b.Publisher(), "parked", retry.Attempts(0), retry.FinalKey("parked")),
 				sqltx.New(db, sqltx.Inbox("mark"), sqltx.Logger(quiet)),

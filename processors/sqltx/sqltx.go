@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Option changes how transactions are made.
@@ -35,10 +36,10 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func New(db *sql.DB, opts ...Option) processor.Middleware {
 	c := config{db: db}
 	if err := option.Apply("sqltx", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		t := &transaction{config: c, next: next}
@@ -78,33 +79,33 @@ type transaction struct {
 }
 
 var (
-	_ processor.Layer     = (*transaction)(nil)
-	_ processor.Wrapper   = (*transaction)(nil)
-	_ processor.Predictor = (*transaction)(nil)
-	_ processor.Describer = (*transaction)(nil)
-	_ processor.Starter   = (*transaction)(nil)
-	_ processor.Stopper   = (*transaction)(nil)
+	_ stack.Layer     = (*transaction)(nil)
+	_ stack.Wrapper   = (*transaction)(nil)
+	_ stack.Predictor = (*transaction)(nil)
+	_ stack.Describer = (*transaction)(nil)
+	_ stack.Starter   = (*transaction)(nil)
+	_ stack.Stopper   = (*transaction)(nil)
 )
 
 // Name is "sqltx".
 func (*transaction) Name() string { return "sqltx" }
 
-// Role is [processor.Transacts].
-func (*transaction) Role() processor.Role { return processor.Transacts }
+// Role is [stack.Transacts].
+func (*transaction) Role() stack.Role { return stack.Transacts }
 
 // Unwrap returns the inner layers.
 func (t *transaction) Unwrap() processor.Processor { return t.next }
 
 // Predict passes on what it gets.
-func (*transaction) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*transaction) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (t *transaction) Settings() []processor.Setting {
+func (t *transaction) Settings() []stack.Setting {
 	inbox := "none"
 	if t.marks {
 		inbox = t.insert
 	}
-	return []processor.Setting{
+	return []stack.Setting{
 		{Name: "isolation", Value: t.tx.Isolation.String()},
 		{Name: "read only", Value: strconv.FormatBool(t.tx.ReadOnly)},
 		{Name: "inbox", Value: inbox},

@@ -13,8 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -61,9 +63,9 @@ func write(result error) processor.ProcessorFunc {
 	}
 }
 
-func build(t *testing.T, db *fakeDB, handler processor.ProcessorFunc, opts ...sqltx.Option) *processor.Pipeline {
+func build(t *testing.T, db *fakeDB, handler processor.ProcessorFunc, opts ...sqltx.Option) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(sqltx.New(db.open(t), opts...)).Then(handler)
+	p, err := stack.New(sqltx.New(db.open(t), opts...)).Then(handler)
 	require.NoError(t, err)
 	return p
 }
@@ -102,9 +104,9 @@ func TestTheHandlersErrorIsLeftAsItIs(t *testing.T) {
 func TestTheMessageIsAckedAfterTheCommit(t *testing.T) {
 	t.Parallel()
 	db := &fakeDB{}
-	p, err := processor.NewStack(ack.New(), sqltx.New(db.open(t))).Then(write(nil))
+	p, err := stack.New(ack.New(), sqltx.New(db.open(t))).Then(write(nil))
 	require.NoError(t, err)
-	d := processor.NewDelivery(processor.Envelope{}, processor.Origin{}, acks{db}, 1)
+	d := broker.NewDelivery(processor.Envelope{}, processor.Origin{}, acks{db}, 1)
 	require.NoError(t, p.Process(t.Context(), d))
 	require.Equal(t, []string{"begin", "letter", "commit", "ack"}, db.notes())
 }
@@ -130,7 +132,7 @@ func TestAPanicRollsBackAndGoesOn(t *testing.T) {
 func TestAPanicThatIsRecoveredInsideRollsBack(t *testing.T) {
 	t.Parallel()
 	db := &fakeDB{}
-	p, err := processor.NewStack(sqltx.New(db.open(t)), recovery.New()).
+	p, err := stack.New(sqltx.New(db.open(t)), recovery.New()).
 		ThenFunc(func(context.Context, processor.Message) error { panic(errMail) })
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Process(t.Context(), processortest.NewMessage()), errMail)
@@ -155,7 +157,7 @@ func TestAFailedBeginGivesTheMessageBackUntouched(t *testing.T) {
 	down := errors.New("connection refused")
 	db := &fakeDB{failBegin: down}
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "r_%attempt%"), sqltx.New(db.open(t))).Then(write(nil))
+	p, err := stack.New(ack.New(), retry.New(pub, "r_%attempt%"), sqltx.New(db.open(t))).Then(write(nil))
 	require.NoError(t, err)
 	msg := processortest.NewMessage()
 	err = p.Process(t.Context(), msg)
@@ -170,7 +172,7 @@ func TestAFailedCommitIsRetried(t *testing.T) {
 	lost := errors.New("connection lost")
 	db := &fakeDB{failCommit: lost}
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(ack.New(), retry.New(pub, "r_%attempt%"), sqltx.New(db.open(t))).Then(write(nil))
+	p, err := stack.New(ack.New(), retry.New(pub, "r_%attempt%"), sqltx.New(db.open(t))).Then(write(nil))
 	require.NoError(t, err)
 	msg := processortest.NewMessage()
 	require.NoError(t, p.Process(t.Context(), msg))
@@ -210,7 +212,7 @@ func TestSuccessAfterTheEndOfTheContextGoesBackToTheQueue(t *testing.T) {
 			t.Parallel()
 			db := &fakeDB{}
 			ctx, cancel := context.WithCancelCause(t.Context())
-			p, err := processor.NewStack(ack.New(), sqltx.New(db.open(t))).
+			p, err := stack.New(ack.New(), sqltx.New(db.open(t))).
 				ThenFunc(func(ctx context.Context, msg processor.Message) error {
 					err := write(nil)(ctx, msg)
 					cancel(tc.cause)
@@ -293,7 +295,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"the inbox statement is":  sqltx.New(db, sqltx.Inbox("")),
 		"in read-only transactio": sqltx.New(db, sqltx.Inbox("mark"), sqltx.TxOptions(sql.TxOptions{ReadOnly: true})),
 	} {
-		_, err := processor.NewStack(m).Then(write(nil))
+		_, err := stack.New(m).Then(write(nil))
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -302,20 +304,20 @@ func TestStackRefusesATransactionOutsideAckOrRetry(t *testing.T) {
 	t.Parallel()
 	tx := sqltx.New((&fakeDB{}).open(t))
 	for _, inner := range []processor.Middleware{ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%")} {
-		_, err := processor.NewStack(tx, inner).Then(write(nil))
-		require.ErrorIs(t, err, processor.ErrOrder)
+		_, err := stack.New(tx, inner).Then(write(nil))
+		require.ErrorIs(t, err, stack.ErrOrder)
 	}
 }
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	settings := func(opts ...sqltx.Option) []processor.Setting {
+	settings := func(opts ...sqltx.Option) []stack.Setting {
 		return build(t, &fakeDB{}, write(nil), opts...).Describe().Layers[0].Settings
 	}
-	require.Equal(t, []processor.Setting{
+	require.Equal(t, []stack.Setting{
 		{Name: "isolation", Value: "Default"}, {Name: "read only", Value: "false"}, {Name: "inbox", Value: "none"},
 	}, settings())
-	require.Equal(t, []processor.Setting{
+	require.Equal(t, []stack.Setting{
 		{Name: "isolation", Value: "Serializable"}, {Name: "read only", Value: "false"}, {Name: "inbox", Value: "mark"},
 	}, settings(sqltx.Inbox("mark"), sqltx.TxOptions(sql.TxOptions{Isolation: sql.LevelSerializable})))
 }

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Start sees that the database can be used.
@@ -16,7 +16,7 @@ func (t *transaction) Start(ctx context.Context) error {
 	if err := t.check(ctx); err != nil {
 		return err
 	}
-	t.outage.begin(processor.RunFrom(ctx))
+	t.outage.begin(stack.RunFrom(ctx))
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // New returns a middleware that takes a token of limiter for each message, and waits for
@@ -34,7 +35,7 @@ import (
 // a burst of 0 later has every message go back to its queue.
 func New(limiter *rate.Limiter) processor.Middleware {
 	if err := check(limiter); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &throttle{limiter: limiter, next: next}
@@ -59,31 +60,31 @@ type throttle struct {
 }
 
 var (
-	_ processor.Layer     = (*throttle)(nil)
-	_ processor.Wrapper   = (*throttle)(nil)
-	_ processor.Predictor = (*throttle)(nil)
-	_ processor.Describer = (*throttle)(nil)
+	_ stack.Layer     = (*throttle)(nil)
+	_ stack.Wrapper   = (*throttle)(nil)
+	_ stack.Predictor = (*throttle)(nil)
+	_ stack.Describer = (*throttle)(nil)
 )
 
 // Name is "throttle".
 func (*throttle) Name() string { return "throttle" }
 
-// Role is [processor.Waits].
-func (*throttle) Role() processor.Role { return processor.Waits }
+// Role is [stack.Waits].
+func (*throttle) Role() stack.Role { return stack.Waits }
 
 // Unwrap returns the inner layers.
 func (t *throttle) Unwrap() processor.Processor { return t.next }
 
 // Predict passes on what it gets.
-func (*throttle) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*throttle) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the limiter now.
-func (t *throttle) Settings() []processor.Setting {
+func (t *throttle) Settings() []stack.Setting {
 	limit := "none"
 	if l := t.limiter.Limit(); l != rate.Inf {
 		limit = short(float64(l)) + "/s"
 	}
-	return []processor.Setting{
+	return []stack.Setting{
 		{Name: "limit", Value: limit},
 		{Name: "burst", Value: strconv.Itoa(t.limiter.Burst())},
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/throttle"
 )
@@ -38,9 +39,9 @@ func TestConformanceWithoutALimit(t *testing.T) {
 	})
 }
 
-func build(t *testing.T, l *rate.Limiter, h processor.ProcessorFunc) *processor.Pipeline {
+func build(t *testing.T, l *rate.Limiter, h processor.ProcessorFunc) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(ack.New(), throttle.New(l)).Then(h)
+	p, err := stack.New(ack.New(), throttle.New(l)).Then(h)
 	require.NoError(t, err)
 	return p
 }
@@ -159,7 +160,7 @@ func TestALimiterThatLetsNothingThroughShowsWhenTheStackIsBuilt(t *testing.T) {
 		"burst is 0":        rate.NewLimiter(10, 0),
 		"burst is -1":       rate.NewLimiter(10, -1),
 	} {
-		_, err := processor.NewStack(throttle.New(l)).ThenFunc(succeed)
+		_, err := stack.New(throttle.New(l)).ThenFunc(succeed)
 		require.ErrorContains(t, err, says)
 	}
 }
@@ -175,8 +176,8 @@ func TestSettingsAreThoseOfTheLimiterNow(t *testing.T) {
 	t.Parallel()
 	limiter := rate.NewLimiter(50, 10)
 	p := build(t, limiter, succeed)
-	settings := func() []processor.Setting { return p.Describe().Layers[1].Settings }
-	require.Equal(t, []processor.Setting{{Name: "limit", Value: "50/s"}, {Name: "burst", Value: "10"}}, settings())
+	settings := func() []stack.Setting { return p.Describe().Layers[1].Settings }
+	require.Equal(t, []stack.Setting{{Name: "limit", Value: "50/s"}, {Name: "burst", Value: "10"}}, settings())
 	for want, limit := range map[string]rate.Limit{
 		"0.333/s": rate.Every(3 * time.Second), "99.9/s": 99.9, "1000/s": 1000, "12346/s": 12345.6,
 	} {
@@ -184,12 +185,12 @@ func TestSettingsAreThoseOfTheLimiterNow(t *testing.T) {
 		require.Equal(t, want, settings()[0].Value)
 	}
 	limiter.SetLimit(rate.Inf)
-	require.Equal(t, []processor.Setting{{Name: "limit", Value: "none"}, {Name: "burst", Value: "10"}}, settings())
+	require.Equal(t, []stack.Setting{{Name: "limit", Value: "none"}, {Name: "burst", Value: "10"}}, settings())
 }
 
 func ExampleNew() {
 	limiter := rate.NewLimiter(rate.Every(20*time.Millisecond), 1)
-	pipeline, err := processor.NewStack(ack.New(), throttle.New(limiter)).ThenFunc(succeed)
+	pipeline, err := stack.New(ack.New(), throttle.New(limiter)).ThenFunc(succeed)
 	if err != nil {
 		panic(err)
 	}

@@ -7,7 +7,7 @@
 // takes too long would look as if the run had been cut short. Inside instantretry the
 // limit is that of each try, outside of all together, pauses included.
 //
-//	processor.NewStack(ack.New(), retry.New(...), timeout.New(time.Minute), recovery.New())
+//	stack.New(ack.New(), retry.New(...), timeout.New(time.Minute), recovery.New())
 //
 // A handler ends by heeding its context. One that ignores it cannot be ended: its worker
 // waits for it, and when it returns at last, more than a second late, that is logged at
@@ -27,6 +27,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // ErrTimeout is wrapped by the cause of a context that ended at the limit, and by the error
@@ -69,10 +70,10 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func New(limit time.Duration, opts ...Option) processor.Middleware {
 	c := config{limit: limit, broker: DefaultBrokerTimeout}
 	if err := option.Apply("timeout", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &timeout{config: c, cause: fmt.Errorf("%w: over %v", ErrTimeout, limit), next: next}
@@ -100,33 +101,33 @@ type timeout struct {
 }
 
 var (
-	_ processor.Layer     = (*timeout)(nil)
-	_ processor.Wrapper   = (*timeout)(nil)
-	_ processor.Describer = (*timeout)(nil)
-	_ processor.Predictor = (*timeout)(nil)
-	_ processor.Starter   = (*timeout)(nil)
+	_ stack.Layer     = (*timeout)(nil)
+	_ stack.Wrapper   = (*timeout)(nil)
+	_ stack.Describer = (*timeout)(nil)
+	_ stack.Predictor = (*timeout)(nil)
+	_ stack.Starter   = (*timeout)(nil)
 )
 
 // Name is "timeout".
 func (*timeout) Name() string { return "timeout" }
 
-// Role is [processor.Limits].
-func (*timeout) Role() processor.Role { return processor.Limits }
+// Role is [stack.Limits].
+func (*timeout) Role() stack.Role { return stack.Limits }
 
 // Unwrap returns the inner layers.
 func (t *timeout) Unwrap() processor.Processor { return t.next }
 
 // Settings are the limit and those of the options.
-func (t *timeout) Settings() []processor.Setting {
+func (t *timeout) Settings() []stack.Setting {
 	broker := "off"
 	if t.broker > 0 {
 		broker = t.broker.String()
 	}
-	return []processor.Setting{{Name: "limit", Value: t.limit.String()}, {Name: "broker timeout", Value: broker}}
+	return []stack.Setting{{Name: "limit", Value: t.limit.String()}, {Name: "broker timeout", Value: broker}}
 }
 
 // Predict makes an error of what takes too long.
-func (*timeout) Predict(o processor.Outcome) processor.Outcome {
+func (*timeout) Predict(o stack.Outcome) stack.Outcome {
 	if o.Hangs {
 		o.Hangs, o.Action = false, processor.Failed
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/instantretry"
 	"github.com/gowarren/warren/processors/recovery"
@@ -37,9 +38,9 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func build(t *testing.T, limit time.Duration, handler processor.ProcessorFunc, opts ...timeout.Option) *processor.Pipeline {
+func build(t *testing.T, limit time.Duration, handler processor.ProcessorFunc, opts ...timeout.Option) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(timeout.New(limit, opts...)).Then(handler)
+	p, err := stack.New(timeout.New(limit, opts...)).Then(handler)
 	require.NoError(t, err)
 	return p
 }
@@ -141,7 +142,7 @@ func TestOuterContextThatEndsFirstIsNotOurTimeout(t *testing.T) {
 func TestOnlyTheLimitThatWasReachedIsNamed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, err := processor.NewStack(timeout.New(time.Minute), timeout.New(time.Hour)).ThenFunc(patient)
+		p, err := stack.New(timeout.New(time.Minute), timeout.New(time.Hour)).ThenFunc(patient)
 		require.NoError(t, err)
 		err = p.Process(t.Context(), processortest.NewMessage())
 		require.EqualError(t, err, "timeout: the message took too long: over 1m0s: context deadline exceeded")
@@ -152,7 +153,7 @@ func TestMessageThatTakesTooLongIsRetried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		pub := &processortest.Publisher{}
-		p, err := processor.NewStack(ack.New(), retry.New(pub, "retry_%attempt%"), timeout.New(time.Minute)).ThenFunc(patient)
+		p, err := stack.New(ack.New(), retry.New(pub, "retry_%attempt%"), timeout.New(time.Minute)).ThenFunc(patient)
 		require.NoError(t, err)
 		msg := processortest.NewMessage()
 		require.NoError(t, p.Process(t.Context(), msg))
@@ -164,7 +165,7 @@ func TestMessageThatTakesTooLongIsRetried(t *testing.T) {
 func TestEachTryInPlaceHasTheWholeLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p, err := processor.NewStack(instantretry.New(instantretry.Delay(0)), timeout.New(time.Minute)).ThenFunc(patient)
+		p, err := stack.New(instantretry.New(instantretry.Delay(0)), timeout.New(time.Minute)).ThenFunc(patient)
 		require.NoError(t, err)
 		start := time.Now()
 		require.ErrorIs(t, p.Process(t.Context(), processortest.NewMessage()), timeout.ErrTimeout)
@@ -257,7 +258,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"BrokerTimeout is -1ns":        timeout.New(time.Second, timeout.BrokerTimeout(-1)),
 		"leave the layer out\ntimeout": timeout.New(0, timeout.BrokerTimeout(-1)),
 	} {
-		_, err := processor.NewStack(m).ThenFunc(patient)
+		_, err := stack.New(m).ThenFunc(patient)
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -266,26 +267,26 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 func TestStackRefusesTimeoutOutsideAckOrRetry(t *testing.T) {
 	t.Parallel()
 	for _, inner := range []processor.Middleware{ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%")} {
-		_, err := processor.NewStack(timeout.New(time.Second), inner).ThenFunc(patient)
-		require.ErrorIs(t, err, processor.ErrOrder)
+		_, err := stack.New(timeout.New(time.Second), inner).ThenFunc(patient)
+		require.ErrorIs(t, err, stack.ErrOrder)
 	}
 }
 
 func TestDescriptionSaysWhatBecomesOfATimeout(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(ack.New(), timeout.New(time.Minute), recovery.New()).ThenFunc(patient)
+	p, err := stack.New(ack.New(), timeout.New(time.Minute), recovery.New()).ThenFunc(patient)
 	require.NoError(t, err)
 	d := p.Describe()
 	require.Equal(t, "[{limit 1m0s} {broker timeout 30m0s}]", fmt.Sprint(d.Layers[1].Settings))
-	require.Contains(t, d.Outcomes, processor.Outcome{
-		Case: processor.CaseTimeout, Action: processor.Failed, Settled: processor.SettledByNack,
+	require.Contains(t, d.Outcomes, stack.Outcome{
+		Case: stack.CaseTimeout, Action: processor.Failed, Settled: stack.SettledByNack,
 	})
 	off := build(t, time.Second, patient, timeout.BrokerTimeout(0)).Describe()
 	require.Equal(t, "[{limit 1s} {broker timeout off}]", fmt.Sprint(off.Layers[0].Settings))
 }
 
 func ExampleNew() {
-	pipeline, err := processor.NewStack(timeout.New(10 * time.Millisecond)).
+	pipeline, err := stack.New(timeout.New(10 * time.Millisecond)).
 		ThenFunc(func(ctx context.Context, _ processor.Message) error {
 			<-ctx.Done() // as a client that is given ctx does
 			return ctx.Err()

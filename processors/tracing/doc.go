@@ -6,7 +6,7 @@
 // publish, every attempt and the final key:
 //
 //	traced := publishertracing.New(broker.Publisher()) // publisher/tracing
-//	processor.NewStack(
+//	stack.New(
 //		tracing.New(),
 //		ack.New(),
 //		retry.New(traced, "mail_retry_%attempt%", retry.OnRepublish(

@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/tracing"
@@ -32,7 +33,7 @@ func ExampleNew() {
 	handler := func(context.Context, processor.Message) error {
 		return processor.Stop(errors.New("mail server says no"))
 	}
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		tracing.New(tracing.TracerProvider(provider)),
 		ack.New(),
 		retry.New(traced, "", retry.Attempts(0), retry.FinalKey("mail_parked"),

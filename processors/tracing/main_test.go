@@ -13,6 +13,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/tracing"
 )
 
@@ -38,9 +39,9 @@ func record(s sdk.Sampler) (*sdk.TracerProvider, *tracetest.SpanRecorder) {
 	return sdk.NewTracerProvider(sdk.WithSpanProcessor(spans), sdk.WithSampler(s)), spans
 }
 
-func build(tb testing.TB, handler processor.ProcessorFunc, opts ...tracing.Option) *processor.Pipeline {
+func build(tb testing.TB, handler processor.ProcessorFunc, opts ...tracing.Option) *stack.Pipeline {
 	tb.Helper()
-	p, err := processor.NewStack(tracing.New(opts...)).Then(handler)
+	p, err := stack.New(tracing.New(opts...)).Then(handler)
 	require.NoError(tb, err)
 	return p
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -33,8 +34,8 @@ var office = broker.Topology{Queues: []broker.Queue{
 }}
 
 // work publishes one message and runs a consumer whose handler fails, until the message is
-// parked. stack puts together the layers around the handler.
-func work(t *testing.T, provider oteltrace.TracerProvider, stack func(processor.Publisher) processor.Stack) {
+// parked. layers puts together the stack around the handler.
+func work(t *testing.T, provider oteltrace.TracerProvider, layers func(processor.Publisher) stack.Stack) {
 	t.Helper()
 	b := memory.New()
 	require.NoError(t, b.Declare(t.Context(), office))
@@ -42,7 +43,7 @@ func work(t *testing.T, provider oteltrace.TracerProvider, stack func(processor.
 	require.NoError(t, publisher.Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
 
 	tries := 0
-	p, err := stack(publisher).ThenFunc(func(context.Context, processor.Message) error {
+	p, err := layers(publisher).ThenFunc(func(context.Context, processor.Message) error {
 		if tries++; tries == 3 {
 			return processor.Stop(errMail) // once it is parked, the run has nothing more to do
 		}
@@ -67,8 +68,8 @@ func TestOneTraceHoldsThePublishEveryAttemptAndTheFinalKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		provider, spans := record(nil)
-		work(t, provider, func(p processor.Publisher) processor.Stack {
-			return processor.NewStack(
+		work(t, provider, func(p processor.Publisher) stack.Stack {
+			return stack.New(
 				tracing.New(tracing.TracerProvider(provider)),
 				ack.New(),
 				again(p, retry.OnRepublish(func(ctx context.Context, e retry.Event) { tracing.RecordError(ctx, e.Err) })),
@@ -99,8 +100,8 @@ func TestOneTraceHoldsAllAlsoWithTracingInsideRetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		provider, spans := record(nil)
-		work(t, provider, func(p processor.Publisher) processor.Stack {
-			return processor.NewStack(ack.New(), again(p), tracing.New(tracing.TracerProvider(provider)))
+		work(t, provider, func(p processor.Publisher) stack.Stack {
+			return stack.New(ack.New(), again(p), tracing.New(tracing.TracerProvider(provider)))
 		})
 		ended := spans.Ended()
 		require.Len(t, ended, 7)
@@ -120,7 +121,7 @@ func TestATraceThatIsNotSampledIsNotSampledAnywhere(t *testing.T) {
 		require.NoError(t, b.Declare(t.Context(), office))
 		publisher := publishertracing.New(b.Publisher(), publishertracing.TracerProvider(first))
 		require.NoError(t, publisher.Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
-		p, err := processor.NewStack(tracing.New(tracing.TracerProvider(followed)), ack.New()).ThenFunc(
+		p, err := stack.New(tracing.New(tracing.TracerProvider(followed)), ack.New()).ThenFunc(
 			func(ctx context.Context, _ processor.Message) error {
 				sc := oteltrace.SpanContextFromContext(ctx)
 				if !sc.IsValid() || sc.IsSampled() {

@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/tracecontext"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // scope is the name of what makes the spans.
@@ -27,10 +28,10 @@ const scope = "github.com/gowarren/warren/processors/tracing"
 func New(opts ...Option) processor.Middleware {
 	c := config{system: DefaultSystem}
 	if err := option.Apply("tracing", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if c.propagator == nil {
 		c.propagator = propagation.TraceContext{}
@@ -53,32 +54,32 @@ type tracing struct {
 }
 
 var (
-	_ processor.Layer     = (*tracing)(nil)
-	_ processor.Wrapper   = (*tracing)(nil)
-	_ processor.Predictor = (*tracing)(nil)
-	_ processor.Describer = (*tracing)(nil)
+	_ stack.Layer     = (*tracing)(nil)
+	_ stack.Wrapper   = (*tracing)(nil)
+	_ stack.Predictor = (*tracing)(nil)
+	_ stack.Describer = (*tracing)(nil)
 )
 
 // Name is "tracing".
 func (*tracing) Name() string { return "tracing" }
 
 // Role is "": its place does not matter to a message.
-func (*tracing) Role() processor.Role { return "" }
+func (*tracing) Role() stack.Role { return "" }
 
 // Unwrap returns the inner layers.
 func (t *tracing) Unwrap() processor.Processor { return t.next }
 
 // Predict passes on what it gets.
-func (*tracing) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*tracing) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (t *tracing) Settings() []processor.Setting {
+func (t *tracing) Settings() []stack.Setting {
 	provider := "global"
 	if t.provider != nil {
 		provider = "given"
 	}
 	fields := slices.Sorted(slices.Values(t.propagator.Fields()))
-	return []processor.Setting{
+	return []stack.Setting{
 		{Name: "tracer provider", Value: provider},
 		{Name: "propagator", Value: strings.Join(fields, ",")},
 		{Name: "system", Value: t.system},

@@ -19,6 +19,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/tracing"
 )
@@ -219,9 +220,9 @@ func TestAnotherBrokerIsNamedByAnOption(t *testing.T) {
 func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
 	handler := func(context.Context, processor.Message) error { return nil }
-	_, err := processor.NewStack(tracing.New(nil)).ThenFunc(handler)
+	_, err := stack.New(tracing.New(nil)).ThenFunc(handler)
 	require.ErrorContains(t, err, "tracing: option 1 is nil")
-	_, err = processor.NewStack(tracing.New(tracing.System(""))).ThenFunc(handler)
+	_, err = stack.New(tracing.New(tracing.System(""))).ThenFunc(handler)
 	require.ErrorContains(t, err, "tracing: the system is empty")
 }
 
@@ -241,7 +242,7 @@ func TestThePipelineDescribesTheSettings(t *testing.T) {
 	provider, _ := record(nil)
 	handler := func(context.Context, processor.Message) error { return nil }
 	d := build(t, handler).Describe()
-	require.Equal(t, processor.LayerDescription{Name: "tracing", Settings: []processor.Setting{
+	require.Equal(t, stack.LayerDescription{Name: "tracing", Settings: []stack.Setting{
 		{Name: "tracer provider", Value: "global"},
 		{Name: "propagator", Value: "traceparent,tracestate"},
 		{Name: "system", Value: "rabbitmq"},

@@ -7,7 +7,7 @@
 // looks there when a message has failed, and once a limit is reached it parks the message,
 // or asks a function what to do:
 //
-//	processor.NewStack(
+//	stack.New(
 //		ack.New(),
 //		xdeath.New(xdeath.MaxCount(5), xdeath.Park(broker.Publisher(), parked)),
 //		recovery.New(),

@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/decode"
 	"github.com/gowarren/warren/processors/recovery"
@@ -38,9 +39,9 @@ func loop(t *testing.T, e processor.Envelope, handler processor.ProcessorFunc, i
 		},
 		Bindings: []broker.Binding{{Exchange: "dlx", Queue: "mail_wait"}},
 	}))
-	stack := processor.NewStack(ack.New(), xdeath.New(append(opts, xdeath.Park(b.Publisher(), parked))...)).With(inner...)
+	layers := stack.New(ack.New(), xdeath.New(append(opts, xdeath.Park(b.Publisher(), parked))...)).With(inner...)
 	var n atomic.Int64
-	p, err := stack.ThenFunc(func(ctx context.Context, msg processor.Message) error {
+	p, err := layers.ThenFunc(func(ctx context.Context, msg processor.Message) error {
 		n.Add(1)
 		return handler(ctx, msg)
 	})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/xdeath"
@@ -22,7 +23,7 @@ import (
 
 func park(t *testing.T, pub processor.Publisher, msg processor.Message) error {
 	t.Helper()
-	p, err := processor.NewStack(ack.New(), xdeath.New(xdeath.Park(pub, parked))).
+	p, err := stack.New(ack.New(), xdeath.New(xdeath.Park(pub, parked))).
 		ThenFunc(func(context.Context, processor.Message) error { return errMail })
 	require.NoError(t, err)
 	return p.Process(t.Context(), msg)
@@ -76,13 +77,13 @@ func TestAStackIsParkedIfAskedFor(t *testing.T) {
 		told bool
 	}{"by default": {nil, false}, "asked for": {[]xdeath.Option{xdeath.StackTrace()}, true}} {
 		pub := &processortest.Publisher{}
-		p, err := processor.NewStack(xdeath.New(append(tc.opts, xdeath.Park(pub, parked))...), recovery.New()).
+		p, err := stack.New(xdeath.New(append(tc.opts, xdeath.Park(pub, parked))...), recovery.New()).
 			ThenFunc(func(context.Context, processor.Message) error { panic("out of stamps") })
 		require.NoError(t, err)
 		require.Error(t, p.Process(t.Context(), message(died(300))))
-		stack, told := pub.Published()[0].Envelope.Headers.String("warren-stack")
+		trace, told := pub.Published()[0].Envelope.Headers.String("warren-stack")
 		require.Equal(t, tc.told, told, name)
-		require.Equal(t, tc.told, strings.Contains(stack, "park_test.go"), name)
+		require.Equal(t, tc.told, strings.Contains(trace, "park_test.go"), name)
 	}
 }
 
@@ -90,7 +91,7 @@ func TestAParkedMessageIsLoggedAsAnError(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(xdeath.New(xdeath.Logger(slog.New(slog.NewTextHandler(&out, nil))), xdeath.Park(pub, parked))).
+	p, err := stack.New(xdeath.New(xdeath.Logger(slog.New(slog.NewTextHandler(&out, nil))), xdeath.Park(pub, parked))).
 		ThenFunc(func(context.Context, processor.Message) error { return errMail })
 	require.NoError(t, err)
 	require.Error(t, p.Process(t.Context(), message(died(300))))
@@ -150,7 +151,7 @@ func TestAMessageThatIsTooLargeWithOurHeadersIsParkedAsItCameIn(t *testing.T) {
 
 func ExampleNew() {
 	publisher := &processortest.Publisher{} // a broker's Publisher()
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		xdeath.New(xdeath.MaxCount(3), xdeath.Park(publisher, processor.Destination{RoutingKey: "parked"})),
 	).ThenFunc(func(context.Context, processor.Message) error { return errors.New("out of stamps") })

@@ -9,6 +9,7 @@ import (
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // New returns a middleware that ends the rounds of a message that keeps failing. It is safe
@@ -25,10 +26,10 @@ import (
 func New(opts ...Option) processor.Middleware {
 	c := config{maxCount: DefaultMaxCount, maxLifetime: DefaultMaxLifetime}
 	if err := option.Apply("xdeath", &c, opts); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	if err := c.check(); err != nil {
-		return processor.Invalid(err)
+		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
 		return &xdeath{config: c, next: next}
@@ -41,26 +42,26 @@ type xdeath struct {
 }
 
 var (
-	_ processor.Layer     = (*xdeath)(nil)
-	_ processor.Wrapper   = (*xdeath)(nil)
-	_ processor.Predictor = (*xdeath)(nil)
-	_ processor.Describer = (*xdeath)(nil)
+	_ stack.Layer     = (*xdeath)(nil)
+	_ stack.Wrapper   = (*xdeath)(nil)
+	_ stack.Predictor = (*xdeath)(nil)
+	_ stack.Describer = (*xdeath)(nil)
 )
 
 // Name is "xdeath".
 func (*xdeath) Name() string { return "xdeath" }
 
-// Role is [processor.GivesUp].
-func (*xdeath) Role() processor.Role { return processor.GivesUp }
+// Role is [stack.GivesUp].
+func (*xdeath) Role() stack.Role { return stack.GivesUp }
 
 // Unwrap returns the inner layers.
 func (x *xdeath) Unwrap() processor.Processor { return x.next }
 
 // Predict passes on what it gets.
-func (*xdeath) Predict(o processor.Outcome) processor.Outcome { return o }
+func (*xdeath) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the options.
-func (x *xdeath) Settings() []processor.Setting {
+func (x *xdeath) Settings() []stack.Setting {
 	count, lifetime := "off", "off"
 	if x.maxCount > 0 {
 		count = strconv.FormatInt(x.maxCount, 10)
@@ -68,11 +69,11 @@ func (x *xdeath) Settings() []processor.Setting {
 	if x.maxLifetime > 0 {
 		lifetime = x.maxLifetime.String()
 	}
-	end := processor.Setting{Name: "over", Value: "by a function"}
+	end := stack.Setting{Name: "over", Value: "by a function"}
 	if x.parks {
-		end = processor.Setting{Name: "park", Value: x.parking.to.String()}
+		end = stack.Setting{Name: "park", Value: x.parking.to.String()}
 	}
-	return []processor.Setting{
+	return []stack.Setting{
 		{Name: "queue", Value: cmp.Or(x.queue, "the message's own")},
 		{Name: "max count", Value: count},
 		{Name: "max lifetime", Value: lifetime},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/catch"
 	"github.com/gowarren/warren/processors/recovery"
@@ -44,8 +45,8 @@ func (a always) Process(ctx context.Context, msg processor.Message) error {
 	return a.Processor.Process(ctx, worn{msg, died(1_000_000)})
 }
 
-func (a always) Predict(o processor.Outcome) processor.Outcome {
-	if o.Returns() && o.Action != processor.Done && o.Case != processor.CaseShutdown {
+func (a always) Predict(o stack.Outcome) stack.Outcome {
+	if o.Returns() && o.Action != processor.Done && o.Case != stack.CaseShutdown {
 		o.Action = a.action
 	}
 	return o
@@ -119,7 +120,7 @@ func process(t *testing.T, msg processor.Message, result error, opts ...xdeath.O
 		e = &got
 		return processor.Drop(got.Err)
 	}))
-	p, err := processor.NewStack(xdeath.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return result })
+	p, err := stack.New(xdeath.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return result })
 	require.NoError(t, err)
 	return e, p.Process(t.Context(), msg)
 }
@@ -278,7 +279,7 @@ func TestAMessageThatWasCutShortHasNotFailed(t *testing.T) {
 	t.Parallel()
 	for _, cause := range []error{processor.ErrShutdown, errMail} {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		p, err := processor.NewStack(xdeath.New(drop())).ThenFunc(func(ctx context.Context, _ processor.Message) error {
+		p, err := stack.New(xdeath.New(drop())).ThenFunc(func(ctx context.Context, _ processor.Message) error {
 			cancel(cause)
 			return ctx.Err()
 		})
@@ -302,7 +303,7 @@ func (lost) Life() context.Context {
 func TestAMessageWhoseChannelIsLostIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(xdeath.New(xdeath.Park(pub, parked))).ThenFunc(func(context.Context, processor.Message) error {
+	p, err := stack.New(xdeath.New(xdeath.Park(pub, parked))).ThenFunc(func(context.Context, processor.Message) error {
 		return errMail
 	})
 	require.NoError(t, err)
@@ -316,7 +317,7 @@ func TestAMessageWhoseChannelIsLostIsLeftAlone(t *testing.T) {
 func TestAMessageThatTheHandlerHasSettledIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(xdeath.New(xdeath.Park(pub, parked))).ThenFunc(func(_ context.Context, msg processor.Message) error {
+	p, err := stack.New(xdeath.New(xdeath.Park(pub, parked))).ThenFunc(func(_ context.Context, msg processor.Message) error {
 		return errors.Join(msg.Ack(), errMail)
 	})
 	require.NoError(t, err)
@@ -352,7 +353,7 @@ func TestTheAnswerDecides(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, err := processor.NewStack(xdeath.New(xdeath.Over(func(_ context.Context, e xdeath.Event) error { return tc.answer(e.Err) }))).
+			p, err := stack.New(xdeath.New(xdeath.Over(func(_ context.Context, e xdeath.Event) error { return tc.answer(e.Err) }))).
 				ThenFunc(func(context.Context, processor.Message) error { return tc.result })
 			require.NoError(t, err)
 			err = p.Process(t.Context(), message(died(300)))
@@ -370,7 +371,7 @@ func TestAHandlersErrorWhoseMethodsPanicIsJudged(t *testing.T) {
 	t.Parallel()
 	var typedNil *fs.PathError
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(ack.New(), xdeath.New(xdeath.Park(pub, parked))).
+	p, err := stack.New(ack.New(), xdeath.New(xdeath.Park(pub, parked))).
 		ThenFunc(func(context.Context, processor.Message) error { return typedNil })
 	require.NoError(t, err)
 	msg := message(died(300))
@@ -383,14 +384,14 @@ func TestWrongOrdersAreRefused(t *testing.T) {
 	t.Parallel()
 	judge := xdeath.New(drop())
 	again := retry.New(&processortest.Publisher{}, "r_%attempt%")
-	for _, stack := range [][]processor.Middleware{
+	for _, layers := range [][]processor.Middleware{
 		{judge, ack.New()},
 		{judge, again},
 		{recovery.New(), judge},
 		{judge, catch.New()},
 	} {
-		_, err := processor.NewStack(stack...).ThenFunc(func(context.Context, processor.Message) error { return nil })
-		require.ErrorIs(t, err, processor.ErrOrder)
+		_, err := stack.New(layers...).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		require.ErrorIs(t, err, stack.ErrOrder)
 	}
 }
 
@@ -416,25 +417,25 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"exchange or key of Park is over":    {xdeath.Park(pub, processor.Destination{Exchange: long})},
 		"key of Park is over 255 bytes":      {xdeath.Park(pub, processor.Destination{RoutingKey: long})},
 	} {
-		_, err := processor.NewStack(xdeath.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		_, err := stack.New(xdeath.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return nil })
 		require.ErrorContains(t, err, want)
 	}
 }
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	settings := func(opts ...xdeath.Option) []processor.Setting {
-		p, err := processor.NewStack(xdeath.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	settings := func(opts ...xdeath.Option) []stack.Setting {
+		p, err := stack.New(xdeath.New(opts...)).ThenFunc(func(context.Context, processor.Message) error { return nil })
 		require.NoError(t, err)
 		return p.Describe().Layers[0].Settings
 	}
-	require.Equal(t, []processor.Setting{
+	require.Equal(t, []stack.Setting{
 		{Name: "queue", Value: "the message's own"},
 		{Name: "max count", Value: "300"},
 		{Name: "max lifetime", Value: "1h0m0s"},
 		{Name: "over", Value: "by a function"},
 	}, settings(drop()))
-	require.Equal(t, []processor.Setting{
+	require.Equal(t, []stack.Setting{
 		{Name: "queue", Value: "mail"},
 		{Name: "max count", Value: "off"},
 		{Name: "max lifetime", Value: "1m0s"},

@@ -9,6 +9,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/dedup"
 	"github.com/gowarren/warren/publisher/retrying"
@@ -29,7 +30,7 @@ func ExampleNew() {
 	err := publisher.Publish(ctx, processor.Destination{RoutingKey: "mail"}, processor.Envelope{Body: []byte("hello")})
 	fmt.Println("published:", err == nil)
 
-	p, err := processor.NewStack(ack.New(), dedup.New(dedup.NewMemory(1000, time.Hour))).
+	p, err := stack.New(ack.New(), dedup.New(dedup.NewMemory(1000, time.Hour))).
 		ThenFunc(func(_ context.Context, msg processor.Message) error {
 			fmt.Printf("handled: %s\n", msg.Body())
 			return nil

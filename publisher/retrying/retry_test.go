@@ -10,6 +10,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/publisher/retrying"
@@ -18,7 +19,7 @@ import (
 // handle has a message fail whose copy goes out through next.
 func handle(ctx context.Context, t *testing.T, next processor.Publisher, opts ...retrying.Option) *processortest.Message {
 	t.Helper()
-	p, err := processor.NewStack(ack.New(), retry.New(retrying.New(next, opts...), "retry_%attempt%")).
+	p, err := stack.New(ack.New(), retry.New(retrying.New(next, opts...), "retry_%attempt%")).
 		ThenFunc(func(context.Context, processor.Message) error { return errOdd })
 	require.NoError(t, err)
 	msg := processortest.NewMessage()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
@@ -47,7 +48,7 @@ func newSubscription(s *Subscriber, topic string, ctx context.Context) *subscrip
 }
 
 // open subscribes to the queue, after it has declared it.
-func (s *subscription) open(ctx context.Context) (processor.Subscription, error) {
+func (s *subscription) open(ctx context.Context) (broker.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	defer context.AfterFunc(s.intake, cancel)() //nolint:contextcheck // two lives meet here
@@ -59,7 +60,7 @@ func (s *subscription) open(ctx context.Context) (processor.Subscription, error)
 }
 
 // run hands out messages until the intake is over, or the broker closed.
-func (s *subscription) run(sub processor.Subscription) {
+func (s *subscription) run(sub broker.Subscription) {
 	defer close(s.out)
 	defer s.stop()
 	go s.wind()
@@ -96,7 +97,7 @@ func (s *subscription) wind() {
 const afterwards = time.Second
 
 // serve runs the workers, and returns why the subscription is at its end.
-func (s *subscription) serve(sub processor.Subscription) error {
+func (s *subscription) serve(sub broker.Subscription) error {
 	var (
 		workers sync.WaitGroup
 		once    sync.Once
@@ -114,7 +115,7 @@ func (s *subscription) serve(sub processor.Subscription) error {
 }
 
 // leave gives back what was not settled.
-func (s *subscription) leave(sub processor.Subscription) {
+func (s *subscription) leave(sub broker.Subscription) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
 	if err := sub.Close(ctx); err != nil {
@@ -126,7 +127,7 @@ const leaveTimeout = 2 * time.Second
 
 // reopen subscribes again after err, until that works. It returns nil when there is nothing
 // to subscribe to any more.
-func (s *subscription) reopen(err error) processor.Subscription {
+func (s *subscription) reopen(err error) broker.Subscription {
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
 		if errors.Is(err, io.EOF) || errors.Is(err, processor.ErrClosed) {
 			s.log.LogAttrs(s.intake, slog.LevelWarn, "the broker was closed before its subscriber")
@@ -134,7 +135,7 @@ func (s *subscription) reopen(err error) processor.Subscription {
 		}
 		s.log.LogAttrs(s.intake, slog.LevelError, "subscription lost, trying again", logattr.Err(err), slog.Duration("wait", wait))
 		sleep(s.intake, wait)
-		var sub processor.Subscription
+		var sub broker.Subscription
 		if sub, err = s.open(s.intake); err == nil {
 			return sub
 		}

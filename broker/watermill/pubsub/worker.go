@@ -8,6 +8,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/watermill/internal/wire"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
@@ -21,7 +22,7 @@ type worker struct {
 }
 
 // run hands out one message after the other. It returns why there are no more.
-func (w *worker) run(sub processor.Subscription) error {
+func (w *worker) run(sub broker.Subscription) error {
 	for {
 		m, err := sub.Receive(w.intake)
 		if err != nil {
@@ -94,7 +95,7 @@ func (w *worker) pause() time.Duration {
 
 // lifeOf ends when m's channel is gone.
 func lifeOf(m processor.Message) context.Context {
-	if p, ok := m.(processor.Perishable); ok {
+	if p, ok := m.(broker.Perishable); ok {
 		return p.Life()
 	}
 	return context.Background()

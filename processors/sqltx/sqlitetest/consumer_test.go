@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
@@ -78,7 +79,7 @@ func TestEachMessageIsProcessedOnceByManyWorkers(t *testing.T) {
 		return errMail
 	}
 	var acked atomic.Int64
-	p, err := processor.NewStack(
+	p, err := stack.New(
 		watch(func(err error) error {
 			if err == nil && acked.Add(1) == 2*messages+messages/3 {
 				return processor.ErrStop
@@ -113,7 +114,7 @@ func TestMessagesWaitInTheirQueueWhileTheDatabaseIsAway(t *testing.T) {
 	b := newOffice(t)
 
 	outcomes := make(chan processor.Action, 100)
-	p, err := processor.NewStack(
+	p, err := stack.New(
 		watch(func(err error) error { outcomes <- processor.Decide(err).Action; return err }),
 		ack.New(),
 		retry.New(b.Publisher(), "", retry.Attempts(0), retry.FinalKey("mail_parked")),

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/consumer"
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/sqltx"
 )
@@ -66,7 +66,7 @@ func consumeJournal(dir string, inbox bool) error {
 	if inbox {
 		opts = append(opts, sqltx.Inbox(sqltx.SQLiteInbox))
 	}
-	p, err := processor.NewStack(ack.New(), sqltx.New(db, opts...)).ThenFunc(write)
+	p, err := stack.New(ack.New(), sqltx.New(db, opts...)).ThenFunc(write)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -25,9 +26,9 @@ type journal struct {
 }
 
 var (
-	_ processor.Source       = (*journal)(nil)
-	_ processor.Subscription = (*journal)(nil)
-	_ processor.Acknowledger = (*journal)(nil)
+	_ broker.Source       = (*journal)(nil)
+	_ broker.Subscription = (*journal)(nil)
+	_ broker.Acknowledger = (*journal)(nil)
 )
 
 func openJournal(dir string, beforeAck func()) (*journal, error) {
@@ -67,7 +68,7 @@ func readJournal(dir string) (map[uint64]bool, error) {
 	return acked, lines.Err()
 }
 
-func (j *journal) Subscribe(context.Context, int) (processor.Subscription, error) { return j, nil }
+func (j *journal) Subscribe(context.Context, int) (broker.Subscription, error) { return j, nil }
 
 func (j *journal) Receive(context.Context) (processor.Message, error) {
 	j.mu.Lock()
@@ -78,7 +79,7 @@ func (j *journal) Receive(context.Context) (processor.Message, error) {
 	n := j.left[0]
 	j.left = j.left[1:]
 	e := processor.Envelope{Properties: processor.Properties{ID: strconv.FormatUint(n, 10)}}
-	return processor.NewDelivery(e, processor.Origin{Queue: "journal"}, j, n), nil
+	return broker.NewDelivery(e, processor.Origin{Queue: "journal"}, j, n), nil
 }
 
 func (*journal) Stop(context.Context) error  { return nil }

@@ -11,12 +11,13 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/sqltx"
 )
 
-func build(t *testing.T, db *sql.DB, handler processor.ProcessorFunc, opts ...sqltx.Option) *processor.Pipeline {
+func build(t *testing.T, db *sql.DB, handler processor.ProcessorFunc, opts ...sqltx.Option) *stack.Pipeline {
 	t.Helper()
-	p, err := processor.NewStack(sqltx.New(db, opts...)).Then(handler)
+	p, err := stack.New(sqltx.New(db, opts...)).Then(handler)
 	require.NoError(t, err)
 	return p
 }

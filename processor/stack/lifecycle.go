@@ -1,4 +1,4 @@
-package processor
+package stack
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/gowarren/warren/processor"
 )
 
 // Starter is implemented by processors that have something to do before the first
@@ -16,7 +18,7 @@ type Starter interface {
 
 // Idler is implemented by processors that have something to do while no message is
 // waiting. Idle is called now and then while no message is in hand; one may arrive while
-// it runs. An error that wraps [ErrStop] or [Stop] ends the run; any other is logged.
+// it runs. An error that wraps [processor.ErrStop] or [processor.Stop] ends the run; any other is logged.
 type Idler interface {
 	Idle(ctx context.Context) error
 }
@@ -35,7 +37,7 @@ var (
 )
 
 // errStarted is the error of a pipeline that is started twice.
-var errStarted = errors.New("processor: the pipeline is running already: its layers belong to one run at a time, so build a pipeline for each consumer")
+var errStarted = errors.New("stack: the pipeline is running already: its layers belong to one run at a time, so build a pipeline for each consumer")
 
 // Start starts the layers, outermost first. If one fails, those that had started are
 // stopped in reverse, and the error says which failed. A pipeline that has been started
@@ -50,7 +52,7 @@ func (p *Pipeline) Start(ctx context.Context) error {
 			continue
 		}
 		if err := s.Start(ctx); err != nil {
-			err = fmt.Errorf("processor: start %s: %w", layerName(layer), err)
+			err = fmt.Errorf("stack: start %s: %w", layerName(layer), err)
 			err = errors.Join(err, p.undo(ctx, i))
 			p.release()
 			return err
@@ -96,7 +98,7 @@ func (p *Pipeline) Idle(ctx context.Context) error {
 	for _, layer := range p.layers {
 		if i, ok := layer.(Idler); ok {
 			if err := i.Idle(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("processor: idle %s: %w", layerName(layer), err))
+				errs = append(errs, fmt.Errorf("stack: idle %s: %w", layerName(layer), err))
 			}
 		}
 	}
@@ -109,12 +111,12 @@ func (p *Pipeline) Stop(ctx context.Context) error {
 	return stopLayers(ctx, p.layers)
 }
 
-func stopLayers(ctx context.Context, layers []Processor) error {
+func stopLayers(ctx context.Context, layers []processor.Processor) error {
 	var errs []error
 	for _, layer := range slices.Backward(layers) {
 		if s, ok := layer.(Stopper); ok {
 			if err := s.Stop(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("processor: stop %s: %w", layerName(layer), err))
+				errs = append(errs, fmt.Errorf("stack: stop %s: %w", layerName(layer), err))
 			}
 		}
 	}

@@ -1,9 +1,11 @@
-package processor
+package stack
 
 import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"github.com/gowarren/warren/processor"
 )
 
 // Case is one way in which a message may fare: a row of the table of outcomes.
@@ -13,7 +15,7 @@ type Case string
 const (
 	CaseSuccess        Case = "ok"
 	CaseError          Case = "error"
-	CasePermanentError Case = "permanent error" // made by [Reject]
+	CasePermanentError Case = "permanent error" // made by [processor.Reject]
 	CasePanic          Case = "panic"
 	CaseTimeout        Case = "timeout"  // the handler waits for the end of its context
 	CaseShutdown       Case = "shutdown" // cut short by the drain deadline
@@ -45,8 +47,8 @@ type Outcome struct {
 	// Hangs: the inner layers wait for the end of their context, which has not come.
 	// The action says nothing then.
 	Hangs bool
-	// Action is what [Decide] reads from what is returned.
-	Action Action
+	// Action is what [processor.Decide] reads from what is returned.
+	Action processor.Action
 	// Published are the places that a copy was published to, in words.
 	Published []string
 	// Settled is how the message was settled.
@@ -126,20 +128,20 @@ func (o Outcome) end() string {
 	case SettledByRequeue:
 		return "back to its queue"
 	}
-	if o.Case == CaseShutdown || o.Action == Released {
+	if o.Case == CaseShutdown || o.Action == processor.Released {
 		return "given back untouched"
 	}
 	return "not settled by any layer: the handler has to"
 }
 
 // predict returns the outcome of c for layers, the handler last.
-func predict(c Case, layers []Processor) Outcome {
-	o := Outcome{Case: c, Action: Failed}
+func predict(c Case, layers []processor.Processor) Outcome {
+	o := Outcome{Case: c, Action: processor.Failed}
 	switch c {
 	case CaseSuccess:
-		o.Action = Done
+		o.Action = processor.Done
 	case CasePermanentError:
-		o.Action = Rejected
+		o.Action = processor.Rejected
 	case CasePanic:
 		o.Panics = true
 	case CaseTimeout:

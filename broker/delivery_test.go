@@ -1,6 +1,7 @@
-package processor_test
+package broker_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -19,7 +21,7 @@ type acks struct {
 	err   error
 }
 
-var _ processor.Acknowledger = (*acks)(nil)
+var _ broker.Acknowledger = (*acks)(nil)
 
 func (a *acks) note(format string, args ...any) error {
 	a.mu.Lock()
@@ -37,18 +39,18 @@ func (a *acks) Release(tag uint64) error { return a.note("release %d", tag) }
 // settlements are all the ways to settle delivery 7, and what the broker is told.
 var settlements = []struct {
 	name     string
-	settle   func(d *processor.Delivery) error
+	settle   func(d *broker.Delivery) error
 	call     string
 	returned bool
 }{
-	{"Ack", (*processor.Delivery).Ack, "ack 7", false},
-	{"Nack", func(d *processor.Delivery) error { return d.Nack(false) }, "nack 7 requeue=false", false},
-	{"Nack with requeue", func(d *processor.Delivery) error { return d.Nack(true) }, "nack 7 requeue=true", true},
-	{"Release", (*processor.Delivery).Release, "release 7", true},
+	{"Ack", (*broker.Delivery).Ack, "ack 7", false},
+	{"Nack", func(d *broker.Delivery) error { return d.Nack(false) }, "nack 7 requeue=false", false},
+	{"Nack with requeue", func(d *broker.Delivery) error { return d.Nack(true) }, "nack 7 requeue=true", true},
+	{"Release", (*broker.Delivery).Release, "release 7", true},
 }
 
-func delivery(a processor.Acknowledger) *processor.Delivery {
-	return processor.NewDelivery(processor.Envelope{}, processor.Origin{}, a, 7)
+func delivery(a broker.Acknowledger) *broker.Delivery {
+	return broker.NewDelivery(processor.Envelope{}, processor.Origin{}, a, 7)
 }
 
 func TestDeliveryHandsOutWhatItWasGiven(t *testing.T) {
@@ -59,7 +61,7 @@ func TestDeliveryHandsOutWhatItWasGiven(t *testing.T) {
 		Properties: processor.Properties{ID: "id", Priority: 4},
 	}
 	o := processor.Origin{Queue: "q", Exchange: "x", RoutingKey: "k", Redelivered: true}
-	d := processor.NewDelivery(e, o, &acks{}, 7)
+	d := broker.NewDelivery(e, o, &acks{}, 7)
 	require.Equal(t, e.Body, d.Body())
 	require.Equal(t, e.Headers, d.Headers())
 	require.Equal(t, e.Properties, d.Properties())
@@ -73,8 +75,8 @@ func TestDeliverySettlesOnce(t *testing.T) {
 		for _, second := range settlements {
 			t.Run(first.name+", then "+second.name, func(t *testing.T) {
 				t.Parallel()
-				broker := &acks{}
-				d := delivery(broker)
+				sent := &acks{}
+				d := delivery(sent)
 				require.False(t, d.Returned())
 				require.NoError(t, first.settle(d))
 				require.True(t, d.Settled())
@@ -82,7 +84,7 @@ func TestDeliverySettlesOnce(t *testing.T) {
 				require.ErrorIs(t, second.settle(d), processor.ErrSettled, "nor the third time")
 				require.True(t, d.Settled())
 				require.Equal(t, first.returned, d.Returned(), "by the settlement that counted")
-				require.Equal(t, []string{first.call}, broker.calls)
+				require.Equal(t, []string{first.call}, sent.calls)
 			})
 		}
 	}
@@ -96,12 +98,12 @@ func TestAFailedSettlementIsSpent(t *testing.T) {
 			for _, cause := range []error{processor.ErrStale, errBroken} {
 				t.Run(fmt.Sprintf("%s fails (%v), then %s", first.name, cause, second.name), func(t *testing.T) {
 					t.Parallel()
-					broker := &acks{err: cause}
-					d := delivery(broker)
+					sent := &acks{err: cause}
+					d := delivery(sent)
 					require.ErrorIs(t, first.settle(d), cause)
 					require.True(t, d.Settled())
 					require.ErrorIs(t, second.settle(d), processor.ErrSettled)
-					require.Equal(t, []string{first.call}, broker.calls)
+					require.Equal(t, []string{first.call}, sent.calls)
 				})
 			}
 		}
@@ -110,8 +112,8 @@ func TestAFailedSettlementIsSpent(t *testing.T) {
 
 func TestOneOfManySettlementsReachesTheBroker(t *testing.T) {
 	t.Parallel()
-	broker := &acks{}
-	d := delivery(broker)
+	sent := &acks{}
+	d := delivery(sent)
 	var succeeded, refused atomic.Int32
 	var wg sync.WaitGroup
 	start := make(chan struct{})
@@ -133,18 +135,18 @@ func TestOneOfManySettlementsReachesTheBroker(t *testing.T) {
 	wg.Wait()
 	require.EqualValues(t, 1, succeeded.Load())
 	require.EqualValues(t, 63, refused.Load())
-	require.Len(t, broker.calls, 1)
+	require.Len(t, sent.calls, 1)
 }
 
 func TestADecoratedMessageSettlesTheOriginal(t *testing.T) {
 	t.Parallel()
 	type decorated struct{ processor.Message }
-	broker := &acks{}
-	d := delivery(broker)
+	sent := &acks{}
+	d := delivery(sent)
 	require.NoError(t, decorated{decorated{d}}.Nack(true))
 	require.True(t, d.Settled())
 	require.ErrorIs(t, d.Ack(), processor.ErrSettled)
-	require.Equal(t, []string{"nack 7 requeue=true"}, broker.calls)
+	require.Equal(t, []string{"nack 7 requeue=true"}, sent.calls)
 }
 
 // holding acks for a broker that keeps what failed for a while, if it does.
@@ -169,4 +171,23 @@ func TestOnlyWhatFailedAndIsKeptIsHeld(t *testing.T) {
 		require.NoError(t, s.settle(d))
 		require.False(t, d.Held(), "%s: nobody keeps it", s.name)
 	}
+}
+
+// perishing is an acknowledger whose channel can be lost.
+type perishing struct {
+	broker.Acknowledger
+	life context.Context //nolint:containedctx // it is the life
+}
+
+func (p perishing) Life() context.Context { return p.life }
+
+func TestADeliveryLivesAsLongAsItsChannel(t *testing.T) {
+	t.Parallel()
+	life, end := context.WithCancel(t.Context())
+	d := broker.NewDelivery(processor.Envelope{}, processor.Origin{}, perishing{life: life}, 1)
+	require.Equal(t, life, d.Life())
+	end()
+	require.Error(t, d.Life().Err())
+	var silent struct{ broker.Acknowledger }
+	require.NoError(t, broker.NewDelivery(processor.Envelope{}, processor.Origin{}, silent, 1).Life().Err())
 }

@@ -1,4 +1,4 @@
-package processor_test
+package stack_test
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/catch"
 	"github.com/gowarren/warren/processors/recovery"
@@ -20,7 +21,7 @@ import (
 func sendMail(context.Context, processor.Message) error { return nil }
 
 func ExamplePipeline_Describe() {
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		ack.New(),
 		retry.New(&processortest.Publisher{}, "mail_retry_%attempt%", retry.Exchange("mail"), retry.FinalKey("mail_parked")),
 		recovery.New(),
@@ -45,11 +46,11 @@ func ExamplePipeline_Describe() {
 	// shutdown            given back untouched
 }
 
-func outcomes(t *testing.T, layers ...processor.Middleware) map[processor.Case]string {
+func outcomes(t *testing.T, layers ...processor.Middleware) map[stack.Case]string {
 	t.Helper()
-	p, err := processor.NewStack(layers...).ThenFunc(sendMail)
+	p, err := stack.New(layers...).ThenFunc(sendMail)
 	require.NoError(t, err)
-	all := map[processor.Case]string{}
+	all := map[stack.Case]string{}
 	for _, o := range p.Describe().Outcomes {
 		all[o.Case] = o.String()
 	}
@@ -58,27 +59,27 @@ func outcomes(t *testing.T, layers ...processor.Middleware) map[processor.Case]s
 
 func TestAStackThatRetriesNothingHasNoRowsAboutRetries(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, map[processor.Case]string{
-		processor.CaseSuccess:        "acked",
-		processor.CaseError:          "back to its queue",
-		processor.CasePermanentError: "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange",
-		processor.CasePanic:          "the panic ends the process, and the broker delivers the message again",
-		processor.CaseTimeout:        "no layer sets a deadline: it goes on until the run ends, and the broker may deliver it again meanwhile",
-		processor.CaseShutdown:       "given back untouched",
+	require.Equal(t, map[stack.Case]string{
+		stack.CaseSuccess:        "acked",
+		stack.CaseError:          "back to its queue",
+		stack.CasePermanentError: "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange",
+		stack.CasePanic:          "the panic ends the process, and the broker delivers the message again",
+		stack.CaseTimeout:        "no layer sets a deadline: it goes on until the run ends, and the broker may deliver it again meanwhile",
+		stack.CaseShutdown:       "given back untouched",
 	}, outcomes(t, catch.New(), ack.New(ack.RequeueOnError())))
 }
 
 func TestAStackWithoutAnAckLeavesItToTheHandler(t *testing.T) {
 	t.Parallel()
 	all := outcomes(t)
-	require.Equal(t, "not settled by any layer: the handler has to", all[processor.CaseSuccess])
-	require.Equal(t, "given back untouched", all[processor.CaseShutdown])
+	require.Equal(t, "not settled by any layer: the handler has to", all[stack.CaseSuccess])
+	require.Equal(t, "given back untouched", all[stack.CaseShutdown])
 }
 
 // A layer with a role that cannot just pass on what it gets, and no word on what it does.
 func TestAPredictionIsNotMadeUp(t *testing.T) {
 	t.Parallel()
-	for _, role := range []processor.Role{settles, retries, recovers, catches, processor.Limits} {
+	for _, role := range []stack.Role{settles, retries, recovers, catches, stack.Limits} {
 		for row, says := range outcomes(t, pass, layer("mine", role), pass) {
 			require.Equal(t, "unknown: mine does not say what it does to a message", says, row)
 		}
@@ -87,7 +88,7 @@ func TestAPredictionIsNotMadeUp(t *testing.T) {
 
 func TestALayerThatDoesNotSayWhatItDoesIsNamed(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(pass, ack.New(), layer("mine", processor.Judges)).ThenFunc(sendMail)
+	p, err := stack.New(pass, ack.New(), layer("mine", stack.Judges)).ThenFunc(sendMail)
 	require.NoError(t, err)
 	d := p.Describe()
 	require.Equal(t, []string{"*processor_test.passing", "mine"}, d.Assumed)
@@ -97,7 +98,7 @@ func TestALayerThatDoesNotSayWhatItDoesIsNamed(t *testing.T) {
 // A statement of several lines broke the table, and could fake a row.
 func TestASettingStaysOnItsLine(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(retry.New(&processortest.Publisher{}, "r_%attempt%", retry.FinalKey("a\nok\tlost\x00"))).ThenFunc(sendMail)
+	p, err := stack.New(retry.New(&processortest.Publisher{}, "r_%attempt%", retry.FinalKey("a\nok\tlost\x00"))).ThenFunc(sendMail)
 	require.NoError(t, err)
 	require.Contains(t, p.Describe().String(), "final key: a ok lost,")
 }
@@ -109,15 +110,15 @@ func TestAFilterHasARowOfItsOwn(t *testing.T) {
 	require.Equal(t, "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange", filtered["error not to be retried (If)"])
 	filtered = outcomes(t, ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%", retry.FinalKey("parked"), retry.If(never)))
 	require.Equal(t, `a copy goes to queue "parked" (default exchange), then acked`, filtered["error not to be retried (If)"])
-	require.Equal(t, `a copy goes to queue "parked" (default exchange), then acked`, filtered[processor.CasePermanentError])
-	require.NotContains(t, outcomes(t, retry.New(&processortest.Publisher{}, "r_%attempt%")), processor.Case("error not to be retried (If)"))
+	require.Equal(t, `a copy goes to queue "parked" (default exchange), then acked`, filtered[stack.CasePermanentError])
+	require.NotContains(t, outcomes(t, retry.New(&processortest.Publisher{}, "r_%attempt%")), stack.Case("error not to be retried (If)"))
 }
 
 func TestTheLayersOfAPipelineInsideAreDescribed(t *testing.T) {
 	t.Parallel()
-	inner, err := processor.NewStack(recovery.New()).ThenFunc(sendMail)
+	inner, err := stack.New(recovery.New()).ThenFunc(sendMail)
 	require.NoError(t, err)
-	p, err := processor.NewStack(ack.New()).Then(inner)
+	p, err := stack.New(ack.New()).Then(inner)
 	require.NoError(t, err)
 	var names []string
 	for _, l := range p.Describe().Layers {
@@ -129,7 +130,7 @@ func TestTheLayersOfAPipelineInsideAreDescribed(t *testing.T) {
 
 func TestADescriptionIsJSON(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(ack.New()).ThenFunc(sendMail)
+	p, err := stack.New(ack.New()).ThenFunc(sendMail)
 	require.NoError(t, err)
 	b, err := json.Marshal(p.Describe())
 	require.NoError(t, err)
@@ -153,7 +154,7 @@ func TestDescribingProcessesNothing(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(tag(&out, "x"), retry.New(pub, "r_%attempt%")).Then(app(&out))
+	p, err := stack.New(tag(&out, "x"), retry.New(pub, "r_%attempt%")).Then(app(&out))
 	require.NoError(t, err)
 	require.NotEmpty(t, p.Describe().String())
 	require.Empty(t, out.String())

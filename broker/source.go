@@ -1,6 +1,10 @@
-package processor
+package broker
 
-import "context"
+import (
+	"context"
+
+	"github.com/gowarren/warren/processor"
+)
 
 // Source is where messages are taken from: a queue.
 type Source interface {
@@ -16,7 +20,7 @@ type Subscription interface {
 	// Receive waits for the next message. It returns ctx's error when ctx ends first,
 	// io.EOF after Stop or when the source has ended, and any other error when the
 	// source is broken for good: a lost connection is the source's own to mend.
-	Receive(ctx context.Context) (Message, error)
+	Receive(ctx context.Context) (processor.Message, error)
 	// Stop takes no more messages, and gives back those that nobody has received, in
 	// whatever order the broker takes them back. Messages in hand can still be settled.
 	// It works twice, and returns when ctx ends.
@@ -24,7 +28,7 @@ type Subscription interface {
 	// Close takes no more messages and lets go of everything. Messages that are still
 	// unsettled, received or not, go back to the broker all at once and in the order in
 	// which they came, ahead of those that were never handed out: whoever subscribes when
-	// it has returned nil gets them first. Settling them later returns [ErrStale]. It needs
+	// it has returned nil gets them first. Settling them later returns [processor.ErrStale]. It needs
 	// no Stop before it, works twice, and returns when ctx ends.
 	Close(ctx context.Context) error
 }

@@ -1,4 +1,4 @@
-package processor_test
+package stack_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // journal is what happened, in order.
@@ -23,8 +24,8 @@ type living struct {
 	startErr, idleErr, stopErr error
 }
 
-func (l *living) Name() string         { return l.name }
-func (l *living) Role() processor.Role { return "" }
+func (l *living) Name() string     { return l.name }
+func (l *living) Role() stack.Role { return "" }
 
 func (l *living) Start(context.Context) error {
 	l.journal.write("start " + l.name)
@@ -70,7 +71,7 @@ var handled = processor.ProcessorFunc(func(context.Context, processor.Message) e
 func TestLifecycleOrder(t *testing.T) {
 	t.Parallel()
 	var log journal
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		alive(&living{name: "a", journal: &log}),
 		pass,
 		func(next processor.Processor) processor.Processor { return &stopping{passing{next}, &log} },
@@ -90,7 +91,7 @@ func TestLifecycleOrder(t *testing.T) {
 
 func TestLifecycleWithoutHooks(t *testing.T) {
 	t.Parallel()
-	pipeline, err := processor.NewStack(pass).Then(handled)
+	pipeline, err := stack.New(pass).Then(handled)
 	require.NoError(t, err)
 	require.NoError(t, pipeline.Start(t.Context()))
 	require.NoError(t, pipeline.Idle(t.Context()))
@@ -119,7 +120,7 @@ func TestAFailingStartStopsWhatHasStartedInReverse(t *testing.T) {
 				}
 				return l
 			}
-			pipeline, err := processor.NewStack(
+			pipeline, err := stack.New(
 				alive(l("a")), alive(l("b")),
 				func(next processor.Processor) processor.Processor { return &stopping{passing{next}, &log} },
 				alive(l("c")),
@@ -139,7 +140,7 @@ func TestStopCallsEveryLayerAndJoinsTheErrors(t *testing.T) {
 	t.Parallel()
 	var log journal
 	errA, errB := errors.New("a failed"), errors.New("b failed")
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		alive(&living{name: "a", journal: &log, stopErr: errA}),
 		alive(&living{name: "b", journal: &log, stopErr: errB}),
 		alive(&living{name: "c", journal: &log}),
@@ -158,7 +159,7 @@ func TestIdleCallsEveryLayerAndJoinsTheErrors(t *testing.T) {
 	t.Parallel()
 	var log journal
 	errA := errors.New("a failed")
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		alive(&living{name: "a", journal: &log, idleErr: errA}),
 		alive(&living{name: "b", journal: &log, idleErr: processor.ErrStop}),
 		alive(&living{name: "c", journal: &log}),
@@ -174,7 +175,7 @@ func TestIdleCallsEveryLayerAndJoinsTheErrors(t *testing.T) {
 func TestAMiddlewareThatIsNoLayerDoesNotRepeatTheLifecycle(t *testing.T) {
 	t.Parallel()
 	var log journal
-	pipeline, err := processor.NewStack(
+	pipeline, err := stack.New(
 		identity, alive(&living{name: "a", journal: &log}), identity, identity,
 	).Then(&living{name: "handler", journal: &log})
 	require.NoError(t, err)
@@ -187,9 +188,9 @@ func TestAMiddlewareThatIsNoLayerDoesNotRepeatTheLifecycle(t *testing.T) {
 func TestLifecycleReachesIntoANestedPipeline(t *testing.T) {
 	t.Parallel()
 	var log journal
-	inner, err := processor.NewStack(alive(&living{name: "inner", journal: &log})).Then(&living{name: "handler", journal: &log})
+	inner, err := stack.New(alive(&living{name: "inner", journal: &log})).Then(&living{name: "handler", journal: &log})
 	require.NoError(t, err)
-	outer, err := processor.NewStack(alive(&living{name: "outer", journal: &log})).Then(inner)
+	outer, err := stack.New(alive(&living{name: "outer", journal: &log})).Then(inner)
 	require.NoError(t, err)
 
 	require.NoError(t, outer.Start(t.Context()))

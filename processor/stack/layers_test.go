@@ -1,4 +1,4 @@
-package processor_test
+package stack_test
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/catch"
 	"github.com/gowarren/warren/processors/recovery"
@@ -20,13 +21,13 @@ import (
 func sub(t *testing.T, layers ...processor.Middleware) processor.Middleware {
 	t.Helper()
 	return func(next processor.Processor) processor.Processor {
-		p, err := processor.NewStack(layers...).Then(next)
+		p, err := stack.New(layers...).Then(next)
 		require.NoError(t, err)
 		return p
 	}
 }
 
-func names(p *processor.Pipeline) []string {
+func names(p *stack.Pipeline) []string {
 	var all []string
 	for _, l := range p.Describe().Layers {
 		all = append(all, l.Name)
@@ -57,10 +58,10 @@ func (c *counted) middleware(next processor.Processor) processor.Processor {
 func TestAPipelineAmongTheLayersIsSeenOnce(t *testing.T) {
 	t.Parallel()
 	c := &counted{}
-	p, err := processor.NewStack(ack.New(), sub(t, recovery.New()), c.middleware, recovery.New()).ThenFunc(sendMail)
+	p, err := stack.New(ack.New(), sub(t, recovery.New()), c.middleware, recovery.New()).ThenFunc(sendMail)
 	require.NoError(t, err)
 	require.Equal(t, []string{"ack", "recovery", "*processor_test.counted", "recovery", "processor_test.sendMail"}, names(p))
-	require.Len(t, processor.Admitters(p), 1)
+	require.Len(t, stack.Admitters(p), 1)
 	require.NoError(t, p.Start(t.Context()))
 	require.NoError(t, p.Stop(t.Context()))
 	require.Equal(t, int64(1), c.started.Load())
@@ -78,22 +79,22 @@ func TestLayersComposedByHandAreSeen(t *testing.T) {
 			return next
 		}
 	}
-	_, err := processor.NewStack(byHand(ack.New(), catch.New())).ThenFunc(sendMail)
-	require.ErrorIs(t, err, processor.ErrOrder)
-	_, err = processor.NewStack(byHand(ack.New(), retry.New(nil, "r_%attempt%"))).ThenFunc(sendMail)
+	_, err := stack.New(byHand(ack.New(), catch.New())).ThenFunc(sendMail)
+	require.ErrorIs(t, err, stack.ErrOrder)
+	_, err = stack.New(byHand(ack.New(), retry.New(nil, "r_%attempt%"))).ThenFunc(sendMail)
 	require.ErrorContains(t, err, "publisher is nil")
-	_, err = processor.NewStack().Then(byHand(ack.New(), catch.New())(processor.ProcessorFunc(sendMail)))
-	require.ErrorIs(t, err, processor.ErrOrder)
+	_, err = stack.New().Then(byHand(ack.New(), catch.New())(processor.ProcessorFunc(sendMail)))
+	require.ErrorIs(t, err, stack.ErrOrder)
 
 	pub := &processortest.Publisher{}
-	p, err := processor.NewStack(catch.New(), byHand(ack.New(), retry.New(pub, "r_%attempt%")), recovery.New()).ThenFunc(sendMail)
+	p, err := stack.New(catch.New(), byHand(ack.New(), retry.New(pub, "r_%attempt%")), recovery.New()).ThenFunc(sendMail)
 	require.NoError(t, err)
 	require.Equal(t, []string{"catch", "ack", "retry", "recovery", "processor_test.sendMail"}, names(p))
 }
 
 // service embeds a pipeline.
 type service struct {
-	*processor.Pipeline
+	*stack.Pipeline
 	starts int
 }
 
@@ -105,17 +106,17 @@ func (s *service) Start(ctx context.Context) error {
 func TestAPipelineThatIsEmbeddedIsSeen(t *testing.T) {
 	t.Parallel()
 	c := &counted{}
-	inner, err := processor.NewStack(catch.New()).ThenFunc(sendMail)
+	inner, err := stack.New(catch.New()).ThenFunc(sendMail)
 	require.NoError(t, err)
-	_, err = processor.NewStack(ack.New()).Then(&service{Pipeline: inner})
-	require.ErrorIs(t, err, processor.ErrOrder)
+	_, err = stack.New(ack.New()).Then(&service{Pipeline: inner})
+	require.ErrorIs(t, err, stack.ErrOrder)
 
-	inner, err = processor.NewStack(c.middleware).ThenFunc(sendMail)
+	inner, err = stack.New(c.middleware).ThenFunc(sendMail)
 	require.NoError(t, err)
 	s := &service{Pipeline: inner}
-	p, err := processor.NewStack(ack.New()).Then(s)
+	p, err := stack.New(ack.New()).Then(s)
 	require.NoError(t, err)
-	require.Len(t, processor.Admitters(p), 1)
+	require.Len(t, stack.Admitters(p), 1)
 	require.NoError(t, p.Start(t.Context()))
 	require.Equal(t, 1, s.starts, "it is one layer, with a Start of its own")
 	require.Equal(t, int64(1), c.started.Load())
@@ -125,11 +126,11 @@ func TestAPipelineThatIsEmbeddedIsSeen(t *testing.T) {
 // Two consumers that shared a pipeline overwrote each other's run.
 func TestAPipelineBelongsToOneRunAtATime(t *testing.T) {
 	t.Parallel()
-	inner, err := processor.NewStack(recovery.New()).ThenFunc(sendMail)
+	inner, err := stack.New(recovery.New()).ThenFunc(sendMail)
 	require.NoError(t, err)
-	one, err := processor.NewStack(ack.New()).Then(inner)
+	one, err := stack.New(ack.New()).Then(inner)
 	require.NoError(t, err)
-	two, err := processor.NewStack(ack.New()).Then(inner)
+	two, err := stack.New(ack.New()).Then(inner)
 	require.NoError(t, err)
 	require.NoError(t, one.Start(t.Context()))
 	require.ErrorContains(t, one.Start(t.Context()), "running already")
@@ -142,7 +143,7 @@ func TestAPipelineBelongsToOneRunAtATime(t *testing.T) {
 func TestAStartThatFailedCanBeTriedAgain(t *testing.T) {
 	t.Parallel()
 	fail := errors.New("not yet")
-	p, err := processor.NewStack(func(next processor.Processor) processor.Processor {
+	p, err := stack.New(func(next processor.Processor) processor.Processor {
 		return &reluctant{Processor: next, err: &fail}
 	}).ThenFunc(sendMail)
 	require.NoError(t, err)
@@ -160,13 +161,13 @@ func (r *reluctant) Start(context.Context) error { return *r.err }
 
 func TestAPipelineThatCouldNotBeBuiltIsNoHandler(t *testing.T) {
 	t.Parallel()
-	_, err := processor.NewStack(ack.New()).Then((*processor.Pipeline)(nil))
+	_, err := stack.New(ack.New()).Then((*stack.Pipeline)(nil))
 	require.ErrorContains(t, err, "the handler is nil")
 }
 
 func TestAFunctionThatAMiddlewareReturnsAsItIsIsNoLayer(t *testing.T) {
 	t.Parallel()
-	p, err := processor.NewStack(identity, ack.New(), identity).ThenFunc(sendMail)
+	p, err := stack.New(identity, ack.New(), identity).ThenFunc(sendMail)
 	require.NoError(t, err)
 	require.Equal(t, []string{"ack", "processor_test.sendMail"}, names(p))
 }

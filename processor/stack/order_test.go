@@ -1,4 +1,4 @@
-package processor_test
+package stack_test
 
 import (
 	"bytes"
@@ -10,40 +10,41 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // stackLayer is a layer that says what it is.
 type stackLayer struct {
 	name string
-	role processor.Role
+	role stack.Role
 	next processor.Processor
 }
 
-var _ processor.Layer = (*stackLayer)(nil)
+var _ stack.Layer = (*stackLayer)(nil)
 
-func (l *stackLayer) Name() string         { return l.name }
-func (l *stackLayer) Role() processor.Role { return l.role }
+func (l *stackLayer) Name() string     { return l.name }
+func (l *stackLayer) Role() stack.Role { return l.role }
 func (l *stackLayer) Process(ctx context.Context, msg processor.Message) error {
 	return l.next.Process(ctx, msg)
 }
 
-func layer(name string, role processor.Role) processor.Middleware {
+func layer(name string, role stack.Role) processor.Middleware {
 	return func(next processor.Processor) processor.Processor {
 		return &stackLayer{name, role, next}
 	}
 }
 
 const (
-	settles  = processor.Settles
-	retries  = processor.Retries
-	recovers = processor.Recovers
-	catches  = processor.Catches
+	settles  = stack.Settles
+	retries  = stack.Retries
+	recovers = stack.Recovers
+	catches  = stack.Catches
 )
 
 // roles are all there are, in an order that works.
-var roles = []processor.Role{
-	catches, settles, retries, processor.Orders, processor.Counts, processor.Judges, processor.GivesUp, processor.Decodes,
-	processor.Marks, processor.Waits, processor.Breaks, processor.Repeats, processor.Limits, processor.Transacts, recovers,
+var roles = []stack.Role{
+	catches, settles, retries, stack.Orders, stack.Counts, stack.Judges, stack.GivesUp, stack.Decodes,
+	stack.Marks, stack.Waits, stack.Breaks, stack.Repeats, stack.Limits, stack.Transacts, recovers,
 }
 
 // verdicts hold every pair of roles: x where the role of the row must not stand outside
@@ -69,7 +70,7 @@ recovers   . x x . . . x . . . . . . . .
 `
 
 type order struct {
-	outer, inner processor.Role
+	outer, inner stack.Role
 	allowed      bool
 }
 
@@ -111,21 +112,21 @@ func TestThenJudgesTheOrderOfRoles(t *testing.T) {
 	t.Parallel()
 	for _, o := range orders() {
 		outer, inner := layer("the-outer", o.outer), layer("the-inner", o.inner)
-		for name, stack := range map[string]processor.Stack{
-			"side by side":       processor.NewStack(outer, inner),
-			"others in between":  processor.NewStack(outer, pass, layer("neutral", ""), inner),
-			"others all around":  processor.NewStack(pass, outer, inner, layer("neutral", ""), pass),
-			"custom role around": processor.NewStack(layer("own", "own"), outer, layer("own", "own"), inner, layer("own", "own")),
+		for name, s := range map[string]stack.Stack{
+			"side by side":       stack.New(outer, inner),
+			"others in between":  stack.New(outer, pass, layer("neutral", ""), inner),
+			"others all around":  stack.New(pass, outer, inner, layer("neutral", ""), pass),
+			"custom role around": stack.New(layer("own", "own"), outer, layer("own", "own"), inner, layer("own", "own")),
 		} {
 			t.Run(string(o.outer)+" outside "+string(o.inner)+", "+name, func(t *testing.T) {
 				t.Parallel()
-				pipeline, err := stack.Then(app(new(bytes.Buffer)))
+				pipeline, err := s.Then(app(new(bytes.Buffer)))
 				if o.allowed {
 					require.NoError(t, err)
 					require.NotNil(t, pipeline)
 					return
 				}
-				require.ErrorIs(t, err, processor.ErrOrder)
+				require.ErrorIs(t, err, stack.ErrOrder)
 				require.ErrorContains(t, err, "the-outer")
 				require.ErrorContains(t, err, "the-inner")
 				require.Nil(t, pipeline)
@@ -136,19 +137,19 @@ func TestThenJudgesTheOrderOfRoles(t *testing.T) {
 
 func TestTheOrderThatTheErrorAsksForWorks(t *testing.T) {
 	t.Parallel()
-	_, err := processor.NewStack(layer("retry", retries), layer("ack", settles)).Then(app(new(bytes.Buffer)))
+	_, err := stack.New(layer("retry", retries), layer("ack", settles)).Then(app(new(bytes.Buffer)))
 	require.ErrorContains(t, err, "put ack outside retry")
-	_, err = processor.NewStack(layer("ack", settles), layer("retry", retries)).Then(app(new(bytes.Buffer)))
+	_, err = stack.New(layer("ack", settles), layer("retry", retries)).Then(app(new(bytes.Buffer)))
 	require.NoError(t, err)
 }
 
 func TestTheOrderOfAllRolesWorks(t *testing.T) {
 	t.Parallel()
-	var stack processor.Stack
+	var all stack.Stack
 	for _, role := range roles {
-		stack = stack.With(layer(string(role), role))
+		all = all.With(layer(string(role), role))
 	}
-	_, err := stack.Then(app(new(bytes.Buffer)))
+	_, err := all.Then(app(new(bytes.Buffer)))
 	require.NoError(t, err)
 }
 
@@ -158,8 +159,8 @@ func TestLayersWithoutARoleStandAnywhere(t *testing.T) {
 	for _, m := range silent {
 		for _, o := range orders() {
 			known := layer("known", o.outer)
-			for _, stack := range []processor.Stack{processor.NewStack(m, known), processor.NewStack(known, m)} {
-				_, err := stack.Then(app(new(bytes.Buffer)))
+			for _, s := range []stack.Stack{stack.New(m, known), stack.New(known, m)} {
+				_, err := s.Then(app(new(bytes.Buffer)))
 				require.NoError(t, err)
 			}
 		}
@@ -176,7 +177,7 @@ func TestEveryRefusalIsDocumented(t *testing.T) {
 			refused++
 		}
 	}
-	rules := processor.OrderRules()
+	rules := stack.OrderRules()
 	require.Len(t, rules, refused)
 	for _, consequence := range rules {
 		require.Contains(t, string(doc), "| "+consequence+" |")
@@ -185,6 +186,6 @@ func TestEveryRefusalIsDocumented(t *testing.T) {
 
 func TestALayerHasAName(t *testing.T) {
 	t.Parallel()
-	_, err := processor.NewStack(layer("", settles)).Then(app(new(bytes.Buffer)))
+	_, err := stack.New(layer("", settles)).Then(app(new(bytes.Buffer)))
 	require.ErrorContains(t, err, "*processor_test.stackLayer has an empty name")
 }

@@ -1,8 +1,10 @@
-package processor
+package stack
 
 import (
 	"errors"
 	"fmt"
+
+	"github.com/gowarren/warren/processor"
 )
 
 // ErrOrder is wrapped by the error of a stack whose layers are in a wrong order.
@@ -78,11 +80,11 @@ var orderRules = []orderRule{
 
 // checkOrder returns an error for each layer without a name, and for each pair that must
 // not stand as they do.
-func checkOrder(layers []Processor) error {
+func checkOrder(layers []processor.Processor) error {
 	var errs []error
 	for _, layer := range layers {
 		if l, ok := layer.(Layer); ok && l.Name() == "" {
-			errs = append(errs, fmt.Errorf("processor: the layer %T has an empty name: have Name return one", layer))
+			errs = append(errs, fmt.Errorf("stack: the layer %T has an empty name: have Name return one", layer))
 		}
 	}
 	for i, outer := range layers {
@@ -93,7 +95,7 @@ func checkOrder(layers []Processor) error {
 	return errors.Join(errs...)
 }
 
-func checkPair(outer, inner Processor) error {
+func checkPair(outer, inner processor.Processor) error {
 	for _, r := range orderRules {
 		if r.outer != roleOf(outer) || r.inner != roleOf(inner) {
 			continue
@@ -102,7 +104,7 @@ func checkPair(outer, inner Processor) error {
 		if r.outer == r.inner {
 			mend = "remove one of them"
 		}
-		return fmt.Errorf("processor: %w: %s is outside %s: %s; %s",
+		return fmt.Errorf("stack: %w: %s is outside %s: %s; %s",
 			ErrOrder, layerName(outer), layerName(inner), r.consequence, mend)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package processor
+package stack
 
 import (
 	"cmp"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+
+	"github.com/gowarren/warren/processor"
 )
 
 // Description says what a pipeline is made of and what becomes of its messages. It
@@ -60,7 +62,7 @@ func (p *Pipeline) Describe() Description {
 	return d
 }
 
-func describe(layer Processor) LayerDescription {
+func describe(layer processor.Processor) LayerDescription {
 	d := LayerDescription{Name: layerName(layer), Role: roleOf(layer)}
 	if s, ok := layer.(Describer); ok {
 		d.Settings = s.Settings()
@@ -68,7 +70,7 @@ func describe(layer Processor) LayerDescription {
 	return d
 }
 
-func cases(layers []Processor) []Case {
+func cases(layers []processor.Processor) []Case {
 	all := []Case{CaseSuccess, CaseError, CasePermanentError, CasePanic, CaseTimeout}
 	for _, layer := range layers {
 		l, ok := layer.(Caser)

@@ -1,4 +1,4 @@
-package processor
+package stack
 
 // OrderRules are the consequences of each order that is refused, by the two roles.
 func OrderRules() map[[2]Role]string {

@@ -1,4 +1,4 @@
-package processor
+package stack
 
 import "context"
 
@@ -30,30 +30,3 @@ func RunFrom(ctx context.Context) Run {
 	run, _ := ctx.Value(runKey{}).(Run)
 	return run
 }
-
-// Admitter is implemented by layers that need to know the order in which the source
-// handed out its messages, which workers that take turns do not keep.
-type Admitter interface {
-	// Admit is called once for each message, before any layer's Process, and for one
-	// message after the other. It must not block. It returns the context that the
-	// message is processed under, and a function that is called when the message has
-	// left the pipeline, also if it never came to this layer.
-	Admit(ctx context.Context, msg Message) (admitted context.Context, left func())
-}
-
-// Admitters returns the layers of p that are [Admitter], outermost first, or p itself if
-// it is one. It is for whoever runs a pipeline.
-func Admitters(p Processor) []Admitter {
-	var found []Admitter
-	for _, layer := range Layers(p) {
-		if a, ok := layer.(Admitter); ok {
-			found = append(found, a)
-		}
-	}
-	return found
-}
-
-// Layers returns the layers of p as far as they show themselves, outermost first and the
-// handler last, or p itself if it is no pipeline. It is for whoever runs a pipeline, and
-// wants to know whether there is all that the layers need.
-func Layers(p Processor) []Processor { return shown(between(p, nil)) }

@@ -1,4 +1,6 @@
-package processor
+package stack
+
+import "github.com/gowarren/warren/processor"
 
 // Role is what a layer does to a message, as far as the order of layers matters.
 type Role string
@@ -49,7 +51,7 @@ type Layer interface {
 }
 
 // roleOf is the layer's role, "" if it says nothing.
-func roleOf(p Processor) Role {
+func roleOf(p processor.Processor) Role {
 	if l, ok := p.(Layer); ok {
 		return l.Role()
 	}

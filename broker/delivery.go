@@ -1,0 +1,106 @@
+package broker
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Delivery is the one [processor.Message] of every broker.
+type Delivery struct {
+	envelope processor.Envelope
+	origin   processor.Origin
+	acks     Acknowledger
+	tag      uint64
+	state    atomic.Uint32
+}
+
+// The states of a delivery.
+const (
+	unsettled = iota
+	settled
+	failed   // and back in its queue
+	released // to its queue
+)
+
+var (
+	_ processor.Message  = (*Delivery)(nil)
+	_ processor.Releaser = (*Delivery)(nil)
+	_ Perishable         = (*Delivery)(nil)
+)
+
+// NewDelivery returns a message that settles through acks with tag. The delivery
+// takes e over; the caller must not change its body or headers afterwards.
+func NewDelivery(e processor.Envelope, o processor.Origin, acks Acknowledger, tag uint64) *Delivery {
+	return &Delivery{envelope: e, origin: o, acks: acks, tag: tag}
+}
+
+// Body returns the payload.
+func (d *Delivery) Body() []byte { return d.envelope.Body }
+
+// Headers returns the application headers; it may be nil.
+func (d *Delivery) Headers() processor.Headers { return d.envelope.Headers }
+
+// Properties returns the standard properties.
+func (d *Delivery) Properties() processor.Properties { return d.envelope.Properties }
+
+// Origin returns where the message was taken from.
+func (d *Delivery) Origin() processor.Origin { return d.origin }
+
+// Settled reports whether the delivery was acked, nacked or released, whatever came
+// of it.
+func (d *Delivery) Settled() bool { return d.state.Load() != unsettled }
+
+// Returned reports whether the delivery was given back to its queue, by Release or by
+// Nack with requeue, whatever came of it.
+func (d *Delivery) Returned() bool { return d.state.Load() >= failed }
+
+// Held reports whether the delivery failed, was given back to its queue, and is kept there for
+// a while; see [Holder].
+func (d *Delivery) Held() bool {
+	h, ok := d.acks.(Holder)
+	return ok && d.state.Load() == failed && h.Holds()
+}
+
+// Life is that of the delivery's channel; see [Perishable]. Where the source cannot tell, it
+// never ends.
+func (d *Delivery) Life() context.Context {
+	if p, ok := d.acks.(Perishable); ok {
+		return p.Life()
+	}
+	return context.Background()
+}
+
+// Ack settles the delivery as dealt with. It returns [processor.ErrSettled] if it was settled
+// before, and [processor.ErrStale] if its channel is gone.
+//
+// A settlement that fails is spent all the same: the channel it belongs to is then
+// broken, and trying again, or nacking what an ack failed on, could only reach a
+// delivery that is not ours.
+func (d *Delivery) Ack() error {
+	if !d.state.CompareAndSwap(unsettled, settled) {
+		return processor.ErrSettled
+	}
+	return d.acks.Ack(d.tag)
+}
+
+// Nack settles the delivery as failed; see [Delivery.Ack] for its errors.
+func (d *Delivery) Nack(requeue bool) error {
+	state := uint32(settled)
+	if requeue {
+		state = failed
+	}
+	if !d.state.CompareAndSwap(unsettled, state) {
+		return processor.ErrSettled
+	}
+	return d.acks.Nack(d.tag, requeue)
+}
+
+// Release gives the delivery back untouched; see [Delivery.Ack] for its errors.
+func (d *Delivery) Release() error {
+	if !d.state.CompareAndSwap(unsettled, released) {
+		return processor.ErrSettled
+	}
+	return d.acks.Release(d.tag)
+}

@@ -1,0 +1,77 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Stack is a list of middlewares, outermost first. It is an immutable value: [Stack.With]
+// copies, so stacks can share a common part. The zero value is an empty stack.
+type Stack struct {
+	middlewares []processor.Middleware
+}
+
+// New returns a stack of the given middlewares, outermost first.
+func New(outermost ...processor.Middleware) Stack {
+	return Stack{slices.Clone(outermost)}
+}
+
+// With returns a copy of the stack with more layers inside the innermost.
+func (s Stack) With(inner ...processor.Middleware) Stack {
+	return Stack{slices.Concat(s.middlewares, inner)}
+}
+
+// Then builds the pipeline m1(m2(m3(handler))).
+//
+// It refuses a nil middleware or handler, and then returns every other reason why the
+// stack cannot work: options that were wrong (see [Invalid]), and layers in an order that
+// loses or doubles messages ([ErrOrder]).
+func (s Stack) Then(handler processor.Processor) (*Pipeline, error) {
+	if isNil(handler) {
+		return nil, errors.New("stack: the handler is nil: pass a Processor to Then, and not the pipeline of a Then that failed")
+	}
+	p, err := s.wrap(named(handler))
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, layer := range shown(p.layers) {
+		if c, ok := layer.(processor.Checker); ok {
+			errs = append(errs, c.Check())
+		}
+	}
+	errs = append(errs, checkOrder(shown(p.layers)))
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// ThenFunc is [Stack.Then] with a function as the handler.
+func (s Stack) ThenFunc(handler func(ctx context.Context, msg processor.Message) error) (*Pipeline, error) {
+	return s.Then(processor.ProcessorFunc(handler))
+}
+
+// wrap returns the pipeline, unchecked. A middleware that returns its argument has chosen
+// to be no layer.
+func (s Stack) wrap(handler processor.Processor) (*Pipeline, error) {
+	built := &Pipeline{head: handler, layers: between(handler, nil), inner: inside(handler, nil)}
+	for i, m := range slices.Backward(s.middlewares) {
+		if m == nil {
+			return nil, fmt.Errorf("stack: middleware %d is nil", i+1)
+		}
+		p := m(built.head)
+		if isNil(p) {
+			return nil, fmt.Errorf("stack: middleware %d returned nil", i+1)
+		}
+		p = named(p)
+		built.layers = slices.Concat(between(p, built.head), built.layers)
+		built.inner = append(built.inner, inside(p, built.head)...)
+		built.head = p
+	}
+	return built, nil
+}
