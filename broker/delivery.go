@@ -13,6 +13,7 @@ type Delivery struct {
 	origin   processor.Origin
 	acks     Acknowledger
 	tag      uint64
+	channel  *Channel // nil if it is never lost
 	state    atomic.Uint32
 }
 
@@ -24,14 +25,11 @@ const (
 	released // to its queue
 )
 
-var (
-	_ processor.Message  = (*Delivery)(nil)
-	_ processor.Releaser = (*Delivery)(nil)
-	_ Perishable         = (*Delivery)(nil)
-)
+var _ processor.Message = (*Delivery)(nil)
 
 // NewDelivery returns a message that settles through acks with tag. The delivery
-// takes e over; the caller must not change its body or headers afterwards.
+// takes e over; the caller must not change its body or headers afterwards. It belongs to no
+// channel that could be lost; see [Channel.Deliver].
 func NewDelivery(e processor.Envelope, o processor.Origin, acks Acknowledger, tag uint64) *Delivery {
 	return &Delivery{envelope: e, origin: o, acks: acks, tag: tag}
 }
@@ -57,20 +55,24 @@ func (d *Delivery) Settled() bool { return d.state.Load() != unsettled }
 func (d *Delivery) Returned() bool { return d.state.Load() >= failed }
 
 // Held reports whether the delivery failed, was given back to its queue, and is kept there for
-// a while; see [Holder].
+// a while; see [Channel].
 func (d *Delivery) Held() bool {
-	h, ok := d.acks.(Holder)
-	return ok && d.state.Load() == failed && h.Holds()
+	return d.channel != nil && d.channel.HoldsFailed && d.state.Load() == failed
 }
 
-// Life is that of the delivery's channel; see [Perishable]. Where the source cannot tell, it
-// never ends.
-func (d *Delivery) Life() context.Context {
-	if p, ok := d.acks.(Perishable); ok {
-		return p.Life()
+// Context is what the message is to be processed under. It ends with the Base of its
+// subscription, and when its channel is lost, with a cause that wraps [processor.ErrStale].
+// All deliveries of a channel have the same.
+func (d *Delivery) Context() context.Context {
+	if d.channel == nil {
+		return context.Background()
 	}
-	return context.Background()
+	return d.channel.handlers
 }
+
+// Lost reports whether the channel of the delivery is gone, so that the broker delivers the
+// message again.
+func (d *Delivery) Lost() bool { return d.channel != nil && d.channel.Lost() }
 
 // Ack settles the delivery as dealt with. It returns [processor.ErrSettled] if it was settled
 // before, and [processor.ErrStale] if its channel is gone.
@@ -97,7 +99,8 @@ func (d *Delivery) Nack(requeue bool) error {
 	return d.acks.Nack(d.tag, requeue)
 }
 
-// Release gives the delivery back untouched; see [Delivery.Ack] for its errors.
+// Release gives the delivery back untouched, which does not count as a failed attempt where the
+// broker can tell the difference. It is for whoever runs a pipeline; see [Delivery.Ack] for its errors.
 func (d *Delivery) Release() error {
 	if !d.state.CompareAndSwap(unsettled, released) {
 		return processor.ErrSettled

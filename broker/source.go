@@ -2,33 +2,127 @@ package broker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/gowarren/warren/processor"
 )
 
 // Source is where messages are taken from: a queue.
 type Source interface {
-	// Subscribe starts taking messages. prefetch, at least 1, bounds how many may be
-	// taken and not yet settled. ctx bounds the call, not the subscription. An error
+	// Subscribe starts taking messages. ctx bounds the call, not the subscription. An error
 	// means that there is nothing to close.
-	Subscribe(ctx context.Context, prefetch int) (Subscription, error)
+	Subscribe(ctx context.Context, o SubscribeOptions) (Subscription, error)
+}
+
+// SubscribeOptions are what a subscription is to be like. The zero value of each field but
+// Prefetch is the default.
+type SubscribeOptions struct {
+	// Prefetch, at least 1, bounds how many messages may be taken and not yet settled.
+	Prefetch int
+	// Ordered says that messages that go back together must come again in their order.
+	Ordered bool
+	// Base is what the contexts of the messages derive from: their values, and their end
+	// besides that of their channel. nil is context.Background().
+	Base context.Context //nolint:containedctx // as in http.Server.BaseContext, by value
+	// FinishLost has the contexts of the messages outlive their channel; [processor.Lost]
+	// tells all the same.
+	FinishLost bool
+	// Consumer is what is asked of the broker.
+	Consumer ConsumerOptions
+}
+
+// Check returns what is wrong with the options.
+func (o SubscribeOptions) Check() error {
+	if o.Prefetch < 1 {
+		return fmt.Errorf("prefetch is %d: it must be at least 1", o.Prefetch)
+	}
+	return o.Consumer.check()
+}
+
+// ConsumerOptions are what a consumer asks of its broker. A source whose broker does not know
+// one refuses it with [ErrUnsupported].
+type ConsumerOptions struct {
+	// Tag names the consumer in the broker's management. Default: "warren". Several consumers
+	// may have the same one.
+	Tag string
+	// Priority is that of the consumer, not of its messages: one with a lower priority gets
+	// messages only while those with a higher one have no room. Default: 0; it may be negative.
+	Priority int
+	// Exclusive has the queue refuse other consumers.
+	Exclusive bool
+	// Offset is where a consumer of a stream begins: [OffsetFirst], [OffsetLast], [OffsetNext],
+	// an int64 that is an offset, or a time.Time. A stream needs one, and no other queue has
+	// one. When the channel is lost, the next one goes on behind the last message that was
+	// received, or with the oldest one that was not settled.
+	Offset any
+	// Arguments are further ones of the broker's, by their names there. nil is none.
+	Arguments processor.Headers
+}
+
+// Where a consumer of a stream begins.
+const (
+	OffsetFirst = "first" // with the oldest message that there is
+	OffsetLast  = "last"  // with the latest chunk of messages that there is
+	OffsetNext  = "next"  // with the next message that is published
+)
+
+func (o ConsumerOptions) check() error {
+	if len(o.Tag) > maxTag {
+		return fmt.Errorf("the consumer's tag has %d bytes: it may have %d", len(o.Tag), maxTag)
+	}
+	for _, own := range []string{"x-priority", "x-stream-offset"} {
+		if _, there := o.Arguments[own]; there {
+			return fmt.Errorf("the consumer's arguments have %s: set the option for it", own)
+		}
+	}
+	return nil
+}
+
+// maxTag leaves room in the 255 bytes of the protocol.
+const maxTag = 200
+
+// Unsupported returns an error that names what of o a broker that knows no such options is
+// asked for, nil if it is nothing. A tag is a name only, and may be ignored.
+func (o ConsumerOptions) Unsupported() error {
+	var asked []error
+	if o.Priority != 0 {
+		asked = append(asked, errors.New("the consumer's priority"))
+	}
+	if o.Exclusive {
+		asked = append(asked, errors.New("an exclusive consumer"))
+	}
+	if o.Offset != nil {
+		asked = append(asked, errors.New("an offset"))
+	}
+	if len(o.Arguments) > 0 {
+		asked = append(asked, errors.New("further arguments"))
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %w: leave it out", ErrUnsupported, errors.Join(asked...))
 }
 
 // Subscription hands out the messages of one [Source]. Its methods may be called by
 // many goroutines at once.
 type Subscription interface {
-	// Receive waits for the next message. It returns ctx's error when ctx ends first,
-	// io.EOF after Stop or when the source has ended, and any other error when the
-	// source is broken for good: a lost connection is the source's own to mend.
-	Receive(ctx context.Context) (processor.Message, error)
-	// Stop takes no more messages, and gives back those that nobody has received, in
-	// whatever order the broker takes them back. Messages in hand can still be settled.
-	// It works twice, and returns when ctx ends.
-	Stop(ctx context.Context) error
+	// Receive waits for the next message, also during a pause. It returns ctx's error when ctx
+	// ends first, io.EOF after Close or when the source has ended, and any other error when
+	// the source is broken for good: a lost connection is the source's own to mend.
+	Receive(ctx context.Context) (*Delivery, error)
+	// Pause has Receive hand out nothing more until Resume, from its return on. What was taken
+	// and not received goes back to the broker, where the order matters when nothing is in hand
+	// any more. Messages in hand can still be settled. Pause does not wait: the channel that it
+	// returns is closed when all that has gone back, or when the pause is over. Pausing twice is
+	// pausing once.
+	Pause() (back <-chan struct{})
+	// Resume ends a pause, however often it was called. It does not wait.
+	Resume()
 	// Close takes no more messages and lets go of everything. Messages that are still
 	// unsettled, received or not, go back to the broker all at once and in the order in
 	// which they came, ahead of those that were never handed out: whoever subscribes when
-	// it has returned nil gets them first. Settling them later returns [processor.ErrStale]. It needs
-	// no Stop before it, works twice, and returns when ctx ends.
+	// it has returned nil gets them first. Settling them later returns [processor.ErrStale].
+	// It works twice, and returns when ctx ends.
 	Close(ctx context.Context) error
 }

@@ -12,6 +12,9 @@ var (
 	ErrMismatch = errors.New("it exists already with other arguments")
 	// ErrNoQueue: a queue does not exist.
 	ErrNoQueue = errors.New("the queue does not exist")
+	// ErrInUse: a queue has an exclusive consumer, or other consumers where an exclusive one
+	// was asked for.
+	ErrInUse = errors.New("the queue is in exclusive use, or in use by others")
 	// ErrTopology: a topology contradicts itself; nothing was declared.
 	ErrTopology = errors.New("the topology cannot be declared")
 	// ErrUnsupported: the server does not have what a topology needs, and would silently

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -20,52 +21,40 @@ func newAdmission(p processor.Processor) admission {
 
 // delivery is a message with what its admission has made of it.
 type delivery struct {
-	processor.Message
-	shift *shift
-	life  *life
-	ctx   context.Context //nolint:containedctx // from the worker's receive to its handle, no further
-	left  []func()
+	*broker.Delivery
+	ctx  context.Context //nolint:containedctx // from the worker's receive to its handle, no further
+	left []func()
 }
 
 // keepsOrder reports whether messages that go back together must keep their order.
-func (r *run) keepsOrder() bool { return len(r.admission.layers) > 0 }
+func (a admission) keepsOrder() bool { return len(a.layers) > 0 }
 
-// receive takes the next message of the shift.
-func (r *run) receive(s *shift) (delivery, error) {
-	if !r.keepsOrder() {
-		msg, err := s.sub.Receive(s.intake)
+// receive takes the next message.
+func (r *run) receive() (delivery, error) {
+	if !r.admission.keepsOrder() {
+		d, err := r.sub.Receive(r.intake)
 		if err != nil {
 			return delivery{}, err
 		}
-		return r.deliver(s, msg), nil
+		return delivery{Delivery: d, ctx: d.Context()}, nil
 	}
 	select {
 	case r.admission.turn <- struct{}{}:
-	case <-s.intake.Done():
-		return delivery{}, s.intake.Err()
+	case <-r.intake.Done():
+		return delivery{}, r.intake.Err()
 	}
 	defer func() { <-r.admission.turn }()
-	msg, err := s.sub.Receive(s.intake)
+	d, err := r.sub.Receive(r.intake)
 	if err != nil {
 		return delivery{}, err
 	}
-	if s.isOver() {
-		// One before it may have been left to the subscription, which gives back both.
-		return delivery{}, s.intake.Err()
-	}
-	return r.admit(s, msg), nil
-}
-
-func (r *run) deliver(s *shift, msg processor.Message) delivery {
-	l := r.life(msg)
-	return delivery{Message: msg, shift: s, life: l, ctx: l.hands}
+	return r.admit(d), nil
 }
 
 // admit tells the layers that the message has come. One whose Admit ends the goroutine, as a
 // user's function may, takes the worker along, and not the message.
-func (r *run) admit(s *shift, msg processor.Message) delivery {
-	d := r.deliver(s, msg)
-	d.left = make([]func(), 0, len(r.admission.layers))
+func (r *run) admit(msg *broker.Delivery) delivery {
+	d := delivery{Delivery: msg, ctx: msg.Context(), left: make([]func(), 0, len(r.admission.layers))}
 	admitted := false
 	defer func() {
 		if !admitted {

@@ -9,16 +9,17 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// drain gives back what nobody has begun, waits for what is in hand, and lets go of the
-// subscriptions. It takes no longer than the drain timeout, the grace and the close
-// timeout, whatever handlers, layers and broker do.
-func (r *run) drain(workers, helpers <-chan struct{}) error {
-	r.retire(r.current.Load())
+// drain gives back what nobody has begun, waits for what is in hand, and closes the
+// subscription. It takes no longer than the drain timeout, the grace and the close timeout,
+// whatever handlers, layers and broker do.
+func (r *run) drain(workers, idle <-chan struct{}) error {
+	r.gate.close()
 	r.finishHands(workers)
-	err := r.endure(workers, helpers)
-	r.retire(r.current.Load()) // one that has just begun
-	close(r.over)
-	r.past.wait()
+	err := r.endure(workers, idle)
+	if err := bounded(r.intake, closeTimeout, r.sub.Close); err != nil {
+		// Nothing is lost: the broker gives back what belongs to a connection that is gone.
+		r.log.Warn("subscription not closed cleanly", slog.Any("error", err))
+	}
 	return err
 }
 
@@ -39,28 +40,16 @@ func (r *run) finishHands(workers <-chan struct{}) {
 }
 
 // endure gives everybody the grace to see that the run is over.
-func (r *run) endure(workers, helpers <-chan struct{}) error {
+func (r *run) endure(workers, idle <-chan struct{}) error {
 	patience := time.After(grace)
-	for _, ended := range []<-chan struct{}{workers, helpers} {
+	for _, ended := range []<-chan struct{}{workers, idle} {
 		select {
 		case <-ended:
 		case <-patience:
 			return fmt.Errorf("consumer: %w: messages in hand: %d", ErrAbandoned, r.stats.inHand.Load())
 		}
 	}
-	select {
-	case <-r.current.Load().stopped:
-	case <-patience:
-	}
 	return nil
-}
-
-// attempt logs the failure of a method of the subscription. It loses nothing: the
-// broker gives back what belongs to a connection that is gone.
-func (r *run) attempt(what string, err error) {
-	if err != nil {
-		r.log.Warn("subscription did not "+what+" cleanly", slog.Any("error", err))
-	}
 }
 
 // bounded calls f with a context that lives on when ctx has ended, and returns after

@@ -1,27 +1,28 @@
 package consumer
 
-import "sync"
+import (
+	"context"
+	"log/slog"
+	"sync"
 
-// gate is shut while at least one pause is on.
+	"github.com/gowarren/warren/broker"
+)
+
+// gate pauses the subscription while at least one pause is on.
 type gate struct {
 	mu     sync.Mutex
 	pauses int
-	shut   chan struct{} // closed while the gate is shut
-	open   chan struct{} // closed while it is open
-}
-
-func newGate() *gate {
-	g := &gate{shut: make(chan struct{}), open: make(chan struct{})}
-	close(g.open)
-	return g
+	open   chan struct{}       // closed when the last pause ends; nil if none is on
+	sub    broker.Subscription // nil before there is one
+	log    *slog.Logger
 }
 
 func (g *gate) pause() (resume func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.pauses++; g.pauses == 1 {
-		close(g.shut)
 		g.open = make(chan struct{})
+		g.shut()
 	}
 	var once sync.Once
 	return func() { once.Do(g.resume) }
@@ -30,24 +31,55 @@ func (g *gate) pause() (resume func()) {
 func (g *gate) resume() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.pauses--; g.pauses == 0 {
-		close(g.open)
-		g.shut = make(chan struct{})
+	if g.pauses--; g.pauses > 0 {
+		return
+	}
+	close(g.open)
+	if g.sub != nil {
+		g.sub.Resume()
+		g.log.Info("consuming goes on")
 	}
 }
 
-// isShut is closed when the gate is shut, or has been since the call.
-func (g *gate) isShut() <-chan struct{} {
+// close pauses for good.
+func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.shut
+	g.pauses++
+	g.sub.Pause()
 }
 
-// isOpen is closed when the gate is open, or has been since the call.
-func (g *gate) isOpen() <-chan struct{} {
+// shut is called with mu held.
+func (g *gate) shut() {
+	if g.sub != nil {
+		g.sub.Pause()
+		g.log.Info("consuming is paused")
+	}
+}
+
+// attach gives the gate the subscription, which begins paused if a pause is on.
+func (g *gate) attach(sub broker.Subscription, log *slog.Logger) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.open
+	g.sub, g.log = sub, log
+	if g.pauses > 0 {
+		g.shut()
+	}
+}
+
+// await waits until no pause is on, and returns false if ctx ended first.
+func (g *gate) await(ctx context.Context) bool {
+	for g.paused() {
+		g.mu.Lock()
+		open := g.open
+		g.mu.Unlock()
+		select {
+		case <-open:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return ctx.Err() == nil
 }
 
 func (g *gate) paused() bool {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/gowarren/warren/broker"
 )
 
 // Defaults of the options.
@@ -30,6 +32,7 @@ type options struct {
 	drainTimeout time.Duration
 	idleInterval time.Duration
 	finishLost   bool
+	consumer     broker.ConsumerOptions
 	logger       *slog.Logger
 	nilOption    int // its place, from 1; 0 if there is none
 }
@@ -64,6 +67,10 @@ func IdleInterval(d time.Duration) Option { return func(o *options) { o.idleInte
 // it comes again, and may be processed at the same time. See "Lost channels". Default: the
 // context of the handler ends.
 func FinishLost() Option { return func(o *options) { o.finishLost = true } }
+
+// Broker sets what is asked of the broker: the consumer's tag, priority, exclusiveness, where it
+// begins in a stream, and further arguments. Default: nothing.
+func Broker(o broker.ConsumerOptions) Option { return func(c *options) { c.consumer = o } }
 
 // Logger sets where the consumer logs. Default, also for nil: slog.Default() when the
 // run starts.

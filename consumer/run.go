@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -24,32 +25,24 @@ type run struct {
 	*Consumer
 	log       *slog.Logger
 	admission admission
-	gate      *gate
+	gate      gate
+	sub       broker.Subscription
 
 	intake    context.Context //nolint:containedctx // ends when no more messages are to be taken
 	endIntake context.CancelCauseFunc
 	hands     context.Context //nolint:containedctx // of the messages in hand; ends at the drain deadline
 	endHands  context.CancelCauseFunc
-	lives     lives
 
 	workers sync.WaitGroup
 	resting atomic.Int64 // workers that pause after a message that went back
-	current atomic.Pointer[shift]
-	past    past
-	over    chan struct{} // closed when every subscription is to be let go of
 }
 
 var _ stack.Run = (*run)(nil)
 
 func newRun(ctx context.Context, c *Consumer) *run {
-	r := &run{
-		Consumer: c, log: logattr.Or(c.options.logger),
-		admission: newAdmission(c.handler), gate: newGate(), over: make(chan struct{}),
-	}
+	r := &run{Consumer: c, log: logattr.Or(c.options.logger), admission: newAdmission(c.handler)}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
-	r.lives.all = map[context.Context]*life{}
-	r.lives.endless = &life{channel: context.Background(), hands: r.hands}
 	return r
 }
 
@@ -62,43 +55,48 @@ func (r *run) Abort(reason error) {
 	r.endHands(errAborted)
 }
 
-// Pause ends the shift. Nothing is received when it has returned.
-func (r *run) Pause() (resume func()) {
-	resume = r.gate.pause()
-	if s := r.current.Load(); s != nil {
-		s.endIntake()
-	}
-	return resume
-}
+// Pause has nothing received when it has returned.
+func (r *run) Pause() (resume func()) { return r.gate.pause() }
 
 // consume runs the workers until the intake ends, and then drains.
 func (r *run) consume() error {
-	if r.gate.paused() && !r.until(r.gate.isOpen()) {
-		return r.reason()
-	}
-	paused := r.gate.isShut() // before the shift is current, so that no pause of it is missed
-	first, err := r.subscribe()
-	if first == nil {
+	if err := r.subscribe(); r.sub == nil {
 		return errors.Join(r.reason(), err)
 	}
-	r.begin(first)
 	for range r.options.workers {
 		r.workers.Go(r.work)
 	}
 	workers := began(r.workers.Wait)
-	helpers := began(func() {
-		keeper := began(func() { r.keepShifts(paused) })
-		r.watchIdle()
-		<-keeper
-	})
+	idle := began(r.watchIdle)
 
 	select {
 	case <-r.intake.Done():
 	case <-workers: // the source has ended
 	}
-	err = r.drain(workers, helpers)
+	err := r.drain(workers, idle)
 	r.endIntake(nil)
 	return errors.Join(r.reason(), err)
+}
+
+// subscribe subscribes, once no layer's Start has the run paused. When the intake has ended
+// meanwhile, that is no error.
+func (r *run) subscribe() error {
+	if !r.gate.await(r.intake) {
+		return nil
+	}
+	sub, err := r.source.Subscribe(r.intake, broker.SubscribeOptions{
+		Prefetch: r.options.prefetch(), Ordered: r.admission.keepsOrder(),
+		Base: r.hands, FinishLost: r.options.finishLost, Consumer: r.options.consumer,
+	})
+	switch {
+	case err == nil:
+		r.sub = sub
+		r.gate.attach(sub, r.log)
+		return nil
+	case r.intake.Err() != nil:
+		return nil
+	}
+	return fmt.Errorf("consumer: subscribe: %w", err)
 }
 
 // began runs f in a goroutine and returns a channel that is closed when f returns.
@@ -106,15 +104,6 @@ func began(f func()) <-chan struct{} {
 	ended := make(chan struct{})
 	go func() { defer close(ended); f() }()
 	return ended
-}
-
-// until waits for c, and returns false if the intake ended first.
-func (r *run) until(c <-chan struct{}) bool {
-	select {
-	case <-c:
-	case <-r.intake.Done():
-	}
-	return r.intake.Err() == nil
 }
 
 // ending tells a run that ended from a caller that cancelled.

@@ -14,41 +14,27 @@ import (
 
 // work takes messages until the intake ends.
 func (r *run) work() {
-	for r.intake.Err() == nil {
-		s := r.current.Load()
-		if s.enter() {
-			r.workShift(s)
-		}
-		if s.isOver() && !r.until(s.next) {
-			return
-		}
-	}
-}
-
-// workShift takes messages until the shift ends.
-func (r *run) workShift(s *shift) {
-	defer s.workers.Done()
 	var back int // messages in a row that went back
-	for !s.isOver() {
-		d, err := r.receive(s)
+	for r.intake.Err() == nil {
+		d, err := r.receive()
 		if err != nil {
-			r.receiveFailed(s, err)
+			r.receiveFailed(err)
 			return
 		}
 		if r.handle(d) {
 			back++
-			r.pause(s, back)
+			r.rest(back)
 		} else {
 			back = 0
 		}
 	}
 }
 
-// receiveFailed ends the run if the reason is the source's: in a shift that is over, it is
+// receiveFailed ends the run if the reason is the source's: when the intake has ended, it is
 // ours.
-func (r *run) receiveFailed(s *shift, err error) {
+func (r *run) receiveFailed(err error) {
 	switch {
-	case s.isOver():
+	case r.intake.Err() != nil:
 	case errors.Is(err, io.EOF):
 		r.End(nil)
 	default:
@@ -56,9 +42,10 @@ func (r *run) receiveFailed(s *shift, err error) {
 	}
 }
 
-// handle processes one message and reports whether it comes again at once.
+// handle processes one message and reports whether it comes again at once: a handler may nack it,
+// and an ack layer may requeue what has failed. Where the broker holds what has failed, it sees
+// to the pace.
 func (r *run) handle(d delivery) bool {
-	msg := d.Message
 	r.stats.received.Add(1)
 	r.stats.inHand.Add(1)
 	returned := false
@@ -69,44 +56,31 @@ func (r *run) handle(d delivery) bool {
 		}
 		d.leave()
 	}()
-	err := r.handler.Process(d.ctx, msg)
+	err := r.handler.Process(d.ctx, d.Delivery)
 	returned = true
 
 	decision := processor.Decide(err)
-	switch lost := d.life.isOver(); {
+	switch lost := d.Lost(); {
 	case lost && !isDone(decision):
 		r.lost(d, err, decision)
 		return false // the source sees to the pace of new channels
-	case !msg.Settled():
+	case !d.Settled():
 		r.unsettled(d, err)
 		return !lost
 	}
 	r.stats.actions[decision.Action].Add(1)
 	if err != nil {
-		r.failed(msg, err, decision)
+		r.failed(d, err, decision)
 	}
-	return wentBack(msg, decision.Action)
-}
-
-// wentBack asks the message, since a handler may nack it and an ack layer may requeue
-// what has failed. One that cannot tell went back if the pipeline says so. Where the broker
-// holds what has failed, it sees to the pace.
-func wentBack(msg processor.Message, a processor.Action) bool {
-	if m, ok := msg.(interface{ Held() bool }); ok && m.Held() {
-		return false
-	}
-	if m, ok := msg.(processor.Releaser); ok {
-		return m.Returned()
-	}
-	return a == processor.Requeued
+	return d.Returned() && !d.Held()
 }
 
 // failed logs the error and ends the run if it says so.
-func (r *run) failed(msg processor.Message, err error, d processor.Decision) {
-	if d.Action != processor.Done {
-		r.log.LogAttrs(r.hands, level(d.Action), "message "+d.Action.String(), logattr.Of(msg, err)...)
+func (r *run) failed(d delivery, err error, decision processor.Decision) {
+	if a := decision.Action; a != processor.Done {
+		r.log.LogAttrs(r.hands, level(a), "message "+a.String(), logattr.Of(d, err)...)
 	}
-	r.stopIf(d, err)
+	r.stopIf(decision, err)
 }
 
 // stopIf ends the run if the decision says so, with err if the message has failed.
@@ -142,7 +116,7 @@ func (r *run) lost(d delivery, err error, decision processor.Decision) {
 // the prefetch is full.
 func (r *run) unsettled(d delivery, err error) {
 	defer r.release(d) // when the run has ended, if this message ends it
-	cutShort := d.life.hands.Err() != nil
+	cutShort := d.Context().Err() != nil
 	decision := processor.Decide(err)
 	switch {
 	case decision.Action == processor.Released:
@@ -156,22 +130,11 @@ func (r *run) unsettled(d delivery, err error) {
 	}
 }
 
-// release gives the message back. Where the order matters and the shift is over, it leaves
-// that to the subscription, which gives back all that is unsettled when it is closed.
+// release gives the message back.
 func (r *run) release(d delivery) {
 	r.stats.released.Add(1)
-	if r.keepsOrder() && d.shift.isOver() {
-		return
-	}
-	msg := d.Message
-	var err error
-	if m, ok := msg.(processor.Releaser); ok {
-		err = m.Release()
-	} else {
-		err = msg.Nack(true)
-	}
-	if err != nil && !errors.Is(err, processor.ErrStale) {
-		r.log.LogAttrs(r.hands, slog.LevelWarn, "message not given back; the broker does so when the channel closes", logattr.Of(msg, err)...)
+	if err := d.Release(); err != nil && !errors.Is(err, processor.ErrStale) {
+		r.log.LogAttrs(r.hands, slog.LevelWarn, "message not given back; the broker does so when the channel closes", logattr.Of(d, err)...)
 	}
 }
 
@@ -184,7 +147,7 @@ func (r *run) exited(d delivery) {
 	}
 	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, nil)...)
 	r.workers.Go(func() {
-		r.pause(d.shift, 1)
+		r.rest(1)
 		r.work()
 	})
 }
@@ -195,9 +158,9 @@ const (
 	lastPause  = 5 * time.Second
 )
 
-// pause waits after the nth message in a row that went back, between half and all of the nominal
-// time, so that workers do not march in step. The end of the shift cuts it short.
-func (r *run) pause(s *shift, n int) {
+// rest waits after the nth message in a row that went back, between half and all of the nominal
+// time, so that workers do not march in step. The end of the intake cuts it short.
+func (r *run) rest(n int) {
 	r.resting.Add(1)
 	defer r.resting.Add(-1)
 	d := min(firstPause<<min(n-1, 10), lastPause)
@@ -205,6 +168,6 @@ func (r *run) pause(s *shift, n int) {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-s.intake.Done():
+	case <-r.intake.Done():
 	}
 }

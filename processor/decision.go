@@ -223,8 +223,21 @@ func ShuttingDown(ctx context.Context) bool {
 	return ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrShutdown)
 }
 
-// Lost reports whether ctx ended because the channel of its message is gone; see
-// [Perishable]. The broker delivers the message again, whatever its processing returns.
+// Lost reports whether the channel of the message that ctx belongs to is gone. The broker
+// delivers the message again, whatever its processing returns.
 func Lost(ctx context.Context) bool {
-	return ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrStale)
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrStale) {
+		return true
+	}
+	channel, ok := ctx.Value(channelKey{}).(context.Context)
+	return ok && channel.Err() != nil
+}
+
+type channelKey struct{}
+
+// WithChannel returns a context that knows the channel of its message, which ends when that
+// is gone. So [Lost] can tell although ctx lives on, or has ended before. It is for whoever
+// writes a broker.
+func WithChannel(ctx, channel context.Context) context.Context {
+	return context.WithValue(ctx, channelKey{}, channel)
 }

@@ -11,14 +11,3 @@ var (
 	// It is not a failure of the handler.
 	ErrStale = errors.New("processor: the channel of this message is gone; the broker delivers it again")
 )
-
-// Releaser is implemented by messages that can be given back untouched, without
-// counting as a failed attempt, and that know whether they went back. It is for whoever
-// runs a pipeline; processors have no use for it.
-type Releaser interface {
-	// Release gives the message back to its queue. It settles the message.
-	Release() error
-	// Returned reports whether the message was given back to its queue, by Release or
-	// by Nack with requeue.
-	Returned() bool
-}

@@ -3,6 +3,8 @@ package brokertest
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
@@ -16,7 +18,7 @@ type consumer struct {
 
 func (r *rig) subscribe(queue string, prefetch int) *consumer {
 	r.Helper()
-	s, err := r.broker.Source(queue).Subscribe(r.background(), prefetch)
+	s, err := r.broker.Source(queue).Subscribe(r.background(), broker.SubscribeOptions{Prefetch: prefetch})
 	r.ok(err, "subscribe to "+queue)
 	r.Cleanup(func() {
 		if err := s.Close(r.background()); err != nil {
@@ -27,7 +29,7 @@ func (r *rig) subscribe(queue string, prefetch int) *consumer {
 }
 
 // next returns the next message, unsettled.
-func (c *consumer) next() processor.Message {
+func (c *consumer) next() *broker.Delivery {
 	c.rig.Helper()
 	ctx, cancel := context.WithTimeout(c.rig.Context(), patience)
 	defer cancel()
@@ -37,9 +39,9 @@ func (c *consumer) next() processor.Message {
 }
 
 // take returns the next messages, unsettled, which must have these bodies.
-func (c *consumer) take(bodies ...string) []processor.Message {
+func (c *consumer) take(bodies ...string) []*broker.Delivery {
 	c.rig.Helper()
-	var all []processor.Message
+	var all []*broker.Delivery
 	for i, want := range bodies {
 		m := c.next()
 		if got := string(m.Body()); got != want {
@@ -58,6 +60,21 @@ func (c *consumer) expect(bodies ...string) {
 	}
 }
 
+// all takes and acks messages that have these bodies, in whatever order.
+func (c *consumer) all(bodies ...string) {
+	c.rig.Helper()
+	got := make([]string, len(bodies))
+	for i := range got {
+		m := c.next()
+		got[i] = string(m.Body())
+		c.rig.ok(m.Ack(), "ack")
+	}
+	slices.Sort(got)
+	if want := slices.Sorted(slices.Values(bodies)); !slices.Equal(got, want) {
+		c.rig.failf("of %q these came: %q", want, got)
+	}
+}
+
 // nothing fails if a message comes.
 func (c *consumer) nothing() {
 	c.rig.Helper()
@@ -71,12 +88,17 @@ func (c *consumer) nothing() {
 	}
 }
 
-// stop and shut fail on an error.
-func (c *consumer) stop() {
+// pause pauses, and waits until what was not received is back.
+func (c *consumer) pause() {
 	c.rig.Helper()
-	c.rig.ok(c.Stop(c.rig.background()), "stop")
+	select {
+	case <-c.Pause():
+	case <-time.After(patience):
+		c.rig.failf("what was not received does not go back in a pause")
+	}
 }
 
+// shut fails on an error.
 func (c *consumer) shut() {
 	c.rig.Helper()
 	c.rig.ok(c.Close(c.rig.background()), "close")

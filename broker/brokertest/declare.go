@@ -99,7 +99,7 @@ var declareCases = []testCase{
 		why:   "ErrNoQueue, at once: a worker must not wait for ever on a queue that nobody declared",
 		needs: []Ability{Topologies},
 		run: func(r *rig) {
-			_, err := r.broker.Source(r.name("missing")).Subscribe(r.background(), 1)
+			_, err := r.broker.Source(r.name("missing")).Subscribe(r.background(), broker.SubscribeOptions{Prefetch: 1})
 			r.is(err, broker.ErrNoQueue, "subscribe")
 			q := r.queue("q", broker.Queue{})
 			r.fill(q, "others are unhurt")
@@ -112,7 +112,7 @@ var declareCases = []testCase{
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			for _, prefetch := range []int{0, -1} {
-				if _, err := r.broker.Source(q).Subscribe(r.background(), prefetch); err == nil {
+				if _, err := r.broker.Source(q).Subscribe(r.background(), broker.SubscribeOptions{Prefetch: prefetch}); err == nil {
 					r.failf("subscribing with prefetch %d gave no error", prefetch)
 				}
 			}

@@ -44,7 +44,7 @@ var delayedCases = []testCase{
 			inHand := c.take("fails", "released")
 			failed := time.Now()
 			r.ok(inHand[0].Nack(true), "nack")
-			r.ok(r.release(inHand[1]), "release")
+			r.ok(inHand[1].Release(), "release")
 			r.fill(q, "fresh")
 			released := c.take("released")[0]
 			r.counts(released, 0, 1)

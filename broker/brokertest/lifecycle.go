@@ -10,7 +10,7 @@ import (
 
 var lifecycleCases = []testCase{
 	{
-		name:  "stop gives back what nobody received",
+		name:  "a pause gives back what nobody received",
 		why:   "others get it at once, while what is in hand can still be acked: that is how a worker leaves without a duplicate",
 		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
@@ -18,24 +18,88 @@ var lifecycleCases = []testCase{
 			r.fill(q, "1", "2", "3", "4", "5")
 			c := r.subscribe(q, 3)
 			inHand := c.take("1")[0]
-			c.stop()
-			c.stop()
+			c.pause()
+			c.pause()
 			other := r.subscribe(q, 10)
 			other.expect("2", "3", "4", "5")
-			r.ok(inHand.Ack(), "ack in hand, after stop")
+			r.ok(inHand.Ack(), "ack in hand, in a pause")
 			c.shut()
 			other.nothing()
 		},
 	},
 	{
-		name: "receive ends with stop",
-		why:  "io.EOF, for a call that waits and for those that follow",
+		name:  "a pause ends",
+		why:   "a receive waits for it, and then goes on; what was in hand can be settled before, in and after it",
+		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
-			for _, end := range []func(*consumer){(*consumer).stop, (*consumer).shut} {
+			r.fill(q, "1", "2", "3", "4")
+			c := r.subscribe(q, 3)
+			inHand := c.take("1", "2")
+			r.ok(inHand[0].Ack(), "ack before the pause")
+			c.Resume() // there is no pause to end
+			c.pause()
+			c.nothing()
+			c.Resume()
+			c.Resume()
+			c.expect("3", "4")
+			r.ok(inHand[1].Ack(), "ack after the pause")
+			c.pause()
+			r.fill(q, "5")
+			c.nothing()
+			c.Resume()
+			c.expect("5")
+			c.nothing()
+		},
+	},
+	{
+		name: "a pause and its end in quick succession",
+		why:  "nothing is lost, and nothing comes twice",
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{})
+			c := r.subscribe(q, 2)
+			for range 20 {
+				c.Pause()
+				c.Resume()
+			}
+			r.fill(q, "1")
+			c.expect("1")
+			c.Pause()
+			c.Resume()
+			c.Pause()
+			r.fill(q, "2")
+			c.Resume()
+			c.expect("2")
+			c.nothing()
+		},
+	},
+	{
+		name:  "close in a pause",
+		why:   "what is in hand comes again, and there is nothing else to give back",
+		needs: []Ability{Queues},
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{})
+			r.fill(q, "1", "2")
+			c := r.subscribe(q, 2)
+			m := c.next()
+			c.pause()
+			c.shut()
+			r.is(m.Ack(), processor.ErrStale, "ack after close")
+			r.subscribe(q, 2).all("1", "2")
+		},
+	},
+	{
+		name: "receive ends with close",
+		why:  "io.EOF, for a call that waits and for those that follow, in a pause as well",
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{})
+			for _, paused := range []bool{false, true} {
 				c := r.subscribe(q, 1)
+				if paused {
+					c.pause()
+				}
 				waiting := c.waitAside(r.background())
-				end(c)
+				c.shut()
 				r.is(<-waiting, io.EOF, "the receive that waited")
 				_, err := c.Receive(r.background())
 				r.is(err, io.EOF, "the next receive")
@@ -74,9 +138,9 @@ var lifecycleCases = []testCase{
 			r.is(r.try(processor.Destination{RoutingKey: q}, text("late")), processor.ErrClosed, "publish")
 			r.is(m.Ack(), processor.ErrStale, "ack")
 			r.perished(m)
-			c.stop()
+			c.pause()
 			c.shut()
-			if _, err := r.broker.Source(q).Subscribe(r.background(), 1); err == nil {
+			if _, err := r.broker.Source(q).Subscribe(r.background(), broker.SubscribeOptions{Prefetch: 1}); err == nil {
 				r.failf("a closed broker can be subscribed to")
 			}
 			if err := r.broker.Declare(r.background(), broker.Topology{}); err == nil {
@@ -91,7 +155,7 @@ var lifecycleCases = []testCase{
 			c := r.subscribe(r.queue("q", broker.Queue{}), 1)
 			c.shut()
 			c.shut()
-			c.stop()
+			c.pause()
 		},
 	},
 }

@@ -40,7 +40,7 @@ var priorityCases = []testCase{
 			r.prioritized(q, "low", 1)
 			c := r.subscribe(q, 1)
 			m := c.take("low")[0]
-			c.stop()
+			c.pause()
 			r.prioritized(q, "high", 9)
 			r.ok(m.Nack(true), "nack")
 			c.shut()

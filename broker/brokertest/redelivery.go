@@ -12,7 +12,7 @@ var redeliveryCases = []testCase{
 		name: "nack with requeue",
 		why:  "the message comes again, marked as redelivered",
 		run: func(r *rig) {
-			r.again(func(c *consumer, m processor.Message) *consumer {
+			r.again(func(c *consumer, m *broker.Delivery) *consumer {
 				r.redelivered(m, false)
 				r.ok(m.Nack(true), "nack")
 				return c
@@ -23,8 +23,8 @@ var redeliveryCases = []testCase{
 		name: "release",
 		why:  "a message given back untouched comes again, marked as redelivered",
 		run: func(r *rig) {
-			r.again(func(c *consumer, m processor.Message) *consumer {
-				r.ok(r.release(m), "release")
+			r.again(func(c *consumer, m *broker.Delivery) *consumer {
+				r.ok(m.Release(), "release")
 				return c
 			})
 		},
@@ -34,7 +34,7 @@ var redeliveryCases = []testCase{
 		why:   "what was in hand comes again, marked as redelivered, and settling it late is ErrStale: it belongs to somebody else now",
 		needs: []Ability{Queues},
 		run: func(r *rig) {
-			r.again(func(c *consumer, m processor.Message) *consumer {
+			r.again(func(c *consumer, m *broker.Delivery) *consumer {
 				c.shut()
 				next := r.subscribe(m.Origin().Queue, 1)
 				r.is(m.Ack(), processor.ErrStale, "ack after close")
@@ -53,7 +53,7 @@ var redeliveryCases = []testCase{
 			r.fill(q, "0", "1", "2", "3", "4", "5")
 			c := r.subscribe(q, 4)
 			inHand := c.take("0", "1", "2", "3")
-			c.stop()
+			c.pause()
 			for _, i := range []int{2, 0, 3} {
 				r.ok(inHand[i].Nack(true), "nack")
 			}
@@ -100,7 +100,7 @@ func orderAfterClose(kind broker.QueueType) testCase {
 
 // again takes a message, has it given back, and expects it again at the consumer that
 // giveBack returns.
-func (r *rig) again(giveBack func(*consumer, processor.Message) *consumer) {
+func (r *rig) again(giveBack func(*consumer, *broker.Delivery) *consumer) {
 	r.Helper()
 	q := r.queue("q", broker.Queue{})
 	c := r.subscribe(q, 1)
@@ -110,13 +110,4 @@ func (r *rig) again(giveBack func(*consumer, processor.Message) *consumer) {
 	r.redelivered(m, true)
 	r.ok(m.Ack(), "ack")
 	c.nothing()
-}
-
-func (r *rig) release(m processor.Message) error {
-	r.Helper()
-	releaser, ok := m.(processor.Releaser)
-	if !ok {
-		r.failf("%T is no processor.Releaser", m)
-	}
-	return releaser.Release()
 }

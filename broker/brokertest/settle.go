@@ -29,7 +29,7 @@ var settleCases = []testCase{
 			}
 			r.is(all[0].Ack(), processor.ErrSettled, "ack again")
 			r.is(all[0].Nack(true), processor.ErrSettled, "nack after ack")
-			r.is(r.release(all[0]), processor.ErrSettled, "release after ack")
+			r.is(all[0].Release(), processor.ErrSettled, "release after ack")
 			r.ok(all[1].Ack(), "ack the other")
 			r.fill(q, "the channel lives")
 			c.expect("the channel lives")

@@ -118,3 +118,5 @@ func (b *Broker) unlock() {
 func errClosed() error { return fmt.Errorf("memory: the broker is %w", processor.ErrClosed) }
 
 func noQueue(name string) error { return fmt.Errorf("memory: queue %q: %w", name, broker.ErrNoQueue) }
+
+func inUse(name string) error { return fmt.Errorf("memory: queue %q: %w", name, broker.ErrInUse) }

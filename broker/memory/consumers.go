@@ -1,35 +1,56 @@
 package memory
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/gowarren/warren/broker"
+)
+
+// admit refuses a subscription beside an exclusive one.
+func (q *queue) admit(o broker.ConsumerOptions) error {
+	if q.exclusive || o.Exclusive && q.subscriptions > 0 {
+		return inUse(q.name)
+	}
+	return nil
+}
 
 // join adds a subscription and hands it what it has room for.
 func (q *queue) join(s *subscription) {
 	q.subscriptions++
+	q.exclusive = s.consumer.Exclusive
 	q.lease.set(time.Time{})
 	q.feed(s)
 	q.balance()
 }
 
-// leave removes a subscription that has stopped. If it is among the hungry it is
+// leave removes a subscription that is paused or closed. If it is among the hungry it is
 // passed over there.
 func (q *queue) leave() {
 	q.subscriptions--
+	q.exclusive = false
 	q.renewLease()
 }
 
-// feed puts a subscription at the end of those who are waiting for messages, if it has
-// room and is not there yet.
+// feed puts a subscription at the end of those of its priority who are waiting for messages, if
+// it has room and is not there yet.
 func (q *queue) feed(s *subscription) {
-	if s.hasRoom() && !s.hungry {
-		s.hungry = true
-		q.hungry.pushBack(s)
+	if !s.hasRoom() || s.hungry {
+		return
 	}
+	s.hungry = true
+	at := len(q.hungry)
+	for at > 0 && q.hungry[at-1].consumer.Priority < s.consumer.Priority {
+		at--
+	}
+	q.hungry = slices.Insert(q.hungry, at, s)
 }
 
 // nextHungry returns the subscription whose turn it is, or nil.
 func (q *queue) nextHungry() *subscription {
-	for q.hungry.len() > 0 {
-		s := q.hungry.popFront()
+	for len(q.hungry) > 0 {
+		s := q.hungry[0]
+		q.hungry = slices.Delete(q.hungry, 0, 1)
 		s.hungry = false
 		if s.hasRoom() {
 			return s

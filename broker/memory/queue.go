@@ -25,8 +25,9 @@ type queue struct {
 	delayed delayed // failed, and not ready before their time
 	held    int     // dead messages that no target has taken
 
-	subscriptions int                  // that have not stopped
-	hungry        deque[*subscription] // those with room, who has waited longest first
+	subscriptions int             // that are neither paused nor closed
+	hungry        []*subscription // those with room: by priority, and then who has waited longest
+	exclusive     bool            // one of them is alone
 
 	head      alarm // rings when the head expires
 	next      alarm // rings when the first of those delayed is due

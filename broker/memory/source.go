@@ -21,12 +21,14 @@ type source struct {
 
 var _ broker.Source = source{}
 
-func (src source) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
+// Subscribe starts taking messages. Of [broker.ConsumerOptions] there are no offsets and no
+// further arguments here: [broker.ErrUnsupported].
+func (src source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if prefetch < 1 {
-		return nil, fmt.Errorf("memory: queue %q: prefetch is %d; it must be at least 1", src.queue, prefetch)
+	if err := check(o); err != nil {
+		return nil, fmt.Errorf("memory: queue %q: %w", src.queue, err)
 	}
 	b := src.broker
 	b.mu.Lock()
@@ -38,9 +40,24 @@ func (src source) Subscribe(ctx context.Context, prefetch int) (broker.Subscript
 	if q == nil {
 		return nil, noQueue(src.queue)
 	}
-	s := &subscription{queue: q, prefetch: prefetch, unsettled: map[uint64]*entry{}}
-	s.life, s.perish = context.WithCancelCause(context.WithoutCancel(ctx))
+	if err := q.admit(o.Consumer); err != nil {
+		return nil, err
+	}
+	s := &subscription{
+		queue: q, prefetch: o.Prefetch, consumer: o.Consumer, channel: broker.NewChannel(o),
+		unsettled: map[uint64]*entry{},
+	}
+	s.channel.HoldsFailed = q.delaysRetries()
 	b.subscriptions[s] = struct{}{}
 	q.join(s)
 	return s, nil
+}
+
+func check(o broker.SubscribeOptions) error {
+	if err := o.Check(); err != nil {
+		return err
+	}
+	asked := o.Consumer
+	asked.Priority, asked.Exclusive = 0, false
+	return asked.Unsupported()
 }

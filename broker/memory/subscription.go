@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"maps"
@@ -15,8 +16,8 @@ import (
 type subscription struct {
 	queue    *queue
 	prefetch int
-	life     context.Context //nolint:containedctx // of its deliveries; ends when it is closed
-	perish   context.CancelCauseFunc
+	channel  *broker.Channel
+	consumer broker.ConsumerOptions
 
 	// Guarded by the broker's mutex.
 	unsettled  map[uint64]*entry // by delivery tag
@@ -24,7 +25,9 @@ type subscription struct {
 	lastTag    uint64
 	waiters    []*waiter // in Receive; empty while something is unreceived
 	hungry     bool      // it is in the queue's list of those
-	stopped    bool
+	paused     bool
+	closed     bool
+	err        error // why it has ended by itself
 }
 
 // waiter is a call of Receive that found nothing.
@@ -34,19 +37,9 @@ type waiter struct {
 	delivery *broker.Delivery
 }
 
-var (
-	_ broker.Subscription = (*subscription)(nil)
-	_ broker.Perishable   = (*subscription)(nil)
-	_ broker.Holder       = (*subscription)(nil)
-)
+var _ broker.Subscription = (*subscription)(nil)
 
-// Life ends when the subscription is closed: what was in hand is back in its queue then.
-func (s *subscription) Life() context.Context { return s.life }
-
-// Holds reports whether the queue keeps what failed for a while.
-func (s *subscription) Holds() bool { return s.queue.delaysRetries() }
-
-func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
+func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -55,7 +48,7 @@ func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 		return d, nil
 	}
 	if w == nil {
-		return nil, io.EOF
+		return nil, s.reason()
 	}
 	select {
 	case <-w.done:
@@ -66,16 +59,19 @@ func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
 		// It was handed a message, or the end, before it could be forgotten.
 	}
 	if w.delivery == nil {
-		return nil, io.EOF
+		return nil, s.reason()
 	}
 	return w.delivery, nil
 }
+
+// reason is why there are no more messages. The end of the subscription happened before.
+func (s *subscription) reason() error { return cmp.Or(s.err, io.EOF) }
 
 // next returns a message, or a waiter for one, or neither at the end.
 func (s *subscription) next() (*broker.Delivery, *waiter) {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
-	if s.stopped {
+	if s.closed {
 		return nil, nil
 	}
 	if s.unreceived.len() > 0 {
@@ -98,7 +94,7 @@ func (s *subscription) forget(w *waiter) bool {
 	return true
 }
 
-func (s *subscription) hasRoom() bool { return !s.stopped && len(s.unsettled) < s.prefetch }
+func (s *subscription) hasRoom() bool { return !s.closed && !s.paused && len(s.unsettled) < s.prefetch }
 
 // take is called by the queue, and only while there is room.
 func (s *subscription) take(e *entry) {
@@ -118,7 +114,7 @@ func (s *subscription) delivery(tag uint64) *broker.Delivery {
 	e := s.unsettled[tag]
 	envelope := e.message.envelope
 	envelope.Headers = s.queue.addCounts(envelope.Headers, e)
-	return broker.NewDelivery(envelope, processor.Origin{
+	return s.channel.Deliver(envelope, processor.Origin{
 		Queue:       s.queue.name,
 		Exchange:    e.message.exchange,
 		RoutingKey:  e.message.keys[0],
@@ -126,12 +122,50 @@ func (s *subscription) delivery(tag uint64) *broker.Delivery {
 	}, s, tag)
 }
 
-// Stop gives back what nobody has received. It does not block.
-func (s *subscription) Stop(context.Context) error {
+// Pause gives back what nobody has received. A message goes back to its old place, so that their
+// order is kept without waiting for what is in hand.
+func (s *subscription) Pause() (back <-chan struct{}) {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
-	s.stop()
-	return nil
+	if s.paused || s.closed {
+		return done
+	}
+	s.paused = true
+	s.queue.leave()
+	for s.unreceived.len() > 0 {
+		tag := s.unreceived.popFront()
+		s.queue.release(s.unsettled[tag])
+		delete(s.unsettled, tag)
+	}
+	s.queue.balance()
+	return done
+}
+
+// done is closed.
+var done = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// Resume takes messages again.
+func (s *subscription) Resume() {
+	s.queue.broker.mu.Lock()
+	defer s.queue.broker.unlock()
+	if !s.paused || s.closed {
+		return
+	}
+	s.paused = false
+	switch err := s.queue.admit(s.consumer); {
+	case s.queue.expired:
+		s.fail(noQueue(s.queue.name))
+	case err != nil:
+		s.fail(err)
+	default:
+		s.queue.join(s)
+	}
+}
+
+// fail ends the subscription by itself.
+func (s *subscription) fail(err error) {
+	s.err = err
+	s.end()
 }
 
 // Close gives everything back, all at once and in order. It does not block.
@@ -139,7 +173,13 @@ func (s *subscription) Close(context.Context) error {
 	b := s.queue.broker
 	b.mu.Lock()
 	defer b.unlock()
-	s.leave()
+	if _, open := b.subscriptions[s]; !open {
+		return nil
+	}
+	if !s.paused && !s.closed {
+		s.queue.leave()
+	}
+	s.end()
 	for _, tag := range slices.Sorted(maps.Keys(s.unsettled)) {
 		s.queue.abandon(s.unsettled[tag])
 	}
@@ -149,37 +189,15 @@ func (s *subscription) Close(context.Context) error {
 	return nil
 }
 
-func (s *subscription) stop() {
-	if s.stopped {
-		return
-	}
-	s.leave()
-	for s.unreceived.len() > 0 {
-		tag := s.unreceived.popFront()
-		s.queue.release(s.unsettled[tag])
-		delete(s.unsettled, tag)
-	}
-	s.queue.balance()
-}
-
-// leave takes no more messages.
-func (s *subscription) leave() {
-	if s.stopped {
-		return
-	}
-	s.end()
-	s.queue.leave()
-}
-
 // vanish lets nothing more be settled.
 func (s *subscription) vanish() {
 	clear(s.unsettled)
-	s.perish(processor.ErrStale)
+	s.channel.Lose(nil)
 }
 
 // end lets nothing more through Receive.
 func (s *subscription) end() {
-	s.stopped = true
+	s.closed = true
 	for _, w := range s.waiters {
 		close(w.done)
 	}

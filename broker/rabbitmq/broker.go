@@ -22,6 +22,7 @@ type Broker struct {
 	consuming  *failover.Connection
 	publisher  *publisher
 	redeclarer redeclarer
+	acksSingly bool
 
 	onPublishing *declarations // what any connection may declare
 	onConsuming  *declarations // all of it
@@ -54,7 +55,7 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{log: o.log, publishing: publishing, consuming: consuming, redeclarer: newRedeclarer()}
+	b := &Broker{log: o.log, publishing: publishing, consuming: consuming, redeclarer: newRedeclarer(), acksSingly: o.acksSingly}
 	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
 	b.onPublishing = newDeclarations(b, func(s *failover.Session) broker.Topology {
 		return serverOf(s.ServerProperties()).understood(shared(b.declared()))

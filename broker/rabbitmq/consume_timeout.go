@@ -8,40 +8,6 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// inHand are the messages of one generation that were received and are not settled.
-type inHand struct {
-	mu  sync.Mutex
-	all map[uint64]*broker.Delivery // by tag
-}
-
-func (h *inHand) add(tag uint64, msg *broker.Delivery) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.all == nil {
-		h.all = map[uint64]*broker.Delivery{}
-	}
-	h.all[tag] = msg
-}
-
-func (h *inHand) remove(tag uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.all, tag)
-}
-
-// oldest returns the message that was delivered first, nil if there is none.
-func (h *inHand) oldest() *broker.Delivery {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var oldest uint64
-	for tag := range h.all {
-		if oldest == 0 || tag < oldest {
-			oldest = tag
-		}
-	}
-	return h.all[oldest]
-}
-
 // timedOut remembers the messages whose handlers took longer than the consumer timeout.
 //
 // RabbitMQ 4.3 cancels the consumer of such a message, and delivers the message again without

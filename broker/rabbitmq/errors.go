@@ -22,6 +22,8 @@ func named(err error) error {
 	switch {
 	case e.Code == amqp.PreconditionFailed && strings.Contains(e.Reason, "inequivalent arg"):
 		return fmt.Errorf("%w: %w", broker.ErrMismatch, err)
+	case e.Code == amqp.AccessRefused && strings.Contains(e.Reason, "in exclusive use"):
+		return fmt.Errorf("%w: %w", broker.ErrInUse, err)
 	case missing(e, "queue"):
 		return fmt.Errorf("%w: %w", broker.ErrNoQueue, err)
 	}

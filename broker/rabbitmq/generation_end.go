@@ -3,8 +3,6 @@ package rabbitmq
 import (
 	"fmt"
 	"time"
-
-	"github.com/gowarren/warren/processor"
 )
 
 // shut closes the channel; what is unsettled on it is requeued.
@@ -24,10 +22,8 @@ import (
 func (g *generation) shut() {
 	cut := time.AfterFunc(answerTimeout, g.abandon)
 	defer cut.Stop()
-	g.settling.Lock()
-	g.closing = true
-	g.settling.Unlock()
-	g.end(processor.ErrStale)
+	_ = g.acks.Close() // an error is that of a channel that is gone
+	g.shared.Lose(nil)
 	g.asking.Lock()
 	defer g.asking.Unlock()
 	if g.givesBackAtOnce() && g.cancel() == nil {
@@ -57,6 +53,13 @@ func (g *generation) givesBackAtOnce() bool {
 	return serverOf(g.session.ServerProperties()).keepsOrderOfNack()
 }
 
+// hasStopped reports whether the consumer was cancelled by us.
+func (g *generation) hasStopped() bool {
+	g.asking.Lock()
+	defer g.asking.Unlock()
+	return g.stopping
+}
+
 // cancel ends the consumer. The caller holds asking.
 func (g *generation) cancel() error {
 	if g.stopping {
@@ -64,7 +67,7 @@ func (g *generation) cancel() error {
 	}
 	g.cancelling.Store(true)
 	defer g.cancelling.Store(false)
-	if err := g.channel.Cancel(consumerTag, false); err != nil {
+	if err := g.channel.Cancel(g.tag(), false); err != nil {
 		return stale(err)
 	}
 	g.stopping = true
@@ -75,12 +78,15 @@ func (g *generation) cancel() error {
 func (g *generation) giveBack() error {
 	g.asking.Lock()
 	defer g.asking.Unlock()
+	if err := g.acks.Flush(); err != nil {
+		return err
+	}
 	if err := g.cancel(); err != nil {
 		return err
 	}
 	// The client hands over what it has buffered, and then closes the channel.
 	for d := range g.deliveries {
-		if err := g.Release(d.DeliveryTag); err != nil {
+		if err := g.acks.Release(d.DeliveryTag); err != nil {
 			return err
 		}
 	}

@@ -19,12 +19,12 @@ const ackTime = 50 * time.Millisecond
 // that come in this time hide that one has gone.
 const returnTimeout = 500 * time.Millisecond
 
-// leave closes the channel of the last generation, and returns when what was unsettled on
+// leave closes the channel of a generation, and returns when what was unsettled on
 // it is back in its queue.
-func (s *subscription) leave() {
+func (s *subscription) leave(last *generation) {
 	ctx, cancel := context.WithTimeout(s.broker.life, ackTime+returnTimeout)
 	defer cancel()
-	last := s.current.Load()
+	_ = last.acks.Flush() // an error is that of a channel that is gone
 	if last.givesBackAtOnce() {
 		s.settle(ctx, last)
 		last.shut()
@@ -37,21 +37,21 @@ func (s *subscription) leave() {
 // nothing came for a moment and the queue has nothing ready. What is on its way to a consumer
 // that is cancelled is returned by a quorum queue itself, ahead of the messages before it.
 //
-// Acks that are on their way to the queue need no time: cancelling sends them on. After Stop,
-// which has cancelled already, they do.
+// Acks that are on their way to the queue need no time: cancelling sends them on. In a
+// pause, which has cancelled already, they do.
 func (s *subscription) settle(ctx context.Context, g *generation) {
 	quiet := time.NewTimer(ackTime)
 	defer quiet.Stop()
 	deliveries := g.deliveries
-	for deliveries == nil || !g.isFull() {
+	for deliveries == nil || !g.acks.Full() {
 		select {
 		case d, ok := <-deliveries:
 			switch {
 			case ok:
-				g.came(d.DeliveryTag)
+				g.acks.Came(d.DeliveryTag)
 				quiet.Reset(ackTime)
 			case g.used.Load():
-				deliveries = nil // closed by Stop
+				deliveries = nil // closed by a pause
 			default:
 				return
 			}
@@ -62,14 +62,14 @@ func (s *subscription) settle(ctx context.Context, g *generation) {
 			quiet.Reset(ackTime)
 		case <-ctx.Done():
 			return
-		case <-g.life.Done():
+		case <-g.shared.Life().Done():
 			return
 		}
 	}
 }
 
-// leaveByClosing is leave where the end of the channel gives back what is unsettled. Where
-// Stop has given back one by one there is nothing to wait for: the consumer is gone.
+// leaveByClosing is leave where the end of the channel gives back what is unsettled. In a
+// pause that has given back one by one there is nothing to wait for: the consumer is gone.
 //
 // The consumer is not cancelled first, which would be a way to wait for the acks: messages
 // that are on their way to it would go back one by one.
@@ -78,7 +78,7 @@ func (s *subscription) leaveByClosing(ctx context.Context, last *generation) {
 		sleep(ctx, ackTime)
 	}
 	before := 0
-	if !s.gaveBack.Load() {
+	if !last.hasStopped() {
 		before = s.look(ctx).Consumers
 	}
 	last.shut()

@@ -43,7 +43,7 @@ const (
 // queue that gives it out first again gives out nothing else. Only where the broker does not
 // take the copy it is given back.
 func (m malformed) Nack(tag uint64, requeue bool) error {
-	if requeue || m.life.Err() != nil || !serverOf(m.session.ServerProperties()).readsDeaths() {
+	if requeue || m.shared.Lost() || !serverOf(m.session.ServerProperties()).readsDeaths() {
 		return m.generation.Nack(tag, requeue)
 	}
 	log := m.broker.log.With(slog.String("queue", m.queue), slog.String("message_id", m.envelope.ID))
@@ -54,13 +54,13 @@ func (m malformed) Nack(tag uint64, requeue bool) error {
 	}
 	log.Error("message given back, and not rejected: a sender has written a malformed x-death, which would crash the queue, and a copy without could not be published; "+
 		"park what fails under a final key, which leaves x-death out, or remove the message by hand", slog.Any("error", err))
-	sleep(m.life, malformedPause)
+	sleep(m.shared.Life(), malformedPause)
 	return m.generation.Nack(tag, true)
 }
 
 // replace publishes the copy to the queue, and to no other.
 func (m malformed) replace() error {
-	ctx, cancel := context.WithTimeout(m.life, replaceTimeout)
+	ctx, cancel := context.WithTimeout(m.shared.Life(), replaceTimeout)
 	defer cancel()
 	e := m.envelope
 	e.Headers = e.Headers.Clone()

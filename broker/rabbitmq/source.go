@@ -17,11 +17,18 @@ var _ broker.Source = (*source)(nil)
 
 // Subscribe starts consuming. A queue that does not exist is [broker.ErrNoQueue]; while
 // no node can be reached, Subscribe tries until ctx ends.
-func (s *source) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
-	if prefetch < 1 || prefetch > maxPrefetch {
-		return nil, fmt.Errorf("rabbitmq: prefetch %d: it must be from 1 to %d", prefetch, maxPrefetch)
+func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
+	err := o.Check()
+	if err == nil && o.Prefetch > maxPrefetch {
+		err = fmt.Errorf("prefetch is %d: it must be at most %d", o.Prefetch, maxPrefetch)
 	}
-	sub := newSubscription(s.broker, s.queue, prefetch)
+	if err == nil {
+		err = checkOffset(s.broker.declared(), s.queue, o.Consumer.Offset)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, err)
+	}
+	sub := newSubscription(s.broker, s.queue, o)
 	if err := sub.start(ctx); err != nil {
 		return nil, fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, s.broker.overOr(closedOr(err)))
 	}

@@ -2,47 +2,61 @@ package rabbitmq
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/internal/logattr"
-	"github.com/gowarren/warren/processor"
 )
 
 // subscription consumes one queue through one generation after another. One goroutine,
 // supervise, owns the succession.
 type subscription struct {
-	broker   *Broker
-	queue    string
-	prefetch int
+	broker  *Broker
+	queue   string
+	options broker.SubscribeOptions
 
-	current atomic.Pointer[generation]
-	life    context.Context //nolint:containedctx // ends with Stop; no generation is opened after it
+	view    atomic.Pointer[view]
+	life    context.Context //nolint:containedctx // ends with Close; no generation is opened after it
 	end     context.CancelFunc
 	stopped chan struct{} // closed when there will be no more messages
 	done    chan struct{} // closed when supervise has returned
+	asked   chan struct{} // has room for one who has paused or resumed
 
 	stop     sync.Once // closes stopped
 	err      error     // why the subscription broke; set before stopped is closed
 	timedOut timedOut
-	giveBack *task
-	gaveBack atomic.Bool // giveBack has begun
+	offset   offset
 	shut     *task
+
+	// supervise's own:
+	failures int         // generations in a row that did not last
+	last     *generation // that was lost, until there is another
+
+	mu      sync.Mutex
+	paused  bool
+	current *generation     // nil during a pause, when nothing is in hand any more
+	idle    <-chan struct{} // closed when nothing is in hand; nil if current was not paused
+	back    chan struct{}   // closed when what nobody has received is back; nil after that
+}
+
+// view is what Receive sees until something changes.
+type view struct {
+	generation *generation
+	deliveries <-chan amqp.Delivery // nil during a pause
+	over       chan struct{}        // closed when there is another view
 }
 
 var _ broker.Subscription = (*subscription)(nil)
 
-func newSubscription(b *Broker, queue string, prefetch int) *subscription {
+func newSubscription(b *Broker, queue string, o broker.SubscribeOptions) *subscription {
 	s := &subscription{
-		broker: b, queue: queue, prefetch: prefetch,
-		stopped: make(chan struct{}), done: make(chan struct{}),
-		giveBack: newTask(), shut: newTask(), timedOut: newTimedOut(),
+		broker: b, queue: queue, options: o,
+		stopped: make(chan struct{}), done: make(chan struct{}), asked: make(chan struct{}, 1),
+		shut: newTask(), timedOut: newTimedOut(), offset: offset{first: o.Consumer.Offset},
 	}
 	s.life, s.end = context.WithCancel(b.life)
 	return s
@@ -55,12 +69,12 @@ func (s *subscription) start(ctx context.Context) error {
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)() //nolint:contextcheck // two lives meet here
 
-	g, err := s.open(ctx, 0)
+	g, err := s.open(ctx)
 	if err != nil {
 		s.end()
 		return err
 	}
-	s.current.Store(g)
+	s.set(g)
 	if !s.broker.background.start(s.supervise) {
 		s.end()
 		return errClosed
@@ -71,45 +85,63 @@ func (s *subscription) start(ctx context.Context) error {
 }
 
 // Receive waits for the next message of whichever generation is current.
-func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
+func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 	for {
-		g := s.current.Load()
-		select {
-		case d, ok := <-g.deliveries:
-			if ok && g.life.Err() == nil {
-				msg := g.message(&d)
-				if s.timedOut.take(msg) {
-					s.count(msg)
-					continue
-				}
-				return msg, nil
-			}
-			if ok {
-				continue // the client hands over what it has buffered, and the broker delivers it again
-			}
-			// Closed: a zero delivery is no message. Wait for the successor.
-			select {
-			case <-g.over:
-			case <-s.stopped:
-				return nil, s.reason()
-			case <-ctx.Done():
-				return nil, ctx.Err()
-			}
-		case <-s.stopped:
-			return nil, s.reason()
-		case <-ctx.Done():
-			return nil, ctx.Err()
+		v := s.view.Load()
+		d, ok, err := s.next(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		msg, ok := v.generation.receive(&d)
+		s.offset.pass(msg, ok)
+		switch {
+		case !ok: // paused or lost meanwhile, and it comes again
+		case s.timedOut.take(msg):
+			s.count(msg)
+		default:
+			return msg, nil
 		}
 	}
 }
 
-// count makes a consumer timeout count as a failed delivery; see [timedOut].
-func (s *subscription) count(msg *broker.Delivery) {
-	s.broker.log.LogAttrs(s.life, slog.LevelError, "a message was held for longer than the consumer timeout, by its handler or waiting for one, which counts as a failed delivery of its message; "+
-		"limit the handler with processors/timeout, or raise the broker's consumer_timeout",
-		logattr.Of(msg, nil)...)
-	if err := msg.Nack(true); err != nil && !errors.Is(err, processor.ErrStale) {
-		s.broker.log.Warn("message not rejected", slog.Any("error", err))
+// next waits for a delivery, and returns false when there is something else to look at.
+func (s *subscription) next(ctx context.Context, v *view) (d amqp.Delivery, ok bool, err error) {
+	select {
+	case d, ok = <-v.deliveries:
+	default:
+		v.flush()
+		select {
+		case d, ok = <-v.deliveries:
+		case <-v.over:
+			return d, false, nil
+		case <-s.stopped:
+			return d, false, s.reason()
+		case <-ctx.Done():
+			return d, false, ctx.Err()
+		}
+	}
+	if ok {
+		return d, true, nil
+	}
+	// Closed: a zero delivery is no message. Wait for the successor.
+	select {
+	case <-v.over:
+		return d, false, nil
+	case <-s.stopped:
+		return d, false, s.reason()
+	case <-ctx.Done():
+		return d, false, ctx.Err()
+	}
+}
+
+// flush sends the acks that wait for others, because the next message is waited for. Errors
+// are those of a channel that is lost.
+func (v *view) flush() {
+	if v.generation != nil {
+		_ = v.generation.acks.Flush()
 	}
 }
 
@@ -120,39 +152,82 @@ func (s *subscription) reason() error {
 	return io.EOF
 }
 
-// supervise replaces each generation that is lost, until the subscription is stopped or
-// cannot go on. When it has returned, current is the last generation.
-func (s *subscription) supervise() {
-	defer close(s.done)
-	failures := 0 // generations in a row that did not last
-	for {
-		g := s.current.Load()
-		lost := g.wait(s.life)
-		if s.life.Err() != nil {
-			return
-		}
-		if time.Since(g.opened) > lasting {
-			failures = 0
-		} else {
-			failures++
-		}
-		s.report(g, lost.cause, failures)
-		if serverOf(g.session.ServerProperties()).returnsOverdueUncounted() {
-			s.timedOut.note(lost.overdue)
-		}
-		g.shut()
-		next, err := s.open(s.life, failures)
-		switch {
-		case err == nil:
-			s.current.Store(next)
-			close(g.over)
-		case s.life.Err() == nil:
-			s.fail(fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, errors.Join(err, lost.cause)))
-			return
-		default:
-			return
-		}
+// set makes g the current generation, paused if the subscription is.
+func (s *subscription) set(g *generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, s.idle = g, nil
+	if s.paused && g != nil {
+		s.idle = g.acks.Pause()
 	}
+	s.show()
+}
+
+// show gives Receive another view. The caller holds mu.
+func (s *subscription) show() {
+	v := &view{generation: s.current, over: make(chan struct{})}
+	if v.generation != nil && !s.paused {
+		v.deliveries = v.generation.deliveries
+	}
+	if old := s.view.Swap(v); old != nil {
+		close(old.over)
+	}
+}
+
+// Pause has nobody receive a message until Resume. What was delivered and not received goes
+// back, at once, or with [broker.SubscribeOptions.Ordered] when nothing is in hand any more.
+// When that is so, the channel is closed.
+func (s *subscription) Pause() (back <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.paused {
+		s.paused = true
+		if g := s.current; g != nil {
+			s.idle = g.acks.Pause()
+		}
+		s.show()
+		s.ask()
+		s.back = make(chan struct{})
+	}
+	if s.back == nil || isClosed(s.done) {
+		return closed
+	}
+	return s.back
+}
+
+// Resume goes on, on the channel that there is, or on the next.
+func (s *subscription) Resume() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused = false
+	s.ask()
+}
+
+// cameBack says that a pause has nothing more to give back, or is over.
+func (s *subscription) cameBack() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.back != nil {
+		close(s.back)
+		s.back = nil
+	}
+}
+
+// closed is closed.
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// ask has supervise look at what is due.
+func (s *subscription) ask() {
+	select {
+	case s.asked <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// interrupt ends the intake: Receive returns, and no generation is opened any more.
+func (s *subscription) interrupt() {
+	s.end()
+	s.stop.Do(func() { close(s.stopped) })
 }
 
 // fail ends the intake because the subscription cannot go on.
@@ -163,91 +238,15 @@ func (s *subscription) fail(err error) {
 	})
 }
 
-// suspicious is after how many generations without a delivery the queue's first message
-// is suspected.
-const suspicious = 3
-
-// report logs that a generation was lost.
-func (s *subscription) report(g *generation, cause error, failures int) {
-	log := s.broker.log.With(slog.String("queue", s.queue), slog.Any("error", cause), slog.Int("times", failures))
-	if failures < suspicious || g.used.Load() {
-		log.Warn("consuming channel lost, opening the next; unsettled messages are delivered again")
-		return
-	}
-	log.Error("consuming channel lost again before its first delivery; " +
-		"the first message of the queue may be one that the client cannot read: with an unsigned 64-bit header, " +
-		"with headers over the frame size (128 KiB; x-death grows), with over 8,192 entries in one table or list of them, " +
-		"or nested over 32 levels deep: look at it with the management UI and remove it")
-}
-
-// open opens a generation, trying again for as long as that may help. The generations
-// before it that did not last lengthen the wait.
-func (s *subscription) open(ctx context.Context, failures int) (*generation, error) {
-	var last error
-	var after time.Time // when a queue may have gone; each session has declared all at first
-	if g := s.current.Load(); g != nil && g.session.Err() == nil {
-		after = time.Now()
-	}
-	pause := wait(failures)
-	for {
-		sleep(ctx, pause)
-		g, err := openGeneration(ctx, s.broker, s.queue, s.prefetch, after)
-		if err == nil {
-			return g, nil
-		}
-		if ctx.Err() != nil {
-			// An attempt that was only too late does not say why there had to be another.
-			return nil, errors.Join(ended(ctx), err, last)
-		}
-		if fatal(err) || s.broker.life.Err() != nil {
-			return nil, closedOr(err)
-		}
-		last = err
-		failures++
-		if !errors.Is(err, ErrQueueDown) {
-			after = time.Now()
-		}
-		pause = wait(failures)
-		s.broker.log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
-			slog.Any("error", err), slog.Duration("wait", pause))
-	}
-}
-
-// interrupt ends the intake: Receive returns, and no generation is opened any more.
-func (s *subscription) interrupt() {
-	s.end()
-	s.stop.Do(func() { close(s.stopped) })
-}
-
-// Stop takes no more messages and gives back those that nobody has received.
-func (s *subscription) Stop(ctx context.Context) error {
-	s.interrupt()
-	select {
-	case <-s.done: // from here on current is the last generation
-	case <-ctx.Done():
-		return fmt.Errorf("rabbitmq: stop consuming queue %q: %w", s.queue, ended(ctx))
-	}
-	err := s.giveBack.do(ctx, &s.broker.background, func() {
-		s.gaveBack.Store(true)
-		if err := s.current.Load().giveBack(); err != nil {
-			s.broker.log.Info("buffered messages not given back one by one; the broker does so with their channel",
-				slog.String("queue", s.queue), slog.Any("error", err))
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("rabbitmq: stop consuming queue %q: %w", s.queue, err)
-	}
-	return nil
-}
-
-// Close ends the intake and closes the channel, with all that is unsettled on it: given back
-// one by one, as Stop does, it would go to the tail of a quorum queue. When ctx ends first,
-// that is done in the background.
+// Close ends the intake and gives back what is unsettled, all at once: one by one it would go
+// to the tail of a quorum queue. When ctx ends first, that is done in the background.
 func (s *subscription) Close(ctx context.Context) error {
 	s.interrupt()
 	err := s.shut.do(ctx, &s.broker.background, func() { //nolint:contextcheck // it outlives the call
 		<-s.done // from here on current is the last generation
-		s.leave()
+		if s.current != nil {
+			s.leave(s.current)
+		}
 	})
 	if err != nil {
 		return fmt.Errorf("rabbitmq: close channel of queue %q: %w", s.queue, err)

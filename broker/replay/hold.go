@@ -38,7 +38,7 @@ type page struct {
 	sub   broker.Subscription
 	size  int
 	held  int
-	first processor.Message // that is held
+	first *broker.Delivery // that is held
 }
 
 // current is the page that messages are taken from, nil before there is one.
@@ -56,14 +56,12 @@ func (h *hold) room(ctx context.Context) error {
 		if p.held < p.size {
 			return nil
 		}
-		// All of it is held. Stopped, it takes nothing for itself when the connection
+		// All of it is held. Paused, it takes nothing for itself when the connection
 		// is lost, and what it held comes to the current page.
-		if err := p.sub.Stop(ctx); err != nil {
-			return err
-		}
+		p.sub.Pause()
 		size = min(2*p.size, largePage)
 	}
-	sub, err := h.broker.Source(h.queue).Subscribe(ctx, size)
+	sub, err := h.broker.Source(h.queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: size, Ordered: true})
 	if err != nil {
 		return err
 	}
@@ -72,7 +70,7 @@ func (h *hold) room(ctx context.Context) error {
 }
 
 // next waits for the next message.
-func (h *hold) next(ctx context.Context) (processor.Message, error) {
+func (h *hold) next(ctx context.Context) (*broker.Delivery, error) {
 	msg, err := h.current().sub.Receive(ctx)
 	if err == nil && msg.Origin().Redelivered {
 		_, again := h.marks[h.mark(msg)]
@@ -82,7 +80,7 @@ func (h *hold) next(ctx context.Context) (processor.Message, error) {
 }
 
 // keep holds msg, the last one that next returned.
-func (h *hold) keep(msg processor.Message) {
+func (h *hold) keep(msg *broker.Delivery) {
 	p := h.current()
 	if p.held++; p.first == nil {
 		p.first = msg
@@ -101,20 +99,17 @@ func (h *hold) mark(msg processor.Message) uint64 {
 
 // end takes no more messages. It returns errLost if something that is held has gone back
 // before its time, because a channel was lost.
-//
-// Only settling a message tells, and of each page the one that was held first knows: it
-// was held when a channel of the page was lost. It goes behind the others on a queue that
-// does not take it back to its old place, so only a hold that is suspect is asked.
-func (h *hold) end(ctx context.Context) error {
+func (h *hold) end() error {
 	p := h.current()
 	if p == nil {
 		return nil
 	}
-	if err := p.sub.Stop(ctx); err != nil || !h.suspect {
-		return err
+	p.sub.Pause()
+	if !h.suspect {
+		return nil
 	}
 	for _, p := range h.pages {
-		if m, ok := p.first.(processor.Releaser); ok && errors.Is(m.Release(), processor.ErrStale) {
+		if p.first != nil && p.first.Lost() {
 			return errLost
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -80,7 +81,7 @@ func (r *run) round(ctx context.Context) (err error) {
 	if r.full() {
 		return nil
 	}
-	return ended(taking, h.end(taking))
+	return ended(taking, h.end())
 }
 
 // ended puts the cause into an error that is due to the end of ctx.
@@ -120,7 +121,7 @@ func (r *run) full() bool { return r.limit > 0 && r.counts.Moved >= r.limit }
 // receive waits for the next message. It returns nil if there is none: others may have
 // taken some, and some may have expired. A message that is not ready may be on its way here,
 // so an empty queue is waited for once more.
-func (r *run) receive(ctx context.Context, h *hold) (processor.Message, error) {
+func (r *run) receive(ctx context.Context, h *hold) (*broker.Delivery, error) {
 	for empty := 0; ; {
 		wait, cancel := context.WithTimeout(ctx, quiet)
 		msg, err := h.next(wait)
@@ -143,7 +144,7 @@ func (r *run) receive(ctx context.Context, h *hold) (processor.Message, error) {
 }
 
 // handle decides about one message. An error ends the round.
-func (r *run) handle(ctx, publishing context.Context, h *hold, msg processor.Message) error {
+func (r *run) handle(ctx, publishing context.Context, h *hold, msg *broker.Delivery) error {
 	to, wanted, why := r.destination(msg)
 	switch {
 	case !wanted || why != nil:
@@ -174,7 +175,7 @@ func (r *run) destination(msg processor.Message) (to processor.Destination, want
 }
 
 // move publishes msg, and acks it when the broker has the copy.
-func (r *run) move(ctx, publishing context.Context, h *hold, msg processor.Message, to processor.Destination) error {
+func (r *run) move(ctx, publishing context.Context, h *hold, msg *broker.Delivery, to processor.Destination) error {
 	err := r.publisher.Publish(publishing, to, envelope(msg, r.keepAttempts))
 	if err == nil {
 		return r.ack(msg, to)

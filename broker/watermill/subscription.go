@@ -1,180 +1,145 @@
 package watermill
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"io"
+	"slices"
 	"sync"
 
-	"github.com/ThreeDotsLabs/watermill/message"
-
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/processor"
 )
 
-// subscription is one Subscribe. It keeps nothing that nobody has asked for: Receive takes
-// from the subscriber's channel.
+// subscription is one part after another: a subscriber cannot be paused, so each pause ends one.
 type subscription struct {
 	*source
-	messages <-chan *message.Message
-	end      context.CancelFunc // of the subscriber's part
-	room     chan struct{}      // holds one for each message that is out
-	stopped  chan struct{}      // closed when no more are received
-	drained  chan struct{}      // closed when the subscriber has closed its channel
-	halting  sync.Once
-	leaving  sync.Once
-	life     context.Context         //nolint:containedctx // of what is in hand
-	perish   context.CancelCauseFunc // ends it
+	options broker.SubscribeOptions
+	channel *broker.Channel
+	values  context.Context //nolint:containedctx // of Subscribe's, for the Subscribe after a pause
 
-	mu     sync.Mutex
-	inHand map[uint64]*message.Message
-	last   uint64 // tag
-	// settled are the contexts of the messages settled last. A subscriber ends them when
-	// it has seen that.
-	settled []context.Context
+	mu      sync.Mutex
+	paused  bool
+	closed  bool
+	err     error         // why there are no more messages
+	parts   []*part       // those before the latest may have messages in hand
+	changed chan struct{} // closed, and replaced, when Receive is to look again
 }
 
-var (
-	_ broker.Subscription = (*subscription)(nil)
-	_ broker.Acknowledger = (*subscription)(nil)
-	_ broker.Perishable   = (*subscription)(nil)
-)
+var _ broker.Subscription = (*subscription)(nil)
 
-// subscriptionKey is the context key of the subscription that a message came with.
-type subscriptionKey struct{}
-
-func newSubscription(s *source, end context.CancelFunc, prefetch int) *subscription {
-	sub := &subscription{
-		source: s, end: end,
-		room: make(chan struct{}, prefetch), stopped: make(chan struct{}), drained: make(chan struct{}),
-		inHand: map[uint64]*message.Message{},
-	}
-	sub.life, sub.perish = context.WithCancelCause(context.Background())
-	return sub
-}
-
-// Life ends when the subscription is closed: what was in hand has gone back.
-func (s *subscription) Life() context.Context { return s.life }
-
-// Receive waits for room, and then for a message.
-func (s *subscription) Receive(ctx context.Context) (processor.Message, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	select {
-	case s.room <- struct{}{}:
-	case <-s.stopped:
-		return nil, io.EOF
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	d, err := s.next(ctx)
-	if err != nil {
-		<-s.room
-		return nil, err
-	}
-	return d, nil
-}
-
-func (s *subscription) next(ctx context.Context) (*broker.Delivery, error) {
+// Receive takes from the latest part.
+func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 	for {
-		select {
-		case msg, open := <-s.messages:
-			switch {
-			case !open:
-				return nil, io.EOF
-			case msg != nil:
-				return s.take(msg)
+		p, changed, err := s.latest()
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			d, err := p.receive(ctx)
+			if !errors.Is(err, io.EOF) || !isClosed(changed) {
+				return d, err
 			}
-		case <-s.stopped:
-			return nil, io.EOF
+			continue
+		}
+		select {
+		case <-changed:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 }
 
-// take hands out msg, unless the subscription was stopped meanwhile.
-func (s *subscription) take(msg *message.Message) (*broker.Delivery, error) {
-	e := envelopeOf(msg)
+// latest returns the part to receive from, nil during a pause.
+func (s *subscription) latest() (p *part, changed <-chan struct{}, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.isStopped() {
-		msg.Nack()
-		return nil, io.EOF
+	switch {
+	case s.err != nil:
+		return nil, nil, s.err
+	case s.paused || s.parts[len(s.parts)-1].isStopped():
+		return nil, s.changed, nil
 	}
-	s.last++
-	s.inHand[s.last] = msg
-	return broker.NewDelivery(e, processor.Origin{Queue: s.topic, RoutingKey: s.topic}, s, s.last), nil
+	return s.parts[len(s.parts)-1], s.changed, nil
 }
 
-func (s *subscription) isStopped() bool {
-	select {
-	case <-s.stopped:
-		return true
-	default:
-		return false
-	}
+// change has Receive look again. The caller holds mu.
+func (s *subscription) change() {
+	close(s.changed)
+	s.changed = make(chan struct{})
 }
 
-// Ack acks the message.
-func (s *subscription) Ack(tag uint64) error { return s.settle(tag, (*message.Message).Ack) }
-
-// Nack nacks the message, or acks it when the dead-letter function has it.
-func (s *subscription) Nack(tag uint64, requeue bool) error {
-	if requeue {
-		return s.Release(tag)
-	}
-	msg, ok := s.held(tag)
-	if !ok {
-		return processor.ErrStale
-	}
-	if problem := s.dead(msg, s.topic, ErrRejected); problem != nil {
-		_ = s.Release(tag) // if it is too late for that, it has gone back
-		return fmt.Errorf("watermill: the rejected message goes back to topic %q: %w", s.topic, problem)
-	}
-	return s.Ack(tag)
-}
-
-// Release nacks the message.
-func (s *subscription) Release(tag uint64) error { return s.settle(tag, (*message.Message).Nack) }
-
-func (s *subscription) held(tag uint64) (*message.Message, bool) {
+// Pause ends the part.
+func (s *subscription) Pause() (back <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	msg, ok := s.inHand[tag]
-	return msg, ok
+	last := s.parts[len(s.parts)-1]
+	if !s.paused && !s.closed {
+		s.paused = true
+		s.change()
+		last.stop()
+	}
+	return last.drained
 }
 
-func (s *subscription) settle(tag uint64, how func(*message.Message) bool) error {
+// Resume begins another part in the background, where the order matters when what the last one
+// had in hand is settled. If that fails, Receive says so.
+func (s *subscription) Resume() {
 	s.mu.Lock()
-	msg, ok := s.inHand[tag]
-	if !ok {
-		s.mu.Unlock()
-		return processor.ErrStale
+	defer s.mu.Unlock()
+	if !s.paused || s.closed {
+		return
 	}
-	delete(s.inHand, tag)
-	abandoned := s.isAbandoned(msg)
-	if !how(msg) || abandoned {
-		ok = false // somebody has settled it otherwise, or nobody listens any more
+	s.paused = false
+	s.change()
+	last := s.parts[len(s.parts)-1]
+	if last.isStopped() {
+		go s.goOn(last)
 	}
-	s.remember(msg.Context())
-	isLast := len(s.inHand) == 0 && s.isStopped()
+}
+
+func (s *subscription) goOn(last *part) {
+	if s.options.Ordered {
+		<-last.drained
+	}
+	ctx, cancel := context.WithCancel(s.values)
+	defer context.AfterFunc(s.channel.Life(), cancel)()
+	next, err := s.begin(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.change()
+	if err != nil {
+		s.err = cmp.Or(s.err, err)
+		return
+	}
+	if s.paused || s.closed {
+		next.stop()
+	}
+	if s.parts[len(s.parts)-1] != last { // somebody was faster
+		next.stop()
+		s.parts = slices.Insert(s.parts, len(s.parts)-1, next)
+		return
+	}
+	s.parts = append(s.parts, next)
+}
+
+// Close nacks what is in hand, and ends all parts.
+func (s *subscription) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed, s.err = true, io.EOF
+		s.change()
+	}
+	parts := s.parts
 	s.mu.Unlock()
-	<-s.room
-	if isLast {
-		s.leave(nil)
+	s.channel.Lose(nil)
+	for _, p := range parts {
+		p.close()
 	}
-	if !ok {
-		return processor.ErrStale
+	for _, p := range parts {
+		if err := p.left(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
-}
-
-// isAbandoned reports whether the subscriber has given up waiting for the message to be
-// settled: it has ended its context before that. A context that does not come from the
-// subscription, but from a publisher, says nothing.
-func (s *subscription) isAbandoned(msg *message.Message) bool {
-	ctx := msg.Context()
-	return ctx.Err() != nil && ctx.Value(subscriptionKey{}) == s
 }

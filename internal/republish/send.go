@@ -39,7 +39,7 @@ func (s *Sender) To(ctx context.Context, msg processor.Message, to processor.Des
 // the delivery limit of its queue.
 func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, publish func(context.Context) error) error {
 	err := publish(ctx)
-	if err == nil || final(err) || s.KeepTrying == 0 || CutShort(ctx, msg) {
+	if err == nil || final(err) || s.KeepTrying == 0 || CutShort(ctx) {
 		return err
 	}
 	logattr.Or(s.Log).LogAttrs(ctx, slog.LevelWarn, "republish failed, trying again",
@@ -47,7 +47,7 @@ func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, pub
 	end := time.Now().Add(s.KeepTrying)
 	for nominal := firstPause; ; nominal = min(2*nominal, lastPause) {
 		left := time.Until(end)
-		if left <= 0 || !pause(ctx, min(jitter(nominal), left)) || lost(msg) {
+		if left <= 0 || !pause(ctx, min(jitter(nominal), left)) || processor.Lost(ctx) {
 			return err
 		}
 		if err = publish(ctx); err == nil || final(err) {

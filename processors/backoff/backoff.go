@@ -86,7 +86,7 @@ func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error
 	if b.final == nil {
 		return err
 	}
-	if republish.CutShort(ctx, msg) {
+	if republish.CutShort(ctx) {
 		return processor.Requeue(err)
 	}
 	return b.park(ctx, retry{msg: msg, done: b.count(msg.Headers(), b.top), limit: *b.top.limit}, err)
@@ -94,7 +94,7 @@ func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error
 
 // failed publishes the next attempt, or the last copy.
 func (b *backoff) failed(ctx context.Context, msg processor.Message, f failure) error {
-	if republish.CutShort(ctx, msg) {
+	if republish.CutShort(ctx) {
 		return processor.Requeue(f.err)
 	}
 	p, problem := b.pick(f)

@@ -72,7 +72,7 @@ func (r *redelivery) Process(ctx context.Context, msg processor.Message) error {
 		return err
 	case msg.Settled():
 		return fmt.Errorf("redelivery: nothing is done, the handler has settled the message itself: %w; it had failed with: %w", processor.ErrSettled, err)
-	case republish.CutShort(ctx, msg):
+	case republish.CutShort(ctx):
 		return processor.Requeue(err)
 	}
 	failures := r.failures(msg)

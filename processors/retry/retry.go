@@ -82,7 +82,7 @@ func (r *retry) Process(ctx context.Context, msg processor.Message) error {
 
 // failed publishes the next attempt, or the last copy.
 func (r *retry) failed(ctx context.Context, msg processor.Message, err error) error {
-	if republish.CutShort(ctx, msg) {
+	if republish.CutShort(ctx) {
 		return processor.Requeue(err)
 	}
 	retried, problem := r.wants(err)
@@ -107,7 +107,7 @@ func (r *retry) rejected(ctx context.Context, msg processor.Message, err error) 
 	if r.finalKey == "" {
 		return err
 	}
-	if republish.CutShort(ctx, msg) {
+	if republish.CutShort(ctx) {
 		return processor.Requeue(err)
 	}
 	return r.park(ctx, msg, r.count(msg.Headers()), err)

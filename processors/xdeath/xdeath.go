@@ -84,7 +84,7 @@ func (x *xdeath) Settings() []stack.Setting {
 // Process runs the inner layers and judges msg if they fail.
 func (x *xdeath) Process(ctx context.Context, msg processor.Message) error {
 	err := x.next.Process(ctx, msg)
-	if err == nil || republish.CutShort(ctx, msg) || msg.Settled() {
+	if err == nil || republish.CutShort(ctx) || msg.Settled() {
 		return err
 	}
 	if a := processor.Decide(err).Action; a != processor.Failed && a != processor.Rejected {

@@ -56,7 +56,7 @@ func (s *subscription) open(ctx context.Context) (broker.Subscription, error) {
 	if err := s.subscriber.broker.Declare(ctx, t); err != nil {
 		return nil, err
 	}
-	return s.subscriber.broker.Source(queue).Subscribe(ctx, s.subscriber.options.prefetch)
+	return s.subscriber.broker.Source(queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: s.subscriber.options.prefetch, Base: s.work})
 }
 
 // run hands out messages until the intake is over, or the broker closed.

@@ -38,15 +38,13 @@ func (w *worker) run(sub broker.Subscription) error {
 
 // hand hands out m and settles it as it is told. A message that nobody has taken, or that is
 // waited for no longer, goes back with its channel, which keeps its place in the queue.
-func (w *worker) hand(m processor.Message) {
-	ctx, end := context.WithCancelCause(w.work)
-	defer end(nil)
-	life := lifeOf(m)
-	defer context.AfterFunc(life, func() { end(context.Cause(life)) })()
+func (w *worker) hand(m *broker.Delivery) {
+	ctx, end := context.WithCancel(m.Context())
+	defer end()
 
 	msg := wire.Message(processor.Envelope{Body: m.Body(), Headers: m.Headers(), Properties: m.Properties()})
 	msg.SetContext(ctx)
-	if w.intake.Err() != nil || !w.taken(life, msg) {
+	if w.intake.Err() != nil || !w.taken(ctx, msg) {
 		return
 	}
 	select {
@@ -62,11 +60,11 @@ func (w *worker) hand(m processor.Message) {
 }
 
 // taken waits until somebody takes msg. It returns false if nobody should any more.
-func (w *worker) taken(life context.Context, msg *message.Message) bool {
+func (w *worker) taken(ctx context.Context, msg *message.Message) bool {
 	select {
 	case w.out <- msg:
 		return true
-	case <-life.Done(): // the broker delivers it again
+	case <-ctx.Done(): // the broker delivers it again
 	case <-w.intake.Done():
 	}
 	return false
@@ -91,12 +89,4 @@ func (w *worker) pause() time.Duration {
 	}
 	const doublings = 20 // a quarter of an hour
 	return min(time.Millisecond<<min(w.nacks-1, doublings), w.subscriber.options.nackPause)
-}
-
-// lifeOf ends when m's channel is gone.
-func lifeOf(m processor.Message) context.Context {
-	if p, ok := m.(broker.Perishable); ok {
-		return p.Life()
-	}
-	return context.Background()
 }

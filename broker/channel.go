@@ -1,0 +1,65 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Channel is what the deliveries of one channel share: whether it is lost, and the context that
+// their handlers live under. A source makes one for each channel that it opens, or, where it
+// cannot tell channels apart, for each subscription.
+type Channel struct {
+	// HoldsFailed says that the broker may keep a message that failed (Nack with requeue) for
+	// a while before it delivers it again. It is set before the first delivery. The others, and
+	// a message that was given back untouched, are delivered again at once.
+	HoldsFailed bool
+
+	handlers context.Context //nolint:containedctx // of all handlers of this channel
+	life     context.Context //nolint:containedctx // ends when the channel is lost
+	lose     context.CancelCauseFunc
+	end      context.CancelCauseFunc // of handlers
+}
+
+// NewChannel returns a channel that is open, for a subscription with these options. It must be
+// ended with [Channel.Lose].
+func NewChannel(o SubscribeOptions) *Channel {
+	c := &Channel{}
+	c.life, c.lose = context.WithCancelCause(context.Background())
+	base := o.Base
+	if base == nil {
+		base = context.Background()
+	}
+	c.handlers, c.end = context.WithCancelCause(processor.WithChannel(base, c.life))
+	if o.FinishLost {
+		c.handlers, c.end = processor.WithChannel(base, c.life), func(error) {}
+	}
+	return c
+}
+
+// Lose says that the channel is gone, and why. The broker delivers again what was unsettled on
+// it. The contexts end with a cause that wraps [processor.ErrStale]. The first call counts; it
+// may come from any goroutine.
+func (c *Channel) Lose(cause error) {
+	switch {
+	case cause == nil:
+		cause = processor.ErrStale
+	case !errors.Is(cause, processor.ErrStale):
+		cause = fmt.Errorf("%w: %w", processor.ErrStale, cause)
+	}
+	c.lose(cause)
+	c.end(cause)
+}
+
+// Lost reports whether the channel is gone.
+func (c *Channel) Lost() bool { return c.life.Err() != nil }
+
+// Life ends when the channel is gone, with the cause that was given to [Channel.Lose].
+func (c *Channel) Life() context.Context { return c.life }
+
+// Deliver returns a delivery of the channel; see [NewDelivery].
+func (c *Channel) Deliver(e processor.Envelope, o processor.Origin, acks Acknowledger, tag uint64) *Delivery {
+	return &Delivery{envelope: e, origin: o, acks: acks, tag: tag, channel: c}
+}

@@ -1,0 +1,220 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
+)
+
+// supervise does what is due, one thing at a time, until the subscription is closed or cannot
+// go on. When it has returned, current is the last generation.
+func (s *subscription) supervise() {
+	defer s.cameBack() // whoever pauses from now on sees that it is done
+	defer close(s.done)
+	for s.life.Err() == nil {
+		switch due, err := s.step(); {
+		case s.life.Err() != nil:
+		case err != nil:
+			s.fail(err)
+			return
+		case !due:
+			s.wait()
+		}
+	}
+}
+
+// step does one thing, or returns false if none is due.
+func (s *subscription) step() (due bool, err error) {
+	g, idle, paused := s.state()
+	switch {
+	case g == nil && paused:
+		s.cameBack()
+		return false, nil
+	case g == nil:
+		return true, s.replace()
+	case g.shared.Lost():
+		s.lose(g)
+		return true, nil
+	case idle == nil: // it was not paused
+		return false, nil
+	case !paused && !s.options.Ordered:
+		return true, s.goOn(g)
+	case !s.options.Ordered && !g.hasStopped():
+		s.giveBack(g)
+		s.cameBack()
+		return true, nil
+	case !isClosed(idle):
+		return false, nil
+	}
+	s.set(nil)
+	s.leave(g)
+	s.cameBack()
+	return true, nil
+}
+
+func (s *subscription) state() (g *generation, idle <-chan struct{}, paused bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current, s.idle, s.paused
+}
+
+// wait returns when something may be due.
+func (s *subscription) wait() {
+	g, idle, _ := s.state()
+	var lost <-chan struct{}
+	if g != nil {
+		lost = g.shared.Life().Done()
+	}
+	select {
+	case <-s.life.Done():
+	case <-s.asked:
+	case <-lost:
+	case <-idle:
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// lose closes a generation that was lost.
+func (s *subscription) lose(g *generation) {
+	e := g.ended()
+	if time.Since(g.opened) > lasting {
+		s.failures = 0
+	} else {
+		s.failures++
+	}
+	s.report(g, e.cause)
+	if serverOf(g.session.ServerProperties()).returnsOverdueUncounted() {
+		s.timedOut.note(e.overdue)
+	}
+	s.last = g
+	s.set(nil)
+	g.shut()
+}
+
+// replace opens the next generation.
+func (s *subscription) replace() error {
+	next, err := s.open(s.life)
+	if err != nil {
+		if s.last != nil {
+			err = errors.Join(err, s.last.ended().cause)
+		}
+		return fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, err)
+	}
+	s.last = nil
+	s.set(next)
+	return nil
+}
+
+// giveBack gives back what nobody has received.
+func (s *subscription) giveBack(g *generation) {
+	if err := g.giveBack(); err != nil {
+		s.broker.log.Info("buffered messages not given back one by one; the broker does so with their channel",
+			slog.String("queue", s.queue), slog.Any("error", err))
+		g.shared.Lose(err)
+	}
+}
+
+// goOn ends a pause on the channel that there is.
+func (s *subscription) goOn(g *generation) error {
+	s.cameBack()
+	err := g.acks.Resume()
+	if err == nil && g.hasStopped() {
+		err = g.consume(s.offset.begin(g))
+	}
+	if err != nil {
+		g.shared.Lose(err)
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.paused { // again
+		s.idle = g.acks.Pause()
+		return nil
+	}
+	s.idle = nil
+	s.show()
+	return nil
+}
+
+// open opens a generation, trying again for as long as that may help. The generations
+// before it that did not last lengthen the wait.
+func (s *subscription) open(ctx context.Context) (*generation, error) {
+	var failed error
+	var after time.Time // when a queue may have gone; each session has declared all at first
+	if s.last != nil && s.last.session.Err() == nil {
+		after = time.Now()
+	}
+	begin := s.offset.begin(s.last)
+	failures := s.failures
+	pause := wait(failures)
+	for {
+		sleep(ctx, pause)
+		g, err := s.openGeneration(ctx, begin, after)
+		if err == nil {
+			return g, nil
+		}
+		if ctx.Err() != nil {
+			// An attempt that was only too late does not say why there had to be another.
+			return nil, errors.Join(ended(ctx), err, failed)
+		}
+		if fatal(err) && !s.lingers(err) || s.broker.life.Err() != nil {
+			return nil, closedOr(err)
+		}
+		failed = err
+		failures++
+		if !errors.Is(err, ErrQueueDown) {
+			after = time.Now()
+		}
+		pause = wait(failures)
+		s.broker.log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
+			slog.Any("error", err), slog.Duration("wait", pause))
+	}
+}
+
+// lingers reports whether an exclusive consumer may not be opened because the broker has not
+// noticed yet that its last channel is gone.
+func (s *subscription) lingers(err error) bool {
+	return s.last != nil && s.options.Consumer.Exclusive && errors.Is(err, broker.ErrInUse)
+}
+
+// suspicious is after how many generations without a delivery the queue's first message
+// is suspected.
+const suspicious = 3
+
+// report logs that a generation was lost.
+func (s *subscription) report(g *generation, cause error) {
+	log := s.broker.log.With(slog.String("queue", s.queue), slog.Any("error", cause), slog.Int("times", s.failures))
+	if s.failures < suspicious || g.used.Load() {
+		log.Warn("consuming channel lost, opening the next; unsettled messages are delivered again")
+		return
+	}
+	log.Error("consuming channel lost again before its first delivery; " +
+		"the first message of the queue may be one that the client cannot read: with an unsigned 64-bit header, " +
+		"with headers over the frame size (128 KiB; x-death grows), with over 8,192 entries in one table or list of them, " +
+		"or nested over 32 levels deep: look at it with the management UI and remove it")
+}
+
+// count makes a consumer timeout count as a failed delivery; see [timedOut].
+func (s *subscription) count(msg *broker.Delivery) {
+	s.broker.log.LogAttrs(s.life, slog.LevelError, "a message was held for longer than the consumer timeout, by its handler or waiting for one, which counts as a failed delivery of its message; "+
+		"limit the handler with processors/timeout, or raise the broker's consumer_timeout",
+		logattr.Of(msg, nil)...)
+	if err := msg.Nack(true); err != nil && !errors.Is(err, processor.ErrStale) {
+		s.broker.log.Warn("message not rejected", slog.Any("error", err))
+	}
+}
