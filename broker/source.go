@@ -28,7 +28,7 @@ type Subscription interface {
 	// Close takes no more messages and lets go of everything. Messages that are still
 	// unsettled, received or not, go back to the broker all at once and in the order in
 	// which they came, ahead of those that were never handed out: whoever subscribes when
-	// it has returned nil gets them first. Settling them later returns [processor.ErrStale]. It needs
-	// no Stop before it, works twice, and returns when ctx ends.
+	// it has returned nil gets them first. Settling them later returns [processor.ErrStale].
+	// It needs no Stop before it, works twice, and returns when ctx ends.
 	Close(ctx context.Context) error
 }

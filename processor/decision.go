@@ -223,8 +223,8 @@ func ShuttingDown(ctx context.Context) bool {
 	return ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrShutdown)
 }
 
-// Lost reports whether ctx ended because the channel of its message is gone; see
-// [Perishable]. The broker delivers the message again, whatever its processing returns.
+// Lost reports whether ctx ended because the channel of its message is gone: its cause is
+// [ErrStale]. The broker delivers the message again, whatever its processing returns.
 func Lost(ctx context.Context) bool {
 	return ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrStale)
 }
