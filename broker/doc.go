@@ -1,9 +1,18 @@
-// Package broker describes what lives in a message broker, as data, and the contract
+// Package broker describes what lives in a message broker, as data, and has the contract
 // that Warren's brokers share.
 //
 // A [Topology] is a plain value: exchanges, queues and bindings with their arguments.
 // Its [Plan] shows it as text, as definitions for rabbitmqctl and as diagrams.
+//
 // A [Broker] declares one and hands out sources and publishers. broker/memory and
 // broker/rabbitmq implement it, and broker/brokertest holds both to the same behaviour,
 // so that a stack which works on the one works on the other.
+//
+// # Writing a broker
+//
+// A [Source] is a queue that can be subscribed to. Its [Subscription] hands out messages.
+// Each is a [Delivery], which [NewDelivery] makes from an envelope, an origin and an
+// [Acknowledger]; the Acknowledger sends the settlements to the broker. One that can lose
+// its channel is [Perishable] too, and one whose broker delays failed messages is a [Holder].
+// Publishers are a [processor.Publisher].
 package broker

@@ -1,13 +1,22 @@
 // Package processor is Warren's vocabulary: messages, the processors that work on
-// them, and the stacks that processors are composed into. It depends on the
-// standard library only, and on no broker.
+// them, what an error says about a message, and publishers. It depends on the standard
+// library only, and on no broker.
 //
 // A [Processor] works on one [Message]. A [Middleware] decorates a processor with
-// another. A [Stack] is a list of middlewares, outermost first, and
+// another. A handler is a processor that decorates nothing; [Typed] makes one from a
+// function that takes a decoded value. A [Publisher] hands an [Envelope] to a broker.
 //
-//	NewStack(m1, m2, m3).Then(handler)
+// # Where the rest is
 //
-// builds m1(m2(m3(handler))) once, as a [Pipeline]. Nothing is built per message.
+// Package processor/stack composes middlewares into a pipeline, refuses a wrong order
+// and describes the result. Who writes a middleware finds there what a layer can
+// implement: a name and a role, a start and a stop, settings.
+//
+// Package broker has what a broker consists of: topology, sources, subscriptions, and
+// the one implementation of [Message].
+//
+// Package processor/processortest has a fake message, a fake publisher, and a
+// conformance suite for middlewares.
 //
 // # Outcomes are errors
 //
@@ -21,10 +30,4 @@
 // A message taken from a broker is owed exactly one settlement, an ack or a nack.
 // Shipped stacks leave it to one layer, processors/ack. A second settlement returns
 // [ErrSettled] and sends nothing.
-//
-// # Performance
-//
-// A built pipeline is a chain of interface calls. The success path of a layer
-// allocates nothing, takes no lock across the call to the next layer, and starts no
-// goroutine; processors that need a context value or a timer pay for it themselves.
 package processor

@@ -25,5 +25,5 @@ func (f ProcessorFunc) Process(ctx context.Context, msg Message) error { return 
 
 // Middleware decorates a processor with another. It is called once, when a stack is
 // built, never per message. It must not return nil; for one that cannot work because
-// its options are wrong, see [Invalid].
+// its options are wrong, see Invalid in package processor/stack.
 type Middleware func(next Processor) Processor

@@ -30,10 +30,7 @@ type Message struct {
 	failure  error
 }
 
-var (
-	_ processor.Message  = (*Message)(nil)
-	_ processor.Releaser = (*Message)(nil)
-)
+var _ processor.Message = (*Message)(nil)
 
 // Option changes a fake message.
 type Option func(*Message)

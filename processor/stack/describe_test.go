@@ -34,7 +34,7 @@ func ExamplePipeline_Describe() {
 	// 1  ack       requeue on error: false
 	// 2  retry     exchange: mail, keys: mail_retry_%attempt%, attempts: 3, final key: mail_parked, keep trying: 15s
 	// 3  recovery  goexit: false
-	// 4  processor_test.sendMail
+	// 4  stack_test.sendMail
 	//
 	// ok                  acked
 	// error               a copy goes to exchange "mail" with key "mail_retry_1", then acked
@@ -91,8 +91,8 @@ func TestALayerThatDoesNotSayWhatItDoesIsNamed(t *testing.T) {
 	p, err := stack.New(pass, ack.New(), layer("mine", stack.Judges)).ThenFunc(sendMail)
 	require.NoError(t, err)
 	d := p.Describe()
-	require.Equal(t, []string{"*processor_test.passing", "mine"}, d.Assumed)
-	require.Contains(t, d.String(), "\nTaken to pass on what they get: *processor_test.passing, mine.\n")
+	require.Equal(t, []string{"*stack_test.passing", "mine"}, d.Assumed)
+	require.Contains(t, d.String(), "\nTaken to pass on what they get: *stack_test.passing, mine.\n")
 }
 
 // A statement of several lines broke the table, and could fake a row.
@@ -124,7 +124,7 @@ func TestTheLayersOfAPipelineInsideAreDescribed(t *testing.T) {
 	for _, l := range p.Describe().Layers {
 		names = append(names, l.Name)
 	}
-	require.Equal(t, []string{"ack", "recovery", "processor_test.sendMail"}, names)
+	require.Equal(t, []string{"ack", "recovery", "stack_test.sendMail"}, names)
 	require.False(t, p.Describe().Outcomes[3].Panics)
 }
 
@@ -137,7 +137,7 @@ func TestADescriptionIsJSON(t *testing.T) {
 	require.JSONEq(t, `{
 		"layers": [
 			{"name": "ack", "role": "settles", "settings": [{"name": "requeue on error", "value": "false"}]},
-			{"name": "processor_test.sendMail"}
+			{"name": "stack_test.sendMail"}
 		],
 		"outcomes": [
 			{"case": "ok", "message": "acked", "decision": "done", "settled": "ack"},

@@ -60,7 +60,7 @@ func TestAPipelineAmongTheLayersIsSeenOnce(t *testing.T) {
 	c := &counted{}
 	p, err := stack.New(ack.New(), sub(t, recovery.New()), c.middleware, recovery.New()).ThenFunc(sendMail)
 	require.NoError(t, err)
-	require.Equal(t, []string{"ack", "recovery", "*processor_test.counted", "recovery", "processor_test.sendMail"}, names(p))
+	require.Equal(t, []string{"ack", "recovery", "*stack_test.counted", "recovery", "stack_test.sendMail"}, names(p))
 	require.Len(t, stack.Admitters(p), 1)
 	require.NoError(t, p.Start(t.Context()))
 	require.NoError(t, p.Stop(t.Context()))
@@ -89,7 +89,7 @@ func TestLayersComposedByHandAreSeen(t *testing.T) {
 	pub := &processortest.Publisher{}
 	p, err := stack.New(catch.New(), byHand(ack.New(), retry.New(pub, "r_%attempt%")), recovery.New()).ThenFunc(sendMail)
 	require.NoError(t, err)
-	require.Equal(t, []string{"catch", "ack", "retry", "recovery", "processor_test.sendMail"}, names(p))
+	require.Equal(t, []string{"catch", "ack", "retry", "recovery", "stack_test.sendMail"}, names(p))
 }
 
 // service embeds a pipeline.
@@ -169,5 +169,5 @@ func TestAFunctionThatAMiddlewareReturnsAsItIsIsNoLayer(t *testing.T) {
 	t.Parallel()
 	p, err := stack.New(identity, ack.New(), identity).ThenFunc(sendMail)
 	require.NoError(t, err)
-	require.Equal(t, []string{"ack", "processor_test.sendMail"}, names(p))
+	require.Equal(t, []string{"ack", "stack_test.sendMail"}, names(p))
 }

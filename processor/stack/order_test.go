@@ -169,7 +169,7 @@ func TestLayersWithoutARoleStandAnywhere(t *testing.T) {
 
 func TestEveryRefusalIsDocumented(t *testing.T) {
 	t.Parallel()
-	doc, err := os.ReadFile("../docs/semantics.md")
+	doc, err := os.ReadFile("../../docs/semantics.md")
 	require.NoError(t, err)
 	refused := 0
 	for _, o := range orders() {
@@ -187,5 +187,5 @@ func TestEveryRefusalIsDocumented(t *testing.T) {
 func TestALayerHasAName(t *testing.T) {
 	t.Parallel()
 	_, err := stack.New(layer("", settles)).Then(app(new(bytes.Buffer)))
-	require.ErrorContains(t, err, "*processor_test.stackLayer has an empty name")
+	require.ErrorContains(t, err, "*stack_test.stackLayer has an empty name")
 }

@@ -8,9 +8,8 @@ import (
 )
 
 // Pipeline is a built stack, for one run at a time: build one for each consumer. It is a
-// [processor.Processor], safe for many goroutines, and passes
-// the lifecycle calls on to those of its layers that have them, which decorating one
-// another by hand would hide.
+// [processor.Processor], safe for many goroutines, and passes the lifecycle calls on to
+// those of its layers that have them, which decorating one another by hand would hide.
 type Pipeline struct {
 	head   processor.Processor
 	layers []processor.Processor // outermost first, the handler last; those of pipelines inside too
