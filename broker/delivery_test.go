@@ -1,7 +1,6 @@
 package broker_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -149,45 +148,21 @@ func TestADecoratedMessageSettlesTheOriginal(t *testing.T) {
 	require.Equal(t, []string{"nack 7 requeue=true"}, sent.calls)
 }
 
-// holding acks for a broker that keeps what failed for a while, if it does.
-type holding struct {
-	acks
-	holds bool
-}
-
-func (h *holding) Holds() bool { return h.holds }
-
 func TestOnlyWhatFailedAndIsKeptIsHeld(t *testing.T) {
 	t.Parallel()
 	for _, s := range settlements {
 		for _, holds := range []bool{false, true} {
-			d := delivery(&holding{holds: holds})
+			c := broker.NewChannel(broker.SubscribeOptions{})
+			c.HoldsFailed = holds
+			d := c.Deliver(processor.Envelope{}, processor.Origin{}, &acks{}, 7)
 			require.False(t, d.Held())
 			require.NoError(t, s.settle(d))
 			require.Equal(t, holds && s.name == "Nack with requeue", d.Held(), s.name)
 			require.Equal(t, s.returned, d.Returned(), s.name)
+			c.Lose(nil)
 		}
 		d := delivery(&acks{})
 		require.NoError(t, s.settle(d))
 		require.False(t, d.Held(), "%s: nobody keeps it", s.name)
 	}
-}
-
-// perishing is an acknowledger whose channel can be lost.
-type perishing struct {
-	broker.Acknowledger
-	life context.Context //nolint:containedctx // it is the life
-}
-
-func (p perishing) Life() context.Context { return p.life }
-
-func TestADeliveryLivesAsLongAsItsChannel(t *testing.T) {
-	t.Parallel()
-	life, end := context.WithCancel(t.Context())
-	d := broker.NewDelivery(processor.Envelope{}, processor.Origin{}, perishing{life: life}, 1)
-	require.Equal(t, life, d.Life())
-	end()
-	require.Error(t, d.Life().Err())
-	var silent struct{ broker.Acknowledger }
-	require.NoError(t, broker.NewDelivery(processor.Envelope{}, processor.Origin{}, silent, 1).Life().Err())
 }

@@ -62,7 +62,7 @@ func TestEveryMessageIsProcessedAndSettledOnce(t *testing.T) {
 			require.Equal(t, []processortest.Settlement{processortest.Acked}, m.Settlements())
 		}
 		require.True(t, q.closed)
-		require.Equal(t, max(10, 2*workers), q.prefetch)
+		require.Equal(t, max(10, 2*workers), q.options.Prefetch)
 		require.Equal(t, consumer.Stats{Received: 500, Done: 500}, c.Stats())
 	}
 }

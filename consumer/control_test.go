@@ -220,26 +220,36 @@ func TestARunEndsWhileItIsPaused(t *testing.T) {
 	})
 }
 
-// fickle is a source that takes one subscription only.
+// fickle is a queue that is broken after a pause.
 type fickle struct {
-	broker.Source
-	subscribed atomic.Bool
+	*queue
+	resumed chan struct{}
 }
 
-func (f *fickle) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
-	if f.subscribed.Swap(true) {
+func (f *fickle) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
+	_, err := f.queue.Subscribe(ctx, o)
+	return f, err
+}
+
+func (f *fickle) Resume() { close(f.resumed) }
+
+func (f *fickle) Receive(ctx context.Context) (*broker.Delivery, error) {
+	select {
+	case <-f.resumed:
 		return nil, errMail
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return f.Source.Subscribe(ctx, prefetch)
 }
 
 func TestASubscriptionThatFailsAfterAPauseEndsTheRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := mailbox(t, 3)
 		h, p := steered(t, func(context.Context, processor.Message) error { return nil })
 		result := make(chan error)
-		go func() { result <- consumer.New(&fickle{Source: b.Source("mail")}, p, quiet()).Run(t.Context()) }()
+		go func() {
+			result <- consumer.New(&fickle{newQueue(), make(chan struct{})}, p, quiet()).Run(t.Context())
+		}()
 		synctest.Wait()
 		h.run.Pause()()
 		require.ErrorIs(t, <-result, errMail)

@@ -2,6 +2,7 @@ package consumer_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,24 +28,22 @@ func untilCancelled(ctx context.Context) { <-ctx.Done() }
 
 func until(released <-chan struct{}) hang { return func(context.Context) { <-released } }
 
-// stuck is a queue whose Stop and Close hang.
+// stuck is a queue whose Close hangs.
 type stuck struct {
 	*queue
-	stop, close hang
-	left        time.Duration // for Close, when it was called
+	close hang
+	left  time.Duration // for Close, when it was called
 }
 
-func (s *stuck) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
-	_, err := s.queue.Subscribe(ctx, prefetch)
+func (s *stuck) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
+	_, err := s.queue.Subscribe(ctx, o)
 	return s, err
 }
-
-func (s *stuck) Stop(ctx context.Context) error { return s.stop.wait(ctx) }
 
 func (s *stuck) Close(ctx context.Context) error {
 	deadline, _ := ctx.Deadline()
 	s.left = time.Until(deadline)
-	return s.close.wait(ctx)
+	return errors.Join(s.close.wait(ctx), s.queue.Close(ctx))
 }
 
 // weary is a pipeline, parts of which hang.
@@ -85,7 +84,7 @@ func TestARunEndsOnTimeWhateverHangs(t *testing.T) {
 				if ignores {
 					h = until(released)
 				}
-				source := &stuck{queue: newQueue(messages(1)...), stop: h, close: h}
+				source := &stuck{queue: newQueue(messages(1)...), close: h}
 				w := &weary{begun: make(chan struct{}), process: h, stop: h}
 				ctx, cancel := context.WithCancel(t.Context())
 				var asked time.Time
@@ -114,44 +113,15 @@ func TestARunEndsOnTimeWhateverHangs(t *testing.T) {
 	}
 }
 
-// A broker that hangs in Stop held up the deadline of what was in hand.
-func TestASlowStopDoesNotHoldUpTheDrainDeadline(t *testing.T) {
-	t.Parallel()
-	for _, drain := range []time.Duration{0, 3 * time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
-			var asked time.Time
-			var took time.Duration
-			w := &weary{begun: make(chan struct{}), process: untilCancelled, ended: func(ctx context.Context) {
-				took = time.Since(asked)
-				require.ErrorIs(t, context.Cause(ctx), processor.ErrShutdown)
-			}}
-			go func() {
-				<-w.begun
-				asked = time.Now()
-				cancel()
-			}()
-			source := &stuck{queue: newQueue(messages(1)...), stop: untilCancelled}
-			require.NoError(t, consumer.New(source, w, consumer.DrainTimeout(drain), quiet()).Run(ctx))
-			require.Equal(t, drain, took)
-		})
-	}
-}
-
-func TestTheSubscriptionIsStoppedBeforeItIsClosed(t *testing.T) {
+func TestTheSubscriptionIsPausedBeforeItIsClosed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		var order []string
-		source := &stuck{
-			queue: newQueue(),
-			stop:  func(context.Context) { time.Sleep(900 * time.Millisecond); order = append(order, "stop") },
-			close: func(context.Context) { order = append(order, "close") },
-		}
+		time.AfterFunc(time.Second, cancel)
+		source := &stuck{queue: newQueue()}
+		source.close = func(context.Context) { require.True(t, source.paused) }
 		w := &weary{begun: make(chan struct{})}
 		require.NoError(t, consumer.New(source, w, quiet()).Run(ctx))
-		require.Equal(t, []string{"stop", "close"}, order)
 		require.Equal(t, 1900*time.Millisecond, source.left)
 	})
 }

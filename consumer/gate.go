@@ -12,6 +12,7 @@ import (
 type gate struct {
 	mu     sync.Mutex
 	pauses int
+	closed bool
 	open   chan struct{}       // closed when the last pause ends; nil if none is on
 	sub    broker.Subscription // nil before there is one
 	log    *slog.Logger
@@ -45,8 +46,11 @@ func (g *gate) resume() {
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.pauses++
-	g.sub.Pause()
+	if !g.closed {
+		g.closed = true
+		g.pauses++
+		g.sub.Pause()
+	}
 }
 
 // shut is called with mu held.

@@ -31,34 +31,41 @@ var errWire = errors.New("the wire is cut")
 
 // wire is a channel to a broker that can be lost.
 type wire struct {
-	life context.Context //nolint:containedctx // it is the life
-	end  context.CancelCauseFunc
-
 	mu      sync.Mutex
+	channel *broker.Channel
 	settled map[uint64]string
 }
 
 func newWire() *wire {
-	w := &wire{settled: map[uint64]string{}}
-	w.life, w.end = context.WithCancelCause(context.Background())
-	return w
+	return &wire{settled: map[uint64]string{}}
 }
 
-func (w *wire) Life() context.Context { return w.life }
+func (w *wire) cut() { w.channel.Lose(errWire) }
 
-func (w *wire) cut() { w.end(fmt.Errorf("%w: %w", processor.ErrStale, errWire)) }
+func (w *wire) message(tag uint64) overWire { return overWire{w, tag} }
 
-func (w *wire) message(tag uint64) processor.Message {
-	e := processor.Envelope{Properties: processor.Properties{ID: fmt.Sprint(tag)}}
-	return broker.NewDelivery(e, processor.Origin{Queue: "mail"}, w, tag)
+// overWire is a message that comes over a wire.
+type overWire struct {
+	*wire
+	tag uint64
+}
+
+func (m overWire) deliver(o broker.SubscribeOptions) *broker.Delivery {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.channel == nil {
+		m.channel = broker.NewChannel(o)
+	}
+	e := processor.Envelope{Properties: processor.Properties{ID: fmt.Sprint(m.tag)}}
+	return m.channel.Deliver(e, processor.Origin{Queue: "mail"}, m.wire, m.tag)
 }
 
 func (w *wire) settle(tag uint64, how string) error {
-	if w.life.Err() != nil {
-		return processor.ErrStale
-	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.channel.Lost() {
+		return processor.ErrStale
+	}
 	w.settled[tag] = how
 	return nil
 }
@@ -74,20 +81,29 @@ func (w *wire) settlement(tag uint64) string {
 }
 
 // wires is a source of messages that come over one wire and another.
-type wires chan processor.Message
+type wires chan overWire
 
-func (w wires) Subscribe(context.Context, int) (broker.Subscription, error) { return w, nil }
-func (w wires) Stop(context.Context) error                                  { return nil }
-func (w wires) Close(context.Context) error                                 { return nil }
-func (w wires) Receive(ctx context.Context) (processor.Message, error) {
+func (w wires) Subscribe(_ context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
+	return overWires{w, o}, nil
+}
+
+type overWires struct {
+	wires
+	options broker.SubscribeOptions
+}
+
+func (w overWires) Pause() <-chan struct{}      { return nil }
+func (w overWires) Resume()                     {}
+func (w overWires) Close(context.Context) error { return nil }
+func (w overWires) Receive(ctx context.Context) (*broker.Delivery, error) {
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case m, ok := <-w:
+	case m, ok := <-w.wires:
 		if !ok {
 			return nil, io.EOF
 		}
-		return m, nil
+		return m.deliver(w.options), nil
 	}
 }
 
@@ -350,57 +366,14 @@ func finishing(result error) func(context.Context) error {
 	}
 }
 
-// endless is the life of a channel whose owner never ends it. It counts who waits for its end.
-type endless struct {
-	context.Context //nolint:containedctx // it is one
-
-	done    chan struct{}
-	waiting atomic.Int64
-}
-
-func (e *endless) Done() <-chan struct{} { return e.done }
-
-func (e *endless) AfterFunc(func()) func() bool {
-	e.waiting.Add(1)
-	return func() bool { e.waiting.Add(-1); return true }
-}
-
-type endlessWire struct {
-	*wire
-	life *endless
-}
-
-func (w endlessWire) Life() context.Context { return w.life }
-
-func TestNothingIsLeftWithAChannelThatOutlivesTheRun(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		w := endlessWire{newWire(), &endless{Context: context.Background(), done: make(chan struct{})}}
-		for range 3 {
-			source := make(wires, 100)
-			for i := range uint64(100) {
-				source <- broker.NewDelivery(processor.Envelope{}, processor.Origin{}, w, i)
-			}
-			var seen int64
-			c := consumer.New(source, acked(t, func(context.Context, processor.Message) error {
-				seen = max(seen, w.life.waiting.Load())
-				return nil
-			}), quiet())
-			close(source)
-			require.NoError(t, c.Run(context.Background()))
-			require.Equal(t, int64(1), seen, "one for the channel, not one for each message")
-			synctest.Wait()
-			require.Zero(t, w.life.waiting.Load())
-		}
-	})
-}
-
 func TestTheLifeOfAChannelCostsNoAllocationForEachMessage(t *testing.T) {
 	const n = 1000
-	w, source, handled := newWire(), make(wires), make(chan struct{})
-	messages := make([]processor.Message, 0, n+2)
+	source, handled := make(made), make(chan struct{})
+	channel := broker.NewChannel(broker.SubscribeOptions{Base: t.Context()})
+	defer channel.Lose(nil)
+	messages := make([]*broker.Delivery, 0, n+2)
 	for i := range uint64(n + 2) {
-		messages = append(messages, broker.NewDelivery(processor.Envelope{}, processor.Origin{}, noted{w}, i))
+		messages = append(messages, channel.Deliver(processor.Envelope{}, processor.Origin{}, noted{}, i))
 	}
 	c := consumer.New(source, acked(t, func(context.Context, processor.Message) error { handled <- struct{}{}; return nil }), quiet())
 	result := make(chan error, 1)
@@ -415,37 +388,29 @@ func TestTheLifeOfAChannelCostsNoAllocationForEachMessage(t *testing.T) {
 	require.NoError(t, <-result)
 }
 
-// noted settles without taking notes, which would allocate.
-type noted struct{ *wire }
+// made is a source of deliveries that are there already.
+type made chan *broker.Delivery
 
-func (noted) Ack(uint64) error { return nil }
-
-// Each message had a life of its own, which was kept until its channel was lost: a source of
-// two queues, whose messages take turns, cost 700 bytes a message.
-func TestMessagesOfSeveralChannelsShareTheirLives(t *testing.T) {
-	t.Parallel()
-	for _, opts := range [][]consumer.Option{nil, {consumer.FinishLost()}} {
-		synctest.Test(t, func(t *testing.T) {
-			source, one, other := make(wires), newWire(), newWire()
-			seen := map[context.Context]bool{}
-			c := consumer.New(source, processor.ProcessorFunc(func(ctx context.Context, m processor.Message) error {
-				seen[ctx] = true
-				return m.Ack()
-			}), append(opts, quiet())...)
-			result := make(chan error, 1)
-			go func() { result <- c.Run(t.Context()) }()
-			for tag := range uint64(10) {
-				source <- one.message(tag)
-				source <- other.message(tag)
-			}
-			synctest.Wait()
-			require.LessOrEqual(t, len(seen), 2)
-			one.cut()
-			source <- other.message(10)
-			close(source)
-			require.NoError(t, <-result)
-			require.Equal(t, "ack", other.settlement(10))
-			require.LessOrEqual(t, len(seen), 2, "one channel is lost, and the other lives on")
-		})
+func (m made) Subscribe(context.Context, broker.SubscribeOptions) (broker.Subscription, error) {
+	return m, nil
+}
+func (m made) Pause() <-chan struct{}      { return nil }
+func (m made) Resume()                     {}
+func (m made) Close(context.Context) error { return nil }
+func (m made) Receive(ctx context.Context) (*broker.Delivery, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case d, ok := <-m:
+		if !ok {
+			return nil, io.EOF
+		}
+		return d, nil
 	}
 }
+
+type noted struct{}
+
+func (noted) Ack(uint64) error        { return nil }
+func (noted) Nack(uint64, bool) error { return nil }
+func (noted) Release(uint64) error    { return nil }

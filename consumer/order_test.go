@@ -3,8 +3,6 @@ package consumer_test
 import (
 	"context"
 	"fmt"
-	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
-	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/ordered"
@@ -111,161 +108,50 @@ func (i interruption) run(t *testing.T, b *memory.Broker, n int, done []string) 
 	return done
 }
 
-// What is in hand at a pause still holds the messages behind it: a shift that began before
-// they were back would begin with those behind them.
-func TestWhereTheOrderMattersAPausedRunGoesOnWhenWhatIsInHandIsDone(t *testing.T) {
+// What is released as the run ends keeps its place only if what nobody has received does not go
+// back before it.
+func TestNothingIsReleasedBetweenTheEndOfTheIntakeAndThePause(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := slips(t, broker.Quorum, 30)
-		slow := make(chan struct{})
-		var done []string
-		h, p := inOrder(t, func(_ context.Context, msg processor.Message) error {
-			<-slow
-			done = append(done, msg.Properties().ID)
-			return nil
+	for name, act := range map[string]func(cancel func()) error{
+		"the run ends":             func(cancel func()) error { cancel(); return processor.Release(errMail) },
+		"the message ends the run": func(func()) error { return processor.Stop(processor.Release(errMail)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			q := &watched{queue: newQueue(messages(1)...)}
+			_, p := inOrder(t, func(context.Context, processor.Message) error { return act(cancel) })
+			require.NoError(t, consumer.New(q, p, quiet()).Run(ctx))
+			require.True(t, q.options.Ordered)
+			require.Equal(t, []bool{true}, q.released)
 		})
-		ctx, cancel := context.WithCancel(t.Context())
-		c := consumer.New(b.Source("mail"), p, consumer.Workers(2), quiet())
-		result := make(chan error)
-		go func() { result <- c.Run(ctx) }()
-		synctest.Wait()
-		h.run.Pause()()
-		h.run.Pause()()
-		time.Sleep(time.Hour)
-		require.Equal(t, consumer.Stats{Received: 2, InHand: 2}, c.Stats())
-		close(slow)
-		synctest.Wait()
-		require.Equal(t, consumer.Stats{Received: 30, Done: 30}, c.Stats())
-		require.True(t, slices.IsSortedFunc(done, func(a, b string) int { return len(a) - len(b) }))
-		cancel()
-		require.NoError(t, <-result)
-	})
+	}
 }
 
-// ledger is a queue that notes the calls of its subscription.
-type ledger struct {
+// watched is a queue that notes whether it was paused when a message was released.
+type watched struct {
 	*queue
-	mu    sync.Mutex
-	calls []string
+	released []bool
 }
 
-func (l *ledger) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
-	_, err := l.queue.Subscribe(ctx, prefetch)
-	return l, err
+func (w *watched) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
+	_, err := w.queue.Subscribe(ctx, o)
+	return w, err
 }
 
-func (l *ledger) note(call string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.calls = append(l.calls, call)
-}
-
-func (l *ledger) Stop(ctx context.Context) error { l.note("stop"); return l.queue.Stop(ctx) }
-
-func (l *ledger) Close(ctx context.Context) error { l.note("close"); return l.queue.Close(ctx) }
-
-func TestWhereTheOrderMattersTheSubscriptionGivesBackWhatWasNotBegun(t *testing.T) {
-	t.Parallel()
-	for name, tc := range map[string]struct {
-		act  func(h *helm, cancel func()) error
-		want []processortest.Settlement
-	}{
-		"the run ends":                {func(_ *helm, cancel func()) error { cancel(); return processor.Release(errMail) }, nil},
-		"the run is paused":           {func(h *helm, _ func()) error { h.run.Pause(); return processor.Release(errMail) }, nil},
-		"the message ends the run":    {func(*helm, func()) error { return processor.Stop(processor.Release(errMail)) }, nil},
-		"the run goes on":             {func(*helm, func()) error { return processor.Release(errMail) }, []processortest.Settlement{processortest.Released}},
-		"the run ends, and it failed": {func(_ *helm, cancel func()) error { cancel(); return errMail }, []processortest.Settlement{processortest.Rejected}},
-		"the run ends, and it is ok":  {func(_ *helm, cancel func()) error { cancel(); return nil }, []processortest.Settlement{processortest.Acked}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-				defer cancel()
-				msgs := messages(1)
-				l := &ledger{queue: newQueue(msgs...)}
-				var h *helm
-				h, p := inOrder(t, func(context.Context, processor.Message) error { return tc.act(h, cancel) })
-				c := consumer.New(l, p, quiet())
-				require.NoError(t, c.Run(ctx))
-				require.Equal(t, tc.want, msgs[0].Settlements())
-				require.Equal(t, []string{"close"}, l.calls)
-				s := c.Stats()
-				require.Equal(t, uint64(1), s.Released+s.Done+s.Failed)
-			})
-		})
+func (w *watched) Receive(ctx context.Context) (*broker.Delivery, error) {
+	d, err := w.queue.Receive(ctx)
+	if err != nil {
+		return nil, err
 	}
+	return w.channel.Deliver(processor.Envelope{}, d.Origin(), w, 1), nil
 }
 
-// The pipeline forgot to settle: the run ends, and what it forgot keeps its place.
-func TestWhereTheOrderMattersAForgottenMessageKeepsItsPlace(t *testing.T) {
-	t.Parallel()
-	msgs := messages(1)
-	p, err := stack.New(ordered.New(ordered.ByRoutingKey)).ThenFunc(func(context.Context, processor.Message) error { return nil })
-	require.NoError(t, err)
-	require.ErrorIs(t, consumer.New(newQueue(msgs...), p, quiet()).Run(t.Context()), consumer.ErrUnsettled)
-	require.Empty(t, msgs[0].Settlements())
-}
-
-// Workers that waited for a message when the pause came took the next one, since nothing
-// but Stop ended their wait.
-func TestAPauseEndsTheWaitForMessagesWhateverStopDoes(t *testing.T) {
-	t.Parallel()
-	for name, build := range map[string]func(*testing.T, processor.ProcessorFunc) (*helm, *stack.Pipeline){
-		"any order": steered, "in order": inOrder,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				s := &stuck{queue: newQueue(), stop: untilCancelled}
-				h, p := build(t, func(context.Context, processor.Message) error { return nil })
-				ctx, cancel := context.WithCancel(t.Context())
-				c := consumer.New(s, p, consumer.Workers(4), quiet())
-				result := make(chan error)
-				go func() { result <- c.Run(ctx) }()
-				synctest.Wait()
-				h.run.Pause()
-				synctest.Wait()
-				for _, m := range messages(10) {
-					s.messages <- m
-				}
-				time.Sleep(time.Minute)
-				require.Zero(t, c.Stats().Received)
-				cancel()
-				require.NoError(t, <-result)
-			})
-		})
-	}
-}
-
-// sudden is a queue that is about to hand out a message when the run is paused.
-type sudden struct {
-	*ledger
-	pause func()
-}
-
-func (s *sudden) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
-	_, err := s.ledger.Subscribe(ctx, prefetch)
-	return s, err
-}
-
-func (s *sudden) Receive(ctx context.Context) (processor.Message, error) {
-	msg, err := s.ledger.Receive(ctx)
-	s.pause()
-	return msg, err
-}
-
-// One before it may have been left to the subscription a moment ago.
-func TestWhereTheOrderMattersAMessageThatComesWithThePauseIsNotBegun(t *testing.T) {
-	t.Parallel()
-	msgs := messages(1)
-	ctx, cancel := context.WithCancel(t.Context())
-	h, p := inOrder(t, func(context.Context, processor.Message) error { return nil })
-	s := &sudden{&ledger{queue: newQueue(msgs...)}, func() { h.run.Pause(); cancel() }}
-	c := consumer.New(s, p, quiet())
-	require.NoError(t, c.Run(ctx))
-	require.Zero(t, c.Stats())
-	require.Empty(t, msgs[0].Settlements())
+func (w *watched) Ack(uint64) error        { return nil }
+func (w *watched) Nack(uint64, bool) error { return nil }
+func (w *watched) Release(uint64) error {
+	w.released = append(w.released, w.paused)
+	return nil
 }
 
 // A pause that was missed left the message with a subscription that nobody closed, and the
@@ -295,28 +181,6 @@ func TestEachPauseGivesBackWhatWasLeftToIt(t *testing.T) {
 		for i, id := range done {
 			require.Equal(t, fmt.Sprint(i), id)
 		}
-	})
-}
-
-// The next shift waited for workers that rested after a message that went back.
-func TestAPauseEndsTheRestOfAWorker(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := slips(t, broker.Classic, 1)
-		start := time.Now()
-		var took []time.Duration
-		ctx, cancel := context.WithCancel(t.Context())
-		var h *helm
-		h, p := inOrder(t, func(context.Context, processor.Message) error {
-			if took = append(took, time.Since(start)); len(took) == 2 {
-				cancel()
-				return nil
-			}
-			time.AfterFunc(time.Millisecond, func() { h.run.Pause()() })
-			return processor.Release(nil)
-		})
-		require.NoError(t, consumer.New(b.Source("mail"), p, quiet()).Run(ctx))
-		require.Equal(t, []time.Duration{0, time.Millisecond}, took)
 	})
 }
 

@@ -53,37 +53,6 @@ func TestAMessageThatGoesBackDoesNotMakeABusyLoop(t *testing.T) {
 	}
 }
 
-// mute is a message that cannot tell whether it went back.
-type mute struct{ processor.Message }
-
-// muted is a queue of such messages, each of which comes again at once.
-type muted struct{ *queue }
-
-func (m muted) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
-	_, err := m.queue.Subscribe(ctx, prefetch)
-	return m, err
-}
-
-func (m muted) Receive(ctx context.Context) (processor.Message, error) {
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	return mute{messages(1)[0]}, nil
-}
-
-func TestAMessageThatCannotTellGoesBackIfThePipelineSaysSo(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		c := consumer.New(muted{newQueue()}, acked(t, func(context.Context, processor.Message) error {
-			return processor.Requeue(errMail)
-		}), quiet())
-		require.NoError(t, c.Run(ctx))
-		require.Less(t, c.Stats().Requeued, uint64(40))
-	})
-}
-
 func TestThePauseEndsWithAMessageThatDoesNotGoBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -106,31 +75,32 @@ func TestThePauseEndsWithAMessageThatDoesNotGoBack(t *testing.T) {
 // back untouched at once.
 type keeper struct {
 	*queue
-	next chan *broker.Delivery
+	next chan struct{}
 }
 
 func newKeeper() *keeper {
-	k := &keeper{queue: newQueue(), next: make(chan *broker.Delivery, 1)}
+	k := &keeper{queue: newQueue(), next: make(chan struct{}, 1)}
 	k.deliver()
 	return k
 }
 
-func (k *keeper) deliver() {
-	k.next <- broker.NewDelivery(processor.Envelope{}, processor.Origin{}, k, 1)
+func (k *keeper) deliver() { k.next <- struct{}{} }
+
+func (k *keeper) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
+	_, err := k.queue.Subscribe(ctx, o)
+	k.channel.HoldsFailed = true
+	return k, err
 }
 
-func (k *keeper) Subscribe(context.Context, int) (broker.Subscription, error) { return k, nil }
-
-func (k *keeper) Receive(ctx context.Context) (processor.Message, error) {
+func (k *keeper) Receive(ctx context.Context) (*broker.Delivery, error) {
 	select {
-	case d := <-k.next:
-		return d, nil
+	case <-k.next:
+		return k.channel.Deliver(processor.Envelope{}, processor.Origin{}, k, 1), nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-func (k *keeper) Holds() bool      { return true }
 func (k *keeper) Ack(uint64) error { return nil }
 func (k *keeper) Nack(uint64, bool) error {
 	time.AfterFunc(time.Second, k.deliver)

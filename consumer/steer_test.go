@@ -10,47 +10,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
-	"github.com/gowarren/warren/processors/insomniac"
 	"github.com/gowarren/warren/processors/ordered"
 )
-
-// slow is a source that takes its time.
-type slow struct{ broker.Source }
-
-func (s slow) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
-	select {
-	case <-time.After(10 * time.Second):
-		return s.Source.Subscribe(ctx, prefetch)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// Between the end of a pause and the next subscription the queue looked empty.
-func TestARunThatSubscribesAgainIsNotIdle(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := mailbox(t, 20)
-		n := 0
-		var h *helm
-		h, inner := steered(t, func(context.Context, processor.Message) error {
-			if n++; n == 4 {
-				h.run.Pause()()
-			}
-			return nil
-		})
-		p, err := stack.New(insomniac.New()).Then(inner)
-		require.NoError(t, err)
-		c := consumer.New(slow{b.Source("mail")}, p, quiet())
-		require.NoError(t, c.Run(t.Context()))
-		require.Equal(t, uint64(20), c.Stats().Done)
-	})
-}
 
 // The message stayed with the consumer, and its worker was gone.
 func TestAKeyThatEndsTheGoroutineLosesNeitherMessageNorWorker(t *testing.T) {
@@ -79,7 +44,6 @@ func TestAKeyThatEndsTheGoroutineLosesNeitherMessageNorWorker(t *testing.T) {
 	})
 }
 
-// A keeper of shifts that ended while a handler was abandoned raced with the end of the run.
 func TestARunThatIsPausedMayAbandonItsHandlers(t *testing.T) {
 	t.Parallel()
 	for range 10 {

@@ -130,9 +130,13 @@ func (r *run) unsettled(d delivery, err error) {
 	}
 }
 
-// release gives the message back.
+// release gives the message back. When the intake has ended, the subscription is paused before:
+// so it knows what else is to go back with it, and in which order.
 func (r *run) release(d delivery) {
 	r.stats.released.Add(1)
+	if r.intake.Err() != nil {
+		r.gate.close()
+	}
 	if err := d.Release(); err != nil && !errors.Is(err, processor.ErrStale) {
 		r.log.LogAttrs(r.hands, slog.LevelWarn, "message not given back; the broker does so when the channel closes", logattr.Of(d, err)...)
 	}

@@ -144,7 +144,7 @@ func live(t *testing.T, c stack.Case, build func(*world, processor.Processor) (*
 	require.NoError(t, err)
 	require.NoError(t, p.Start(ctx))
 	defer func() { require.NoError(t, p.Stop(context.WithoutCancel(ctx))) }()
-	sub, err := w.Source(work).Subscribe(t.Context(), 1)
+	sub, err := w.Source(work).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 	require.NoError(t, err)
 	msg, err := sub.Receive(t.Context())
 	require.NoError(t, err)
@@ -187,7 +187,7 @@ func process(ctx context.Context, cancel context.CancelCauseFunc, p *stack.Pipel
 
 func settlement(t *testing.T, msg processor.Message, w *world) stack.Settlement {
 	t.Helper()
-	r, ok := msg.(processor.Releaser)
+	r, ok := msg.(*broker.Delivery)
 	require.True(t, ok)
 	switch {
 	case !msg.Settled():

@@ -61,7 +61,7 @@ func runQueues(tb testing.TB, delays []time.Duration) []time.Duration {
 	var mu sync.Mutex
 	var running sync.WaitGroup
 	for d, n := range count {
-		sub, err := b.Source(queue(d)).Subscribe(ctx, 200)
+		sub, err := b.Source(queue(d)).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 200})
 		require.NoError(tb, err)
 		running.Go(func() {
 			defer func() { _ = sub.Close(ctx) }()

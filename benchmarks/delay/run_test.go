@@ -74,7 +74,7 @@ func (r row) known(delays []time.Duration) []time.Duration {
 // receive notes when each of n messages is received, until all are there.
 func receive(ctx context.Context, tb testing.TB, source broker.Source, n int) <-chan []time.Time {
 	tb.Helper()
-	sub, err := source.Subscribe(ctx, 200)
+	sub, err := source.Subscribe(ctx, broker.SubscribeOptions{Prefetch: 200})
 	require.NoError(tb, err)
 	done := make(chan []time.Time, 1)
 	go func() {

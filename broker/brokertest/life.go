@@ -16,7 +16,7 @@ var lifeOfWhatIsInHand = testCase{
 		r.fill(q, "m")
 		c := r.subscribe(q, 1)
 		m := c.take("m")[0]
-		c.pause()
+		c.Pause()
 		r.ok(m.Context().Err(), "the context of what is in hand, in a pause")
 		c.shut()
 		r.perished(m)

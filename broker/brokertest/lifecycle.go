@@ -53,8 +53,9 @@ var lifecycleCases = []testCase{
 		},
 	},
 	{
-		name: "a pause and its end in quick succession",
-		why:  "nothing is lost, and nothing comes twice",
+		name:  "a pause and its end in quick succession",
+		why:   "nothing is lost, and nothing comes twice",
+		needs: []Ability{Queues},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
 			c := r.subscribe(q, 2)

@@ -54,7 +54,7 @@ func show(later delay.Delayer, d time.Duration) {
 		fmt.Println(err)
 		return
 	}
-	sub, err := b.Source("mail").Subscribe(ctx, 1)
+	sub, err := b.Source("mail").Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -42,7 +42,7 @@ func newRig(tb testing.TB, d delay.Delayer, opts ...memory.Option) *rig {
 	tb.Cleanup(func() { _ = b.Close(tb.Context()) })
 	work := broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}
 	require.NoError(tb, b.Declare(tb.Context(), work.Merge(d.Topology())))
-	sub, err := b.Source("mail").Subscribe(tb.Context(), 1)
+	sub, err := b.Source("mail").Subscribe(tb.Context(), broker.SubscribeOptions{Prefetch: 1})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = sub.Close(tb.Context()) })
 	return &rig{TB: tb, Broker: b, delayer: d, mail: sub}

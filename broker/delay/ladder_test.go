@@ -243,7 +243,7 @@ func TestWhatFindsNoWorkQueueIsKept(t *testing.T) {
 			require.NoError(t, gone.Delay(t.Context(), r.Publisher(), text("gone"), time.Duration(i+1)*delay.DefaultUnit))
 		}
 		onTime(r, 4*time.Second, delay.DefaultUnit) // beside them
-		lost, err := r.Source("warren.delay.v1.quorum.100ms.lost").Subscribe(t.Context(), 1)
+		lost, err := r.Source("warren.delay.v1.quorum.100ms.lost").Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 		require.NoError(t, err)
 		for range 40 {
 			m, err := lost.Receive(t.Context())
@@ -293,7 +293,7 @@ func send(t *testing.T, p processor.Publisher, d delay.Delayer, queue string, me
 
 func take(t *testing.T, b broker.Broker, queue string, messages int) {
 	t.Helper()
-	sub, err := b.Source(queue).Subscribe(t.Context(), 10)
+	sub, err := b.Source(queue).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 10})
 	if err != nil {
 		t.Error(err)
 		return

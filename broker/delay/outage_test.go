@@ -100,7 +100,7 @@ func awaitCrowd(t *testing.T, b broker.Broker) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	sub, err := b.Source("work").Subscribe(ctx, 100)
+	sub, err := b.Source("work").Subscribe(ctx, broker.SubscribeOptions{Prefetch: 100})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, sub.Close(ctx)) }()
 	begun, seen, twice := time.Now(), map[string]bool{}, 0

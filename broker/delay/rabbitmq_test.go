@@ -59,7 +59,7 @@ func ready(tb testing.TB, b broker.Broker, strategy delay.Strategy, work broker.
 
 func subscribe(tb testing.TB, b broker.Broker, queue string) broker.Subscription {
 	tb.Helper()
-	sub, err := b.Source(queue).Subscribe(within(tb), 100)
+	sub, err := b.Source(queue).Subscribe(within(tb), broker.SubscribeOptions{Prefetch: 100})
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)

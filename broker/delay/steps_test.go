@@ -231,7 +231,7 @@ func TestStepsWaitForTheirWorkQueue(t *testing.T) {
 		require.NoError(t, d.Delay(t.Context(), b.Publisher(), text("m"), time.Second))
 		time.Sleep(time.Hour)
 		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}))
-		sub, err := b.Source("mail").Subscribe(t.Context(), 1)
+		sub, err := b.Source("mail").Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 		require.NoError(t, err)
 		m, err := sub.Receive(t.Context())
 		require.NoError(t, err)

@@ -136,7 +136,7 @@ func TestACallWithAnEndedContextDoesNothing(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, b.Declare(ctx, broker.Topology{Queues: []broker.Queue{{Name: "r"}}}), ctx.Err())
 	require.ErrorIs(t, b.Publisher().Publish(ctx, processor.Destination{RoutingKey: "q"}, processor.Envelope{}), ctx.Err())
-	_, err := b.Source("q").Subscribe(ctx, 1)
+	_, err := b.Source("q").Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1})
 	require.ErrorIs(t, err, ctx.Err())
 	_, err = b.Ready(ctx, "q")
 	require.ErrorIs(t, err, ctx.Err())

@@ -50,7 +50,7 @@ func TestWhatWaitsForItsRetryHoldsUpNothing(t *testing.T) {
 		publish(t, b, "q", "0", "1", "2", "3")
 		s := subscribe(t, b, "q", 3)
 		inHand := []processor.Message{receive(t, s), receive(t, s), receive(t, s)}
-		require.NoError(t, s.Stop(t.Context()))
+		<-s.Pause()
 		require.NoError(t, inHand[2].Nack(true))
 		require.NoError(t, inHand[0].Nack(true))
 		require.NoError(t, release(inHand[1]))

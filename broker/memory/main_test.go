@@ -37,7 +37,7 @@ func try(tb testing.TB, b *memory.Broker, queue, body string) error {
 
 func subscribe(tb testing.TB, b *memory.Broker, queue string, prefetch int) broker.Subscription {
 	tb.Helper()
-	s, err := b.Source(queue).Subscribe(tb.Context(), prefetch)
+	s, err := b.Source(queue).Subscribe(tb.Context(), broker.SubscribeOptions{Prefetch: prefetch})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = s.Close(tb.Context()) })
 	return s
@@ -80,9 +80,9 @@ func ready(tb testing.TB, b *memory.Broker, queue string) int {
 func toQueue(name string) *broker.DeadLetter { return &broker.DeadLetter{RoutingKey: name} }
 
 func release(m processor.Message) error {
-	releaser, ok := m.(processor.Releaser)
+	d, ok := m.(*broker.Delivery)
 	if !ok {
 		return errors.New("this message cannot be released")
 	}
-	return releaser.Release()
+	return d.Release()
 }

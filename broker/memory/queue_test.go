@@ -38,7 +38,7 @@ func TestOrderOfWhatComesBack(t *testing.T) {
 			for range 4 {
 				inHand = append(inHand, receive(t, s))
 			}
-			require.NoError(t, s.Stop(t.Context()))
+			<-s.Pause()
 			for _, i := range []int{2, 0, 1} {
 				require.NoError(t, inHand[i].Nack(true))
 			}

@@ -21,11 +21,10 @@ func (s *subscription) Nack(tag uint64, requeue bool) error {
 }
 
 // Release gives the message back. It does not count toward a delivery limit, from RabbitMQ 4.3
-// on.
-func (s *subscription) Release(tag uint64) error {
-	return s.settle(tag, (*queue).release)
-}
+// on. In an ordered pause it waits for the others.
+func (s *subscription) Release(tag uint64) error { return s.settle(tag, nil) }
 
+// settle ends a delivery with outcome, nil if it is released.
 func (s *subscription) settle(tag uint64, outcome func(*queue, *entry)) error {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
@@ -33,8 +32,16 @@ func (s *subscription) settle(tag uint64, outcome func(*queue, *entry)) error {
 	if !ok {
 		return processor.ErrStale // tags are settled once, so the subscription was closed
 	}
-	delete(s.unsettled, tag)
-	outcome(s.queue, e)
+	s.inHand--
+	switch {
+	case outcome != nil:
+		delete(s.unsettled, tag)
+		outcome(s.queue, e)
+	case s.back == nil:
+		delete(s.unsettled, tag)
+		s.queue.release(e)
+	}
+	s.giveBack()
 	s.queue.feed(s)
 	s.queue.balance()
 	return nil

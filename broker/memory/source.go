@@ -44,7 +44,7 @@ func (src source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (bro
 		return nil, err
 	}
 	s := &subscription{
-		queue: q, prefetch: o.Prefetch, consumer: o.Consumer, channel: broker.NewChannel(o),
+		queue: q, prefetch: o.Prefetch, consumer: o.Consumer, ordered: o.Ordered, channel: broker.NewChannel(o),
 		unsettled: map[uint64]*entry{},
 	}
 	s.channel.HoldsFailed = q.delaysRetries()

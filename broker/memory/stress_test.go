@@ -65,7 +65,7 @@ func TestStressNothingIsLost(t *testing.T) {
 
 // consume subscribes, takes some messages, settles most of them and goes.
 func consume(ctx context.Context, t *testing.T, b *memory.Broker, done func(string)) {
-	s, err := b.Source("q").Subscribe(context.WithoutCancel(ctx), 1+rand.IntN(10))
+	s, err := b.Source("q").Subscribe(context.WithoutCancel(ctx), broker.SubscribeOptions{Prefetch: 1 + rand.IntN(10), Ordered: rand.IntN(2) == 0})
 	if err != nil {
 		t.Error(err)
 		return
@@ -94,7 +94,7 @@ func consume(ctx context.Context, t *testing.T, b *memory.Broker, done func(stri
 		}
 	}
 	if rand.IntN(2) == 0 {
-		_ = s.Stop(ctx)
+		<-s.Pause()
 	}
 	_ = s.Close(ctx)
 	if abandoned != nil && !errors.Is(abandoned.Ack(), processor.ErrStale) {
@@ -116,7 +116,8 @@ func TestStressCancelledReceives(t *testing.T) {
 		m, err := s.Receive(ctx)
 		if err != nil {
 			require.ErrorIs(t, err, context.Canceled)
-			m = receive(t, s)
+			m, err = s.Receive(t.Context())
+			require.NoError(t, err)
 		}
 		require.NoError(t, m.Ack())
 		running.Wait()
@@ -143,7 +144,7 @@ func TestStressClose(t *testing.T) {
 			}
 		})
 		running.Go(func() {
-			s, err := b.Source("q").Subscribe(t.Context(), 2)
+			s, err := b.Source("q").Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 2})
 			if err != nil {
 				return // closed already
 			}

@@ -18,6 +18,7 @@ type subscription struct {
 	prefetch int
 	channel  *broker.Channel
 	consumer broker.ConsumerOptions
+	ordered  bool
 
 	// Guarded by the broker's mutex.
 	unsettled  map[uint64]*entry // by delivery tag
@@ -25,7 +26,9 @@ type subscription struct {
 	lastTag    uint64
 	waiters    []*waiter // in Receive; empty while something is unreceived
 	hungry     bool      // it is in the queue's list of those
+	inHand     int       // received, and not settled
 	paused     bool
+	back       chan struct{} // closed when what an ordered pause holds is back; nil without one
 	closed     bool
 	err        error // why it has ended by itself
 }
@@ -74,7 +77,7 @@ func (s *subscription) next() (*broker.Delivery, *waiter) {
 	if s.closed {
 		return nil, nil
 	}
-	if s.unreceived.len() > 0 {
+	if s.unreceived.len() > 0 && !s.paused && s.back == nil {
 		return s.delivery(s.unreceived.popFront()), nil
 	}
 	w := &waiter{done: make(chan struct{})}
@@ -94,7 +97,9 @@ func (s *subscription) forget(w *waiter) bool {
 	return true
 }
 
-func (s *subscription) hasRoom() bool { return !s.closed && !s.paused && len(s.unsettled) < s.prefetch }
+func (s *subscription) hasRoom() bool {
+	return !s.closed && !s.paused && s.back == nil && len(s.unsettled) < s.prefetch
+}
 
 // take is called by the queue, and only while there is room.
 func (s *subscription) take(e *entry) {
@@ -111,6 +116,7 @@ func (s *subscription) take(e *entry) {
 }
 
 func (s *subscription) delivery(tag uint64) *broker.Delivery {
+	s.inHand++
 	e := s.unsettled[tag]
 	envelope := e.message.envelope
 	envelope.Headers = s.queue.addCounts(envelope.Headers, e)
@@ -122,16 +128,26 @@ func (s *subscription) delivery(tag uint64) *broker.Delivery {
 	}, s, tag)
 }
 
-// Pause gives back what nobody has received. A message goes back to its old place, so that their
-// order is kept without waiting for what is in hand.
+// Pause gives back what nobody has received, at once, or where the order matters with what is in
+// hand: a quorum queue puts behind one another what comes back.
 func (s *subscription) Pause() (back <-chan struct{}) {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
-	if s.paused || s.closed {
+	switch {
+	case s.back != nil:
+		s.paused = true
+		return s.back
+	case s.paused || s.closed:
 		return done
 	}
 	s.paused = true
 	s.queue.leave()
+	if s.ordered {
+		held := make(chan struct{})
+		s.back = held
+		s.giveBack()
+		return held
+	}
 	for s.unreceived.len() > 0 {
 		tag := s.unreceived.popFront()
 		s.queue.release(s.unsettled[tag])
@@ -141,10 +157,28 @@ func (s *subscription) Pause() (back <-chan struct{}) {
 	return done
 }
 
+// giveBack gives back what an ordered pause holds, when nothing is in hand any more.
+func (s *subscription) giveBack() {
+	if s.back == nil || s.inHand > 0 {
+		return
+	}
+	s.unreceived = deque[uint64]{}
+	for _, tag := range slices.Sorted(maps.Keys(s.unsettled)) {
+		s.queue.release(s.unsettled[tag])
+	}
+	clear(s.unsettled)
+	close(s.back)
+	s.back = nil
+	if !s.paused { // it was resumed meanwhile
+		s.join()
+	}
+	s.queue.balance()
+}
+
 // done is closed.
 var done = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// Resume takes messages again.
+// Resume takes messages again, once what an ordered pause holds is back.
 func (s *subscription) Resume() {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
@@ -152,6 +186,13 @@ func (s *subscription) Resume() {
 		return
 	}
 	s.paused = false
+	if s.back == nil {
+		s.join()
+	}
+}
+
+// join joins the queue again, which may be gone, or somebody else's.
+func (s *subscription) join() {
 	switch err := s.queue.admit(s.consumer); {
 	case s.queue.expired:
 		s.fail(noQueue(s.queue.name))
@@ -176,7 +217,7 @@ func (s *subscription) Close(context.Context) error {
 	if _, open := b.subscriptions[s]; !open {
 		return nil
 	}
-	if !s.paused && !s.closed {
+	if !s.paused && !s.closed && s.back == nil {
 		s.queue.leave()
 	}
 	s.end()
@@ -198,6 +239,10 @@ func (s *subscription) vanish() {
 // end lets nothing more through Receive.
 func (s *subscription) end() {
 	s.closed = true
+	if s.back != nil {
+		close(s.back)
+		s.back = nil
+	}
 	for _, w := range s.waiters {
 		close(w.done)
 	}

@@ -75,7 +75,7 @@ func TestExpiryAfterARequeue(t *testing.T) {
 		publish(t, b, "q", "1", "2")
 		s := subscribe(t, b, "q", 2)
 		first, second := receive(t, s), receive(t, s)
-		require.NoError(t, s.Stop(t.Context()))
+		<-s.Pause()
 		time.Sleep(30 * time.Second) // the bubble's clock: nobody waits
 		require.NoError(t, second.Nack(true))
 		require.Equal(t, 1, ready(t, b, "q"))
@@ -121,11 +121,11 @@ func TestAnUnusedQueueExpires(t *testing.T) {
 		time.Sleep(time.Hour) // in use
 		publish(t, b, "q", "m", "n")
 		m := receive(t, s)
-		require.NoError(t, s.Stop(t.Context()))
+		<-s.Pause()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 
-		_, err := b.Source("q").Subscribe(t.Context(), 1)
+		_, err := b.Source("q").Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 		require.ErrorIs(t, err, broker.ErrNoQueue)
 		_, err = b.Ready(t.Context(), "q")
 		require.ErrorIs(t, err, broker.ErrNoQueue)
@@ -147,7 +147,7 @@ func TestCloseStopsTimers(t *testing.T) {
 		publish(t, b, "q", "m")
 		s := subscribe(t, b, "q", 1)
 		m := receive(t, s)
-		require.NoError(t, s.Stop(t.Context()))
+		<-s.Pause()
 		publish(t, b, "q", "ready")
 		require.NoError(t, b.Close(t.Context()))
 		require.ErrorIs(t, m.Nack(true), processor.ErrStale)

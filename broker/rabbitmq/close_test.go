@@ -103,7 +103,7 @@ func (b *busy) requireOver(t *testing.T) {
 	require.ErrorIs(t, b.Declare(within(t), broker.Topology{}), processor.ErrClosed)
 	_, err := b.sub.Receive(within(t))
 	require.ErrorIs(t, err, io.EOF)
-	_, err = b.Source(b.queue).Subscribe(within(t), 1)
+	_, err = b.Source(b.queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 1})
 	require.ErrorIs(t, err, processor.ErrClosed)
 	_, err = b.Ready(within(t), b.queue)
 	require.ErrorIs(t, err, processor.ErrClosed)
@@ -213,7 +213,7 @@ func TestWhoeverWaitsForAnAnswerIsToldThatTheBrokerIsClosed(t *testing.T) {
 			return err
 		}},
 		"Subscribe": {basicQos, func(ctx context.Context, b *rabbitmq.Broker, queue string) error {
-			_, err := b.Source(queue).Subscribe(ctx, 1)
+			_, err := b.Source(queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1})
 			return err
 		}},
 	}

@@ -102,7 +102,7 @@ func requireBounded(tb testing.TB, b *rabbitmq.Broker, queue string) {
 		require.Error(tb, b.Redeclare(withinTime(tb, 300*time.Millisecond), t))
 		_, err := b.Ready(withinTime(tb, 300*time.Millisecond), queue)
 		require.Error(tb, err)
-		_, err = b.Source(queue).Subscribe(withinTime(tb, 300*time.Millisecond), 1)
+		_, err = b.Source(queue).Subscribe(withinTime(tb, 300*time.Millisecond), broker.SubscribeOptions{Prefetch: 1})
 		require.Error(tb, err)
 		require.Less(tb, time.Since(start), 3*time.Second)
 	}

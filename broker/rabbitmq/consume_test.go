@@ -88,7 +88,7 @@ func TestAQueueOfTheTopologyIsDeclaredAgain(t *testing.T) {
 func TestAMissingQueueIsAnErrorAtOnce(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
-	_, err := b.Source("no-such-queue").Subscribe(within(t), 1)
+	_, err := b.Source("no-such-queue").Subscribe(within(t), broker.SubscribeOptions{Prefetch: 1})
 	require.ErrorIs(t, err, broker.ErrNoQueue)
 	require.ErrorContains(t, err, `"no-such-queue"`)
 	_, err = b.Ready(within(t), "no-such-queue")
@@ -114,7 +114,7 @@ func TestPrefetchIsChecked(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
 	for _, n := range []int{-1, 0, 65536} {
-		_, err := b.Source("q").Subscribe(within(t), n)
+		_, err := b.Source("q").Subscribe(within(t), broker.SubscribeOptions{Prefetch: n})
 		require.ErrorContains(t, err, "prefetch")
 	}
 }
@@ -134,7 +134,7 @@ func TestClosingTheBrokerEndsReceiveAndGivesBack(t *testing.T) {
 	require.ErrorIs(t, <-ended, io.EOF)
 	require.ErrorIs(t, msg.Ack(), processor.ErrStale)
 	ready(t, other, queue, 1)
-	_, err := b.Source(queue).Subscribe(within(t), 1)
+	_, err := b.Source(queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 1})
 	require.ErrorIs(t, err, processor.ErrClosed)
 	require.ErrorIs(t, b.Declare(within(t), broker.Topology{}), processor.ErrClosed)
 }
@@ -149,7 +149,7 @@ func TestStressSubscribeAndClose(t *testing.T) {
 		require.NoError(t, b.Publisher().Publish(within(t), to(queue), text(fmt.Sprint(i))))
 	}
 	for range 50 {
-		sub, err := b.Source(queue).Subscribe(within(t), 5)
+		sub, err := b.Source(queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 5})
 		require.NoError(t, err)
 		receive(t, sub)
 		require.NoError(t, sub.Close(within(t)))

@@ -115,10 +115,8 @@ func TestADelayedRetryHoldsWhatFailed(t *testing.T) {
 	} {
 		msg := receive(t, sub)
 		require.NoError(t, step.settle(msg))
-		held, ok := msg.(interface{ Held() bool })
-		require.True(t, ok)
-		require.Equal(t, step.held, held.Held(), i)
-		if msg.(interface{ Returned() bool }).Returned() { //nolint:forcetypeassert // a delivery
+		require.Equal(t, step.held, released(msg).Held(), i)
+		if released(msg).Returned() {
 			start := time.Now()
 			next := receive(t, sub)
 			require.GreaterOrEqual(t, time.Since(start)+2*time.Millisecond, step.after, i)
@@ -126,20 +124,20 @@ func TestADelayedRetryHoldsWhatFailed(t *testing.T) {
 				require.Less(t, time.Since(start), 300*time.Millisecond, i)
 			}
 			require.Equal(t, step.count, next.Headers()["x-delivery-count"], i)
-			sub = &putBack{sub, next}
+			sub = &putBack{sub, released(next)}
 		}
 	}
 }
 
-func released(m processor.Message) processor.Releaser { return m.(processor.Releaser) } //nolint:forcetypeassert // a delivery
+func released(m processor.Message) *broker.Delivery { return m.(*broker.Delivery) } //nolint:forcetypeassert // a delivery
 
 // putBack hands out one message first.
 type putBack struct {
 	broker.Subscription
-	msg processor.Message
+	msg *broker.Delivery
 }
 
-func (p *putBack) Receive(ctx context.Context) (processor.Message, error) {
+func (p *putBack) Receive(ctx context.Context) (*broker.Delivery, error) {
 	if msg := p.msg; msg != nil {
 		p.msg = nil
 		return msg, nil
@@ -182,7 +180,7 @@ func TestASubscriptionThatComesToAnOlderServerEnds(t *testing.T) {
 	older()
 	_, err := sub.Receive(within(t))
 	require.ErrorIs(t, err, broker.ErrUnsupported)
-	_, err = b.Source(work).Subscribe(within(t), 5)
+	_, err = b.Source(work).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 5})
 	require.ErrorIs(t, err, broker.ErrUnsupported)
 	require.NoError(t, b.Publisher().Publish(within(t), to(work), text("mail")), "that makes nothing come again")
 	ready(t, b, work, 1)

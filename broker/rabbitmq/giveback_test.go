@@ -83,7 +83,7 @@ func TestClosingASubscriptionUsesUpNoDeliveryLimit(t *testing.T) {
 	}
 }
 
-func TestStoppingASubscriptionUsesUpNoDeliveryLimit(t *testing.T) {
+func TestPausingASubscriptionUsesUpNoDeliveryLimit(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
 	queue := givenBack(t, b)
@@ -91,7 +91,7 @@ func TestStoppingASubscriptionUsesUpNoDeliveryLimit(t *testing.T) {
 	for range returns {
 		sub := subscribe(t, b, queue, 10)
 		receive(t, sub)
-		require.NoError(t, sub.Stop(within(t)))
+		<-sub.Pause()
 		require.NoError(t, sub.Close(within(t)))
 	}
 	ready(t, b, queue, 5)
@@ -107,7 +107,7 @@ func TestClosingABrokerUsesUpNoDeliveryLimit(t *testing.T) {
 		other := open(t, url)
 		receive(t, subscribe(t, other, queue, 10))
 		stopped := subscribe(t, other, queue, 10)
-		require.NoError(t, stopped.Stop(within(t)))
+		<-stopped.Pause()
 		require.NoError(t, other.Close(within(t)))
 	}
 	ready(t, b, queue, 5)

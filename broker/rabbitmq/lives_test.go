@@ -114,7 +114,7 @@ func live(t *testing.T, node *rabbitmqtest.Node, kept *book, queue string, numbe
 		rabbitmq.Failover(failover.Backoff(time.Microsecond, time.Millisecond)))
 	require.NoError(t, err)
 	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: queue}}}))
-	sub, err := b.Source(queue).Subscribe(within(t), 10)
+	sub, err := b.Source(queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 10})
 	require.NoError(t, err)
 
 	size := 1000

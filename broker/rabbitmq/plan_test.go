@@ -89,7 +89,7 @@ func bindings(t *testing.T, vhost, exchange string) []string {
 
 func receiveOne(t *testing.T, b broker.Broker, queue string) processor.Message {
 	t.Helper()
-	sub, err := b.Source(queue).Subscribe(within(t), 1)
+	sub, err := b.Source(queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = sub.Close(within(t)) })
 	msg, err := sub.Receive(within(t))

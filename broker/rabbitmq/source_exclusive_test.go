@@ -152,7 +152,7 @@ func TestSubscribingInVainSaysWhy(t *testing.T) {
 	queue := name(t)
 	_, err := raw(t, url).QueueDeclare(queue, false, false, true, false, nil)
 	require.NoError(t, err)
-	_, err = open(t, url).Source(queue).Subscribe(withinTime(t, time.Second), 1)
+	_, err = open(t, url).Source(queue).Subscribe(withinTime(t, time.Second), broker.SubscribeOptions{Prefetch: 1})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	var refusal *amqp.Error
 	require.ErrorAs(t, err, &refusal)

@@ -38,7 +38,7 @@ func TestNoSettlementOfALostChannelReachesTheNext(t *testing.T) {
 		processor.Message.Ack,
 		func(m processor.Message) error { return m.Nack(false) },
 		func(m processor.Message) error { return m.Nack(true) },
-		func(m processor.Message) error { return m.(processor.Releaser).Release() }, //nolint:forcetypeassert // it is one
+		func(m processor.Message) error { return m.(*broker.Delivery).Release() }, //nolint:forcetypeassert // it is one
 	}
 	for i, m := range old {
 		require.ErrorIs(t, settle[i%len(settle)](m), processor.ErrStale)
@@ -92,7 +92,7 @@ func (h *hoarder) take(m processor.Message) {
 	case 0:
 		h.note(m.Nack(true))
 	case 1:
-		h.note(m.(processor.Releaser).Release()) //nolint:forcetypeassert // it is one
+		h.note(m.(*broker.Delivery).Release()) //nolint:forcetypeassert // it is one
 	case 2:
 		h.kept = append(h.kept, m)
 	default:
@@ -189,7 +189,7 @@ func TestWhatWasBufferedWhenTheConsumerWasCancelledIsNeitherHandedOutNorRejected
 	sub := subscribe(t, w.broker, w.queue, n)
 	var settled sync.WaitGroup
 	first := receive(t, sub)
-	life := first.(broker.Perishable).Life() //nolint:forcetypeassert // it is one
+	life := first.(*broker.Delivery).Context() //nolint:forcetypeassert // it is one
 	for i := range inHand {
 		m := receive(t, sub)
 		settled.Add(1)
@@ -198,7 +198,7 @@ func TestWhatWasBufferedWhenTheConsumerWasCancelledIsNeitherHandedOutNorRejected
 			if i%2 == 0 {
 				_ = m.Nack(true)
 			} else {
-				_ = m.(processor.Releaser).Release() //nolint:forcetypeassert // it is one
+				_ = m.(*broker.Delivery).Release() //nolint:forcetypeassert // it is one
 			}
 		})
 	}

@@ -71,7 +71,7 @@ func TestSubscribeReturnsWhenItsContextEndsWhateverTheBrokerDoes(t *testing.T) {
 	b := open(t, node.URL(), network.option())
 	queue := declareQueue(t, node.URL(), nil)
 	network.armed.Store(true)
-	_, err := b.Source(queue).Subscribe(withinTime(t, 300*time.Millisecond), 5)
+	_, err := b.Source(queue).Subscribe(withinTime(t, 300*time.Millisecond), broker.SubscribeOptions{Prefetch: 5})
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	close(network.resume)
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))

@@ -37,8 +37,8 @@ type losingSource struct {
 	broker.Source
 }
 
-func (s losingSource) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
-	sub, err := s.Source.Subscribe(ctx, prefetch)
+func (s losingSource) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
+	sub, err := s.Source.Subscribe(ctx, o)
 	s.broker.subs = append(s.broker.subs, sub)
 	return sub, err
 }

@@ -92,7 +92,7 @@ func drain(tb testing.TB, b replay.Broker, queue string, n int) []processor.Mess
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
-	sub, err := b.Source(queue).Subscribe(ctx, 100)
+	sub, err := b.Source(queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 100})
 	require.NoError(tb, err)
 	messages := make([]processor.Message, n)
 	for i := range messages {

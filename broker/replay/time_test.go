@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/replay"
 	"github.com/gowarren/warren/processor"
@@ -102,7 +103,7 @@ func TestOthersMayTakeMessages(t *testing.T) {
 func takeAll(t *testing.T, b *memory.Broker) error {
 	t.Helper()
 	n := ready(t, b, parkedQueue)
-	sub, err := b.Source(parkedQueue).Subscribe(t.Context(), n)
+	sub, err := b.Source(parkedQueue).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: n})
 	require.NoError(t, err)
 	for range n {
 		msg, err := sub.Receive(t.Context())

@@ -81,8 +81,8 @@ type goChannelSource struct {
 	broker *goChannelBroker
 }
 
-func (s goChannelSource) Subscribe(ctx context.Context, prefetch int) (broker.Subscription, error) {
-	sub, err := s.Source.Subscribe(ctx, prefetch)
+func (s goChannelSource) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
+	sub, err := s.Source.Subscribe(ctx, o)
 	if err == nil {
 		s.broker.mu.Lock()
 		s.broker.subscriptions = append(s.broker.subscriptions, sub)

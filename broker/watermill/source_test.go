@@ -91,7 +91,7 @@ func (o *oneByOne) write(to *[]string, body string) {
 
 func subscribe(tb testing.TB, s broker.Source, prefetch int) broker.Subscription {
 	tb.Helper()
-	sub, err := s.Subscribe(tb.Context(), prefetch)
+	sub, err := s.Subscribe(tb.Context(), broker.SubscribeOptions{Prefetch: prefetch})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, sub.Close(context.WithoutCancel(tb.Context()))) })
 	return sub
@@ -252,7 +252,7 @@ func TestHowAMessageIsSettled(t *testing.T) {
 	}{
 		"ack":              {settle: processor.Message.Ack, acked: []string{"1"}},
 		"requeue":          {settle: func(m processor.Message) error { return m.Nack(true) }, nacked: []string{"1"}},
-		"release":          {settle: func(m processor.Message) error { return m.(processor.Releaser).Release() }, nacked: []string{"1"}}, //nolint:forcetypeassert // it is one
+		"release":          {settle: func(m processor.Message) error { return m.(*broker.Delivery).Release() }, nacked: []string{"1"}}, //nolint:forcetypeassert // it is one
 		"reject":           {settle: func(m processor.Message) error { return m.Nack(false) }, acked: []string{"1"}, dead: 1},
 		"reject, in vain":  {settle: func(m processor.Message) error { return m.Nack(false) }, deadFails: true, nacked: []string{"1"}, err: problem, dead: 1},
 		"twice":            {settle: func(m processor.Message) error { return errors.Join(m.Ack(), m.Nack(true)) }, acked: []string{"1"}, err: processor.ErrSettled},
@@ -285,7 +285,7 @@ func TestHowAMessageIsSettled(t *testing.T) {
 func TestWhatWasAckedStaysAckedHoweverSoonItIsClosed(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(broker.Subscription, context.Context) error{
-		"close": broker.Subscription.Close, "stop": broker.Subscription.Stop,
+		"close": broker.Subscription.Close, "pause": func(s broker.Subscription, _ context.Context) error { <-s.Pause(); return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -317,16 +317,18 @@ func TestASubscriberThatTellsNothingHoldsNobodyUpForLong(t *testing.T) {
 	})
 }
 
-func TestAfterStopWhatIsInHandCanBeSettled(t *testing.T) {
+func TestInAPauseWhatIsInHandCanBeSettled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := &oneByOne{bodies: []string{"1", "2"}}
 		sub := subscribe(t, watermill.NewSource(o, "mail", watermill.Discard(nil)), 5)
 		msg := receive(t, sub)
-		require.NoError(t, sub.Stop(t.Context()))
-		require.NoError(t, sub.Stop(t.Context()))
-		_, err := sub.Receive(t.Context())
-		require.ErrorIs(t, err, io.EOF)
+		sub.Pause()
+		sub.Pause()
+		waiting, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		_, err := sub.Receive(waiting)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NoError(t, msg.Ack())
 		synctest.Wait()
 		require.Equal(t, []string{"1"}, o.acked)
@@ -334,7 +336,7 @@ func TestAfterStopWhatIsInHandCanBeSettled(t *testing.T) {
 	})
 }
 
-func TestTheLastSettlementAfterAStopEndsTheSubscription(t *testing.T) {
+func TestTheLastSettlementInAPauseEndsTheSubscriber(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan struct{})
@@ -348,10 +350,10 @@ func TestTheLastSettlementAfterAStopEndsTheSubscription(t *testing.T) {
 				close(ended)
 			})
 			return out, nil
-		}), "mail", watermill.Discard(nil)).Subscribe(t.Context(), 5)
+		}), "mail", watermill.Discard(nil)).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 5})
 		require.NoError(t, err)
 		first, second := receive(t, sub), receive(t, sub)
-		require.NoError(t, sub.Stop(t.Context()))
+		sub.Pause()
 		require.NoError(t, first.Ack())
 		time.Sleep(time.Hour)
 		require.False(t, isClosed(ended))
@@ -372,7 +374,7 @@ func TestCloseGivesBackWhatIsInHand(t *testing.T) {
 			}
 			context.AfterFunc(ctx, func() { close(out) })
 			return out, nil
-		}), "mail", watermill.Discard(nil)).Subscribe(t.Context(), 3)
+		}), "mail", watermill.Discard(nil)).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 3})
 		require.NoError(t, err)
 		first, second := receive(t, sub), receive(t, sub)
 		require.NoError(t, second.Ack())
@@ -382,7 +384,7 @@ func TestCloseGivesBackWhatIsInHand(t *testing.T) {
 		require.True(t, isClosed(handed[2].Nacked()), "nobody has received it")
 		require.ErrorIs(t, first.Ack(), processor.ErrStale)
 		require.False(t, isClosed(handed[0].Acked()))
-		require.ErrorIs(t, context.Cause(first.(broker.Perishable).Life()), processor.ErrStale) //nolint:forcetypeassert // it is one
+		require.True(t, first.(*broker.Delivery).Lost()) //nolint:forcetypeassert // it is one
 	})
 }
 
@@ -401,7 +403,7 @@ func TestASubscriberThatDoesNotLetGo(t *testing.T) {
 		stuck := make(chan *message.Message)
 		sub, err := watermill.NewSource(subscriberFunc(func(context.Context) (<-chan *message.Message, error) {
 			return stuck, nil
-		}), "mail", watermill.Discard(nil)).Subscribe(t.Context(), 1)
+		}), "mail", watermill.Discard(nil)).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -419,14 +421,14 @@ func TestWrongArgumentsOfASource(t *testing.T) {
 		"no topic":       watermill.NewSource(&oneByOne{}, "", dead),
 		"no dead letter": watermill.NewSource(&oneByOne{}, "mail", nil),
 	} {
-		_, err := s.Subscribe(t.Context(), 1)
+		_, err := s.Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 		require.Error(t, err, name)
 	}
-	_, err := watermill.NewSource(&oneByOne{}, "mail", dead).Subscribe(t.Context(), 0)
+	_, err := watermill.NewSource(&oneByOne{}, "mail", dead).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 0})
 	require.Error(t, err)
 	_, err = watermill.NewSource(subscriberFunc(func(context.Context) (<-chan *message.Message, error) {
 		return nil, errMail
-	}), "mail", dead).Subscribe(t.Context(), 1)
+	}), "mail", dead).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 	require.ErrorIs(t, err, errMail)
 }
 
@@ -438,12 +440,12 @@ func TestSubscribingEndsWithItsContextAndTheSubscriptionDoesNot(t *testing.T) {
 			return nil, ctx.Err()
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		_, err := watermill.NewSource(waits, "mail", watermill.Discard(nil)).Subscribe(ctx, 1)
+		_, err := watermill.NewSource(waits, "mail", watermill.Discard(nil)).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		cancel()
 
 		ctx, cancel = context.WithCancel(t.Context())
-		sub, err := watermill.NewSource(&oneByOne{bodies: []string{"1"}}, "mail", watermill.Discard(nil)).Subscribe(ctx, 1)
+		sub, err := watermill.NewSource(&oneByOne{bodies: []string{"1"}}, "mail", watermill.Discard(nil)).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1})
 		require.NoError(t, err)
 		cancel()
 		require.NoError(t, receive(t, sub).Ack())

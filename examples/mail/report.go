@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"text/tabwriter"
 	"time"
+
+	"github.com/gowarren/warren/broker"
 )
 
 // report prints each mail's life, what is where, and the sum. It returns an error if a
@@ -44,7 +46,7 @@ func (o *office) parked(ctx context.Context) (map[string]bool, error) {
 	if err != nil || n == 0 {
 		return nil, err
 	}
-	sub, err := o.broker.Source(parkedQueue).Subscribe(ctx, n)
+	sub, err := o.broker.Source(parkedQueue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: n})
 	if err != nil {
 		return nil, err
 	}

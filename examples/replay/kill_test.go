@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
@@ -98,7 +99,7 @@ func check(t *testing.T, b *rabbitmq.Broker) {
 		require.LessOrEqual(t, n, messages/2+200)
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		sub, err := b.Source(queue).Subscribe(ctx, n)
+		sub, err := b.Source(queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: n})
 		require.NoError(t, err)
 		found := map[string]bool{}
 		for range n {

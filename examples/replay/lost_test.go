@@ -53,7 +53,7 @@ replay: seen=2 moved=1 left=1 failed=0
 
 	require.Eventually(t, func() bool { return ready(t, b, lost) == 1 }, 30*time.Second, 10*time.Millisecond)
 	require.Zero(t, ready(t, b, "sms"))
-	sub, err := b.Source("mail").Subscribe(t.Context(), 1)
+	sub, err := b.Source("mail").Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 	require.NoError(t, err)
 	msg, err := sub.Receive(t.Context())
 	require.NoError(t, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
@@ -34,7 +35,7 @@ func receive(t *testing.T, j *jetStream) processor.Message {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	sub, err := j.Source(queue).Subscribe(ctx, 1)
+	sub, err := j.Source(queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, sub.Close(context.WithoutCancel(t.Context()))) })
 	msg, err := sub.Receive(ctx)
@@ -101,7 +102,7 @@ func TestWhatNobodySettlesComesAgainAndAgain(t *testing.T) {
 	send(t, j, processor.Envelope{})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	sub, err := j.Source(queue).Subscribe(ctx, 10)
+	sub, err := j.Source(queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 10})
 	require.NoError(t, err)
 	for range 5 {
 		_, err := sub.Receive(ctx)

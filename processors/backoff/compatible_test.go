@@ -38,7 +38,7 @@ func TestWhatPythonHasDelayedGoesOn(t *testing.T) {
 		require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{
 			Headers: processor.Headers{"x-death": []any{died("backoff--100ms", 2), died("backoff--200ms", 1)}},
 		}))
-		sub, err := b.Source("mail").Subscribe(t.Context(), 1)
+		sub, err := b.Source("mail").Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 		require.NoError(t, err)
 		start := time.Now()
 		for _, want := range []time.Duration{0, 400 * ms, 900 * ms} {

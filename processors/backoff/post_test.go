@@ -54,7 +54,7 @@ func (p *post) restart(t *testing.T, handler processor.ProcessorFunc, layers ...
 			return handler(ctx, msg)
 		})
 	require.NoError(t, err)
-	p.sub, err = p.Source("mail").Subscribe(t.Context(), 1)
+	p.sub, err = p.Source("mail").Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 	require.NoError(t, err)
 }
 

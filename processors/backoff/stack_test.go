@@ -60,7 +60,7 @@ func TestWhatKeepsFailingIsParked(t *testing.T) {
 		require.Equal(t, []time.Duration{30 * time.Second, m, m, m, m}, p.gaps())
 		p.ends(t, inParked)
 
-		sub, err := p.Source("mail_parked").Subscribe(t.Context(), 1)
+		sub, err := p.Source("mail_parked").Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 		require.NoError(t, err)
 		msg, err := sub.Receive(t.Context())
 		require.NoError(t, err)

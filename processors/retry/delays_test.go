@@ -86,7 +86,7 @@ func TestOriginIsWhereAMessageWasFirstPublished(t *testing.T) {
 		queue string
 		last  processor.Destination
 	}{{work, first}, {work, processor.Destination{RoutingKey: work}}, {parked, processor.Destination{RoutingKey: parked}}} {
-		sub, err := b.Source(tc.queue).Subscribe(t.Context(), 1)
+		sub, err := b.Source(tc.queue).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 		require.NoError(t, err)
 		msg, err := sub.Receive(t.Context())
 		require.NoError(t, err)

@@ -50,7 +50,7 @@ func newOffice(t *testing.T) *office {
 func (o *office) subscribe(t *testing.T) {
 	t.Helper()
 	var err error
-	o.sub, err = o.Source(work).Subscribe(t.Context(), 1)
+	o.sub, err = o.Source(work).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 	require.NoError(t, err)
 }
 
@@ -207,7 +207,7 @@ func TestAPoisonMessageIsParkedAfterItsRetries(t *testing.T) {
 			})
 		require.NoError(t, err)
 		require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: work}, processor.Envelope{}))
-		sub, err := b.Source(work).Subscribe(t.Context(), 1)
+		sub, err := b.Source(work).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 		require.NoError(t, err)
 		for range 4 {
 			msg, err := sub.Receive(t.Context())

@@ -268,7 +268,7 @@ func TestAScheduleOnItsOwnTopology(t *testing.T) {
 							})
 						require.NoError(t, err)
 						require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: work}, processor.Envelope{}))
-						sub, err := b.Source(work).Subscribe(t.Context(), 1)
+						sub, err := b.Source(work).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 						require.NoError(t, err)
 						for range 5 {
 							msg, err := sub.Receive(t.Context())

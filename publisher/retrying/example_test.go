@@ -38,7 +38,7 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	copies, err := b.Source("mail").Subscribe(ctx, 2)
+	copies, err := b.Source("mail").Subscribe(ctx, broker.SubscribeOptions{Prefetch: 2})
 	if err != nil {
 		panic(err)
 	}

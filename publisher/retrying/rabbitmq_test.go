@@ -41,7 +41,7 @@ func (w *watched) Publish(ctx context.Context, to processor.Destination, e proce
 func drain(t *testing.T, b *rabbitmq.Broker, queue string, n int) map[string]int {
 	t.Helper()
 	ctx := within(t, patience)
-	sub, err := b.Source(queue).Subscribe(ctx, 1000)
+	sub, err := b.Source(queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1000})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, sub.Close(ctx)) }()
 	got := map[string]int{}

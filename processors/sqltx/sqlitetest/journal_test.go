@@ -68,9 +68,11 @@ func readJournal(dir string) (map[uint64]bool, error) {
 	return acked, lines.Err()
 }
 
-func (j *journal) Subscribe(context.Context, int) (broker.Subscription, error) { return j, nil }
+func (j *journal) Subscribe(context.Context, broker.SubscribeOptions) (broker.Subscription, error) {
+	return j, nil
+}
 
-func (j *journal) Receive(context.Context) (processor.Message, error) {
+func (j *journal) Receive(context.Context) (*broker.Delivery, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.left) == 0 {
@@ -82,7 +84,8 @@ func (j *journal) Receive(context.Context) (processor.Message, error) {
 	return broker.NewDelivery(e, processor.Origin{Queue: "journal"}, j, n), nil
 }
 
-func (*journal) Stop(context.Context) error  { return nil }
+func (*journal) Pause() <-chan struct{}      { return nil }
+func (*journal) Resume()                     {}
 func (*journal) Close(context.Context) error { return nil }
 
 func (j *journal) Ack(n uint64) error {
