@@ -16,6 +16,6 @@ func Example() {
 	// sent    1111
 	// sent    3333
 	// parked  2222: stale: the code has expired
-	// refused: processor: layers are in an order that loses or doubles messages: stale is outside ack: what becomes of a message is decided after it has been settled, or it is never settled; put ack outside stale
+	// refused: stack: layers are in an order that loses or doubles messages: stale is outside ack: what becomes of a message is decided after it has been settled, or it is never settled; put ack outside stale
 	// <nil>
 }

@@ -20,8 +20,7 @@ func (stale) Name() string     { return "stale" }
 func (stale) Role() stack.Role { return stack.Judges }
 
 func (s stale) Process(ctx context.Context, msg processor.Message) error {
-	sent := msg.Properties().Timestamp
-	if !sent.IsZero() && time.Since(sent) > maxAge {
+	if sent := msg.Properties().Timestamp; !sent.IsZero() && time.Since(sent) > maxAge {
 		return processor.Reject(errors.New("stale: the code has expired"))
 	}
 	return s.next.Process(ctx, msg)
