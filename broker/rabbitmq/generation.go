@@ -218,9 +218,8 @@ func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 		return msg, false
 	case g.acks.Receive(d.DeliveryTag, msg):
 		return msg, true
-	case !g.options.Ordered:
-		_ = g.acks.Release(d.DeliveryTag) // an error is that of a channel that is gone
 	}
+	_ = g.setAside(d.DeliveryTag) // an error is that of a channel that is gone
 	return msg, false
 }
 

@@ -53,6 +53,15 @@ func (g *generation) givesBackAtOnce() bool {
 	return serverOf(g.session.ServerProperties()).keepsOrderOfNack()
 }
 
+// setAside gives back what nobody receives. Where the order matters it goes back with the others.
+func (g *generation) setAside(tag uint64) error {
+	if g.options.Ordered {
+		g.acks.Came(tag)
+		return nil
+	}
+	return g.acks.Release(tag)
+}
+
 // hasStopped reports whether the consumer was cancelled by us.
 func (g *generation) hasStopped() bool {
 	g.asking.Lock()
@@ -74,7 +83,8 @@ func (g *generation) cancel() error {
 	return nil
 }
 
-// giveBack cancels the consumer and requeues what was delivered and not received.
+// giveBack cancels the consumer and requeues what was delivered and not received, or notes it
+// where the order matters.
 func (g *generation) giveBack() error {
 	g.asking.Lock()
 	defer g.asking.Unlock()
@@ -86,7 +96,7 @@ func (g *generation) giveBack() error {
 	}
 	// The client hands over what it has buffered, and then closes the channel.
 	for d := range g.deliveries {
-		if err := g.acks.Release(d.DeliveryTag); err != nil {
+		if err := g.setAside(d.DeliveryTag); err != nil {
 			return err
 		}
 	}

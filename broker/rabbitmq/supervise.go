@@ -46,9 +46,8 @@ func (s *subscription) step() (due bool, err error) {
 		return false, nil
 	case !paused && !s.options.Ordered:
 		return true, s.goOn(g)
-	case !s.options.Ordered && !g.hasStopped():
-		s.giveBack(g)
-		s.cameBack()
+	case !g.hasStopped():
+		s.halt(g)
 		return true, nil
 	case !isClosed(idle):
 		return false, nil
@@ -120,8 +119,16 @@ func (s *subscription) replace() error {
 	return nil
 }
 
-// giveBack gives back what nobody has received.
-func (s *subscription) giveBack(g *generation) {
+// halt cancels the consumer for a pause, and gives back what nobody has received, or has that
+// wait for what is in hand.
+func (s *subscription) halt(g *generation) {
+	if s.options.Ordered {
+		ctx, cancel := context.WithTimeout(s.life, ackTime+returnTimeout)
+		defer cancel()
+		s.settle(ctx, g)
+	} else {
+		defer s.cameBack()
+	}
 	if err := g.giveBack(); err != nil {
 		s.broker.log.Info("buffered messages not given back one by one; the broker does so with their channel",
 			slog.String("queue", s.queue), slog.Any("error", err))

@@ -58,10 +58,12 @@ func (h *hold) room(ctx context.Context) error {
 		}
 		// All of it is held. Paused, it takes nothing for itself when the connection
 		// is lost, and what it held comes to the current page.
-		p.sub.Pause()
+		if err := paused(ctx, p.sub); err != nil {
+			return err
+		}
 		size = min(2*p.size, largePage)
 	}
-	sub, err := h.broker.Source(h.queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: size, Ordered: true})
+	sub, err := h.broker.Source(h.queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: size})
 	if err != nil {
 		return err
 	}
@@ -99,14 +101,13 @@ func (h *hold) mark(msg processor.Message) uint64 {
 
 // end takes no more messages. It returns errLost if something that is held has gone back
 // before its time, because a channel was lost.
-func (h *hold) end() error {
+func (h *hold) end(ctx context.Context) error {
 	p := h.current()
 	if p == nil {
 		return nil
 	}
-	p.sub.Pause()
-	if !h.suspect {
-		return nil
+	if err := paused(ctx, p.sub); err != nil || !h.suspect {
+		return err
 	}
 	for _, p := range h.pages {
 		if p.first != nil && p.first.Lost() {
@@ -114,6 +115,16 @@ func (h *hold) end() error {
 		}
 	}
 	return nil
+}
+
+// paused returns when sub takes nothing more, and what was not received is back.
+func paused(ctx context.Context, sub broker.Subscription) error {
+	select {
+	case <-sub.Pause():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // giveBack gives back all that is held, page by page, so that it keeps its order also on a

@@ -81,7 +81,7 @@ func (r *run) round(ctx context.Context) (err error) {
 	if r.full() {
 		return nil
 	}
-	return ended(taking, h.end())
+	return ended(taking, h.end(taking))
 }
 
 // ended puts the cause into an error that is due to the end of ctx.

@@ -12,7 +12,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -38,7 +37,7 @@ func TestWhatTheRouterGets(t *testing.T) {
 	nack := func(requeue bool) func(processor.Message) error {
 		return func(msg processor.Message) error { return msg.Nack(requeue) }
 	}
-	release := func(msg processor.Message) error { return msg.(*broker.Delivery).Release() } //nolint:forcetypeassert // it is one
+	release := func(msg processor.Message) error { return msg.(interface{ Release() error }).Release() } //nolint:forcetypeassert // it is one
 	acking, requeueing := stack.New(ack.New()), stack.New(ack.New(ack.RequeueOnError()))
 	const (
 		toAck  = "ack"
