@@ -13,17 +13,25 @@ type gate struct {
 	mu     sync.Mutex
 	pauses int
 	closed bool
-	open   chan struct{}       // closed when the last pause ends; nil if none is on
+	shut   chan struct{}       // closed while a pause is on
+	open   chan struct{}       // closed while none is on
 	sub    broker.Subscription // nil before there is one
 	log    *slog.Logger
+}
+
+func newGate(log *slog.Logger) *gate {
+	g := &gate{shut: make(chan struct{}), open: make(chan struct{}), log: log}
+	close(g.open)
+	return g
 }
 
 func (g *gate) pause() (resume func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.pauses++; g.pauses == 1 {
+		close(g.shut)
 		g.open = make(chan struct{})
-		g.shut()
+		g.hold()
 	}
 	var once sync.Once
 	return func() { once.Do(g.resume) }
@@ -36,6 +44,7 @@ func (g *gate) resume() {
 		return
 	}
 	close(g.open)
+	g.shut = make(chan struct{})
 	if g.sub != nil {
 		g.sub.Resume()
 		g.log.Info("consuming goes on")
@@ -46,15 +55,19 @@ func (g *gate) resume() {
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.closed {
-		g.closed = true
-		g.pauses++
+	if g.closed {
+		return
+	}
+	g.closed = true
+	if g.pauses++; g.pauses == 1 {
+		close(g.shut)
+		g.open = make(chan struct{})
 		g.sub.Pause()
 	}
 }
 
-// shut is called with mu held.
-func (g *gate) shut() {
+// hold is called with mu held.
+func (g *gate) hold() {
 	if g.sub != nil {
 		g.sub.Pause()
 		g.log.Info("consuming is paused")
@@ -62,28 +75,35 @@ func (g *gate) shut() {
 }
 
 // attach gives the gate the subscription, which begins paused if a pause is on.
-func (g *gate) attach(sub broker.Subscription, log *slog.Logger) {
+func (g *gate) attach(sub broker.Subscription) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.sub, g.log = sub, log
+	g.sub = sub
 	if g.pauses > 0 {
-		g.shut()
+		g.hold()
 	}
 }
 
 // await waits until no pause is on, and returns false if ctx ended first.
 func (g *gate) await(ctx context.Context) bool {
-	for g.paused() {
-		g.mu.Lock()
-		open := g.open
-		g.mu.Unlock()
-		select {
-		case <-open:
-		case <-ctx.Done():
-			return false
-		}
+	select {
+	case <-g.isOpen():
+	case <-ctx.Done():
 	}
 	return ctx.Err() == nil
+}
+
+func (g *gate) isOpen() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.open
+}
+
+// isShut is closed when a pause is on, or has begun since the call.
+func (g *gate) isShut() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut
 }
 
 func (g *gate) paused() bool {

@@ -25,7 +25,7 @@ type run struct {
 	*Consumer
 	log       *slog.Logger
 	admission admission
-	gate      gate
+	gate      *gate
 	sub       broker.Subscription
 
 	intake    context.Context //nolint:containedctx // ends when no more messages are to be taken
@@ -40,7 +40,8 @@ type run struct {
 var _ stack.Run = (*run)(nil)
 
 func newRun(ctx context.Context, c *Consumer) *run {
-	r := &run{Consumer: c, log: logattr.Or(c.options.logger), admission: newAdmission(c.handler)}
+	log := logattr.Or(c.options.logger)
+	r := &run{Consumer: c, log: log, admission: newAdmission(c.handler), gate: newGate(log)}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
 	return r
@@ -91,7 +92,7 @@ func (r *run) subscribe() error {
 	switch {
 	case err == nil:
 		r.sub = sub
-		r.gate.attach(sub, r.log)
+		r.gate.attach(sub)
 		return nil
 	case r.intake.Err() != nil:
 		return nil

@@ -21,11 +21,12 @@ func (r *run) work() {
 			r.receiveFailed(err)
 			return
 		}
-		if r.handle(d) {
+		switch {
+		case !r.handle(d) || r.gate.paused():
+			back = 0
+		default:
 			back++
 			r.rest(back)
-		} else {
-			back = 0
 		}
 	}
 }
@@ -163,7 +164,8 @@ const (
 )
 
 // rest waits after the nth message in a row that went back, between half and all of the nominal
-// time, so that workers do not march in step. The end of the intake cuts it short.
+// time, so that workers do not march in step. The end of the intake cuts it short, and so does a
+// pause, which is a rest for all.
 func (r *run) rest(n int) {
 	r.resting.Add(1)
 	defer r.resting.Add(-1)
@@ -172,6 +174,7 @@ func (r *run) rest(n int) {
 	defer t.Stop()
 	select {
 	case <-t.C:
+	case <-r.gate.isShut():
 	case <-r.intake.Done():
 	}
 }

@@ -55,8 +55,8 @@ func (g *generation) givesBackAtOnce() bool {
 
 // setAside gives back what nobody receives. Where the order matters it goes back with the others.
 func (g *generation) setAside(tag uint64) error {
+	g.acks.Came(tag)
 	if g.options.Ordered {
-		g.acks.Came(tag)
 		return nil
 	}
 	return g.acks.Release(tag)
@@ -83,8 +83,7 @@ func (g *generation) cancel() error {
 	return nil
 }
 
-// giveBack cancels the consumer and requeues what was delivered and not received, or notes it
-// where the order matters.
+// giveBack cancels the consumer and requeues what was delivered and not received.
 func (g *generation) giveBack() error {
 	g.asking.Lock()
 	defer g.asking.Unlock()

@@ -46,8 +46,9 @@ func (s *subscription) step() (due bool, err error) {
 		return false, nil
 	case !paused && !s.options.Ordered:
 		return true, s.goOn(g)
-	case !g.hasStopped():
-		s.halt(g)
+	case !s.options.Ordered && !g.hasStopped():
+		s.giveBack(g)
+		s.cameBack()
 		return true, nil
 	case !isClosed(idle):
 		return false, nil
@@ -119,16 +120,10 @@ func (s *subscription) replace() error {
 	return nil
 }
 
-// halt cancels the consumer for a pause, and gives back what nobody has received, or has that
-// wait for what is in hand.
-func (s *subscription) halt(g *generation) {
-	if s.options.Ordered {
-		ctx, cancel := context.WithTimeout(s.life, ackTime+returnTimeout)
-		defer cancel()
-		s.settle(ctx, g)
-	} else {
-		defer s.cameBack()
-	}
+// giveBack cancels the consumer, and gives back what nobody has received. Where the order matters
+// the consumer is not cancelled before all that it holds goes back: what is on its way to one that
+// is cancelled goes back before what it holds, and each ack has more on its way.
+func (s *subscription) giveBack(g *generation) {
 	if err := g.giveBack(); err != nil {
 		s.broker.log.Info("buffered messages not given back one by one; the broker does so with their channel",
 			slog.String("queue", s.queue), slog.Any("error", err))
