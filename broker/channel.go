@@ -32,9 +32,9 @@ func NewChannel(o SubscribeOptions) *Channel {
 	if base == nil {
 		base = context.Background()
 	}
-	c.handlers, c.end = context.WithCancelCause(processor.WithChannel(base, c.life))
-	if o.FinishLost {
-		c.handlers, c.end = processor.WithChannel(base, c.life), func(error) {}
+	c.handlers, c.end = processor.WithChannel(base, c.life), func(error) {}
+	if !o.FinishLost {
+		c.handlers, c.end = context.WithCancelCause(c.handlers)
 	}
 	return c
 }

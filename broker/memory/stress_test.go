@@ -94,7 +94,7 @@ func consume(ctx context.Context, t *testing.T, b *memory.Broker, done func(stri
 		}
 	}
 	if rand.IntN(2) == 0 {
-		<-s.Pause()
+		s.Pause()
 	}
 	_ = s.Close(ctx)
 	if abandoned != nil && !errors.Is(abandoned.Ack(), processor.ErrStale) {
