@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/gowarren/warren/broker"
 )
 
 // rows are what is measured, and with how many messages in a turn. Turns are short, so
@@ -13,12 +15,15 @@ import (
 var rows = []struct {
 	name string
 	turn int
+	kind broker.QueueType
 	task func(n int) task
 }{
-	{"publish/goroutines=1", 100, func(n int) task { return publishing(n, 1) }},
-	{"publish/goroutines=64", 1000, func(n int) task { return publishing(n, 64) }},
-	{"consume/workers=1", 2000, func(n int) task { return consuming(n, 1) }},
-	{"consume/workers=8", 2000, func(n int) task { return consuming(n, 8) }},
+	{"publish/goroutines=1", 100, broker.Classic, func(n int) task { return publishing(n, 1) }},
+	{"publish/goroutines=64", 1000, broker.Classic, func(n int) task { return publishing(n, 64) }},
+	{"consume/classic/workers=1", 2000, broker.Classic, func(n int) task { return consuming(n, 1) }},
+	{"consume/classic/workers=8", 2000, broker.Classic, func(n int) task { return consuming(n, 8) }},
+	{"consume/quorum/workers=1", 2000, broker.Quorum, func(n int) task { return consuming(n, 1) }},
+	{"consume/quorum/workers=8", 2000, broker.Quorum, func(n int) task { return consuming(n, 8) }},
 }
 
 // pairs is how often each side has its turn.
@@ -38,7 +43,7 @@ func benchmark(b *testing.B, challenger func(testing.TB, string) client) {
 	b.Helper()
 	for _, row := range rows {
 		b.Run(row.name, func(b *testing.B) {
-			d, t := newDuel(b, challenger), row.task(row.turn)
+			d, t := newDuel(b, row.kind, challenger), row.task(row.turn)
 			var raw, other []cost
 			for b.Loop() {
 				for i := range pairs {
@@ -62,7 +67,7 @@ func TestRabbitMQ(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
-			d, few := newDuel(t, newWarrenClient), row.task(200)
+			d, few := newDuel(t, row.kind, newWarrenClient), row.task(200)
 			for range 2 {
 				measure(t, d, d.raw, few)
 				measure(t, d, d.challenger, few)

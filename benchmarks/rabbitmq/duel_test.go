@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -21,7 +23,7 @@ type duel struct {
 
 var duels atomic.Int64
 
-func newDuel(tb testing.TB, challenger func(testing.TB, string) client) *duel {
+func newDuel(tb testing.TB, kind broker.QueueType, challenger func(testing.TB, string) client) *duel {
 	tb.Helper()
 	url := rabbitmqtest.Shared(tb).URL()
 	d := &duel{
@@ -31,7 +33,7 @@ func newDuel(tb testing.TB, challenger func(testing.TB, string) client) *duel {
 		challenger: challenger(tb, url),
 	}
 	// Declared here, so that neither side has a topology to see to.
-	_, err := d.referee.QueueDeclare(d.queue, true, false, false, false, nil)
+	_, err := d.referee.QueueDeclare(d.queue, true, false, false, false, amqp.Table{"x-queue-type": string(kind)})
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		_, err := d.referee.QueueDelete(d.queue, false, false, false)
@@ -53,9 +55,11 @@ func (d *duel) prepare(ctx context.Context, tb testing.TB, t task) {
 // check counts what is left. Whatever was not acked is back in the queue by then.
 func (d *duel) check(tb testing.TB, t task) {
 	tb.Helper()
-	q, err := d.referee.QueueDeclarePassive(d.queue, true, false, false, false, nil)
-	require.NoError(tb, err)
-	require.Equal(tb, t.left, q.Messages)
+	require.Eventually(tb, func() bool { // a quorum queue counts a moment later
+		q, err := d.referee.QueueDeclarePassive(d.queue, true, false, false, false, nil)
+		require.NoError(tb, err)
+		return t.left == q.Messages
+	}, 10*time.Second, time.Millisecond)
 }
 
 func dial(tb testing.TB, url string) *amqp.Connection {

@@ -64,14 +64,17 @@ func (r *rawClient) consume(ctx context.Context, queue string, n, goroutines int
 	if err := ch.Qos(prefetch, 0, false); err != nil {
 		return time.Time{}, err
 	}
-	deliveries, err := ch.Consume(queue, "", false, false, false, false, nil)
+	deliveries, err := ch.Consume(queue, tag, false, false, false, false, nil)
 	if err != nil {
 		return time.Time{}, err
 	}
 	return r.work(ctx, ch, deliveries, n, goroutines)
 }
 
-// work acks until there were n, and closes the channel to end the workers.
+const tag = "raw"
+
+// work acks until there were n, and closes the channel to end the workers. It cancels before: a
+// channel that is closed at once forgets acks that are on their way to a quorum queue.
 func (r *rawClient) work(ctx context.Context, ch *amqp.Channel, deliveries <-chan amqp.Delivery, n, goroutines int) (time.Time, error) {
 	last := make(chan time.Time, 1)
 	var acked atomic.Int64
@@ -92,7 +95,7 @@ func (r *rawClient) work(ctx context.Context, ch *amqp.Channel, deliveries <-cha
 	case <-ctx.Done():
 		err = fmt.Errorf("acked %d of %d: %w", acked.Load(), n, ctx.Err())
 	}
-	err = errors.Join(err, ch.Close())
+	err = errors.Join(err, ch.Cancel(tag, false), ch.Close())
 	workers.Wait()
 	return end, err
 }

@@ -18,6 +18,9 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
+// ackDelay is how long the last ack may wait for others.
+const ackDelay = 2 * time.Millisecond
+
 // warrenClient is Warren as a worker has it: the stack of ack, retry and recovery.
 type warrenClient struct{ broker *rabbitmq.Broker }
 
@@ -49,7 +52,7 @@ func (w *warrenClient) consume(ctx context.Context, queue string, n, goroutines 
 		return processor.ProcessorFunc(func(ctx context.Context, msg processor.Message) error {
 			err := next.Process(ctx, msg)
 			if acked.Add(1) == int64(n) {
-				end = time.Now()
+				end = time.Now().Add(ackDelay)
 				cancel()
 			}
 			return err

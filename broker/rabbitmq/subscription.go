@@ -137,11 +137,11 @@ func (s *subscription) next(ctx context.Context, v *view) (d amqp.Delivery, ok b
 	}
 }
 
-// flush sends the acks that wait for others, because the next message is waited for. Errors
-// are those of a channel that is lost.
+// flush sends the acks that wait for others if the broker waits for them. Errors are those of a
+// channel that is lost.
 func (v *view) flush() {
 	if v.generation != nil {
-		_ = v.generation.acks.Flush()
+		_ = v.generation.acks.FlushFull()
 	}
 }
 

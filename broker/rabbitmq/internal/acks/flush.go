@@ -12,6 +12,17 @@ func (l *Ledger[M]) Flush() error {
 	return l.flush()
 }
 
+// FlushFull sends what is finished if the prefetch is used up, so that the broker sends nothing
+// more before it has some of it.
+func (l *Ledger[M]) FlushFull() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed != nil || l.finished == 0 || !l.isFull() {
+		return l.closed
+	}
+	return l.flush()
+}
+
 // flush acks the prefix together, and what is finished above it singly.
 func (l *Ledger[M]) flush() error {
 	if err := l.flushPrefix(); err != nil || l.finished == 0 {

@@ -1,8 +1,9 @@
 // Package acks keeps the books of the deliveries of one channel, and sends their settlements.
 //
 // Acks travel together. The deliveries that are finished, from the oldest one on and without
-// a gap, are acked by one basic.ack with multiple=true. It is sent when a batch is full, when
-// [Ledger.Flush] is called, or a moment after the first ack of the batch. What is finished above
+// a gap, are acked by one basic.ack with multiple=true. It is sent when a batch is full, when the
+// next delivery is waited for and the prefetch is used up ([Ledger.FlushFull]), or a moment after
+// the first ack of the batch. What is finished above
 // a delivery that is not is acked singly by then, so that a slow handler holds up nobody's ack.
 // [Ledger.Ack] therefore returns before the broker has the ack. When the process or the
 // connection ends in this moment, those messages are delivered again.
@@ -253,8 +254,10 @@ func (l *Ledger[M]) Close() error {
 func (l *Ledger[M]) Full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.book.outstanding()) >= l.full
+	return l.isFull()
 }
+
+func (l *Ledger[M]) isFull() bool { return len(l.book.outstanding()) >= l.full }
 
 // InHand returns how many deliveries were received and are not settled.
 func (l *Ledger[M]) InHand() int {

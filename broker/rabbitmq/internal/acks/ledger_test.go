@@ -98,6 +98,17 @@ func TestFlush(t *testing.T) {
 	assert.Equal(t, []string{"ack 1", "ack 3"}, c.sent())
 }
 
+func TestWhereThePrefetchIsUsedUpNothingWaits(t *testing.T) {
+	l, c := given(t, 3, acks.Options{Prefetch: 4})
+	ack(t, l, c, 2)
+	require.NoError(t, l.FlushFull())
+	assert.Empty(t, c.sent())
+	c.deliver()
+	require.True(t, l.Receive(4, 4))
+	require.NoError(t, l.FlushFull())
+	assert.Equal(t, []string{"ack 2"}, c.sent())
+}
+
 func TestNoAckPassesWhatIsRejected(t *testing.T) {
 	l, c := given(t, 4, acks.Options{Prefetch: 8})
 	ack(t, l, c, 1)
