@@ -11,8 +11,8 @@
 // # Writing a broker
 //
 // A [Source] is a queue that can be subscribed to. Its [Subscription] hands out messages.
-// Each is a [Delivery], which [NewDelivery] makes from an envelope, an origin and an
-// [Acknowledger]; the Acknowledger sends the settlements to the broker. One that can lose
-// its channel is [Perishable] too, and one whose broker delays failed messages is a [Holder].
+// Each is a [Delivery], which a [Channel] makes from an envelope, an origin and an
+// [Acknowledger]; the Acknowledger sends the settlements to the broker. The channel has the
+// context of its messages, and ends it when the broker will deliver them again.
 // Publishers are a [processor.Publisher].
 package broker

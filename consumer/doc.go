@@ -6,14 +6,14 @@
 //
 // # Shutdown
 //
-// Cancelling ctx ends the intake only. Messages that nobody has begun go back to the
+// Cancelling ctx ends the intake only. Messages that were not received go back to the
 // broker at once (see below where the order matters). Those in hand go on, under a
 // context that does not end with ctx, and are settled as usual. When the drain time is
 // over that context ends too, with a cause that wraps [processor.ErrShutdown]; what then
 // comes back unsettled is given back to the broker untouched. A handler that ignores its
 // context is abandoned one second later: its message goes back to the broker, and
 // whatever it still does with the message has no effect. The same second is there for a
-// layer's Idle and for the subscription to stop; closing it takes at most 2 s, and
+// layer's Idle; closing the subscription takes at most 2 s, and
 // stopping the layers 2 s more. Run therefore returns within the drain time and 5 s,
 // whatever hangs. What ignores the end of its context is left behind, with its goroutine.
 //
@@ -27,7 +27,8 @@
 // A message that goes back to its queue is delivered again at once. So that a broken
 // retry exchange does not turn this into a busy loop, a worker waits after each message
 // that went back, whoever requeued it, from 100 ms doubling to 5 s, until one does not. Where
-// the broker itself keeps a failed message for a while ([broker.Holder]), it waits for none.
+// the broker itself keeps a failed message for a while ([broker.Channel]), it waits for none. A pause
+// of the run ends the wait.
 //
 // A message for which the pipeline says [processor.Release] was not begun. It is given back
 // untouched, and the worker waits in the same way.
@@ -52,18 +53,17 @@
 // # Layers that steer
 //
 // A layer finds the run in the context of its Start ([stack.RunFrom]), and may end,
-// abort or pause it. A pause ends
-// the subscription: what nobody has begun goes back to the queue, and stays there until
-// the run is resumed with a new subscription. What is in hand goes on meanwhile. Layers
-// are not told that a paused run is idle.
+// abort or pause it. While it is paused nothing is received: what the broker has sent already goes
+// back to the queue, and stays there until the run is resumed. What is in hand goes on meanwhile.
+// Layers are not told that a paused run is idle.
 //
 // # Order
 //
 // If a layer is a [stack.Admitter], workers take turns at receiving, and it sees each
 // message in the order of the source. What is given back one by one may come again in
-// another order, so that at the end of a run, and at a pause, all that was not begun stays
-// with the subscription until what is in hand is done. Then the subscription is closed, and
-// gives back all of it in order. A paused run goes on after that, not before: a handler that
+// another order, so that at the end of a run, and at a pause, all that was not processed stays
+// with the subscription until what is in hand is done, and then goes back in order
+// ([broker.SubscribeOptions]). A paused run goes on after that, not before: a handler that
 // hangs holds it up. Have a timeout in the stack. In the middle of a run a message that is
 // released goes back by itself, and comes again behind others.
 //

@@ -28,7 +28,9 @@ type Message interface {
 	// Origin says where the message was taken from.
 	Origin() Origin
 
-	// Ack tells the broker that the message is dealt with. The broker forgets it.
+	// Ack tells the broker that the message is dealt with. The broker forgets it. A broker may
+	// be told a moment after Ack has returned; if the process or the connection ends in that
+	// moment, the message is delivered again.
 	Ack() error
 	// Nack tells the broker that the message failed. With requeue it is delivered
 	// again; without, it is dead-lettered, or dropped where the queue has no

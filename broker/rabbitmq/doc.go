@@ -20,8 +20,15 @@
 // connection, and when the broker has closed a channel. A delivery belongs to the
 // generation it came from. Its tag means another message on the next one, so settling
 // it there would remove a message that nobody has processed: a settlement that comes
-// too late is [processor.ErrStale], and is never sent. The life of a delivery
-// ([broker.Perishable]) ends with its generation, for the reason that is logged.
+// too late is [processor.ErrStale], and is never sent. The context of a delivery ends with
+// its generation, for the reason that is logged.
+//
+// # Acks
+//
+// Acks travel together: up to 64, or half the prefetch, or those of 2 ms, with one frame. So Ack
+// returns before the broker has it, and when the process or the connection ends in this moment,
+// those messages are delivered again. A slow message holds up nobody's ack. Rejecting and
+// releasing are sent at once. See [AckSingly].
 //
 // # Publishing
 //
