@@ -43,7 +43,7 @@ func TestSoak(t *testing.T) {
 // backlog is how many messages the soak keeps in its queue, more than a prefetch, and slow is the
 // longest that a handler takes.
 const (
-	backlog = 200
+	backlog = 300
 	slow    = 200 * time.Millisecond
 )
 
@@ -104,7 +104,7 @@ func (s *soak) consume(ctx context.Context, t *testing.T, b *rabbitmq.Broker) (p
 	require.NoError(t, err)
 	result := make(chan error, 1)
 	go func() {
-		result <- consumer.New(b.Source(s.queue), p, consumer.Workers(4), consumer.Prefetch(50),
+		result <- consumer.New(b.Source(s.queue), p, consumer.Workers(4), consumer.Prefetch(150),
 			consumer.DrainTimeout(time.Duration(rand.IntN(2))*time.Second), consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx)
 	}()
 	run := <-h.runs
@@ -148,7 +148,7 @@ func (s *soak) end(t *testing.T, i int) {
 	pause, ended := s.consume(ctx, t, b)
 	require.Eventually(t, func() bool { return s.books.Books().Processed > before }, patience, 5*time.Millisecond, "nothing new, %v", s)
 	moment(t)
-	switch i % 10 {
+	switch i % 20 {
 	case 0: // the node is killed, which is rare
 		if i > 0 && i%100 == 0 {
 			s.ends["node killed"]++
@@ -158,12 +158,12 @@ func (s *soak) end(t *testing.T, i int) {
 			s.ends["connections closed"]++
 			s.node.CloseConnections(t, "soak")
 		}
-	case 1, 2, 3:
+	case 1, 2, 3, 11, 12, 13:
 		s.ends["paused and stopped"]++
 		resume := pause()
 		moment(t)
 		resume()
-	case 4, 5: // under its consumer
+	case 4, 5, 14, 15: // under its consumer
 		s.ends["broker closed"]++
 		require.NoError(t, b.Close(within(t)))
 	default:
@@ -196,7 +196,7 @@ func (s *soak) finish(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	_, ended := s.consume(ctx, t, b)
-	require.Eventually(t, func() bool { return s.books.Books().Missing == 0 }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return s.books.Books().Missing == 0 }, patience, 50*time.Millisecond, "%v", s)
 	cancel()
 	<-ended
 	t.Log(s)
