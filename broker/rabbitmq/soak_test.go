@@ -134,7 +134,11 @@ func (s *soak) handle(ctx context.Context, msg processor.Message) error {
 // raise raises highest to a message's count.
 func raise(highest *atomic.Int64, msg processor.Message, header string) {
 	n, _ := msg.Headers().Int64(header)
-	for seen := highest.Load(); n > seen && !highest.CompareAndSwap(seen, n); seen = highest.Load() {
+	for {
+		seen := highest.Load()
+		if n <= seen || highest.CompareAndSwap(seen, n) {
+			return
+		}
 	}
 }
 
