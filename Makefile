@@ -14,9 +14,8 @@ GOTEST ?= go test
 
 # What make test-loss runs, on the versions that are supported beside the newest: the packages
 # whose tests speak of loss, of faults and of what a broker promises, on RabbitMQ itself.
-# LOSS_RUN are those of broker/rabbitmq; LOSS_RUN=. is all, with the clusters, and takes ten minutes more.
-LOSS := ./broker/delay ./broker/replay ./processors/backoff ./publisher/retrying
-LOSS_RUN ?= UsesUpNo|KeepsTheOrder|ConsumerTimeout|TakesTooLong|Conformance|Malformed|Bod|Forbid|DeliveryLimit|Loop|WhatCopies|GoesAway|Delayed|OneKey|Urgent|Handler|Import|CannotRead|Buffered|Trouble|Closing|Redeclar|Exclusive
+LOSS := ./broker/rabbitmq ./broker/delay ./broker/replay ./processors/backoff ./processors/redelivery \
+	./publisher/retrying ./failover ./internal/rabbitmqtest
 
 # How long make chaos harms a cluster, and how: 0 is a new seed, which it prints.
 CHAOS_TIME ?= 10m
@@ -47,7 +46,6 @@ test: rabbitmq ## Run every test, under the race detector and on real RabbitMQ.
 
 .PHONY: test-loss
 test-loss: rabbitmq ## Run the tests that have to hold on every version of RabbitMQ.
-	$(GOTEST) $(TESTFLAGS) -run '$(LOSS_RUN)' ./broker/rabbitmq
 	$(GOTEST) $(TESTFLAGS) $(LOSS)
 
 .PHONY: chaos

@@ -45,7 +45,7 @@
 //
 // # Nodes that are cut off
 //
-// A node of RabbitMQ 4.x that has lost the majority of its cluster keeps its connections.
+// From RabbitMQ 4.2 on a node that has lost the majority of its cluster keeps its connections.
 // [LeaveCutOff] notices, and goes on with another node once that has shown to be better.
 //
 // # State

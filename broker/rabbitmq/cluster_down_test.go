@@ -3,7 +3,6 @@ package rabbitmq_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -50,9 +49,9 @@ func TestQueuesOfANodeThatIsDownKeepNobodyFromTheOthers(t *testing.T) {
 	for _, n := range w.nodes {
 		n.Sync(t)
 	}
-	wire := newWire()
+	wire, j := newWire(), &journal{}
 	b, err := rabbitmq.Open(within(t), []string{w.urls[0], w.urls[2]}, wire.option(),
-		rabbitmq.Logger(slog.New(slog.DiscardHandler)), rabbitmq.Failover(failover.Backoff(50*time.Millisecond, rest)))
+		j.option(), rabbitmq.Failover(failover.Backoff(50*time.Millisecond, rest)))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = b.Close(context.Background()) })
 	require.NoError(t, b.Declare(within(t), q.topology()))
@@ -89,7 +88,7 @@ func TestQueuesOfANodeThatIsDownKeepNobodyFromTheOthers(t *testing.T) {
 	require.Eventually(t, func() bool { return b.Publisher().Publish(within(t), place, text("back")) == nil }, patience, 10*time.Millisecond)
 	require.NoError(t, receive(t, away).Ack())
 	t.Log("the queue is back after its node:", time.Since(back).Round(time.Millisecond))
-	require.Eventually(t, func() bool { return b.Health() == nil }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return b.Health() == nil }, patience, 10*time.Millisecond, "%s", j)
 }
 
 // requireBounded requires that whoever asks about a queue that is down gets an error in time,

@@ -21,7 +21,7 @@ func TestAStreamThroughAClusterThatBreaks(t *testing.T) {
 		{"the leader that is published to is stopped", node(stop, 0, 0, 1, 5*time.Second)},
 		{"the leader hangs", node(hang, 0, 1, 2, 20*time.Second)},
 		{"the node that all clients are on hangs", node(hang, 1, 0, 0, 10*time.Second)},
-		// Before 4.0 it pauses, and closes its connections. In Khepri it does not.
+		// Before 4.2 it pauses, and closes its connections. With Khepri it does not.
 		{"the leader that all clients are on is cut off", node(cutOff, 0, 0, 0, 10*time.Second+cutOffFor)},
 		{"the majority is lost", testMajorityLost},
 		{"all are down", testAllDown},

@@ -1,13 +1,20 @@
 package rabbitmq_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -32,4 +39,49 @@ func TestNinetyConsumersThatReconnectDeclareOnce(t *testing.T) {
 	require.Eventually(t, func() bool { return wire.count(basicConsume)-consumed >= consumers }, patience, time.Millisecond)
 	t.Logf("%d consumers reconnected in %v with %d declares", consumers, time.Since(start).Round(time.Millisecond), wire.count(queueDeclare)-declared)
 	require.LessOrEqual(t, wire.count(queueDeclare)-declared, 5*consumers, "one that was too early, or too late, begins anew")
+}
+
+// hasty is a network that is lost right behind the answer that opens a channel.
+type hasty struct{ armed atomic.Bool }
+
+func (h *hasty) option() rabbitmq.Option {
+	return rabbitmq.Failover(failover.Backoff(time.Millisecond, 5*time.Millisecond), failover.NetDialer(
+		func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			return &hastyConn{Conn: conn, network: h}, err
+		}))
+}
+
+type hastyConn struct {
+	net.Conn
+
+	network *hasty
+	over    bool // of its one reader
+}
+
+// channelOpenOK is class 20, method 11.
+var channelOpenOK = []byte{0, 20, 0, 11}
+
+func (c *hastyConn) Read(b []byte) (int, error) {
+	if c.over {
+		return 0, io.EOF
+	}
+	n, err := c.Conn.Read(b)
+	c.over = bytes.Contains(b[:n], channelOpenOK) && c.network.armed.CompareAndSwap(true, false)
+	return n, err
+}
+
+// A question that was never asked, because its channel was gone by then, was waited for as one
+// without an answer. The queue was down for ever.
+func TestAQuestionThatWasNeverAskedIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	var network hasty
+	b := open(t, rabbitmqtest.Shared(t).URL(), network.option())
+	q := expiring(name(t))
+	for range 200 {
+		network.armed.Store(true)
+		_ = b.Declare(within(t), q) // on a channel of its own, which is lost
+	}
+	network.armed.Store(false)
+	require.Eventually(t, func() bool { return b.Declare(within(t), q) == nil }, 5*time.Second, time.Millisecond)
 }

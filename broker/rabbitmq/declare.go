@@ -80,7 +80,7 @@ func (d *declarer) askQueue(ctx context.Context, q broker.Queue, limit time.Dura
 		return err
 	}
 	asked := newQuestion()
-	err := d.ask(ctx, limit, func(ch *amqp.Channel) error {
+	err := d.put(ctx, limit, func(ch *amqp.Channel) error { // from here on it is finished in any case
 		defer d.unanswered.finish(q.Name, asked)
 		_, err := ch.QueueDeclare(q.Name, !q.Transient, q.AutoDelete, q.Exclusive, false, table(q.AllArguments()))
 		return err
@@ -115,13 +115,18 @@ func (d *declarer) open(ctx context.Context) error {
 	return nil
 }
 
-// ask calls f with the channel. It returns when f has, when limit is over, or when ctx ends.
-// In the latter cases f is left behind with the channel: a goodbye would not be answered
-// either.
+// ask puts a question on the channel, and opens one first if there is none.
 func (d *declarer) ask(ctx context.Context, limit time.Duration, f func(*amqp.Channel) error) error {
 	if err := d.open(ctx); err != nil {
 		return err
 	}
+	return d.put(ctx, limit, f)
+}
+
+// put calls f with the channel. It returns when f has, when limit is over, or when ctx ends.
+// In the latter cases f is left behind with the channel: a goodbye would not be answered
+// either. f is called unless the broker is closed.
+func (d *declarer) put(ctx context.Context, limit time.Duration, f func(*amqp.Channel) error) error {
 	ch := d.channel
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w (%v)", errNoAnswer, limit))
 	defer cancel()

@@ -68,9 +68,9 @@
 //
 // A classic queue lives on one node. While that is down, RabbitMQ 4.x answers nothing about the
 // queue for 78 s: whoever consumes from it waits until it is back, publishes to it are nacked,
-// and the other queues go on; [Broker.Health] names it ([ErrQueueDown]). A node of RabbitMQ 4.x
-// that is cut off from the majority of its cluster is left after 20 s for one that is not:
-// [failover.LeaveCutOff].
+// and the other queues go on; [Broker.Health] names it ([ErrQueueDown]). A node that is
+// cut off from the majority of its cluster does not pause from RabbitMQ 4.2 on; it is left after
+// 20 s for one that is not: [failover.LeaveCutOff].
 //
 // # Verifying
 //

@@ -3,10 +3,12 @@ package rabbitmq_test
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/ledger"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
@@ -26,8 +29,9 @@ var soakEnds = flag.Int("soak", 30, "how often TestSoak ends a consumer")
 // TestSoak ends a consumer in every way there is, again and again, while a stream goes through a
 // quorum queue without a dead-letter exchange, so that what dies of the delivery limit is lost.
 // On RabbitMQ 4.3 that is the default, 20; see [givenBack] for the others. No message is lost:
-// what ends in good order gives back uncounted, and a connection that is cut counts for the
-// few messages in hand.
+// what ends in good order gives back uncounted, and a connection that is cut counts once for
+// each message in hand. There always are some: the queue has a backlog, and a message goes back
+// more often than the limit before a handler is done with it.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	s := newSoak(t)
@@ -37,10 +41,20 @@ func TestSoak(t *testing.T) {
 	s.finish(t)
 }
 
+// backlog is how many messages the soak keeps in its queue, more than a prefetch, and slow is the
+// longest that a handler takes.
+const (
+	backlog = 300
+	slow    = 200 * time.Millisecond
+)
+
 type soak struct {
 	node  *rabbitmqtest.Node
 	queue string
 	books *ledger.Ledger
+	ends  map[string]int // by what ended a consumer
+
+	redelivered, mostAcquired, mostFailed atomic.Int64 // as the handlers saw them
 
 	broker    *rabbitmq.Broker // that publishes
 	publisher sync.WaitGroup
@@ -50,14 +64,17 @@ type soak struct {
 func newSoak(t *testing.T) *soak {
 	t.Helper()
 	node := rabbitmqtest.Start(t)
-	s := &soak{node: node, books: ledger.New(), broker: open(t, node.URL()), enough: make(chan struct{})}
+	s := &soak{node: node, books: ledger.New(), ends: map[string]int{}, enough: make(chan struct{})}
+	// It loses its connection more often than every StableAfter. With the default backoff it would
+	// soon wait for most of the time, and there would be nothing in hand to lose.
+	s.broker = open(t, node.URL(), rabbitmq.Failover(failover.Backoff(50*time.Millisecond, rest)))
 	s.queue = givenBack(t, s.broker)
 	node.Sync(t)
 	s.publisher.Go(func() { s.publish(t) })
 	return s
 }
 
-// publish publishes numbers until it is enough.
+// publish publishes numbers until it is enough, as long as the backlog is not there.
 func (s *soak) publish(t *testing.T) {
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -66,6 +83,9 @@ func (s *soak) publish(t *testing.T) {
 		case <-s.enough:
 			return
 		case <-tick.C:
+		}
+		if b := s.books.Books(); b.Confirmed-b.Processed >= backlog {
+			continue
 		}
 		n := s.books.Send()
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -81,43 +101,78 @@ func (s *soak) consume(ctx context.Context, t *testing.T, b *rabbitmq.Broker) (p
 	p, err := stack.New(func(next processor.Processor) processor.Processor {
 		h.Processor = next
 		return h
-	}, ack.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
-		n, err := strconv.Atoi(string(msg.Body()))
-		s.books.Process(n)
-		return err
-	})
+	}, ack.New()).ThenFunc(s.handle)
 	require.NoError(t, err)
 	result := make(chan error, 1)
 	go func() {
-		result <- consumer.New(b.Source(s.queue), p, consumer.Workers(4), consumer.Prefetch(50),
+		result <- consumer.New(b.Source(s.queue), p, consumer.Workers(4), consumer.Prefetch(150),
 			consumer.DrainTimeout(time.Duration(rand.IntN(2))*time.Second), consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx)
 	}()
 	run := <-h.runs
 	return run.Pause, result
 }
 
-// end lets a consumer run for a moment and ends it.
+// handle takes its time. Cut short, it has processed nothing.
+func (s *soak) handle(ctx context.Context, msg processor.Message) error {
+	if msg.Origin().Redelivered {
+		s.redelivered.Add(1)
+	}
+	raise(&s.mostAcquired, msg, "x-acquired-count")
+	raise(&s.mostFailed, msg, "x-delivery-count")
+	n, err := strconv.Atoi(string(msg.Body()))
+	if err != nil {
+		return err
+	}
+	select {
+	case <-time.After(rand.N(slow)):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.books.Process(n)
+	return nil
+}
+
+// raise raises highest to a message's count.
+func raise(highest *atomic.Int64, msg processor.Message, header string) {
+	n, _ := msg.Headers().Int64(header)
+	for {
+		seen := highest.Load()
+		if n <= seen || highest.CompareAndSwap(seen, n) {
+			return
+		}
+	}
+}
+
+// end ends a consumer that has messages in hand.
 func (s *soak) end(t *testing.T, i int) {
 	t.Helper()
 	b := open(t, s.node.URL())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	before := s.books.Books().Processed
 	pause, ended := s.consume(ctx, t, b)
+	require.Eventually(t, func() bool { return s.books.Books().Processed > before }, patience, 5*time.Millisecond, "nothing new, %v", s)
 	moment(t)
-	switch i % 10 {
+	switch i % 20 {
 	case 0: // the node is killed, which is rare
 		if i > 0 && i%100 == 0 {
+			s.ends["node killed"]++
 			s.node.Kill(t)
 			s.node.Restart(t)
 		} else {
+			s.ends["connections closed"]++
 			s.node.CloseConnections(t, "soak")
 		}
-	case 1, 2, 3: // pauses
+	case 1, 2, 3, 11, 12, 13:
+		s.ends["paused and stopped"]++
 		resume := pause()
 		moment(t)
 		resume()
-	case 4, 5: // the broker is closed under its consumer
+	case 4, 5, 14, 15: // under its consumer
+		s.ends["broker closed"]++
 		require.NoError(t, b.Close(within(t)))
+	default:
+		s.ends["stopped"]++
 	}
 	cancel()
 	select {
@@ -146,8 +201,13 @@ func (s *soak) finish(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	_, ended := s.consume(ctx, t, b)
-	require.Eventually(t, func() bool { return s.books.Books().Missing == 0 }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return s.books.Books().Missing == 0 }, patience, 50*time.Millisecond, "%v", s)
 	cancel()
 	<-ended
-	t.Logf("%d ends: %v", *soakEnds, s.books.Books())
+	t.Log(s)
+}
+
+func (s *soak) String() string {
+	return fmt.Sprintf("ends %v: %v; redelivered to handlers %d, most acquired %d, most failed %d",
+		s.ends, s.books.Books(), s.redelivered.Load(), s.mostAcquired.Load(), s.mostFailed.Load())
 }

@@ -44,11 +44,10 @@
 // out ahead, from 64 messages to 4,096 where many stay. For 100,000 messages that stay
 // on RabbitMQ that takes 30 channels, of the 2,047 that a connection has.
 //
-// A classic queue takes messages back to their old places. A quorum queue puts them, in
-// their order, behind the others, unless it has a delivery limit. Until RabbitMQ 4.3 it
-// also counts each such return as a failed delivery, dry runs included, and from 4.0 on
-// drops or dead-letters a message at its limit, 20 unless the queue says otherwise. Let
-// parked queues be classic, or without a limit.
+// A classic queue takes messages back to their old places, and a quorum queue in their order
+// before all others. Before RabbitMQ 4.3 it also counts each such return as a failed delivery,
+// dry runs included, and from 4.0 on drops or dead-letters a message at its limit, 20 unless
+// the queue says otherwise. Let parked queues be classic, or give them broker.HighDeliveryLimit.
 //
 // Other consumers do not see what is held, and RabbitMQ closes a channel that holds a
 // message for longer than its consumer timeout, 30 minutes by default. So the run gives

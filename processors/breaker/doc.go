@@ -49,8 +49,8 @@
 // Each pause gives back what the broker has handed out and nobody has begun. Before
 // RabbitMQ 4.3 a quorum queue counts that toward its delivery limit, which is 20 from 4.0
 // on and drops what is over it where there is no dead-letter exchange: with the defaults,
-// a message at the head of the queue has used it up after ten minutes. Give such a queue a
-// dead-letter exchange and no limit (-1), or set OpenFor for the longest outage to expect.
+// a message at the head of the queue has used it up after ten minutes. Give such a queue the
+// limit broker.HighDeliveryLimit, or set OpenFor for the longest outage to expect.
 // Without a limit RabbitMQ 3.10 puts what is given back one by one at the tail of the queue;
 // with processors/ordered in the stack a pause keeps the order all the same.
 //

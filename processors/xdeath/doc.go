@@ -50,8 +50,8 @@
 //
 // The limits are for loops of the broker alone. processors/retry counts in a header of its
 // own, and its copies have no x-death, so rounds before a republish are forgotten. RabbitMQ
-// takes an x-death that a client publishes at its word up to 3.12, and ignores it from 4.0
-// on. Up to then a sender can shorten the life of a message of its own, and prolong it: the
+// 3.10 takes an x-death that a client publishes at its word, and 4.0 and 4.3 ignore it. Where
+// it is taken, a sender can shorten the life of a message of its own, and prolong it: the
 // broker counts on from what it finds. What is malformed, negative or in the future is not
 // counted.
 package xdeath
