@@ -26,7 +26,7 @@ func (b *Broker) warnOfDeadEnds(ctx context.Context, t, known broker.Topology) {
 
 // warnOfLimits logs the queues of t that lose messages at their delivery limit, one line for
 // each: those without a place for what is over it, and those whose dead letters lead back to
-// them, as far as known tells. [Broker.Verify] sees the rest: policies, and queues that are
+// them, as far as known tells. Package verify sees the rest: policies, and queues that are
 // quorum queues only because the vhost makes them so.
 func (b *Broker) warnOfLimits(s server, t, known broker.Topology) {
 	known = onServer(s, known)
@@ -50,10 +50,9 @@ func (b *Broker) warnOfLimits(s server, t, known broker.Topology) {
 
 // onServer is t with the delivery limits that its quorum queues have there.
 func onServer(s server, t broker.Topology) broker.Topology {
-	v := verification{server: s}
 	queues := make([]broker.Queue, len(t.Queues))
 	for i, q := range t.Queues {
-		queues[i] = v.queueAsItIs(q.Name, queueAttributes(q))
+		queues[i] = s.AsItIs(q)
 	}
 	t.Queues = queues
 	return t

@@ -11,23 +11,10 @@ import (
 // delayedArg is the argument of a queue that makes a rejected message wait.
 const delayedArg = "x-delayed-retry-type"
 
-// isDelayed reports whether a queue is to make what it gets back wait.
-func isDelayed(q broker.Queue) bool {
-	_, delayed := q.AllArguments()[delayedArg]
-	return delayed
-}
-
-// delaysRetries reports whether the server has such queues. One that has not takes the
-// arguments and ignores them (RabbitMQ 3.10.8 and 4.0.5): it delivers a failed message again
-// at once, up to its delivery limit.
-func (s server) delaysRetries() bool {
-	return s.product == "RabbitMQ" && (s.major > 4 || s.major == 4 && s.minor >= 3)
-}
-
 // lacks says what the server would silently ignore of t.
 func (s server) lacks(t broker.Topology) error {
-	i := slices.IndexFunc(t.Queues, isDelayed)
-	if i < 0 || s.delaysRetries() {
+	i := slices.IndexFunc(t.Queues, s.Ignores)
+	if i < 0 {
 		return nil
 	}
 	return fmt.Errorf("queue %q has a delayed retry: %w: %s would deliver what fails again at once; "+
@@ -38,20 +25,19 @@ func (s server) lacks(t broker.Topology) error {
 // understood is t without what the server lacks. It is for whoever publishes: that makes no
 // message come again.
 func (s server) understood(t broker.Topology) broker.Topology {
-	if s.delaysRetries() || !slices.ContainsFunc(t.Queues, isDelayed) {
-		return t
+	ignored := map[string]bool{}
+	for _, q := range t.Queues {
+		ignored[q.Name] = s.Ignores(q)
 	}
-	return filtered(t, func(queue string) bool {
-		q, _ := plannedQueue(t, queue)
-		return !isDelayed(q)
-	})
+	return filtered(t, func(queue string) bool { return !ignored[queue] })
 }
 
 // holdsFailed reports whether queue keeps what was rejected for a while.
 func holdsFailed(t broker.Topology, queue string) bool {
-	q, _ := plannedQueue(t, queue)
-	kind, _ := q.AllArguments().String(delayedArg)
-	return kind == "failed" || kind == "all"
+	return slices.ContainsFunc(t.Queues, func(q broker.Queue) bool {
+		kind, _ := q.AllArguments().String(delayedArg)
+		return q.Name == queue && (kind == "failed" || kind == "all")
+	})
 }
 
 var _ broker.TopologyChecker = (*publisher)(nil)
@@ -66,18 +52,4 @@ func (p *publisher) CheckTopology(t broker.Topology) error {
 		return nil //nolint:nilerr // see above
 	}
 	return serverOf(session.ServerProperties()).lacks(t)
-}
-
-// unsupported finds queues of which the server would silently ignore something.
-func (v *verification) unsupported(context.Context) error {
-	for _, q := range v.plan.Queues {
-		if isDelayed(q) && !v.server.delaysRetries() {
-			v.find(Finding{
-				Kind: Unsupported, Queue: q.Name,
-				Problem: fmt.Sprintf("it has a delayed retry, and %s would deliver what fails again at once", v.server),
-				Change:  "upgrade to RabbitMQ 4.3, or retry by copies (processors/retry, processors/backoff)",
-			})
-		}
-	}
-	return nil
 }

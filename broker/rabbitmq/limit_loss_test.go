@@ -13,6 +13,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/broker/rabbitmq/verify"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processors/backoff"
@@ -70,7 +71,7 @@ func TestNothingIsLostAtTheDeliveryLimitOfATopology(t *testing.T) {
 			plan, err := topology(work, parked)
 			require.NoError(t, err)
 			require.NoError(t, b.Declare(within(t), plan))
-			report, err := b.Verify(within(t), plan)
+			report, err := verify.Topology(within(t), b, plan)
 			require.NoError(t, err)
 			require.Empty(t, report.Findings)
 
@@ -95,6 +96,8 @@ func TestNothingIsLostAtTheDeliveryLimitOfATopology(t *testing.T) {
 	}
 }
 
+func queues(list ...broker.Queue) broker.Topology { return broker.Topology{Queues: list} }
+
 func nameOf(t *testing.T) string { t.Helper(); return name(t) }
 
 // What dies of the limit in a loop is lost on every version; what is rejected goes round; and
@@ -115,7 +118,7 @@ func TestALoopLosesWhatDiesOfTheDeliveryLimit(t *testing.T) {
 				delay.Name, delay.MessageTTL, delay.DeadLetter = queue+"_wait", 50*time.Millisecond, &broker.DeadLetter{RoutingKey: queue}
 				plan := queues(delay, broker.Queue{Name: queue, Type: broker.Quorum, DeliveryLimit: limit, DeadLetter: &broker.DeadLetter{RoutingKey: delay.Name}})
 				require.NoError(t, b.Declare(within(t), plan))
-				report, err := b.Verify(within(t), plan)
+				report, err := verify.Topology(within(t), b, plan)
 				require.NoError(t, err)
 
 				require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("round")))
@@ -146,10 +149,10 @@ func TestALoopLosesWhatDiesOfTheDeliveryLimit(t *testing.T) {
 				require.Equal(t, limit+1, crash(t, url, queue, 25))
 				ready(t, b, queue, 0)
 				require.Len(t, report.Findings, 1)
-				require.Equal(t, rabbitmq.DeadLetterLoop, report.Findings[0].Kind)
+				require.Equal(t, verify.DeadLetterLoop, report.Findings[0].Kind)
 				require.Equal(t, queue, report.Findings[0].Queue)
 				require.Contains(t, report.Findings[0].Problem, "(delivery limit 2) -> ")
-				require.ErrorIs(t, report.Err(), rabbitmq.ErrVerify)
+				require.ErrorIs(t, report.Err(), verify.ErrNotAsPlanned)
 				require.Equal(t, 1, strings.Count(log.String(), "dead letters lead back to their queue"))
 			})
 		}
@@ -161,7 +164,7 @@ func TestALoopLosesWhatDiesOfTheDeliveryLimit(t *testing.T) {
 func TestWhatIsLostByDefaultIsSaid(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
-	four := version(t, url) >= 4
+	four := rabbitmqtest.Version(t).AtLeast(4, 0)
 	var log warnings
 	b := open(t, url, log.option())
 	queue := nameOf(t)
@@ -173,14 +176,17 @@ func TestWhatIsLostByDefaultIsSaid(t *testing.T) {
 		broker.Queue{Name: queue + "_classic", Type: broker.Classic},
 	)
 	require.NoError(t, b.Declare(within(t), plan))
-	report, err := b.Verify(within(t), plan)
+	report, err := verify.Topology(within(t), b, plan)
 	require.NoError(t, err)
-	want, deliveries := fault(rabbitmq.DeliveryLimit, "", queue, "its delivery limit is 20, the broker's default; it then drops them"), 21
+	problem, deliveries := "its delivery limit is 20, the broker's default; it then drops them", 21
 	if !four {
 		queue += "_none"
-		want, deliveries = fault(rabbitmq.DeliveryLimit, "", queue, "its delivery limit is -1, which RabbitMQ before 4.0 takes for 0; it then drops them"), 1
+		problem, deliveries = "its delivery limit is -1, which RabbitMQ before 4.0 takes for 0; it then drops them", 1
 	}
-	require.Equal(t, []rabbitmq.Finding{want}, bare(t, report))
+	require.Len(t, report.Findings, 1)
+	found := report.Findings[0]
+	found.Change = ""
+	require.Equal(t, verify.Finding{Kind: verify.DeliveryLimit, Severity: verify.Fault, Queue: queue, Problem: problem}, found)
 	require.Equal(t, 1, strings.Count(log.String(), "has nowhere to go"), log.String())
 	require.Contains(t, log.String(), "queue="+queue+" ")
 
@@ -209,29 +215,4 @@ func (w *warnings) String() string {
 
 func (w *warnings) option() rabbitmq.Option {
 	return rabbitmq.Logger(slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn})))
-}
-
-// A vhost may make a quorum queue of one without a type, with a delivery limit that nobody has
-// set. It equals what is planned; Verify asks for its type all the same. On 3.10 it has no limit.
-func (m *managed) typeOfTheVhost(t *testing.T) {
-	w := m.newVhostOf(t, `{"default_queue_type":"quorum"}`)
-	plan := queues(broker.Queue{Name: "q"}, broker.Queue{Name: "c", Type: broker.Classic})
-	require.NoError(t, w.broker.Declare(within(t), plan))
-	var want []rabbitmq.Finding
-	if version(t, m.node.URL()) >= 4 {
-		want = append(want, fault(rabbitmq.DeliveryLimit, "", "q", "its delivery limit is 20, the broker's default; it then drops them"))
-	}
-	require.Equal(t, want, bare(t, w.verify(t, plan)))
-	require.Equal(t, want, bare(t, w.verify(t, plan, rabbitmq.Management(m.url))))
-}
-
-// version is the server's first number. What each does is said where it is used.
-func version(t *testing.T, url string) int {
-	t.Helper()
-	conn, err := amqp.Dial(url)
-	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
-	v, _ := conn.Properties["version"].(string)
-	require.NotEmpty(t, v)
-	return int(v[0] - '0')
 }

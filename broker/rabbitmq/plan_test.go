@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/verify"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -165,7 +166,7 @@ func TestATopologyThatWasImportedRetriesAndParks(t *testing.T) {
 	topology, err := retry.Topology(broker.Queue{Name: work, Type: broker.Quorum}, work+"_retry_%delay%", opts...)
 	require.NoError(t, err)
 	b := open(t, importPlan(t, name(t), topology))
-	report, err := b.Verify(within(t), topology)
+	report, err := verify.Topology(within(t), b, topology)
 	require.NoError(t, err)
 	require.Empty(t, report.Findings)
 	require.NoError(t, b.Declare(within(t), topology))

@@ -17,6 +17,8 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
+const secret = "hunter2"
+
 // openLimit is how long Open may take when a node refuses the password. It took 5 to 20 ms,
 // and 0.6 s on a machine that started ten nodes meanwhile. A refusal that is kept silent
 // takes 3 s for each of the two connections.

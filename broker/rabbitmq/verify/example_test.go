@@ -1,4 +1,4 @@
-package rabbitmq_test
+package verify_test
 
 import (
 	"context"
@@ -8,11 +8,12 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/broker/rabbitmq/verify"
 )
 
 // A service does not begin to consume where its messages would be lost. What somebody
 // should look at some time, such as a queue of an earlier schedule, keeps nobody from work.
-func ExampleBroker_Verify() { //nolint:testableexamples // it needs a broker
+func ExampleTopology() { //nolint:testableexamples // it needs a broker
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	b, err := rabbitmq.Open(ctx, []string{"amqp://guest:guest@localhost:5672/"})
@@ -30,9 +31,9 @@ func ExampleBroker_Verify() { //nolint:testableexamples // it needs a broker
 		Owned: []string{"mail.delay."},
 	}
 
-	report, err := b.Verify(ctx, topology,
-		rabbitmq.Management(os.Getenv("RABBITMQ_MANAGEMENT_URL")), // http://user:password@localhost:15672
-		rabbitmq.InPlace(20, "mail"))
+	report, err := verify.Topology(ctx, b, topology,
+		verify.Management(os.Getenv("RABBITMQ_MANAGEMENT_URL")), // http://user:password@localhost:15672
+		verify.InPlace(20, "mail"))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,4 +1,4 @@
-package rabbitmq
+package verify
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/amqpwire"
 )
 
 // seen is what is known of an exchange or a queue.
@@ -29,10 +30,10 @@ func (v *verification) exchange(ctx context.Context, name string) (seen, error) 
 	if s, known := v.exchangesSeen[name]; known {
 		return s, nil
 	}
-	_, err := ask(ctx, v.broker, func(ch *amqp.Channel) (struct{}, error) {
-		return struct{}{}, ch.ExchangeDeclarePassive(name, string(broker.Direct), true, false, false, false, nil)
+	err := v.broker.Ask(ctx, func(ch *amqp.Channel) error {
+		return ch.ExchangeDeclarePassive(name, string(broker.Direct), true, false, false, false, nil)
 	})
-	s, err := passively(seen{}, err)
+	s, err := passively(err)
 	if err == nil && s.there && s.down == "" {
 		err = v.lookIntoExchange(ctx, name, &s)
 	}
@@ -45,11 +46,14 @@ func (v *verification) queue(ctx context.Context, name string) (seen, error) {
 	if s, known := v.queuesSeen[name]; known {
 		return s, nil
 	}
-	q, err := ask(ctx, v.broker, func(ch *amqp.Channel) (amqp.Queue, error) {
-		return ch.QueueDeclarePassive(name, true, false, false, false, nil)
+	var q amqp.Queue
+	err := v.broker.Ask(ctx, func(ch *amqp.Channel) (err error) {
+		q, err = ch.QueueDeclarePassive(name, true, false, false, false, nil)
+		return err
 	})
-	s, err := passively(seen{ready: q.Messages}, err)
+	s, err := passively(err)
 	if err == nil && s.there && s.down == "" {
+		s.ready = q.Messages
 		err = v.lookIntoQueue(ctx, name, &s)
 	}
 	v.queuesSeen[name] = s
@@ -57,14 +61,17 @@ func (v *verification) queue(ctx context.Context, name string) (seen, error) {
 }
 
 // passively says what a passive declaration has found.
-func passively(s seen, err error) (seen, error) {
-	var e *amqp.Error
+func passively(err error) (seen, error) {
+	var (
+		s seen
+		e *amqp.Error
+	)
 	switch {
 	case err == nil:
 		s.there = true
 	case !errors.As(err, &e):
 		return s, err
-	case missing(e, "queue"), missing(e, "exchange"):
+	case amqpwire.Missing(e, "queue"), amqpwire.Missing(e, "exchange"):
 	case e.Code == amqp.NotFound, e.Code == amqp.ResourceLocked, e.Code == amqp.AccessRefused:
 		s.there, s.down = true, e.Reason
 	default:

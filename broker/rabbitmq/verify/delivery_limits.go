@@ -1,4 +1,4 @@
-package rabbitmq
+package verify
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
 )
 
 // limits finds quorum queues that give up messages sooner than the consumer's stack does,
@@ -60,18 +61,19 @@ func (v *verification) limit(queue string, live attributes) {
 // deliveryLimit is how often a quorum queue lets a message come back, in words as well; false
 // is without end.
 func (v *verification) deliveryLimit(live attributes) (limit int64, what string, limited bool) {
-	limit, limited = live.number(limitArg)
-	what = fmt.Sprintf("its delivery limit is %d", limit)
+	limit, limited = v.server.DeliveryLimit(processor.Headers(live))
+	declared, set := live.number(limitArg)
 	switch {
-	case !limited:
-		limit, limited = v.server.deliveryLimit()
+	case !set:
 		what = fmt.Sprintf("its delivery limit is %d, the broker's default", limit)
-	case limit < 0 && v.server.major < 4:
-		return 0, what + ", which RabbitMQ before 4.0 takes for 0", true
+	case declared < 0:
+		what = fmt.Sprintf("its delivery limit is %d, which RabbitMQ before 4.0 takes for 0", declared)
+	default:
+		what = fmt.Sprintf("its delivery limit is %d", declared)
 	}
-	return limit, what, limited && limit >= 0 && limit < broker.HighDeliveryLimit
+	return limit, what, limited
 }
 
-func (o verifyOptions) consumes(queue string) bool {
+func (o options) consumes(queue string) bool {
 	return len(o.consumed) == 0 || slices.Contains(o.consumed, queue)
 }

@@ -1,4 +1,4 @@
-package rabbitmq
+package verify
 
 import (
 	"errors"
@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// ErrVerify: a broker is not as a topology plans it.
-var ErrVerify = errors.New("the broker is not as planned")
+// ErrNotAsPlanned: a broker is not as a topology plans it.
+var ErrNotAsPlanned = errors.New("the broker is not as planned")
 
-// Report is what [Broker.Verify] found. One that is empty says that all is as planned.
+// Report is what [Topology] found. One that is empty says that all is as planned.
 type Report struct {
 	// Findings are what is not as planned: first what is missing or different, then what
 	// follows from how things are connected, then what was left behind.
@@ -18,13 +18,13 @@ type Report struct {
 	Unchecked []string
 }
 
-// Err joins the findings that are a [Fault]. Each wraps [ErrVerify]. It is nil if there
+// Err joins the findings that are a [Fault]. Each wraps [ErrNotAsPlanned]. It is nil if there
 // are none; what is [Notice] or was not checked is no error.
 func (r *Report) Err() error {
 	var errs []error
 	for _, f := range r.Findings {
 		if f.Severity == Fault {
-			errs = append(errs, fmt.Errorf("rabbitmq: %w: %s", ErrVerify, f))
+			errs = append(errs, fmt.Errorf("verify: %w: %s", ErrNotAsPlanned, f))
 		}
 	}
 	return errors.Join(errs...)
@@ -56,60 +56,60 @@ const (
 	Notice Severity = "notice"
 )
 
-// FindingKind says what a finding is about.
-type FindingKind string
+// Kind says what a finding is about.
+type Kind string
 
 // The kinds of finding. They are faults unless it says otherwise.
 const (
 	// MissingExchange: an exchange is not there.
-	MissingExchange FindingKind = "missing exchange"
+	MissingExchange Kind = "missing exchange"
 	// MissingQueue: a queue is not there.
-	MissingQueue FindingKind = "missing queue"
+	MissingQueue Kind = "missing queue"
 	// MissingBinding: a binding is not there. What it should bind is.
-	MissingBinding FindingKind = "missing binding"
+	MissingBinding Kind = "missing binding"
 	// ExtraBinding: a planned exchange leads to a planned queue by a binding that is not
 	// planned. Nothing removes a binding but whoever made it.
-	ExtraBinding FindingKind = "extra binding"
+	ExtraBinding Kind = "extra binding"
 	// DifferentExchange: an exchange was declared with other arguments.
-	DifferentExchange FindingKind = "different exchange"
+	DifferentExchange Kind = "different exchange"
 	// DifferentQueue: a queue was declared with other arguments.
-	DifferentQueue FindingKind = "different queue"
+	DifferentQueue Kind = "different queue"
 	// Unavailable: a queue is there, and the broker cannot reach it: its node is down.
-	Unavailable FindingKind = "unavailable"
+	Unavailable Kind = "unavailable"
 	// Unsupported: the server would silently ignore an argument of a queue: it delivers what
 	// fails again at once. Declare refuses it.
-	Unsupported FindingKind = "unsupported"
+	Unsupported Kind = "unsupported"
 	// MissingDeadLetter: the exchange or queue that a queue's dead letters go to is not
 	// there, and not planned. They are dropped, or hold up the queue.
-	MissingDeadLetter FindingKind = "missing dead-letter target"
+	MissingDeadLetter Kind = "missing dead-letter target"
 	// UnroutedDeadLetter: dead letters go to an exchange that has no queue for them. An
 	// alternate exchange that a policy gives it is not seen.
-	UnroutedDeadLetter FindingKind = "unrouted dead letters"
+	UnroutedDeadLetter Kind = "unrouted dead letters"
 	// MissingAlternate: an exchange's alternate is not there, and not planned.
-	MissingAlternate FindingKind = "missing alternate exchange"
+	MissingAlternate Kind = "missing alternate exchange"
 	// RejectingTarget: a delay hands on to a queue that refuses when it is full. A classic
 	// delay then drops its messages, and an at-least-once one holds up all behind them. It
 	// is a Notice where one at-least-once delay hands on to another.
-	RejectingTarget FindingKind = "target that rejects"
+	RejectingTarget Kind = "target that rejects"
 	// DeliveryLimit: a quorum queue drops what was delivered too often, because it has no
 	// dead-letter exchange, or gives it up sooner than [InPlace] says.
-	DeliveryLimit FindingKind = "delivery limit"
+	DeliveryLimit Kind = "delivery limit"
 	// DeadLetterLoop: the dead letters of a queue lead back to it, and what dies there by
 	// itself, and not because it was rejected, is lost: see [broker.Loop].
-	DeadLetterLoop FindingKind = "loop of dead letters"
+	DeadLetterLoop Kind = "loop of dead letters"
 	// PolicyApplies is a Notice: a policy changes what a planned queue does.
-	PolicyApplies FindingKind = "policy"
+	PolicyApplies Kind = "policy"
 	// LostMessages is a Notice: messages lie where an alternate exchange has brought what
 	// nothing could route.
-	LostMessages FindingKind = "lost messages"
+	LostMessages Kind = "lost messages"
 	// Leftover is a Notice: a queue has a name that is this topology's alone
 	// ([broker.Topology].Owned), and is not in it.
-	Leftover FindingKind = "leftover"
+	Leftover Kind = "leftover"
 )
 
 // Finding is one thing that is not as planned.
 type Finding struct {
-	Kind     FindingKind
+	Kind     Kind
 	Severity Severity
 	// Exchange and Queue name what it is about; both do if it is a binding.
 	Exchange, Queue string

@@ -1,4 +1,4 @@
-package rabbitmq
+package verify
 
 import (
 	"context"
@@ -10,36 +10,14 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
-)
 
-func TestWhatABrokerSaysOfItself(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		product, version string
-		compares, limits bool
-	}{
-		{"RabbitMQ", "3.10.8", true, false},
-		{"RabbitMQ", "3.13.0-rc.1", true, false},
-		{"RabbitMQ", "4.0.2", true, true},
-		{"RabbitMQ", "10.0", true, true},
-		{"RabbitMQ", "3.9.29", false, false},
-		{"RabbitMQ", "2.8.7", false, false},
-		{"RabbitMQ", "", false, false},
-		{"RabbitMQ", "next", false, false},
-		{"LavinMQ", "4.0.0", false, false},
-	} {
-		s := serverOf(amqp.Table{"product": tc.product, "version": tc.version})
-		require.Equal(t, tc.compares, s.compares(), tc)
-		_, limits := s.deliveryLimit()
-		require.Equal(t, tc.limits, limits, tc)
-	}
-	require.False(t, serverOf(nil).compares())
-}
+	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
+)
 
 // A limit that nobody has set, of a broker that cannot be run here.
 func TestTheDeliveryLimitOfRabbitMQ4(t *testing.T) {
 	t.Parallel()
-	four := serverOf(amqp.Table{"product": "RabbitMQ", "version": "4.1.0"})
+	four := version.Of(amqp.Table{"product": "RabbitMQ", "version": "4.1.0"})
 	quorum := attributes{queueTypeArg: "quorum"}
 	kept := attributes{queueTypeArg: "quorum", "x-dead-letter-exchange": ""}
 	for name, tc := range map[string]struct {
@@ -56,7 +34,7 @@ func TestTheDeliveryLimitOfRabbitMQ4(t *testing.T) {
 		"never reached":      {21, attributes{limitArg: int64(1<<31 - 1)}, "", ""},
 		"another, as set":    {21, attributes{limitArg: int32(30), "x-dead-letter-exchange": ""}, "", ""},
 	} {
-		v := &verification{server: four, options: verifyOptions{inPlace: tc.inPlace}, report: &Report{}}
+		v := &verification{server: four, options: options{inPlace: tc.inPlace}, report: &Report{}}
 		v.limit("q", tc.live)
 		if tc.says == "" {
 			require.Empty(t, v.report.Findings, name)

@@ -1,4 +1,4 @@
-package rabbitmq
+package verify
 
 import (
 	"bytes"
@@ -30,9 +30,9 @@ type managementNode struct {
 
 // nodes parses the URLs. Their errors, and those of the standard library, which would
 // print a URL, show nothing that could be part of a password.
-func (o verifyOptions) nodes() ([]managementNode, error) {
+func (o options) nodes() ([]managementNode, error) {
 	if o.managed && len(o.urls) == 0 {
-		return nil, errors.New("rabbitmq: verify: Management has no URL: pass one, or leave it out")
+		return nil, errors.New("verify: Management has no URL: pass one, or leave it out")
 	}
 	var (
 		nodes []managementNode
@@ -41,7 +41,7 @@ func (o verifyOptions) nodes() ([]managementNode, error) {
 	for i, text := range o.urls {
 		n, err := parseManagement(text)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("rabbitmq: verify: management URL number %d: %w", i+1, err))
+			errs = append(errs, fmt.Errorf("verify: management URL number %d: %w", i+1, err))
 		}
 		nodes = append(nodes, n)
 	}
@@ -112,8 +112,11 @@ func (n managementNode) get(ctx context.Context, path string, answer any) error 
 
 // whyNot prefers the reason why ctx ended, and leaves out the URL.
 func whyNot(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ended(ctx)
+	if cause := context.Cause(ctx); cause != nil {
+		if errors.Is(cause, ctx.Err()) {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%w: %w", ctx.Err(), cause)
 	}
 	var u *url.Error
 	if errors.As(err, &u) {

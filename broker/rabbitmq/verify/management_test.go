@@ -1,4 +1,4 @@
-package rabbitmq_test
+package verify_test
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/broker/rabbitmq/verify"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -37,7 +37,7 @@ func TestVerifyRefusesWrongManagementURLsAndShowsNoSecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := b.Verify(within(t), broker.Topology{}, rabbitmq.Management("http://good.example.com", url))
+			_, err := verify.Topology(within(t), b, broker.Topology{}, verify.Management("http://good.example.com", url))
 			require.ErrorContains(t, err, "management URL number 2: it must be like")
 			require.NotContains(t, err.Error(), secret)
 		})
@@ -47,15 +47,15 @@ func TestVerifyRefusesWrongManagementURLsAndShowsNoSecret(t *testing.T) {
 func TestVerifyOptionsAndTopologiesThatAreWrong(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
-	for says, opt := range map[string]rabbitmq.VerifyOption{
-		"Management has no URL": rabbitmq.Management(),
-		"InPlace is -1":         rabbitmq.InPlace(-1),
+	for says, opt := range map[string]verify.Option{
+		"Management has no URL": verify.Management(),
+		"InPlace is -1":         verify.InPlace(-1),
 		"option 1 is nil":       nil,
 	} {
-		_, err := b.Verify(within(t), broker.Topology{}, opt)
+		_, err := verify.Topology(within(t), b, broker.Topology{}, opt)
 		require.ErrorContains(t, err, says)
 	}
-	_, err := b.Verify(within(t), queues(broker.Queue{}))
+	_, err := verify.Topology(within(t), b, queues(broker.Queue{}))
 	require.ErrorIs(t, err, broker.ErrTopology)
 }
 
@@ -89,7 +89,7 @@ func serve(t *testing.T, answers map[string]string) string {
 func TestVerifyOfAnswersThatAreNone(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
-	_, err := b.Verify(within(t), broker.Topology{}, rabbitmq.Management(serve(t, nil)))
+	_, err := verify.Topology(within(t), b, broker.Topology{}, verify.Management(serve(t, nil)))
 	require.NoError(t, err)
 	for name, tc := range map[string]struct{ what, answer, says string }{
 		"no JSON":             {"queues", "<html>" + secret, "is not what RabbitMQ's management answers"},
@@ -108,7 +108,7 @@ func TestVerifyOfAnswersThatAreNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			report, err := b.Verify(within(t), broker.Topology{}, rabbitmq.Management(serve(t, map[string]string{tc.what: tc.answer})))
+			report, err := verify.Topology(within(t), b, broker.Topology{}, verify.Management(serve(t, map[string]string{tc.what: tc.answer})))
 			require.ErrorContains(t, err, tc.says)
 			require.NotContains(t, err.Error(), secret)
 			require.Nil(t, report)
@@ -140,7 +140,7 @@ func TestVerifyOfAManagementThatFails(t *testing.T) {
 			u, err := url.Parse(server.URL)
 			require.NoError(t, err)
 			u.User = url.UserPassword("guest", secret)
-			_, err = b.Verify(within(t), broker.Topology{}, rabbitmq.Management(u.String()))
+			_, err = verify.Topology(within(t), b, broker.Topology{}, verify.Management(u.String()))
 			require.ErrorContains(t, err, says)
 			if says != "malformed HTTP" {
 				require.NotContains(t, err.Error(), secret)
@@ -160,7 +160,7 @@ func TestVerifyDoesNotWaitLongerThanItsContext(t *testing.T) {
 		<-release
 	}))
 	t.Cleanup(func() { close(release); slow.Close() })
-	_, err := b.Verify(withinTime(t, 100*time.Millisecond), broker.Topology{}, rabbitmq.Management(slow.URL, slow.URL))
+	_, err := verify.Topology(withinTime(t, 100*time.Millisecond), b, broker.Topology{}, verify.Management(slow.URL, slow.URL))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
@@ -171,7 +171,7 @@ func TestVerifyTrustsNoUnknownCertificate(t *testing.T) {
 	server.Config.ErrorLog = nil
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	_, err := b.Verify(within(t), broker.Topology{}, rabbitmq.Management(strings.Replace(server.URL, "://", "://guest:"+secret+"@", 1)))
+	_, err := verify.Topology(within(t), b, broker.Topology{}, verify.Management(strings.Replace(server.URL, "://", "://guest:"+secret+"@", 1)))
 	require.ErrorContains(t, err, "certificate")
 	require.NotContains(t, err.Error(), secret)
 }

@@ -1,4 +1,4 @@
-package rabbitmq
+package verify
 
 import (
 	"context"
@@ -16,6 +16,20 @@ const (
 	renameIt  = "it keeps what it was declared with: plan what is there, or use another name and delete it once nothing is in it"
 	reachIt   = "bring back its node, or give the user the right to it"
 )
+
+// unsupported finds queues of which the server would silently ignore something.
+func (v *verification) unsupported(context.Context) error {
+	for _, q := range v.plan.Queues {
+		if v.server.Ignores(q) {
+			v.find(Finding{
+				Kind: Unsupported, Queue: q.Name,
+				Problem: fmt.Sprintf("it has a delayed retry, and %s would deliver what fails again at once", v.server),
+				Change:  "upgrade to RabbitMQ 4.3, or retry by copies (processors/retry, processors/backoff)",
+			})
+		}
+	}
+	return nil
+}
 
 // exchanges finds those that are missing or different. What is bound to one that is not
 // planned needs it all the same.
@@ -60,7 +74,7 @@ func (v *verification) queues(ctx context.Context) error {
 	return nil
 }
 
-func (v *verification) compare(s seen, planned attributes, f Finding, different FindingKind) {
+func (v *verification) compare(s seen, planned attributes, f Finding, different Kind) {
 	f.Problem, f.Change = "it does not exist", declareIt
 	switch {
 	case s.down != "":

@@ -1,4 +1,4 @@
-package rabbitmq
+package verify
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/amqpwire"
 )
 
 // maxRounds bounds how many differences of one exchange or queue are asked for.
@@ -37,12 +38,12 @@ func (v *verification) askQueue(ctx context.Context, q broker.Queue) (attributes
 		return nil, err
 	}
 	return live, v.adopt(live, fmt.Sprintf("queue '%s'", q.Name), "", func() error {
-		arguments := table(live.arguments())
+		arguments := amqpwire.Table(live.arguments())
 		arguments[contrary] = int32(0)
-		_, err := ask(ctx, v.broker, func(ch *amqp.Channel) (amqp.Queue, error) {
-			return ch.QueueDeclare(q.Name, live.flag(durableField), live.flag(autoDeleteField), false, false, arguments)
+		return v.broker.Ask(ctx, func(ch *amqp.Channel) error {
+			_, err := ch.QueueDeclare(q.Name, live.flag(durableField), live.flag(autoDeleteField), false, false, arguments)
+			return err
 		})
-		return err
 	})
 }
 
@@ -50,7 +51,7 @@ func (v *verification) askQueue(ctx context.Context, q broker.Queue) (attributes
 func (v *verification) canAsk(a attributes) error {
 	_, taken := a[contrary]
 	switch {
-	case !v.server.compares():
+	case !v.server.Compares():
 		return fmt.Errorf("%w: it is no RabbitMQ from 3.10 on", errUnseen)
 	case taken, a.queueType() != string(broker.Classic) && a.queueType() != string(broker.Quorum):
 		return fmt.Errorf("%w: asking without creating works for classic and quorum queues", errUnseen)
@@ -71,12 +72,11 @@ func (v *verification) askExchange(ctx context.Context, x broker.Exchange) (attr
 		if err := v.canAsk(live); err != nil {
 			return err // it is of a plugin's kind, as it turned out
 		}
-		arguments := table(live.arguments())
+		arguments := amqpwire.Table(live.arguments())
 		arguments[alternateArg] = int32(0)
-		_, err := ask(ctx, v.broker, func(ch *amqp.Channel) (struct{}, error) {
-			return struct{}{}, ch.ExchangeDeclare(x.Name, live.text(kindField), live.flag(durableField), live.flag(autoDeleteField), live.flag(internalField), false, arguments)
+		return v.broker.Ask(ctx, func(ch *amqp.Channel) error {
+			return ch.ExchangeDeclare(x.Name, live.text(kindField), live.flag(durableField), live.flag(autoDeleteField), live.flag(internalField), false, arguments)
 		})
-		return err
 	})
 }
 

@@ -1,4 +1,4 @@
-package rabbitmq
+package verify
 
 import (
 	"context"
@@ -76,15 +76,5 @@ func (v *verification) queueAsItIs(name string, live attributes) broker.Queue {
 	for argument, value := range live.arguments() {
 		arguments[argument] = normal(value)
 	}
-	if live.queueType() == string(broker.Quorum) {
-		limit, _, limited := v.deliveryLimit(live)
-		if !limited {
-			limit = broker.HighDeliveryLimit
-		}
-		// One that is nobody's own stays so, for the words.
-		if _, set := arguments[limitArg]; set || !limited {
-			arguments[limitArg] = limit
-		}
-	}
-	return broker.Queue{Name: name, Arguments: arguments}
+	return v.server.AsItIs(broker.Queue{Name: name, Arguments: arguments})
 }

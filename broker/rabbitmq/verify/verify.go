@@ -1,4 +1,4 @@
-package rabbitmq
+package verify
 
 import (
 	"cmp"
@@ -8,65 +8,37 @@ import (
 	"slices"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
+	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
 )
 
-// VerifyOption changes what [Broker.Verify] looks at.
-type VerifyOption func(*verifyOptions)
-
-type verifyOptions struct {
-	inPlace  int
-	consumed []string
-	managed  bool
-	urls     []string
-}
-
-// Management lets Verify look through RabbitMQ's management, a plugin, too: the only way
-// to see bindings, policies and queues that are not in the plan. A URL is that of the
-// web interface, with the name and password of a user who has the tag management:
-//
-//	https://user:password@rabbit-1.example.com:15671
-//
-// Without credentials they are guest's. Several URLs are tried in turn until one answers
-// all questions. The vhost is that of the broker's own connection. A proxy is taken from
-// the environment, certificates from the system; a redirect is not followed. Each URL has
-// 30 s, and an answer 64 MiB. A policy is seen some seconds after it was set. Default: no
-// management; AMQP alone.
-func Management(urls ...string) VerifyOption {
-	return func(o *verifyOptions) { o.managed, o.urls = true, append(o.urls, urls...) }
-}
-
-// InPlace says how often a message may go back to its queue before the consumer's stack
-// gives it up: a quorum queue whose delivery limit is less gives it up first. Queues are
-// those that are consumed so; none is all that are not delays. Default, also for 0: unknown.
-func InPlace(n int, queues ...string) VerifyOption {
-	return func(o *verifyOptions) { o.inPlace, o.consumed = n, queues }
-}
-
-// Verify compares what is in the broker with t. It is for the start of a service, after
-// [Broker.Declare] and before it consumes, or for a command of its own; t is then all that
+// Topology compares what is in the broker with t. It is for the start of a service, after
+// [rabbitmq.Broker.Declare] and before it consumes, or for a command of its own; t is then all that
 // the service declares, merged ([broker.Topology.Merge]). Nothing is created,
 // changed or deleted, whoever uses the broker at the same time. (A queue that expires when
 // it is unused counts as used now.)
 //
-// The error says why it could not look; what it sees is in the report: see [FindingKind].
+// The error says why it could not look; what it sees is in the report: see [Kind].
 // Queues that are exclusive belong to one connection and are not checked.
 //
 // # What AMQP shows
 //
-// Without [Management], Verify asks for what exists, and for differences: it declares each
+// Without [Management], Topology asks for what exists, and for differences: it declares each
 // exchange and queue with one argument of a type that the broker never takes. The broker
 // compares with what is there before it would create, and a declaration like that creates
 // nothing even if the queue has just been deleted. It has to be RabbitMQ from 3.10 on and
 // the user may have to configure. Each difference, and each exchange, is an error in the
 // broker's log. What cannot be seen so is in [Report].Unchecked.
-func (b *Broker) Verify(ctx context.Context, t broker.Topology, opts ...VerifyOption) (*Report, error) {
-	var o verifyOptions
-	if err := option.Apply("rabbitmq: verify", &o, opts); err != nil {
+func Topology(ctx context.Context, b *rabbitmq.Broker, t broker.Topology, opts ...Option) (*Report, error) {
+	var o options
+	if err := option.Apply("verify", &o, opts); err != nil {
 		return nil, err
 	}
 	if o.inPlace < 0 {
-		return nil, fmt.Errorf("rabbitmq: verify: InPlace is %d: it must be 0 (unknown) or more", o.inPlace)
+		return nil, fmt.Errorf("verify: InPlace is %d: it must be 0 (unknown) or more", o.inPlace)
 	}
 	nodes, err := o.nodes()
 	if err = errors.Join(err, t.Validate()); err != nil {
@@ -74,23 +46,23 @@ func (b *Broker) Verify(ctx context.Context, t broker.Topology, opts ...VerifyOp
 	}
 	v, err := newVerification(ctx, b, t, o, nodes)
 	if err != nil {
-		return nil, fmt.Errorf("rabbitmq: verify: %w", err)
+		return nil, fmt.Errorf("verify: %w", err)
 	}
 	for _, look := range []func(context.Context) error{
 		v.unsupported, v.exchanges, v.queues, v.bindings, v.deadLetters, v.alternates, v.targets, v.limits, v.loops, v.policies, v.lost, v.leftovers,
 	} {
 		if err := look(ctx); err != nil {
-			return nil, fmt.Errorf("rabbitmq: verify: %w", err)
+			return nil, fmt.Errorf("verify: %w", err)
 		}
 	}
 	return v.report, nil
 }
 
-// verification is one run of Verify.
+// verification is one run of [Topology].
 type verification struct {
-	broker  *Broker
-	server  server
-	options verifyOptions
+	broker  *rabbitmq.Broker
+	server  version.Server
+	options options
 	all     broker.Topology // as given
 	plan    broker.Topology // what is looked at
 	managed *definitions    // nil without management
@@ -100,21 +72,21 @@ type verification struct {
 	exchangesSeen map[string]seen
 }
 
-func newVerification(ctx context.Context, b *Broker, t broker.Topology, o verifyOptions, nodes []managementNode) (*verification, error) {
-	if b.life.Err() != nil {
-		return nil, errClosed
+func newVerification(ctx context.Context, b *rabbitmq.Broker, t broker.Topology, o options, nodes []managementNode) (*verification, error) {
+	session, err := b.Consuming().Session(ctx)
+	if errors.Is(err, failover.ErrClosed) {
+		err = fmt.Errorf("the broker is %w: %w", processor.ErrClosed, err)
 	}
-	session, err := b.consuming.Session(ctx)
 	if err != nil {
-		return nil, closedOr(err)
+		return nil, err
 	}
 	v := &verification{
-		broker: b, server: serverOf(session.ServerProperties()), options: o,
+		broker: b, server: version.Of(session.ServerProperties()), options: o,
 		all: t, plan: shared(broker.Topology{}.Merge(t)), report: &Report{},
 		queuesSeen: map[string]seen{}, exchangesSeen: map[string]seen{},
 	}
 	if o.managed {
-		v.managed, err = definitionsFrom(ctx, nodes, session.Vhost(), v.server.cluster)
+		v.managed, err = definitionsFrom(ctx, nodes, session.Vhost(), v.server.Cluster)
 	}
 	for _, q := range t.Queues {
 		if q.Exclusive {
@@ -122,6 +94,19 @@ func newVerification(ctx context.Context, b *Broker, t broker.Topology, o verify
 		}
 	}
 	return v, err
+}
+
+// shared is t without the queues that belong to one connection, and their bindings.
+func shared(t broker.Topology) broker.Topology {
+	exclusive := map[string]bool{}
+	for _, q := range t.Queues {
+		exclusive[q.Name] = q.Exclusive
+	}
+	return broker.Topology{
+		Exchanges: t.Exchanges,
+		Queues:    slices.DeleteFunc(slices.Clone(t.Queues), func(q broker.Queue) bool { return q.Exclusive }),
+		Bindings:  slices.DeleteFunc(slices.Clone(t.Bindings), func(b broker.Binding) bool { return exclusive[b.Queue] }),
+	}
 }
 
 // find notes each finding once.

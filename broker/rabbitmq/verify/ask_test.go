@@ -1,4 +1,4 @@
-package rabbitmq_test
+package verify_test
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/broker/rabbitmq/verify"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 )
@@ -23,10 +23,10 @@ func TestVerifyOfANameThatLeavesNoRoomForTheDifference(t *testing.T) {
 	q := broker.Queue{Name: name(t) + strings.Repeat("n", 150), MessageTTL: time.Hour, MaxLength: 7}
 	_, err := raw(t, rabbitmqtest.Shared(t).URL()).QueueDeclare(q.Name, true, false, false, false, nil)
 	require.NoError(t, err)
-	report, err := b.Verify(within(t), queues(q))
+	report, err := verify.Topology(within(t), b, queues(q))
 	require.NoError(t, err)
-	require.Equal(t, []rabbitmq.Finding{
-		fault(rabbitmq.DifferentQueue, "", q.Name, `x-message-ttl: planned 3600000 (1h0m0s), live "(the broker does not tell)"`),
+	require.Equal(t, []verify.Finding{
+		fault(verify.DifferentQueue, "", q.Name, `x-message-ttl: planned 3600000 (1h0m0s), live "(the broker does not tell)"`),
 	}, bare(t, report))
 	require.Contains(t, report.Unchecked[0], "it differs in x-message-ttl, and what follows cannot be seen")
 }
@@ -47,7 +47,7 @@ func TestVerifyAsksNothingThatIsDangerous(t *testing.T) {
 		require.NoError(t, err)
 	}
 	sub := subscribe(t, b, stream.Name, 1)
-	report, err := b.Verify(within(t), topology)
+	report, err := verify.Topology(within(t), b, topology)
 	require.NoError(t, err)
 	require.Empty(t, report.Findings)
 	for _, name := range []string{x.Name, stream.Name, aged.Name} {
@@ -63,10 +63,10 @@ func TestVerifyOfAnotherConnectionsQueue(t *testing.T) {
 	q := broker.Queue{Name: name(t)}
 	_, err := raw(t, rabbitmqtest.Shared(t).URL()).QueueDeclare(q.Name, false, false, true, false, nil)
 	require.NoError(t, err)
-	report, err := b.Verify(within(t), queues(q))
+	report, err := verify.Topology(within(t), b, queues(q))
 	require.NoError(t, err)
 	require.Len(t, report.Findings, 1)
-	require.Equal(t, rabbitmq.Unavailable, report.Findings[0].Kind)
+	require.Equal(t, verify.Unavailable, report.Findings[0].Kind)
 	require.Contains(t, report.Findings[0].Problem, "RESOURCE_LOCKED")
 }
 
@@ -74,7 +74,7 @@ func TestVerifyAfterClose(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
 	require.NoError(t, b.Close(within(t)))
-	_, err := b.Verify(within(t), queues(broker.Queue{Name: "q"}))
+	_, err := verify.Topology(within(t), b, queues(broker.Queue{Name: "q"}))
 	require.ErrorIs(t, err, processor.ErrClosed)
 }
 
@@ -82,13 +82,15 @@ func TestVerifyAfterClose(t *testing.T) {
 func TestVerifyDisturbsNoConsumer(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
-	q := declareQueue(t, rabbitmqtest.Shared(t).URL(), nil)
+	q := name(t)
+	_, err := raw(t, rabbitmqtest.Shared(t).URL()).QueueDeclare(q, true, false, false, false, nil)
+	require.NoError(t, err)
 	sub := subscribe(t, b, q, 10)
 	other := queues(broker.Queue{Name: q, MessageTTL: time.Hour, MaxLength: 5, Transient: true}, broker.Queue{Name: name(t)})
 	for range 20 {
 		require.NoError(t, b.Publisher().Publish(within(t), to(q), text("m")))
 		msg := receive(t, sub)
-		report, err := b.Verify(within(t), other)
+		report, err := verify.Topology(within(t), b, other)
 		require.NoError(t, err)
 		require.Len(t, report.Findings, 2)
 		require.NoError(t, msg.Ack(), "the channel is the one that it came on")

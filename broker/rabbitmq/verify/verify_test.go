@@ -1,4 +1,4 @@
-package rabbitmq_test
+package verify_test
 
 import (
 	"encoding/json"
@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/broker/rabbitmq/verify"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 )
@@ -118,10 +119,10 @@ func (w *world) everything(t *testing.T) string {
 }
 
 // verify also holds that nothing has changed, whatever was found.
-func (w *world) verify(t *testing.T, topology broker.Topology, opts ...rabbitmq.VerifyOption) *rabbitmq.Report {
+func (w *world) verify(t *testing.T, topology broker.Topology, opts ...verify.Option) *verify.Report {
 	t.Helper()
 	before := w.everything(t)
-	report, err := w.broker.Verify(within(t), topology, opts...)
+	report, err := verify.Topology(within(t), w.broker, topology, opts...)
 	require.NoError(t, err)
 	require.Equal(t, before, w.everything(t))
 	return report
@@ -165,8 +166,8 @@ func (m *managed) asPlanned(t *testing.T) {
 	topology.Owned = []string{"orders.delay"}
 	require.NoError(t, w.broker.Declare(within(t), topology))
 
-	report := w.verify(t, topology, rabbitmq.Management(m.url))
-	require.Equal(t, &rabbitmq.Report{}, report)
+	report := w.verify(t, topology, verify.Management(m.url))
+	require.Equal(t, &verify.Report{}, report)
 	require.NoError(t, report.Err())
 	require.Equal(t, "all is as planned\n", report.String())
 
@@ -188,7 +189,7 @@ func (m *managed) oddArguments(t *testing.T) {
 		"x-float32": float32(0.5), "x-decimal": processor.Decimal{Scale: 2, Value: 315}, "x-list": []any{int32(1), "a", processor.Headers{"b": 2.5}},
 	}}}}
 	require.NoError(t, w.broker.Declare(within(t), odd))
-	require.Equal(t, &rabbitmq.Report{}, w.verify(t, odd, rabbitmq.Management(m.url)))
+	require.Equal(t, &verify.Report{}, w.verify(t, odd, verify.Management(m.url)))
 
 	report := w.verify(t, odd)
 	require.Empty(t, report.Findings)
@@ -201,7 +202,7 @@ func (m *managed) oddArguments(t *testing.T) {
 		other := odd.Queues[0]
 		other.Arguments = other.Arguments.Clone()
 		other.Arguments[argument] = value
-		report := w.verify(t, broker.Topology{Queues: []broker.Queue{other}}, rabbitmq.Management(m.url))
+		report := w.verify(t, broker.Topology{Queues: []broker.Queue{other}}, verify.Management(m.url))
 		require.Len(t, report.Findings, 1)
 		require.Contains(t, report.Findings[0].Problem, argument+": planned ")
 		require.NotContains(t, report.Findings[0].Problem, ", x-")
