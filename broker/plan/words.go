@@ -1,4 +1,4 @@
-package broker
+package plan
 
 import (
 	"fmt"
@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/gowarren/warren/internal/argument"
+	"github.com/gowarren/warren/internal/quote"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -29,24 +30,24 @@ func (w *words) sayIf(condition bool, text string) {
 	}
 }
 
-func (w *words) duration(argument, format string) {
-	if d, ok := milliseconds(w.arguments, argument); ok {
-		delete(w.arguments, argument)
+func (w *words) duration(name, format string) {
+	if d, ok := argument.Milliseconds(w.arguments, name); ok {
+		delete(w.arguments, name)
 		w.sayf(format, d)
 	}
 }
 
-func (w *words) number(argument, format string) {
-	if n, ok := integer(w.arguments, argument); ok {
-		delete(w.arguments, argument)
+func (w *words) number(name, format string) {
+	if n, ok := argument.Integer(w.arguments, name); ok {
+		delete(w.arguments, name)
 		w.sayf(format, n)
 	}
 }
 
-func (w *words) text(argument, format string) {
-	if s, ok := w.arguments[argument].(string); ok {
-		delete(w.arguments, argument)
-		w.sayf(format, inText(s))
+func (w *words) text(name, format string) {
+	if s, ok := w.arguments[name].(string); ok {
+		delete(w.arguments, name)
+		w.sayf(format, quote.Name(s))
 	}
 }
 
@@ -59,42 +60,13 @@ func (w *words) rest() {
 
 func (w *words) String() string { return strings.Join(w.said, ", ") }
 
-// milliseconds reads a duration that the broker would take.
-func milliseconds(arguments processor.Headers, name string) (time.Duration, bool) {
-	n, ok := integer(arguments, name)
-	if !ok || n < 0 || n > maxExpiration.Milliseconds() {
-		return 0, false
-	}
-	return time.Duration(n) * time.Millisecond, true
-}
-
-// integer reads no text: the broker would refuse it.
-func integer(arguments processor.Headers, name string) (int64, bool) {
-	if _, isText := arguments.String(name); isText {
-		return 0, false
-	}
-	return arguments.Int64(name)
-}
-
-// inText is a name as it stands in a text: bare if it is one word, else quoted, so that
-// no name breaks a line, moves the cursor or passes for something else.
-func inText(name string) string {
-	odd := func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-:/#*@+", r)
-	}
-	if name == "" || strings.ContainsFunc(name, odd) {
-		return strconv.Quote(name)
-	}
-	return name
-}
-
 // deepest is how deep arguments are shown: a map of an invalid topology may hold itself.
 const deepest = 8
 
 func pairs(h processor.Headers, depth int) string {
 	list := make([]string, 0, len(h))
 	for _, name := range slices.Sorted(maps.Keys(h)) {
-		list = append(list, inText(name)+"="+shown(h[name], depth))
+		list = append(list, quote.Name(name)+"="+shown(h[name], depth))
 	}
 	return strings.Join(list, ", ")
 }

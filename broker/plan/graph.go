@@ -1,8 +1,12 @@
-package broker
+package plan
 
 import (
 	"fmt"
 	"strings"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/argument"
+	"github.com/gowarren/warren/internal/quote"
 )
 
 // graph is what the diagrams draw.
@@ -36,7 +40,7 @@ func (p Plan) graph() *graph {
 		w.exchange(x)
 		delete(w.arguments, "alternate-exchange")
 		w.rest()
-		g.addExchange(x.Name, false, inText(string(x.Kind)), w.String())
+		g.addExchange(x.Name, false, quote.Name(string(x.Kind)), w.String())
 	}
 	for _, q := range p.topology.Queues {
 		g.addDeclaredQueue(q)
@@ -54,9 +58,9 @@ func (p Plan) graph() *graph {
 	return g
 }
 
-func (g *graph) addDeclaredQueue(q Queue) {
+func (g *graph) addDeclaredQueue(q broker.Queue) {
 	w := &words{arguments: q.AllArguments()}
-	_, ok := deadLetters(w.arguments)
+	_, ok := argument.DeadLetters(w.arguments)
 	w.wait(ok)
 	w.queue(q)
 	kind := queueType(q)
@@ -66,30 +70,30 @@ func (g *graph) addDeclaredQueue(q Queue) {
 	g.addQueue(q.Name, false, kind, w.String())
 }
 
-func (g *graph) drawAlternate(x Exchange) {
+func (g *graph) drawAlternate(x broker.Exchange) {
 	if alternate, ok := x.AllArguments()["alternate-exchange"].(string); ok {
 		from, to := g.exchange(x.Name), g.exchange(alternate)
 		g.edges = append(g.edges, edge{from: from, to: to, label: "unroutable", dashed: true})
 	}
 }
 
-func (g *graph) drawDeadLetters(q Queue) {
+func (g *graph) drawDeadLetters(q broker.Queue) {
 	arguments := q.AllArguments()
-	to, ok := deadLetters(arguments)
+	to, ok := argument.DeadLetters(arguments)
 	if !ok {
 		return
 	}
 	e := edge{from: g.queue(q.Name), label: "dead letters", dashed: true}
-	if ttl, ok := milliseconds(arguments, "x-message-ttl"); ok {
+	if ttl, ok := argument.Milliseconds(arguments, "x-message-ttl"); ok {
 		e.label = fmt.Sprintf("after %v", ttl)
 	}
-	if name, ok := to.queue(); ok {
+	if name, ok := to.Queue(); ok {
 		e.to = g.queue(name)
 		e.label += ", default exchange"
 	} else {
-		e.to = g.exchange(to.exchange)
-		if to.keyed {
-			e.label += ", key " + inText(to.key)
+		e.to = g.exchange(to.Exchange)
+		if to.Keyed {
+			e.label += ", key " + quote.Name(to.Key)
 		}
 	}
 	g.edges = append(g.edges, e)
@@ -121,7 +125,7 @@ func absence(builtIn bool) string {
 }
 
 func (g *graph) addExchange(name string, absent bool, about ...string) string {
-	text := inText(name)
+	text := quote.Name(name)
 	if name == "" {
 		text = "default exchange"
 	}
@@ -134,7 +138,7 @@ func (g *graph) addExchange(name string, absent bool, about ...string) string {
 func (g *graph) addQueue(name string, absent bool, about ...string) string {
 	id := fmt.Sprintf("queue%d", len(g.queues)+1)
 	g.queues[name] = id
-	g.nodes = append(g.nodes, node{id: id, queue: true, absent: absent, lines: lines(inText(name), about)})
+	g.nodes = append(g.nodes, node{id: id, queue: true, absent: absent, lines: lines(quote.Name(name), about)})
 	return id
 }
 

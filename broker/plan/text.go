@@ -1,29 +1,32 @@
-package broker
+package plan
 
 import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/quote"
 )
 
 // String returns a line for each exchange, queue and binding, in aligned columns, one for
-// the names that are the topology's alone ([Topology].Owned), and one for each [Loop] that
+// the names that are the topology's alone ([broker.Topology].Owned), and one for each [broker.Loop] that
 // loses messages. What stands in no field is shown as name=value. A name that is not one plain word is quoted
 // as Go quotes it.
 func (p Plan) String() string {
-	bindings := rows(p.topology.Bindings, func(b Binding) []string {
-		return []string{"binding ", inText(b.Exchange), "-> " + inText(b.Queue), p.aboutBinding(b)}
+	bindings := rows(p.topology.Bindings, func(b broker.Binding) []string {
+		return []string{"binding ", quote.Name(b.Exchange), "-> " + quote.Name(b.Queue), p.aboutBinding(b)}
 	})
 	if len(p.topology.Queues) > 0 {
 		bindings = append(bindings, []string{"binding ", "(default)", "-> each queue", "key: its name"})
 	}
 	var sections []string
 	for _, section := range [][][]string{
-		rows(p.topology.Exchanges, func(x Exchange) []string {
-			return []string{"exchange", inText(x.Name), inText(string(x.Kind)), p.aboutExchange(x)}
+		rows(p.topology.Exchanges, func(x broker.Exchange) []string {
+			return []string{"exchange", quote.Name(x.Name), quote.Name(string(x.Kind)), p.aboutExchange(x)}
 		}),
-		rows(p.topology.Queues, func(q Queue) []string {
-			return []string{"queue   ", inText(q.Name), queueType(q), p.aboutQueue(q)}
+		rows(p.topology.Queues, func(q broker.Queue) []string {
+			return []string{"queue   ", quote.Name(q.Name), queueType(q), p.aboutQueue(q)}
 		}),
 		bindings,
 	} {
@@ -50,7 +53,7 @@ func (p Plan) String() string {
 func inTexts(names []string) []string {
 	list := make([]string, len(names))
 	for i, name := range names {
-		list[i] = inText(name)
+		list[i] = quote.Name(name)
 	}
 	return list
 }

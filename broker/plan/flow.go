@@ -1,14 +1,17 @@
-package broker
+package plan
 
 import (
 	"cmp"
 	"slices"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/argument"
 )
 
 // flow puts the parts of a topology in the order in which messages pass through them. A
 // part is a number: exchanges come first, then queues, as listed.
 type flow struct {
-	topology  Topology
+	topology  broker.Topology
 	exchanges map[string]int
 	queues    map[string]int
 
@@ -21,7 +24,7 @@ type flow struct {
 
 // inFlow returns t in the order of its flow. What is not decided by that stays as it is
 // listed: numbered queues are listed better than they sort.
-func (t Topology) inFlow() Topology {
+func inFlow(t broker.Topology) broker.Topology {
 	f := newFlow(t)
 	for part := range f.next {
 		if !f.fed[part] {
@@ -34,7 +37,7 @@ func (t Topology) inFlow() Topology {
 	return f.sorted()
 }
 
-func newFlow(t Topology) *flow {
+func newFlow(t broker.Topology) *flow {
 	parts := len(t.Exchanges) + len(t.Queues)
 	f := &flow{
 		topology: t, exchanges: map[string]int{}, queues: map[string]int{},
@@ -62,18 +65,18 @@ func newFlow(t Topology) *flow {
 
 // feedDeadLetters takes a queue with a TTL for a delay, which gives back what it held:
 // what it feeds comes before it.
-func (f *flow) feedDeadLetters(q Queue) {
+func (f *flow) feedDeadLetters(q broker.Queue) {
 	arguments := q.AllArguments()
-	to, ok := deadLetters(arguments)
+	to, ok := argument.DeadLetters(arguments)
 	if !ok {
 		return
 	}
-	_, delay := milliseconds(arguments, "x-message-ttl")
-	if name, known := to.queue(); known {
+	_, delay := argument.Milliseconds(arguments, "x-message-ttl")
+	if name, known := to.Queue(); known {
 		f.feed(f.queues, q.Name, f.queues, name, delay)
 		return
 	}
-	f.feed(f.queues, q.Name, f.exchanges, to.exchange, delay)
+	f.feed(f.queues, q.Name, f.exchanges, to.Exchange, delay)
 }
 
 func (f *flow) feed(sources map[string]int, source string, sinks map[string]int, sink string, back bool) {
@@ -98,14 +101,14 @@ func (f *flow) follow(part int) {
 	}
 }
 
-func (f *flow) sorted() Topology {
-	t := Topology{
+func (f *flow) sorted() broker.Topology {
+	t := broker.Topology{
 		Exchanges: inOrder(f.topology.Exchanges, f.rank),
 		Queues:    inOrder(f.topology.Queues, f.rank[len(f.topology.Exchanges):]),
 		Bindings:  slices.Clone(f.topology.Bindings),
 		Owned:     f.topology.Owned,
 	}
-	slices.SortStableFunc(t.Bindings, func(a, b Binding) int {
+	slices.SortStableFunc(t.Bindings, func(a, b broker.Binding) int {
 		return cmp.Compare(f.place(a.Exchange), f.place(b.Exchange))
 	})
 	return t

@@ -1,4 +1,4 @@
-package broker_test
+package plan_test
 
 import (
 	"encoding/json"
@@ -10,16 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/plan"
 	"github.com/gowarren/warren/processor"
 )
 
 func TestPlanOfNothing(t *testing.T) {
 	t.Parallel()
-	plan := broker.Topology{}.Plan()
-	require.Equal(t, "nothing to declare\n", plan.String())
-	require.Empty(t, parseMermaid(t, plan.Mermaid()).nodes)
-	require.Empty(t, parseGraphviz(t, plan.Graphviz()).nodes)
-	definitions, err := plan.Definitions("/")
+	p := plan.Of(broker.Topology{})
+	require.Equal(t, "nothing to declare\n", p.String())
+	require.Empty(t, parseMermaid(t, p.Mermaid()).nodes)
+	require.Empty(t, parseGraphviz(t, p.Graphviz()).nodes)
+	definitions, err := p.Definitions("/")
 	require.NoError(t, err)
 	require.JSONEq(t, `{"exchanges": [], "queues": [], "bindings": []}`, string(definitions))
 }
@@ -30,7 +31,7 @@ func TestPlanHasEachPartOnce(t *testing.T) {
 	twice.Exchanges = append(twice.Exchanges, twice.Exchanges...)
 	twice.Queues = append(twice.Queues, twice.Queues...)
 	twice.Bindings = append(twice.Bindings, twice.Bindings...)
-	require.Equal(t, mailTopology().Plan().String(), twice.Plan().String())
+	require.Equal(t, plan.Of(mailTopology()).String(), plan.Of(twice).String())
 }
 
 // A diagram has no place for what is not there, and an import would not know what to do
@@ -39,24 +40,24 @@ func TestOnlyTheTextShowsWhatIsOwned(t *testing.T) {
 	t.Parallel()
 	plain, owned := mailTopology(), mailTopology()
 	owned.Owned = []string{"mail.delay.", "mail old", "mail.delay."}
-	require.Equal(t, plain.Plan().String()+"\nowned     queues whose names begin with mail.delay., \"mail old\"\n", owned.Plan().String())
-	require.Equal(t, plain.Plan().Mermaid(), owned.Plan().Mermaid())
-	require.Equal(t, plain.Plan().Graphviz(), owned.Plan().Graphviz())
-	want, err := plain.Plan().Definitions("/")
+	require.Equal(t, plan.Of(plain).String()+"\nowned     queues whose names begin with mail.delay., \"mail old\"\n", plan.Of(owned).String())
+	require.Equal(t, plan.Of(plain).Mermaid(), plan.Of(owned).Mermaid())
+	require.Equal(t, plan.Of(plain).Graphviz(), plan.Of(owned).Graphviz())
+	want, err := plan.Of(plain).Definitions("/")
 	require.NoError(t, err)
-	got, err := owned.Plan().Definitions("/")
+	got, err := plan.Of(owned).Definitions("/")
 	require.NoError(t, err)
 	require.Equal(t, string(want), string(got))
-	require.Equal(t, "owned     queues whose names begin with q\n", broker.Topology{Owned: []string{"q"}}.Plan().String())
+	require.Equal(t, "owned     queues whose names begin with q\n", plan.Of(broker.Topology{Owned: []string{"q"}}).String())
 }
 
 func TestPlanIsTheSameEachTime(t *testing.T) {
 	t.Parallel()
 	show := func() string {
-		plan := everything().Plan()
-		definitions, err := plan.Definitions("/")
+		p := plan.Of(everything())
+		definitions, err := p.Definitions("/")
 		require.NoError(t, err)
-		return plan.String() + plan.Mermaid() + plan.Graphviz() + string(definitions)
+		return p.String() + p.Mermaid() + p.Graphviz() + string(definitions)
 	}
 	first := show()
 	for range 50 {
@@ -67,10 +68,10 @@ func TestPlanIsTheSameEachTime(t *testing.T) {
 func TestPlanLeavesTheTopologyAlone(t *testing.T) {
 	t.Parallel()
 	topology := everything()
-	plan := topology.Plan()
-	_, err := plan.Definitions("/")
+	p := plan.Of(topology)
+	_, err := p.Definitions("/")
 	require.NoError(t, err)
-	_ = plan.String() + plan.Mermaid() + plan.Graphviz()
+	_ = p.String() + p.Mermaid() + p.Graphviz()
 	require.Equal(t, everything(), topology)
 }
 
@@ -110,7 +111,7 @@ binding   work       -> work
 binding   dead       -> dead
 binding   unknown    -> self        key k, the exchange is not declared here
 binding   (default)  -> each queue  key: its name
-`, topology.Plan().String())
+`, plan.Of(topology).String())
 }
 
 // Fields and arguments may say the same, and are shown alike.
@@ -130,9 +131,9 @@ func TestPlanReadsArgumentsAsFields(t *testing.T) {
 			"x-overflow": "reject-publish", "x-dead-letter-exchange": "x", "x-dead-letter-routing-key": "k",
 		}}},
 	}
-	require.Equal(t, fields.Plan().String(), arguments.Plan().String())
-	require.Equal(t, fields.Plan().Mermaid(), arguments.Plan().Mermaid())
-	require.Equal(t, fields.Plan().Graphviz(), arguments.Plan().Graphviz())
+	require.Equal(t, plan.Of(fields).String(), plan.Of(arguments).String())
+	require.Equal(t, plan.Of(fields).Mermaid(), plan.Of(arguments).Mermaid())
+	require.Equal(t, plan.Of(fields).Graphviz(), plan.Of(arguments).Graphviz())
 }
 
 // What the broker would refuse is shown as it is written, not as it may be meant.
@@ -148,16 +149,16 @@ func TestPlanShowsWrongArgumentsAsTheyAre(t *testing.T) {
 		`itself={itself={...`:  itself,
 	} {
 		arguments, _ := shows.(processor.Headers)
-		plan := broker.Topology{Queues: []broker.Queue{{Name: "q", Arguments: arguments}}}.Plan()
-		require.Contains(t, strings.ReplaceAll(plan.String(), "itself={itself={itself", "itself={itself={..."), argument)
-		parseMermaid(t, plan.Mermaid())
-		parseGraphviz(t, plan.Graphviz())
+		p := plan.Of(broker.Topology{Queues: []broker.Queue{{Name: "q", Arguments: arguments}}})
+		require.Contains(t, strings.ReplaceAll(p.String(), "itself={itself={itself", "itself={itself={..."), argument)
+		parseMermaid(t, p.Mermaid())
+		parseGraphviz(t, p.Graphviz())
 	}
 }
 
 func TestDefinitionsRoundTrip(t *testing.T) {
 	t.Parallel()
-	definitions, err := everything().Plan().Definitions("sales")
+	definitions, err := plan.Of(everything()).Definitions("sales")
 	require.NoError(t, err)
 	var parsed struct {
 		Exchanges []map[string]any `json:"exchanges"`
@@ -245,8 +246,8 @@ func TestDefinitionsRefuseWhatJSONCannotHold(t *testing.T) {
 				`binding of queue "q" to exchange "amq.headers"`: bindings(broker.Binding{Exchange: "amq.headers", Queue: "q", Arguments: arguments}),
 			} {
 				require.NoError(t, topology.Validate())
-				definitions, err := topology.Plan().Definitions("/")
-				require.ErrorIs(t, err, broker.ErrDefinitions)
+				definitions, err := plan.Of(topology).Definitions("/")
+				require.ErrorIs(t, err, plan.ErrDefinitions)
 				require.ErrorContains(t, err, owner)
 				require.ErrorContains(t, err, `"bad"`)
 				require.Empty(t, definitions)
@@ -265,17 +266,17 @@ func TestDefinitionsRefuseNamesThatAreNotUTF8(t *testing.T) {
 		"a key":       bindings(broker.Binding{Exchange: "x", Queue: "q", RoutingKey: "\xff"}),
 		"a target":    queues(broker.Queue{Name: "q", DeadLetter: &broker.DeadLetter{Exchange: "\xff"}}),
 	} {
-		_, err := topology.Plan().Definitions("/")
-		require.ErrorIs(t, err, broker.ErrDefinitions, name)
+		_, err := plan.Of(topology).Definitions("/")
+		require.ErrorIs(t, err, plan.ErrDefinitions, name)
 	}
 	for _, vhost := range []string{"", "\xff"} {
-		_, err := mailTopology().Plan().Definitions(vhost)
-		require.ErrorIs(t, err, broker.ErrDefinitions)
+		_, err := plan.Of(mailTopology()).Definitions(vhost)
+		require.ErrorIs(t, err, plan.ErrDefinitions)
 	}
 }
 
 func TestDefinitionsOfWhatCannotBeDeclared(t *testing.T) {
 	t.Parallel()
-	_, err := queues(broker.Queue{Name: "q"}, broker.Queue{Name: "q", MaxLength: 1}).Plan().Definitions("/")
+	_, err := plan.Of(queues(broker.Queue{Name: "q"}, broker.Queue{Name: "q", MaxLength: 1})).Definitions("/")
 	require.ErrorIs(t, err, broker.ErrTopology)
 }

@@ -1,6 +1,8 @@
-package broker
+package plan
 
-import "strings"
+import (
+	"strings"
+)
 
 // Graphviz returns a digraph in the language of Graphviz's dot, as "dot -Tsvg" draws it.
 // It shows what [Plan.Mermaid] does, with boxes for queues.

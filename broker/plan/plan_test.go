@@ -1,4 +1,4 @@
-package broker_test
+package plan_test
 
 import (
 	"flag"
@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/plan"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -105,13 +106,13 @@ func TestPlan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.NoError(t, topology.Validate())
-			plan := topology.Plan()
-			definitions, err := plan.Definitions("/")
+			p := plan.Of(topology)
+			definitions, err := p.Definitions("/")
 			require.NoError(t, err)
-			requireGolden(t, "plan_"+name+".txt", plan.String())
-			requireGolden(t, "plan_"+name+".json", string(definitions))
-			requireGolden(t, "plan_"+name+".mmd", plan.Mermaid())
-			requireGolden(t, "plan_"+name+".dot", plan.Graphviz())
+			requireGolden(t, name+".txt", p.String())
+			requireGolden(t, name+".json", string(definitions))
+			requireGolden(t, name+".mmd", p.Mermaid())
+			requireGolden(t, name+".dot", p.Graphviz())
 		})
 	}
 }

@@ -1,14 +1,15 @@
-package broker_test
+package plan_test
 
 import (
 	"fmt"
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/plan"
 )
 
 // What fails waits for half a minute and comes back; what fails for good is parked.
-func ExampleTopology_Plan() {
+func ExampleOf() {
 	topology := broker.Topology{
 		Exchanges: []broker.Exchange{{Name: "mail", Kind: broker.Topic}},
 		Queues: []broker.Queue{
@@ -21,7 +22,7 @@ func ExampleTopology_Plan() {
 			{Exchange: "mail", Queue: "mail.retry", RoutingKey: "retry"},
 		},
 	}
-	fmt.Print(topology.Plan())
+	fmt.Print(plan.Of(topology))
 	// Output:
 	// exchange  mail  topic
 	//
@@ -36,7 +37,7 @@ func ExampleTopology_Plan() {
 
 // The flowchart can be pasted where Markdown is shown, between ```mermaid and ```.
 func ExamplePlan_Mermaid() {
-	fmt.Print(broker.Topology{
+	fmt.Print(plan.Of(broker.Topology{
 		Exchanges: []broker.Exchange{{Name: "mail", Kind: broker.Direct}},
 		Queues: []broker.Queue{
 			{Name: "mail"},
@@ -46,7 +47,7 @@ func ExamplePlan_Mermaid() {
 			{Exchange: "mail", Queue: "mail", RoutingKey: "mail"},
 			{Exchange: "mail", Queue: "mail_retry_1", RoutingKey: "retry"},
 		},
-	}.Plan().Mermaid())
+	}).Mermaid())
 	// Output:
 	// flowchart LR
 	//     exchange1{{"mail<br/>direct"}}

@@ -1,4 +1,4 @@
-package broker_test
+package plan_test
 
 import (
 	"fmt"
@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/plan"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -115,14 +116,14 @@ func (d *diagram) name(id string) string {
 func TestDiagramsShowTheSame(t *testing.T) {
 	t.Parallel()
 	for _, topology := range []broker.Topology{mailTopology(), everything()} {
-		plan := topology.Plan()
-		require.Equal(t, parseMermaid(t, plan.Mermaid()), parseGraphviz(t, plan.Graphviz()))
+		p := plan.Of(topology)
+		require.Equal(t, parseMermaid(t, p.Mermaid()), parseGraphviz(t, p.Graphviz()))
 	}
 }
 
 func TestDiagramsShowWhereMessagesGo(t *testing.T) {
 	t.Parallel()
-	d := parseMermaid(t, everything().Plan().Mermaid())
+	d := parseMermaid(t, plan.Of(everything()).Mermaid())
 	var edges []string
 	for _, e := range d.edges {
 		arrow := "-->"
@@ -190,7 +191,7 @@ func checkPlan(t *testing.T, exchange, queue, key, value string) {
 	if queue == "" {
 		queue = "q" // "" is no dead-letter key
 	}
-	plan := broker.Topology{
+	p := plan.Of(broker.Topology{
 		Exchanges: []broker.Exchange{
 			{Name: exchange, Kind: broker.Kind("x-" + value), Alternate: exchange, Arguments: processor.Headers{key: value}},
 		},
@@ -199,15 +200,15 @@ func checkPlan(t *testing.T, exchange, queue, key, value string) {
 			{Name: queue + "'", Arguments: processor.Headers{key: []any{value}, "x-overflow": value}, DeadLetter: &broker.DeadLetter{RoutingKey: queue}},
 		},
 		Bindings: []broker.Binding{{Exchange: exchange, Queue: queue, RoutingKey: key, Arguments: processor.Headers{key: processor.Headers{value: value}}}},
-	}.Plan()
+	})
 
-	text := plan.String()
+	text := p.String()
 	require.Equal(t, 7, strings.Count(text, "\n"), "an exchange, two queues, two bindings, two blank lines: %s", text)
 	for _, r := range strings.ReplaceAll(text, "\n", "") {
 		require.True(t, strconv.IsPrint(r), "%q in %s", r, text)
 	}
 
-	mermaid, graphviz := parseMermaid(t, plan.Mermaid()), parseGraphviz(t, plan.Graphviz())
+	mermaid, graphviz := parseMermaid(t, p.Mermaid()), parseGraphviz(t, p.Graphviz())
 	require.Len(t, mermaid.nodes, 3)
 	require.Len(t, mermaid.edges, 4, "a binding, an alternate, two dead-letter targets")
 	require.Equal(t, mermaid, graphviz)

@@ -1,4 +1,4 @@
-package broker
+package plan
 
 import (
 	"encoding/json"
@@ -18,7 +18,7 @@ func (d *definitions) arguments(owner string, h processor.Headers) map[string]an
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		v, err := fieldToJSON(name, h[name])
 		if err != nil {
-			d.errs = append(d.errs, fmt.Errorf("broker: %s: argument %q: %w: %w; leave it to Declare, or do without", owner, name, ErrDefinitions, err))
+			d.errs = append(d.errs, fmt.Errorf("plan: %s: argument %q: %w: %w; leave it to Declare, or do without", owner, name, ErrDefinitions, err))
 			continue
 		}
 		object[name] = v

@@ -1,6 +1,12 @@
-package broker
+package plan
 
-func (p Plan) aboutExchange(x Exchange) string {
+import (
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/argument"
+	"github.com/gowarren/warren/internal/quote"
+)
+
+func (p Plan) aboutExchange(x broker.Exchange) string {
 	w := &words{arguments: x.AllArguments()}
 	w.exchange(x)
 	if alternate, ok := w.arguments["alternate-exchange"].(string); ok {
@@ -11,23 +17,23 @@ func (p Plan) aboutExchange(x Exchange) string {
 	return w.String()
 }
 
-func (w *words) exchange(x Exchange) {
+func (w *words) exchange(x broker.Exchange) {
 	w.sayIf(x.Transient, "transient")
 	w.sayIf(x.AutoDelete, "auto-delete")
 	w.sayIf(x.Internal, "internal")
 }
 
 // queueType leaves to the broker what q does.
-func queueType(q Queue) string {
+func queueType(q broker.Queue) string {
 	if t, ok := q.AllArguments()["x-queue-type"].(string); ok {
-		return inText(t)
+		return quote.Name(t)
 	}
 	return "default type"
 }
 
-func (p Plan) aboutQueue(q Queue) string {
+func (p Plan) aboutQueue(q broker.Queue) string {
 	w := &words{arguments: q.AllArguments()}
-	to, ok := deadLetters(w.arguments)
+	to, ok := argument.DeadLetters(w.arguments)
 	w.wait(ok)
 	if ok {
 		w.sayf("dead letters to %s", p.targetInText(to))
@@ -46,8 +52,8 @@ func (w *words) wait(deadLetters bool) {
 }
 
 // queue says all of q but its type, its TTL and where its dead letters go.
-func (w *words) queue(q Queue) {
-	if _, said := deadLetters(w.arguments); said {
+func (w *words) queue(q broker.Queue) {
+	if _, said := argument.DeadLetters(w.arguments); said {
 		delete(w.arguments, "x-dead-letter-exchange")
 		delete(w.arguments, "x-dead-letter-routing-key")
 	}
@@ -66,28 +72,28 @@ func (w *words) queue(q Queue) {
 }
 
 func (w *words) deliveryLimit() {
-	const argument = "x-delivery-limit"
-	if n, ok := integer(w.arguments, argument); ok && n == HighDeliveryLimit {
-		delete(w.arguments, argument)
+	const limit = "x-delivery-limit"
+	if n, ok := argument.Integer(w.arguments, limit); ok && n == broker.HighDeliveryLimit {
+		delete(w.arguments, limit)
 		w.sayf("delivery limit never reached")
 	}
-	w.number(argument, "delivery limit %d")
+	w.number(limit, "delivery limit %d")
 }
 
 func (w *words) delayedRetry() {
 	const kind, least, most = "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max"
-	shortest, ok := milliseconds(w.arguments, least)
-	longest, also := milliseconds(w.arguments, most)
+	shortest, ok := argument.Milliseconds(w.arguments, least)
+	longest, also := argument.Milliseconds(w.arguments, most)
 	if w.arguments[kind] != "failed" || !ok || !also {
 		return
 	}
-	for _, argument := range []string{kind, least, most} {
-		delete(w.arguments, argument)
+	for _, name := range []string{kind, least, most} {
+		delete(w.arguments, name)
 	}
 	w.sayf("failed messages wait %v to %v", shortest, longest)
 }
 
-func (p Plan) aboutBinding(b Binding) string {
+func (p Plan) aboutBinding(b broker.Binding) string {
 	w := p.match(b)
 	w.sayIf(!p.hasExchange(b.Exchange), "the exchange is not declared here")
 	w.sayIf(!p.hasQueue(b.Queue), "the queue is not declared here")
@@ -95,9 +101,9 @@ func (p Plan) aboutBinding(b Binding) string {
 }
 
 // match says what b lets through. Exchanges that do not look at the key have none.
-func (p Plan) match(b Binding) *words {
+func (p Plan) match(b broker.Binding) *words {
 	w := &words{arguments: b.AllArguments()}
-	w.sayIf(b.RoutingKey != "" || !p.ignoresKeys(b.Exchange), "key "+inText(b.RoutingKey))
+	w.sayIf(b.RoutingKey != "" || !p.ignoresKeys(b.Exchange), "key "+quote.Name(b.RoutingKey))
 	w.rest()
 	return w
 }
@@ -105,7 +111,7 @@ func (p Plan) match(b Binding) *words {
 func (p Plan) ignoresKeys(exchange string) bool {
 	for _, x := range p.topology.Exchanges {
 		if x.Name == exchange {
-			return x.Kind == Fanout || x.Kind == HeadersKind
+			return x.Kind == broker.Fanout || x.Kind == broker.HeadersKind
 		}
 	}
 	return exchange == "amq.fanout" || exchange == "amq.headers" || exchange == "amq.match"
@@ -116,17 +122,17 @@ func (p Plan) exchangeInText(name string) string {
 	case name == "":
 		return "the default exchange"
 	case !p.hasExchange(name):
-		return "exchange " + inText(name) + " (not declared here)"
+		return "exchange " + quote.Name(name) + " (not declared here)"
 	}
-	return "exchange " + inText(name)
+	return "exchange " + quote.Name(name)
 }
 
-func (p Plan) targetInText(to target) string {
-	text := p.exchangeInText(to.exchange)
-	if to.keyed {
-		text += " with key " + inText(to.key)
+func (p Plan) targetInText(to argument.Target) string {
+	text := p.exchangeInText(to.Exchange)
+	if to.Keyed {
+		text += " with key " + quote.Name(to.Key)
 	}
-	if name, ok := to.queue(); ok && !p.hasQueue(name) {
+	if name, ok := to.Queue(); ok && !p.hasQueue(name) {
 		text += " (not declared here)"
 	}
 	return text

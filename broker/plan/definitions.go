@@ -1,4 +1,4 @@
-package broker
+package plan
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/gowarren/warren/broker"
 )
 
 // ErrDefinitions: something cannot be written as RabbitMQ's definitions.
@@ -16,7 +18,7 @@ var ErrDefinitions = errors.New("it cannot be written as definitions")
 // brokers would then blank the description and the tags that it has.
 //
 // What is declared later from the same topology agrees with what was imported. Some
-// things an import does differently from [Broker.Declare]:
+// things an import does differently from [broker.Broker.Declare]:
 //   - It leaves what exists as it is, and does not say so if that differs.
 //   - It leaves out, without a word, a binding to an exchange or queue that is not there.
 //   - Exclusive queues belong to a connection, and are not in the file.
@@ -24,7 +26,7 @@ var ErrDefinitions = errors.New("it cannot be written as definitions")
 //     have narrower ones (or a float32) is there twice once it is declared as well. It
 //     matches the same messages, and they still come once.
 //
-// An error wraps [ErrTopology], or [ErrDefinitions] if a name is not UTF-8 or an argument
+// An error wraps [broker.ErrTopology], or [ErrDefinitions] if a name is not UTF-8 or an argument
 // has a value that JSON, as RabbitMQ reads it, lacks: nil, []byte, Decimal, time.Time and
 // subnormal floats.
 func (p Plan) Definitions(vhost string) ([]byte, error) {
@@ -32,7 +34,7 @@ func (p Plan) Definitions(vhost string) ([]byte, error) {
 		return nil, err
 	}
 	if vhost == "" {
-		return nil, fmt.Errorf(`broker: %w: the vhost has no name; the default one is "/"`, ErrDefinitions)
+		return nil, fmt.Errorf(`plan: %w: the vhost has no name; the default one is "/"`, ErrDefinitions)
 	}
 	d := definitions{Exchanges: []exchangeDefinition{}, Queues: []queueDefinition{}, Bindings: []bindingDefinition{}}
 	d.checkText("vhost", vhost)
@@ -83,7 +85,7 @@ type bindingDefinition struct {
 	Arguments       map[string]any `json:"arguments"`
 }
 
-func (d *definitions) add(t Topology, vhost string) {
+func (d *definitions) add(t broker.Topology, vhost string) {
 	for _, x := range t.Exchanges {
 		owner := fmt.Sprintf("exchange %q", x.Name)
 		d.checkText(owner, x.Name, string(x.Kind))
@@ -118,7 +120,7 @@ func (d *definitions) add(t Topology, vhost string) {
 func (d *definitions) checkText(owner string, texts ...string) {
 	for _, s := range texts {
 		if !utf8.ValidString(s) {
-			d.errs = append(d.errs, fmt.Errorf("broker: %s: %w: %q is not UTF-8", owner, ErrDefinitions, s))
+			d.errs = append(d.errs, fmt.Errorf("plan: %s: %w: %q is not UTF-8", owner, ErrDefinitions, s))
 		}
 	}
 }
