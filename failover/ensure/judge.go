@@ -1,14 +1,16 @@
-package failover
+package ensure
 
 import (
 	"context"
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/amqpwire"
 )
 
 // judge decides whether there is another try after an error of the operation's, and
@@ -37,14 +39,14 @@ func (r *retrier) judge(ctx context.Context, err error) (again bool, told error)
 // operation's own.
 func (r *retrier) amqps(ctx context.Context, err error) bool {
 	var reply *amqp.Error
-	if errors.As(err, &reply) || errors.Is(err, ErrRetry) || errors.Is(err, ErrLost) {
+	if errors.As(err, &reply) || errors.Is(err, ErrRetry) || errors.Is(err, failover.ErrLost) {
 		return true
 	}
 	// The operation's context is over and ctx is not: the session was lost.
 	if errors.Is(err, context.Canceled) && r.session.Err() != nil {
 		return ctx.Err() == nil
 	}
-	return network(err) && r.session.ends(grace)
+	return network(err) && ends(r.session, grace)
 }
 
 // grace is how long the client may take to close a connection on which a write has
@@ -58,11 +60,11 @@ func network(err error) bool {
 }
 
 // ends waits until the session has ended, for no longer than d.
-func (s *Session) ends(d time.Duration) bool {
+func ends(s *failover.Session, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-s.done:
+	case <-s.Done():
 		return true
 	case <-timer.C:
 		return false
@@ -92,13 +94,7 @@ func hopeless(e *amqp.Error) bool {
 	case amqp.AccessRefused, amqp.PreconditionFailed, amqp.SyntaxError:
 		return true
 	}
-	return missing(e, "queue") || missing(e, "exchange")
-}
-
-// missing tells what does not exist from what is away for now: RabbitMQ has one code for
-// both, and says "queue 'q' ... is down", "... has crashed" and the like for the latter.
-func missing(e *amqp.Error, what string) bool {
-	return e.Code == amqp.NotFound && strings.HasPrefix(e.Reason, "NOT_FOUND - no "+what+" ")
+	return amqpwire.Missing(e, "queue") || amqpwire.Missing(e, "exchange")
 }
 
 // protocol reports whether the broker closed the connection for something that was sent

@@ -1,4 +1,4 @@
-package failover_test
+package ensure_test
 
 import (
 	"context"
@@ -16,24 +16,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/ensure"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
 // retries runs an operation that always fails on a node that is there, and returns the
 // waits that were announced and those that passed before each try.
-func retries(t *testing.T, opts ...failover.EnsureOption) (announced, waited []time.Duration, err error) {
+func retries(t *testing.T, opts ...ensure.Option) (announced, waited []time.Duration, err error) {
 	t.Helper()
-	c := dialFake(t, &fake{}, "amqp://a")
+	c := dialFake(t, &amqpfake.Network{}, "amqp://a")
 	var last time.Time
-	opts = append(opts, failover.OnError(func(err error, next time.Duration) {
-		require.ErrorIs(t, err, failover.ErrRetry)
+	opts = append(opts, ensure.OnError(func(err error, next time.Duration) {
+		require.ErrorIs(t, err, ensure.ErrRetry)
 		announced = append(announced, next)
 	}))
-	err = c.Ensure(t.Context(), func(context.Context, *amqp.Channel) error {
+	err = ensure.Do(t.Context(), c, func(context.Context, *amqp.Channel) error {
 		if !last.IsZero() {
 			waited = append(waited, time.Since(last))
 		}
 		last = time.Now()
-		return fmt.Errorf("not confirmed: %w", failover.ErrRetry)
+		return fmt.Errorf("not confirmed: %w", ensure.ErrRetry)
 	}, opts...)
 	closeNow(t, c)
 	return announced, waited, err
@@ -44,14 +46,14 @@ func TestIntervals(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
 		name string
-		opts []failover.EnsureOption
+		opts []ensure.Option
 		want []int // seconds
 	}{
 		{"by default", nil, []int{0, 1, 1, 1, 1}},
-		{"steps", []failover.EnsureOption{failover.Interval(time.Second, 2*time.Second, 6*time.Second)}, []int{1, 3, 5, 6, 6}},
-		{"kombu's", []failover.EnsureOption{failover.Interval(time.Second, time.Second, time.Second)}, []int{1, 1, 1, 1, 1}},
-		{"no steps", []failover.EnsureOption{failover.Interval(2*time.Second, 0, math.MaxInt64)}, []int{2, 2, 2, 2, 2}},
-		{"none", []failover.EnsureOption{failover.Interval(0, 0, 0)}, []int{0, 0, 0, 0, 0}},
+		{"steps", []ensure.Option{ensure.Interval(time.Second, 2*time.Second, 6*time.Second)}, []int{1, 3, 5, 6, 6}},
+		{"kombu's", []ensure.Option{ensure.Interval(time.Second, time.Second, time.Second)}, []int{1, 1, 1, 1, 1}},
+		{"no steps", []ensure.Option{ensure.Interval(2*time.Second, 0, math.MaxInt64)}, []int{2, 2, 2, 2, 2}},
+		{"none", []ensure.Option{ensure.Interval(0, 0, 0)}, []int{0, 0, 0, 0, 0}},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -61,11 +63,11 @@ func TestIntervals(t *testing.T) {
 				for _, seconds := range row.want {
 					want = append(want, time.Duration(seconds)*time.Second)
 				}
-				announced, waited, err := retries(t, append(row.opts, failover.MaxRetries(5))...)
+				announced, waited, err := retries(t, append(row.opts, ensure.MaxRetries(5))...)
 				require.Equal(t, want, announced)
 				require.Equal(t, want, waited)
-				require.ErrorIs(t, err, failover.ErrRetry)
-				require.EqualError(t, err, "failover: the operation failed, tries: 6: not confirmed: try again")
+				require.ErrorIs(t, err, ensure.ErrRetry)
+				require.EqualError(t, err, "ensure: the operation failed, tries: 6: not confirmed: try again")
 			})
 		})
 	}
@@ -75,9 +77,9 @@ func TestIntervalsNeverOverflow(t *testing.T) {
 	t.Parallel()
 	const long = time.Duration(math.MaxInt64 / 3)
 	for i, want := range []time.Duration{0, long, 2 * long, 2 * long, 2 * long} {
-		require.Equal(t, want, failover.IntervalOf(i+1, failover.Interval(0, long, 2*long)))
+		require.Equal(t, want, ensure.IntervalOf(i+1, ensure.Interval(0, long, 2*long)))
 	}
-	require.Equal(t, time.Second, failover.IntervalOf(math.MaxInt))
+	require.Equal(t, time.Second, ensure.IntervalOf(math.MaxInt))
 }
 
 // kombu: conn.ensure(producer, producer.publish, errback=errback, max_retries=3), with
@@ -85,31 +87,31 @@ func TestIntervalsNeverOverflow(t *testing.T) {
 func TestMaxRetriesWhileEverythingIsDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{down: map[string]bool{}}
+		f := &amqpfake.Network{Down: map[string]bool{}}
 		c := dialFake(t, f, "amqp://a;b")
-		f.set(func() { f.down["a:5672"], f.down["b:5672"] = true, true })
+		f.Set(func() { f.Down["a:5672"], f.Down["b:5672"] = true, true })
 		var told []error
 		tries := 0
-		err := c.Ensure(t.Context(), func(ctx context.Context, _ *amqp.Channel) error {
+		err := ensure.Do(t.Context(), c, func(ctx context.Context, _ *amqp.Channel) error {
 			tries++
-			f.latest().close()
+			f.Latest().Close()
 			<-ctx.Done()
 			require.ErrorIs(t, context.Cause(ctx), failover.ErrLost)
 			return ctx.Err()
-		}, failover.MaxRetries(3), failover.Interval(0, 0, 0), failover.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
+		}, ensure.MaxRetries(3), ensure.Interval(0, 0, 0), ensure.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
 
 		require.Equal(t, 1, tries)
 		require.Len(t, told, 3)
 		require.ErrorIs(t, told[0], context.Canceled)
-		require.ErrorIs(t, told[1], errRefused)
+		require.ErrorIs(t, told[1], amqpfake.ErrRefused)
 		require.ErrorContains(t, err, "tries: 4")
 		require.ErrorIs(t, err, failover.ErrLost)
 		require.ErrorContains(t, err, "node a:5672: ")
 		require.ErrorContains(t, err, "node b:5672: ")
-		require.Len(t, f.addresses(), 1+1+2+2, "a dial, the rest of its round, and two more rounds")
+		require.Len(t, f.Addresses(), 1+1+2+2, "a dial, the rest of its round, and two more rounds")
 
-		f.set(func() { clear(f.down) })
-		require.NoError(t, c.Ensure(t.Context(), nothing), "the connection goes on")
+		f.Set(func() { clear(f.Down) })
+		require.NoError(t, ensure.Do(t.Context(), c, nothing), "the connection goes on")
 		closeNow(t, c)
 	})
 }
@@ -117,26 +119,26 @@ func TestMaxRetriesWhileEverythingIsDown(t *testing.T) {
 func TestWithoutALimitTheContextEndsIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{down: map[string]bool{}}
+		f := &amqpfake.Network{Down: map[string]bool{}}
 		c := dialFake(t, f, "amqp://a")
 		start := time.Now()
-		err := c.Ensure(limit(t, time.Hour), func(context.Context, *amqp.Channel) error { return failover.ErrRetry })
+		err := ensure.Do(limit(t, time.Hour), c, func(context.Context, *amqp.Channel) error { return ensure.ErrRetry })
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorIs(t, err, failover.ErrRetry)
+		require.ErrorIs(t, err, ensure.ErrRetry)
 		require.Regexp(t, "tries: 360[12]:", err) // at the deadline, both may be
 		require.Equal(t, time.Hour, time.Since(start))
 
-		f.set(func() { f.down["a:5672"] = true })
-		f.latest().close()
+		f.Set(func() { f.Down["a:5672"] = true })
+		f.Latest().Close()
 		synctest.Wait()
 		why := errors.New("the operator pressed the button")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Hour, func() { cancel(why) })
-		err = c.Ensure(ctx, nothing)
+		err = ensure.Do(ctx, c, nothing)
 		require.ErrorIs(t, err, why)
-		require.ErrorIs(t, err, errRefused)
+		require.ErrorIs(t, err, amqpfake.ErrRefused)
 
-		err = c.Ensure(ctx, nothing)
+		err = ensure.Do(ctx, c, nothing)
 		require.ErrorIs(t, err, why, "it is over already")
 		require.ErrorContains(t, err, "tries: 1")
 		closeNow(t, c)
@@ -146,14 +148,14 @@ func TestWithoutALimitTheContextEndsIt(t *testing.T) {
 func TestAnErrorOfTheOperationIsReturnedAsItIs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := dialFake(t, &fake{}, "amqp://a")
+		c := dialFake(t, &amqpfake.Network{}, "amqp://a")
 		elsewhere := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("the shop is closed")}
 		for _, own := range []error{errors.New("my own"), io.EOF, elsewhere, context.DeadlineExceeded, context.Canceled} {
 			tries := 0
-			err := c.Ensure(t.Context(), func(context.Context, *amqp.Channel) error {
+			err := ensure.Do(t.Context(), c, func(context.Context, *amqp.Channel) error {
 				tries++
 				return own
-			}, failover.OnError(func(error, time.Duration) { t.Error("there is no other try") }))
+			}, ensure.OnError(func(error, time.Duration) { t.Error("there is no other try") }))
 			require.Equal(t, own, err)
 			require.Equal(t, 1, tries)
 		}
@@ -180,18 +182,18 @@ func TestWhatTheBrokerSays(t *testing.T) {
 		t.Run(row.text, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				f := &fake{}
+				f := &amqpfake.Network{}
 				c := dialFake(t, f, "amqp://a")
 				tries := 0
-				err := c.Ensure(t.Context(), func(_ context.Context, channel *amqp.Channel) error {
+				err := ensure.Do(t.Context(), c, func(_ context.Context, channel *amqp.Channel) error {
 					tries++
 					if tries == 2 {
 						return nil
 					}
 					closed := channel.NotifyClose(make(chan *amqp.Error, 1))
-					f.latest().closeChannel(row.code, row.text)
+					f.Latest().CloseChannel(row.code, row.text)
 					<-closed
-					return fmt.Errorf("not confirmed: %w", failover.ErrRetry)
+					return fmt.Errorf("not confirmed: %w", ensure.ErrRetry)
 				})
 				require.Equal(t, row.tries, tries)
 				if row.tries == 1 {
@@ -228,15 +230,15 @@ func TestWhatEndsTheConnectionIsTriedTwice(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				f := &fake{}
+				f := &amqpfake.Network{}
 				c := dialFake(t, f, "amqp://a")
 				tries := 0
-				err := c.Ensure(t.Context(), func(ctx context.Context, _ *amqp.Channel) error {
+				err := ensure.Do(t.Context(), c, func(ctx context.Context, _ *amqp.Channel) error {
 					tries++
 					if tries > len(row.codes) {
 						return nil
 					}
-					go f.latest().hangUp(row.codes[tries-1], "why not")
+					go f.Latest().HangUp(row.codes[tries-1], "why not")
 					<-ctx.Done()
 					return ctx.Err()
 				})
@@ -251,9 +253,9 @@ func TestWhatEndsTheConnectionIsTriedTwice(t *testing.T) {
 func TestTheChannelIsNewAndClosed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := dialFake(t, &fake{}, "amqp://a")
+		c := dialFake(t, &amqpfake.Network{}, "amqp://a")
 		var used, revived []*amqp.Channel
-		require.NoError(t, c.Ensure(t.Context(), func(_ context.Context, channel *amqp.Channel) error {
+		require.NoError(t, ensure.Do(t.Context(), c, func(_ context.Context, channel *amqp.Channel) error {
 			require.False(t, channel.IsClosed())
 			if len(used) > 0 {
 				require.True(t, used[len(used)-1].IsClosed())
@@ -261,10 +263,10 @@ func TestTheChannelIsNewAndClosed(t *testing.T) {
 			used = append(used, channel)
 			require.Equal(t, used, revived)
 			if len(used) < 3 {
-				return failover.ErrRetry
+				return ensure.ErrRetry
 			}
 			return nil
-		}, failover.OnRevive(func(channel *amqp.Channel) { revived = append(revived, channel) })))
+		}, ensure.OnRevive(func(channel *amqp.Channel) { revived = append(revived, channel) })))
 		require.Len(t, used, 3)
 		require.True(t, used[2].IsClosed())
 
@@ -279,24 +281,24 @@ func TestAPanicClosesTheChannel(t *testing.T) {
 	rows := []struct {
 		name string
 		fail func(*amqp.Channel) // in the operation
-		opts []failover.EnsureOption
+		opts []ensure.Option
 	}{
 		{"the operation", func(*amqp.Channel) { panic("boom") }, nil},
-		{"OnRevive", func(*amqp.Channel) {}, []failover.EnsureOption{failover.OnRevive(func(*amqp.Channel) { panic("boom") })}},
-		{"OnError", func(*amqp.Channel) {}, []failover.EnsureOption{failover.OnError(func(error, time.Duration) { panic("boom") })}},
+		{"OnRevive", func(*amqp.Channel) {}, []ensure.Option{ensure.OnRevive(func(*amqp.Channel) { panic("boom") })}},
+		{"OnError", func(*amqp.Channel) {}, []ensure.Option{ensure.OnError(func(error, time.Duration) { panic("boom") })}},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				f := &fake{}
+				f := &amqpfake.Network{}
 				opened, closed := 0, 0
-				f.set(func() {
-					f.answer = func(_ *fakeConn, m method) bool {
+				f.Set(func() {
+					f.Answer = func(_ *amqpfake.Conn, m amqpfake.Method) bool {
 						switch m {
-						case channelOpen:
+						case amqpfake.ChannelOpen:
 							opened++
-						case channelClose:
+						case amqpfake.ChannelClose:
 							closed++
 						}
 						return false
@@ -305,13 +307,13 @@ func TestAPanicClosesTheChannel(t *testing.T) {
 				c := dialFake(t, f, "amqp://a")
 				op := func(_ context.Context, channel *amqp.Channel) error {
 					row.fail(channel)
-					return failover.ErrRetry
+					return ensure.ErrRetry
 				}
-				require.PanicsWithValue(t, "boom", func() { _ = c.Ensure(t.Context(), op, row.opts...) })
-				require.PanicsWithValue(t, "boom", func() { _, _ = c.AutoRetry(t.Context(), nil, op, row.opts...) })
+				require.PanicsWithValue(t, "boom", func() { _ = ensure.Do(t.Context(), c, op, row.opts...) })
+				require.PanicsWithValue(t, "boom", func() { _, _ = ensure.AutoRetry(t.Context(), c, nil, op, row.opts...) })
 				channel, err := session(t, c).Channel(t.Context())
 				require.NoError(t, err)
-				require.PanicsWithValue(t, "boom", func() { _, _ = c.AutoRetry(t.Context(), channel, op, row.opts...) })
+				require.PanicsWithValue(t, "boom", func() { _, _ = ensure.AutoRetry(t.Context(), c, channel, op, row.opts...) })
 				require.True(t, channel.IsClosed())
 				require.Equal(t, opened, closed)
 				require.GreaterOrEqual(t, opened, 4, "that of the dial, and three more")
@@ -340,18 +342,18 @@ func (d *deaf) Write(b []byte) (int, error) {
 func TestAWriteThatFailsIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		var dead atomic.Bool // only the first connection
 		c := dial(t, []string{"amqp://a"}, failover.NetDialer(func(ctx context.Context, network, address string) (net.Conn, error) {
-			conn, err := f.dial(ctx, network, address)
-			if len(f.addresses()) == 1 {
+			conn, err := f.Dial(ctx, network, address)
+			if len(f.Addresses()) == 1 {
 				conn = &deaf{conn, &dead}
 			}
 			return conn, err
 		}))
 		var first error
 		tries := 0
-		require.NoError(t, c.Ensure(t.Context(), func(ctx context.Context, channel *amqp.Channel) error {
+		require.NoError(t, ensure.Do(t.Context(), c, func(ctx context.Context, channel *amqp.Channel) error {
 			if tries++; tries == 2 {
 				return nil
 			}
@@ -368,12 +370,12 @@ func TestAWriteThatFailsIsTriedAgain(t *testing.T) {
 func TestACallThatHangsEndsWithTheSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a;b")
 		hang := make(chan struct{})
-		f.set(func() {
-			f.answer = func(c *fakeConn, m method) bool {
-				if m.class == 50 && c.address == "a:5672" { // a queue
+		f.Set(func() {
+			f.Answer = func(c *amqpfake.Conn, m amqpfake.Method) bool {
+				if m.Class == 50 && c.Address == "a:5672" { // a queue
 					<-hang
 				}
 				return false
@@ -381,7 +383,7 @@ func TestACallThatHangsEndsWithTheSession(t *testing.T) {
 		})
 		start := time.Now()
 		tries := 0
-		require.NoError(t, c.Ensure(t.Context(), func(ctx context.Context, channel *amqp.Channel) error {
+		require.NoError(t, ensure.Do(t.Context(), c, func(ctx context.Context, channel *amqp.Channel) error {
 			if tries++; tries == 2 {
 				return nil
 			}
@@ -397,15 +399,15 @@ func TestACallThatHangsEndsWithTheSession(t *testing.T) {
 func TestEnsureWaitsWhileTheNodeBlocks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a")
-		f.latest().send(0, connectionBlocked, short("low on memory"))
+		f.Latest().Send(0, amqpfake.ConnectionBlocked, amqpfake.Short("low on memory"))
 		synctest.Wait()
-		require.ErrorIs(t, c.Ensure(limit(t, time.Second), nothing), context.DeadlineExceeded)
-		conn := f.latest()
-		time.AfterFunc(time.Hour, func() { conn.send(0, connectionUnblocked) })
+		require.ErrorIs(t, ensure.Do(limit(t, time.Second), c, nothing), context.DeadlineExceeded)
+		conn := f.Latest()
+		time.AfterFunc(time.Hour, func() { conn.Send(0, amqpfake.ConnectionUnblocked) })
 		start := time.Now()
-		require.NoError(t, c.Ensure(t.Context(), nothing))
+		require.NoError(t, ensure.Do(t.Context(), c, nothing))
 		require.Equal(t, time.Hour, time.Since(start))
 		closeNow(t, c)
 	})
@@ -415,17 +417,19 @@ func TestEnsureWaitsWhileTheNodeBlocks(t *testing.T) {
 func TestTheGoodbyeOfEnsureIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a", failover.AnswerTimeout(3*time.Second))
-		f.set(func() { f.answer = func(_ *fakeConn, m method) bool { return m == channelClose } })
+		f.Set(func() {
+			f.Answer = func(_ *amqpfake.Conn, m amqpfake.Method) bool { return m == amqpfake.ChannelClose }
+		})
 		start := time.Now()
-		require.NoError(t, c.Ensure(t.Context(), nothing))
+		require.NoError(t, ensure.Do(t.Context(), c, nothing))
 		require.Equal(t, 3*time.Second, time.Since(start), "the node does not answer")
-		require.NoError(t, c.Ensure(limit(t, time.Second), nothing))
+		require.NoError(t, ensure.Do(limit(t, time.Second), c, nothing))
 		require.Equal(t, 4*time.Second, time.Since(start), "the context is over")
 
-		require.NoError(t, c.Ensure(t.Context(), func(context.Context, *amqp.Channel) error {
-			f.latest().send(0, connectionBlocked, short("low on memory"))
+		require.NoError(t, ensure.Do(t.Context(), c, func(context.Context, *amqp.Channel) error {
+			f.Latest().Send(0, amqpfake.ConnectionBlocked, amqpfake.Short("low on memory"))
 			synctest.Wait()
 			return nil
 		}))
@@ -437,44 +441,44 @@ func TestTheGoodbyeOfEnsureIsBounded(t *testing.T) {
 func TestTheWaitBeforeARetryEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := dialFake(t, &fake{}, "amqp://a")
+		c := dialFake(t, &amqpfake.Network{}, "amqp://a")
 		start := time.Now()
-		hourly := failover.Interval(time.Hour, 0, time.Hour)
-		again := func(context.Context, *amqp.Channel) error { return failover.ErrRetry }
-		require.ErrorIs(t, c.Ensure(limit(t, time.Second), again, hourly), context.DeadlineExceeded)
+		hourly := ensure.Interval(time.Hour, 0, time.Hour)
+		again := func(context.Context, *amqp.Channel) error { return ensure.ErrRetry }
+		require.ErrorIs(t, ensure.Do(limit(t, time.Second), c, again, hourly), context.DeadlineExceeded)
 		require.Equal(t, time.Second, time.Since(start))
 
 		tries := 0
-		err := c.Ensure(t.Context(), func(ctx context.Context, _ *amqp.Channel) error {
+		err := ensure.Do(t.Context(), c, func(ctx context.Context, _ *amqp.Channel) error {
 			tries++
 			closing := context.WithoutCancel(ctx)
 			time.AfterFunc(time.Minute, func() { _ = c.Close(closing) })
-			return failover.ErrRetry
+			return ensure.ErrRetry
 		}, hourly)
 		require.ErrorIs(t, err, failover.ErrClosed)
 		require.Equal(t, time.Minute+time.Second, time.Since(start), "not an hour")
 		require.Equal(t, 1, tries)
-		require.ErrorIs(t, c.Ensure(t.Context(), nothing), failover.ErrClosed)
+		require.ErrorIs(t, ensure.Do(t.Context(), c, nothing), failover.ErrClosed)
 	})
 }
 
 func TestWrongEnsureOptions(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := dialFake(t, &fake{}, "amqp://a")
-		for text, opt := range map[string]failover.EnsureOption{
-			"an option of Ensure is nil": nil,
-			"at most -1 retries":         failover.MaxRetries(-1),
-			"intervals from -1ns":        failover.Interval(-1, 0, 0),
-			"in steps of -1ns":           failover.Interval(0, -1, 0),
-			"intervals from 2ns to 1ns":  failover.Interval(2, 0, 1),
+		c := dialFake(t, &amqpfake.Network{}, "amqp://a")
+		for text, opt := range map[string]ensure.Option{
+			"an option is nil":          nil,
+			"at most -1 retries":        ensure.MaxRetries(-1),
+			"intervals from -1ns":       ensure.Interval(-1, 0, 0),
+			"in steps of -1ns":          ensure.Interval(0, -1, 0),
+			"intervals from 2ns to 1ns": ensure.Interval(2, 0, 1),
 		} {
-			require.ErrorContains(t, c.Ensure(t.Context(), nothing, opt), text)
-			_, err := c.AutoRetry(t.Context(), nil, nothing, opt)
+			require.ErrorContains(t, ensure.Do(t.Context(), c, nothing, opt), text)
+			_, err := ensure.AutoRetry(t.Context(), c, nil, nothing, opt)
 			require.ErrorContains(t, err, text)
 		}
-		require.ErrorContains(t, c.Ensure(t.Context(), nil), "the operation is nil")
-		require.NoError(t, c.Ensure(t.Context(), nothing, failover.OnError(nil), failover.OnRevive(nil)))
+		require.ErrorContains(t, ensure.Do(t.Context(), c, nil), "the operation is nil")
+		require.NoError(t, ensure.Do(t.Context(), c, nothing, ensure.OnError(nil), ensure.OnRevive(nil)))
 		closeNow(t, c)
 	})
 }

@@ -1,4 +1,4 @@
-package failover_test
+package ensure_test
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/ensure"
 )
 
 // A publish that is tried again until the broker has the message. Only a confirm says
 // that it has.
-func ExampleConnection_Ensure() { //nolint:testableexamples // it needs a broker
+func ExampleDo() { //nolint:testableexamples // it needs a broker
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	connection, err := failover.Dial(ctx, []string{"amqp://broker1:5672;amqp://broker2:5672"})
@@ -34,13 +35,13 @@ func ExampleConnection_Ensure() { //nolint:testableexamples // it needs a broker
 		}
 		confirmed, err := confirm.WaitContext(ctx)
 		if err == nil && !confirmed {
-			err = fmt.Errorf("not confirmed: %w", failover.ErrRetry)
+			err = fmt.Errorf("not confirmed: %w", ensure.ErrRetry)
 		}
 		return err
 	}
-	err = connection.Ensure(ctx, publish,
-		failover.MaxRetries(3),
-		failover.OnError(func(err error, next time.Duration) { log.Printf("%v; retry in %v", err, next) }))
+	err = ensure.Do(ctx, connection, publish,
+		ensure.MaxRetries(3),
+		ensure.OnError(func(err error, next time.Duration) { log.Printf("%v; retry in %v", err, next) }))
 	if err != nil {
 		log.Print(err)
 	}

@@ -1,21 +1,28 @@
-package failover
+// Package ensure runs an operation on a channel of a [failover.Connection] until it succeeds, on
+// whichever node is there.
+//
+//	err := ensure.Do(ctx, connection, publish, ensure.MaxRetries(3))
+//	channel, err = ensure.AutoRetry(ctx, connection, channel, declare)
+package ensure
 
 import (
 	"context"
 	"errors"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/failover"
 )
 
-// ErrRetry makes [Connection.Ensure] try again when an operation's error wraps it, as it
+// ErrRetry makes [Do] try again when an operation's error wraps it, as it
 // does for errors of AMQP. It is for what the client reports without an error: a message
 // that was not confirmed, or deliveries that end.
 var ErrRetry = errors.New("try again")
 
-// Ensure runs op with a channel until it succeeds, on whichever node is there. The
-// channel is new for each try, and closed when Ensure returns, also when op panics.
+// Do runs op with a channel until it succeeds, on whichever node is there. The
+// channel is new for each try, and closed when Do returns, also when op panics.
 //
-// When the connection is lost, Ensure waits for the next session and tries again; when
+// When the connection is lost, Do waits for the next session and tries again; when
 // the channel is closed or op's error wraps [ErrRetry], it tries again on a new one. It
 // returns, with the number of tries, the last error when
 //
@@ -28,13 +35,13 @@ var ErrRetry = errors.New("try again")
 // Any other error of op's is returned as it is, at once.
 //
 // op's context ends with ctx, and with the session: an op that hangs because its node does
-// returns when the node is given up. Ensure never leaves an op behind: the client's own
+// returns when the node is given up. Do never leaves an op behind: the client's own
 // calls know no context, and one that waits for a node that hangs is waited for until the
 // heartbeats end the session, even after ctx. What op did before it failed, it does again. A
 // message that was published is only safe once it is confirmed, so op has to put the
 // channel in confirm mode and wait.
-func (c *Connection) Ensure(ctx context.Context, op func(context.Context, *amqp.Channel) error, opts ...EnsureOption) error {
-	r, err := c.newRetrier(op, opts)
+func Do(ctx context.Context, c *failover.Connection, op func(context.Context, *amqp.Channel) error, opts ...Option) error {
+	r, err := newRetrier(c, op, opts)
 	if err != nil {
 		return err
 	}
@@ -42,17 +49,17 @@ func (c *Connection) Ensure(ctx context.Context, op func(context.Context, *amqp.
 	return r.run(ctx)
 }
 
-// AutoRetry is [Connection.Ensure] for a channel that lives on. It runs op with channel,
+// AutoRetry is [Do] for a channel that lives on. It runs op with channel,
 // which must be one of this connection, and opens a new one if channel is nil, closed, or
 // fails. It returns the channel to go on with:
 //
-//	channel, err = connection.AutoRetry(ctx, channel, op)
+//	channel, err = ensure.AutoRetry(ctx, connection, channel, op)
 //
 // That one is open and the caller's to close; channel itself, if another is returned, is
 // closed. It is nil after an error that made the last channel useless. After one of op's
 // own it is not. If op panics, its channel is closed.
-func (c *Connection) AutoRetry(ctx context.Context, channel *amqp.Channel, op func(context.Context, *amqp.Channel) error, opts ...EnsureOption) (*amqp.Channel, error) {
-	r, err := c.newRetrier(op, opts)
+func AutoRetry(ctx context.Context, c *failover.Connection, channel *amqp.Channel, op func(context.Context, *amqp.Channel) error, opts ...Option) (*amqp.Channel, error) {
+	r, err := newRetrier(c, op, opts)
 	if err != nil {
 		return channel, err
 	}
@@ -62,7 +69,7 @@ func (c *Connection) AutoRetry(ctx context.Context, channel *amqp.Channel, op fu
 			r.release(ctx)
 		}
 	}()
-	r.adopt(channel)
+	r.adopt(ctx, channel)
 	err = r.run(ctx)
 	kept = true
 	if r.channel == nil || r.channel.IsClosed() {

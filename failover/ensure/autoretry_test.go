@@ -1,4 +1,4 @@
-package failover_test
+package ensure_test
 
 import (
 	"context"
@@ -10,13 +10,14 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/ensure"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
 func TestAutoRetryKeepsTheChannel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a")
 		var used *amqp.Channel
 		revived := 0
@@ -25,33 +26,33 @@ func TestAutoRetryKeepsTheChannel(t *testing.T) {
 			return nil
 		}
 		again := func() { // with the same variables, as callers do
-			f.latest().close()
+			f.Latest().Close()
 			synctest.Wait()
 		}
-		onRevive := failover.OnRevive(func(*amqp.Channel) { revived++ })
+		onRevive := ensure.OnRevive(func(*amqp.Channel) { revived++ })
 
-		channel, err := c.AutoRetry(t.Context(), nil, op, onRevive)
+		channel, err := ensure.AutoRetry(t.Context(), c, nil, op, onRevive)
 		require.NoError(t, err)
 		require.Same(t, used, channel)
 		require.False(t, channel.IsClosed())
 
 		first := channel
 		for range 3 {
-			channel, err = c.AutoRetry(t.Context(), channel, op, onRevive)
+			channel, err = ensure.AutoRetry(t.Context(), c, channel, op, onRevive)
 			require.NoError(t, err)
 			require.Same(t, first, channel)
 		}
 		require.Equal(t, 1, revived)
 
 		again()
-		channel, err = c.AutoRetry(t.Context(), channel, op, onRevive)
+		channel, err = ensure.AutoRetry(t.Context(), c, channel, op, onRevive)
 		require.NoError(t, err)
 		require.NotSame(t, first, channel)
 		require.Same(t, used, channel)
 		require.Equal(t, 2, revived)
 
 		require.NoError(t, channel.Close())
-		channel, err = c.AutoRetry(t.Context(), channel, op, onRevive)
+		channel, err = ensure.AutoRetry(t.Context(), c, channel, op, onRevive)
 		require.NoError(t, err)
 		require.False(t, channel.IsClosed())
 		require.Equal(t, 3, revived)
@@ -62,12 +63,12 @@ func TestAutoRetryKeepsTheChannel(t *testing.T) {
 func TestAutoRetryReplacesAChannelThatFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := dialFake(t, &fake{}, "amqp://a")
+		c := dialFake(t, &amqpfake.Network{}, "amqp://a")
 		stale, err := session(t, c).Channel(t.Context())
 		require.NoError(t, err)
-		channel, err := c.AutoRetry(t.Context(), stale, func(_ context.Context, channel *amqp.Channel) error {
+		channel, err := ensure.AutoRetry(t.Context(), c, stale, func(_ context.Context, channel *amqp.Channel) error {
 			if channel == stale {
-				return failover.ErrRetry
+				return ensure.ErrRetry
 			}
 			return nil
 		})
@@ -81,26 +82,26 @@ func TestAutoRetryReplacesAChannelThatFails(t *testing.T) {
 func TestWhatAutoRetryReturnsWithAnError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a")
 		own := errors.New("my own")
-		channel, err := c.AutoRetry(t.Context(), nil, func(context.Context, *amqp.Channel) error { return own })
+		channel, err := ensure.AutoRetry(t.Context(), c, nil, func(context.Context, *amqp.Channel) error { return own })
 		require.Equal(t, own, err)
 		require.False(t, channel.IsClosed(), "there is nothing wrong with it")
 
-		same, err := c.AutoRetry(t.Context(), channel, nothing, nil)
+		same, err := ensure.AutoRetry(t.Context(), c, channel, nothing, nil)
 		require.Error(t, err)
 		require.Same(t, channel, same, "it has not been touched")
 
-		none, err := c.AutoRetry(t.Context(), channel, func(context.Context, *amqp.Channel) error { return failover.ErrRetry },
-			failover.MaxRetries(0))
-		require.ErrorIs(t, err, failover.ErrRetry)
+		none, err := ensure.AutoRetry(t.Context(), c, channel, func(context.Context, *amqp.Channel) error { return ensure.ErrRetry },
+			ensure.MaxRetries(0))
+		require.ErrorIs(t, err, ensure.ErrRetry)
 		require.Nil(t, none)
 		require.True(t, channel.IsClosed())
 
-		none, err = c.AutoRetry(t.Context(), nil, func(_ context.Context, channel *amqp.Channel) error {
+		none, err = ensure.AutoRetry(t.Context(), c, nil, func(_ context.Context, channel *amqp.Channel) error {
 			closed := channel.NotifyClose(make(chan *amqp.Error, 1))
-			f.latest().closeChannel(403, "ACCESS_REFUSED - no")
+			f.Latest().CloseChannel(403, "ACCESS_REFUSED - no")
 			return <-closed
 		})
 		require.ErrorContains(t, err, "ACCESS_REFUSED")
@@ -114,18 +115,18 @@ func TestWhatAutoRetryReturnsWithAnError(t *testing.T) {
 func TestAutoRetryWithAChannelOfALostSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := dialFake(t, &fake{}, "amqp://a")
+		c := dialFake(t, &amqpfake.Network{}, "amqp://a")
 		lost := session(t, c)
 		old, err := lost.Channel(t.Context())
 		require.NoError(t, err)
-		channel, err := c.AutoRetry(t.Context(), old, func(ctx context.Context, channel *amqp.Channel) error {
+		channel, err := ensure.AutoRetry(t.Context(), c, old, func(ctx context.Context, channel *amqp.Channel) error {
 			if channel == old {
 				lost.Abort(nil)
 				<-ctx.Done()
 				return context.Cause(ctx)
 			}
 			return nil
-		}, failover.Interval(time.Second, 0, time.Second))
+		}, ensure.Interval(time.Second, 0, time.Second))
 		require.NoError(t, err)
 		require.NotSame(t, old, channel)
 		closeNow(t, c)

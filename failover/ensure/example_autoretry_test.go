@@ -1,4 +1,4 @@
-package failover_test
+package ensure_test
 
 import (
 	"context"
@@ -7,10 +7,11 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/ensure"
 )
 
 // A channel that is used for many operations, and replaced when it is lost.
-func ExampleConnection_AutoRetry() { //nolint:testableexamples // it needs a broker
+func ExampleAutoRetry() { //nolint:testableexamples // it needs a broker
 	ctx := context.Background()
 	connection, err := failover.Dial(ctx, []string{"amqp://broker1:5672;amqp://broker2:5672"})
 	if err != nil {
@@ -21,7 +22,7 @@ func ExampleConnection_AutoRetry() { //nolint:testableexamples // it needs a bro
 
 	var channel *amqp.Channel // none yet: AutoRetry opens one
 	for _, queue := range []string{"mail", "invoices"} {
-		channel, err = connection.AutoRetry(ctx, channel, func(_ context.Context, channel *amqp.Channel) error {
+		channel, err = ensure.AutoRetry(ctx, connection, channel, func(_ context.Context, channel *amqp.Channel) error {
 			_, err := channel.QueueDeclare(queue, true, false, false, false, nil)
 			return err
 		})

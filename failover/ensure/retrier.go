@@ -1,21 +1,24 @@
-package failover
+package ensure
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/failover"
 )
 
-// retrier is one call of [Connection.Ensure] or [Connection.AutoRetry].
+// retrier is one call of [Do] or [AutoRetry].
 type retrier struct {
-	ensureConfig
-	connection *Connection
+	config
+	connection *failover.Connection
 	op         func(context.Context, *amqp.Channel) error
-	session    *Session      // that of channel
-	channel    *amqp.Channel // nil: the next try opens one
+	session    *failover.Session // that of channel
+	channel    *amqp.Channel     // nil: the next try opens one
 	closed     <-chan *amqp.Error
 	rounds     int // of the connection that are known to have failed
 	tries      int
@@ -23,25 +26,26 @@ type retrier struct {
 	fatal      int   // tries in a row for which the broker closed the connection
 }
 
-func (c *Connection) newRetrier(op func(context.Context, *amqp.Channel) error, opts []EnsureOption) (*retrier, error) {
-	config, err := newEnsureConfig(opts)
+func newRetrier(c *failover.Connection, op func(context.Context, *amqp.Channel) error, opts []Option) (*retrier, error) {
+	cfg, err := newConfig(opts)
 	if err != nil {
 		return nil, err
 	}
 	if op == nil {
-		return nil, errors.New("failover: the operation is nil")
+		return nil, errors.New("ensure: the operation is nil")
 	}
-	return &retrier{ensureConfig: config, connection: c, op: op, rounds: c.status.view().rounds}, nil
+	return &retrier{config: cfg, connection: c, op: op, rounds: c.State().Rounds}, nil
 }
 
 // adopt takes a channel that the caller has. Nobody is told why it closes: each call that
 // asked would leave its question on the channel, which may serve a million of them.
-func (r *retrier) adopt(channel *amqp.Channel) {
-	v := r.connection.status.view()
-	if channel == nil || channel.IsClosed() || v.session.Err() != nil {
+func (r *retrier) adopt(ctx context.Context, channel *amqp.Channel) {
+	if channel == nil || channel.IsClosed() {
 		return
 	}
-	r.session, r.channel = v.session, channel
+	if session := r.current(ctx); session != nil {
+		r.session, r.channel = session, channel
+	}
 }
 
 // run tries until it is over.
@@ -78,7 +82,7 @@ func (r *retrier) interrupted(ctx context.Context, err error) error {
 
 // give is the error at the end.
 func (r *retrier) give(err error) error {
-	return fmt.Errorf("failover: the operation failed, tries: %d: %w", r.tries, err)
+	return fmt.Errorf("ensure: the operation failed, tries: %d: %w", r.tries, err)
 }
 
 // try opens a channel if there is none, and calls the operation. It reports whether
@@ -88,7 +92,7 @@ func (r *retrier) try(ctx context.Context) (again bool, err error) {
 	if r.channel == nil {
 		err := r.open(ctx)
 		switch {
-		case errors.Is(err, ErrClosed):
+		case errors.Is(err, failover.ErrClosed):
 			return false, r.give(err)
 		case err != nil:
 			return true, err
@@ -118,41 +122,53 @@ func (r *retrier) open(ctx context.Context) error {
 }
 
 // next waits for a live session, or until one more round of attempts has failed.
-func (r *retrier) next(ctx context.Context) (*Session, error) {
-	for {
-		v := r.connection.status.view()
-		switch {
-		case v.Phase == Closed:
-			return nil, v.Err
-		case v.session.Err() == nil:
-			return v.session, nil
-		case v.rounds > r.rounds:
-			r.rounds = v.rounds
-			return nil, fmt.Errorf("failover: no session: %w", v.why())
+func (r *retrier) next(ctx context.Context) (*failover.Session, error) {
+	for state := range r.connection.Watch(ctx) {
+		if state.Phase == failover.Closed {
+			return nil, state.Err
 		}
-		select {
-		case <-v.changed:
-		case <-ctx.Done():
-			return nil, fmt.Errorf("failover: no session: %w", v.why())
+		if session := r.current(ctx); session != nil {
+			return session, nil
+		}
+		if state.Rounds > r.rounds {
+			r.rounds = state.Rounds
+			return nil, fmt.Errorf("ensure: no session: %w", why(state))
 		}
 	}
+	return nil, fmt.Errorf("ensure: no session: %w", errors.Join(ended(ctx), why(r.connection.State())))
 }
+
+// current returns the session that is alive now, or nil.
+func (r *retrier) current(ctx context.Context) *failover.Session {
+	now, cancel := context.WithCancel(ctx)
+	cancel() // do not wait
+	session, err := r.connection.Session(now)
+	if err != nil {
+		return nil
+	}
+	return session
+}
+
+// why is all that is known of why there is no session.
+func why(s failover.State) error { return errors.Join(append([]error{s.Err}, s.Unreachable...)...) }
 
 // call calls the operation, with a context that ends with the session.
 func (r *retrier) call(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	session := r.session
-	watched := session.run(func() {
+	if err := session.Err(); err != nil {
+		cancel(err)
+	}
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel(nil)
+	watching.Go(func() {
 		select {
-		case <-session.done:
+		case <-session.Done():
 			cancel(session.Err())
 		case <-ctx.Done():
 		}
 	})
-	if !watched {
-		cancel(session.Err())
-	}
 	return r.op(ctx, r.channel)
 }
 
@@ -165,7 +181,7 @@ func (r *retrier) sleep(ctx context.Context, wait time.Duration) error {
 		return nil
 	case <-ctx.Done():
 		return ended(ctx)
-	case <-r.connection.finished:
+	case <-r.connection.Done():
 		return nil // the next try says so
 	}
 }
@@ -175,6 +191,15 @@ func (r *retrier) release(ctx context.Context) {
 	if r.channel == nil {
 		return
 	}
-	r.session.closeChannel(ctx, r.channel)
+	r.session.CloseChannel(ctx, r.channel)
 	r.channel, r.session, r.closed = nil, nil, nil
+}
+
+// ended is the error of a context that is over, with the cause if it was given one.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }

@@ -1,4 +1,4 @@
-package failover_test
+package ensure_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/ensure"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -27,7 +28,7 @@ func TestABrokenHostFirst(t *testing.T) {
 	require.Equal(t, address(t, node), session(t, c).Node())
 	require.Len(t, c.State().Unreachable, 1)
 	require.ErrorContains(t, c.State().Unreachable[0], "node broken.invalid:5672")
-	require.NoError(t, c.Ensure(limit(t, patience), declare(t.Name())))
+	require.NoError(t, ensure.Do(limit(t, patience), c, declare(t.Name())))
 }
 
 // kombu: conn.ensure(producer, producer.publish, errback=errback, max_retries=3), and
@@ -39,7 +40,7 @@ func TestTheNodeDiesInTheMiddleOfAPublish(t *testing.T) {
 	c := dial(t, []string{dying.URL(), healthy.URL()})
 	tries := 0
 	var told []error
-	err := c.Ensure(limit(t, patience), func(ctx context.Context, channel *amqp.Channel) error {
+	err := ensure.Do(limit(t, patience), c, func(ctx context.Context, channel *amqp.Channel) error {
 		tries++
 		if _, err := channel.QueueDeclare(queue, false, false, false, false, nil); err != nil {
 			return err
@@ -48,12 +49,12 @@ func TestTheNodeDiesInTheMiddleOfAPublish(t *testing.T) {
 			dying.Kill(t)
 		}
 		return publish(ctx, channel, "", queue)
-	}, failover.MaxRetries(3), failover.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
+	}, ensure.MaxRetries(3), ensure.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
 	require.NoError(t, err)
 	require.Equal(t, 2, tries)
 	require.Len(t, told, 1)
 	require.Equal(t, address(t, healthy), session(t, c).Node())
-	require.NoError(t, c.Ensure(limit(t, patience), func(_ context.Context, channel *amqp.Channel) error {
+	require.NoError(t, ensure.Do(limit(t, patience), c, func(_ context.Context, channel *amqp.Channel) error {
 		_, got, err := channel.Get(queue, true)
 		require.True(t, got)
 		return errors.Join(err, drop(channel, queue))
@@ -71,7 +72,7 @@ func publish(ctx context.Context, channel *amqp.Channel, exchange, key string) e
 	}
 	confirmed, err := confirm.WaitContext(ctx)
 	if err == nil && !confirmed {
-		err = fmt.Errorf("not confirmed: %w", failover.ErrRetry)
+		err = fmt.Errorf("not confirmed: %w", ensure.ErrRetry)
 	}
 	return err
 }
@@ -88,7 +89,7 @@ func TestDeclareThroughAutoRetry(t *testing.T) {
 	var channel *amqp.Channel
 	for range 3 {
 		var err error
-		channel, err = c.AutoRetry(limit(t, patience), channel, declare(t.Name()))
+		channel, err = ensure.AutoRetry(limit(t, patience), c, channel, declare(t.Name()))
 		require.NoError(t, err)
 		require.False(t, channel.IsClosed())
 		session(t, c).Abort(nil)
@@ -106,7 +107,7 @@ func TestAConsumerInEnsure(t *testing.T) {
 	got := map[string]bool{}
 	var consumer sync.WaitGroup
 	consumer.Go(func() {
-		err := c.Ensure(ctx, func(ctx context.Context, channel *amqp.Channel) error {
+		err := ensure.Do(ctx, c, func(ctx context.Context, channel *amqp.Channel) error {
 			if _, err := channel.QueueDeclare(queue, true, false, false, false, nil); err != nil {
 				return err
 			}
@@ -120,7 +121,7 @@ func TestAConsumerInEnsure(t *testing.T) {
 				mu.Unlock()
 				_ = d.Ack(false)
 			}
-			return failover.ErrRetry
+			return ensure.ErrRetry
 		})
 		if !errors.Is(err, context.Canceled) {
 			t.Error(err)
@@ -128,7 +129,7 @@ func TestAConsumerInEnsure(t *testing.T) {
 	})
 	for i := range 5 {
 		id := fmt.Sprint(i)
-		require.NoError(t, c.Ensure(ctx, func(ctx context.Context, channel *amqp.Channel) error {
+		require.NoError(t, ensure.Do(ctx, c, func(ctx context.Context, channel *amqp.Channel) error {
 			if _, err := channel.QueueDeclare(queue, true, false, false, false, nil); err != nil {
 				return err
 			}
@@ -141,7 +142,7 @@ func TestAConsumerInEnsure(t *testing.T) {
 			}
 			confirmed, err := confirm.WaitContext(ctx)
 			if err == nil && !confirmed {
-				err = failover.ErrRetry
+				err = ensure.ErrRetry
 			}
 			return err
 		}))
@@ -154,7 +155,7 @@ func TestAConsumerInEnsure(t *testing.T) {
 	}, patience, 10*time.Millisecond)
 	done()
 	consumer.Wait()
-	require.NoError(t, c.Ensure(limit(t, patience), func(_ context.Context, channel *amqp.Channel) error { return drop(channel, queue) }))
+	require.NoError(t, ensure.Do(limit(t, patience), c, func(_ context.Context, channel *amqp.Channel) error { return drop(channel, queue) }))
 }
 
 // What the broker itself says to operations that no retry can mend.
@@ -163,7 +164,7 @@ func TestRefusalsOfARealNode(t *testing.T) {
 	node := rabbitmqtest.Shared(t)
 	c := dial(t, []string{node.URL()}, failover.Backoff(time.Millisecond, time.Millisecond))
 	queue := t.Name()
-	require.NoError(t, c.Ensure(limit(t, patience), func(_ context.Context, channel *amqp.Channel) error {
+	require.NoError(t, ensure.Do(limit(t, patience), c, func(_ context.Context, channel *amqp.Channel) error {
 		_, err := channel.QueueDeclare(queue, false, true, false, false, nil)
 		return err
 	}))
@@ -203,7 +204,7 @@ func TestRefusalsOfARealNode(t *testing.T) {
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			tries := 0
-			err := c.Ensure(limit(t, patience), func(ctx context.Context, channel *amqp.Channel) error {
+			err := ensure.Do(limit(t, patience), c, func(ctx context.Context, channel *amqp.Channel) error {
 				tries++
 				return row.op(ctx, channel)
 			})
