@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/plan"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -84,6 +85,6 @@ func FuzzLoops(f *testing.F) {
 			require.Len(t, l.Reasons, len(l.Queues))
 			require.NotContains(t, l.Reasons, "")
 		}
-		_ = topology.Plan().String()
+		_ = plan.Of(topology).String()
 	})
 }

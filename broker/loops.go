@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/gowarren/warren/internal/argument"
+	"github.com/gowarren/warren/internal/quote"
 )
 
 // Loop is a way on which dead letters come back to a queue that they have left, without
@@ -30,9 +33,9 @@ type Loop struct {
 func (l Loop) String() string {
 	var s strings.Builder
 	for i, name := range l.Queues {
-		_, _ = fmt.Fprintf(&s, "%s (%s) -> ", inText(name), l.Reasons[i])
+		_, _ = fmt.Fprintf(&s, "%s (%s) -> ", quote.Name(name), l.Reasons[i])
 	}
-	return s.String() + inText(l.Queues[0])
+	return s.String() + quote.Name(l.Queues[0])
 }
 
 // Loops returns the shortest loop of each queue that is in one, each loop once, as far as t
@@ -67,7 +70,7 @@ func (q Queue) Limit() (int64, bool) {
 	if !q.isQuorum() {
 		return 0, false
 	}
-	n, set := integer(q.AllArguments(), "x-delivery-limit")
+	n, set := argument.Integer(q.AllArguments(), "x-delivery-limit")
 	if !set {
 		return defaultDeliveryLimit, true
 	}
@@ -86,11 +89,11 @@ func (q Queue) givesUp() (reason string, limited bool) {
 		}
 		reasons = append(reasons, text)
 	}
-	if ttl, ok := milliseconds(arguments, "x-message-ttl"); ok {
+	if ttl, ok := argument.Milliseconds(arguments, "x-message-ttl"); ok {
 		reasons = append(reasons, fmt.Sprintf("TTL %v", ttl))
 	}
-	_, messages := integer(arguments, "x-max-length")
-	_, bytes := integer(arguments, "x-max-length-bytes")
+	_, messages := argument.Integer(arguments, "x-max-length")
+	_, bytes := argument.Integer(arguments, "x-max-length-bytes")
 	if overflow, _ := arguments.String("x-overflow"); (messages || bytes) && cmp.Or(overflow, string(DropHead)) != string(RejectPublish) {
 		reasons = append(reasons, "full")
 	}

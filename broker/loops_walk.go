@@ -3,6 +3,8 @@ package broker
 import (
 	"slices"
 	"strings"
+
+	"github.com/gowarren/warren/internal/argument"
 )
 
 // walk follows dead letters through a topology.
@@ -91,16 +93,16 @@ func (w *walk) loop(queue string) (Loop, bool) {
 // next is where a queue sends by itself what it holds.
 func (w *walk) next(v *visit) []*visit {
 	q, listed := w.queues[v.queue]
-	to, ok := deadLetters(q.AllArguments())
+	to, ok := argument.DeadLetters(q.AllArguments())
 	if reason, _ := q.givesUp(); !listed || !ok || reason == "" {
 		return nil
 	}
 	key := v.key
-	if to.keyed {
-		key = to.key
+	if to.Keyed {
+		key = to.Key
 	}
 	var all []*visit
-	for _, name := range w.route(to.exchange, key, nil) {
+	for _, name := range w.route(to.Exchange, key, nil) {
 		all = append(all, &visit{name, key, v})
 	}
 	return all
@@ -186,6 +188,6 @@ func (w *walk) found(v *visit) Loop {
 
 // waits: it is a delay, which nobody consumes, and its limit is not what matters.
 func (w *walk) waits(queue string) bool {
-	_, ok := milliseconds(w.queues[queue].AllArguments(), "x-message-ttl")
+	_, ok := argument.Milliseconds(w.queues[queue].AllArguments(), "x-message-ttl")
 	return ok
 }

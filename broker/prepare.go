@@ -2,8 +2,8 @@ package broker
 
 import (
 	"fmt"
-	"time"
 
+	"github.com/gowarren/warren/internal/argument"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -14,10 +14,6 @@ const (
 	defaultFrame   = 128 << 10 // headers and properties must fit one frame
 	maxBody        = 512 << 20 // the most that max_message_size can be; the broker may take less, and says so
 )
-
-// maxExpiration is the longest that RabbitMQ takes for an expiration or a TTL; one that
-// is longer closes the channel.
-const maxExpiration = 10 * 365 * 24 * time.Hour
 
 // Prepare checks what is to be published, and returns it with headers of the types
 // that every broker carries (see [processor.Headers]), in a map of its own. The error
@@ -62,7 +58,7 @@ func checkShortStrings(to processor.Destination, p processor.Properties) error {
 			return fmt.Errorf("broker: %w: the %s has %d bytes, the limit is %d", processor.ErrTooLarge, s.name, len(s.value), maxShortString)
 		}
 	}
-	if p.Expiration < 0 || p.Expiration > maxExpiration {
+	if p.Expiration < 0 || p.Expiration > argument.LongestTime {
 		return fmt.Errorf("broker: %w: expiration %v is not from 0 (none) to ten years", processor.ErrTooLarge, p.Expiration)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gowarren/warren/internal/argument"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -88,7 +89,7 @@ func (q Queue) problem() string {
 		return "a quorum queue cannot be transient, exclusive or auto-delete"
 	case q.MessageTTL < 0 || q.Expires < 0 || q.MaxLength < 0:
 		return "a TTL, expiry or length is negative"
-	case q.MessageTTL > maxExpiration || q.Expires > maxExpiration:
+	case q.MessageTTL > argument.LongestTime || q.Expires > argument.LongestTime:
 		return "a TTL or expiry is over ten years"
 	case q.MessageTTL%time.Millisecond != 0 || q.Expires%time.Millisecond != 0:
 		return "a TTL or expiry is not a whole number of milliseconds"
@@ -130,7 +131,7 @@ func (d *DelayedRetry) problem() string {
 		return "the shortest wait of its delayed retry is below a millisecond"
 	case d.Max < d.Min:
 		return "the longest wait of its delayed retry is below the shortest"
-	case d.Max > maxExpiration:
+	case d.Max > argument.LongestTime:
 		return "the longest wait of its delayed retry is over ten years"
 	case d.Min%time.Millisecond != 0 || d.Max%time.Millisecond != 0:
 		return "a wait of its delayed retry is not a whole number of milliseconds"

@@ -99,10 +99,10 @@ func (s *Session) guard(answered <-chan struct{}, doing string) {
 	}
 }
 
-// closeChannel closes a channel. It waits for the answer, unless the broker blocks, for
-// no longer than the session, ctx or the answer timeout lasts; the channel is closed in
+// CloseChannel closes a channel of the session. It waits for the answer, unless the broker
+// blocks, for no longer than the session, ctx or [AnswerTimeout] lasts; the channel is closed in
 // the background then.
-func (s *Session) closeChannel(ctx context.Context, channel *amqp.Channel) {
+func (s *Session) CloseChannel(ctx context.Context, channel *amqp.Channel) {
 	closed := make(chan struct{})
 	if !s.run(func() { defer close(closed); _ = channel.Close() }) || s.gate() != nil {
 		return

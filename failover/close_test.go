@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -80,24 +81,26 @@ func TestCloseInEachState(t *testing.T) {
 	rows := []struct {
 		name    string
 		phase   failover.Phase
-		trouble func(*fake)
+		trouble func(*amqpfake.Network)
 	}{
-		{"connected", failover.Connected, func(*fake) {}},
-		{"blocked", failover.Blocked, func(f *fake) { f.latest().send(0, connectionBlocked, short("low on memory")) }},
-		{"lost, and the others down", failover.Lost, func(f *fake) {
-			f.set(func() { f.down = map[string]bool{"a:5672": true, "b:5672": true} })
-			f.latest().close()
+		{"connected", failover.Connected, func(*amqpfake.Network) {}},
+		{"blocked", failover.Blocked, func(f *amqpfake.Network) {
+			f.Latest().Send(0, amqpfake.ConnectionBlocked, amqpfake.Short("low on memory"))
 		}},
-		{"connecting, and the others hang", failover.Connecting, func(f *fake) {
-			f.set(func() { f.answer = func(*fakeConn, method) bool { return true } })
-			f.latest().close()
+		{"lost, and the others down", failover.Lost, func(f *amqpfake.Network) {
+			f.Set(func() { f.Down = map[string]bool{"a:5672": true, "b:5672": true} })
+			f.Latest().Close()
+		}},
+		{"connecting, and the others hang", failover.Connecting, func(f *amqpfake.Network) {
+			f.Set(func() { f.Answer = func(*amqpfake.Conn, amqpfake.Method) bool { return true } })
+			f.Latest().Close()
 		}},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				f := &fake{}
+				f := &amqpfake.Network{}
 				c := dialFake(t, f, "amqp://a;b", failover.Backoff(time.Minute, time.Minute))
 				s := session(t, c)
 				row.trouble(f)
@@ -113,9 +116,9 @@ func TestCloseInEachState(t *testing.T) {
 				} else {
 					require.Equal(t, start.Add(-time.Second), c.State().Since)
 				}
-				dialed := len(f.addresses())
+				dialed := len(f.Addresses())
 				time.Sleep(time.Hour)
-				require.Len(t, f.addresses(), dialed)
+				require.Len(t, f.Addresses(), dialed)
 			})
 		})
 	}
@@ -126,24 +129,24 @@ func TestCloseInEachState(t *testing.T) {
 // connection that were left would keep the bubble from ending.
 func TestCloseWhileTheNodeComesBackStaysClosed(t *testing.T) {
 	t.Parallel()
-	for _, at := range []method{connectionStartOk, connectionOpen, channelOpen, channelClose} {
+	for _, at := range []amqpfake.Method{amqpfake.ConnectionStartOk, amqpfake.ConnectionOpen, amqpfake.ChannelOpen, amqpfake.ChannelClose} {
 		for _, silent := range []bool{true, false} {
 			t.Run(fmt.Sprint(at, silent), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					f := &fake{}
+					f := &amqpfake.Network{}
 					c := dialFake(t, f, "amqp://a", failover.StableAfter(0))
 					s := session(t, c)
 					closing := make(chan struct{})
-					f.set(func() {
-						f.answer = func(_ *fakeConn, m method) bool {
+					f.Set(func() {
+						f.Answer = func(_ *amqpfake.Conn, m amqpfake.Method) bool {
 							if m == at {
 								close(closing)
 							}
 							return m == at && silent
 						}
 					})
-					f.latest().close()
+					f.Latest().Close()
 					requireDone(t, s)
 					<-closing
 					start := time.Now()
@@ -151,7 +154,7 @@ func TestCloseWhileTheNodeComesBackStaysClosed(t *testing.T) {
 					require.Zero(t, time.Since(start))
 					time.Sleep(time.Hour)
 					require.Equal(t, failover.Closed, c.State().Phase)
-					require.Len(t, f.addresses(), 2)
+					require.Len(t, f.Addresses(), 2)
 				})
 			})
 		}
@@ -167,7 +170,7 @@ func TestCloseBeforeTheNewSessionIsKnownStaysClosed(t *testing.T) {
 			reopened atomic.Bool // for a moment
 		)
 		closed := make(chan struct{})
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c = dialFake(t, f, "amqp://a", failover.StableAfter(0), failover.Logger(slog.New(hearing{"failover: connected", func() {
 			if c == nil {
 				return // it is the first
@@ -175,8 +178,8 @@ func TestCloseBeforeTheNewSessionIsKnownStaysClosed(t *testing.T) {
 			over, cancel := context.WithCancel(t.Context())
 			cancel()
 			_ = c.Close(over) // not waiting for the goroutine that it is called in
-			f.set(func() {
-				f.answer = func(*fakeConn, method) bool {
+			f.Set(func() {
+				f.Answer = func(*amqpfake.Conn, amqpfake.Method) bool {
 					if c.State().Phase != failover.Closed {
 						reopened.Store(true)
 					}
@@ -185,12 +188,12 @@ func TestCloseBeforeTheNewSessionIsKnownStaysClosed(t *testing.T) {
 			})
 			close(closed)
 		}})))
-		f.latest().close()
+		f.Latest().Close()
 		<-closed
 		require.NoError(t, c.Close(limit(t, time.Minute)))
 		require.False(t, reopened.Load())
 		require.Equal(t, failover.Closed, c.State().Phase)
-		require.Len(t, f.addresses(), 2)
+		require.Len(t, f.Addresses(), 2)
 	})
 }
 

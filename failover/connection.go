@@ -72,6 +72,10 @@ func (c *Connection) Session(ctx context.Context) (*Session, error) {
 	}
 }
 
+// Done returns a channel that is closed when the connection has ended for good, after Close or
+// [MaxRounds], and nothing is left of it.
+func (c *Connection) Done() <-chan struct{} { return c.finished }
+
 // Close ends the session and all reconnecting, and lets go of everything. It returns
 // when no goroutine is left, or with ctx's error when ctx ends first; the socket is then
 // closed without a goodbye. A node that hangs is waited for no longer than

@@ -9,17 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
 // alone has some nodes answer nothing that needs the majority, and counts the questions.
-func alone(asked *atomic.Int64, nodes ...string) func(*fakeConn, method) bool {
-	return func(c *fakeConn, m method) bool {
-		if m != exchangeUnbind {
+func alone(asked *atomic.Int64, nodes ...string) func(*amqpfake.Conn, amqpfake.Method) bool {
+	return func(c *amqpfake.Conn, m amqpfake.Method) bool {
+		if m != amqpfake.ExchangeUnbind {
 			return false
 		}
 		asked.Add(1)
 		for _, n := range nodes {
-			if c.address == n+":5672" {
+			if c.Address == n+":5672" {
 				return true
 			}
 		}
@@ -31,35 +32,35 @@ func TestANodeThatIsCutOffIsLeftForOneThatIsNot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
-		f := &fake{answer: alone(&asked)}
+		f := &amqpfake.Network{Answer: alone(&asked)}
 		c := dialFake(t, f, "amqp://a;b;c", failover.LeaveCutOff(20*time.Second))
 		s := session(t, c)
 		time.Sleep(time.Hour)
 		require.NoError(t, s.Err())
 		require.LessOrEqual(t, asked.Load(), int64(3600/7))
 
-		f.set(func() { f.answer = alone(&asked, "a", "b") })
+		f.Set(func() { f.Answer = alone(&asked, "a", "b") })
 		start := time.Now()
 		requireDone(t, s)
 		require.LessOrEqual(t, time.Since(start), 30*time.Second, "20 s, and 10 s for the one that is no better")
 		require.ErrorIs(t, s.Err(), failover.ErrCutOff)
 		require.ErrorIs(t, s.Err(), failover.ErrLost)
 		require.Equal(t, "c:5672", session(t, c).Node())
-		require.Equal(t, []string{"a:5672", "b:5672", "c:5672"}, f.addresses(), "the one that was better is the one that is gone on with")
+		require.Equal(t, []string{"a:5672", "b:5672", "c:5672"}, f.Addresses(), "the one that was better is the one that is gone on with")
 		require.NoError(t, c.Ready())
 		require.Len(t, c.State().Unreachable, 2)
 		for _, err := range c.State().Unreachable {
 			require.ErrorIs(t, err, failover.ErrCutOff)
 		}
 
-		f.latest().close()
+		f.Latest().Close()
 		time.Sleep(time.Second)
 		require.Equal(t, "c:5672", session(t, c).Node(), "those that were cut off are tried last")
-		f.set(func() { f.down = map[string]bool{"c:5672": true} })
-		f.latest().close()
+		f.Set(func() { f.Down = map[string]bool{"c:5672": true} })
+		f.Latest().Close()
 		time.Sleep(time.Second)
 		require.Equal(t, "a:5672", session(t, c).Node())
-		f.set(func() { f.down = nil })
+		f.Set(func() { f.Down = nil })
 		time.Sleep(40 * time.Second)
 		require.Equal(t, "c:5672", session(t, c).Node(), "it is left again")
 	})
@@ -74,8 +75,8 @@ func TestANodeIsNotLeftWhileNoOtherIsBetter(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var asked atomic.Int64
-				f := &fake{answer: alone(&asked, "a", "b"), down: map[string]bool{"c:5672": true}}
-				f.answer = unanswered541(f.answer)
+				f := &amqpfake.Network{Answer: alone(&asked, "a", "b"), Down: map[string]bool{"c:5672": true}}
+				f.Answer = unanswered541(f.Answer)
 				c := dialFake(t, f, url, failover.LeaveCutOff(20*time.Second))
 				s := session(t, c)
 				time.Sleep(21 * time.Second)
@@ -85,9 +86,9 @@ func TestANodeIsNotLeftWhileNoOtherIsBetter(t *testing.T) {
 				require.Equal(t, "cut off", c.State().Phase.String())
 				time.Sleep(time.Hour)
 				require.Less(t, asked.Load(), int64(60), "each time half as often")
-				require.Less(t, len(f.addresses()), 100)
+				require.Less(t, len(f.Addresses()), 100)
 
-				f.set(func() { f.answer = nil })
+				f.Set(func() { f.Answer = nil })
 				time.Sleep(10 * time.Minute)
 				require.NoError(t, c.Ready())
 			})
@@ -97,11 +98,11 @@ func TestANodeIsNotLeftWhileNoOtherIsBetter(t *testing.T) {
 
 // unanswered541 ends the connection 30 s after a question that is not answered, as RabbitMQ
 // does.
-func unanswered541(answer func(*fakeConn, method) bool) func(*fakeConn, method) bool {
-	return func(c *fakeConn, m method) bool {
+func unanswered541(answer func(*amqpfake.Conn, amqpfake.Method) bool) func(*amqpfake.Conn, amqpfake.Method) bool {
+	return func(c *amqpfake.Conn, m amqpfake.Method) bool {
 		silent := answer(c, m)
 		if silent {
-			time.AfterFunc(30*time.Second, func() { c.hangUp(541, "INTERNAL_ERROR") })
+			time.AfterFunc(30*time.Second, func() { c.HangUp(541, "INTERNAL_ERROR") })
 		}
 		return silent
 	}
@@ -112,12 +113,12 @@ func TestANodeThatIsCutOffForAMomentStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var late atomic.Bool
 		late.Store(true)
-		f := &fake{}
-		f.answer = func(c *fakeConn, m method) bool {
-			if m != exchangeUnbind || !late.CompareAndSwap(true, false) {
+		f := &amqpfake.Network{}
+		f.Answer = func(c *amqpfake.Conn, m amqpfake.Method) bool {
+			if m != amqpfake.ExchangeUnbind || !late.CompareAndSwap(true, false) {
 				return false
 			}
-			time.AfterFunc(15*time.Second, func() { c.send(uint16(c.channel.Load()), exchangeUnbindOk) })
+			time.AfterFunc(15*time.Second, func() { c.Send(c.LastChannel(), amqpfake.ExchangeUnbindOk) })
 			return true
 		}
 		c := dialFake(t, f, "amqp://a", failover.LeaveCutOff(20*time.Second))
@@ -134,13 +135,13 @@ func TestAUserWhoMayNotAskIsNotAskedForAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
-		f := &fake{}
-		f.answer = func(c *fakeConn, m method) bool {
-			if m == exchangeUnbind {
+		f := &amqpfake.Network{}
+		f.Answer = func(c *amqpfake.Conn, m amqpfake.Method) bool {
+			if m == amqpfake.ExchangeUnbind {
 				asked.Add(1)
-				c.closeChannel(403, "ACCESS_REFUSED - write access to exchange 'amq.fanout' in vhost '/' refused for user 'u'")
+				c.CloseChannel(403, "ACCESS_REFUSED - write access to exchange 'amq.fanout' in vhost '/' refused for user 'u'")
 			}
-			return m == exchangeUnbind
+			return m == amqpfake.ExchangeUnbind
 		}
 		c := dialFake(t, f, "amqp://a;b", failover.LeaveCutOff(20*time.Second))
 		s := session(t, c)
@@ -155,10 +156,10 @@ func TestABrokerThatBlocksIsNotCutOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
-		f := &fake{answer: alone(&asked, "a")}
-		f.answer = func(c *fakeConn, m method) bool {
-			if m == exchangeUnbind {
-				c.send(0, connectionBlocked, short("low on memory"))
+		f := &amqpfake.Network{Answer: alone(&asked, "a")}
+		f.Answer = func(c *amqpfake.Conn, m amqpfake.Method) bool {
+			if m == amqpfake.ExchangeUnbind {
+				c.Send(0, amqpfake.ConnectionBlocked, amqpfake.Short("low on memory"))
 				return true
 			}
 			return false
@@ -168,7 +169,7 @@ func TestABrokerThatBlocksIsNotCutOff(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.NoError(t, s.Err())
 		require.ErrorIs(t, c.Ready(), failover.ErrBlocked)
-		require.Len(t, f.addresses(), 1)
+		require.Len(t, f.Addresses(), 1)
 	})
 }
 
@@ -176,11 +177,11 @@ func TestClosingWhileABetterNodeIsLookedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int64
-		f := &fake{answer: alone(&asked, "a", "b", "c")}
+		f := &amqpfake.Network{Answer: alone(&asked, "a", "b", "c")}
 		c := dialFake(t, f, "amqp://a;b;c", failover.LeaveCutOff(20*time.Second))
 		s := session(t, c)
 		time.Sleep(22 * time.Second)
-		require.Greater(t, len(f.addresses()), 1, "it is looking")
+		require.Greater(t, len(f.Addresses()), 1, "it is looking")
 		start := time.Now()
 		require.NoError(t, c.Close(t.Context()))
 		require.LessOrEqual(t, time.Since(start), 10*time.Second)

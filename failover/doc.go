@@ -6,11 +6,10 @@
 //
 // # Operations
 //
-// [Connection.Ensure] runs an operation with a channel until it succeeds, on whichever
-// node is there; [Connection.AutoRetry] does so with a channel that lives on:
+// Package ensure runs an operation with a channel until it succeeds, on whichever node is there:
 //
-//	err := connection.Ensure(ctx, publish, failover.MaxRetries(3))
-//	channel, err = connection.AutoRetry(ctx, channel, declare)
+//	err := ensure.Do(ctx, connection, publish, ensure.MaxRetries(3))
+//	channel, err = ensure.AutoRetry(ctx, connection, channel, declare)
 //
 // # Sessions
 //

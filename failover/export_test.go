@@ -1,6 +1,8 @@
 package failover
 
-import "time"
+import (
+	"time"
+)
 
 // BackoffWait is the pure schedule behind [Backoff].
 func BackoffWait(base, limit time.Duration, rounds int, random float64) time.Duration {
@@ -12,9 +14,3 @@ var Explain = explain
 
 // Details returns what an endpoint does not print.
 func Details(e Endpoint) (user, password, vhost string) { return e.user, e.password(), e.vhost }
-
-// IntervalOf is the wait before retry n.
-func IntervalOf(n int, opts ...EnsureOption) time.Duration {
-	c, _ := newEnsureConfig(opts)
-	return c.interval(n)
-}

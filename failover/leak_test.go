@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/ensure"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -32,13 +33,13 @@ func TestStressOfStartsAndStopsAndKills(t *testing.T) {
 		}()
 		working := make(chan error)
 		go func() {
-			working <- c.Ensure(ctx, func(ctx context.Context, channel *amqp.Channel) error {
+			working <- ensure.Do(ctx, c, func(ctx context.Context, channel *amqp.Channel) error {
 				if i%4 == 0 && i%5 != 0 { // nobody waits for it before Close
 					<-ctx.Done()
 					return ctx.Err()
 				}
 				return declare("")(ctx, channel)
-			}, failover.MaxRetries(0))
+			}, ensure.MaxRetries(0))
 		}()
 		switch i % 3 {
 		case 0:

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -108,4 +109,10 @@ func nothing(context.Context, *amqp.Channel) error { return nil }
 
 func logTo(b *lockedBuffer) failover.Option {
 	return failover.Logger(slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})))
+}
+
+// dialFake connects to a network that is not there, and closes when the test is over.
+func dialFake(t *testing.T, f *amqpfake.Network, url string, opts ...failover.Option) *failover.Connection {
+	t.Helper()
+	return dial(t, []string{url}, append([]failover.Option{failover.NetDialer(f.Dial)}, opts...)...)
 }

@@ -9,33 +9,35 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/ensure"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
 func TestMaxRoundsEndsTheConnectionForGood(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{down: map[string]bool{"b:5672": true}}
+		f := &amqpfake.Network{Down: map[string]bool{"b:5672": true}}
 		c := dialFake(t, f, "amqp://a;b", failover.MaxRounds(3), failover.Backoff(time.Second, time.Second))
 		s := session(t, c)
 		time.Sleep(time.Hour)
-		f.set(func() { f.down["a:5672"] = true })
+		f.Set(func() { f.Down["a:5672"] = true })
 		start := time.Now()
-		f.latest().close()
+		f.Latest().Close()
 		requireDone(t, s)
 
 		_, err := c.Session(t.Context())
 		require.ErrorIs(t, err, failover.ErrGaveUp)
 		require.ErrorIs(t, err, failover.ErrClosed)
-		require.ErrorIs(t, err, errRefused)
+		require.ErrorIs(t, err, amqpfake.ErrRefused)
 		require.ErrorContains(t, err, "node a:5672")
 		require.ErrorContains(t, err, "node b:5672")
 		require.GreaterOrEqual(t, time.Since(start), 2*time.Second/2, "two waits between three rounds")
 		require.LessOrEqual(t, time.Since(start), 2*time.Second)
-		require.Len(t, f.addresses(), 1+3*2)
+		require.Len(t, f.Addresses(), 1+3*2)
 
 		require.Equal(t, failover.Closed, c.State().Phase)
 		require.Equal(t, err, c.Ready())
-		require.ErrorIs(t, c.Ensure(t.Context(), nothing), failover.ErrGaveUp)
+		require.ErrorIs(t, ensure.Do(t.Context(), c, nothing), failover.ErrGaveUp)
 		require.NoError(t, c.Close(t.Context()))
 		_, again := c.Session(t.Context())
 		require.Equal(t, err, again, "Close does not hide why")
@@ -45,16 +47,16 @@ func TestMaxRoundsEndsTheConnectionForGood(t *testing.T) {
 func TestASuccessBeginsTheCountAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{down: map[string]bool{}}
+		f := &amqpfake.Network{Down: map[string]bool{}}
 		c := dialFake(t, f, "amqp://a", failover.MaxRounds(3), failover.Backoff(time.Second, time.Second))
 		for range 5 {
 			s := session(t, c)
 			time.Sleep(time.Hour)
-			f.set(func() { f.down["a:5672"] = true })
-			f.latest().close()
+			f.Set(func() { f.Down["a:5672"] = true })
+			f.Latest().Close()
 			requireDone(t, s)
 			time.Sleep(900 * time.Millisecond) // one round, or two
-			f.set(func() { f.down["a:5672"] = false })
+			f.Set(func() { f.Down["a:5672"] = false })
 			session(t, c)
 		}
 		closeNow(t, c)
@@ -67,12 +69,12 @@ func TestFlappingIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const base, limit = 250 * time.Millisecond, 15 * time.Second
-		f := &fake{opened: func(c *fakeConn) { time.AfterFunc(time.Second, c.close) }}
+		f := &amqpfake.Network{Opened: func(c *amqpfake.Conn) { time.AfterFunc(time.Second, c.Close) }}
 		c := dialFake(t, f, "amqp://a;b", failover.Backoff(base, limit))
 		time.Sleep(time.Hour)
 
 		// 9.5 s is a round at its shortest: two sessions of a second, and half of the wait.
-		got := len(f.addresses())
+		got := len(f.Addresses())
 		require.LessOrEqual(t, got, 2*(int(time.Hour/(9500*time.Millisecond))+8))
 		require.GreaterOrEqual(t, got, 2*int(time.Hour/(17*time.Second)))
 		t.Logf("%d attempts in an hour", got)
@@ -83,11 +85,11 @@ func TestFlappingIsBounded(t *testing.T) {
 func TestFlappingUsesUpTheRounds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{opened: func(c *fakeConn) { time.AfterFunc(29*time.Second, c.close) }}
+		f := &amqpfake.Network{Opened: func(c *amqpfake.Conn) { time.AfterFunc(29*time.Second, c.Close) }}
 		c := dialFake(t, f, "amqp://a;b", failover.MaxRounds(4))
 		for range c.Watch(t.Context()) { //nolint:revive // until it is closed
 		}
-		require.Len(t, f.addresses(), 8)
+		require.Len(t, f.Addresses(), 8)
 		require.ErrorIs(t, c.Ready(), failover.ErrGaveUp)
 		require.ErrorIs(t, c.State().Err, failover.ErrClosed)
 		closeNow(t, c)
@@ -97,10 +99,10 @@ func TestFlappingUsesUpTheRounds(t *testing.T) {
 func TestAStableSessionBeginsTheScheduleAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{opened: func(c *fakeConn) { time.AfterFunc(31*time.Second, c.close) }}
+		f := &amqpfake.Network{Opened: func(c *amqpfake.Conn) { time.AfterFunc(31*time.Second, c.Close) }}
 		c := dialFake(t, f, "amqp://a;b", failover.MaxRounds(1))
 		time.Sleep(time.Hour)
-		require.InDelta(t, time.Hour/(31*time.Second), len(f.addresses()), 2, "replaced at once each time")
+		require.InDelta(t, time.Hour/(31*time.Second), len(f.Addresses()), 2, "replaced at once each time")
 		closeNow(t, c)
 	})
 }
@@ -109,10 +111,10 @@ func TestAStableSessionBeginsTheScheduleAnew(t *testing.T) {
 func TestWaitingTellsWhy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{down: map[string]bool{}}
+		f := &amqpfake.Network{Down: map[string]bool{}}
 		c := dialFake(t, f, "amqp://a")
-		f.set(func() { f.down["a:5672"] = true })
-		f.latest().close()
+		f.Set(func() { f.Down["a:5672"] = true })
+		f.Latest().Close()
 		synctest.Wait()
 		_, err := c.Session(limit(t, time.Minute))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -126,13 +128,13 @@ func TestWaitingTellsWhy(t *testing.T) {
 func TestOnceConnectedARefusalIsNotTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a;b")
-		f.set(func() { f.refuse = map[string]bool{"a:5672": true, "b:5672": true} })
-		f.latest().close()
+		f.Set(func() { f.Refuse = map[string]bool{"a:5672": true, "b:5672": true} })
+		f.Latest().Close()
 		time.Sleep(time.Hour)
 		require.ErrorIs(t, c.Ready(), failover.ErrAuth)
-		f.set(func() { f.refuse = nil })
+		f.Set(func() { f.Refuse = nil })
 		session(t, c)
 		closeNow(t, c)
 	})
@@ -141,14 +143,14 @@ func TestOnceConnectedARefusalIsNotTheEnd(t *testing.T) {
 func TestBetweenRoundsTheStateNamesTheNodeThatWasLost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{down: map[string]bool{}}
+		f := &amqpfake.Network{Down: map[string]bool{}}
 		c := dialFake(t, f, "amqp://a;b")
-		f.set(func() { f.down["a:5672"], f.down["b:5672"] = true, true })
-		f.latest().close()
+		f.Set(func() { f.Down["a:5672"], f.Down["b:5672"] = true, true })
+		f.Latest().Close()
 		synctest.Wait()
 		require.Equal(t, failover.Lost, c.State().Phase)
 		require.Equal(t, "a:5672", c.State().Node)
-		require.Equal(t, []string{"a:5672", "b:5672"}, f.addresses())
+		require.Equal(t, []string{"a:5672", "b:5672"}, f.Addresses())
 		closeNow(t, c)
 	})
 }

@@ -12,9 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
-
-var errRefused = errors.New("connection refused")
 
 // attempts records what is dialled, and when. Nobody answers.
 type attempts struct {
@@ -25,7 +24,7 @@ type attempts struct {
 func (a *attempts) dial(_ context.Context, _, address string) (net.Conn, error) {
 	a.addresses = append(a.addresses, address)
 	a.times = append(a.times, time.Now())
-	return nil, errRefused
+	return nil, amqpfake.ErrRefused
 }
 
 func TestAllDownAttemptsAreBoundedAndContextEndsThem(t *testing.T) {
@@ -40,7 +39,7 @@ func TestAllDownAttemptsAreBoundedAndContextEndsThem(t *testing.T) {
 		_, err := failover.Dial(ctx, []string{"amqp://a;b;c"}, failover.NetDialer(a.dial), quiet())
 
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorIs(t, err, errRefused)
+		require.ErrorIs(t, err, amqpfake.ErrRefused)
 		require.NotErrorIs(t, err, failover.ErrAuth)
 		for _, node := range []string{"node a:5672", "node b:5672", "node c:5672"} {
 			require.ErrorContains(t, err, node)

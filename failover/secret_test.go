@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/ensure"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
 // Whatever is in a password, and wherever it comes from: no error, log record, state or
@@ -63,14 +65,14 @@ func tellAll(t *testing.T, told *strings.Builder, urls []string, credentials fun
 	tell(endpoints, err)
 
 	var log lockedBuffer
-	networks := []*fake{
-		{down: map[string]bool{"a:5672": true, "b:5672": true}},
-		{refuse: map[string]bool{"a:5672": true, "b:5672": true}},
-		{refuse: map[string]bool{"a:5672": true}},
+	networks := []*amqpfake.Network{
+		{Down: map[string]bool{"a:5672": true, "b:5672": true}},
+		{Refuse: map[string]bool{"a:5672": true, "b:5672": true}},
+		{Refuse: map[string]bool{"a:5672": true}},
 	}
 	for _, network := range networks {
 		opts := []failover.Option{
-			failover.NetDialer(network.dial), failover.MaxRounds(1), failover.Backoff(time.Microsecond, time.Microsecond),
+			failover.NetDialer(network.Dial), failover.MaxRounds(1), failover.Backoff(time.Microsecond, time.Microsecond),
 			failover.Logger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 		}
 		if credentials != nil {
@@ -81,18 +83,18 @@ func tellAll(t *testing.T, told *strings.Builder, urls []string, credentials fun
 		if err != nil {
 			continue
 		}
-		network.set(func() {
-			network.answer = func(conn *fakeConn, m method) bool {
-				if m == connectionUpdateSecret {
-					conn.hangUp(530, "NOT_ALLOWED - New secret was refused by one of the backends")
+		network.Set(func() {
+			network.Answer = func(conn *amqpfake.Conn, m amqpfake.Method) bool {
+				if m == amqpfake.ConnectionUpdateSecret {
+					conn.HangUp(530, "NOT_ALLOWED - New secret was refused by one of the backends")
 				}
-				return m == connectionUpdateSecret
+				return m == amqpfake.ConnectionUpdateSecret
 			}
 		})
 		s := session(t, c)
 		_, password, _ := failover.Details(endpoints[0])
 		tell(c.State(), c.Ready(), c.UpdateSecret(limit(t, patience), password, "why"), s.Err())
-		tell(c.Ensure(limit(t, patience), nothing), c.State(), c.Ready(), c.Close(limit(t, patience)))
+		tell(ensure.Do(limit(t, patience), c, nothing), c.State(), c.Ready(), c.Close(limit(t, patience)))
 		_, err = c.Session(limit(t, patience))
 		tell(err)
 		fmt.Fprintf(told, "%v %+v %#v %v %+v %#v\n", c, c, c, s, s, s)

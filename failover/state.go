@@ -62,6 +62,9 @@ type State struct {
 	// while another one is connected. Each error names its node; one that refused the
 	// credentials wraps [ErrAuth].
 	Unreachable []error
+
+	// Rounds is how many rounds of attempts have ended without a session, those of [Dial] included.
+	Rounds int
 }
 
 // String returns the state in one line, for people.

@@ -11,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
 // The states of one life: what each says, and what Ready does.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{down: map[string]bool{"a:5672": true}}
+		f := &amqpfake.Network{Down: map[string]bool{"a:5672": true}}
 		start := time.Now()
 		c := dialFake(t, f, "amqp://a;b", failover.Backoff(10*time.Second, 10*time.Second))
 
@@ -31,7 +32,7 @@ func TestStates(t *testing.T) {
 		require.NoError(t, c.Ready())
 
 		time.Sleep(time.Minute)
-		f.latest().send(0, connectionBlocked, short("low on memory"))
+		f.Latest().Send(0, amqpfake.ConnectionBlocked, amqpfake.Short("low on memory"))
 		synctest.Wait()
 		s = c.State()
 		require.Equal(t, failover.Blocked, s.Phase)
@@ -40,13 +41,13 @@ func TestStates(t *testing.T) {
 		require.ErrorIs(t, c.Ready(), failover.ErrBlocked)
 		require.ErrorContains(t, c.Ready(), "low on memory")
 
-		f.latest().send(0, connectionUnblocked)
+		f.Latest().Send(0, amqpfake.ConnectionUnblocked)
 		synctest.Wait()
 		require.Equal(t, failover.State{Phase: failover.Connected, Node: "b:5672", Since: start, Unreachable: s.Unreachable}, c.State())
 		require.NoError(t, c.Ready())
 
-		f.set(func() { f.down["b:5672"] = true })
-		f.latest().close()
+		f.Set(func() { f.Down["b:5672"] = true })
+		f.Latest().Close()
 		synctest.Wait()
 		s = c.State()
 		require.Equal(t, failover.Lost, s.Phase, "it waits before the next round")
@@ -55,7 +56,7 @@ func TestStates(t *testing.T) {
 		require.ErrorIs(t, s.Err, failover.ErrLost)
 		require.Len(t, s.Unreachable, 2)
 		require.ErrorIs(t, c.Ready(), failover.ErrLost)
-		require.ErrorIs(t, c.Ready(), errRefused)
+		require.ErrorIs(t, c.Ready(), amqpfake.ErrRefused)
 
 		s.Unreachable[0] = nil
 		require.Error(t, c.State().Unreachable[0], "the slice is the caller's own")
@@ -72,10 +73,10 @@ func TestStates(t *testing.T) {
 func TestConnectingSaysToWhom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a;b;c", failover.ConnectTimeout(5*time.Second))
-		f.set(func() { f.answer = func(*fakeConn, method) bool { return true } }) // everybody hangs
-		f.latest().close()
+		f.Set(func() { f.Answer = func(*amqpfake.Conn, amqpfake.Method) bool { return true } }) // everybody hangs
+		f.Latest().Close()
 		for i, node := range []string{"b:5672", "c:5672"} {
 			synctest.Wait()
 			s := c.State()
@@ -94,7 +95,7 @@ func TestConnectingSaysToWhom(t *testing.T) {
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a")
 		var seen []failover.Phase
 		done := make(chan struct{})
@@ -105,9 +106,9 @@ func TestWatch(t *testing.T) {
 			}
 		}()
 		for _, step := range []func(){
-			func() { f.latest().send(0, connectionBlocked, short("low on disk")) },
-			func() { f.latest().send(0, connectionUnblocked) },
-			func() { f.latest().close() }, // Lost is over in no time
+			func() { f.Latest().Send(0, amqpfake.ConnectionBlocked, amqpfake.Short("low on disk")) },
+			func() { f.Latest().Send(0, amqpfake.ConnectionUnblocked) },
+			func() { f.Latest().Close() }, // Lost is over in no time
 			func() { time.Sleep(time.Second) },
 		} {
 			synctest.Wait()
@@ -129,7 +130,7 @@ func TestWatch(t *testing.T) {
 func TestASlowWatcherGetsTheLatestState(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a")
 		var last failover.State
 		seen := 0
@@ -143,9 +144,9 @@ func TestASlowWatcherGetsTheLatestState(t *testing.T) {
 		}()
 		for range 100 {
 			synctest.Wait()
-			f.latest().send(0, connectionBlocked, short("low on memory"))
+			f.Latest().Send(0, amqpfake.ConnectionBlocked, amqpfake.Short("low on memory"))
 			synctest.Wait()
-			f.latest().send(0, connectionUnblocked)
+			f.Latest().Send(0, amqpfake.ConnectionUnblocked)
 		}
 		synctest.Wait()
 		require.NoError(t, c.Ready())
@@ -159,7 +160,7 @@ func TestASlowWatcherGetsTheLatestState(t *testing.T) {
 func TestWatchingEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		c := dialFake(t, &fake{}, "amqp://a")
+		c := dialFake(t, &amqpfake.Network{}, "amqp://a")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		n := 0
@@ -182,7 +183,7 @@ func TestWatchingEnds(t *testing.T) {
 func TestStateSaysWhichNodeRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{refuse: map[string]bool{"a:5672": true}}
+		f := &amqpfake.Network{Refuse: map[string]bool{"a:5672": true}}
 		var log lockedBuffer
 		c := dialFake(t, f, "amqp://u:"+secret+"@a;u:"+secret+"@b", failover.Logger(slog.New(slog.NewTextHandler(&log, nil))))
 		s := c.State()
@@ -195,9 +196,9 @@ func TestStateSaysWhichNodeRefused(t *testing.T) {
 		require.Contains(t, log.String(), "node=a:5672")
 		require.NotContains(t, fmt.Sprintf("%v %+v %#v", s, s, s)+log.String(), secret)
 
-		f.set(func() { f.refuse = nil })
+		f.Set(func() { f.Refuse = nil })
 		time.Sleep(time.Hour)
-		f.latest().close()
+		f.Latest().Close()
 		synctest.Wait()
 		require.Equal(t, "a:5672", session(t, c).Node())
 		require.Empty(t, c.State().Unreachable, "it has been mended")

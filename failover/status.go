@@ -14,7 +14,6 @@ type status struct {
 	mu      sync.Mutex
 	session *Session // the latest; it may be over. nil before the first
 	state   State
-	rounds  int           // how many have failed since Dial
 	cut     int           // how often in a row no node had the majority
 	changed chan struct{} // closed and replaced with each change
 }
@@ -28,14 +27,13 @@ func newStatus() *status {
 type view struct {
 	State
 	session *Session
-	rounds  int
 	changed <-chan struct{}
 }
 
 func (st *status) view() view {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return view{st.state, st.session, st.rounds, st.changed}
+	return view{st.state, st.session, st.changed}
 }
 
 // update changes the state, unless it is at its end, and wakes those who wait.
@@ -62,7 +60,7 @@ func (st *status) connected(s *Session, errs []error) bool {
 		return false
 	}
 	st.session = s
-	st.state = State{Phase: Connected, Node: s.node, Since: s.since, Unreachable: present(errs)}
+	st.state = State{Phase: Connected, Node: s.node, Since: s.since, Unreachable: present(errs), Rounds: st.state.Rounds}
 	st.look()
 	st.wake()
 	return true
@@ -116,7 +114,7 @@ func (st *status) roundFailed(errs []error) {
 	if st.state.Phase == Closed {
 		return
 	}
-	st.rounds++
+	st.state.Rounds++
 	st.state.Phase, st.state.Unreachable = Lost, present(errs)
 	if st.session != nil {
 		st.state.Node = st.session.node

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
 // rounds connects to a network in which nobody listens, and returns the nodes that each
@@ -23,7 +24,7 @@ func rounds(t *testing.T, n int, nodes string, opts ...failover.Option) [][]stri
 		failover.NetDialer(a.dial), quiet(), failover.MaxRounds(n),
 	}, opts...)...)
 	require.ErrorIs(t, err, failover.ErrGaveUp)
-	require.ErrorIs(t, err, errRefused)
+	require.ErrorIs(t, err, amqpfake.ErrRefused)
 	var all [][]string
 	for i, address := range a.addresses {
 		if i == 0 || a.times[i] != a.times[i-1] { // time passes between rounds only
@@ -152,16 +153,16 @@ func TestTheNodeThatWasLostIsLast(t *testing.T) {
 		first := func(nodes []failover.Endpoint) iter.Seq[failover.Endpoint] {
 			return slices.Values(slices.SortedFunc(slices.Values(nodes), func(a, b failover.Endpoint) int { return a.Number() - b.Number() }))
 		}
-		f := &fake{down: map[string]bool{"b:5672": true}}
+		f := &amqpfake.Network{Down: map[string]bool{"b:5672": true}}
 		c := dialFake(t, f, "amqp://a;b;c", failover.Strategy(first))
 		for range 2 {
 			s := session(t, c)
 			time.Sleep(time.Hour)
-			f.latest().close()
+			f.Latest().Close()
 			requireDone(t, s)
 			session(t, c)
 		}
-		require.Equal(t, []string{"a:5672", "b:5672", "c:5672", "a:5672"}, f.addresses())
+		require.Equal(t, []string{"a:5672", "b:5672", "c:5672", "a:5672"}, f.Addresses())
 		closeNow(t, c)
 	})
 }
@@ -169,13 +170,13 @@ func TestTheNodeThatWasLostIsLast(t *testing.T) {
 func TestRoundRobinGoesOnAfterTheNodeThatWasLost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{down: map[string]bool{"a:5672": true}}
+		f := &amqpfake.Network{Down: map[string]bool{"a:5672": true}}
 		c := dialFake(t, f, "amqp://a;b;c")
 		time.Sleep(time.Hour)
-		f.latest().close()
+		f.Latest().Close()
 		synctest.Wait()
 		require.Equal(t, "c:5672", session(t, c).Node())
-		require.Equal(t, []string{"a:5672", "b:5672", "c:5672"}, f.addresses())
+		require.Equal(t, []string{"a:5672", "b:5672", "c:5672"}, f.Addresses())
 		closeNow(t, c)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 )
@@ -83,4 +84,19 @@ func (s *Session) sendSecret(password, reason string) error {
 		return s.Err()
 	}
 	return fmt.Errorf("failover: updating the secret on node %s: %w", s.node, err)
+}
+
+// grace is how long the client may take to close a connection on which a write has failed.
+const grace = time.Second
+
+// ends waits until the session has ended, for no longer than d.
+func (s *Session) ends(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.done:
+		return true
+	case <-timer.C:
+		return false
+	}
 }

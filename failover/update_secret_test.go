@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/failover/ensure"
+	"github.com/gowarren/warren/failover/internal/amqpfake"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -54,7 +56,7 @@ func TestTokensAreRenewed(t *testing.T) {
 		require.Fail(t, "the new token was not taken", "%v", first.Err())
 	case <-time.After(time.Until(expires) + time.Second):
 	}
-	require.NoError(t, c.Ensure(limit(t, patience), declare(t.Name())), "the old token is worth nothing by now")
+	require.NoError(t, ensure.Do(limit(t, patience), c, declare(t.Name())), "the old token is worth nothing by now")
 
 	node.CloseConnections(t, "maintenance")
 	requireDone(t, first)
@@ -95,26 +97,26 @@ func declare(queue string) func(context.Context, *amqp.Channel) error {
 func TestUpdateSecretWhileThereIsNoSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{down: map[string]bool{}}
+		f := &amqpfake.Network{Down: map[string]bool{}}
 		updates := 0
-		f.set(func() {
-			f.answer = func(_ *fakeConn, m method) bool {
-				if m == connectionUpdateSecret {
+		f.Set(func() {
+			f.Answer = func(_ *amqpfake.Conn, m amqpfake.Method) bool {
+				if m == amqpfake.ConnectionUpdateSecret {
 					updates++
 				}
 				return false
 			}
 		})
 		c := dialFake(t, f, "amqp://a")
-		f.set(func() { f.down["a:5672"] = true })
-		f.latest().close()
+		f.Set(func() { f.Down["a:5672"] = true })
+		f.Latest().Close()
 		synctest.Wait()
 
 		require.ErrorIs(t, c.UpdateSecret(limit(t, time.Minute), "new", "why"), context.DeadlineExceeded)
 		updated := make(chan error)
 		go func() { updated <- c.UpdateSecret(t.Context(), "newer", "why") }()
 		synctest.Wait()
-		f.set(func() { delete(f.down, "a:5672") })
+		f.Set(func() { delete(f.Down, "a:5672") })
 		require.NoError(t, <-updated)
 		session(t, c)
 		require.Zero(t, updates, "the session was opened with it")
@@ -129,9 +131,11 @@ func TestUpdateSecretWhileThereIsNoSession(t *testing.T) {
 func TestUpdateSecretOnANodeThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a", failover.AnswerTimeout(5*time.Second))
-		f.set(func() { f.answer = func(_ *fakeConn, m method) bool { return m == connectionUpdateSecret } })
+		f.Set(func() {
+			f.Answer = func(_ *amqpfake.Conn, m amqpfake.Method) bool { return m == amqpfake.ConnectionUpdateSecret }
+		})
 		s := session(t, c)
 
 		require.ErrorIs(t, c.UpdateSecret(limit(t, time.Second), "new", "why"), context.DeadlineExceeded)
@@ -194,9 +198,9 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				var f fake
+				var f amqpfake.Network
 				var log lockedBuffer
-				_, err := failover.Dial(limit(t, time.Minute), []string{"amqp://a;b"}, failover.NetDialer(f.dial), logTo(&log),
+				_, err := failover.Dial(limit(t, time.Minute), []string{"amqp://a;b"}, failover.NetDialer(f.Dial), logTo(&log),
 					failover.Credentials(func(ctx context.Context, _ failover.Endpoint) (string, string, error) { return row.ask(ctx) }))
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.NotErrorIs(t, err, failover.ErrAuth)
@@ -205,7 +209,7 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 				}
 				require.ErrorContains(t, err, row.text)
 				require.NotContains(t, err.Error()+log.String(), secret)
-				require.Empty(t, f.addresses(), "nobody was dialled without credentials")
+				require.Empty(t, f.Addresses(), "nobody was dialled without credentials")
 				time.Sleep(48 * time.Hour) // the deaf one returns
 			})
 		})
@@ -215,7 +219,7 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 func TestCredentialsOfOneNodeOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var f fake
+		var f amqpfake.Network
 		c := dialFake(t, &f, "amqp://a;b", failover.Credentials(func(_ context.Context, e failover.Endpoint) (string, string, error) {
 			if e.Number() == 1 {
 				return "", "", errors.New("not in the vault")
@@ -232,15 +236,15 @@ func TestCredentialsOfOneNodeOnly(t *testing.T) {
 func TestUpdateSecretIsOfOneUser(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fake{}
+		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://x:1@a;y:2@b")
 		var asked []string
-		f.set(func() {
-			f.answer = func(conn *fakeConn, m method) bool {
-				if m == connectionUpdateSecret {
-					asked = append(asked, conn.address)
+		f.Set(func() {
+			f.Answer = func(conn *amqpfake.Conn, m amqpfake.Method) bool {
+				if m == amqpfake.ConnectionUpdateSecret {
+					asked = append(asked, conn.Address)
 				}
-				return m == connectionUpdateSecret
+				return m == amqpfake.ConnectionUpdateSecret
 			}
 		})
 		require.NoError(t, c.UpdateSecret(t.Context(), "new", "why"))

@@ -44,7 +44,7 @@
 //
 // With either, a message is never early, but for a fraction of a millisecond: RabbitMQ
 // counts time in whole ones. But a level of a ladder that was deleted is passed by, and its
-// part of the delay is missing; Verify of broker/rabbitmq finds it.
+// part of the delay is missing; broker/rabbitmq/verify finds it.
 //
 // # Compatible
 //

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/broker/plan"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 )
@@ -43,9 +44,9 @@ binding   warren.delay.v1.quorum.1s.lost  -> warren.delay.v1.quorum.1s.lost
 binding   (default)                       -> each queue                      key: its name
 
 owned     queues whose names begin with mail.delay.v1.
-`, "\n"), d.Topology().Plan().String())
+`, "\n"), plan.Of(d.Topology()).String())
 	require.NoError(t, d.Topology().Validate())
-	_, err := d.Topology().Plan().Definitions("/")
+	_, err := plan.Of(d.Topology()).Definitions("/")
 	require.NoError(t, err)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/broker/plan"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
@@ -208,7 +209,7 @@ func TestDefinitionsOfDelaysOnRabbitMQ(t *testing.T) {
 		all = append(all, d)
 		work = work.Merge(d.Topology())
 	}
-	definitions, err := work.Plan().Definitions("/")
+	definitions, err := plan.Of(work).Definitions("/")
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "definitions.json")
 	require.NoError(t, os.WriteFile(file, definitions, 0o600))

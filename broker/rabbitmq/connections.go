@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/gowarren/warren/failover"
 )
 
@@ -20,6 +22,15 @@ func (b *Broker) Publishing() *failover.Connection { return b.publishing }
 // publishes when it is low on memory or disk, and the acks go over this one: publish on
 // the other.
 func (b *Broker) Consuming() *failover.Connection { return b.consuming }
+
+// Ask calls f with a channel of its own on the consuming connection, and closes it when f has
+// returned. It returns what f does, or earlier when ctx ends: the client's calls cannot be
+// cancelled, so f then goes on in the background, and what it sets must not be read. An
+// [amqp.Error] is what the broker said when it refused; it costs this channel alone.
+func (b *Broker) Ask(ctx context.Context, f func(*amqp.Channel) error) error {
+	_, err := ask(ctx, b, func(ch *amqp.Channel) (struct{}, error) { return struct{}{}, f(ch) })
+	return err
+}
 
 // Health returns nil if the broker can be published to and consumed from. If not, the
 // error joins what [failover.Connection.Ready] says of each connection, and names it. It

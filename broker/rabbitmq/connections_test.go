@@ -6,11 +6,13 @@ import (
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
 )
 
 func TestABrokerThatBlocksPublishingIsUnhealthyForThatOnly(t *testing.T) {
@@ -94,4 +96,31 @@ func TestBothConnectionsHaveTheNewSecretAtTheNextDial(t *testing.T) {
 	}
 	require.NoError(t, b.Close(within(t)))
 	require.ErrorIs(t, b.UpdateSecret(within(t), "newer", "too late"), failover.ErrClosed)
+}
+
+// A question that the broker refuses costs its own channel, and one that is not answered keeps
+// nobody waiting.
+func TestAskHasAChannelOfItsOwn(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	queue := declareQueue(t, rabbitmqtest.Shared(t).URL(), nil)
+	sub := subscribe(t, b, queue, 1)
+	err := b.Ask(within(t), func(ch *amqp.Channel) error {
+		_, err := ch.QueueDeclarePassive(name(t), true, false, false, false, nil)
+		return err
+	})
+	var refused *amqp.Error
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, amqp.NotFound, refused.Code)
+
+	ctx, cancel := context.WithCancel(within(t))
+	release := make(chan struct{})
+	err = b.Ask(ctx, func(*amqp.Channel) error { cancel(); <-release; return nil })
+	require.ErrorIs(t, err, context.Canceled)
+	close(release)
+
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("m")))
+	require.NoError(t, receive(t, sub).Ack(), "the consumer's channel is another one")
+	require.NoError(t, b.Close(within(t)))
+	require.ErrorIs(t, b.Ask(within(t), func(*amqp.Channel) error { return nil }), processor.ErrClosed)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/broker/rabbitmq/verify"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 )
@@ -49,7 +49,7 @@ func TestAServerThatWouldIgnoreADelayedRetryIsRefused(t *testing.T) {
 	if delays(t) {
 		require.NoError(t, checker.CheckTopology(topology))
 		require.NoError(t, b.Declare(within(t), topology))
-		report, err := b.Verify(within(t), topology)
+		report, err := verify.Topology(within(t), b, topology)
 		require.NoError(t, err)
 		require.NoError(t, report.Err())
 		return
@@ -62,15 +62,15 @@ func TestAServerThatWouldIgnoreADelayedRetryIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, broker.ErrNoQueue, "nothing was declared")
 	}
 	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: topology.Queues[:1]}), "the broker is of use all the same")
-	report, err := b.Verify(within(t), topology)
+	report, err := verify.Topology(within(t), b, topology)
 	require.NoError(t, err)
-	var found []rabbitmq.FindingKind
+	var found []verify.Kind
 	for _, f := range report.Findings {
-		if f.Severity == rabbitmq.Fault {
+		if f.Severity == verify.Fault {
 			found = append(found, f.Kind)
 		}
 	}
-	require.Equal(t, []rabbitmq.FindingKind{rabbitmq.Unsupported, rabbitmq.MissingQueue}, found)
+	require.Equal(t, []verify.Kind{verify.Unsupported, verify.MissingQueue}, found)
 }
 
 // By the arguments alone it is the same.
@@ -157,9 +157,9 @@ func TestAnotherDelayedRetryIsADifference(t *testing.T) {
 	require.NoError(t, err)
 	b := open(t, url)
 	require.ErrorIs(t, b.Declare(within(t), topology), broker.ErrMismatch)
-	report, err := b.Verify(within(t), topology)
+	report, err := verify.Topology(within(t), b, topology)
 	require.NoError(t, err)
-	require.ErrorIs(t, report.Err(), rabbitmq.ErrVerify)
+	require.ErrorIs(t, report.Err(), verify.ErrNotAsPlanned)
 	require.Contains(t, report.String(), "x-delayed-retry-min")
 }
 

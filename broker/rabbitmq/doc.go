@@ -74,5 +74,5 @@
 //
 // # Verifying
 //
-// [Broker.Verify] compares what is there with a topology, without changing anything.
+// Package verify compares what is there with a topology, without changing anything.
 package rabbitmq

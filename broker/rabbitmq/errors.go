@@ -10,6 +10,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/amqpwire"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -47,11 +48,7 @@ func fatal(err error) bool {
 	return missing(e, "queue") || missing(e, "exchange")
 }
 
-// missing tells what does not exist from what is away for now: RabbitMQ has one code for
-// both, and says "queue 'q' ... is down", "... has crashed" and the like for the latter.
-func missing(e *amqp.Error, what string) bool {
-	return e.Code == amqp.NotFound && strings.HasPrefix(e.Reason, "NOT_FOUND - no "+what+" ")
-}
+func missing(e *amqp.Error, what string) bool { return amqpwire.Missing(e, what) }
 
 // forbids reports whether err, for which the broker closed a channel, is about a message
 // for that place, and not about another on the same channel.

@@ -13,7 +13,6 @@ import (
 
 func TestWrongURLsAndPasswordsAreClearAndShowNoSecret(t *testing.T) {
 	t.Parallel()
-	const secret = "hunter2"
 	good := rabbitmqtest.Shared(t).URL()
 	quiet := rabbitmq.Logger(slog.New(slog.DiscardHandler))
 	for name, tc := range map[string]struct{ url, says string }{

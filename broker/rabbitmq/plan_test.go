@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/plan"
+	"github.com/gowarren/warren/broker/rabbitmq/verify"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -68,7 +70,7 @@ func importPlan(t *testing.T, vhost string, topology broker.Topology) string {
 func importInto(t *testing.T, vhost string, topology broker.Topology) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "definitions.json")
-	definitions, err := topology.Plan().Definitions(vhost)
+	definitions, err := plan.Of(topology).Definitions(vhost)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, definitions, 0o600))
 	rabbitmqtest.Shared(t).Ctl(t, "import_definitions", file)
@@ -137,7 +139,7 @@ func TestOnlyANarrowNumberMakesASecondBindingAndItsMessagesComeOnce(t *testing.T
 	require.Equal(t, 1, ready)
 }
 
-// What [broker.Plan.Definitions] says of an import.
+// What [plan.Plan.Definitions] says of an import.
 func TestAnImportKeepsWhatExistsAndLeavesOutWhatItCannotBind(t *testing.T) {
 	t.Parallel()
 	vhost := name(t)
@@ -165,7 +167,7 @@ func TestATopologyThatWasImportedRetriesAndParks(t *testing.T) {
 	topology, err := retry.Topology(broker.Queue{Name: work, Type: broker.Quorum}, work+"_retry_%delay%", opts...)
 	require.NoError(t, err)
 	b := open(t, importPlan(t, name(t), topology))
-	report, err := b.Verify(within(t), topology)
+	report, err := verify.Topology(within(t), b, topology)
 	require.NoError(t, err)
 	require.Empty(t, report.Findings)
 	require.NoError(t, b.Declare(within(t), topology))

@@ -21,6 +21,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/broker/plan"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
@@ -71,7 +72,7 @@ func topology() (broker.Topology, error) {
 func show(w io.Writer) error {
 	t, err := topology()
 	if err == nil {
-		_, err = fmt.Fprint(w, t.Plan())
+		_, err = fmt.Fprint(w, plan.Of(t))
 	}
 	return err
 }

@@ -44,7 +44,7 @@
 //
 // RabbitMQ 4.0 and 3.10 take the arguments of such a queue and ignore them. Declare of
 // broker/rabbitmq asks for the version first, and refuses ([broker.ErrUnsupported]); so do a
-// subscription that comes to an older node by a failover, Verify, and the stack, if the
+// subscription that comes to an older node by a failover, verify, and the stack, if the
 // publisher knows of it. A work queue that was declared in another way, and does not wait, is
 // no hot loop either: unless the broker is known to wait, a consumer does so itself.
 //

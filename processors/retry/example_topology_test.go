@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/plan"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -23,7 +24,7 @@ func ExampleTopology() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Print(topology.Plan())
+	fmt.Print(plan.Of(topology))
 
 	publisher := &processortest.Publisher{} // a broker's Publisher(), after its Declare(ctx, topology)
 	_ = stack.New(ack.New(), retry.New(publisher, key, schedule...))

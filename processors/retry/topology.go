@@ -36,7 +36,7 @@ import (
 //
 // It is declared so from then on: whoever else declares the work queue has to take it from the
 // topology, whose first queue it is. Nothing can be given to one without a Type, which
-// the vhost may make a quorum queue: Verify says so then.
+// the vhost may make a quorum queue: verify says so then.
 //
 // The queues of a broker cannot be changed. With %delay% in the pattern a new schedule has
 // new names: declare it, and the queues of the old one run empty by themselves. Without,

@@ -32,7 +32,7 @@
 //		DeadLetter: &broker.DeadLetter{RoutingKey: "mail_wait"},
 //	}
 //
-// Broker.Verify of broker/rabbitmq finds such loops in a live broker.
+// broker/rabbitmq/verify finds such loops in a live broker.
 //
 // # What counts
 //

@@ -1,0 +1,126 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/gowarren/warren/broker"
+)
+
+// ErrDefinitions: something cannot be written as RabbitMQ's definitions.
+var ErrDefinitions = errors.New("it cannot be written as definitions")
+
+// Definitions returns the plan as a file that "rabbitmqctl import_definitions" takes,
+// from RabbitMQ 3.10 on. The vhost must exist. It is not in the file itself: newer
+// brokers would then blank the description and the tags that it has.
+//
+// What is declared later from the same topology agrees with what was imported. Some
+// things an import does differently from [broker.Broker.Declare]:
+//   - It leaves what exists as it is, and does not say so if that differs.
+//   - It leaves out, without a word, a binding to an exchange or queue that is not there.
+//   - Exclusive queues belong to a connection, and are not in the file.
+//   - Its integers are 64 bits wide, which only tells bindings apart: one whose arguments
+//     have narrower ones (or a float32) is there twice once it is declared as well. It
+//     matches the same messages, and they still come once.
+//
+// An error wraps [broker.ErrTopology], or [ErrDefinitions] if a name is not UTF-8 or an argument
+// has a value that JSON, as RabbitMQ reads it, lacks: nil, []byte, Decimal, time.Time and
+// subnormal floats.
+func (p Plan) Definitions(vhost string) ([]byte, error) {
+	if err := p.topology.Validate(); err != nil {
+		return nil, err
+	}
+	if vhost == "" {
+		return nil, fmt.Errorf(`plan: %w: the vhost has no name; the default one is "/"`, ErrDefinitions)
+	}
+	d := definitions{Exchanges: []exchangeDefinition{}, Queues: []queueDefinition{}, Bindings: []bindingDefinition{}}
+	d.checkText("vhost", vhost)
+	d.add(p.topology, vhost)
+	if err := errors.Join(d.errs...); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(d)
+	return b.Bytes(), err
+}
+
+type definitions struct {
+	Exchanges []exchangeDefinition `json:"exchanges"`
+	Queues    []queueDefinition    `json:"queues"`
+	Bindings  []bindingDefinition  `json:"bindings"`
+
+	errs []error
+}
+
+type exchangeDefinition struct {
+	Name       string         `json:"name"`
+	Vhost      string         `json:"vhost"`
+	Type       string         `json:"type"`
+	Durable    bool           `json:"durable"`
+	AutoDelete bool           `json:"auto_delete"` //nolint:tagliatelle // RabbitMQ names it so
+	Internal   bool           `json:"internal"`
+	Arguments  map[string]any `json:"arguments"`
+}
+
+type queueDefinition struct {
+	Name       string         `json:"name"`
+	Vhost      string         `json:"vhost"`
+	Durable    bool           `json:"durable"`
+	AutoDelete bool           `json:"auto_delete"` //nolint:tagliatelle // RabbitMQ names it so
+	Arguments  map[string]any `json:"arguments"`
+}
+
+type bindingDefinition struct {
+	Source          string         `json:"source"`
+	Vhost           string         `json:"vhost"`
+	Destination     string         `json:"destination"`
+	DestinationType string         `json:"destination_type"` //nolint:tagliatelle // RabbitMQ names it so
+	RoutingKey      string         `json:"routing_key"`      //nolint:tagliatelle // RabbitMQ names it so
+	Arguments       map[string]any `json:"arguments"`
+}
+
+func (d *definitions) add(t broker.Topology, vhost string) {
+	for _, x := range t.Exchanges {
+		owner := fmt.Sprintf("exchange %q", x.Name)
+		d.checkText(owner, x.Name, string(x.Kind))
+		d.Exchanges = append(d.Exchanges, exchangeDefinition{
+			x.Name, vhost, string(x.Kind), !x.Transient, x.AutoDelete, x.Internal, d.arguments(owner, x.AllArguments()),
+		})
+	}
+	exclusive := map[string]bool{}
+	for _, q := range t.Queues {
+		if q.Exclusive {
+			exclusive[q.Name] = true
+			continue
+		}
+		owner := fmt.Sprintf("queue %q", q.Name)
+		d.checkText(owner, q.Name)
+		d.Queues = append(d.Queues, queueDefinition{
+			q.Name, vhost, !q.Transient, q.AutoDelete, d.arguments(owner, q.AllArguments()),
+		})
+	}
+	for _, b := range t.Bindings {
+		if exclusive[b.Queue] {
+			continue
+		}
+		owner := fmt.Sprintf("binding of queue %q to exchange %q", b.Queue, b.Exchange)
+		d.checkText(owner, b.Exchange, b.Queue, b.RoutingKey)
+		d.Bindings = append(d.Bindings, bindingDefinition{
+			b.Exchange, vhost, b.Queue, "queue", b.RoutingKey, d.arguments(owner, b.AllArguments()),
+		})
+	}
+}
+
+func (d *definitions) checkText(owner string, texts ...string) {
+	for _, s := range texts {
+		if !utf8.ValidString(s) {
+			d.errs = append(d.errs, fmt.Errorf("plan: %s: %w: %q is not UTF-8", owner, ErrDefinitions, s))
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package rabbitmq_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
+)
+
+// A client that publishes on a blocked connection hangs, and then loses the connection.
+func TestABrokerLowOnMemoryBlocksPublishingOnly(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	queue := declareQueue(t, node.URL(), nil)
+	for i := range 3 {
+		require.NoError(t, b.Publisher().Publish(within(t), to(queue), text(fmt.Sprint(i))))
+	}
+	sub := subscribe(t, b, queue, 10)
+	node.SetMemoryAlarm(t, true)
+
+	// The first is sent, and makes the broker say that it blocks. Its fate is unknown.
+	err := b.Publisher().Publish(withinTime(t, 500*time.Millisecond), to(queue), text("first"))
+	require.ErrorIs(t, err, processor.ErrIndeterminate)
+	err = b.Publisher().Publish(withinTime(t, 200*time.Millisecond), to(queue), text("second"))
+	require.ErrorIs(t, err, processor.ErrBlocked)
+	for range 3 {
+		require.NoError(t, receive(t, sub).Ack(), "consuming goes on")
+	}
+
+	published := make(chan error, 1)
+	go func() { published <- b.Publisher().Publish(within(t), to(queue), text("third")) }()
+	node.SetMemoryAlarm(t, false)
+	require.NoError(t, <-published)
+	require.Equal(t, "first", receive(t, sub).Properties().ID, "it was stored after all")
+	require.Equal(t, "third", receive(t, sub).Properties().ID)
+}
+
+// As when memory is low: publishing waits, and questions are answered.
+func TestABrokerOutOfDiskBlocksPublishingOnly(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	queue := declareQueue(t, node.URL(), nil)
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
+	node.SetDiskAlarm(t, true)
+	require.Error(t, b.Publisher().Publish(withinTime(t, 300*time.Millisecond), to(queue), text("2")))
+	require.ErrorIs(t, b.Publisher().Publish(withinTime(t, 300*time.Millisecond), to(queue), text("3")), processor.ErrBlocked)
+	n, err := b.Ready(within(t), queue)
+	require.NoError(t, err, "questions are answered")
+	require.Equal(t, 1, n)
+	node.SetDiskAlarm(t, false)
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("4")))
+}

@@ -1,0 +1,20 @@
+// Package quote shows names.
+package quote
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Name is a name as it stands in a text: bare if it is one word, else quoted, so that
+// no name breaks a line, moves the cursor or passes for something else.
+func Name(name string) string {
+	odd := func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-:/#*@+", r)
+	}
+	if name == "" || strings.ContainsFunc(name, odd) {
+		return strconv.Quote(name)
+	}
+	return name
+}
