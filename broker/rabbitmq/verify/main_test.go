@@ -76,7 +76,7 @@ func text(s string) processor.Envelope {
 
 func subscribe(tb testing.TB, b *rabbitmq.Broker, queue string, prefetch int) broker.Subscription {
 	tb.Helper()
-	sub, err := b.Source(queue).Subscribe(within(tb), prefetch)
+	sub, err := b.Source(queue).Subscribe(within(tb), broker.SubscribeOptions{Prefetch: prefetch})
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
