@@ -1,0 +1,156 @@
+package rabbitmq_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
+)
+
+// asking subscribes with what is asked of the broker.
+func asking(tb testing.TB, b *rabbitmq.Broker, queue string, prefetch int, o broker.ConsumerOptions) broker.Subscription {
+	tb.Helper()
+	sub, err := b.Source(queue).Subscribe(within(tb), broker.SubscribeOptions{Prefetch: prefetch, Consumer: o})
+	require.NoError(tb, err)
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = sub.Close(ctx)
+	})
+	return sub
+}
+
+func TestAConsumerOfHigherPriorityGoesFirst(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b, queue := open(t, url), declareQueue(t, url, nil)
+	low := asking(t, b, queue, 10, broker.ConsumerOptions{Priority: -1})
+	high := asking(t, b, queue, 2, broker.ConsumerOptions{Priority: 7})
+	publishNumbers(t, b, queue, 3)
+	for i := range 2 {
+		require.Equal(t, strconv.Itoa(i), receive(t, high).Properties().ID)
+	}
+	require.Equal(t, "2", receive(t, low).Properties().ID, "the other one has no room")
+}
+
+func TestAnExclusiveConsumerIsAlone(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b, queue := open(t, node.URL()), declareQueue(t, node.URL(), nil)
+	exclusive := broker.ConsumerOptions{Exclusive: true}
+	sub := asking(t, b, queue, 10, exclusive)
+	refused := func(o broker.ConsumerOptions) {
+		t.Helper()
+		_, err := b.Source(queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 1, Consumer: o})
+		require.ErrorIs(t, err, broker.ErrInUse)
+	}
+	refused(exclusive)
+	refused(broker.ConsumerOptions{})
+	for round := range 3 { // the broker may not have noticed yet that the last channel is gone
+		node.CloseConnections(t, "test")
+		publishNumbers(t, b, queue, 1)
+		require.NoError(t, receive(t, sub).Ack(), round)
+	}
+	refused(broker.ConsumerOptions{})
+	require.NoError(t, sub.Close(within(t)))
+	require.NoError(t, asking(t, b, queue, 1, broker.ConsumerOptions{}).Close(within(t)))
+}
+
+func TestAConsumerHasItsTagAndArguments(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Shared(t)
+	b, queue := open(t, node.URL()), declareQueue(t, node.URL(), nil)
+	asking(t, b, queue, 1, broker.ConsumerOptions{Tag: "mail worker", Arguments: processor.Headers{"x-cancel-on-ha-failover": true}})
+	require.Contains(t, node.Ctl(t, "list_consumers", "queue_name", "consumer_tag", "arguments"), queue+"\tmail worker\t")
+	for _, wrong := range []broker.ConsumerOptions{
+		{Tag: fmt.Sprintf("%201d", 1)}, {Arguments: processor.Headers{"x-priority": 1}}, {Offset: 5}, {Offset: 5 * time.Second},
+	} {
+		_, err := b.Source(queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 1, Consumer: wrong})
+		require.Error(t, err)
+	}
+}
+
+// numberedStream declares a stream with numbers from 0 on.
+func numberedStream(t *testing.T, b *rabbitmq.Broker, n int) string {
+	t.Helper()
+	queue := name(t)
+	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{
+		{Name: queue, Arguments: processor.Headers{"x-queue-type": "stream"}},
+	}}))
+	publishNumbers(t, b, queue, n)
+	return queue
+}
+
+// requireNumber takes the next message, which must have this number, and acks it.
+func requireNumber(t *testing.T, sub broker.Subscription, n int) {
+	t.Helper()
+	msg := receive(t, sub)
+	require.Equal(t, strconv.Itoa(n), msg.Properties().ID)
+	require.NoError(t, msg.Ack())
+}
+
+func TestAStreamIsReadFromWhereItIsAsked(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	queue := numberedStream(t, b, 10)
+	_, err := b.Source(queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 1})
+	require.ErrorContains(t, err, "say where to begin")
+	for _, from := range []struct {
+		offset any
+		first  int
+	}{{broker.OffsetFirst, 0}, {int64(7), 7}, {time.Now().Add(-time.Hour), 0}} {
+		sub := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: from.offset})
+		for n := from.first; n < 10; n++ {
+			requireNumber(t, sub, n)
+		}
+		require.NoError(t, sub.Close(within(t)))
+	}
+	_, err = b.Source(declareNamed(t, b, broker.Queue{})).Subscribe(within(t),
+		broker.SubscribeOptions{Prefetch: 1, Consumer: broker.ConsumerOptions{Offset: broker.OffsetFirst}})
+	require.ErrorContains(t, err, "no stream")
+}
+
+func declareNamed(t *testing.T, b *rabbitmq.Broker, q broker.Queue) string {
+	t.Helper()
+	q.Name = name(t)
+	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{q}}))
+	return q.Name
+}
+
+// With the offset that was asked for it would begin again with the first message, or with the
+// next one that is published, and miss those that came meanwhile.
+func TestAStreamGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	for name, offset := range map[string]any{"first": broker.OffsetFirst, "next": broker.OffsetNext} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, node.URL())
+			queue := numberedStream(t, b, 0)
+			sub := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: offset})
+			publishNumbers(t, b, queue, 20)
+			for n := range 5 {
+				requireNumber(t, sub, n)
+			}
+			unsettled, next := receive(t, sub), receive(t, sub)
+			require.NoError(t, next.Ack())
+			node.CloseConnections(t, "test")
+			require.Equal(t, "5", unsettled.Properties().ID)
+			for n := 5; n < 15; n++ {
+				requireNumber(t, sub, n)
+			}
+			<-sub.Pause()
+			sub.Resume()
+			for n := 15; n < 20; n++ {
+				requireNumber(t, sub, n)
+			}
+		})
+	}
+}
