@@ -31,19 +31,14 @@ func (a admission) keepsOrder() bool { return len(a.layers) > 0 }
 
 // receive takes the next message.
 func (r *run) receive() (delivery, error) {
-	if !r.admission.keepsOrder() {
-		d, err := r.sub.Receive(r.intake)
-		if err != nil {
-			return delivery{}, err
+	if r.admission.keepsOrder() {
+		select {
+		case r.admission.turn <- struct{}{}:
+			defer func() { <-r.admission.turn }()
+		case <-r.intake.Done():
+			return delivery{}, r.intake.Err()
 		}
-		return delivery{Delivery: d, ctx: d.Context()}, nil
 	}
-	select {
-	case r.admission.turn <- struct{}{}:
-	case <-r.intake.Done():
-		return delivery{}, r.intake.Err()
-	}
-	defer func() { <-r.admission.turn }()
 	d, err := r.sub.Receive(r.intake)
 	if err != nil {
 		return delivery{}, err
@@ -54,7 +49,7 @@ func (r *run) receive() (delivery, error) {
 // admit tells the layers that the message has come. One whose Admit ends the goroutine, as a
 // user's function may, takes the worker along, and not the message.
 func (r *run) admit(msg *broker.Delivery) delivery {
-	d := delivery{Delivery: msg, ctx: msg.Context(), left: make([]func(), 0, len(r.admission.layers))}
+	d := delivery{Delivery: msg, ctx: msg.Context()}
 	admitted := false
 	defer func() {
 		if !admitted {
