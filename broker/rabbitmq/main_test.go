@@ -2,11 +2,8 @@ package rabbitmq_test
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,19 +19,7 @@ import (
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	waitTogether()
 	rabbitmqtest.Main(m)
-}
-
-// waitTogether runs twice as many tests at a time as there are processors, unless -parallel says
-// how many. These wait for brokers more than they work, one of them for minutes.
-func waitTogether() {
-	flag.Parse()
-	told := false
-	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
-	if !told {
-		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
-	}
 }
 
 // patience bounds everything that is waited for.
