@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 
 	"github.com/gowarren/warren/processor"
 )
@@ -39,7 +40,20 @@ type Redeclarer interface {
 	Redeclare(ctx context.Context, t Topology) error
 }
 
+// CheckTopology says why what t lists cannot be where p publishes to, as far as p, or a publisher
+// that it decorates, is a [TopologyChecker] and knows.
+func CheckTopology(p processor.Publisher, t Topology) error {
+	var errs []error
+	for d := range processor.Decorated(p) {
+		if checker, ok := d.(TopologyChecker); ok {
+			errs = append(errs, checker.CheckTopology(t))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // TopologyChecker is implemented by publishers for which not everything can be declared.
+// [CheckTopology] finds them.
 type TopologyChecker interface {
 	// CheckTopology says why what t lists cannot be there, and what to change.
 	CheckTopology(t Topology) error

@@ -1,8 +1,8 @@
 package processor
 
 // Checker is implemented by layers that can tell, when the stack is built, that they
-// cannot work, and by publishers and the like that are handed to one. The error says what
-// to change.
+// cannot work, and by publishers and the like that are handed to one, which [Check] asks. The
+// error says what to change.
 type Checker interface {
 	Check() error
 }

@@ -11,6 +11,19 @@ import (
 // has routed it to at least one queue. Any error means that it may not; the ones below
 // say which, for errors.Is. Publish waits as long as ctx allows, and does not keep e's
 // body or headers after it returns.
+//
+// # Decorators
+//
+// A publisher that decorates another has a method
+//
+//	Unwrap() Publisher
+//
+// that returns it, so that what it can tell is not hidden: whether it can work at all
+// ([Checker]), and whether what a layer needs can be declared. Embedding the other is not
+// enough. What acts goes through the decorator: it is a [BatchPublisher] itself if it has
+// something to do for batches, and [PublishBatch] is how it hands one on. Without that,
+// batches come as single messages. A decorator that is given nil says so in its own Check, or
+// returns it from Unwrap, which [Check] finds.
 type Publisher interface {
 	Publish(ctx context.Context, to Destination, e Envelope) error
 }

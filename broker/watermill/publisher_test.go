@@ -17,8 +17,11 @@ import (
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
+	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/retry"
+	"github.com/gowarren/warren/publisher/retrying"
+	"github.com/gowarren/warren/publisher/tracing"
 )
 
 var mail = processor.Destination{RoutingKey: "mail"}
@@ -183,4 +186,21 @@ func TestATopicThatFailsIsAnError(t *testing.T) {
 	problem := errors.New("no such topic")
 	pub := watermill.NewPublisher(&published{}, watermill.Topic(func(processor.Destination) (string, error) { return "x", problem }))
 	require.ErrorIs(t, pub.Publish(t.Context(), mail, processor.Envelope{}), problem)
+}
+
+// A copy went to a topic that nobody reads, because the decorator hid that Watermill declares
+// nothing.
+func TestADecoratorDoesNotHideThatWatermillDeclaresNothing(t *testing.T) {
+	t.Parallel()
+	handler := func(context.Context, processor.Message) error { return nil }
+	for _, p := range []processor.Publisher{
+		tracing.New(watermill.NewPublisher(&published{})), retrying.New(tracing.New(watermill.NewPublisher(&published{}))),
+	} {
+		_, err := stack.New(ack.New(), backoff.New(p, "mail")).ThenFunc(handler)
+		require.ErrorContains(t, err, "Strategy(watermill.Delays)")
+		_, err = stack.New(ack.New(), backoff.New(p, "mail", backoff.Strategy(watermill.Delays))).ThenFunc(handler)
+		require.NoError(t, err)
+	}
+	_, err := stack.New(ack.New(), retry.New(tracing.New(watermill.NewPublisher(nil)), "mail_%attempt%")).ThenFunc(handler)
+	require.ErrorContains(t, err, "the publisher is nil")
 }

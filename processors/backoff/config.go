@@ -159,21 +159,15 @@ func checkPublisher(p processor.Publisher) error {
 	if p == nil {
 		return errors.New("backoff: the publisher is nil: pass the broker's Publisher()")
 	}
-	if checker, ok := p.(processor.Checker); ok {
-		if problem := checker.Check(); problem != nil {
-			return fmt.Errorf("backoff: the publisher cannot work: %w", problem)
-		}
+	if problem := processor.Check(p); problem != nil {
+		return fmt.Errorf("backoff: the publisher cannot work: %w", problem)
 	}
 	return nil
 }
 
 // checkPlace returns an error if what the delays need cannot be where p publishes to.
 func checkPlace(p processor.Publisher, delays delay.Delayer) error {
-	checker, ok := p.(broker.TopologyChecker)
-	if !ok {
-		return nil
-	}
-	if problem := checker.CheckTopology(delays.Topology()); problem != nil {
+	if problem := broker.CheckTopology(p, delays.Topology()); problem != nil {
 		return fmt.Errorf("backoff: the delays cannot be had with this publisher: %w", problem)
 	}
 	return nil

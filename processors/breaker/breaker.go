@@ -82,15 +82,10 @@ func (b *breaker) Settings() []stack.Setting {
 
 // Check refuses a second layer of this breaker among the inner ones, where it can be seen.
 func (b *breaker) Check() error {
-	for p := b.next; p != nil; {
+	for p := range processor.Decorated(b.next) {
 		if inner, ok := p.(*breaker); ok && inner.circuit == b.circuit {
 			return fmt.Errorf("breaker: the breaker of %q is twice in one stack, where each message would count twice: leave one of them out, or make it with another breaker.New", b.downstream)
 		}
-		w, ok := p.(stack.Wrapper)
-		if !ok {
-			break
-		}
-		p = w.Unwrap()
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ import (
 // allocates the id of a message, its place among those in hand, and a context with a
 // timer for each call of the store.
 //
-// The stack refuses a store that is nil, or a [processor.Checker] that finds itself wanting, a
+// The stack refuses a store that is nil, or one that cannot work ([processor.Check]), a
 // nil option, and less than a millisecond for the store.
 func New(store Store, opts ...Option) processor.Middleware {
 	c := config{store: store, timeout: DefaultStoreTimeout}

@@ -41,6 +41,9 @@ func NewMemory(size int, keep time.Duration) *Memory {
 
 // Check returns why the store cannot work, as one that NewMemory has not made.
 func (m *Memory) Check() error {
+	if m == nil {
+		return errNoStore
+	}
 	if m.size < 1 || m.keep <= 0 {
 		return fmt.Errorf("dedup: the store is NewMemory(%d, %v): both must be positive", m.size, m.keep)
 	}

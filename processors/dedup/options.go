@@ -51,10 +51,10 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // check returns every reason why the options cannot work.
 func (c *config) check() error {
 	var errs []error
-	if m, memory := c.store.(*Memory); c.store == nil || memory && m == nil {
-		errs = append(errs, errors.New("dedup: the store is nil: pass one, such as NewMemory(100_000, time.Hour)"))
-	} else if s, ok := c.store.(processor.Checker); ok {
-		errs = append(errs, s.Check())
+	if c.store == nil {
+		errs = append(errs, errNoStore)
+	} else {
+		errs = append(errs, processor.Check(c.store))
 	}
 	if c.timeout <= 0 {
 		errs = append(errs, fmt.Errorf("dedup: StoreTimeout is %v: it must be positive", c.timeout))

@@ -1,6 +1,11 @@
 package dedup
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+var errNoStore = errors.New("dedup: the store is nil: pass one, such as NewMemory(100_000, time.Hour)")
 
 // Store remembers which messages have been processed. [Memory] is one; a table with one
 // column and a primary key, or a key in Redis that expires, makes another.
@@ -14,6 +19,9 @@ import "context"
 //  3. Mark returns nil when the id is stored as safely as it is meant to be. Marking an id
 //     twice is no error.
 //  4. Ids may be forgotten in time. A message that comes after that is processed again.
+//
+// A store that decorates another has a method Unwrap() Store, so that the stack can ask that one
+// too whether it can work ([processor.Check]).
 //
 // An id is 64 hexadecimal digits in lower case, a SHA-256, whatever a sender wrote: it is
 // safe in a query, a file name or a URL, and of a case-insensitive collation.

@@ -231,3 +231,23 @@ func TestMemoryOfNoSizeFails(t *testing.T) {
 	require.ErrorContains(t, err, "must be positive")
 	require.ErrorContains(t, m.Mark(t.Context(), "a"), "must be positive")
 }
+
+// decorated is a store around another.
+type decorated struct{ dedup.Store }
+
+func (d decorated) Unwrap() dedup.Store { return d.Store }
+
+// What a store cannot do was hidden by a store around it.
+func TestADecoratorDoesNotHideAStoreThatCannotWork(t *testing.T) {
+	t.Parallel()
+	for says, inner := range map[string]dedup.Store{
+		"must be positive": dedup.NewMemory(0, time.Hour), "the store is nil": (*dedup.Memory)(nil), "is nil: pass the real one": nil,
+	} {
+		_, err := stack.New(ack.New(), dedup.New(decorated{decorated{inner}})).
+			ThenFunc(func(context.Context, processor.Message) error { return nil })
+		require.ErrorContains(t, err, says)
+	}
+	_, err := stack.New(ack.New(), dedup.New(decorated{dedup.NewMemory(1, time.Hour)})).
+		ThenFunc(func(context.Context, processor.Message) error { return nil })
+	require.NoError(t, err)
+}

@@ -119,16 +119,10 @@ func (c *config) checkPublisher(p processor.Publisher) error {
 	if p == nil {
 		return errors.New("redelivery: the publisher is nil: pass the broker's Publisher()")
 	}
-	if checker, ok := p.(processor.Checker); ok {
-		if problem := checker.Check(); problem != nil {
-			return fmt.Errorf("redelivery: the publisher cannot work: %w", problem)
-		}
+	if problem := processor.Check(p); problem != nil {
+		return fmt.Errorf("redelivery: the publisher cannot work: %w", problem)
 	}
-	checker, ok := p.(broker.TopologyChecker)
-	if !ok {
-		return nil
-	}
-	if problem := checker.CheckTopology(c.probe()); problem != nil {
+	if problem := broker.CheckTopology(p, c.probe()); problem != nil {
 		return fmt.Errorf("redelivery: the work queue cannot be had with this publisher: %w", problem)
 	}
 	return nil

@@ -50,10 +50,8 @@ func publisherProblem(p processor.Publisher) error {
 	if p == nil {
 		return errors.New("retry: the publisher is nil: pass the broker's Publisher()")
 	}
-	if checker, ok := p.(processor.Checker); ok {
-		if problem := checker.Check(); problem != nil {
-			return fmt.Errorf("retry: the publisher cannot work: %w", problem)
-		}
+	if problem := processor.Check(p); problem != nil {
+		return fmt.Errorf("retry: the publisher cannot work: %w", problem)
 	}
 	return nil
 }

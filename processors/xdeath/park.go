@@ -30,10 +30,8 @@ func (p parking) check() error {
 	case len(p.to.Exchange) > maxName || len(p.to.RoutingKey) > maxName:
 		return fmt.Errorf("xdeath: the exchange or key of Park is over %d bytes: shorten it", maxName)
 	}
-	if c, ok := p.publisher.(processor.Checker); ok {
-		if problem := c.Check(); problem != nil {
-			return fmt.Errorf("xdeath: the publisher of Park cannot work: %w", problem)
-		}
+	if problem := processor.Check(p.publisher); problem != nil {
+		return fmt.Errorf("xdeath: the publisher of Park cannot work: %w", problem)
 	}
 	return nil
 }

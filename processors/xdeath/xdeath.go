@@ -22,7 +22,7 @@ import (
 //
 // The stack refuses options that are nil or negative, a lifetime below a second unless it is
 // 0, no limit at all, anything but one of [Park] and [Over], and a publisher that is nil, or
-// a [processor.Checker] that finds itself wanting.
+// one that cannot work ([processor.Check]).
 func New(opts ...Option) processor.Middleware {
 	c := config{maxCount: DefaultMaxCount, maxLifetime: DefaultMaxLifetime}
 	if err := option.Apply("xdeath", &c, opts); err != nil {

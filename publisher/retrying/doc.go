@@ -19,6 +19,9 @@
 // goes on until it succeeds. A message that is tried again comes after those that were
 // published meanwhile.
 //
+// A batch ([processor.PublishBatch]) is sent as one, and only what failed of it is tried again, one
+// message after the other: those come after their successors.
+//
 // # The error at the end
 //
 // It wraps the last one, and says how many tries there were. If any of them was of unknown

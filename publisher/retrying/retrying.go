@@ -54,7 +54,13 @@ type publisher struct {
 	next processor.Publisher
 }
 
-var _ processor.Publisher = (*publisher)(nil)
+var (
+	_ processor.Publisher      = (*publisher)(nil)
+	_ processor.BatchPublisher = (*publisher)(nil)
+)
+
+// Unwrap is for [processor.Decorated].
+func (p *publisher) Unwrap() processor.Publisher { return p.next }
 
 // Publish publishes e until next has taken it, or trying again is of no use; see the
 // package's comment. e is the caller's own: the id that it may lack is on a copy.

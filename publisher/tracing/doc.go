@@ -31,6 +31,10 @@
 // refused, forbidden, indeterminate, blocked, too_large, header_type, closed (see package
 // processor), canceled, timeout; otherwise _OTHER, or "panic".
 //
+// A batch ([processor.PublishBatch]) has one span, with messaging.batch.message_count in place of what
+// is said of one message. Where the context holds no span, it is linked to those that the headers
+// name.
+//
 // # Headers
 //
 // The span is written into a copy of the headers, also if it is not recorded, so that all

@@ -32,6 +32,15 @@ func (p *publisher) attributes(to processor.Destination, e processor.Envelope) [
 	return append(attrs, semconv.MessagingMessageBodySize(len(e.Body)))
 }
 
+// batchAttributes are those of a span of a batch.
+func (p *publisher) batchAttributes(to processor.Destination, n int) []attribute.KeyValue {
+	attrs := []attribute.KeyValue{semconv.MessagingBatchMessageCount(n)}
+	if p.system == DefaultSystem && to.RoutingKey != "" {
+		attrs = append(attrs, semconv.MessagingRabbitMQDestinationRoutingKey(excerpt.Of(to.RoutingKey, maxText)))
+	}
+	return attrs
+}
+
 // errorTypes are the values of error.type, the first that fits.
 var errorTypes = []struct {
 	err  error

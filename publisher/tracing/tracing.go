@@ -71,7 +71,13 @@ type publisher struct {
 	last   atomic.Pointer[place] // where the message before went
 }
 
-var _ processor.Publisher = (*publisher)(nil)
+var (
+	_ processor.Publisher      = (*publisher)(nil)
+	_ processor.BatchPublisher = (*publisher)(nil)
+)
+
+// Unwrap is for [processor.Decorated].
+func (p *publisher) Unwrap() processor.Publisher { return p.next }
 
 // Publish publishes e with the span in its headers.
 func (p *publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {

@@ -108,7 +108,7 @@ func (p *Publisher) publish(ctx context.Context, topic string, messages []*messa
 	for i, msg := range messages {
 		batch[i] = wire.Envelope(msg)
 	}
-	errs := p.send(ctx, to, batch)
+	errs := processor.PublishBatch(ctx, p.broker.Publisher(), to, batch)
 	for i, err := range errs {
 		if errors.Is(err, processor.ErrUnroutable) {
 			p.declared.Delete(topic) // somebody may have removed what it needs
@@ -133,27 +133,6 @@ func (p *Publisher) declare(ctx context.Context, topic string, t broker.Topology
 	}
 	p.declared.Store(topic, nil)
 	return nil
-}
-
-// send returns nil or an error for each message.
-func (p *Publisher) send(ctx context.Context, to processor.Destination, batch []processor.Envelope) []error {
-	publisher := p.broker.Publisher()
-	if many, ok := publisher.(processor.BatchPublisher); ok && len(batch) > 1 {
-		return many.PublishBatch(ctx, to, batch)
-	}
-	errs := make([]error, len(batch))
-	var failed error
-	for i, e := range batch {
-		if failed != nil {
-			errs[i] = processor.ErrSkipped
-			continue
-		}
-		errs[i] = publisher.Publish(ctx, to, e)
-		if !errors.Is(errs[i], processor.ErrUnroutable) { // which comes after it was sent
-			failed = errs[i]
-		}
-	}
-	return errs
 }
 
 // summary is nil, or the first error that says why, and in any case whether a message may be

@@ -1,0 +1,76 @@
+package retrying
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// PublishBatch publishes batch through next, and each message that failed again by itself, as
+// Publish does. What was skipped meanwhile follows as a batch of its own, unless a message before
+// it could not be published for good. The batch is the caller's own: ids that are missing are on
+// a copy.
+func (p *publisher) PublishBatch(ctx context.Context, to processor.Destination, batch []processor.Envelope) []error {
+	batch, errs := p.withIDs(batch)
+	if errs != nil {
+		return errs
+	}
+	errs = make([]error, len(batch))
+	for first := 0; first < len(batch); {
+		answers := processor.PublishBatch(ctx, p.next, to, batch[first:])
+		if answers == nil {
+			clear(errs[first:])
+			break
+		}
+		skipped, over := p.settle(ctx, to, batch[first:], answers)
+		copy(errs[first:], answers)
+		if over || skipped <= 0 {
+			break
+		}
+		first += skipped
+	}
+	if !slices.ContainsFunc(errs, func(err error) bool { return err != nil }) {
+		return nil
+	}
+	return errs
+}
+
+// settle tries the messages that failed again, one after the other, and puts the outcome in
+// answers. It returns the place of the first that was skipped, -1 if none was, and whether
+// one failed that ends the batch.
+func (p *publisher) settle(ctx context.Context, to processor.Destination, batch []processor.Envelope, answers []error) (skipped int, over bool) {
+	skipped = slices.IndexFunc(answers, isSkipped)
+	for i, err := range answers {
+		if err == nil || isSkipped(err) {
+			continue
+		}
+		answers[i] = p.insist(ctx, to, batch[i], err)
+		if answers[i] != nil && !errors.Is(answers[i], processor.ErrUnroutable) {
+			over = true
+		}
+	}
+	return skipped, over
+}
+
+func isSkipped(err error) bool { return errors.Is(err, processor.ErrSkipped) }
+
+// withIDs returns a copy of batch in which each message has an id, or why there is none for one
+// of them, for whose sake none is published.
+func (p *publisher) withIDs(batch []processor.Envelope) ([]processor.Envelope, []error) {
+	batch = slices.Clone(batch)
+	for i := range batch {
+		if batch[i].ID != "" {
+			continue
+		}
+		id, err := p.newID()
+		if err != nil {
+			errs := slices.Repeat([]error{processor.ErrSkipped}, len(batch))
+			errs[i] = err
+			return nil, errs
+		}
+		batch[i].ID = id
+	}
+	return batch, nil
+}
