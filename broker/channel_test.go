@@ -87,8 +87,8 @@ func TestADeliveryWithoutAChannelIsNeverLost(t *testing.T) {
 
 // alien is a context of somebody else's, which is never told who waits for its end.
 type alien struct {
-	context.Context
-	done chan struct{}
+	context.Context //nolint:containedctx // it is one
+	done            chan struct{}
 }
 
 func (a alien) Done() <-chan struct{} { return a.done }

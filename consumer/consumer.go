@@ -70,7 +70,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 			return fmt.Errorf("consumer: start: %w", err)
 		}
 	}
-	return errors.Join(r.consume(), c.stop(ctx)) //nolint:contextcheck // draining goes on when ctx has ended
+	return errors.Join(r.consume(), c.stop(ctx))
 }
 
 func (c *Consumer) check() error {

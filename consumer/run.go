@@ -95,7 +95,7 @@ func (r *run) subscribe() error {
 		r.gate.attach(sub)
 		return nil
 	case r.intake.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // asked to end before it had begun
 	}
 	return fmt.Errorf("consumer: subscribe: %w", err)
 }

@@ -90,7 +90,7 @@ func (s *subscription) openGeneration(ctx context.Context, begin any, after time
 func (s *subscription) newGeneration(session *failover.Session, ch *amqp.Channel) *generation {
 	return &generation{
 		broker: s.broker, queue: s.queue, options: s.options, session: session, channel: ch, opened: time.Now(),
-		shared: broker.NewChannel(s.options), //nolint:contextcheck // of the subscription, not of the call
+		shared: broker.NewChannel(s.options),
 		acks: acks.New[*broker.Delivery](ch, acks.Options{
 			Prefetch: s.options.Prefetch, Ordered: s.options.Ordered, Singly: s.broker.acksSingly,
 		}),

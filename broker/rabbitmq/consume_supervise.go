@@ -7,9 +7,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/gowarren/warren/internal/logattr"
-
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
 

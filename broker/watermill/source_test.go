@@ -284,8 +284,9 @@ func TestHowAMessageIsSettled(t *testing.T) {
 // A subscriber that is told to end may forget an ack that it has not seen yet.
 func TestWhatWasAckedStaysAckedHoweverSoonItIsClosed(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(broker.Subscription, context.Context) error{
-		"close": broker.Subscription.Close, "pause": func(s broker.Subscription, _ context.Context) error { <-s.Pause(); return nil },
+	for name, end := range map[string]func(*testing.T, broker.Subscription){
+		"close": func(t *testing.T, s broker.Subscription) { t.Helper(); require.NoError(t, s.Close(t.Context())) },
+		"pause": func(_ *testing.T, s broker.Subscription) { <-s.Pause() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -293,7 +294,7 @@ func TestWhatWasAckedStaysAckedHoweverSoonItIsClosed(t *testing.T) {
 				o := &oneByOne{bodies: []string{"1", "2"}, slow: 100 * time.Millisecond}
 				sub := subscribe(t, watermill.NewSource(o, "mail", watermill.Discard(nil)), 1)
 				require.NoError(t, receive(t, sub).Ack())
-				require.NoError(t, end(sub, t.Context()))
+				end(t, sub)
 				require.Equal(t, []string{"1"}, o.acked)
 				require.Empty(t, o.unsettled)
 			})

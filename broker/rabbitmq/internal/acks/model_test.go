@@ -54,18 +54,17 @@ func (c *channel) sent() []string {
 	return log
 }
 
-func (c *channel) fault(format string, args ...any) {
+func (c *channel) faultf(format string, args ...any) {
 	c.faults = append(c.faults, fmt.Sprintf(format, args...))
 }
 
 // take notes a settlement of tag, which must be outstanding: RabbitMQ closes the channel
 // over one that is not (406, unknown delivery tag).
-func (c *channel) take(format string, args ...any) bool {
-	tag := args[0].(uint64)
-	c.log = append(c.log, fmt.Sprintf(format, args...))
+func (c *channel) take(tag uint64, what string) bool {
+	c.log = append(c.log, what)
 	_, ok := c.outstanding[tag]
 	if !ok {
-		c.fault("tag %d is not outstanding", tag)
+		c.faultf("tag %d is not outstanding", tag)
 	}
 	return ok
 }
@@ -76,17 +75,17 @@ func (c *channel) Ack(tag uint64, multiple bool) error {
 	if c.broken != nil {
 		return c.broken
 	}
-	format := "ack %d"
+	what := fmt.Sprintf("ack %d", tag)
 	if multiple {
-		format = "ack %d and below"
+		what += " and below"
 	}
-	c.take(format, tag)
+	c.take(tag, what)
 	for other, finished := range c.outstanding {
 		if other != tag && (!multiple || other > tag) {
 			continue
 		}
 		if !finished {
-			c.fault("ack %d acks %d, which is not finished", tag, other)
+			c.faultf("ack %d acks %d, which is not finished", tag, other)
 		}
 		delete(c.outstanding, other)
 		c.acked++
@@ -94,20 +93,22 @@ func (c *channel) Ack(tag uint64, multiple bool) error {
 	return nil
 }
 
-func (c *channel) Nack(tag uint64, _, _ bool) error { return c.giveBack("nack %d", tag) }
-
-func (c *channel) Reject(tag uint64, requeue bool) error {
-	return c.giveBack("reject %d %t", tag, requeue)
+func (c *channel) Nack(tag uint64, _, _ bool) error {
+	return c.giveBack(tag, fmt.Sprintf("nack %d", tag))
 }
 
-func (c *channel) giveBack(format string, args ...any) error {
+func (c *channel) Reject(tag uint64, requeue bool) error {
+	return c.giveBack(tag, fmt.Sprintf("reject %d %t", tag, requeue))
+}
+
+func (c *channel) giveBack(tag uint64, what string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.broken != nil {
 		return c.broken
 	}
-	if c.take(format, args...) {
-		delete(c.outstanding, args[0].(uint64))
+	if c.take(tag, what) {
+		delete(c.outstanding, tag)
 		c.back++
 	}
 	return nil
