@@ -18,7 +18,8 @@ type Source interface {
 // SubscribeOptions are what a subscription is to be like. The zero value of each field but
 // Prefetch is the default.
 type SubscribeOptions struct {
-	// Prefetch, at least 1, bounds how many messages may be taken and not yet settled.
+	// Prefetch, at least 1, bounds how many messages may be taken and not yet settled. What is
+	// still in hand from before a pause may not count.
 	Prefetch int
 	// Ordered says that messages that go back together must come again in their order.
 	Ordered bool
@@ -54,7 +55,8 @@ type ConsumerOptions struct {
 	// Offset is where a consumer of a stream begins: [OffsetFirst], [OffsetLast], [OffsetNext],
 	// an int64 that is an offset, or a time.Time. A stream needs one, and no other queue has
 	// one. When the channel is lost, the next one goes on behind the last message that was
-	// received, or with the oldest one that was not settled.
+	// received, or with the oldest one that was not settled. If none was received, it begins as
+	// the first one did: with [OffsetNext] it misses what was published meanwhile.
 	Offset any
 	// Arguments are further ones of the broker's, by their names there. nil is none.
 	Arguments processor.Headers

@@ -20,10 +20,10 @@ var rows = []struct {
 }{
 	{"publish/goroutines=1", 100, broker.Classic, func(n int) task { return publishing(n, 1) }},
 	{"publish/goroutines=64", 1000, broker.Classic, func(n int) task { return publishing(n, 64) }},
-	{"consume/classic/workers=1", 2000, broker.Classic, func(n int) task { return consuming(n, 1) }},
-	{"consume/classic/workers=8", 2000, broker.Classic, func(n int) task { return consuming(n, 8) }},
-	{"consume/quorum/workers=1", 2000, broker.Quorum, func(n int) task { return consuming(n, 1) }},
-	{"consume/quorum/workers=8", 2000, broker.Quorum, func(n int) task { return consuming(n, 8) }},
+	{"consume/classic/workers=1", 6000, broker.Classic, func(n int) task { return consuming(n, 1) }},
+	{"consume/classic/workers=8", 6000, broker.Classic, func(n int) task { return consuming(n, 8) }},
+	{"consume/quorum/workers=1", 6000, broker.Quorum, func(n int) task { return consuming(n, 1) }},
+	{"consume/quorum/workers=8", 6000, broker.Quorum, func(n int) task { return consuming(n, 8) }},
 }
 
 // pairs is how often each side has its turn.

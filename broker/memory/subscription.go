@@ -193,6 +193,9 @@ func (s *subscription) Resume() {
 
 // join joins the queue again, which may be gone, or somebody else's.
 func (s *subscription) join() {
+	if q := s.queue.broker.queues[s.queue.name]; s.queue.expired && q != nil && len(s.unsettled) == 0 {
+		s.queue = q // it was declared again
+	}
 	switch err := s.queue.admit(s.consumer); {
 	case s.queue.expired:
 		s.fail(noQueue(s.queue.name))

@@ -95,6 +95,9 @@ func (g *generation) giveBack() error {
 	}
 	// The client hands over what it has buffered, and then closes the channel.
 	for d := range g.deliveries {
+		if g.isStream() {
+			g.position.miss(headers(d.Headers))
+		}
 		if err := g.setAside(d.DeliveryTag); err != nil {
 			return err
 		}

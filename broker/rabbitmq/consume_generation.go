@@ -33,8 +33,9 @@ type generation struct {
 	opened     time.Time
 	used       atomic.Bool // something was delivered
 
-	shared *broker.Channel // of its deliveries
-	acks   *acks.Ledger[*broker.Delivery]
+	shared   *broker.Channel // of its deliveries
+	acks     *acks.Ledger[*broker.Delivery]
+	position position // in its stream, if it is one
 
 	// asking is held while the broker is asked something on the channel. The client
 	// gives an answer to whoever waits, not to the one who asked.
@@ -43,6 +44,7 @@ type generation struct {
 	stopping  bool // the consumer was cancelled by us; guarded by asking
 
 	cancelling atomic.Bool // it is being cancelled
+	silent     atomic.Bool // the broker did not answer in time
 }
 
 var _ broker.Acknowledger = (*generation)(nil)
@@ -80,6 +82,8 @@ func (s *subscription) openGeneration(ctx context.Context, begin any, after time
 			return nil, err
 		}
 		if !b.background.start(g.watch) {
+			g.shared.Lose(errClosed)
+			_ = ch.Close()
 			return nil, errClosed
 		}
 		b.consumers.add(g)
@@ -217,6 +221,9 @@ func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 	case g.shared.Lost(): // the client hands over what it has buffered
 		return msg, false
 	case g.acks.Receive(d.DeliveryTag, msg):
+		if g.isStream() {
+			g.position.pass(d.DeliveryTag, e.Headers)
+		}
 		return msg, true
 	}
 	_ = g.setAside(d.DeliveryTag) // an error is that of a channel that is gone

@@ -37,57 +37,76 @@ func checkOffset(t broker.Topology, queue string, offset any) error {
 	return nil
 }
 
-// offset is where the next channel of a stream's consumer begins.
-type offset struct {
-	mu      sync.Mutex
-	first   any   // where the first channel begins; nil if the queue is no stream
-	next    int64 // behind the last message that was received
-	missed  int64 // the oldest one that was delivered and not received
-	known   bool
-	missing bool
+// position is how far a channel has got in its stream. Messages are handed out by several
+// goroutines, so it moves on only over those that have been, without a gap.
+type position struct {
+	mu    sync.Mutex
+	tag   uint64           // everything up to it was handed out
+	next  int64            // the offset behind that
+	known bool             // next is
+	ahead map[uint64]int64 // offsets, by tag, of what was handed out above a gap
 }
 
-// pass notes that msg was received, or delivered and not received.
-func (o *offset) pass(msg processor.Message, received bool) {
-	if o.first == nil {
-		return
-	}
-	at, ok := offsetOf(msg)
+// pass notes that a message was handed out.
+func (p *position) pass(tag uint64, h processor.Headers) {
+	at, ok := offsetOf(h)
 	if !ok {
 		return
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	switch {
-	case received:
-		o.next, o.known = max(o.next, at+1), true
-	case !o.missing || at < o.missed:
-		o.missed, o.missing = at, true
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ahead == nil {
+		p.ahead = map[uint64]int64{}
+	}
+	p.ahead[tag] = at
+	for at, ok := p.ahead[p.tag+1]; ok; at, ok = p.ahead[p.tag+1] {
+		p.tag++
+		delete(p.ahead, p.tag)
+		p.next, p.known = at+1, true
 	}
 }
 
-// begin returns where the next channel begins: with the oldest message that the last one, which
-// may be nil, had in hand, or behind what was received.
-func (o *offset) begin(last *generation) any {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.known && !o.missing {
-		return o.first
+// miss notes that a message was delivered and is not handed out: a stream takes nothing back.
+func (p *position) miss(h processor.Headers) {
+	at, ok := offsetOf(h)
+	if !ok {
+		return
 	}
-	at := o.next
-	if o.missing && (!o.known || o.missed < at) {
-		at = o.missed
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.known || at < p.next {
+		p.next, p.known = at, true
 	}
-	o.missing = false
-	if last == nil || !last.shared.Lost() {
-		return at
+}
+
+// begin returns where the next consumer begins, was if nothing has come since then. Its first tag
+// is behind latest.
+func (p *position) begin(was any, latest uint64) any {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tag, p.ahead = latest, nil
+	if !p.known {
+		return was
 	}
-	if msg, ok := last.acks.Oldest(); ok {
-		if unsettled, ok := offsetOf(msg); ok {
-			at = min(at, unsettled)
+	return p.next
+}
+
+func offsetOf(h processor.Headers) (int64, bool) { return h.Int64(headerOffset) }
+
+func (g *generation) isStream() bool { return g.options.Consumer.Offset != nil }
+
+// resumeAt returns where the consumer after those of g begins. What g has in hand comes again when
+// its channel is gone.
+func (g *generation) resumeAt(was any) any {
+	if !g.isStream() {
+		return nil
+	}
+	begin := g.position.begin(was, g.acks.Latest())
+	if oldest, ok := g.acks.Oldest(); ok && g.shared.Lost() {
+		at, there := offsetOf(oldest.Headers())
+		if next, known := begin.(int64); there && (!known || at < next) {
+			return at
 		}
 	}
-	return at
+	return begin
 }
-
-func offsetOf(msg processor.Message) (int64, bool) { return msg.Headers().Int64(headerOffset) }

@@ -154,3 +154,93 @@ func TestAStreamGoesOnWhereItWas(t *testing.T) {
 		})
 	}
 }
+
+// 2 was not settled when its channel was lost, and was skipped when the next one was lost as well.
+func TestAStreamSkipsNothingWhenItsChannelIsLostAgain(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	queue := numberedStream(t, b, 20)
+	sub := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: broker.OffsetFirst})
+	var all []processor.Message
+	for range 4 {
+		all = append(all, receive(t, sub))
+	}
+	require.NoError(t, all[1].Ack())
+	require.NoError(t, all[3].Ack())
+	node.CloseConnections(t, "test")
+	requireNumber(t, sub, 0)
+	node.CloseConnections(t, "test")
+	next := receive(t, sub)
+	require.Contains(t, []string{"0", "1"}, next.Properties().ID)
+	for id := next.Properties().ID; id != "19"; {
+		msg := receive(t, sub)
+		now, err := strconv.Atoi(msg.Properties().ID)
+		require.NoError(t, err)
+		before, err := strconv.Atoi(id)
+		require.NoError(t, err)
+		require.Equal(t, before+1, now)
+		require.NoError(t, msg.Ack())
+		id = msg.Properties().ID
+	}
+}
+
+// What was delivered and not received was given back, which a stream ignores, and "next" was then
+// behind it.
+func TestAPauseBeforeTheFirstMessageOfAStreamLosesNothing(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	queue := numberedStream(t, b, 0)
+	sub := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: broker.OffsetNext})
+	publishNumbers(t, b, queue, 5)
+	// They are with the client when one more has come and gone through another consumer.
+	other := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: int64(0)})
+	for n := range 5 {
+		requireNumber(t, other, n)
+	}
+	for range 3 {
+		<-sub.Pause()
+		sub.Resume()
+	}
+	for n := range 5 {
+		requireNumber(t, sub, n)
+	}
+}
+
+func TestPausesThatFollowOneAnotherAreAllOver(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	sub := subscribe(t, b, declareQueue(t, rabbitmqtest.Shared(t).URL(), nil), 5)
+	for range 20 {
+		first := sub.Pause()
+		sub.Resume()
+		for _, back := range []<-chan struct{}{first, sub.Pause()} {
+			select {
+			case <-back:
+			case <-within(t).Done():
+				t.Fatal("a pause is not over")
+			}
+		}
+		sub.Resume()
+	}
+}
+
+func TestAPauseWhileTheConnectionIsAwayIsOverAtOnce(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	queue := declareQueue(t, node.URL(), nil)
+	sub := subscribe(t, b, queue, 5)
+	publishNumbers(t, b, queue, 1)
+	msg := receive(t, sub)
+	node.Stop(t)
+	require.Eventually(t, func() bool { return msg.(*broker.Delivery).Lost() }, patience, time.Millisecond) //nolint:forcetypeassert // it is one
+	select {
+	case <-sub.Pause():
+	case <-withinTime(t, 5*time.Second).Done():
+		t.Fatal("the pause waits for the node")
+	}
+	node.Restart(t)
+	sub.Resume()
+	require.NoError(t, receive(t, sub).Ack())
+}

@@ -29,18 +29,19 @@ type subscription struct {
 	stop     sync.Once // closes stopped
 	err      error     // why the subscription broke; set before stopped is closed
 	timedOut timedOut
-	offset   offset
 	shut     *task
 
 	// supervise's own:
 	failures int         // generations in a row that did not last
 	last     *generation // that was lost, until there is another
+	begin    any         // where the next consumer of a stream begins; nil if it is none
 
 	mu      sync.Mutex
 	paused  bool
 	current *generation     // nil during a pause, when nothing is in hand any more
 	idle    <-chan struct{} // closed when nothing is in hand; nil if current was not paused
 	back    chan struct{}   // closed when what nobody has received is back; nil after that
+	forget  func()          // ends the opening of a generation; nil if none is opened
 }
 
 // view is what Receive sees until something changes.
@@ -56,7 +57,7 @@ func newSubscription(b *Broker, queue string, o broker.SubscribeOptions) *subscr
 	s := &subscription{
 		broker: b, queue: queue, options: o,
 		stopped: make(chan struct{}), done: make(chan struct{}), asked: make(chan struct{}, 1),
-		shut: newTask(), timedOut: newTimedOut(), offset: offset{first: o.Consumer.Offset},
+		shut: newTask(), timedOut: newTimedOut(), begin: o.Consumer.Offset,
 	}
 	s.life, s.end = context.WithCancel(b.life)
 	return s
@@ -96,7 +97,6 @@ func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 			continue
 		}
 		msg, ok := v.generation.receive(&d)
-		s.offset.pass(msg, ok)
 		switch {
 		case !ok: // paused or lost meanwhile, and it comes again
 		case s.timedOut.take(msg):
@@ -109,6 +109,12 @@ func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 
 // next waits for a delivery, and returns false when there is something else to look at.
 func (s *subscription) next(ctx context.Context, v *view) (d amqp.Delivery, ok bool, err error) {
+	switch {
+	case ctx.Err() != nil:
+		return d, false, ctx.Err()
+	case isClosed(s.stopped):
+		return d, false, s.reason()
+	}
 	select {
 	case d, ok = <-v.deliveries:
 	default:
@@ -180,15 +186,22 @@ func (s *subscription) show() {
 func (s *subscription) Pause() (back <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.paused {
+	switch {
+	case s.paused:
+	case s.current == nil:
 		s.paused = true
-		if g := s.current; g != nil {
-			s.idle = g.acks.Pause()
+		if s.forget != nil {
+			s.forget()
 		}
+	default:
+		s.paused = true
+		s.idle = s.current.acks.Pause()
 		s.show()
-		s.ask()
-		s.back = make(chan struct{})
+		if s.back == nil { // else the pause before this one has not ended yet
+			s.back = make(chan struct{})
+		}
 	}
+	s.ask()
 	if s.back == nil || isClosed(s.done) {
 		return closed
 	}
@@ -203,10 +216,15 @@ func (s *subscription) Resume() {
 	s.ask()
 }
 
-// cameBack says that a pause has nothing more to give back, or is over.
+// cameBack says that a pause has nothing more to give back.
 func (s *subscription) cameBack() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.tellBack()
+}
+
+// tellBack is called with mu held.
+func (s *subscription) tellBack() {
 	if s.back != nil {
 		close(s.back)
 		s.back = nil

@@ -44,7 +44,8 @@ func (s *subscription) step() (due bool, err error) {
 	case idle == nil: // it was not paused
 		return false, nil
 	case !paused && !s.options.Ordered:
-		return true, s.goOn(g)
+		s.goOn(g)
+		return true, nil
 	case !s.options.Ordered && !g.hasStopped():
 		s.giveBack(g)
 		s.cameBack()
@@ -52,8 +53,12 @@ func (s *subscription) step() (due bool, err error) {
 	case !isClosed(idle):
 		return false, nil
 	}
+	if time.Since(g.opened) > lasting {
+		s.failures = 0
+	}
 	s.set(nil)
 	s.leave(g)
+	s.begin = g.resumeAt(s.begin)
 	s.cameBack()
 	return true, nil
 }
@@ -102,13 +107,27 @@ func (s *subscription) lose(g *generation) {
 	}
 	s.last = g
 	s.set(nil)
-	g.shut()
+	if g.silent.Load() {
+		s.broker.background.start(g.shut) // it may be left to itself
+	} else {
+		g.shut()
+	}
+	s.begin = g.resumeAt(s.begin)
 }
 
 // replace opens the next generation.
 func (s *subscription) replace() error {
-	next, err := s.open(s.life)
+	ctx, cancel := context.WithCancel(s.life)
+	defer cancel()
+	if !s.opening(cancel) {
+		return nil
+	}
+	next, err := s.open(ctx)
+	s.opening(nil)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // paused meanwhile, or closed
+		}
 		if s.last != nil {
 			err = errors.Join(err, s.last.ended().cause)
 		}
@@ -119,37 +138,56 @@ func (s *subscription) replace() error {
 	return nil
 }
 
+// opening has a pause call forget, nil for nothing. It returns false if there is a pause already.
+func (s *subscription) opening(forget func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget = forget
+	return !s.paused
+}
+
+// askOn calls f, which asks the broker something on the channel. Without an answer in time the
+// generation is lost.
+func (s *subscription) askOn(g *generation, f func() error) {
+	ctx, cancel := context.WithTimeout(s.broker.life, answerTimeout)
+	defer cancel()
+	_, err := call(ctx, &s.broker.background, func() (struct{}, error) { return struct{}{}, f() }, func(struct{}) {})
+	if err == nil {
+		return
+	}
+	g.silent.Store(ctx.Err() != nil)
+	g.shared.Lose(err)
+}
+
 // giveBack cancels the consumer, and gives back what nobody has received. Where the order matters
 // the consumer is not cancelled before all that it holds goes back: what is on its way to one that
 // is cancelled goes back before what it holds, and each ack has more on its way.
 func (s *subscription) giveBack(g *generation) {
-	if err := g.giveBack(); err != nil {
+	s.askOn(g, g.giveBack)
+	if g.shared.Lost() {
 		s.broker.log.Info("buffered messages not given back one by one; the broker does so with their channel",
-			slog.String("queue", s.queue), slog.Any("error", err))
-		g.shared.Lose(err)
+			slog.String("queue", s.queue), slog.Any("error", g.ended().cause))
 	}
 }
 
 // goOn ends a pause on the channel that there is.
-func (s *subscription) goOn(g *generation) error {
-	s.cameBack()
-	err := g.acks.Resume()
-	if err == nil && g.hasStopped() {
-		err = g.consume(s.offset.begin(g))
+func (s *subscription) goOn(g *generation) {
+	if g.hasStopped() {
+		s.begin = g.resumeAt(s.begin)
+		s.askOn(g, func() error { return g.consume(s.begin) })
 	}
-	if err != nil {
-		g.shared.Lose(err)
-		return nil
+	if g.shared.Lost() {
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.paused { // again
-		s.idle = g.acks.Pause()
-		return nil
+		return
 	}
+	g.acks.Resume()
 	s.idle = nil
+	s.tellBack()
 	s.show()
-	return nil
 }
 
 // open opens a generation, trying again for as long as that may help. The generations
@@ -160,12 +198,11 @@ func (s *subscription) open(ctx context.Context) (*generation, error) {
 	if s.last != nil && s.last.session.Err() == nil {
 		after = time.Now()
 	}
-	begin := s.offset.begin(s.last)
 	failures := s.failures
 	pause := wait(failures)
 	for {
 		sleep(ctx, pause)
-		g, err := s.openGeneration(ctx, begin, after)
+		g, err := s.openGeneration(ctx, s.begin, after)
 		if err == nil {
 			return g, nil
 		}

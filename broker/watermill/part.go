@@ -98,14 +98,9 @@ func (p *part) take(msg *message.Message) (*broker.Delivery, error) {
 	return p.channel.Deliver(e, processor.Origin{Queue: p.topic, RoutingKey: p.topic}, p, p.last), nil
 }
 
-func (p *part) isStopped() bool {
-	select {
-	case <-p.stopped:
-		return true
-	default:
-		return false
-	}
-}
+func (p *part) isStopped() bool { return isClosed(p.stopped) }
+
+func (p *part) isDrained() bool { return isClosed(p.drained) }
 
 // Ack acks the message.
 func (p *part) Ack(tag uint64) error { return p.settle(tag, (*message.Message).Ack) }

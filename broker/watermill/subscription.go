@@ -22,6 +22,7 @@ type subscription struct {
 	paused  bool
 	closed  bool
 	err     error         // why there are no more messages
+	goingOn chan struct{} // closed when the part that is begun has begun; nil if none is
 	parts   []*part       // those before the latest may have messages in hand
 	changed chan struct{} // closed, and replaced, when Receive is to look again
 }
@@ -92,22 +93,28 @@ func (s *subscription) Resume() {
 	}
 	s.paused = false
 	s.change()
-	last := s.parts[len(s.parts)-1]
-	if last.isStopped() {
-		go s.goOn(last)
+	if last := s.parts[len(s.parts)-1]; s.goingOn == nil && last.isStopped() {
+		s.goingOn = make(chan struct{})
+		go s.goOn(last, s.goingOn)
 	}
 }
 
-func (s *subscription) goOn(last *part) {
+func (s *subscription) goOn(last *part, begun chan struct{}) {
+	defer close(begun)
 	if s.options.Ordered {
 		<-last.drained
 	}
 	ctx, cancel := context.WithCancel(s.values)
 	defer context.AfterFunc(s.channel.Life(), cancel)()
-	next, err := s.begin(ctx)
+	var next *part
+	err := context.Cause(s.channel.Life())
+	if err == nil {
+		next, err = s.begin(ctx)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.change()
+	s.goingOn = nil
 	if err != nil {
 		s.err = cmp.Or(s.err, err)
 		return
@@ -115,12 +122,7 @@ func (s *subscription) goOn(last *part) {
 	if s.paused || s.closed {
 		next.stop()
 	}
-	if s.parts[len(s.parts)-1] != last { // somebody was faster
-		next.stop()
-		s.parts = slices.Insert(s.parts, len(s.parts)-1, next)
-		return
-	}
-	s.parts = append(s.parts, next)
+	s.parts = append(slices.DeleteFunc(s.parts, (*part).isDrained), next)
 }
 
 // Close nacks what is in hand, and ends all parts.
@@ -130,9 +132,18 @@ func (s *subscription) Close(ctx context.Context) error {
 		s.closed, s.err = true, io.EOF
 		s.change()
 	}
-	parts := s.parts
+	goingOn := s.goingOn
 	s.mu.Unlock()
 	s.channel.Lose(nil)
+	if goingOn != nil {
+		select {
+		case <-goingOn:
+		case <-ctx.Done():
+		}
+	}
+	s.mu.Lock()
+	parts := slices.Clone(s.parts)
+	s.mu.Unlock()
 	for _, p := range parts {
 		p.close()
 	}

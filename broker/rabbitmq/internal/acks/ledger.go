@@ -37,8 +37,8 @@ type Wire interface {
 
 // Options of a ledger.
 type Options struct {
-	// Prefetch is how many deliveries may be outstanding. A batch is at most half of it, so
-	// that the broker has something to send while acks wait.
+	// Prefetch is how many deliveries may be outstanding. A batch is at most a quarter of it,
+	// and no more than half of it waits, so that the broker has something to send meanwhile.
 	Prefetch int
 	// Singly has each ack sent at once.
 	Singly bool
@@ -49,14 +49,15 @@ type Options struct {
 // Ledger knows the deliveries that the broker waits for a settlement of, and holds M for each
 // that was received. It may be used by many goroutines at once.
 type Ledger[M any] struct {
-	wire    Wire
-	batch   int
-	ordered bool
-	full    int
+	wire     Wire
+	batch    int
+	ordered  bool
+	prefetch int
 
 	mu     sync.Mutex
 	closed error // why nothing more is sent
 	paused bool
+	full   int           // how much may be outstanding
 	idle   chan struct{} // closed when nothing is in hand; nil if nobody waits
 
 	book     book[M]
@@ -68,7 +69,7 @@ type Ledger[M any] struct {
 
 // New returns the ledger of a new channel. Its tags count from 1.
 func New[M any](wire Wire, o Options) *Ledger[M] {
-	l := &Ledger[M]{wire: wire, ordered: o.Ordered, full: o.Prefetch, batch: min(maxBatch, o.Prefetch/2)}
+	l := &Ledger[M]{wire: wire, ordered: o.Ordered, prefetch: o.Prefetch, full: o.Prefetch, batch: min(maxBatch, o.Prefetch/4)}
 	if o.Singly || l.batch < 2 {
 		l.batch = 1
 	}
@@ -118,7 +119,7 @@ func (l *Ledger[M]) Ack(tag uint64) error {
 	switch {
 	case prefix >= l.batch:
 		return l.flushPrefix()
-	case l.finished-prefix >= l.batch:
+	case 2*l.finished >= l.full:
 		return l.flush()
 	}
 	l.tick()
@@ -137,7 +138,7 @@ func (l *Ledger[M]) Nack(tag uint64, requeue bool) error {
 }
 
 // Release gives a delivery back untouched, at once. During the pause of an ordered ledger
-// it waits for [Ledger.Resume], or goes back with all others.
+// it waits, and goes back with all others.
 func (l *Ledger[M]) Release(tag uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -213,24 +214,17 @@ func (l *Ledger[M]) tellIdle() {
 	}
 }
 
-// Resume lets [Ledger.Receive] go on, and gives back what was released meanwhile.
-func (l *Ledger[M]) Resume() error {
+// Resume lets [Ledger.Receive] go on. The broker sends as many deliveries as the prefetch allows
+// beside those in hand. An ordered ledger is not resumed: its channel ends with the pause.
+func (l *Ledger[M]) Resume() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.paused = false
+	l.full = l.prefetch + l.inHand
 	if l.idle != nil {
 		close(l.idle)
 		l.idle = nil
 	}
-	if l.closed != nil {
-		return l.closed
-	}
-	for i, e := range l.book.in(released) {
-		if err := l.sent(i, l.wire.Nack(e.tag, false, true)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Close sends what is finished, and lets nothing more be sent.
@@ -259,11 +253,11 @@ func (l *Ledger[M]) Full() bool {
 
 func (l *Ledger[M]) isFull() bool { return len(l.book.outstanding()) >= l.full }
 
-// InHand returns how many deliveries were received and are not settled.
-func (l *Ledger[M]) InHand() int {
+// Latest returns the latest tag that was noted.
+func (l *Ledger[M]) Latest() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.inHand
+	return l.book.latest
 }
 
 // Oldest returns the message that was delivered first of those in hand.

@@ -141,7 +141,7 @@ type model struct {
 
 func newModel(seed uint64) *model {
 	r := rand.New(rand.NewPCG(seed, 0))
-	m := &model{channel: newChannel(), seed: seed, options: acks.Options{Prefetch: 1 + r.IntN(40), Singly: r.IntN(5) == 0, Ordered: r.IntN(2) == 0}}
+	m := &model{channel: newChannel(), seed: seed, options: acks.Options{Prefetch: 1 + r.IntN(40), Singly: r.IntN(5) == 0}}
 	m.ledger = acks.New[uint64](m.channel, m.options)
 	return m
 }
@@ -216,7 +216,7 @@ func (m *model) meddle(r *rand.Rand, done <-chan struct{}) {
 	for {
 		select {
 		case <-done:
-			_ = m.ledger.Resume()
+			m.ledger.Resume()
 			return
 		default:
 		}
@@ -226,7 +226,7 @@ func (m *model) meddle(r *rand.Rand, done <-chan struct{}) {
 		case 1:
 			m.ledger.Pause()
 			runtime.Gosched()
-			_ = m.ledger.Resume()
+			m.ledger.Resume()
 		case 2:
 			m.ledger.Full()
 			m.ledger.Oldest()
