@@ -126,7 +126,7 @@ func (s *subscription) replace() error {
 	s.opening(nil)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // paused meanwhile, or closed
+			return nil // paused meanwhile, or closed
 		}
 		if s.last != nil {
 			err = errors.Join(err, s.last.ended().cause)
