@@ -25,9 +25,9 @@
 //
 // # Acks
 //
-// Acks travel together: up to 64, or half the prefetch, or those of 2 ms, with one frame. So Ack
-// returns before the broker has it, and when the process or the connection ends in this moment,
-// those messages are delivered again. A slow message holds up nobody's ack. Rejecting and
+// Acks travel together: up to 64, or a quarter of the prefetch, or those of 2 ms, with one frame.
+// So Ack returns before the broker has it, and when the process or the connection ends in this
+// moment, those messages are delivered again: at most half the prefetch. A slow message holds up nobody's ack. Rejecting and
 // releasing are sent at once. See [AckSingly].
 //
 // # Publishing

@@ -37,10 +37,10 @@ func Name(name string) Option { return func(o *options) { o.name = name } }
 func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 
 // AckSingly sends each ack at once, with a frame of its own. By default acks travel together: up
-// to 64, or half the prefetch, or what was acked within 2 ms. Ack then returns before the broker
-// has it, and when the process or the connection ends in this moment, those messages are
-// delivered again. The rate of a consumer without work is about half as much again with the
-// default.
+// to 64, or a quarter of the prefetch, or what was acked within 2 ms. Ack then returns before the
+// broker has it, and when the process or the connection ends in this moment, those messages are
+// delivered again: at most half the prefetch. A consumer whose handlers do little is faster with
+// the default (benchmarks/rabbitmq).
 func AckSingly() Option { return func(o *options) { o.acksSingly = true } }
 
 // Failover passes options on to both connections, such as [failover.Heartbeat].
