@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -169,8 +169,7 @@ const (
 func (r *run) rest(n int) {
 	r.resting.Add(1)
 	defer r.resting.Add(-1)
-	d := min(firstPause<<min(n-1, 10), lastPause)
-	t := time.NewTimer(d/2 + rand.N(d/2)) //nolint:gosec // jitter, no secret
+	t := time.NewTimer(pacing.Jitter(pacing.Doubling(firstPause, lastPause, n)))
 	defer t.Stop()
 	select {
 	case <-t.C:

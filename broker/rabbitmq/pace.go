@@ -2,8 +2,9 @@ package rabbitmq
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
+
+	"github.com/gowarren/warren/internal/pacing"
 )
 
 // Waits between attempts to open a channel, doubling.
@@ -24,8 +25,7 @@ func wait(n int) time.Duration {
 	if n == 0 {
 		return 0
 	}
-	nominal := min(firstWait<<min(n-1, 10), lastWait)
-	return nominal - rand.N(nominal/2) //nolint:gosec // jitter, no secret
+	return pacing.Jitter(pacing.Doubling(firstWait, lastWait, n))
 }
 
 // sleep waits for d, or until ctx ends.

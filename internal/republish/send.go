@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -47,7 +47,7 @@ func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, pub
 	end := time.Now().Add(s.KeepTrying)
 	for nominal := firstPause; ; nominal = min(2*nominal, lastPause) {
 		left := time.Until(end)
-		if left <= 0 || !pause(ctx, min(jitter(nominal), left)) || processor.Lost(ctx) {
+		if left <= 0 || !pause(ctx, min(pacing.Jitter(nominal), left)) || processor.Lost(ctx) {
 			return err
 		}
 		if err = publish(ctx); err == nil || final(err) {
@@ -70,11 +70,6 @@ func (s *Sender) Park(ctx context.Context, msg processor.Message, to processor.D
 		return false, s.Unsent("copy", to.String(), problem, err)
 	}
 	return true, err
-}
-
-// jitter is between half and all of d, so that workers do not march in step.
-func jitter(d time.Duration) time.Duration {
-	return d/2 + rand.N(d/2) //nolint:gosec // no secret
 }
 
 // pause returns false if ctx ended meanwhile.

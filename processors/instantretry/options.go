@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor/stack"
 )
 
@@ -78,11 +78,7 @@ func (c *config) nominal(try int) time.Duration {
 	if !c.doubles {
 		return c.delay
 	}
-	doublings := min(try-1, 62)
-	if c.delay > c.limit>>doublings {
-		return c.limit
-	}
-	return c.delay << doublings
+	return pacing.Doubling(c.delay, c.limit, try)
 }
 
 // pause is how long to wait after that try.
@@ -91,7 +87,7 @@ func (c *config) pause(try int) time.Duration {
 	if !c.doubles {
 		return d
 	}
-	return d - rand.N(d/2+1) //nolint:gosec // jitter, no secret
+	return pacing.Jitter(d)
 }
 
 // Settings are those of the options.

@@ -3,11 +3,11 @@ package sqltx
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor/stack"
 )
 
@@ -70,7 +70,7 @@ func (o *outage) up() {
 func (o *outage) wait(ctx context.Context) {
 	for pause := firstTry; ; pause = min(2*pause, lastTry) {
 		select {
-		case <-time.After(pause/2 + rand.N(pause/2)): //nolint:gosec // jitter, no secret
+		case <-time.After(pacing.Jitter(pause)):
 		case <-ctx.Done():
 			return
 		}

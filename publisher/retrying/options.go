@@ -3,10 +3,10 @@ package retrying
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/pacing"
 )
 
 // Defaults of [Backoff].
@@ -76,9 +76,5 @@ func (c *config) check() error {
 
 // wait is how long to wait before retry n, from 1.
 func (c *config) wait(n int) time.Duration {
-	d := c.limit
-	if doublings := min(n-1, 62); c.base <= c.limit>>doublings {
-		d = c.base << doublings
-	}
-	return d - rand.N(d/2+1) //nolint:gosec // jitter, no secret
+	return pacing.Jitter(pacing.Doubling(c.base, c.limit, n))
 }
