@@ -10,9 +10,9 @@ import (
 // Limits of the protocol and of RabbitMQ's defaults. Going over one of them closes
 // the whole connection (501) or channel (406), with everybody's messages on it.
 const (
-	maxShortString = 255       // bytes of a key, a property or a header's name
-	defaultFrame   = 128 << 10 // headers and properties must fit one frame
-	maxBody        = 512 << 20 // the most that max_message_size can be; the broker may take less, and says so
+	maxShortString = processor.MaxName // bytes of a key, a property or a header's name
+	defaultFrame   = 128 << 10         // headers and properties must fit one frame
+	maxBody        = 512 << 20         // the most that max_message_size can be; the broker may take less, and says so
 )
 
 // Prepare checks what is to be published, and returns it with headers of the types

@@ -52,6 +52,10 @@ type Origin struct {
 	Redelivered bool
 }
 
+// MaxName is how long the name of a queue or an exchange and a routing key may be, in bytes. It is
+// the limit of AMQP 0-9-1, whose lengths are one byte.
+const MaxName = 255
+
 // Destination is where a message is published to.
 type Destination struct {
 	// Exchange is the exchange; "" is the default exchange, where the routing key

@@ -12,9 +12,6 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// maxName is the protocol's limit for the name of a queue, in bytes.
-const maxName = 255
-
 // waiting is a queue that holds messages for d and then hands them on.
 func (c config) waiting(name string, d time.Duration, next broker.DeadLetter) broker.Queue {
 	q := broker.Queue{
@@ -47,8 +44,8 @@ func checkTarget(queue string) error {
 	switch {
 	case queue == "":
 		return errors.New("delay: the work queue has no name")
-	case len(queue) > maxName:
-		return fmt.Errorf("delay: the name of the work queue has %d bytes, the limit is %d", len(queue), maxName)
+	case len(queue) > processor.MaxName:
+		return fmt.Errorf("delay: the name of the work queue has %d bytes, the limit is %d", len(queue), processor.MaxName)
 	case strings.Contains(queue, stepMark):
 		return fmt.Errorf("delay: %q has %q in its name, which is for delay queues: give the name of the work queue", queue, stepMark)
 	}

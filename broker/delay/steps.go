@@ -65,8 +65,8 @@ func wholeMillis(all []time.Duration) []time.Duration {
 
 func (s *steps) check() error {
 	for _, d := range s.delays {
-		if name := s.name(d); len(name) > maxName {
-			return fmt.Errorf("delay: the queue %q would have a name of %d bytes, the limit is %d: shorten the work queue's", name, len(name), maxName)
+		if name := s.name(d); len(name) > processor.MaxName {
+			return fmt.Errorf("delay: the queue %q would have a name of %d bytes, the limit is %d: shorten the work queue's", name, len(name), processor.MaxName)
 		}
 	}
 	if err := s.Topology().Validate(); err != nil {

@@ -10,9 +10,6 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// maxName is the protocol's limit for an exchange or a key, in bytes.
-const maxName = 255
-
 // Why a message has no place to go.
 var (
 	// ErrNoOrigin: it does not say where it came from, or not as retries write it.
@@ -49,7 +46,7 @@ func ToOrigin(allowed ...processor.Destination) Route {
 			}
 		}
 		return processor.Destination{}, fmt.Errorf("%w: exchange %q, key %q", ErrNotAllowed,
-			excerpt.Of(origin.Exchange, maxName), excerpt.Of(origin.RoutingKey, maxName))
+			excerpt.Of(origin.Exchange, processor.MaxName), excerpt.Of(origin.RoutingKey, processor.MaxName))
 	}
 }
 
@@ -67,7 +64,7 @@ func ToKey(allowed ...string) Route {
 	return func(msg processor.Message) (processor.Destination, error) {
 		key := msg.Origin().RoutingKey
 		if !slices.Contains(allowed, key) {
-			return processor.Destination{}, fmt.Errorf("%w: queue %q", ErrNotAllowed, excerpt.Of(key, maxName))
+			return processor.Destination{}, fmt.Errorf("%w: queue %q", ErrNotAllowed, excerpt.Of(key, processor.MaxName))
 		}
 		return processor.Destination{RoutingKey: key}, nil
 	}
@@ -106,7 +103,7 @@ func givenUp(h processor.Headers) (processor.Destination, bool) {
 			continue
 		}
 		key, ok := keys[0].(string)
-		return processor.Destination{Exchange: exchange, RoutingKey: key}, ok && max(len(key), len(exchange)) <= maxName
+		return processor.Destination{Exchange: exchange, RoutingKey: key}, ok && max(len(key), len(exchange)) <= processor.MaxName
 	}
 	return processor.Destination{}, false
 }
@@ -117,7 +114,7 @@ func name(msg processor.Message, header string) (string, error) {
 	case nil:
 		return "", fmt.Errorf("%w: header %s is missing", ErrNoOrigin, header)
 	case string:
-		if len(v) > maxName {
+		if len(v) > processor.MaxName {
 			return "", fmt.Errorf("%w: header %s is %d bytes long", ErrNoOrigin, header, len(v))
 		}
 		return v, nil

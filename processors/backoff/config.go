@@ -16,9 +16,6 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// maxName is the protocol's limit for an exchange or a routing key, in bytes.
-const maxName = 255
-
 // maxCount is the most retries that are counted: libraries of other languages cannot read
 // integers of 2^31 and more, and there is one more to come.
 const maxCount = math.MaxInt32 - 1
@@ -71,8 +68,8 @@ func (c *config) check() error {
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("backoff: "+format, args...))
 	}
-	if c.queue == "" || len(c.queue) > maxName {
-		fail("the queue's name has %d bytes: it must have from 1 to %d", len(c.queue), maxName)
+	if c.queue == "" || len(c.queue) > processor.MaxName {
+		fail("the queue's name has %d bytes: it must have from 1 to %d", len(c.queue), processor.MaxName)
 	}
 	for _, problem := range c.top.check() {
 		fail("%w", problem)
@@ -102,8 +99,8 @@ func (c *config) finalProblem() string {
 	case processor.Destination{RoutingKey: c.queue}:
 		return "that is the work queue, and a parked message would come back for ever: name another"
 	}
-	if len(c.final.Exchange) > maxName || len(c.final.RoutingKey) > maxName {
-		return fmt.Sprintf("a name is over %d bytes: shorten it", maxName)
+	if len(c.final.Exchange) > processor.MaxName || len(c.final.RoutingKey) > processor.MaxName {
+		return fmt.Sprintf("a name is over %d bytes: shorten it", processor.MaxName)
 	}
 	return ""
 }

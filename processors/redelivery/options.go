@@ -29,9 +29,6 @@ const Margin = 10
 // maxAttempts leaves room for a limit of the broker's above it.
 const maxAttempts = broker.HighDeliveryLimit - Margin
 
-// maxName is the protocol's limit for the name of a queue, in bytes.
-const maxName = 255
-
 // Option changes how messages are retried. [New] and [Topology] take the same ones.
 type Option func(*config)
 
@@ -91,8 +88,8 @@ func configure(parked string, opts []Option) (config, error) {
 func (c *config) check() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("redelivery: "+format, args...)) }
-	if c.parked == "" || len(c.parked) > maxName {
-		fail("the name of the parked queue has %d bytes: it must have from 1 to %d", len(c.parked), maxName)
+	if c.parked == "" || len(c.parked) > processor.MaxName {
+		fail("the name of the parked queue has %d bytes: it must have from 1 to %d", len(c.parked), processor.MaxName)
 	}
 	if c.attempts < 0 || c.attempts > maxAttempts {
 		fail("Attempts is %d: it must be from 0 to %d", c.attempts, maxAttempts)

@@ -10,9 +10,6 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// maxKey is the protocol's limit for a routing key, in bytes.
-const maxKey = 255
-
 // maxQueues is how many retries are looked at one by one, and how many queues for them
 // [Topology] lists at most.
 const maxQueues = 1000
@@ -30,8 +27,8 @@ func (c *config) check() error {
 		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
 	}
 	errs = append(errs, option.Unit("retry: KeepTrying", c.keepTrying, time.Millisecond))
-	if len(c.finalKey) > maxKey || len(c.exchange) > maxKey {
-		fail("the final key or exchange is over %d bytes: shorten it", maxKey)
+	if len(c.finalKey) > processor.MaxName || len(c.exchange) > processor.MaxName {
+		fail("the final key or exchange is over %d bytes: shorten it", processor.MaxName)
 	}
 	if c.queueType != "" && c.queueType != broker.Classic && c.queueType != broker.Quorum {
 		fail("QueueType is %q: it must be broker.Classic or broker.Quorum", c.queueType)
@@ -99,8 +96,8 @@ func (c *config) keyProblem() error {
 
 // eachKeyProblem looks at the keys themselves.
 func (c *config) eachKeyProblem() error {
-	if len(c.patternKey(c.attempts)) > maxKey {
-		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", maxKey)
+	if len(c.patternKey(c.attempts)) > processor.MaxName {
+		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", processor.MaxName)
 	}
 	delays := map[string]time.Duration{}
 	for n := 1; n <= min(c.attempts, maxQueues); n++ {

@@ -10,10 +10,7 @@ import (
 func fitsLater(e processor.Envelope, to processor.Destination) error {
 	queue := len(to.RoutingKey)
 	if to.Exchange != "" {
-		queue = maxName
+		queue = processor.MaxName
 	}
 	return broker.FitsLater(e, 1, queue+len(to.Exchange)+len(to.RoutingKey))
 }
-
-// maxName is how long a queue's name can be, in bytes.
-const maxName = 255

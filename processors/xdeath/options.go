@@ -17,9 +17,6 @@ const (
 	DefaultMaxLifetime = time.Hour
 )
 
-// maxName is the protocol's limit for an exchange or a routing key, in bytes.
-const maxName = 255
-
 // Option changes how messages are judged.
 type Option func(*config)
 

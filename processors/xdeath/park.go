@@ -27,8 +27,8 @@ func (p parking) check() error {
 		return errors.New("xdeath: the publisher of Park is nil: pass the broker's Publisher()")
 	case p.to == processor.Destination{}:
 		return errors.New("xdeath: the destination of Park is empty: name a queue as its routing key")
-	case len(p.to.Exchange) > maxName || len(p.to.RoutingKey) > maxName:
-		return fmt.Errorf("xdeath: the exchange or key of Park is over %d bytes: shorten it", maxName)
+	case len(p.to.Exchange) > processor.MaxName || len(p.to.RoutingKey) > processor.MaxName:
+		return fmt.Errorf("xdeath: the exchange or key of Park is over %d bytes: shorten it", processor.MaxName)
 	}
 	if problem := processor.Check(p.publisher); problem != nil {
 		return fmt.Errorf("xdeath: the publisher of Park cannot work: %w", problem)

@@ -290,15 +290,6 @@ func TestAMessageThatWasCutShortHasNotFailed(t *testing.T) {
 	}
 }
 
-// lost is a message whose channel is gone, in the hands of a handler that was to finish.
-type lost struct{ processor.Message }
-
-func (lost) Life() context.Context {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	cancel(processor.ErrStale)
-	return ctx
-}
-
 // Parked, it would be there beside the one that comes again.
 func TestAMessageWhoseChannelIsLostIsLeftAlone(t *testing.T) {
 	t.Parallel()
@@ -307,7 +298,10 @@ func TestAMessageWhoseChannelIsLostIsLeftAlone(t *testing.T) {
 		return errMail
 	})
 	require.NoError(t, err)
-	err = p.Process(t.Context(), lost{message(died(300))})
+	// The handler was to finish: its context lives on.
+	channel, lose := context.WithCancelCause(context.Background())
+	lose(processor.ErrStale)
+	err = p.Process(processor.WithChannel(t.Context(), channel), message(died(300)))
 	require.ErrorIs(t, err, errMail)
 	require.NotErrorIs(t, err, xdeath.ErrMaxCount)
 	require.Empty(t, pub.Published())
