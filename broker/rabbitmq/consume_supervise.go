@@ -173,8 +173,9 @@ func (s *subscription) giveBack(g *generation) {
 // goOn ends a pause on the channel that there is.
 func (s *subscription) goOn(g *generation) {
 	if g.hasStopped() {
-		s.begin = g.resumeAt(s.begin)
-		s.askOn(g, func() error { return g.consume(s.begin) })
+		begin := g.resumeAt(s.begin) // the call may outlive this one
+		s.begin = begin
+		s.askOn(g, func() error { return g.consume(begin) })
 	}
 	if g.shared.Lost() {
 		return
