@@ -9,7 +9,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// drain gives back what nobody has begun, waits for what is in hand, and closes the
+// drain gives back what was not received, waits for what is in hand, and closes the
 // subscription. It takes no longer than the drain timeout, the grace and the close timeout,
 // whatever handlers, layers and broker do.
 func (r *run) drain(workers, idle <-chan struct{}) error {

@@ -28,7 +28,7 @@ type run struct {
 	gate      *gate
 	sub       broker.Subscription
 
-	intake    context.Context //nolint:containedctx // ends when no more messages are to be taken
+	intake    context.Context //nolint:containedctx // ends when no more messages may be taken
 	endIntake context.CancelCauseFunc
 	hands     context.Context //nolint:containedctx // of the messages in hand; ends at the drain deadline
 	endHands  context.CancelCauseFunc

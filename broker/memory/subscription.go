@@ -22,7 +22,7 @@ type subscription struct {
 
 	// Guarded by the broker's mutex.
 	unsettled  map[uint64]*entry // by delivery tag
-	unreceived deque[uint64]     // tags that nobody has received
+	unreceived deque[uint64]     // tags that were not received
 	lastTag    uint64
 	waiters    []*waiter // in Receive; empty while something is unreceived
 	hungry     bool      // it is in the queue's list of those
@@ -128,7 +128,7 @@ func (s *subscription) delivery(tag uint64) *broker.Delivery {
 	}, s, tag)
 }
 
-// Pause gives back what nobody has received, at once, or where the order matters with what is in
+// Pause gives back what was not received, at once, or where the order matters with what is in
 // hand: a quorum queue puts behind one another what comes back.
 func (s *subscription) Pause() (back <-chan struct{}) {
 	s.queue.broker.mu.Lock()

@@ -53,7 +53,7 @@ func (g *generation) givesBackAtOnce() bool {
 	return serverOf(g.session.ServerProperties()).keepsOrderOfNack()
 }
 
-// setAside gives back what nobody receives. Where the order matters it goes back with the others.
+// setAside gives back what is not received. Where the order matters it goes back with the others.
 func (g *generation) setAside(tag uint64) error {
 	g.acks.Came(tag)
 	if g.options.Ordered {

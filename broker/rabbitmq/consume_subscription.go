@@ -40,7 +40,7 @@ type subscription struct {
 	paused  bool
 	current *generation     // nil during a pause, when nothing is in hand any more
 	idle    <-chan struct{} // closed when nothing is in hand; nil if current was not paused
-	back    chan struct{}   // closed when what nobody has received is back; nil after that
+	back    chan struct{}   // closed when what was not received is back; nil after that
 	forget  func()          // ends the opening of a generation; nil if none is opened
 }
 

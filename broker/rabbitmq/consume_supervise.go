@@ -159,7 +159,7 @@ func (s *subscription) askOn(g *generation, f func() error) {
 	g.shared.Lose(err)
 }
 
-// giveBack cancels the consumer, and gives back what nobody has received. Where the order matters
+// giveBack cancels the consumer, and gives back what was not received. Where the order matters
 // the consumer is not cancelled before all that it holds goes back: what is on its way to one that
 // is cancelled goes back before what it holds, and each ack has more on its way.
 func (s *subscription) giveBack(g *generation) {

@@ -22,7 +22,7 @@
 // breaker is closed and they go on; if it fails the breaker opens again and they are
 // given back untouched. A probe that hangs keeps them waiting: have a timeout inside.
 //
-// The probe is a message like any other. One that fails takes the way of each failure: an
+// The probe is a message like any other. One that fails is handled like every failure: an
 // outer retry counts it as an attempt of that message.
 //
 // # What counts

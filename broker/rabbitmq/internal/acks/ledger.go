@@ -76,7 +76,7 @@ func New[M any](wire Wire, o Options) *Ledger[M] {
 	return l
 }
 
-// Came notes that a delivery has come that nobody receives.
+// Came notes a delivery that is not received.
 func (l *Ledger[M]) Came(tag uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
