@@ -1,6 +1,8 @@
 package rabbitmq_test
 
 import (
+	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +23,31 @@ func impatient(t *testing.T) *rabbitmq.Broker {
 	return open(t, node.URL())
 }
 
+// stir publishes to the queue once a second. A quorum queue of RabbitMQ 4.3.6 may forget the timer of
+// its next consumer timeout (rabbit_fifo compares two times of the same millisecond), and sets it
+// again with the next change of the queue, whatever that is.
+func stir(t *testing.T, b *rabbitmq.Broker, queue string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var stirring sync.WaitGroup
+	t.Cleanup(func() {
+		cancel()
+		stirring.Wait()
+	})
+	stirring.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				_ = b.Publisher().Publish(ctx, to(queue), text("stir"))
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
 func TestAfterTheConsumerTimeoutTheMessageComesAgain(t *testing.T) {
 	t.Parallel()
 	b := impatient(t)
@@ -28,6 +55,7 @@ func TestAfterTheConsumerTimeoutTheMessageComesAgain(t *testing.T) {
 	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{q}}))
 	require.NoError(t, b.Publisher().Publish(within(t), to(q.Name), text("slow")))
 	sub := subscribe(t, b, q.Name, 1)
+	stir(t, b, q.Name)
 	first := receive(t, sub)
 	again := receive(t, sub)
 	require.Equal(t, "slow", again.Properties().ID)
@@ -49,6 +77,7 @@ func TestAHandlerThatAlwaysTakesTooLongIsEndedByTheDeliveryLimit(t *testing.T) {
 		require.NoError(t, b.Publisher().Publish(within(t), to(work.Name), text(id)))
 	}
 	sub := subscribe(t, b, work.Name, 1)
+	stir(t, b, work.Name)
 	begun := 0
 	for {
 		msg := receive(t, sub)
