@@ -116,7 +116,7 @@ type DelayedRetry struct {
 type Queue struct {
 	Name string
 	// Type is the broker's default if it is empty: classic, unless the vhost has another. Say
-	// which: one that the vhost makes a quorum queue has a delivery limit that nobody has set,
+	// which: one that the vhost makes a quorum queue has the default delivery limit,
 	// and none can be given, since a classic queue is refused with one.
 	Type QueueType
 	// MessageTTL is how long a message may wait before it is dead-lettered, in whole

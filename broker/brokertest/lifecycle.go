@@ -10,7 +10,7 @@ import (
 
 var lifecycleCases = []testCase{
 	{
-		name:  "a pause gives back what nobody received",
+		name:  "a pause gives back what was not received",
 		why:   "others get it at once, while what is in hand can still be acked: that is how a worker leaves without a duplicate",
 		needs: []Ability{Queues, Order},
 		run: func(r *rig) {

@@ -72,7 +72,7 @@ func (c *hastyConn) Read(b []byte) (int, error) {
 }
 
 // A question that was never asked, because its channel was gone by then, was waited for as one
-// without an answer. The queue was down for ever.
+// without an answer. The queue stayed down for the rest of the session.
 func TestAQuestionThatWasNeverAskedIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	var network hasty

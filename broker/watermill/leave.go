@@ -13,7 +13,7 @@ import (
 // the subscription ends: it forgets what it has not seen.
 const heed = 500 * time.Millisecond
 
-// stop receives no more. What nobody has received goes back at once if nothing is in hand,
+// stop ends the intake. What was not received goes back at once if nothing is in hand,
 // and otherwise when that has been settled.
 func (p *part) stop() {
 	p.mu.Lock()

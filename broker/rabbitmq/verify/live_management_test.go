@@ -230,8 +230,8 @@ func (m *managed) race(t *testing.T) {
 	require.Equal(t, before, w.everything(t))
 }
 
-// A vhost may make a quorum queue of one without a type, with a delivery limit that nobody has
-// set. It equals what is planned; Verify asks for its type all the same. On 3.10 it has no limit.
+// A vhost may make a quorum queue of one without a type, with the server's default delivery
+// limit. It equals what is planned; Verify asks for its type all the same. On 3.10 it has no limit.
 func (m *managed) typeOfTheVhost(t *testing.T) {
 	w := m.newVhostOf(t, `{"default_queue_type":"quorum"}`)
 	plan := queues(broker.Queue{Name: "q"}, broker.Queue{Name: "c", Type: broker.Classic})

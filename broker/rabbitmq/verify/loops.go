@@ -36,8 +36,8 @@ func (v *verification) loops(ctx context.Context) error {
 	return nil
 }
 
-// asItIs is the topology that the broker has, as far as it is seen, with its delivery limits in
-// words that are the same for every version.
+// asItIs is the topology that the broker has, as far as it is seen, with its delivery limits
+// written the same way for every version.
 func (v *verification) asItIs(ctx context.Context) (broker.Topology, error) {
 	var t broker.Topology
 	for _, q := range v.plan.Queues {

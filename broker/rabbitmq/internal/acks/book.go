@@ -89,7 +89,7 @@ func (b *book[M]) skip(n int) {
 	}
 }
 
-// removeFinished takes out all that is finished.
+// removeFinished takes out what is finished.
 func (b *book[M]) removeFinished() {
 	kept := slices.DeleteFunc(b.outstanding(), func(e entry[M]) bool { return e.state == finished })
 	b.list, b.done = b.list[:b.first+len(kept)], 0

@@ -27,8 +27,8 @@ func (s Server) DeliveryLimit(arguments processor.Headers) (int64, bool) {
 	return n, n >= 0 && n < broker.HighDeliveryLimit
 }
 
-// AsItIs is q by its arguments alone, with the delivery limit that it has on the server in words
-// that are the same for every version. A limit that is the server's default stays unset.
+// AsItIs is q by its arguments alone, with its delivery limit on the server written the same
+// way for every version. A limit that is the server's default stays unset.
 func (s Server) AsItIs(q broker.Queue) broker.Queue {
 	arguments := q.AllArguments()
 	if kind, _ := arguments.String("x-queue-type"); kind == string(broker.Quorum) {
