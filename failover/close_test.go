@@ -70,7 +70,7 @@ func TestCloseWhileReconnectingStaysClosed(t *testing.T) {
 	require.NoError(t, c.Close(limit(t, patience)))
 	require.ErrorIs(t, <-waiting, failover.ErrClosed)
 	node.Restart(t)
-	require.Empty(t, node.Ctl(t, "list_connections", "pid"))
+	require.Equal(t, "[]", node.Eval(t, "rabbit_networking:connections()"))
 	_, err := c.Session(t.Context())
 	require.ErrorIs(t, err, failover.ErrClosed)
 }

@@ -92,14 +92,14 @@ func TestAConnectionLimitIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
 	node.AddVhost(t, "crowded")
-	node.Ctl(t, "set_vhost_limits", "--vhost", "crowded", `{"max-connections": 0}`)
+	node.LimitConnections(t, "crowded", 0)
 	url := node.URLFor("guest", "guest", "crowded")
 
 	_, err := failover.Dial(limit(t, time.Second), []string{url}, quiet())
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.NotErrorIs(t, err, failover.ErrAuth)
 
-	node.Ctl(t, "clear_vhost_limits", "--vhost", "crowded")
+	node.LimitConnections(t, "crowded", -1)
 	requireWorks(t, session(t, dial(t, []string{url})))
 }
 
@@ -116,11 +116,11 @@ func TestWhatTheOperatorSees(t *testing.T) {
 	c := dial(t, []string{node.URL()}, failover.Name("the mail worker"),
 		failover.ClientProperties(amqp.Table{"team": "post"}), failover.Heartbeat(7*time.Second))
 	requireWorks(t, session(t, c))
-	connections := node.Ctl(t, "list_connections", "client_properties", "timeout")
-	require.Contains(t, connections, `{"connection_name","the mail worker"}`)
-	require.Contains(t, connections, `{"product","Warren"}`)
-	require.Contains(t, connections, `{"team","post"}`)
-	require.Regexp(t, `the mail worker.*\t7(\n|$)`, connections)
+	connections := node.Eval(t, "rabbit_networking:connection_info_all([client_properties, timeout])")
+	require.Contains(t, connections, `{<<"connection_name">>,longstr,<<"the mail worker">>}`)
+	require.Contains(t, connections, `{<<"product">>,longstr,<<"Warren">>}`)
+	require.Contains(t, connections, `{<<"team">>,longstr,<<"post">>}`)
+	require.Regexp(t, `the mail worker[^]]*.*{timeout,7}`, connections)
 }
 
 // lockedBuffer is a buffer that a logger may write to from any goroutine.

@@ -79,7 +79,7 @@ func TestANodesOwnUserNeedsTheRightPasswordAtTheNextDial(t *testing.T) {
 	node.AddUser(t, user, "old", "/")
 	c := dial(t, []string{node.URLFor(user, "old", "/")}, failover.Backoff(time.Millisecond, time.Millisecond))
 	s := session(t, c)
-	node.Ctl(t, "change_password", user, "new")
+	node.SetPassword(t, user, "new")
 	require.NoError(t, c.UpdateSecret(limit(t, patience), "new", "it was changed"))
 	require.NoError(t, s.Err())
 	s.Abort(nil)
@@ -163,7 +163,7 @@ func TestCredentialsAreAskedForAtEachDial(t *testing.T) {
 	s := session(t, c)
 	require.Equal(t, user, s.User())
 	password = "2" // nobody asks before the session ends
-	node.Ctl(t, "change_password", user, "2")
+	node.SetPassword(t, user, "2")
 	require.NoError(t, c.UpdateSecret(limit(t, patience), "of no use", "the function counts"))
 	s.Abort(nil)
 	requireWorks(t, session(t, c))

@@ -118,10 +118,10 @@ func TestPythonAndGoDeclareTheSame(t *testing.T) {
 	goes(second)
 	py.declare(second)
 	goes(second)
-	bindings := node.Ctl(t, "list_bindings", "--silent", "source_name", "destination_name")
+	bindings := node.Eval(t, `[{S, D} || [{source_name, S}, {destination_name, D}] <- rabbit_binding:info_all(<<"/">>, [source_name, destination_name])]`)
 	for ms, waiting := range map[int32]int{first: 1, second: 2} {
 		name := fmt.Sprintf("backoff--%dms", ms)
-		require.Equal(t, 1, strings.Count(bindings, "backoff\t"+name+"\n"), bindings)
+		require.Equal(t, 1, strings.Count(bindings, fmt.Sprintf(`{<<"backoff">>,<<%q>>}`, name)), bindings)
 		n, err := b.Ready(within(t), name)
 		require.NoError(t, err)
 		require.Equal(t, waiting, n, name)

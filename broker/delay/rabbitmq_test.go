@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -211,9 +209,7 @@ func TestDefinitionsOfDelaysOnRabbitMQ(t *testing.T) {
 	}
 	definitions, err := plan.Of(work).Definitions("/")
 	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "definitions.json")
-	require.NoError(t, os.WriteFile(file, definitions, 0o600))
-	node.Ctl(t, "import_definitions", file)
+	node.ImportDefinitions(t, definitions)
 	require.NoError(t, b.Declare(within(t), work))
 	sub := subscribe(t, b, queue)
 	for i, d := range all {

@@ -49,7 +49,7 @@ func TestABrokerThatIsClosedWhileItsNodeComesBackStaysClosed(t *testing.T) {
 	}
 	require.NotZero(t, closedEarlier.Load(), "Close came before it was connected")
 	require.Eventually(t, func() bool {
-		return !strings.Contains(node.Ctl(t, "list_connections", "client_properties"), t.Name())
+		return !strings.Contains(node.Eval(t, "rabbit_networking:connection_info_all([client_properties])"), t.Name())
 	}, patience, 100*time.Millisecond)
 }
 

@@ -82,7 +82,7 @@ func TestBothConnectionsHaveTheNewSecretAtTheNextDial(t *testing.T) {
 	node.AddUser(t, user, "old", "/")
 	w := newWire()
 	b := open(t, node.URLFor(user, "old", "/"), w.option(), rabbitmq.Failover(failover.StableAfter(0)))
-	node.Ctl(t, "change_password", user, "new")
+	node.SetPassword(t, user, "new")
 	require.NoError(t, b.UpdateSecret(within(t), "new", "it was changed"))
 
 	both := []*failover.Connection{b.Publishing(), b.Consuming()}

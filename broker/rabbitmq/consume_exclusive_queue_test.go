@@ -3,6 +3,7 @@ package rabbitmq_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -57,7 +58,8 @@ func TestAQueueThatGoesAwayByItselfComesBackWithAllThatBelongsToIt(t *testing.T)
 				if q.Exclusive && loss == "connection half lost" {
 					require.Positive(t, log.count("consuming channel not opened, trying again"), "it was still locked")
 				}
-				require.Contains(t, node.Ctl(t, "list_queues", "name", "arguments"), topology.Queues[0].Name+"\t[{\"x-max-length\",100}", "the type may follow")
+				require.Contains(t, node.Eval(t, `[{Q, A} || [{name, {_, _, _, Q}}, {arguments, A}] <- rabbit_amqqueue:info_all(<<"/">>, [name, arguments])]`),
+					fmt.Sprintf(`{<<%q>>,[{<<"x-max-length">>,signedint,100}`, topology.Queues[0].Name), "the type may follow")
 			})
 		}
 	}

@@ -55,7 +55,7 @@ func TestAnExclusiveConsumerIsAlone(t *testing.T) {
 	refused(exclusive)
 	refused(broker.ConsumerOptions{})
 	for round := range 3 { // the broker may not have noticed yet that the last channel is gone
-		node.CloseConnections(t, "test")
+		loseConnections(t, node, b)
 		publishNumbers(t, b, queue, 1)
 		require.NoError(t, receive(t, sub).Ack(), round)
 	}
@@ -69,7 +69,8 @@ func TestAConsumerHasItsTagAndArguments(t *testing.T) {
 	node := rabbitmqtest.Shared(t)
 	b, queue := open(t, node.URL()), declareQueue(t, node.URL(), nil)
 	asking(t, b, queue, 1, broker.ConsumerOptions{Tag: "mail worker", Arguments: processor.Headers{"x-cancel-on-ha-failover": true}})
-	require.Contains(t, node.Ctl(t, "list_consumers", "queue_name", "consumer_tag", "arguments"), queue+"\tmail worker\t")
+	require.Contains(t, node.Eval(t, `[{Q, T} || [{queue_name, {_, _, _, Q}}, _, {consumer_tag, T} | _] <- rabbit_amqqueue:consumers_all(<<"/">>)]`),
+		fmt.Sprintf(`{<<%q>>,<<"mail worker">>}`, queue))
 	for _, wrong := range []broker.ConsumerOptions{
 		{Tag: fmt.Sprintf("%201d", 1)}, {Arguments: processor.Headers{"x-priority": 1}}, {Offset: 5}, {Offset: 5 * time.Second},
 	} {
@@ -162,7 +163,7 @@ func TestAStreamGoesOnWhereItWas(t *testing.T) {
 			}
 			unsettled, next := receive(t, sub), receive(t, sub)
 			require.NoError(t, next.Ack())
-			node.CloseConnections(t, "test")
+			loseConnections(t, node, b)
 			require.Equal(t, "5", unsettled.Properties().ID)
 			for n := 5; n < 15; n++ {
 				requireNumber(t, sub, n)
@@ -189,9 +190,9 @@ func TestAStreamSkipsNothingWhenItsChannelIsLostAgain(t *testing.T) {
 	}
 	require.NoError(t, all[1].Ack())
 	require.NoError(t, all[3].Ack())
-	node.CloseConnections(t, "test")
+	loseConnections(t, node, b)
 	requireNumber(t, sub, 0)
-	node.CloseConnections(t, "test")
+	loseConnections(t, node, b)
 	next := receive(t, sub)
 	require.Contains(t, []string{"0", "1"}, next.Properties().ID)
 	for id := next.Properties().ID; id != "19"; {

@@ -1,6 +1,7 @@
 package rabbitmq_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -106,7 +107,8 @@ func TestThePrefetchIsThereOnEachChannel(t *testing.T) {
 					inHand = append(inHand, receive(t, sub))
 				}
 				ready(t, w.broker, w.queue, 93-i)
-				require.Regexp(t, w.queue+`\t7\n`, node.Ctl(t, "list_consumers", "queue_name", "prefetch_count")+"\n")
+				require.Contains(t, node.Eval(t, `[{Q, N} || [{queue_name, {_, _, _, Q}}, _, _, _, {prefetch_count, N} | _] <- rabbit_amqqueue:consumers_all(<<"/">>)]`),
+					fmt.Sprintf(`{<<%q>>,7}`, w.queue))
 				require.NoError(t, inHand[0].Ack())
 				receive(t, sub)
 				ready(t, w.broker, w.queue, 92-i)

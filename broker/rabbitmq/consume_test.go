@@ -29,14 +29,14 @@ func TestASettlementAfterReconnectingNeverReachesAnotherMessage(t *testing.T) {
 	sub := subscribe(t, b, queue, 1)
 	a := receive(t, sub)
 	require.Equal(t, "A", a.Properties().ID)
-	node.CloseConnections(t, "test")
+	loseConnections(t, node, b)
 
 	again := receive(t, sub)
 	require.Equal(t, "A", again.Properties().ID)
 	require.True(t, again.Origin().Redelivered)
 	require.NoError(t, again.Ack())
 	require.NoError(t, pub.Publish(within(t), to(queue), text("B")))
-	node.CloseConnections(t, "test")
+	loseConnections(t, node, b)
 	second := receive(t, sub) // tag 1 of the third channel
 	require.Equal(t, "B", second.Properties().ID)
 
@@ -176,7 +176,7 @@ func TestAnExclusiveQueueIsConsumedAndComesBack(t *testing.T) {
 			return b.Publisher().Publish(within(t), processor.Destination{Exchange: queue}, text(id)) == nil
 		}, patience, 10*time.Millisecond)
 		require.NoError(t, receive(t, sub).Ack())
-		node.CloseConnections(t, "test")
+		loseConnections(t, node, b)
 	}
 }
 

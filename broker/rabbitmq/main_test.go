@@ -13,6 +13,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 )
@@ -103,6 +104,20 @@ func receive(tb testing.TB, sub broker.Subscription) processor.Message {
 	msg, err := sub.Receive(within(tb))
 	require.NoError(tb, err)
 	return msg
+}
+
+// loseConnections has the node close b's connections, and returns when b has others: until then
+// something may still be published on the old ones, or be received from them.
+func loseConnections(tb testing.TB, node *rabbitmqtest.Node, b *rabbitmq.Broker) {
+	tb.Helper()
+	both := []*failover.Connection{b.Publishing(), b.Consuming()}
+	opened := []time.Time{both[0].State().Since, both[1].State().Since}
+	node.CloseConnections(tb, "test")
+	for i, c := range both {
+		require.Eventually(tb, func() bool {
+			return c.Ready() == nil && c.State().Since.After(opened[i])
+		}, patience, time.Millisecond)
+	}
 }
 
 // ready waits until the queue has n messages ready.

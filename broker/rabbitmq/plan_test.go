@@ -3,9 +3,8 @@ package rabbitmq_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -69,24 +68,16 @@ func importPlan(t *testing.T, vhost string, topology broker.Topology) string {
 
 func importInto(t *testing.T, vhost string, topology broker.Topology) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "definitions.json")
 	definitions, err := plan.Of(topology).Definitions(vhost)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(file, definitions, 0o600))
-	rabbitmqtest.Shared(t).Ctl(t, "import_definitions", file)
+	rabbitmqtest.Shared(t).ImportDefinitions(t, definitions)
 }
 
-// bindings returns the arguments of vhost's bindings of exchange, one set a line.
-func bindings(t *testing.T, vhost, exchange string) []string {
+// bindings counts vhost's bindings of exchange.
+func bindings(t *testing.T, vhost, exchange string) int {
 	t.Helper()
-	out := rabbitmqtest.Shared(t).Ctl(t, "list_bindings", "--vhost", vhost, "source_name", "arguments")
-	var found []string
-	for line := range strings.Lines(out) {
-		if rest, ok := strings.CutPrefix(strings.TrimSpace(line), exchange+"\t"); ok {
-			found = append(found, rest)
-		}
-	}
-	return found
+	sources := rabbitmqtest.Shared(t).Eval(t, "rabbit_binding:info_all(<<%q>>, [source_name])", vhost)
+	return strings.Count(sources, fmt.Sprintf("<<%q>>", exchange))
 }
 
 func receiveOne(t *testing.T, b broker.Broker, queue string) processor.Message {
@@ -127,9 +118,9 @@ func TestOnlyANarrowNumberMakesASecondBindingAndItsMessagesComeOnce(t *testing.T
 	t.Parallel()
 	vhost := name(t)
 	b := open(t, importPlan(t, vhost, planned()))
-	require.Len(t, bindings(t, vhost, "formats"), 2)
+	require.Equal(t, 2, bindings(t, vhost, "formats"))
 	require.NoError(t, b.Declare(within(t), planned()))
-	require.Len(t, bindings(t, vhost, "formats"), 3, "that with the int32 is there twice")
+	require.Equal(t, 3, bindings(t, vhost, "formats"), "that with the int32 is there twice")
 
 	e := text("seven")
 	e.Headers = processor.Headers{"pages": int32(7)}
@@ -153,7 +144,7 @@ func TestAnImportKeepsWhatExistsAndLeavesOutWhatItCannotBind(t *testing.T) {
 		imported.Bindings = nil // it refuses definitions that name an exchange that is missing
 	}
 	importInto(t, vhost, imported)
-	require.Empty(t, bindings(t, vhost, "nowhere"))
+	require.Zero(t, bindings(t, vhost, "nowhere"))
 	require.ErrorIs(t, b.Declare(within(t), other), broker.ErrMismatch)
 	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: "q"}}}))
 }

@@ -54,8 +54,8 @@ func TestWhatTheUserMayNotPublishIsForbidden(t *testing.T) {
 		Queues:   []broker.Queue{{Name: queue}},
 		Bindings: []broker.Binding{{Exchange: mine, Queue: queue}, {Exchange: topics, Queue: queue, RoutingKey: "#"}},
 	}))
-	node.Ctl(t, "set_permissions", "-p", "/", user, ".*", "^("+mine+"|"+inner+"|"+topics+")$", ".*")
-	node.Ctl(t, "set_topic_permissions", "-p", "/", user, topics, "^may$", ".*") // 4.3: only for one that exists
+	node.Permit(t, user, "/", ".*", "^("+mine+"|"+inner+"|"+topics+")$", ".*")
+	node.PermitTopics(t, user, "/", topics, "^may$") // 4.3: only for one that exists
 	told := &told{what: []byte("ACCESS_REFUSED")}
 	b := open(t, node.URLFor(user, "secret", "/"), told.option())
 	forbidden := []processor.Destination{
@@ -92,7 +92,7 @@ func TestAnExchangeThatTheUserMayNotSeeIsForbidden(t *testing.T) {
 	node := rabbitmqtest.Shared(t)
 	user, theirs := name(t), name(t)
 	node.AddUser(t, user, "secret", "/")
-	node.Ctl(t, "set_permissions", "-p", "/", user, "^$", "^$", "^$")
+	node.Permit(t, user, "/", "^$", "^$", "^$")
 	require.NoError(t, open(t, node.URL()).Declare(within(t), broker.Topology{Exchanges: []broker.Exchange{{Name: theirs, Kind: broker.Fanout}}}))
 	b := open(t, node.URLFor(user, "secret", "/"))
 	for range 3 {
@@ -106,14 +106,14 @@ func TestWhatIsForbiddenIsTriedAgain(t *testing.T) {
 	node := rabbitmqtest.Shared(t)
 	user, queue := name(t), declareQueue(t, node.URL(), nil)
 	node.AddUser(t, user, "secret", "/")
-	node.Ctl(t, "set_permissions", "-p", "/", user, ".*", "^$", ".*")
+	node.Permit(t, user, "/", ".*", "^$", ".*")
 	told, start := &told{what: []byte("ACCESS_REFUSED")}, time.Now()
 	b := open(t, node.URLFor(user, "secret", "/"), told.option())
 	require.ErrorIs(t, b.Publisher().Publish(within(t), to(queue), text("1")), processor.ErrForbidden)
 	err := b.Publisher().Publish(within(t), to(queue), text("1"))
 	require.ErrorIs(t, err, processor.ErrForbidden)
 	require.NotErrorIs(t, err, processor.ErrIndeterminate, "it was not sent")
-	node.Ctl(t, "set_permissions", "-p", "/", user, ".*", ".*", ".*")
+	node.Permit(t, user, "/", ".*", ".*", ".*")
 	require.Eventually(t, func() bool {
 		return b.Publisher().Publish(within(t), to(queue), text("1")) == nil
 	}, patience, 10*time.Millisecond)

@@ -2,7 +2,6 @@ package rabbitmq_test
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"slices"
 	"testing"
@@ -81,5 +80,5 @@ func TestReplacedChannelsDoNotWaitForWhatWasAbandoned(t *testing.T) {
 // tell has the process of a queue suspend, so that it answers nothing, or resume.
 func tell(tb testing.TB, node *rabbitmqtest.Node, queue, what string) {
 	tb.Helper()
-	node.Ctl(tb, "eval", fmt.Sprintf(`{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<%q>>)), sys:%s(amqqueue:get_pid(Q)).`, queue, what))
+	node.Eval(tb, `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<%q>>)), sys:%s(amqqueue:get_pid(Q))`, queue, what)
 }
