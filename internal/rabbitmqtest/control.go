@@ -14,7 +14,7 @@ import (
 
 const (
 	callLimit = 10 * time.Second
-	ctlLimit  = 2 * time.Minute
+	evalLimit = 2 * time.Minute // for what may have the node do much
 )
 
 // Ctl runs rabbitmqctl and returns what it printed. It takes two seconds, and many times that
@@ -22,7 +22,7 @@ const (
 func (n *Node) Ctl(tb TB, args ...string) string {
 	tb.Helper()
 	args = append([]string{"--quiet", "--node", n.address()}, args...)
-	ctx, cancel := context.WithTimeout(context.Background(), ctlLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), evalLimit)
 	defer cancel()
 	return output(tb, n.command(ctx, n.cluster.installed.ctl, args...))
 }
@@ -40,7 +40,7 @@ func (n *Node) Call(tb TB, call string) string {
 // term in one line. It takes a few milliseconds.
 func (n *Node) Eval(tb TB, format string, args ...any) string {
 	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), evalLimit)
 	defer cancel()
 	result, err := n.eval(ctx, fmt.Sprintf(`lists:flatten(io_lib:format("~0tp", [begin %s end]))`, fmt.Sprintf(format, args...)))
 	if err != nil {
