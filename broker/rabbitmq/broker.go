@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/declare"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
@@ -17,20 +19,16 @@ import (
 // Broker is RabbitMQ behind one or several nodes. Its methods may be called by many
 // goroutines at once.
 type Broker struct {
-	log        *slog.Logger
+	life       *life.Life
 	publishing *failover.Connection
 	consuming  *failover.Connection
 	publisher  *publisher
-	redeclarer redeclarer
+	redeclarer *declare.Redeclarer
 	acksSingly bool
-
-	onPublishing *declarations // what any connection may declare
-	onConsuming  *declarations // all of it
-
-	life       context.Context //nolint:containedctx // the broker's own life; ends with Close
-	end        context.CancelFunc
-	background background
 	consumers  consumers
+
+	onPublishing *declare.Declarations // what any connection may declare
+	onConsuming  *declare.Declarations // all of it
 
 	mu       sync.Mutex
 	topology broker.Topology
@@ -55,14 +53,14 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{log: o.log, publishing: publishing, consuming: consuming, redeclarer: newRedeclarer(), acksSingly: o.acksSingly}
-	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
-	b.onPublishing = newDeclarations(b, func(s *failover.Session) broker.Topology {
-		return serverOf(s.ServerProperties()).understood(shared(b.declared()))
+	b := &Broker{life: life.New(ctx, o.log), publishing: publishing, consuming: consuming, acksSingly: o.acksSingly}
+	b.onPublishing = declare.New(b.life, func(s *failover.Session) broker.Topology {
+		return understood(s, declare.Shared(b.declared()))
 	})
-	b.onConsuming = newDeclarations(b, func(s *failover.Session) broker.Topology {
-		return serverOf(s.ServerProperties()).understood(b.declared())
+	b.onConsuming = declare.New(b.life, func(s *failover.Session) broker.Topology {
+		return understood(s, b.declared())
 	})
+	b.redeclarer = declare.NewRedeclarer(b.onConsuming, b.session)
 	b.publisher = newPublisher(b)
 	return b, nil
 }
@@ -86,65 +84,6 @@ func dial(ctx context.Context, urls []string, o *options) (publishing, consuming
 	return nil, nil, err
 }
 
-// Declare creates what t lists, and again on every new connection, and when a channel is lost,
-// for as long as the broker is open. What exists already with other arguments is [broker.ErrMismatch];
-// RabbitMQ's text names both values. What the server would silently ignore, as one before 4.3
-// does a delayed retry, is [broker.ErrUnsupported], and nothing is declared; a subscription
-// that comes to such a server later, by a failover, ends with it. A dead-letter target that does not exist is logged as
-// a warning: RabbitMQ drops what is sent there without a word. An exclusive queue belongs to the consuming
-// connection, and is declared again when that one is replaced.
-//
-// A quorum queue that is new, while a majority of its nodes is down, is an error, and RabbitMQ
-// closes the consuming connection over it after 15 s (541): the subscriptions on it begin
-// anew. What is not answered in 10 s is an error too, and so is a classic queue whose node is
-// down: [ErrQueueDown], at once from RabbitMQ 3.10 and after the 10 s with 4.x. Once declared,
-// it is asked for again in the background, and keeps nobody from the other queues for more
-// than about 2 s.
-func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
-	if err := t.Validate(); err != nil {
-		return err
-	}
-	all, err := b.declared().Extend(t)
-	if err != nil {
-		return fmt.Errorf("rabbitmq: %w", err)
-	}
-	if err := b.declareNow(ctx, t); err != nil {
-		return fmt.Errorf("rabbitmq: %w", b.overOr(err))
-	}
-	b.warnOfDeadEnds(ctx, t, all)
-	if session, err := b.consuming.Session(ctx); err == nil {
-		b.warnOfLimits(serverOf(session.ServerProperties()), t, all)
-	}
-	return nil
-}
-
-// declareNow declares t, and has it declared on the sessions to come.
-func (b *Broker) declareNow(ctx context.Context, t broker.Topology) error {
-	session, err := b.session(ctx)
-	if err != nil {
-		return err
-	}
-	d := b.onConsuming.declarer(session)
-	defer d.close()
-	if err := d.declare(ctx, t, answerTimeout); err != nil {
-		return err
-	}
-	b.mu.Lock()
-	b.topology = b.topology.Merge(t)
-	b.mu.Unlock()
-	if session.Err() != nil {
-		b.onConsuming.outdate() // the next one may have declared what there was before
-	}
-	return nil
-}
-
-// declared returns what every new session declares.
-func (b *Broker) declared() broker.Topology {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.topology
-}
-
 // Source returns a source of the messages of queue, on the consuming connection.
 func (b *Broker) Source(queue string) broker.Source { return &source{broker: b, queue: queue} }
 
@@ -157,7 +96,7 @@ func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
 		return ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	})
 	if err != nil {
-		return 0, fmt.Errorf("rabbitmq: count queue %q: %w", queue, named(err))
+		return 0, fmt.Errorf("rabbitmq: count queue %q: %w", queue, reply.Named(err))
 	}
 	return q.Messages, nil
 }
@@ -167,15 +106,15 @@ func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
 // closed by then too. A node that hangs is waited for no longer than
 // [failover.AnswerTimeout].
 func (b *Broker) Close(ctx context.Context) error {
-	b.end()
+	b.life.End()
 	b.consumers.shut(ctx)
 	// The connections first: what still runs in the background waits for them.
 	err := b.both("close", func(c *failover.Connection) error { return c.Close(ctx) })
 	select {
-	case <-b.background.close():
+	case <-b.life.Close():
 		return err
 	case <-ctx.Done():
-		return errors.Join(err, fmt.Errorf("rabbitmq: close: %w", ended(ctx)))
+		return errors.Join(err, fmt.Errorf("rabbitmq: close: %w", life.Ended(ctx)))
 	}
 }
 
@@ -186,11 +125,11 @@ func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)
 	if err != nil {
 		return zero, err
 	}
-	value, err := call(ctx, &b.background, func() (T, error) {
+	value, err := life.Call(ctx, b.life, func() (T, error) {
 		defer func() { _ = ch.Close() }()
 		return f(ch)
 	}, func(T) {})
-	return value, b.overOr(err)
+	return value, b.life.OverOr(err)
 }
 
 // openChannel opens a channel on the consuming connection, which a broker that is low on
@@ -201,37 +140,14 @@ func (b *Broker) openChannel(ctx context.Context) (*amqp.Channel, error) {
 		return nil, err
 	}
 	ch, err := session.Channel(ctx)
-	return ch, closedOr(err)
+	return ch, life.ClosedOr(err)
 }
 
 // session returns the session of the consuming connection.
 func (b *Broker) session(ctx context.Context) (*failover.Session, error) {
-	if b.life.Err() != nil {
-		return nil, errClosed
+	if b.life.Over() {
+		return nil, life.ErrClosed
 	}
 	session, err := b.consuming.Session(ctx)
-	return session, closedOr(err)
-}
-
-// overOr adds to what failed after Close, or because of it, that the broker is closed.
-func (b *Broker) overOr(err error) error {
-	if err == nil || b.life.Err() == nil || errors.Is(err, processor.ErrClosed) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", errClosed, err)
-}
-
-// errClosed is what everything returns after Close.
-var errClosed = fmt.Errorf("rabbitmq: the broker is %w", processor.ErrClosed)
-
-// closedOr says that the broker is closed in the terms of its contract, and keeps why a
-// connection has given up.
-func closedOr(err error) error {
-	switch {
-	case errors.Is(err, failover.ErrGaveUp):
-		return fmt.Errorf("%w: %w", errClosed, err)
-	case errors.Is(err, failover.ErrClosed):
-		return errClosed
-	}
-	return err
+	return session, life.ClosedOr(err)
 }

@@ -50,7 +50,7 @@ func (b *Broker) Health() error {
 
 // queuesDown names the queues that are down.
 func (b *Broker) queuesDown() error {
-	down := append(b.onConsuming.queuesDown(), b.onPublishing.queuesDown()...)
+	down := append(b.onConsuming.QueuesDown(), b.onPublishing.QueuesDown()...)
 	slices.Sort(down)
 	var err error
 	for _, q := range slices.Compact(down) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 )
 
 // source is one queue.
@@ -30,7 +31,7 @@ func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (brok
 	}
 	sub := newSubscription(s.broker, s.queue, o)
 	if err := sub.start(ctx); err != nil {
-		return nil, fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, s.broker.overOr(closedOr(err)))
+		return nil, fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, s.broker.life.OverOr(life.ClosedOr(err)))
 	}
 	return sub, nil
 }

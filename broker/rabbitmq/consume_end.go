@@ -3,6 +3,9 @@ package rabbitmq
 import (
 	"fmt"
 	"time"
+
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 )
 
 // shut closes the channel; what is unsettled on it is requeued.
@@ -20,7 +23,7 @@ import (
 // A broker that does not answer in time has its connection cut, which also ends a
 // settlement that hangs.
 func (g *generation) shut() {
-	cut := time.AfterFunc(answerTimeout, g.abandon)
+	cut := time.AfterFunc(life.AnswerTimeout, g.abandon)
 	defer cut.Stop()
 	_ = g.acks.Close() // an error is that of a channel that is gone
 	g.shared.Lose(nil)
@@ -39,18 +42,18 @@ func (g *generation) shut() {
 // answer to something else, the other channels are left alone, and this one to itself.
 func (g *generation) abandon() {
 	if g.cancelling.Load() {
-		ch, err := g.session.Channel(g.broker.life) // cuts the connection if it does not answer
+		ch, err := g.session.Channel(g.broker.life.Context()) // cuts the connection if it does not answer
 		if err == nil {
 			_ = ch.Close()
 		}
 		return
 	}
-	g.session.Abort(fmt.Errorf("closing the channel of queue %q: no answer in %v", g.queue, answerTimeout))
+	g.session.Abort(fmt.Errorf("closing the channel of queue %q: no answer in %v", g.queue, life.AnswerTimeout))
 }
 
 // givesBackAtOnce reports whether all that is outstanding goes back by one basic.nack.
 func (g *generation) givesBackAtOnce() bool {
-	return serverOf(g.session.ServerProperties()).keepsOrderOfNack()
+	return version.Of(g.session.ServerProperties()).KeepsOrderOfNack()
 }
 
 // setAside gives back what is not received. Where the order matters it goes back with the others.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,10 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/acks"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/declare"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
@@ -58,33 +63,33 @@ func (s *subscription) openGeneration(ctx context.Context, begin any, after time
 	if err != nil {
 		return nil, err
 	}
-	own := filtered(b.declared(), func(name string) bool { return name == queue })
-	if err := serverOf(session.ServerProperties()).lacks(own); err != nil {
+	own := declare.Only(b.declared(), func(name string) bool { return name == queue })
+	if err := version.Of(session.ServerProperties()).Lacks(own.Queues); err != nil {
 		return nil, err
 	}
-	topology, err := b.onConsuming.on(ctx, session, after)
+	topology, err := b.onConsuming.On(ctx, session, after)
 	if err != nil {
 		return nil, err
 	}
-	defer time.AfterFunc(queueAnswer, func() {
-		b.log.Warn("consuming channel not opened yet: there is no answer", slog.String("queue", queue), slog.String("node", session.Node()))
+	defer time.AfterFunc(declare.QueueAnswer, func() {
+		b.life.Log.Warn("consuming channel not opened yet: there is no answer", slog.String("queue", queue), slog.String("node", session.Node()))
 	}).Stop()
-	return call(ctx, &b.background, func() (*generation, error) {
+	return life.Call(ctx, b.life, func() (*generation, error) {
 		ch, err := session.Channel(ctx)
 		if err != nil {
 			return nil, err
 		}
 		g := s.newGeneration(session, ch)
-		g.shared.HoldsFailed = holdsFailed(topology, queue)
+		g.shared.HoldsFailed = slices.ContainsFunc(topology.Queues, func(q broker.Queue) bool { return q.Name == queue && version.HoldsFailed(q) })
 		if err := g.consume(begin); err != nil {
 			g.shared.Lose(err)
 			_ = ch.Close()
 			return nil, err
 		}
-		if !b.background.start(g.watch) {
-			g.shared.Lose(errClosed)
+		if !b.life.Go(g.watch) {
+			g.shared.Lose(life.ErrClosed)
 			_ = ch.Close()
-			return nil, errClosed
+			return nil, life.ErrClosed
 		}
 		b.consumers.add(g)
 		return g, nil
@@ -124,7 +129,7 @@ func (g *generation) consume(begin any) error {
 		err = g.lost(<-g.closed) // the refusal was there before the question
 	}
 	if err != nil {
-		return vanished(g.broker.declared(), "", g.queue, ofQueue(g.queue, named(err)))
+		return reply.Vanished(g.broker.declared(), "", g.queue, reply.OfQueue(g.queue, reply.Named(err)))
 	}
 	g.deliveries, g.stopping = deliveries, false
 	return nil

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 )
 
 // The broker's end of a channel has 32 acks under way to a quorum queue, keeps back what
@@ -22,7 +24,7 @@ const returnTimeout = 500 * time.Millisecond
 // leave closes the channel of a generation, and returns when what was unsettled on
 // it is back in its queue.
 func (s *subscription) leave(last *generation) {
-	ctx, cancel := context.WithTimeout(s.broker.life, ackTime+returnTimeout)
+	ctx, cancel := context.WithTimeout(s.broker.life.Context(), ackTime+returnTimeout)
 	defer cancel()
 	_ = last.acks.Flush() // an error is that of a channel that is gone
 	if last.givesBackAtOnce() {
@@ -75,7 +77,7 @@ func (s *subscription) settle(ctx context.Context, g *generation) {
 // that are on their way to it would go back one by one.
 func (s *subscription) leaveByClosing(ctx context.Context, last *generation) {
 	if last.used.Load() {
-		sleep(ctx, ackTime)
+		life.Sleep(ctx, ackTime)
 	}
 	before := 0
 	if !last.hasStopped() {
@@ -83,7 +85,7 @@ func (s *subscription) leaveByClosing(ctx context.Context, last *generation) {
 	}
 	last.shut()
 	for before > 0 && s.look(ctx).Consumers >= before {
-		sleep(ctx, time.Millisecond)
+		life.Sleep(ctx, time.Millisecond)
 	}
 }
 

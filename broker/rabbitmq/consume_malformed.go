@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
@@ -43,10 +45,10 @@ const (
 // queue that gives it out first again gives out nothing else. Only where the broker does not
 // take the copy it is given back.
 func (m malformed) Nack(tag uint64, requeue bool) error {
-	if requeue || m.shared.Lost() || !serverOf(m.session.ServerProperties()).readsDeaths() {
+	if requeue || m.shared.Lost() || !version.Of(m.session.ServerProperties()).ReadsDeaths() {
 		return m.generation.Nack(tag, requeue)
 	}
-	log := m.broker.log.With(slog.String("queue", m.queue), slog.String("message_id", m.envelope.ID))
+	log := m.broker.life.Log.With(slog.String("queue", m.queue), slog.String("message_id", m.envelope.ID))
 	err := m.replace()
 	if err == nil {
 		log.Warn("message not rejected: a sender has written a malformed x-death, which would crash the queue; replaced by a copy without, which comes again")
@@ -54,7 +56,7 @@ func (m malformed) Nack(tag uint64, requeue bool) error {
 	}
 	log.Error("message given back, and not rejected: a sender has written a malformed x-death, which would crash the queue, and a copy without could not be published; "+
 		"park what fails under a final key, which leaves x-death out, or remove the message by hand", slog.Any("error", err))
-	sleep(m.shared.Life(), malformedPause)
+	life.Sleep(m.shared.Life(), malformedPause)
 	return m.generation.Nack(tag, true)
 }
 

@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 )
 
 // subscription consumes one queue through one generation after another. One goroutine,
@@ -29,7 +30,7 @@ type subscription struct {
 	stop     sync.Once // closes stopped
 	err      error     // why the subscription broke; set before stopped is closed
 	timedOut timedOut
-	shut     *task
+	shut     *life.Task
 
 	// supervise's own:
 	failures int         // generations in a row that did not last
@@ -57,9 +58,9 @@ func newSubscription(b *Broker, queue string, o broker.SubscribeOptions) *subscr
 	s := &subscription{
 		broker: b, queue: queue, options: o,
 		stopped: make(chan struct{}), done: make(chan struct{}), asked: make(chan struct{}, 1),
-		shut: newTask(), timedOut: newTimedOut(), begin: o.Consumer.Offset,
+		shut: life.NewTask(), timedOut: newTimedOut(), begin: o.Consumer.Offset,
 	}
-	s.life, s.end = context.WithCancel(b.life)
+	s.life, s.end = context.WithCancel(b.life.Context())
 	return s
 }
 
@@ -76,9 +77,9 @@ func (s *subscription) start(ctx context.Context) error {
 		return err
 	}
 	s.set(g)
-	if !s.broker.background.start(s.supervise) {
+	if !s.broker.life.Go(s.supervise) {
 		s.end()
-		return errClosed
+		return life.ErrClosed
 	}
 	//nolint:contextcheck // not the caller's: Receive returns when the broker is closed
 	context.AfterFunc(s.life, s.interrupt)
@@ -260,7 +261,7 @@ func (s *subscription) fail(err error) {
 // to the tail of a quorum queue. When ctx ends first, that is done in the background.
 func (s *subscription) Close(ctx context.Context) error {
 	s.interrupt()
-	err := s.shut.do(ctx, &s.broker.background, func() { //nolint:contextcheck // it outlives the call
+	err := s.shut.Do(ctx, s.broker.life, func() { //nolint:contextcheck // it outlives the call
 		<-s.done // from here on current is the last generation
 		if s.current != nil {
 			s.leave(s.current)

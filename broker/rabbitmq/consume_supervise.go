@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
@@ -53,7 +56,7 @@ func (s *subscription) step() (due bool, err error) {
 	case !isClosed(idle):
 		return false, nil
 	}
-	if time.Since(g.opened) > lasting {
+	if time.Since(g.opened) > life.Lasting {
 		s.failures = 0
 	}
 	s.set(nil)
@@ -96,19 +99,19 @@ func isClosed(c <-chan struct{}) bool {
 // lose closes a generation that was lost.
 func (s *subscription) lose(g *generation) {
 	e := g.ended()
-	if time.Since(g.opened) > lasting {
+	if time.Since(g.opened) > life.Lasting {
 		s.failures = 0
 	} else {
 		s.failures++
 	}
 	s.report(g, e.cause)
-	if serverOf(g.session.ServerProperties()).returnsOverdueUncounted() {
+	if version.Of(g.session.ServerProperties()).ReturnsOverdueUncounted() {
 		s.timedOut.note(e.overdue)
 	}
 	s.last = g
 	s.set(nil)
 	if g.silent.Load() {
-		s.broker.background.start(g.shut) // it may be left to itself
+		s.broker.life.Go(g.shut) // it may be left to itself
 	} else {
 		g.shut()
 	}
@@ -149,9 +152,9 @@ func (s *subscription) opening(forget func()) bool {
 // askOn calls f, which asks the broker something on the channel. Without an answer in time the
 // generation is lost.
 func (s *subscription) askOn(g *generation, f func() error) {
-	ctx, cancel := context.WithTimeout(s.broker.life, answerTimeout)
+	ctx, cancel := context.WithTimeout(s.broker.life.Context(), life.AnswerTimeout)
 	defer cancel()
-	_, err := call(ctx, &s.broker.background, func() (struct{}, error) { return struct{}{}, f() }, func(struct{}) {})
+	err := life.Do(ctx, s.broker.life, f)
 	if err == nil {
 		return
 	}
@@ -165,7 +168,7 @@ func (s *subscription) askOn(g *generation, f func() error) {
 func (s *subscription) giveBack(g *generation) {
 	s.askOn(g, g.giveBack)
 	if g.shared.Lost() {
-		s.broker.log.Info("buffered messages not given back one by one; the broker does so with their channel",
+		s.broker.life.Log.Info("buffered messages not given back one by one; the broker does so with their channel",
 			slog.String("queue", s.queue), slog.Any("error", g.ended().cause))
 	}
 }
@@ -200,27 +203,27 @@ func (s *subscription) open(ctx context.Context) (*generation, error) {
 		after = time.Now()
 	}
 	failures := s.failures
-	pause := wait(failures)
+	pause := life.Wait(failures)
 	for {
-		sleep(ctx, pause)
+		life.Sleep(ctx, pause)
 		g, err := s.openGeneration(ctx, s.begin, after)
 		if err == nil {
 			return g, nil
 		}
 		if ctx.Err() != nil {
 			// An attempt that was only too late does not say why there had to be another.
-			return nil, errors.Join(ended(ctx), err, failed)
+			return nil, errors.Join(life.Ended(ctx), err, failed)
 		}
-		if fatal(err) && !s.lingers(err) || s.broker.life.Err() != nil {
-			return nil, closedOr(err)
+		if reply.Fatal(err) && !s.lingers(err) || s.broker.life.Over() {
+			return nil, life.ClosedOr(err)
 		}
 		failed = err
 		failures++
-		if !errors.Is(err, ErrQueueDown) {
+		if !errors.Is(err, reply.ErrQueueDown) {
 			after = time.Now()
 		}
-		pause = wait(failures)
-		s.broker.log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
+		pause = life.Wait(failures)
+		s.broker.life.Log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
 			slog.Any("error", err), slog.Duration("wait", pause))
 	}
 }
@@ -237,7 +240,7 @@ const suspicious = 3
 
 // report logs that a generation was lost.
 func (s *subscription) report(g *generation, cause error) {
-	log := s.broker.log.With(slog.String("queue", s.queue), slog.Any("error", cause), slog.Int("times", s.failures))
+	log := s.broker.life.Log.With(slog.String("queue", s.queue), slog.Any("error", cause), slog.Int("times", s.failures))
 	if s.failures < suspicious || g.used.Load() {
 		log.Warn("consuming channel lost, opening the next; unsettled messages are delivered again")
 		return
@@ -250,10 +253,10 @@ func (s *subscription) report(g *generation, cause error) {
 
 // count makes a consumer timeout count as a failed delivery; see [timedOut].
 func (s *subscription) count(msg *broker.Delivery) {
-	s.broker.log.LogAttrs(s.life, slog.LevelError, "a message was held for longer than the consumer timeout, by its handler or waiting for one, which counts as a failed delivery of its message; "+
+	s.broker.life.Log.LogAttrs(s.life, slog.LevelError, "a message was held for longer than the consumer timeout, by its handler or waiting for one, which counts as a failed delivery of its message; "+
 		"limit the handler with processors/timeout, or raise the broker's consumer_timeout",
 		logattr.Of(msg, nil)...)
 	if err := msg.Nack(true); err != nil && !errors.Is(err, processor.ErrStale) {
-		s.broker.log.Warn("message not rejected", slog.Any("error", err))
+		s.broker.life.Log.Warn("message not rejected", slog.Any("error", err))
 	}
 }

@@ -2,188 +2,102 @@ package rabbitmq
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"time"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/declare"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/failover"
 )
 
-// declarer declares on one session, on a channel of its own. A question that is not answered
-// in time costs that channel, and the next is asked on another. It belongs to one goroutine.
-type declarer struct {
-	session    *failover.Session
-	background *background
-	unanswered *unanswered
-	channel    *amqp.Channel // nil: the next question opens one
+// Declare creates what t lists, and again on every new connection, and when a channel is lost,
+// for as long as the broker is open. What exists already with other arguments is [broker.ErrMismatch];
+// RabbitMQ's text names both values. What the server would silently ignore, as one before 4.3
+// does a delayed retry, is [broker.ErrUnsupported], and nothing is declared; a subscription
+// that comes to such a server later, by a failover, ends with it. A dead-letter target that does not exist is logged as
+// a warning: RabbitMQ drops what is sent there without a word. An exclusive queue belongs to the consuming
+// connection, and is declared again when that one is replaced.
+//
+// A quorum queue that is new, while a majority of its nodes is down, is an error, and RabbitMQ
+// closes the consuming connection over it after 15 s (541): the subscriptions on it begin
+// anew. What is not answered in 10 s is an error too, and so is a classic queue whose node is
+// down: [ErrQueueDown], at once from RabbitMQ 3.10 and after the 10 s with 4.x. Once declared,
+// it is asked for again in the background, and keeps nobody from the other queues for more
+// than about 2 s.
+func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	all, err := b.declared().Extend(t)
+	if err != nil {
+		return fmt.Errorf("rabbitmq: %w", err)
+	}
+	if err := b.declareNow(ctx, t); err != nil {
+		return fmt.Errorf("rabbitmq: %w", b.life.OverOr(err))
+	}
+	declare.WarnOfDeadEnds(ctx, b.life.Log, b.Ask, t, all)
+	if session, err := b.consuming.Session(ctx); err == nil {
+		declare.WarnOfLimits(b.life.Log, version.Of(session.ServerProperties()), t, all)
+	}
+	return nil
 }
 
-// declare declares t. The first thing that is refused, or not answered within limit, ends it.
-func (d *declarer) declare(ctx context.Context, t broker.Topology, limit time.Duration) error {
-	if err := d.understood(t); err != nil {
+// declareNow declares t, and has it declared on the sessions to come.
+func (b *Broker) declareNow(ctx context.Context, t broker.Topology) error {
+	session, err := b.session(ctx)
+	if err != nil {
 		return err
 	}
-	if err := d.exchanges(ctx, t, limit); err != nil {
+	d := b.onConsuming.Declarer(session)
+	defer d.Close()
+	if err := d.Declare(ctx, t, life.AnswerTimeout); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	b.topology = b.topology.Merge(t)
+	b.mu.Unlock()
+	if session.Err() != nil {
+		b.onConsuming.Outdate() // the next one may have declared what there was before
+	}
+	return nil
+}
+
+// Redeclare creates what t lists, once: new channels do not declare it again. A queue
+// that was there and expires ([broker.Queue.Expires]) begins its time anew; RabbitMQ does
+// that for classic queues only. Errors are those of Declare. It is called before each
+// publish to such a queue, and so it keeps the channels that it asks on. A queue that is not
+// answered for in 10 s is [ErrQueueDown], at once for as long as there is no answer.
+func (b *Broker) Redeclare(ctx context.Context, t broker.Topology) error {
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	if err := b.redeclarer.Declare(ctx, t); err != nil {
+		return fmt.Errorf("rabbitmq: %w", b.life.OverOr(err))
+	}
+	return nil
+}
+
+// declared returns what every new session declares.
+func (b *Broker) declared() broker.Topology {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.topology
+}
+
+// understood is t without what the server would silently ignore. A subscription to such a queue
+// ends with an error; publishing, and consuming other queues, goes on.
+func understood(s *failover.Session, t broker.Topology) broker.Topology {
+	server := version.Of(s.ServerProperties())
+	ignored := map[string]bool{}
 	for _, q := range t.Queues {
-		if err := d.queue(ctx, q, limit); err != nil {
-			return err
-		}
+		ignored[q.Name] = server.Ignores(q)
 	}
-	for _, b := range t.Bindings {
-		if err := d.binding(ctx, t, b, limit); err != nil {
-			return err
-		}
-	}
-	return nil
+	return declare.Only(t, func(queue string) bool { return !ignored[queue] })
 }
 
-// understood refuses what the server would silently ignore.
-func (d *declarer) understood(t broker.Topology) error {
-	return serverOf(d.session.ServerProperties()).lacks(t)
-}
-
-func (d *declarer) exchanges(ctx context.Context, t broker.Topology, limit time.Duration) error {
-	for _, x := range t.Exchanges {
-		err := d.ask(ctx, limit, func(ch *amqp.Channel) error {
-			return ch.ExchangeDeclare(x.Name, string(x.Kind), !x.Transient, x.AutoDelete, x.Internal, false, table(x.AllArguments()))
-		})
-		if err != nil {
-			return fmt.Errorf("declare exchange %q: %w", x.Name, named(err))
-		}
-	}
-	return nil
-}
-
-// queue declares a queue. It is down if it is known not to answer.
-func (d *declarer) queue(ctx context.Context, q broker.Queue, limit time.Duration) error {
-	err := d.unanswered.wait(ctx, q.Name, limit)
-	if err == nil {
-		err = d.askQueue(ctx, q, limit)
-	}
-	if errors.Is(err, errNoAnswer) {
-		err = &downError{q.Name, err}
-	}
-	if err != nil {
-		return fmt.Errorf("declare queue %q: %w", q.Name, ofQueue(q.Name, named(err)))
-	}
-	return nil
-}
-
-func (d *declarer) askQueue(ctx context.Context, q broker.Queue, limit time.Duration) error {
-	if err := d.open(ctx); err != nil {
-		return err
-	}
-	asked := newQuestion()
-	err := d.put(ctx, limit, func(ch *amqp.Channel) error { // from here on it is finished in any case
-		defer d.unanswered.finish(q.Name, asked)
-		_, err := ch.QueueDeclare(q.Name, !q.Transient, q.AutoDelete, q.Exclusive, false, table(q.AllArguments()))
-		return err
-	})
-	if d.channel == nil {
-		d.unanswered.add(q.Name, asked)
-	}
-	return err
-}
-
-func (d *declarer) binding(ctx context.Context, t broker.Topology, b broker.Binding, limit time.Duration) error {
-	err := d.ask(ctx, limit, func(ch *amqp.Channel) error {
-		return ch.QueueBind(b.Queue, b.RoutingKey, b.Exchange, false, table(b.AllArguments()))
-	})
-	if err != nil {
-		return fmt.Errorf("bind queue %q to exchange %q: %w", b.Queue, b.Exchange, vanished(t, b.Exchange, b.Queue, ofQueue(b.Queue, named(err))))
-	}
-	return nil
-}
-
-// open opens a channel if there is none.
-func (d *declarer) open(ctx context.Context) error {
-	if d.channel != nil && !d.channel.IsClosed() {
-		return nil
-	}
-	d.channel = nil
-	ch, err := d.session.Channel(ctx)
-	if err != nil {
-		return closedOr(err)
-	}
-	d.channel = ch
-	return nil
-}
-
-// ask puts a question on the channel, and opens one first if there is none.
-func (d *declarer) ask(ctx context.Context, limit time.Duration, f func(*amqp.Channel) error) error {
-	if err := d.open(ctx); err != nil {
-		return err
-	}
-	return d.put(ctx, limit, f)
-}
-
-// put calls f with the channel. It returns when f has, when limit is over, or when ctx ends.
-// In the latter cases f is left behind with the channel: a goodbye would not be answered
-// either. f is called unless the broker is closed.
-func (d *declarer) put(ctx context.Context, limit time.Duration, f func(*amqp.Channel) error) error {
-	ch := d.channel
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w (%v)", errNoAnswer, limit))
-	defer cancel()
-	_, err := call(ctx, d.background, func() (struct{}, error) { return struct{}{}, f(ch) }, func(struct{}) { _ = ch.Close() })
-	if err == nil {
-		return nil
-	}
-	d.channel = nil
-	if ctx.Err() == nil || !errors.Is(err, ctx.Err()) {
-		_ = ch.Close() // the broker has closed it
-		return err
-	}
-	if cause := context.Cause(ctx); errors.Is(cause, errNoAnswer) {
-		return cause // the caller's own time is not over
-	}
-	return err
-}
-
-// close closes the channel without anybody waiting for the answer.
-func (d *declarer) close() {
-	if ch := d.channel; ch != nil {
-		d.background.start(func() { _ = ch.Close() })
-	}
-}
-
-// vanished is err, or that what it misses was declared a moment ago. The exclusive queues of a
-// lost connection, their auto-delete exchanges, and auto-delete queues take their time to go,
-// and may do so right after they were found to be there. That passes.
-func vanished(t broker.Topology, exchange, queue string, err error) error {
-	var e *amqp.Error
-	if !errors.As(err, &e) {
-		return err
-	}
-	declared := missing(e, "exchange") && slices.ContainsFunc(t.Exchanges, func(x broker.Exchange) bool { return x.Name == exchange }) ||
-		missing(e, "queue") && slices.ContainsFunc(t.Queues, func(q broker.Queue) bool { return q.Name == queue })
-	if !declared {
-		return err
-	}
-	// Told, and not wrapped: its code would be taken for one that stays.
-	return fmt.Errorf("it was there a moment ago, when it was declared: %v", err) //nolint:errorlint // see above
-}
-
-// shared is what any connection may declare: without the queues that belong to one, and
-// their bindings.
-func shared(t broker.Topology) broker.Topology {
-	exclusive := map[string]bool{}
-	for _, q := range t.Queues {
-		exclusive[q.Name] = q.Exclusive
-	}
-	return filtered(t, func(queue string) bool { return !exclusive[queue] })
-}
-
-// filtered returns t with only the queues that are to be kept, and their bindings.
-func filtered(t broker.Topology, keep func(queue string) bool) broker.Topology {
-	return broker.Topology{
-		Exchanges: t.Exchanges,
-		Queues:    slices.DeleteFunc(slices.Clone(t.Queues), func(q broker.Queue) bool { return !keep(q.Name) }),
-		Bindings:  slices.DeleteFunc(slices.Clone(t.Bindings), func(b broker.Binding) bool { return !keep(b.Queue) }),
-	}
-}
+// ErrQueueDown is wrapped by the error of a queue that exists and cannot be used for now: a
+// classic one whose node is down, above all. RabbitMQ 3.10 says so at once, with a 404; 4.x
+// says nothing, for 78 s.
+var ErrQueueDown = reply.ErrQueueDown

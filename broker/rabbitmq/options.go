@@ -10,10 +10,6 @@ import (
 	"github.com/gowarren/warren/internal/option"
 )
 
-// maxInFlight is how many publishes may wait for their confirm on one channel. It also
-// bounds the returned messages that nobody has looked at yet; see confirmChannel.
-const maxInFlight = 1024
-
 // leaveCutOff is how long a node may be cut off while another is not.
 const leaveCutOff = 20 * time.Second
 

@@ -2,257 +2,40 @@ package rabbitmq
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"sync"
-	"time"
-
-	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/publish"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/processor"
 )
 
-// publisher keeps one confirming channel and opens the next when it is gone.
+// publisher is the broker's.
 type publisher struct {
+	*publish.Publisher
+
 	broker *Broker
-
-	mu       sync.Mutex
-	current  *confirmChannel
-	opening  *opening // under way; nil if none is
-	deaths   int      // channels in a row that the broker closed soon
-	learned  *learned // on the connection of current
-	refusals refusals
 }
 
-var _ processor.Publisher = (*publisher)(nil)
+var (
+	_ processor.Publisher      = (*publisher)(nil)
+	_ processor.BatchPublisher = (*publisher)(nil)
+	_ broker.TopologyChecker   = (*publisher)(nil)
+)
 
-func newPublisher(b *Broker) *publisher { return &publisher{broker: b} }
+func newPublisher(b *Broker) *publisher {
+	return &publisher{broker: b, Publisher: publish.New(publish.Broker{
+		Life: b.life, Connection: b.publishing, Declared: b.onPublishing.On, Ask: b.Ask,
+	})}
+}
 
-// Publish sends e and waits until the broker has it. It says what became of e as
-// [processor.Publisher] lists it.
-//
-// While a connection is being replaced Publish waits, as long as ctx allows: nothing was
-// sent. A ctx that ends before that is [processor.ErrBlocked] if the broker blocked, and
-// otherwise ctx's own error. During the write itself ctx is not looked at: where the peer
-// reads no more, a body that is larger than the buffers of the network waits until the
-// heartbeats give up, one and a half times their interval.
-func (p *publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
-	e, err := broker.Prepare(to, e)
+// CheckTopology says what the server would silently ignore of t. While there is no connection
+// it does not know, and whoever declares or subscribes is told.
+func (p *publisher) CheckTopology(t broker.Topology) error {
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // do not wait
+	session, err := p.broker.consuming.Session(now)
 	if err != nil {
-		return fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
+		return nil //nolint:nilerr // see above
 	}
-	for {
-		if ctx.Err() != nil {
-			return fmt.Errorf("rabbitmq: publish to %s: not sent: %w", to, ended(ctx))
-		}
-		c, err := p.ready(ctx, to, e)
-		if err == nil {
-			err = p.publishOn(ctx, c, &publish{to: to, message: c.publishing(ctx, e)})
-			c.doneWith()
-		}
-		if !errors.Is(err, errNotSent) {
-			return err
-		}
-	}
-}
-
-// ready returns a channel that can take the message now.
-func (p *publisher) ready(ctx context.Context, to processor.Destination, e processor.Envelope) (*confirmChannel, error) {
-	fail := func(err error) (*confirmChannel, error) {
-		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
-	}
-	c, err := p.channel(ctx)
-	if err != nil {
-		return fail(err)
-	}
-	if err := c.session.Unblocked(ctx); err != nil {
-		if c.session.Err() != nil {
-			return nil, errNotSent
-		}
-		return fail(fmt.Errorf("%w: %w", processor.ErrBlocked, err))
-	}
-	if err := c.takes(e); err != nil {
-		return fail(err)
-	}
-	if err := c.learned.bodies.take(ctx, len(e.Body)); err != nil {
-		return fail(err)
-	}
-	if err := c.exists(ctx, p.broker, to.Exchange); err != nil {
-		return fail(err)
-	}
-	again, why := c.learned.denials.check(to)
-	if again {
-		c, why = p.apart(ctx, c)
-	}
-	if why != nil {
-		return fail(why)
-	}
-	return c, nil
-}
-
-// publishOn publishes on one channel and waits for the outcome.
-func (p *publisher) publishOn(ctx context.Context, c *confirmChannel, pub *publish) error {
-	confirm, err := c.send(ctx, pub)
-	if err != nil {
-		return err
-	}
-	return p.await(ctx, c, pub, confirm)
-}
-
-// await waits for the outcome of a message that was sent.
-func (p *publisher) await(ctx context.Context, c *confirmChannel, pub *publish, confirm *amqp.DeferredConfirmation) error {
-	select {
-	case <-confirm.Done():
-	case <-ctx.Done():
-		select {
-		case <-confirm.Done(): // it came at the same moment
-		default:
-			c.abandon(pub, confirm)
-			return unknownOutcome(pub.to, ended(ctx))
-		}
-	}
-	// Before answered, which may close a channel that has been replaced.
-	acked, alive := confirm.Acked(), !c.channel.IsClosed()
-	c.answered(pub, acked)
-	err := c.outcome(pub, acked, alive)
-	c.note(pub, acked, alive)
-	if errors.Is(err, processor.ErrRefused) {
-		p.refused(c)
-	}
-	return err
-}
-
-// channel returns the current channel, or waits for one to be opened.
-func (p *publisher) channel(ctx context.Context) (*confirmChannel, error) {
-	for {
-		p.mu.Lock()
-		if p.current != nil && p.current.usable() {
-			defer p.mu.Unlock()
-			return p.current, nil
-		}
-		o := p.opening
-		if o == nil {
-			o = p.open()
-		}
-		p.mu.Unlock()
-
-		select {
-		case <-o.done:
-		case <-ctx.Done():
-			return nil, ended(ctx)
-		}
-		if o.err != nil {
-			return nil, o.err
-		}
-	}
-}
-
-// opening is a channel that is being opened, for all who wait.
-type opening struct {
-	done chan struct{}
-	err  error // set before done is closed: trying again cannot mend it
-}
-
-// open starts to open a channel, on the broker's own time: the context of the one that
-// came first may end. The one before it serves until the new one is there, if it can.
-// The caller holds mu.
-func (p *publisher) open() *opening {
-	o := &opening{done: make(chan struct{})}
-	p.opening = o
-	delay := p.pace()
-	started := p.broker.background.start(func() {
-		sleep(p.broker.life, delay)
-		c, err := p.openUntilDone()
-		p.opened(o, c, err)
-	})
-	if !started {
-		p.opening, o.err = nil, errClosed
-		close(o.done)
-	}
-	return o
-}
-
-func (p *publisher) opened(o *opening, c *confirmChannel, err error) {
-	p.mu.Lock()
-	before := p.current
-	if err == nil {
-		if p.learned == nil || p.learned.session != c.session {
-			p.learned = newLearned(&p.broker.background, c.session)
-		}
-		c.learned, p.current = p.learned, c
-	}
-	p.opening, o.err = nil, err
-	p.mu.Unlock()
-	close(o.done)
-	if err == nil && before != nil {
-		before.retire()
-	}
-}
-
-// pace is how long to wait before a channel is opened: a publish that the broker
-// answers by closing the channel, again and again, must not be a busy loop.
-func (p *publisher) pace() time.Duration {
-	before := p.current
-	if before == nil || before.session.Err() != nil || !before.channel.IsClosed() || time.Since(before.opened) > lasting {
-		p.deaths = 0
-		return 0
-	}
-	p.deaths++
-	return wait(p.deaths)
-}
-
-// openUntilDone opens a channel, trying again for as long as that may help.
-func (p *publisher) openUntilDone() (*confirmChannel, error) {
-	for n := 1; ; n++ {
-		c, err := p.openOnce(p.broker.life)
-		if err == nil {
-			return c, nil
-		}
-		if p.broker.life.Err() != nil {
-			return nil, errClosed
-		}
-		if fatal(err) {
-			return nil, closedOr(err)
-		}
-		pause := wait(n)
-		p.broker.log.Warn("publishing channel not opened, trying again", slog.Any("error", err), slog.Duration("wait", pause))
-		sleep(p.broker.life, pause)
-	}
-}
-
-func (p *publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
-	session, err := p.broker.publishing.Session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	topology, err := p.broker.onPublishing.on(ctx, session, p.lostOn(session))
-	if err != nil {
-		return nil, err
-	}
-	ch, err := session.Channel(ctx)
-	if err != nil {
-		return nil, err
-	}
-	c := newConfirmChannel(&p.broker.background, session, ch)
-	if err := ch.Confirm(false); err != nil {
-		return nil, err
-	}
-	for _, x := range topology.Exchanges {
-		c.learn(x.Name)
-	}
-	return c, nil
-}
-
-// lostOn returns now if the broker has closed the channel before on the same session: what it
-// was about may be declared. Else it returns the zero time.
-func (p *publisher) lostOn(session *failover.Session) time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if before := p.current; before != nil && before.session == session && before.channel.IsClosed() {
-		return time.Now()
-	}
-	return time.Time{}
+	return version.Of(session.ServerProperties()).Lacks(t.Queues)
 }

@@ -5,10 +5,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-const (
-	limitArg   = "x-delivery-limit"
-	delayedArg = "x-delayed-retry-type"
-)
+const limitArg = "x-delivery-limit"
 
 // defaultLimit is the delivery limit of a quorum queue that has none of its own, from 4.0 on.
 const defaultLimit = 20
@@ -41,12 +38,4 @@ func (s Server) AsItIs(q broker.Queue) broker.Queue {
 		}
 	}
 	return broker.Queue{Name: q.Name, Arguments: arguments}
-}
-
-// Ignores reports whether the server would silently ignore what q is declared with, a delayed
-// retry: one before 4.3 takes the arguments (3.10.8 and 4.0.5) and delivers a failed message again
-// at once, up to its delivery limit.
-func (s Server) Ignores(q broker.Queue) bool {
-	_, delayed := q.AllArguments()[delayedArg]
-	return delayed && !s.From(4, 3)
 }

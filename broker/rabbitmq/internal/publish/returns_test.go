@@ -1,12 +1,14 @@
-package rabbitmq
+package publish
 
 import (
+	"log/slog"
 	"math/rand/v2"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -150,8 +152,9 @@ func TestAnAbandonedMessageKeepsItsBody(t *testing.T) {
 
 func TestAPublishThatRacesWithCloseDoesNotHang(t *testing.T) {
 	t.Parallel()
-	b := &Broker{}
-	b.background.close()
-	_, err := newPublisher(b).channel(t.Context())
+	l := life.New(t.Context(), slog.New(slog.DiscardHandler))
+	defer l.End()
+	l.Close()
+	_, err := New(Broker{Life: l}).channel(t.Context())
 	require.ErrorIs(t, err, processor.ErrClosed)
 }

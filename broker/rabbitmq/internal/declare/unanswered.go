@@ -1,10 +1,13 @@
-package rabbitmq
+package declare
 
 import (
 	"context"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 )
 
 // unanswered are the questions about queues that the broker has yet to answer although
@@ -77,10 +80,10 @@ func (u *unanswered) wait(ctx context.Context, queue string, limit time.Duration
 		case <-oldest.done:
 			timer.Stop()
 		case <-timer.C:
-			return errNoAnswer
+			return reply.ErrNoAnswer
 		case <-ctx.Done():
 			timer.Stop()
-			return ended(ctx)
+			return life.Ended(ctx)
 		}
 	}
 }

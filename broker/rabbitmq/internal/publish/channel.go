@@ -1,4 +1,4 @@
-package rabbitmq
+package publish
 
 import (
 	"bytes"
@@ -11,7 +11,11 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/amqpwire"
+	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -19,7 +23,7 @@ import (
 // next channel.
 var errNotSent = errors.New("not sent")
 
-// confirmChannel is one generation of the publisher's channel: in confirm mode, and
+// channel is one generation of the publisher's channel: in confirm mode, and
 // shared by many goroutines that each wait for their own confirm.
 //
 // # Returned messages
@@ -35,15 +39,15 @@ var errNotSent = errors.New("not sent")
 // The channel cannot fill up and stall the client: it has room for as many returns as
 // there are slots, and a slot is freed only after `returns` was emptied.
 type confirmChannel struct {
-	background *background
-	session    *failover.Session
-	channel    *amqp.Channel
-	learned    *learned // of the session, shared by its channels
-	apart      bool     // for one message
-	opened     time.Time
-	returns    chan amqp.Return
-	closed     chan *amqp.Error
-	slots      chan struct{}
+	life    *life.Life
+	session *failover.Session
+	channel *amqp.Channel
+	learned *learned // of the session, shared by its channels
+	apart   bool     // for one message
+	opened  time.Time
+	returns chan amqp.Return
+	closed  chan *amqp.Error
+	slots   chan struct{}
 
 	mu        sync.Mutex
 	waiting   map[*publish]struct{}
@@ -66,17 +70,17 @@ type publish struct {
 	abandoned bool // nobody waits for it
 }
 
-func newConfirmChannel(b *background, session *failover.Session, ch *amqp.Channel) *confirmChannel {
+func newConfirmChannel(l *life.Life, session *failover.Session, ch *amqp.Channel) *confirmChannel {
 	return &confirmChannel{
-		background: b,
-		session:    session,
-		channel:    ch,
-		opened:     time.Now(),
-		returns:    ch.NotifyReturn(make(chan amqp.Return, maxInFlight)),
-		closed:     ch.NotifyClose(make(chan *amqp.Error, 1)),
-		slots:      make(chan struct{}, maxInFlight),
-		waiting:    map[*publish]struct{}{},
-		exchanges:  map[string]*lookUp{"": found},
+		life:      l,
+		session:   session,
+		channel:   ch,
+		opened:    time.Now(),
+		returns:   ch.NotifyReturn(make(chan amqp.Return, maxInFlight)),
+		closed:    ch.NotifyClose(make(chan *amqp.Error, 1)),
+		slots:     make(chan struct{}, maxInFlight),
+		waiting:   map[*publish]struct{}{},
+		exchanges: map[string]*lookUp{"": found},
 	}
 }
 
@@ -113,7 +117,7 @@ func (c *confirmChannel) send(ctx context.Context, p *publish) (*amqp.DeferredCo
 	case <-c.session.Done():
 		return nil, errNotSent
 	case <-ctx.Done():
-		return nil, fmt.Errorf("rabbitmq: publish to %s: %d publishes wait for their confirm: %w", p.to, maxInFlight, ended(ctx))
+		return nil, fmt.Errorf("rabbitmq: publish to %s: %d publishes wait for their confirm: %w", p.to, maxInFlight, life.Ended(ctx))
 	}
 	if !c.register(p) {
 		<-c.slots
@@ -184,7 +188,7 @@ func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation)
 		<-confirm.Done() // the answer, or the end of the channel
 		c.answered(p, confirm.Acked())
 	}
-	if !c.background.start(late) {
+	if !c.life.Go(late) {
 		late() // the connection is cut
 	}
 }
@@ -290,5 +294,19 @@ func (c *confirmChannel) doneWith() {
 
 // close says goodbye without anybody waiting for the answer.
 func (c *confirmChannel) close() {
-	c.background.start(func() { _ = c.channel.Close() })
+	c.life.Go(func() { _ = c.channel.Close() })
 }
+
+// publishing is e as it is sent on this channel, in the client's terms; its headers have been
+// through broker.Prepare. A copy that is to wait goes without its priority where urgent ones would
+// hold up the others; a header has it.
+func (c *confirmChannel) publishing(ctx context.Context, e processor.Envelope) amqp.Publishing {
+	if e.Priority > 0 && republish.IsWaiting(ctx) && version.Of(c.session.ServerProperties()).HoldsUpNormal() {
+		e.Priority = 0
+	}
+	return amqpwire.Publishing(e)
+}
+
+// maxInFlight is how many publishes may wait for their confirm on one channel. It also
+// bounds the returned messages that nobody has looked at yet.
+const maxInFlight = 1024

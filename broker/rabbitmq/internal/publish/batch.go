@@ -1,4 +1,4 @@
-package rabbitmq
+package publish
 
 import (
 	"context"
@@ -10,15 +10,16 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/processor"
 )
 
-var _ processor.BatchPublisher = (*publisher)(nil)
+var _ processor.BatchPublisher = (*Publisher)(nil)
 
 // PublishBatch sends the messages on one channel, one after the other, while it waits for
 // their confirms. If that channel is lost before the first was sent, the next one takes
 // them all; after that the rest is not sent.
-func (p *publisher) PublishBatch(ctx context.Context, to processor.Destination, messages []processor.Envelope) []error {
+func (p *Publisher) PublishBatch(ctx context.Context, to processor.Destination, messages []processor.Envelope) []error {
 	b := &batch{publisher: p, to: to, errs: make([]error, len(messages))}
 	if b.prepare(messages) {
 		b.run(ctx)
@@ -33,7 +34,7 @@ func (p *publisher) PublishBatch(ctx context.Context, to processor.Destination, 
 
 // batch is one call of PublishBatch.
 type batch struct {
-	publisher *publisher
+	publisher *Publisher
 	to        processor.Destination
 	messages  []processor.Envelope // prepared
 	errs      []error              // each is written by whoever knows the outcome
@@ -138,7 +139,7 @@ func (b *batch) send(ctx context.Context, waiting chan<- sent) (int, error) {
 	var channel *confirmChannel
 	for i := 0; i < len(b.messages); {
 		if ctx.Err() != nil {
-			return i, fmt.Errorf("rabbitmq: publish to %s: not sent: %w", b.to, ended(ctx))
+			return i, fmt.Errorf("rabbitmq: publish to %s: not sent: %w", b.to, life.Ended(ctx))
 		}
 		s, err := b.sendOne(ctx, i, channel)
 		switch {

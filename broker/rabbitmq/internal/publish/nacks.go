@@ -1,12 +1,16 @@
-package rabbitmq
+package publish
 
-import "time"
+import (
+	"time"
+
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+)
 
 // refused replaces a channel on which the broker has nacked: after a quorum queue has
 // moved to another node, a channel can go on nacking for ever. A queue that is full
 // nacks as well, on any channel, so the channel is not replaced at each nack. But after
 // each nack it is, sooner or later: whoever publishes again finds another one.
-func (p *publisher) refused(c *confirmChannel) {
+func (p *Publisher) refused(c *confirmChannel) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.current != c || p.opening != nil {
@@ -21,8 +25,8 @@ func (p *publisher) refused(c *confirmChannel) {
 	if p.refusals.waiting {
 		return
 	}
-	p.refusals.waiting = p.broker.background.start(func() {
-		sleep(p.broker.life, wait)
+	p.refusals.waiting = p.broker.Life.Go(func() {
+		life.Sleep(p.broker.Life.Context(), wait)
 		p.mu.Lock()
 		p.refusals.waiting = false
 		c := p.refusals.nacked // may be a later one

@@ -1,4 +1,4 @@
-package rabbitmq
+package publish
 
 import (
 	"maps"
@@ -8,6 +8,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/gowarren/warren/internal/amqpwire"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -120,5 +121,5 @@ func sameHeaders(sent, came amqp.Table) bool {
 }
 
 func equal(a, b amqp.Table) bool {
-	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(headers(a), headers(b))
+	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(amqpwire.Headers(a), amqpwire.Headers(b))
 }

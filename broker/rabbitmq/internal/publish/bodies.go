@@ -1,4 +1,4 @@
-package rabbitmq
+package publish
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
@@ -21,8 +22,8 @@ import (
 // body that is larger than any before is asked for first, on a channel of its own, by one of
 // zeros that goes nowhere: RabbitMQ looks at the size before anything else.
 type bodies struct {
-	background *background
-	session    *failover.Session
+	life    *life.Life
+	session *failover.Session
 
 	mu    sync.Mutex
 	taken int     // bytes that the broker takes
@@ -51,7 +52,7 @@ func (b *bodies) take(ctx context.Context, n int) error {
 		select {
 		case <-asked.done:
 		case <-ctx.Done():
-			return ended(ctx)
+			return life.Ended(ctx)
 		}
 		switch {
 		case asked.err == nil:
@@ -98,9 +99,9 @@ func next(n, taken int) int {
 func (b *bodies) ask(n int) {
 	q := &lookUp{done: make(chan struct{})}
 	b.asked = q
-	started := b.background.start(func() { b.answered(q, n, b.try(n)) })
+	started := b.life.Go(func() { b.answered(q, n, b.try(n)) })
 	if !started {
-		b.asked, q.err = nil, errClosed
+		b.asked, q.err = nil, life.ErrClosed
 		close(q.done)
 	}
 }

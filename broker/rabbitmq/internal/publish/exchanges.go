@@ -1,4 +1,4 @@
-package rabbitmq
+package publish
 
 import (
 	"context"
@@ -8,7 +8,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/amqpwire"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -37,23 +39,23 @@ func (c *confirmChannel) exists(ctx context.Context, b *Broker, exchange string)
 		c.exchanges[exchange] = l
 	}
 	c.mu.Unlock()
-	if first && !c.background.start(func() { c.look(b, exchange, l) }) {
+	if first && !c.life.Go(func() { c.look(b, exchange, l) }) {
 		c.forget(exchange)
-		l.err = errClosed
+		l.err = life.ErrClosed
 		close(l.done)
 	}
 	select {
 	case <-l.done:
 		return l.err
 	case <-ctx.Done():
-		return ended(ctx)
+		return life.Ended(ctx)
 	}
 }
 
 func (c *confirmChannel) look(b *Broker, exchange string, l *lookUp) {
 	defer close(l.done)
-	_, err := ask(b.life, b, func(ch *amqp.Channel) (struct{}, error) {
-		return struct{}{}, ch.ExchangeDeclarePassive(exchange, string(broker.Direct), true, false, false, false, nil)
+	err := b.Ask(c.life.Context(), func(ch *amqp.Channel) error {
+		return ch.ExchangeDeclarePassive(exchange, string(broker.Direct), true, false, false, false, nil)
 	})
 	if err == nil {
 		return
@@ -61,7 +63,7 @@ func (c *confirmChannel) look(b *Broker, exchange string, l *lookUp) {
 	c.forget(exchange) // it may be declared later
 	var e *amqp.Error
 	switch {
-	case errors.As(err, &e) && missing(e, "exchange"):
+	case errors.As(err, &e) && amqpwire.Missing(e, "exchange"):
 		l.err = fmt.Errorf("%w: the exchange does not exist: %w", processor.ErrUnroutable, err)
 	case errors.As(err, &e) && e.Code == amqp.AccessRefused:
 		// From 4.3 on, and only to a user who may do nothing at all with the exchange.

@@ -1,4 +1,4 @@
-package rabbitmq
+package declare
 
 import (
 	"cmp"
@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/failover"
 )
 
@@ -17,11 +20,11 @@ import (
 // meanwhile, once one has been silent for slowAnswer.
 const (
 	slowAnswer  = 250 * time.Millisecond
-	queueAnswer = 2 * time.Second
+	QueueAnswer = 2 * time.Second
 )
 
 // declareChannels is how many queues are asked about at the same time once one does not
-// answer: that many may be down, and the others are still declared within queueAnswer.
+// answer: that many may be down, and the others are still declared within QueueAnswer.
 const declareChannels = 64
 
 // Waits between attempts to declare the queues that are down, doubling.
@@ -30,10 +33,10 @@ const (
 	lastAgain  = 30 * time.Second
 )
 
-// declarations declare what belongs to a broker on one of its connections: once for each
+// Declarations declare what belongs to a broker on one of its connections: once for each
 // session, for all the channels that open on it.
-type declarations struct {
-	broker     *Broker
+type Declarations struct {
+	life       *life.Life
 	topology   func(*failover.Session) broker.Topology
 	unanswered *unanswered
 
@@ -42,8 +45,9 @@ type declarations struct {
 	down   []string // what is declared again in the background
 }
 
-func newDeclarations(b *Broker, topology func(*failover.Session) broker.Topology) *declarations {
-	return &declarations{broker: b, topology: topology, unanswered: newUnanswered()}
+// New returns the declarations of one connection. topology says what is to be declared on a session.
+func New(l *life.Life, topology func(*failover.Session) broker.Topology) *Declarations {
+	return &Declarations{life: l, topology: topology, unanswered: newUnanswered()}
 }
 
 // declaration is one run.
@@ -65,19 +69,19 @@ func (l *declaration) over() bool {
 	}
 }
 
-// on returns when the topology has been declared on the session, but for the queues that are
+// On returns when the topology has been declared on the session, but for the queues that are
 // down, by a declaration that began after a certain moment: whoever has lost a channel at that
 // moment may have lost a queue with it.
-func (d *declarations) on(ctx context.Context, session *failover.Session, after time.Time) (broker.Topology, error) {
+func (d *Declarations) On(ctx context.Context, session *failover.Session, after time.Time) (broker.Topology, error) {
 	for {
 		if err := session.Err(); err != nil {
-			return broker.Topology{}, closedOr(err)
+			return broker.Topology{}, life.ClosedOr(err)
 		}
 		l := d.join(session, after)
 		select {
 		case <-l.done:
 		case <-ctx.Done():
-			return broker.Topology{}, ended(ctx)
+			return broker.Topology{}, life.Ended(ctx)
 		}
 		if l.session == session && !l.begun.Before(after) {
 			return l.topology, l.err
@@ -86,7 +90,7 @@ func (d *declarations) on(ctx context.Context, session *failover.Session, after 
 }
 
 // join returns the declaration that is under way, or the latest if it serves, or a new one.
-func (d *declarations) join(session *failover.Session, after time.Time) *declaration {
+func (d *Declarations) join(session *failover.Session, after time.Time) *declaration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if l := d.latest; l != nil && (!l.over() || l.session == session && l.err == nil && !l.begun.Before(after)) {
@@ -99,34 +103,35 @@ func (d *declarations) join(session *failover.Session, after time.Time) *declara
 		defer close(l.done)
 		l.err = d.run(l, known)
 	}
-	if !d.broker.background.start(run) {
-		l.err = errClosed
+	if !d.life.Go(run) {
+		l.err = life.ErrClosed
 		close(l.done)
 	}
 	return l
 }
 
-// outdate has the topology declared again for the next channel.
-func (d *declarations) outdate() {
+// Outdate has the topology declared again for the next channel.
+func (d *Declarations) Outdate() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.replace(nil)
 }
 
 // replace sets the latest. The caller holds mu.
-func (d *declarations) replace(l *declaration) {
+func (d *Declarations) replace(l *declaration) {
 	if d.latest != nil {
 		close(d.latest.replaced)
 	}
 	d.latest = l
 }
 
-func (d *declarations) declarer(session *failover.Session) *declarer {
-	return &declarer{session: session, background: &d.broker.background, unanswered: d.unanswered}
+// Declarer declares on one session by hand.
+func (d *Declarations) Declarer(session *failover.Session) *Declarer {
+	return &Declarer{session: session, life: d.life, unanswered: d.unanswered}
 }
 
 // run declares the topology, but for the queues that are known to be down.
-func (d *declarations) run(l *declaration, known []string) error {
+func (d *Declarations) run(l *declaration, known []string) error {
 	down, err := d.declare(l.session, without(l.topology, known))
 	if err == nil {
 		d.keepTrying(l, down)
@@ -135,14 +140,14 @@ func (d *declarations) run(l *declaration, known []string) error {
 }
 
 // declare declares t, and returns the queues that are down.
-func (d *declarations) declare(session *failover.Session, t broker.Topology) ([]string, error) {
-	ctx := d.broker.life
-	asking := d.declarer(session)
-	defer asking.close()
-	if err := asking.understood(t); err != nil {
+func (d *Declarations) declare(session *failover.Session, t broker.Topology) ([]string, error) {
+	ctx := d.life.Context()
+	asking := d.Declarer(session)
+	defer asking.Close()
+	if err := version.Of(session.ServerProperties()).Lacks(t.Queues); err != nil {
 		return nil, err
 	}
-	if err := asking.exchanges(ctx, t, answerTimeout); err != nil {
+	if err := asking.exchanges(ctx, t, life.AnswerTimeout); err != nil {
 		return nil, err
 	}
 	down, err := d.queues(ctx, asking, t.Queues)
@@ -153,8 +158,8 @@ func (d *declarations) declare(session *failover.Session, t broker.Topology) ([]
 		if slices.Contains(down, b.Queue) {
 			continue
 		}
-		if err = asking.binding(ctx, t, b, answerTimeout); err != nil {
-			name, err := queueDown(err)
+		if err = asking.binding(ctx, t, b, life.AnswerTimeout); err != nil {
+			name, err := reply.QueueDown(err)
 			if err != nil {
 				return nil, err
 			}
@@ -165,17 +170,17 @@ func (d *declarations) declare(session *failover.Session, t broker.Topology) ([]
 }
 
 // queues declares one queue after the other, until one does not answer.
-func (d *declarations) queues(ctx context.Context, asking *declarer, queues []broker.Queue) (down []string, err error) {
+func (d *Declarations) queues(ctx context.Context, asking *Declarer, queues []broker.Queue) (down []string, err error) {
 	for i, q := range queues {
 		err := asking.queue(ctx, q, slowAnswer)
-		if errors.Is(err, errNoAnswer) {
+		if errors.Is(err, reply.ErrNoAnswer) {
 			more, err := d.together(ctx, asking.session, queues[i:])
 			return append(down, more...), err
 		}
 		if err == nil {
 			continue
 		}
-		name, err := queueDown(err)
+		name, err := reply.QueueDown(err)
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +190,7 @@ func (d *declarations) queues(ctx context.Context, asking *declarer, queues []br
 }
 
 // together declares queues at the same time, each on a channel of its own if need be.
-func (d *declarations) together(ctx context.Context, session *failover.Session, queues []broker.Queue) (down []string, err error) {
+func (d *Declarations) together(ctx context.Context, session *failover.Session, queues []broker.Queue) (down []string, err error) {
 	var mu sync.Mutex
 	next := func() (q broker.Queue, ok bool) {
 		mu.Lock()
@@ -199,10 +204,10 @@ func (d *declarations) together(ctx context.Context, session *failover.Session, 
 	var running sync.WaitGroup
 	for range min(len(queues), declareChannels) {
 		running.Go(func() {
-			asking := d.declarer(session)
-			defer asking.close()
+			asking := d.Declarer(session)
+			defer asking.Close()
 			for q, ok := next(); ok; q, ok = next() {
-				name, failed := queueDown(asking.queue(ctx, q, patienceFor(q)))
+				name, failed := reply.QueueDown(asking.queue(ctx, q, patienceFor(q)))
 				mu.Lock()
 				err = cmp.Or(err, failed)
 				if name != "" {
@@ -220,22 +225,13 @@ func (d *declarations) together(ctx context.Context, session *failover.Session, 
 // one that is new may take its time: without it what is published would not reach it.
 func patienceFor(q broker.Queue) time.Duration {
 	if kind, _ := q.AllArguments().String("x-queue-type"); kind == string(broker.Quorum) {
-		return answerTimeout
+		return life.AnswerTimeout
 	}
-	return queueAnswer
+	return QueueAnswer
 }
 
-// queueDown returns the name of the queue that is down, or else err.
-func queueDown(err error) (string, error) {
-	var down *downError
-	if errors.As(err, &down) {
-		return down.queue, nil
-	}
-	return "", err
-}
-
-// queuesDown returns the queues that were down when they were last declared.
-func (d *declarations) queuesDown() []string {
+// QueuesDown returns the queues that were down when they were last declared.
+func (d *Declarations) QueuesDown() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.Clone(d.down)
@@ -243,22 +239,22 @@ func (d *declarations) queuesDown() []string {
 
 // keepTrying declares again in the background what is down, and what was before, until none
 // is left or the session has ended. The next session's declaration goes on with it.
-func (d *declarations) keepTrying(l *declaration, down []string) {
+func (d *Declarations) keepTrying(l *declaration, down []string) {
 	d.mu.Lock()
 	fresh := slices.DeleteFunc(down, func(q string) bool { return slices.Contains(d.down, q) })
 	d.down = append(d.down, fresh...)
 	none := len(d.down) == 0
 	d.mu.Unlock()
 	for _, q := range fresh {
-		d.broker.log.Warn("queue not declared again: it is down", slog.String("queue", q), slog.String("node", l.session.Node()))
+		d.life.Log.Warn("queue not declared again: it is down", slog.String("queue", q), slog.String("node", l.session.Node()))
 	}
 	if !none {
-		d.broker.background.start(func() { d.again(l) })
+		d.life.Go(func() { d.again(l) })
 	}
 }
 
 // again ends when a newer declaration has begun.
-func (d *declarations) again(l *declaration) {
+func (d *Declarations) again(l *declaration) {
 	for pause := time.Duration(0); ; pause = min(max(2*pause, firstAgain), lastAgain) {
 		timer := time.NewTimer(pause)
 		select {
@@ -268,17 +264,17 @@ func (d *declarations) again(l *declaration) {
 			return
 		case <-l.session.Done():
 			return
-		case <-d.broker.life.Done():
+		case <-d.life.Context().Done():
 			return
 		}
 		timer.Stop()
-		tried := d.queuesDown()
+		tried := d.QueuesDown()
 		if len(tried) == 0 {
 			return
 		}
-		down, err := d.declare(l.session, filtered(l.topology, func(q string) bool { return slices.Contains(tried, q) }))
+		down, err := d.declare(l.session, Only(l.topology, func(q string) bool { return slices.Contains(tried, q) }))
 		if err != nil {
-			d.broker.log.Warn("queues that were down not declared", slog.Any("error", err))
+			d.life.Log.Warn("queues that were down not declared", slog.Any("error", err))
 			continue
 		}
 		d.back(tried, down)
@@ -286,17 +282,12 @@ func (d *declarations) again(l *declaration) {
 }
 
 // back takes down which of the queues that were tried are down no more.
-func (d *declarations) back(tried, down []string) {
+func (d *Declarations) back(tried, down []string) {
 	back := slices.DeleteFunc(tried, func(q string) bool { return slices.Contains(down, q) })
 	d.mu.Lock()
 	d.down = slices.DeleteFunc(d.down, func(q string) bool { return slices.Contains(back, q) })
 	d.mu.Unlock()
 	for _, q := range back {
-		d.broker.log.Info("queue declared again: it is back", slog.String("queue", q))
+		d.life.Log.Info("queue declared again: it is back", slog.String("queue", q))
 	}
-}
-
-// without returns t without some queues and their bindings.
-func without(t broker.Topology, queues []string) broker.Topology {
-	return filtered(t, func(name string) bool { return !slices.Contains(queues, name) })
 }

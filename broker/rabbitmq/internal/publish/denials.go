@@ -1,7 +1,6 @@
-package rabbitmq
+package publish
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
-	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -91,33 +89,4 @@ func (d *denials) forget(to processor.Destination) {
 	defer d.mu.Unlock()
 	delete(d.of, placeOf(to, false))
 	delete(d.of, placeOf(to, true))
-}
-
-// learned is what the broker has said about one publishing connection.
-type learned struct {
-	session *failover.Session
-	bodies  bodies
-	denials denials
-}
-
-func newLearned(b *background, s *failover.Session) *learned {
-	return &learned{session: s, bodies: bodies{background: b, session: s}}
-}
-
-// apart opens a channel for one message that the broker may answer by closing it.
-func (p *publisher) apart(ctx context.Context, beside *confirmChannel) (*confirmChannel, error) {
-	session := beside.session
-	c, err := call(ctx, &p.broker.background, func() (*confirmChannel, error) {
-		ch, err := session.Channel(ctx)
-		if err != nil {
-			return nil, err
-		}
-		c := newConfirmChannel(&p.broker.background, session, ch)
-		c.apart, c.learned = true, beside.learned
-		return c, ch.Confirm(false)
-	}, (*confirmChannel).retire)
-	if err != nil && session.Err() != nil {
-		return nil, errNotSent
-	}
-	return c, err
 }

@@ -1,0 +1,25 @@
+package publish
+
+import (
+	"context"
+
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+)
+
+// apart opens a channel for one message that the broker may answer by closing it.
+func (p *Publisher) apart(ctx context.Context, beside *confirmChannel) (*confirmChannel, error) {
+	session := beside.session
+	c, err := life.Call(ctx, p.broker.Life, func() (*confirmChannel, error) {
+		ch, err := session.Channel(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c := newConfirmChannel(p.broker.Life, session, ch)
+		c.apart, c.learned = true, beside.learned
+		return c, ch.Confirm(false)
+	}, (*confirmChannel).retire)
+	if err != nil && session.Err() != nil {
+		return nil, errNotSent
+	}
+	return c, err
+}

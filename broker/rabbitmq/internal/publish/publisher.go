@@ -1,0 +1,273 @@
+// Package publish sends messages on a confirming channel that many goroutines share, replaces the
+// channel when it is lost, and says of each message what became of it.
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/processor"
+)
+
+// Broker is what a publisher needs of the one that it belongs to.
+type Broker struct {
+	Life       *life.Life
+	Connection *failover.Connection
+	// Declared returns when the topology has been declared on a session since a moment.
+	Declared func(context.Context, *failover.Session, time.Time) (broker.Topology, error)
+	// Ask asks the broker something on a channel of its own, of another connection.
+	Ask func(context.Context, func(*amqp.Channel) error) error
+}
+
+// Publisher keeps one confirming channel and opens the next when it is gone.
+type Publisher struct {
+	broker Broker
+
+	mu       sync.Mutex
+	current  *confirmChannel
+	opening  *opening // under way; nil if none is
+	deaths   int      // channels in a row that the broker closed soon
+	learned  *learned // on the connection of current
+	refusals refusals
+}
+
+var _ processor.Publisher = (*Publisher)(nil)
+
+// New returns a publisher that opens its first channel when there is something to publish.
+func New(b Broker) *Publisher { return &Publisher{broker: b} }
+
+// Publish sends e and waits until the broker has it. It says what became of e as
+// [processor.Publisher] lists it.
+//
+// While a connection is being replaced Publish waits, as long as ctx allows: nothing was
+// sent. A ctx that ends before that is [processor.ErrBlocked] if the broker blocked, and
+// otherwise ctx's own error. During the write itself ctx is not looked at: where the peer
+// reads no more, a body that is larger than the buffers of the network waits until the
+// heartbeats give up, one and a half times their interval.
+func (p *Publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+	e, err := broker.Prepare(to, e)
+	if err != nil {
+		return fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
+	}
+	for {
+		if ctx.Err() != nil {
+			return fmt.Errorf("rabbitmq: publish to %s: not sent: %w", to, life.Ended(ctx))
+		}
+		c, err := p.ready(ctx, to, e)
+		if err == nil {
+			err = p.publishOn(ctx, c, &publish{to: to, message: c.publishing(ctx, e)})
+			c.doneWith()
+		}
+		if !errors.Is(err, errNotSent) {
+			return err
+		}
+	}
+}
+
+// ready returns a channel that can take the message now.
+func (p *Publisher) ready(ctx context.Context, to processor.Destination, e processor.Envelope) (*confirmChannel, error) {
+	fail := func(err error) (*confirmChannel, error) {
+		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
+	}
+	c, err := p.channel(ctx)
+	if err != nil {
+		return fail(err)
+	}
+	if err := c.session.Unblocked(ctx); err != nil {
+		if c.session.Err() != nil {
+			return nil, errNotSent
+		}
+		return fail(fmt.Errorf("%w: %w", processor.ErrBlocked, err))
+	}
+	if err := c.takes(e); err != nil {
+		return fail(err)
+	}
+	if err := c.learned.bodies.take(ctx, len(e.Body)); err != nil {
+		return fail(err)
+	}
+	if err := c.exists(ctx, &p.broker, to.Exchange); err != nil {
+		return fail(err)
+	}
+	again, why := c.learned.denials.check(to)
+	if again {
+		c, why = p.apart(ctx, c)
+	}
+	if why != nil {
+		return fail(why)
+	}
+	return c, nil
+}
+
+// publishOn publishes on one channel and waits for the outcome.
+func (p *Publisher) publishOn(ctx context.Context, c *confirmChannel, pub *publish) error {
+	confirm, err := c.send(ctx, pub)
+	if err != nil {
+		return err
+	}
+	return p.await(ctx, c, pub, confirm)
+}
+
+// await waits for the outcome of a message that was sent.
+func (p *Publisher) await(ctx context.Context, c *confirmChannel, pub *publish, confirm *amqp.DeferredConfirmation) error {
+	select {
+	case <-confirm.Done():
+	case <-ctx.Done():
+		select {
+		case <-confirm.Done(): // it came at the same moment
+		default:
+			c.abandon(pub, confirm)
+			return unknownOutcome(pub.to, life.Ended(ctx))
+		}
+	}
+	// Before answered, which may close a channel that has been replaced.
+	acked, alive := confirm.Acked(), !c.channel.IsClosed()
+	c.answered(pub, acked)
+	err := c.outcome(pub, acked, alive)
+	c.note(pub, acked, alive)
+	if errors.Is(err, processor.ErrRefused) {
+		p.refused(c)
+	}
+	return err
+}
+
+// channel returns the current channel, or waits for one to be opened.
+func (p *Publisher) channel(ctx context.Context) (*confirmChannel, error) {
+	for {
+		p.mu.Lock()
+		if p.current != nil && p.current.usable() {
+			defer p.mu.Unlock()
+			return p.current, nil
+		}
+		o := p.opening
+		if o == nil {
+			o = p.open()
+		}
+		p.mu.Unlock()
+
+		select {
+		case <-o.done:
+		case <-ctx.Done():
+			return nil, life.Ended(ctx)
+		}
+		if o.err != nil {
+			return nil, o.err
+		}
+	}
+}
+
+// opening is a channel that is being opened, for all who wait.
+type opening struct {
+	done chan struct{}
+	err  error // set before done is closed: trying again cannot mend it
+}
+
+// open starts to open a channel, on the broker's own time: the context of the one that
+// came first may end. The one before it serves until the new one is there, if it can.
+// The caller holds mu.
+func (p *Publisher) open() *opening {
+	o := &opening{done: make(chan struct{})}
+	p.opening = o
+	delay := p.pace()
+	started := p.broker.Life.Go(func() {
+		life.Sleep(p.broker.Life.Context(), delay)
+		c, err := p.openUntilDone()
+		p.opened(o, c, err)
+	})
+	if !started {
+		p.opening, o.err = nil, life.ErrClosed
+		close(o.done)
+	}
+	return o
+}
+
+func (p *Publisher) opened(o *opening, c *confirmChannel, err error) {
+	p.mu.Lock()
+	before := p.current
+	if err == nil {
+		if p.learned == nil || p.learned.session != c.session {
+			p.learned = newLearned(p.broker.Life, c.session)
+		}
+		c.learned, p.current = p.learned, c
+	}
+	p.opening, o.err = nil, err
+	p.mu.Unlock()
+	close(o.done)
+	if err == nil && before != nil {
+		before.retire()
+	}
+}
+
+// pace is how long to wait before a channel is opened: a publish that the broker
+// answers by closing the channel, again and again, must not be a busy loop.
+func (p *Publisher) pace() time.Duration {
+	before := p.current
+	if before == nil || before.session.Err() != nil || !before.channel.IsClosed() || time.Since(before.opened) > life.Lasting {
+		p.deaths = 0
+		return 0
+	}
+	p.deaths++
+	return life.Wait(p.deaths)
+}
+
+// openUntilDone opens a channel, trying again for as long as that may help.
+func (p *Publisher) openUntilDone() (*confirmChannel, error) {
+	for n := 1; ; n++ {
+		c, err := p.openOnce(p.broker.Life.Context())
+		if err == nil {
+			return c, nil
+		}
+		if p.broker.Life.Context().Err() != nil {
+			return nil, life.ErrClosed
+		}
+		if reply.Fatal(err) {
+			return nil, life.ClosedOr(err)
+		}
+		pause := life.Wait(n)
+		p.broker.Life.Log.Warn("publishing channel not opened, trying again", slog.Any("error", err), slog.Duration("wait", pause))
+		life.Sleep(p.broker.Life.Context(), pause)
+	}
+}
+
+func (p *Publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
+	session, err := p.broker.Connection.Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	topology, err := p.broker.Declared(ctx, session, p.lostOn(session))
+	if err != nil {
+		return nil, err
+	}
+	ch, err := session.Channel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := newConfirmChannel(p.broker.Life, session, ch)
+	if err := ch.Confirm(false); err != nil {
+		return nil, err
+	}
+	for _, x := range topology.Exchanges {
+		c.learn(x.Name)
+	}
+	return c, nil
+}
+
+// lostOn returns now if the broker has closed the channel before on the same session: what it
+// was about may be declared. Else it returns the zero time.
+func (p *Publisher) lostOn(session *failover.Session) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if before := p.current; before != nil && before.session == session && before.channel.IsClosed() {
+		return time.Now()
+	}
+	return time.Time{}
+}

@@ -1,0 +1,48 @@
+// Package reply says what the broker means by what it answers, or by no answer.
+package reply
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/amqpwire"
+)
+
+// Named wraps what the broker said when it closed a channel in the sentinel it means.
+func Named(err error) error {
+	var e *amqp.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch {
+	case e.Code == amqp.PreconditionFailed && strings.Contains(e.Reason, "inequivalent arg"):
+		return fmt.Errorf("%w: %w", broker.ErrMismatch, err)
+	case e.Code == amqp.AccessRefused && strings.Contains(e.Reason, "in exclusive use"):
+		return fmt.Errorf("%w: %w", broker.ErrInUse, err)
+	case amqpwire.Missing(e, "queue"):
+		return fmt.Errorf("%w: %w", broker.ErrNoQueue, err)
+	}
+	return err
+}
+
+// Fatal reports whether trying again cannot mend err: the connection is gone for good, or
+// what is asked for is missing, forbidden, unknown to the server, or there with other arguments.
+func Fatal(err error) bool {
+	if errors.Is(err, failover.ErrClosed) || errors.Is(err, broker.ErrUnsupported) {
+		return true
+	}
+	var e *amqp.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case amqp.AccessRefused, amqp.PreconditionFailed:
+		return true
+	}
+	return amqpwire.Missing(e, "queue") || amqpwire.Missing(e, "exchange")
+}
