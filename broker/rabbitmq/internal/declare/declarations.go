@@ -77,7 +77,7 @@ func (d *Declarations) On(ctx context.Context, session *failover.Session, after 
 		if err := session.Err(); err != nil {
 			return broker.Topology{}, life.ClosedOr(err)
 		}
-		l := d.join(session, after)
+		l := d.join(session, after) //nolint:contextcheck // on the broker's own time, for all who wait
 		select {
 		case <-l.done:
 		case <-ctx.Done():

@@ -39,7 +39,7 @@ func (c *confirmChannel) exists(ctx context.Context, b *Broker, exchange string)
 		c.exchanges[exchange] = l
 	}
 	c.mu.Unlock()
-	if first && !c.life.Go(func() { c.look(b, exchange, l) }) {
+	if first && !c.life.Go(func() { c.look(b, exchange, l) }) { //nolint:contextcheck // it answers all who ask
 		c.forget(exchange)
 		l.err = life.ErrClosed
 		close(l.done)

@@ -135,7 +135,7 @@ func (p *Publisher) await(ctx context.Context, c *confirmChannel, pub *publish, 
 	err := c.outcome(pub, acked, alive)
 	c.note(pub, acked, alive)
 	if errors.Is(err, processor.ErrRefused) {
-		p.refused(c)
+		p.refused(c) //nolint:contextcheck // the next channel is not this message's alone
 	}
 	return err
 }
@@ -150,7 +150,7 @@ func (p *Publisher) channel(ctx context.Context) (*confirmChannel, error) {
 		}
 		o := p.opening
 		if o == nil {
-			o = p.open()
+			o = p.open() //nolint:contextcheck // as above
 		}
 		p.mu.Unlock()
 
