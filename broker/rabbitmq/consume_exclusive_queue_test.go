@@ -59,7 +59,7 @@ func TestAQueueThatGoesAwayByItselfComesBackWithAllThatBelongsToIt(t *testing.T)
 					require.Positive(t, log.count("consuming channel not opened, trying again"), "it was still locked")
 				}
 				require.Contains(t, node.Eval(t, `[{Q, A} || [{name, {_, _, _, Q}}, {arguments, A}] <- rabbit_amqqueue:info_all(<<"/">>, [name, arguments])]`),
-					fmt.Sprintf(`{<<%q>>,[{<<"x-max-length">>,signedint,100}`, topology.Queues[0].Name), "the type may follow")
+					fmt.Sprintf(`{<<%q>>,[{<<"x-max-length">>,long,100}`, topology.Queues[0].Name), "the type may follow")
 			})
 		}
 	}
