@@ -3,7 +3,6 @@ package failover
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"maps"
 	"net"
@@ -73,19 +72,14 @@ func because(ctx context.Context, err error) error {
 func (d *dialer) handshake(ctx context.Context, e Endpoint, socket net.Conn) (*amqp.Connection, error) {
 	stream := socket
 	if e.tls {
-		t, err := d.tlsFor(e)
-		if err != nil {
+		var err error
+		if stream, err = d.speakTLS(ctx, e, socket); err != nil {
 			return nil, err
 		}
-		client := tls.Client(socket, t)
-		if err := client.HandshakeContext(ctx); err != nil {
-			return nil, err
-		}
-		stream = client
 	}
 	conn, err := amqp.Open(stream, d.clientConfig(e))
 	if err != nil {
-		return nil, err
+		return nil, silent(e, err)
 	}
 	return conn, probe(conn)
 }

@@ -126,10 +126,10 @@ func (d *dialer) pause(ctx context.Context) error {
 	}
 }
 
-// refused reports whether every node has refused the credentials.
+// refused reports whether every node has refused the credentials, or is not trusted.
 func (d *dialer) refused() bool {
 	for _, err := range d.errs {
-		if !errors.Is(err, ErrAuth) {
+		if !errors.Is(err, ErrAuth) && !errors.Is(err, ErrTLS) {
 			return false
 		}
 	}

@@ -76,6 +76,7 @@
 //
 //	amqp://user:password@a;user:password@b
 //
-// In credentials and vhosts the characters @ : / ? # % ; must be percent-encoded. A
+// In credentials and vhosts the characters @ : / ? # % ; must be percent-encoded; a ; in a password
+// need not be where a scheme is before it. A
 // password appears in no error, log record or String.
 package failover

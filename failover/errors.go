@@ -14,6 +14,10 @@ var (
 	// password or the vhost.
 	ErrAuth = errors.New("credentials or vhost refused")
 
+	// ErrTLS is wrapped by the error of a node whose certificate is not trusted, or that does not
+	// speak TLS where its URL says so.
+	ErrTLS = errors.New("no TLS connection")
+
 	// ErrNoAnswer is wrapped by the error of a node that did not answer in time. Its
 	// socket is closed.
 	ErrNoAnswer = errors.New("no answer in time")

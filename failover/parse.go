@@ -37,7 +37,8 @@ func ParseURLs(urls []string) ([]Endpoint, error) {
 	)
 	for _, list := range urls {
 		scheme := ""
-		for part := range strings.SplitSeq(list, ";") {
+		for part, rest, more := "", list, true; more; {
+			part, rest, more = cutPart(rest)
 			number++
 			endpoint, err := parsePart(part, &scheme)
 			if err != nil {
@@ -51,6 +52,28 @@ func ParseURLs(urls []string) ([]Endpoint, error) {
 		return nil, errors.Join(errs...)
 	}
 	return endpoints, nil
+}
+
+// cutPart cuts the first URL off a list. In amqp://user:pass;word@host, as net/url writes it, the ;
+// is part of the password.
+func cutPart(list string) (part, rest string, more bool) {
+	start := 0
+	if scheme := strings.Index(list, "://"); scheme >= 0 && !strings.Contains(list[:scheme], ";") {
+		start = scheme + len("://")
+		authority := list[start:]
+		if end := strings.IndexAny(authority, "/?#"); end >= 0 {
+			authority = authority[:end]
+		}
+		credentials, _, found := strings.Cut(authority, "@")
+		user, password, _ := strings.Cut(credentials, ":")
+		if found && !strings.Contains(user, ";") && !strings.Contains(password, ":") {
+			start += len(credentials)
+		}
+	}
+	if i := strings.Index(list[start:], ";"); i >= 0 {
+		return list[:start+i], list[start+i+1:], true
+	}
+	return list, "", false
 }
 
 // safeHost is the host as far as it is known not to be part of a password.
@@ -149,7 +172,8 @@ func parseHost(host string) (string, error) {
 		return defaultHost, nil
 	}
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
-		address, err := netip.ParseAddr(host[1 : len(host)-1])
+		// The % before a zone is %25 in a URL (RFC 6874).
+		address, err := netip.ParseAddr(strings.Replace(host[1:len(host)-1], "%25", "%", 1))
 		if err != nil || !address.Is6() {
 			return "", errors.New("the host in brackets is not an IPv6 address")
 		}

@@ -3,6 +3,7 @@ package failover_test
 import (
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -32,6 +33,9 @@ func TestURLs(t *testing.T) {
 		{"a list", []string{"amqp://a", "amqps://b"}, []string{"amqp://a:5672/%2F", "amqps://b:5671/%2F"}},
 		{"kombu's list", []string{"amqp://a;amqps://b"}, []string{"amqp://a:5672/%2F", "amqps://b:5671/%2F"}},
 		{"kombu's shorthand", []string{"amqps://a;guest:guest@b;c:5673/v"}, []string{"amqps://a:5671/%2F", "amqps://b:5671/%2F", "amqps://c:5673/v"}},
+		{"a password with ; in a list", []string{"amqp://u:p;w@a;amqp://u:1;2;3@b;c"}, []string{"amqp://a:5672/%2F", "amqp://b:5672/%2F", "amqp://c:5672/%2F"}},
+		{"a port in a list", []string{"amqp://a:5673;u:p@b"}, []string{"amqp://a:5673/%2F", "amqp://b:5672/%2F"}},
+		{"IPv6 with a zone", []string{"amqp://[fe80::1%25eth0]:5673/"}, []string{"amqp://[fe80::1%eth0]:5673/%2F"}},
 		{"lists in a list", []string{"amqp://a;b", "amqps://c;d"}, []string{"amqp://a:5672/%2F", "amqp://b:5672/%2F", "amqps://c:5671/%2F", "amqps://d:5671/%2F"}},
 	}
 	for _, row := range rows {
@@ -58,6 +62,8 @@ func TestCredentialsInURLs(t *testing.T) {
 		{"amqp://u:p@a/v", "u", "p", "v"},
 		{"amqp://u%40x:%3A%2F%3F%23%25%3B@a/%2Fv%40", "u@x", ":/?#%;", "/v@"},
 		{"amqp://u:a+b@a", "u", "a+b", "/"},
+		{"amqp://u:12;34@a", "u", "12;34", "/"},
+		{(&url.URL{Scheme: "amqp", User: url.UserPassword("u", ";,&=$+!*'()~"), Host: "a"}).String(), "u", ";,&=$+!*'()~", "/"},
 	}
 	for _, row := range rows {
 		t.Run(row.url, func(t *testing.T) {

@@ -1,6 +1,10 @@
 package failover
 
 import (
+	"context"
+	"io"
+	"net"
+
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,6 +12,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+
+	amqp "github.com/rabbitmq/amqp091-go"
 )
 
 // checkTLS finds what is wrong with the TLS settings before anything is dialled.
@@ -57,6 +63,37 @@ func (c *config) tlsFor(e Endpoint) (*tls.Config, error) {
 		t.Certificates = []tls.Certificate{certificate}
 	}
 	return t, nil
+}
+
+// speakTLS makes a TLS connection of a socket.
+func (c *config) speakTLS(ctx context.Context, e Endpoint, socket net.Conn) (net.Conn, error) {
+	t, err := c.tlsFor(e)
+	if err != nil {
+		return nil, err
+	}
+	client := tls.Client(socket, t)
+	err = client.HandshakeContext(ctx)
+	var untrusted *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	switch {
+	case err == nil:
+		return client, nil
+	case errors.As(err, &untrusted):
+		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
+	case errors.As(err, &plain):
+		return nil, fmt.Errorf("%w: the node does not speak TLS on this port; without it the URL begins with amqp://: %w", ErrTLS, err)
+	}
+	return nil, err
+}
+
+// silent adds to the error of a node that has closed the connection what it may mean.
+func silent(e Endpoint, err error) error {
+	var reply *amqp.Error
+	closed := errors.Is(err, io.EOF) || errors.As(err, &reply) && !reply.Server && reply.Reason == io.EOF.Error()
+	if e.tls || !closed {
+		return err
+	}
+	return fmt.Errorf("%w: the node has closed the connection without a word; one that expects TLS on this port does so, and the URL then begins with amqps://", err)
 }
 
 func readPool(file string) (*x509.CertPool, error) {

@@ -1,6 +1,7 @@
 package failover_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -42,13 +43,15 @@ func TestTLS(t *testing.T) {
 	})
 	t.Run("an unknown authority", func(t *testing.T) {
 		t.Parallel()
-		_, err := failover.Dial(limit(t, time.Second), []string{node + "?server_name_indication=broker.test"}, quiet())
+		_, err := failover.Dial(limit(t, patience), []string{node + "?server_name_indication=broker.test"}, quiet())
+		require.ErrorIs(t, err, failover.ErrTLS)
 		var unknown x509.UnknownAuthorityError
 		require.ErrorAs(t, err, &unknown)
 	})
 	t.Run("another host's certificate", func(t *testing.T) {
 		t.Parallel()
-		_, err := failover.Dial(limit(t, time.Second), []string{node + "?cacertfile=" + file}, quiet())
+		_, err := failover.Dial(limit(t, patience), []string{node + "?cacertfile=" + file}, quiet())
+		require.ErrorIs(t, err, failover.ErrTLS)
 		var wrongHost x509.HostnameError
 		require.ErrorAs(t, err, &wrongHost)
 		require.Equal(t, "127.0.0.1", wrongHost.Host)
@@ -56,10 +59,22 @@ func TestTLS(t *testing.T) {
 	t.Run("no TLS on the other side", func(t *testing.T) {
 		t.Parallel()
 		plain := strings.Replace(rabbitmqtest.Shared(t).URL(), "amqp://", "amqps://", 1)
-		_, err := failover.Dial(limit(t, time.Second), []string{plain}, quiet(),
-			failover.ConnectTimeout(300*time.Millisecond))
-		require.Error(t, err)
+		_, err := failover.Dial(limit(t, patience), []string{plain}, quiet())
+		require.ErrorIs(t, err, failover.ErrTLS)
+		require.ErrorContains(t, err, "amqp://")
 		require.NotErrorIs(t, err, failover.ErrAuth)
+	})
+	t.Run("TLS on the other side", func(t *testing.T) {
+		t.Parallel()
+		_, err := failover.Dial(limit(t, time.Second), []string{strings.Replace(node, "amqps://", "amqp://", 1)}, quiet())
+		require.ErrorIs(t, err, context.DeadlineExceeded, "a node that is starting may do so too")
+		require.ErrorContains(t, err, "amqps://")
+	})
+	t.Run("and another node down", func(t *testing.T) {
+		t.Parallel()
+		_, err := failover.Dial(limit(t, time.Second), []string{node, deadURL(t)}, quiet())
+		require.ErrorIs(t, err, context.DeadlineExceeded, "it may come up")
+		require.ErrorIs(t, err, failover.ErrTLS)
 	})
 }
 
