@@ -49,7 +49,7 @@ type subscription struct {
 type view struct {
 	generation *generation
 	deliveries <-chan amqp.Delivery // nil during a pause
-	over       chan struct{}        // closed when there is another view
+	over       chan struct{}        // closed when there is another view, or nothing to see
 }
 
 var _ broker.Subscription = (*subscription)(nil)
@@ -120,12 +120,10 @@ func (s *subscription) next(ctx context.Context, v *view) (d amqp.Delivery, ok b
 	case d, ok = <-v.deliveries:
 	default:
 		v.flush()
-		select {
+		select { // few cases: each costs every worker that waits
 		case d, ok = <-v.deliveries:
 		case <-v.over:
 			return d, false, nil
-		case <-s.stopped:
-			return d, false, s.reason()
 		case <-ctx.Done():
 			return d, false, ctx.Err()
 		}
@@ -137,8 +135,6 @@ func (s *subscription) next(ctx context.Context, v *view) (d amqp.Delivery, ok b
 	select {
 	case <-v.over:
 		return d, false, nil
-	case <-s.stopped:
-		return d, false, s.reason()
 	case <-ctx.Done():
 		return d, false, ctx.Err()
 	}
@@ -246,14 +242,22 @@ func (s *subscription) ask() {
 // interrupt ends the intake: Receive returns, and no generation is opened any more.
 func (s *subscription) interrupt() {
 	s.end()
-	s.stop.Do(func() { close(s.stopped) })
+	s.halt(nil)
 }
 
 // fail ends the intake because the subscription cannot go on.
 func (s *subscription) fail(err error) {
+	s.halt(err)
+}
+
+// halt ends the intake. Whoever waits in Receive looks at a new view, and sees it.
+func (s *subscription) halt(err error) {
 	s.stop.Do(func() {
 		s.err = err
 		close(s.stopped)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.show()
 	})
 }
 
