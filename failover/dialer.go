@@ -65,7 +65,7 @@ func (d *dialer) nextRound(ctx context.Context) error {
 		switch {
 		case !d.met && d.refused():
 			return d.report(nil)
-		case d.maxRounds > 0 && d.rounds >= d.maxRounds:
+		case d.maxRounds != NoLimit && d.rounds >= d.maxRounds:
 			return d.report(fmt.Errorf("%w after %d rounds", ErrGaveUp, d.rounds))
 		}
 		if err := d.pause(ctx); err != nil {

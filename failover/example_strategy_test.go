@@ -14,7 +14,7 @@ import (
 // Many workers with the same URLs spread over the nodes.
 func ExampleShuffle() { //nolint:testableexamples // it needs a broker
 	ctx := context.Background()
-	connection, err := failover.Dial(ctx, []string{"amqp://one;two;three"}, failover.Strategy(failover.Shuffle()))
+	connection, err := failover.Dial(ctx, []string{"amqp://one;two;three"}, failover.InOrder(failover.Shuffle()))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -24,7 +24,7 @@ func ExampleShuffle() { //nolint:testableexamples // it needs a broker
 
 // Nodes of one's own zone come first, in the order of the URLs. Like every strategy, it is
 // an iterator over the nodes, and is asked once for each round.
-func ExampleStrategy() {
+func ExampleInOrder() {
 	nearFirst := func(nodes []failover.Endpoint) iter.Seq[failover.Endpoint] {
 		far := func(e failover.Endpoint) int {
 			if strings.HasSuffix(e.Address(), ".near:5672") {
@@ -42,7 +42,7 @@ func ExampleStrategy() {
 	for node := range nearFirst(nodes) {
 		fmt.Println(node)
 	}
-	_ = failover.Strategy(nearFirst) // an option of Dial
+	_ = failover.InOrder(nearFirst) // an option of Dial
 
 	// Output:
 	// amqp://b.near:5672/%2F

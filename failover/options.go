@@ -68,10 +68,13 @@ func Backoff(base, limit time.Duration) Option {
 // heartbeats. Default: 30 s.
 func StableAfter(d time.Duration) Option { return func(c *config) { c.stableAfter = d } }
 
+// NoLimit is the value of an option that limits nothing.
+const NoLimit = -1
+
 // MaxRounds ends the trying after so many rounds in a row without a lasting session; see
 // [StableAfter]. [Dial] then returns an error that wraps [ErrGaveUp]. Once connected, the
 // connection ends for good: [Connection.Session] returns an error that wraps ErrGaveUp and
-// [ErrClosed]. 0 is no limit. Default: 0.
+// [ErrClosed]. Default: [NoLimit].
 func MaxRounds(n int) Option { return func(c *config) { c.maxRounds = n } }
 
 // Name is the name of the connection in RabbitMQ's management. Default: the name of
@@ -106,6 +109,7 @@ func newConfig(opts []Option) (*config, error) {
 		answerTimeout:  10 * time.Second,
 		heartbeat:      10 * time.Second,
 		stableAfter:    30 * time.Second,
+		maxRounds:      NoLimit,
 		backoff:        backoff{base: 250 * time.Millisecond, limit: 15 * time.Second},
 		name:           filepath.Base(os.Args[0]),
 		netDial:        (&net.Dialer{}).DialContext,
@@ -146,8 +150,8 @@ func (c *config) check() error {
 	if c.backoff.base <= 0 || c.backoff.limit < c.backoff.base {
 		fail("backoff from %v to %v does not grow from above zero", c.backoff.base, c.backoff.limit)
 	}
-	if c.maxRounds < 0 {
-		fail("at most %d rounds: leave MaxRounds out for no limit", c.maxRounds)
+	if c.maxRounds < 1 && c.maxRounds != NoLimit {
+		fail("at most %d rounds: it must be 1 or more, or NoLimit", c.maxRounds)
 	}
 	if c.strategy == nil {
 		fail("the strategy is nil: leave it out for RoundRobin")

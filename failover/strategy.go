@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// Order is a strategy: in which order the nodes of one round are tried. It is called at
+// Order says in which order the nodes of one round are tried. It is called at
 // the start of each round: for [Dial], when a session that was stable is lost, and after each
 // round that brought no lasting session.
 //
@@ -39,8 +39,8 @@ func Shuffle() Order {
 	}
 }
 
-// Strategy is the order in which nodes are tried. Default: [RoundRobin].
-func Strategy(o Order) Option { return func(c *config) { c.strategy = o } }
+// InOrder sets the order in which nodes are tried. Default: [RoundRobin].
+func InOrder(o Order) Option { return func(c *config) { c.strategy = o } }
 
 // valuesPerNode bounds what a strategy is asked for. It is ample for one that chooses at
 // random.

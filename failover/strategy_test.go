@@ -42,7 +42,7 @@ func TestRoundRobinIsTheDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		want := slices.Repeat([][]string{{"a", "b", "c"}}, 4)
 		require.Equal(t, want, rounds(t, 4, "a;b;c"))
-		require.Equal(t, want, rounds(t, 4, "a;b;c", failover.Strategy(failover.RoundRobin())))
+		require.Equal(t, want, rounds(t, 4, "a;b;c", failover.InOrder(failover.RoundRobin())))
 	})
 }
 
@@ -50,7 +50,7 @@ func TestRoundRobinIsTheDefault(t *testing.T) {
 func TestShuffle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		all := rounds(t, 200, "a;b;c", failover.Strategy(failover.Shuffle()))
+		all := rounds(t, 200, "a;b;c", failover.InOrder(failover.Shuffle()))
 		orders := map[string]bool{}
 		for i, round := range all {
 			orders[strings.Join(round, "")] = true
@@ -113,7 +113,7 @@ func TestAStrategyOfOnesOwn(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				for _, round := range rounds(t, 3, "a;b;c", failover.Strategy(row.order)) {
+				for _, round := range rounds(t, 3, "a;b;c", failover.InOrder(row.order)) {
 					require.Equal(t, row.want, strings.Join(round, ""))
 				}
 			})
@@ -138,7 +138,7 @@ func TestAStrategyThatFailsIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log lockedBuffer
 		rounds(t, 1, "a;b",
-			failover.Strategy(func([]failover.Endpoint) iter.Seq[failover.Endpoint] { panic("out of nodes") }),
+			failover.InOrder(func([]failover.Endpoint) iter.Seq[failover.Endpoint] { panic("out of nodes") }),
 			failover.Logger(slog.New(slog.NewTextHandler(&log, nil))))
 		require.Contains(t, log.String(), "level=ERROR")
 		require.Contains(t, log.String(), "out of nodes")
@@ -154,7 +154,7 @@ func TestTheNodeThatWasLostIsLast(t *testing.T) {
 			return slices.Values(slices.SortedFunc(slices.Values(nodes), func(a, b failover.Endpoint) int { return a.Number() - b.Number() }))
 		}
 		f := &amqpfake.Network{Down: map[string]bool{"b:5672": true}}
-		c := dialFake(t, f, "amqp://a;b;c", failover.Strategy(first))
+		c := dialFake(t, f, "amqp://a;b;c", failover.InOrder(first))
 		for range 2 {
 			s := session(t, c)
 			time.Sleep(time.Hour)
@@ -185,7 +185,7 @@ func TestAStrategyIsAskedForNoMoreThanEachNode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		values := 0
-		rounds(t, 1, "a;b;c", failover.Strategy(func(nodes []failover.Endpoint) iter.Seq[failover.Endpoint] {
+		rounds(t, 1, "a;b;c", failover.InOrder(func(nodes []failover.Endpoint) iter.Seq[failover.Endpoint] {
 			return func(yield func(failover.Endpoint) bool) {
 				cycle(nodes)(func(e failover.Endpoint) bool {
 					values++

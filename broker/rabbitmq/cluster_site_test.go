@@ -52,7 +52,7 @@ func (w *site) open(tb testing.TB, publishing, consuming int, opts ...failover.O
 	}, opts...)
 	for range 100 { // which connection asks for the order first is left to chance
 		j := &journal{}
-		opts := append(slices.Clone(opts), failover.Strategy(beginOn(publishing, consuming)))
+		opts := append(slices.Clone(opts), failover.InOrder(beginOn(publishing, consuming)))
 		b, err := rabbitmq.Open(within(tb), w.urls, j.option(), rabbitmq.Failover(opts...))
 		require.NoError(tb, err)
 		tb.Cleanup(func() {

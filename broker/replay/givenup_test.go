@@ -37,7 +37,7 @@ func TestTheOriginOfWhatTheBrokerParked(t *testing.T) {
 		for header, value := range tc.headers {
 			opts = append(opts, processortest.Header(header, value))
 		}
-		got, err := replay.Origin(processortest.NewMessage(opts...))
+		got, err := replay.OriginOf(processortest.NewMessage(opts...))
 		if !tc.known {
 			require.ErrorIs(t, err, replay.ErrNoOrigin, name)
 			continue

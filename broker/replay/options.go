@@ -24,7 +24,7 @@ type config struct {
 	dry          bool
 	rate         float64
 	keepAttempts bool
-	limit        int
+	maxMessages  int
 	holdFor      time.Duration
 	notify       func(Event)
 }
@@ -38,15 +38,16 @@ func Filter(f func(msg processor.Message) bool) Option { return func(c *config) 
 func DryRun() Option { return func(c *config) { c.dry = true } }
 
 // Rate sets how many messages are moved in a second, evenly, and at least 0.1: one in 10 s.
-// A dry run does not wait. Default: 0, as many as the broker takes.
+// A dry run does not wait. Default: [processor.NoLimit],
+// as many as the broker takes.
 func Rate(perSecond float64) Option { return func(c *config) { c.rate = perSecond } }
 
 // KeepAttempts leaves the count of retries as it is. Default: it is removed, so that
 // retries begin anew.
 func KeepAttempts() Option { return func(c *config) { c.keepAttempts = true } }
 
-// Limit ends the run when n messages have been moved. Default: 0, no limit.
-func Limit(n int) Option { return func(c *config) { c.limit = n } }
+// MaxMessages ends the run when n messages have been moved. Default: [processor.NoLimit].
+func MaxMessages(n int) Option { return func(c *config) { c.maxMessages = n } }
 
 // HoldFor sets how long messages are held before all go back and the run begins again
 // with the first. What stays is then counted anew, and what was moved is gone. It must
@@ -62,11 +63,11 @@ func OnEvent(f func(Event)) Option { return func(c *config) { c.notify = f } }
 // check returns every reason why the options cannot work.
 func (c *config) check() error {
 	var errs []error
-	if c.rate != 0 && !(c.rate >= minRate && c.rate <= float64(time.Second)) { // NaN is neither
-		errs = append(errs, fmt.Errorf("replay: the rate is %v a second: it must be at least %v, or 0 for no limit", c.rate, minRate))
+	if c.rate != processor.NoLimit && !(c.rate >= minRate && c.rate <= float64(time.Second)) { // NaN is neither
+		errs = append(errs, fmt.Errorf("replay: the rate is %v a second: it must be at least %v, or processor.NoLimit", c.rate, minRate))
 	}
-	if c.limit < 0 {
-		errs = append(errs, fmt.Errorf("replay: the limit is %d: it must be 1 or more, or 0 for none", c.limit))
+	if c.maxMessages < 1 && c.maxMessages != processor.NoLimit {
+		errs = append(errs, fmt.Errorf("replay: MaxMessages is %d: it must be 1 or more, or processor.NoLimit", c.maxMessages))
 	}
 	if c.holdFor <= 0 {
 		errs = append(errs, fmt.Errorf("replay: HoldFor is %v: it must be more than 0", c.holdFor))

@@ -3,6 +3,8 @@ package replay
 import (
 	"context"
 	"time"
+
+	"github.com/gowarren/warren/processor"
 )
 
 // pace spaces messages evenly. What was late is not caught up with.
@@ -12,7 +14,7 @@ type pace struct {
 }
 
 func newPace(perSecond float64) pace {
-	if perSecond == 0 {
+	if perSecond == processor.NoLimit {
 		return pace{}
 	}
 	return pace{every: time.Duration(float64(time.Second) / perSecond)}

@@ -83,7 +83,7 @@ func TestALimitOnRabbitMQLeavesTheRestInItsPlace(t *testing.T) {
 	t.Parallel()
 	b, parked := connect(t, rabbitmqtest.Shared(t).URL(), broker.Classic)
 	route := fill(t, b, parked, 200)
-	counts, err := replay.Run(t.Context(), b, parked, route, replay.Filter(even), replay.Limit(40))
+	counts, err := replay.Run(t.Context(), b, parked, route, replay.Filter(even), replay.MaxMessages(40))
 	require.NoError(t, err)
 	require.Equal(t, replay.Counts{Total: 200, Seen: 79, Moved: 40, Left: 39}, counts)
 	settled(t, b, parked, 160)

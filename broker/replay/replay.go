@@ -45,7 +45,7 @@ type Counts struct {
 // Functions given to it are called by the goroutine that called Run; if one panics, all
 // goes back first.
 func Run(ctx context.Context, b Broker, queue string, route Route, opts ...Option) (Counts, error) {
-	c := config{holdFor: DefaultHoldFor}
+	c := config{holdFor: DefaultHoldFor, rate: processor.NoLimit, maxMessages: processor.NoLimit}
 	if err := option.Apply("replay", &c, opts); err != nil {
 		return Counts{}, err
 	}

@@ -128,7 +128,7 @@ func TestALimitEndsTheRun(t *testing.T) {
 	for _, dry := range []bool{true, false} {
 		b := open(t)
 		park(t, b, parkedQueue, 100, nil)
-		opts := []replay.Option{replay.Limit(3), replay.Filter(even)}
+		opts := []replay.Option{replay.MaxMessages(3), replay.Filter(even)}
 		moved := 3
 		if dry {
 			opts, moved = append(opts, replay.DryRun()), 0
@@ -273,8 +273,8 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	b := open(t)
 	park(t, b, parkedQueue, 1, nil)
 	for name, o := range map[string]replay.Option{
-		"nil": nil, "slow": replay.Rate(0.01), "negative": replay.Rate(-1), "not a number": replay.Rate(math.NaN()),
-		"endless": replay.Rate(math.Inf(1)), "limit": replay.Limit(-1), "hold": replay.HoldFor(0), "no unit": replay.HoldFor(20),
+		"nil": nil, "slow": replay.Rate(0.01), "negative": replay.Rate(0), "not a number": replay.Rate(math.NaN()),
+		"endless": replay.Rate(math.Inf(1)), "limit": replay.MaxMessages(0), "hold": replay.HoldFor(0), "no unit": replay.HoldFor(20),
 	} {
 		_, err := replay.Run(t.Context(), b, parkedQueue, fromMail, o)
 		require.ErrorContains(t, err, "replay: ", name)

@@ -36,7 +36,7 @@ func To(place processor.Destination) Route {
 func ToOrigin(allowed ...processor.Destination) Route {
 	allowed = slices.Clone(allowed)
 	return func(msg processor.Message) (processor.Destination, error) {
-		origin, err := Origin(msg)
+		origin, err := OriginOf(msg)
 		if err != nil {
 			return processor.Destination{}, err
 		}
@@ -70,10 +70,10 @@ func ToKey(allowed ...string) Route {
 	}
 }
 
-// Origin is where msg says it came from, or where the broker says so, if that has parked it at
+// OriginOf is where msg says it came from, or where the broker says so, if that has parked it at
 // the delivery limit of its queue before it ever failed. It is for people, and for routes that
 // have a rule: anybody who can publish can forge it. The error is [ErrNoOrigin].
-func Origin(msg processor.Message) (processor.Destination, error) {
+func OriginOf(msg processor.Message) (processor.Destination, error) {
 	if _, failed := msg.Headers()[republish.HeaderOriginalKey]; !failed {
 		if origin, ok := givenUp(msg.Headers()); ok {
 			return origin, nil

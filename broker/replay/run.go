@@ -115,8 +115,10 @@ func (r *run) take(ctx context.Context, h *hold) error {
 	return nil
 }
 
-// full reports whether the limit is reached.
-func (r *run) full() bool { return r.limit > 0 && r.counts.Moved >= r.limit }
+// full reports whether enough messages have been moved.
+func (r *run) full() bool {
+	return r.maxMessages != processor.NoLimit && r.counts.Moved >= r.maxMessages
+}
 
 // receive waits for the next message. It returns nil if there is none: others may have
 // taken some, and some may have expired. A message that is not ready may be on its way here,

@@ -127,7 +127,7 @@ func TestWrongCommandsAreRefused(t *testing.T) {
 		"key, not a queue":   {"-queue", "q", "-by-key", "-allow", "mail"},
 		"key of an exchange": {"-queue", "q", "-by-key", "-allow", "/mail", "-allow", "mail/new"},
 		"slow":               {"-queue", "q", "-allow", "mail", "-rate", "0.01"},
-		"limit":              {"-queue", "q", "-allow", "mail", "-limit", "-1"},
+		"limit":              {"-queue", "q", "-allow", "mail", "-limit", "0"},
 		"no number":          {"-queue", "q", "-rate", "amqp://guest:geheim@localhost"},
 		"unknown":            {"-queue", "q", "-amqp://guest:geheim@localhost"},
 		"argument":           {"-queue", "q", "amqp://guest:geheim@localhost"},

@@ -43,9 +43,9 @@ func parse(args []string, url string, stderr io.Writer) (settings, error) {
 	})
 	flags.BoolVar(&s.byKey, "by-key", false, "send each to the queue that its routing key names, if -allow has it as /queue: for the lost queue of a ladder")
 	flags.BoolVar(&s.dryRun, "dry-run", false, "move nothing, and tell what would be moved")
-	flags.Float64Var(&s.rate, "rate", 0, "move at most so many messages a `second`; 0 is no limit")
+	flags.Float64Var(&s.rate, "rate", processor.NoLimit, "move at most so many messages a `second`; -1 is no limit")
 	flags.BoolVar(&s.keep, "keep-attempts", false, "do not begin anew with the count of retries")
-	flags.IntVar(&s.limit, "limit", 0, "move at most so many `messages`; 0 is no limit")
+	flags.IntVar(&s.limit, "limit", processor.NoLimit, "move at most so many `messages`; -1 is no limit")
 	flags.StringVar(&s.errorType, "error-type", "", "only messages that failed with this `type`, such as *smtp.Error")
 	flags.StringVar(&s.match, "match", "", "only messages whose error has this `text` in it")
 	if err := flags.Parse(args); err != nil {
@@ -79,10 +79,10 @@ func (s *settings) check(extra int) error {
 		return errors.New("-by-key sends to queues: write -allow /queue")
 	case s.to == nil && len(s.allow) == 0 && !s.dryRun:
 		return errors.New("no place is allowed: set -allow or -to; -dry-run shows which places the messages name")
-	case s.rate < 0 || s.rate > 0 && s.rate < 0.1:
-		return errors.New("-rate must be at least 0.1, or 0")
-	case s.limit < 0:
-		return errors.New("-limit must not be below 0")
+	case s.rate < 0.1 && s.rate != processor.NoLimit:
+		return errors.New("-rate must be at least 0.1, or -1 for no limit")
+	case s.limit < 1 && s.limit != processor.NoLimit:
+		return errors.New("-limit must be at least 1, or -1 for no limit")
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func (s *settings) route() replay.Route {
 	case len(s.allow) == 0 && s.byKey:
 		return key // a dry run: nothing goes there
 	case len(s.allow) == 0:
-		return replay.Origin // the same
+		return replay.OriginOf // the same
 	case s.byKey:
 		return replay.ToKey(s.queues()...)
 	}
@@ -123,7 +123,7 @@ func (s *settings) queues() []string {
 }
 
 func (s *settings) options() []replay.Option {
-	opts := []replay.Option{replay.Rate(s.rate), replay.Limit(s.limit), replay.Filter(s.wants)}
+	opts := []replay.Option{replay.Rate(s.rate), replay.MaxMessages(s.limit), replay.Filter(s.wants)}
 	if s.dryRun {
 		opts = append(opts, replay.DryRun())
 	}

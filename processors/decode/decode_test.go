@@ -212,7 +212,7 @@ func (e *endless) Read(p []byte) (int, error) { e.read += len(p); return len(p),
 func TestABombStopsAtTheLimit(t *testing.T) {
 	t.Parallel()
 	var e endless
-	bomb := decode.Decoder("bomb", func(io.Reader) (io.Reader, error) { return &e, nil })
+	bomb := decode.Encoding("bomb", func(io.Reader) (io.Reader, error) { return &e, nil })
 	require.ErrorIs(t, rejects(t, message("bomb", "!"), bomb, decode.MaxSize(100_000)), decode.ErrTooLarge)
 	require.Equal(t, 100_001, e.read)
 
@@ -242,7 +242,7 @@ func (c closing) Close() error { *c.closed = true; return nil }
 func TestADecoderOfTheUsersOwn(t *testing.T) {
 	t.Parallel()
 	var closed bool
-	opts := []decode.Option{decode.Decoder("Base64", func(src io.Reader) (io.Reader, error) {
+	opts := []decode.Option{decode.Encoding("Base64", func(src io.Reader) (io.Reader, error) {
 		return closing{base64.NewDecoder(base64.StdEncoding, src), &closed}, nil
 	})}
 	got, err := process(t, message("gzip, base64", base64.StdEncoding.EncodeToString([]byte(gzipped(text)))), opts...)
@@ -256,7 +256,7 @@ func TestADecoderOfTheUsersOwn(t *testing.T) {
 
 func TestADecoderReplacesABuiltInOne(t *testing.T) {
 	t.Parallel()
-	got, err := process(t, message("gzip", text), decode.Decoder("gzip", func(src io.Reader) (io.Reader, error) { return src, nil }))
+	got, err := process(t, message("gzip", text), decode.Encoding("gzip", func(src io.Reader) (io.Reader, error) { return src, nil }))
 	require.NoError(t, err)
 	require.Equal(t, text, string(got.Body()))
 	_, err = process(t, message("gzip", text), decode.Ignore("gzip"))
@@ -281,7 +281,7 @@ func TestADecoderThatFailsRejects(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			err := rejects(t, message("x", text), decode.Decoder("x", func(src io.Reader) (io.Reader, error) {
+			err := rejects(t, message("x", text), decode.Encoding("x", func(src io.Reader) (io.Reader, error) {
 				if tc.err != nil {
 					return nil, tc.err
 				}
@@ -368,9 +368,9 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"decode: option 1 is nil":             nil,
 		"decode: MaxSize is 0":                decode.MaxSize(0),
 		"decode: MaxSize is 2147483648":       decode.MaxSize(1 << 31), // plus one, it would read nothing at 1<<63-1
-		`decode: the decoder of "x" is nil`:   decode.Decoder("x", nil),
-		`decode: " " is no name`:              decode.Decoder(" ", same),
-		`decode: "gzip, x" is no name`:        decode.Decoder("gzip, x", same),
+		`decode: the decoder of "x" is nil`:   decode.Encoding("x", nil),
+		`decode: " " is no name`:              decode.Encoding(" ", same),
+		`decode: "gzip, x" is no name`:        decode.Encoding("gzip, x", same),
 		`decode: "" is no name of an encodin`: decode.Ignore("", "plain"),
 	} {
 		_, err := stack.New(decode.New(opt)).ThenFunc(func(context.Context, processor.Message) error { return nil })

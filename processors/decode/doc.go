@@ -18,7 +18,7 @@
 // # Encodings
 //
 // Known are gzip, x-gzip and deflate, the latter with the zlib header that the standards
-// ask for or, as some senders have it, without; more come with [Decoder]. Names are
+// ask for or, as some senders have it, without; more come with [Encoding]. Names are
 // compared without case. A list, such as "deflate, gzip", names them in the order in which
 // they were applied; it may have three.
 //

@@ -38,12 +38,12 @@ func defaults() config {
 // encoding is not measured. Default: 16 MiB. At most 2 GiB less a byte.
 func MaxSize(bytes int) Option { return func(c *config) { c.maxSize = bytes } }
 
-// Decoder adds an encoding, or replaces one: f returns a reader of what src decodes to. The
+// Encoding adds an encoding, or replaces one: f returns a reader of what src decodes to. The
 // reader is closed if it is an io.Closer. It must read src to its end, and report a stream
 // that is cut short: what it leaves unread has the message rejected. f may be called by
 // many goroutines at once; a panic in it rejects the message. zstd, for one:
 //
-//	decode.Decoder("zstd", func(src io.Reader) (io.Reader, error) {
+//	decode.Encoding("zstd", func(src io.Reader) (io.Reader, error) {
 //		d, err := zstd.NewReader(src)
 //		if err != nil {
 //			return nil, err
@@ -52,7 +52,7 @@ func MaxSize(bytes int) Option { return func(c *config) { c.maxSize = bytes } }
 //	})
 //
 // Default: gzip, x-gzip and deflate.
-func Decoder(name string, f func(src io.Reader) (io.Reader, error)) Option {
+func Encoding(name string, f func(src io.Reader) (io.Reader, error)) Option {
 	return func(c *config) {
 		if f == nil {
 			c.errs = append(c.errs, fmt.Errorf("decode: the decoder of %q is nil: leave it out", name))

@@ -76,7 +76,7 @@ func TestALoopOfTheBrokerEnds(t *testing.T) {
 		"by the count":                            {"", fails, []xdeath.Option{xdeath.MaxCount(5)}, 6},
 		"by the lifetime":                         {"", fails, []xdeath.Option{xdeath.MaxLifetime(10 * wait)}, 11}, // from the first death on
 		"by default":                              {"", fails, nil, 121},                                           // an hour of 30 s
-		"by default, without a lifetime":          {"", fails, []xdeath.Option{xdeath.MaxLifetime(0)}, 301},
+		"by default, without a lifetime":          {"", fails, []xdeath.Option{xdeath.MaxLifetime(processor.NoLimit)}, 301},
 		"counted in the other queue":              {"", fails, []xdeath.Option{xdeath.MaxCount(2), xdeath.Queue("mail_wait")}, 3},
 		"rejected, which a broker sees as failed": {"", rejects, []xdeath.Option{xdeath.MaxCount(5)}, 6},
 		"by panics":                               {"", panics, []xdeath.Option{xdeath.MaxCount(5)}, 6},

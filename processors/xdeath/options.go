@@ -36,12 +36,12 @@ type config struct {
 func Queue(name string) Option { return func(c *config) { c.queue = name } }
 
 // MaxCount sets how many deaths a message may have had when it fails. Default: 300.
-// With 0 they are not counted; set it so for Swarrot's XDeathMaxLifetimeProcessor alone.
+// With [processor.NoLimit] they are not counted, as in Swarrot's XDeathMaxLifetimeProcessor.
 func MaxCount(n int) Option { return func(c *config) { c.maxCount = int64(n) } }
 
 // MaxLifetime sets how long ago the first death of a message may have been when it fails.
-// Default: 1 hour. At least 1 s, since the broker writes whole seconds. With 0 it does not
-// matter; set it so for Swarrot's XDeathMaxCountProcessor alone. Rounds of 30 s reach an hour before 300.
+// Default: 1 hour. At least 1 s, since the broker writes whole seconds. With
+// [processor.NoLimit] it does not matter, as in Swarrot's XDeathMaxCountProcessor. Rounds of 30 s reach an hour before 300.
 func MaxLifetime(d time.Duration) Option { return func(c *config) { c.maxLifetime = d } }
 
 // Over asks f what is to become of a message that is over a limit, as Swarrot asks its
@@ -98,11 +98,14 @@ type Event struct {
 func (c *config) check() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("xdeath: "+format, args...)) }
-	if c.maxCount < 0 || c.maxLifetime < 0 {
-		fail("MaxCount is %d and MaxLifetime %v: they must be 0 or more", c.maxCount, c.maxLifetime)
+	if c.maxCount < 0 && c.counts() {
+		fail("MaxCount is %d: it must be 0 or more, or processor.NoLimit", c.maxCount)
+	}
+	if c.maxLifetime <= 0 && c.times() {
+		fail("MaxLifetime is %v: it must be more than 0, or processor.NoLimit", c.maxLifetime)
 	}
 	errs = append(errs, option.Unit("xdeath: MaxLifetime", c.maxLifetime, time.Second))
-	if c.maxCount == 0 && c.maxLifetime == 0 {
+	if !c.counts() && !c.times() {
 		fail("there is no limit: set MaxCount or MaxLifetime")
 	}
 	switch {
@@ -117,3 +120,9 @@ func (c *config) check() error {
 	}
 	return errors.Join(errs...)
 }
+
+// counts reports whether the number of deaths is limited.
+func (c *config) counts() bool { return c.maxCount != processor.NoLimit }
+
+// times reports whether the time since the first death is limited.
+func (c *config) times() bool { return c.maxLifetime != processor.NoLimit }

@@ -63,10 +63,10 @@ func (*xdeath) Predict(o stack.Outcome) stack.Outcome { return o }
 // Settings are those of the options.
 func (x *xdeath) Settings() []stack.Setting {
 	count, lifetime := "off", "off"
-	if x.maxCount > 0 {
+	if x.counts() {
 		count = strconv.FormatInt(x.maxCount, 10)
 	}
-	if x.maxLifetime > 0 {
+	if x.times() {
 		lifetime = x.maxLifetime.String()
 	}
 	end := stack.Setting{Name: "over", Value: "by a function"}
@@ -110,9 +110,9 @@ func (x *xdeath) Process(ctx context.Context, msg processor.Message) error {
 // reached returns which limit is, nil if none.
 func (c *config) reached(d deaths, now time.Time) error {
 	switch {
-	case c.maxCount > 0 && d.count >= c.maxCount:
+	case c.counts() && d.count >= c.maxCount:
 		return ErrMaxCount
-	case c.maxLifetime > 0 && !d.first.IsZero() && now.Sub(d.first) >= c.maxLifetime:
+	case c.times() && !d.first.IsZero() && now.Sub(d.first) >= c.maxLifetime:
 		return ErrMaxLifetime
 	}
 	return nil

@@ -136,7 +136,7 @@ func TestTheLimitIsReachedAsInSwarrot(t *testing.T) {
 		{300, nil, true},
 		{2, []xdeath.Option{xdeath.MaxCount(3)}, false},
 		{3, []xdeath.Option{xdeath.MaxCount(3)}, true},
-		{1_000_000, []xdeath.Option{xdeath.MaxCount(0)}, false},
+		{1_000_000, []xdeath.Option{xdeath.MaxCount(processor.NoLimit)}, false},
 	} {
 		e, err := process(t, message(died(tc.deaths)), errMail, tc.opts...)
 		require.ErrorIs(t, err, errMail)
@@ -172,7 +172,7 @@ func TestTheLifetimeBeginsWithTheFirstDeath(t *testing.T) {
 			{"no time beside one", deaths(ago(2*time.Hour), entry("test-queue", "time", time.Time{})), nil, true},
 			{"another queue", deaths(entry("other", "time", now.Add(-2*time.Hour))), nil, false},
 			{"an option", deaths(ago(2 * time.Minute)), []xdeath.Option{xdeath.MaxLifetime(2 * time.Minute)}, true},
-			{"off", deaths(ago(2 * time.Hour)), []xdeath.Option{xdeath.MaxLifetime(0)}, false},
+			{"off", deaths(ago(2 * time.Hour)), []xdeath.Option{xdeath.MaxLifetime(processor.NoLimit)}, false},
 		} {
 			e, err := process(t, message(tc.headers), errMail, tc.opts...)
 			require.ErrorIs(t, err, errMail)
@@ -400,9 +400,9 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	long := strings.Repeat("x", 256)
 	for want, opts := range map[string][]xdeath.Option{
 		"xdeath: option 1 is nil":            {nil},
-		"xdeath: MaxCount is -1":             {drop(), xdeath.MaxCount(-1)},
-		"and MaxLifetime -1ns":               {drop(), xdeath.MaxLifetime(-1)},
-		"xdeath: there is no limit":          {drop(), xdeath.MaxCount(0), xdeath.MaxLifetime(0)},
+		"xdeath: MaxCount is -2":             {drop(), xdeath.MaxCount(-2)},
+		"xdeath: MaxLifetime is 0s":          {drop(), xdeath.MaxLifetime(0)},
+		"xdeath: there is no limit":          {drop(), xdeath.MaxCount(processor.NoLimit), xdeath.MaxLifetime(processor.NoLimit)},
 		"set Park or Over":                   {xdeath.Over(nil)},
 		"xdeath: Park and Over are both set": {drop(), xdeath.Park(pub, parked)},
 		"xdeath: the publisher of Park":      {xdeath.Park(nil, parked)},
@@ -434,5 +434,5 @@ func TestSettings(t *testing.T) {
 		{Name: "max count", Value: "off"},
 		{Name: "max lifetime", Value: "1m0s"},
 		{Name: "park", Value: `queue "parked" (default exchange)`},
-	}, settings(xdeath.Queue("mail"), xdeath.MaxCount(0), xdeath.MaxLifetime(time.Minute), xdeath.Park(&processortest.Publisher{}, parked)))
+	}, settings(xdeath.Queue("mail"), xdeath.MaxCount(processor.NoLimit), xdeath.MaxLifetime(time.Minute), xdeath.Park(&processortest.Publisher{}, parked)))
 }
