@@ -82,9 +82,12 @@ func size(bytes int) string {
 
 // Process decodes msg and runs the inner layers, or rejects it.
 func (d *decode) Process(ctx context.Context, msg processor.Message) error {
-	encoding := msg.Properties().ContentEncoding
-	if encoding == "" {
+	encoding, header := msg.Properties().ContentEncoding, compressed(msg.Headers())
+	switch {
+	case header == "" && encoding == "":
 		return d.next.Process(ctx, msg)
+	case header != "": // it was applied last
+		encoding += "," + header
 	}
 	todo, err := d.plan(encoding)
 	if err != nil {
@@ -97,17 +100,26 @@ func (d *decode) Process(ctx context.Context, msg processor.Message) error {
 	if err != nil {
 		return processor.Reject(err)
 	}
-	return d.next.Process(ctx, &decoded{msg, body})
+	headers := msg.Headers()
+	if header != "" {
+		headers = headers.Clone()
+		delete(headers, compression)
+	}
+	return d.next.Process(ctx, &decoded{msg, body, headers})
 }
 
 // decoded is a message with other content than it came with.
 type decoded struct {
 	processor.Message
-	body []byte
+	body    []byte
+	headers processor.Headers
 }
 
 // Body returns the decoded body.
 func (d *decoded) Body() []byte { return d.body }
+
+// Headers returns those of the message without kombu's compression.
+func (d *decoded) Headers() processor.Headers { return d.headers }
 
 // Properties returns those of the message without the encoding.
 func (d *decoded) Properties() processor.Properties {

@@ -141,7 +141,7 @@ func TestOtherEncodingsAreRejectedByName(t *testing.T) {
 		require.ErrorIs(t, rejects(t, message(word, gzipped(text))), decode.ErrUnknown, word)
 	}
 	err := rejects(t, message("BR", text))
-	require.ErrorContains(t, err, `"br"; known are deflate, gzip, x-gzip:`)
+	require.ErrorContains(t, err, `"br"; known are application/x-bz2, application/x-gzip, deflate, gzip, x-gzip:`)
 	err = rejects(t, message("\x1b[31m"+strings.Repeat("x", 1<<20), text))
 	require.Less(t, len(err.Error()), 300)
 	require.NotContains(t, err.Error(), "\x1b")
@@ -384,7 +384,7 @@ func TestSettings(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []stack.Setting{
 		{Name: "max size", Value: "16MiB"},
-		{Name: "decoders", Value: "deflate, gzip, x-gzip"},
+		{Name: "decoders", Value: "application/x-bz2, application/x-gzip, deflate, gzip, x-gzip"},
 		{Name: "ignore", Value: "charsets, identity, plain"},
 	}, p.Describe().Layers[0].Settings)
 	p, err = stack.New(decode.New(decode.MaxSize(100_000))).ThenFunc(func(context.Context, processor.Message) error { return nil })

@@ -25,8 +25,12 @@
 // Many senders write a charset there, as nameko and kombu do with utf-8, or a word such as
 // binary or identity. These pass untouched, encoding and all, as does what [Ignore] names.
 // Any other encoding is rejected, with [ErrUnknown]: a handler that got brotli for JSON
-// would fail with a text that helps nobody. kombu's own compression is named in a header,
-// and not looked at.
+// would fail with a text that helps nobody.
+//
+// kombu, and so Celery, names its compression in a header, compression. application/x-gzip,
+// which is zlib, and application/x-bz2 are undone, before the content encoding; others, such as
+// application/x-lzma, are rejected by name, unless [Encoding] adds them. The layers inside get the
+// message without that header.
 //
 // # What is accepted
 //

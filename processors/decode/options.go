@@ -25,12 +25,9 @@ type config struct {
 }
 
 func defaults() config {
-	return config{
-		maxSize: DefaultMaxSize,
-		codecs: map[string]codec{
-			"gzip": gunzip, "x-gzip": gunzip, "deflate": inflate, "identity": nil,
-		},
-	}
+	codecs := map[string]codec{"gzip": gunzip, "x-gzip": gunzip, "deflate": inflate, "identity": nil}
+	maps.Copy(codecs, kombus)
+	return config{maxSize: DefaultMaxSize, codecs: codecs}
 }
 
 // MaxSize sets the most bytes of a decoded body, and of what each encoding of a list
@@ -51,7 +48,7 @@ func MaxSize(bytes int) Option { return func(c *config) { c.maxSize = bytes } }
 //		return d.IOReadCloser(), nil
 //	})
 //
-// Default: gzip, x-gzip and deflate.
+// Default: gzip, x-gzip and deflate, and of kombu application/x-gzip and application/x-bz2.
 func Encoding(name string, f func(src io.Reader) (io.Reader, error)) Option {
 	return func(c *config) {
 		if f == nil {

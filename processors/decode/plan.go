@@ -41,7 +41,7 @@ func (c *config) plan(encoding string) (p plan, err error) {
 			p.steps[p.n] = step{name, k}
 			p.n++
 		case !known && name != "" && !isCharset(name):
-			return p, fmt.Errorf("decode: %w: %q; known are %s: decode it with Decoder, or let it pass with Ignore",
+			return p, fmt.Errorf("decode: %w: %q; known are %s: decode it with Encoding, or let it pass with Ignore",
 				ErrUnknown, excerpt.Of(name, maxName), c.known)
 		}
 	}
