@@ -1,8 +1,11 @@
 package rabbitmq_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -135,4 +138,23 @@ func TestPublishesInDoubtMayBeStored(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, stored, 1+confirmed, "no success is a lie")
 	require.LessOrEqual(t, stored, 1+confirmed+doubtful)
+}
+
+// It said that the deadline was exceeded, and nothing of why it had waited.
+func TestAPublishWithoutANodeSaysThatItWasNotSentAndWhy(t *testing.T) {
+	t.Parallel()
+	w := newWire()
+	b := open(t, rabbitmqtest.Shared(t).URL(), w.option())
+	w.cut(func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("the test dials nobody")
+	})
+	require.Eventually(t, func() bool { return b.Publishing().Ready() != nil }, patience, time.Millisecond)
+	var err error
+	require.Eventually(t, func() bool {
+		err = b.Publisher().Publish(withinTime(t, 50*time.Millisecond), to("nowhere"), text("1"))
+		return strings.Contains(err.Error(), "the test dials nobody")
+	}, patience, time.Millisecond)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "not sent")
+	require.NotErrorIs(t, err, processor.ErrIndeterminate)
 }

@@ -18,7 +18,7 @@ func Example() {
 	// 1   signals       signals: SIGTERM, SIGINT, SIGQUIT
 	// 2   ack           requeue on error: false
 	// 3   retry         exchange: mail, keys: mail_retry_%attempt%, attempts: 3, final key: mail_parked, keep trying: 15s
-	// 4   decode        max size: 1MiB, decoders: deflate, gzip, x-gzip, ignore: charsets, identity
+	// 4   decode        max size: 1MiB, decoders: application/x-bz2, application/x-gzip, deflate, gzip, x-gzip, ignore: charsets, identity
 	// 5   dedup         store: *dedup.Memory, key: app id, type and message id, scope: queue, store timeout: 10s
 	// 6   throttle      limit: 50/s, burst: 10
 	// 7   breaker       downstream: mail server, failures: 5, open for: 30s, counts: failed

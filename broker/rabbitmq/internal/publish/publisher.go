@@ -157,12 +157,22 @@ func (p *Publisher) channel(ctx context.Context) (*confirmChannel, error) {
 		select {
 		case <-o.done:
 		case <-ctx.Done():
-			return nil, life.Ended(ctx)
+			return nil, p.notSent(ctx)
 		}
 		if o.err != nil {
 			return nil, o.err
 		}
 	}
+}
+
+// notSent is the error of a publish that waited for a channel, and why there is none as far as the
+// connection knows. That is told, and not wrapped: it is no answer to the publish.
+func (p *Publisher) notSent(ctx context.Context) error {
+	err := fmt.Errorf("not sent: %w", life.Ended(ctx))
+	if why := p.broker.Connection.Ready(); why != nil {
+		err = fmt.Errorf("%w: %v", err, why) //nolint:errorlint // see above
+	}
+	return err
 }
 
 // opening is a channel that is being opened, for all who wait.
