@@ -78,7 +78,7 @@ $`, out.String())
 	b := p.service.stream.books.Books()
 	require.Equal(t, b.Sent, b.Confirmed, "each one, in the end")
 	require.Equal(t, b.Sent, b.Processed)
-	require.Less(t, p.report.rows[0].publish, 5*time.Second)
+	require.Less(t, p.report.rows[0].publish, 15*time.Second, "it takes one second, and longer on a busy machine")
 	require.Greater(t, p.report.rows[1].publish, 3*time.Second, "nobody can lead before net_ticktime is over")
 }
 

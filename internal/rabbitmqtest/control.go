@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,20 @@ func (n *Node) Eval(tb TB, format string, args ...any) string {
 	if err != nil {
 		tb.Fatalf("rabbitmqtest: %v", err)
 	}
-	return strings.Trim(result, `"`)
+	return text(result)
+}
+
+// text is a string as erl_call prints it: within quotes, or as a list of numbers if one is above 255.
+func text(printed string) string {
+	if strings.HasPrefix(printed, `"`) {
+		return strings.Trim(printed, `"`)
+	}
+	var b strings.Builder
+	for number := range strings.SplitSeq(strings.Trim(printed, "[]"), ", ") {
+		n, _ := strconv.ParseInt(number, 10, 32) // erl_call prints nothing else
+		b.WriteRune(rune(n))
+	}
+	return b.String()
 }
 
 // calls counts the calls of this process, for the names that they go by.
