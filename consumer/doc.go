@@ -7,15 +7,14 @@
 // # Shutdown
 //
 // Cancelling ctx ends the intake only. Messages that were not received go back to the
-// broker at once (see below where the order matters). Those in hand go on, under a
+// broker at once (see below where the order matters). Those in flight go on, under a
 // context that does not end with ctx, and are settled as usual. When the drain time is
 // over that context ends too, with a cause that wraps [processor.ErrShutdown]; what then
-// comes back unsettled is given back to the broker untouched. A handler that ignores its
-// context is abandoned one second later: its message goes back to the broker, and
-// whatever it still does with the message has no effect. The same second is there for a
-// layer's Idle; closing the subscription takes at most 2 s, and
-// stopping the layers 2 s more. Run therefore returns within the drain time and 5 s,
-// whatever hangs. What ignores the end of its context is left behind, with its goroutine.
+// comes back unsettled is given back to the broker untouched. A handler or an Idle that ignores
+// its context is abandoned one second later, with its goroutine: its message goes back to the
+// broker, and whatever it still does with the message has no effect. Closing the subscription
+// takes at most 2 s, and stopping the layers 2 s more. Run therefore returns within the drain
+// time and 5 s, whatever hangs.
 //
 // # Errors
 //
@@ -59,13 +58,14 @@
 //
 // # Order
 //
-// If a layer is a [stack.Admitter], workers take turns at receiving, and it sees each
-// message in the order of the source. What is given back one by one may come again in
-// another order, so that at the end of a run, and at a pause, all that was not processed stays
-// with the subscription until what is in hand is done, and then goes back in order
-// ([broker.SubscribeOptions]). A paused run goes on after that, not before: a handler that
-// hangs holds it up. Have a timeout in the stack. In the middle of a run a message that is
-// released goes back by itself, and comes again behind others.
+// With [OrderBy] a message begins when the one before it with its key has left the pipeline, settled,
+// and with all published that had to be. Until then it occupies no worker, but the prefetch: let
+// [Prefetch] be a multiple of the workers.
+//
+// At a pause and at the end of a run, what has not begun goes back untouched and in order, when what is
+// in flight is settled ([broker.SubscribeOptions]). A paused run goes on after that, so a handler
+// that hangs holds it up: have a timeout in the stack. A message that fails and goes back to its queue, is
+// released, or is retried through another queue comes again behind others. See docs/semantics.md.
 //
 // # Panics
 //

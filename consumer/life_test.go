@@ -23,7 +23,6 @@ import (
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/dedup"
-	"github.com/gowarren/warren/processors/ordered"
 	"github.com/gowarren/warren/processors/retry"
 )
 
@@ -165,9 +164,9 @@ func TestTheContextOfAHandlerEndsWithTheChannelOfItsMessage(t *testing.T) {
 			t.Run(fmt.Sprint(name, ", keeping order: ", order), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					layers := []processor.Middleware{ack.New()}
+					var opts []consumer.Option
 					if order {
-						layers = append(layers, ordered.New(func(m processor.Message) string { return m.Properties().ID }))
+						opts = append(opts, consumer.OrderBy(func(m processor.Message) string { return m.Properties().ID }))
 					}
 					start := time.Now()
 					l := lose(t, func(ctx context.Context, m processor.Message) error {
@@ -176,7 +175,7 @@ func TestTheContextOfAHandlerEndsWithTheChannelOfItsMessage(t *testing.T) {
 						require.False(t, processor.ShuttingDown(ctx))
 						require.ErrorIs(t, err, errWire, "it says why")
 						return decide(err)
-					}, layers)
+					}, []processor.Middleware{ack.New()}, opts...)
 					synctest.Wait()
 					require.Equal(t, "ack", l.next.settlement(2))
 					require.Zero(t, time.Since(start), "the next message does not wait")

@@ -15,8 +15,8 @@ import (
 // work takes messages until the intake ends.
 func (r *run) work() {
 	var back int // messages in a row that went back
-	for r.intake.Err() == nil {
-		d, err := r.receive()
+	for {
+		d, err := r.next()
 		if err != nil {
 			r.receiveFailed(err)
 			return
@@ -47,17 +47,22 @@ func (r *run) receiveFailed(err error) {
 // and an ack layer may requeue what has failed. Where the broker holds what has failed, it sees
 // to the pace.
 func (r *run) handle(d delivery) bool {
-	r.stats.received.Add(1)
 	r.stats.inHand.Add(1)
 	returned := false
 	defer func() {
 		r.stats.inHand.Add(-1)
-		if !returned {
-			r.exited(d)
+		if !d.Settled() {
+			r.release(d)
 		}
-		d.leave()
+		r.lines.Leave(d.key)
+		if !returned {
+			r.exited(d, nil)
+		}
 	}()
-	err := r.handler.Process(d.ctx, d.Delivery)
+	err := d.problem
+	if err == nil {
+		err = r.handler.Process(d.Context(), d.Delivery)
+	}
 	returned = true
 
 	decision := processor.Decide(err)
@@ -82,6 +87,18 @@ func (r *run) failed(d delivery, err error, decision processor.Decision) {
 		r.log.LogAttrs(r.hands, level(a), "message "+a.String(), logattr.Of(d, err)...)
 	}
 	r.stopIf(decision, err)
+}
+
+// level is how what has become of a message is logged.
+func level(a processor.Action) slog.Level {
+	switch a {
+	case processor.Dropped:
+		return slog.LevelInfo
+	case processor.Requeued:
+		return slog.LevelWarn
+	default:
+		return slog.LevelError
+	}
 }
 
 // stopIf ends the run if the decision says so, with err if the message has failed.
@@ -143,14 +160,11 @@ func (r *run) release(d delivery) {
 	}
 }
 
-// exited stands in for a worker whose handler ended the goroutine with runtime.Goexit,
-// which nothing can stop. It also runs while a panic is on its way up; then the process
-// ends, and so does the new worker.
-func (r *run) exited(d delivery) {
-	if !d.Settled() {
-		r.release(d)
-	}
-	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, nil)...)
+// exited replaces a worker whose handler or key function ended the goroutine with
+// runtime.Goexit, which nothing can stop. It also runs while a panic is on its way up; then the
+// process ends, and so does the new worker.
+func (r *run) exited(d delivery, err error) {
+	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, err)...)
 	r.workers.Go(func() {
 		r.rest(1)
 		r.work()
