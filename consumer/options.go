@@ -53,11 +53,9 @@ func Workers(n int) Option { return func(o *options) { o.workers = n } }
 // least 10.
 func Prefetch(n int) Option { return func(o *options) { o.prefetchSet = n } }
 
-// OrderBy has messages with equal keys processed one at a time, in the order in which the broker
-// delivered them. Other keys go on meanwhile, and a message with the key "" waits for no other.
-// f is called once for each message, by one goroutine at a time; it must not block, because
-// nothing is received meanwhile. A message for which it panics has failed, and goes back to its queue.
-// See "Order". Default: one worker keeps the order of all messages, and several keep none.
+// OrderBy has messages with equal keys processed one at a time, in the order in which they were
+// delivered. Other keys go on meanwhile; a message with the key "" waits for no other. f is called
+// once for each message, and nothing is received meanwhile. See "Order". Default: no order.
 func OrderBy(f key.Func) Option { return func(o *options) { o.ordered, o.key = true, f } }
 
 // DrainTimeout sets how long messages in hand may go on after the run was asked to end.

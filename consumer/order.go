@@ -14,15 +14,12 @@ type delivery struct {
 	problem error  // why it has failed, and has no key
 }
 
-// next returns the next message to process. The worker that ends the wait of one comes here
-// afterwards, and takes it, so that those that are blocked in Receive miss none.
-//
-// Once the run has ended, or the channel is lost, nothing more of a key may begin, not even what
-// was received meanwhile: an earlier one may have gone back already.
+// next returns the next message to process. The worker that ends the wait of one comes here to
+// take it, so those that are blocked in Receive miss none. Once the run has ended, or the channel is
+// lost, nothing more begins, not even what was just received: an earlier one may have gone back.
 func (r *run) next() (delivery, error) {
 	if r.options.key == nil {
-		msg, err := r.receive()
-		return delivery{Delivery: msg}, err
+		return r.receive()
 	}
 	for {
 		d, ok := r.lines.Take()
@@ -46,44 +43,42 @@ func (r *run) receiveInTurn() (delivery, error) {
 	r.turn <- struct{}{}
 	defer func() { <-r.turn }()
 	for {
-		msg, err := r.receive()
+		d, err := r.receive()
 		if err != nil {
-			return delivery{}, err
+			return d, err
 		}
-		if d := r.keyed(msg); r.lines.Enter(d.key, d) {
+		if r.makeKey(&d); r.lines.Enter(d.key, d) {
 			return d, nil
 		}
 	}
 }
 
 // receive takes a message from the source.
-func (r *run) receive() (*broker.Delivery, error) {
+func (r *run) receive() (delivery, error) {
 	if err := r.intake.Err(); err != nil {
-		return nil, err
+		return delivery{}, err
 	}
 	msg, err := r.sub.Receive(r.intake)
 	if err == nil {
 		r.stats.received.Add(1)
 	}
-	return msg, err
+	return delivery{Delivery: msg}, err
 }
 
-// keyed makes the message's key. A message for which the function panics or ends the goroutine
-// has failed: it goes back to its queue, which counts the attempt.
-func (r *run) keyed(msg *broker.Delivery) (d delivery) {
-	d.Delivery = msg
+// makeKey asks for the message's key. A message for which the function panics or ends the
+// goroutine has failed: it goes back to its queue, which counts the attempt.
+func (r *run) makeKey(d *delivery) {
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
 		value := recover()
-		d.problem = errors.Join(fmt.Errorf("consumer: the key function panicked: %v", value), msg.Nack(true))
+		d.problem = errors.Join(fmt.Errorf("consumer: the key function panicked: %v", value), d.Nack(true))
 		if value == nil { // runtime.Goexit
-			r.exited(d, d.problem)
+			r.exited(*d, d.problem)
 		}
 	}()
-	d.key = r.options.key(msg)
+	d.key = r.options.key(d.Delivery)
 	returned = true
-	return d
 }

@@ -26,7 +26,7 @@ type run struct {
 	*Consumer
 	log   *slog.Logger
 	lines *lines.Lines[delivery] // what waits for an earlier message with its key
-	turn  chan struct{}          // with an order: has room for the worker that receives
+	turn  chan struct{}          // has room for the worker that receives, where the order matters
 	gate  *gate
 	sub   broker.Subscription
 
@@ -43,7 +43,8 @@ var _ stack.Run = (*run)(nil)
 
 func newRun(ctx context.Context, c *Consumer) *run {
 	log := logattr.Or(c.options.logger)
-	r := &run{Consumer: c, log: log, lines: lines.New(&c.stats.waiting, delivery.Lost), turn: make(chan struct{}, 1), gate: newGate(log)}
+	waiting := lines.New(&c.stats.waiting, &c.stats.released, delivery.Lost)
+	r := &run{Consumer: c, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: newGate(log)}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
 	return r

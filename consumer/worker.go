@@ -21,13 +21,12 @@ func (r *run) work() {
 			r.receiveFailed(err)
 			return
 		}
-		switch {
-		case !r.handle(d) || r.gate.paused():
+		if !r.handle(d) || r.gate.paused() {
 			back = 0
-		default:
-			back++
-			r.rest(back)
+			continue
 		}
+		back++
+		r.rest(back)
 	}
 }
 
@@ -52,7 +51,7 @@ func (r *run) handle(d delivery) bool {
 	defer func() {
 		r.stats.inHand.Add(-1)
 		if !d.Settled() {
-			r.release(d)
+			r.release(d) // when the run has ended, if this message ends it
 		}
 		r.lines.Leave(d.key)
 		if !returned {
@@ -71,7 +70,7 @@ func (r *run) handle(d delivery) bool {
 		r.lost(d, err, decision)
 		return false // the source sees to the pace of new channels
 	case !d.Settled():
-		r.unsettled(d, err)
+		r.unsettled(d, err, decision)
 		return !lost
 	}
 	r.stats.actions[decision.Action].Add(1)
@@ -122,25 +121,19 @@ func isDone(d processor.Decision) bool {
 func (r *run) lost(d delivery, err error, decision processor.Decision) {
 	if d.Settled() {
 		r.stats.released.Add(1)
-	} else {
-		r.release(d)
 	}
 	r.log.LogAttrs(r.hands, slog.LevelInfo, "channel of the message is lost, and it comes again", logattr.Of(d, err)...)
 	r.stopIf(decision, err)
 }
 
-// unsettled gives the message back. If it was cut short, or a layer did not let it in,
-// that is all; otherwise the pipeline has forgotten it, and so it will each message until
-// the prefetch is full.
-func (r *run) unsettled(d delivery, err error) {
-	defer r.release(d) // when the run has ended, if this message ends it
-	cutShort := d.Context().Err() != nil
-	decision := processor.Decide(err)
+// unsettled notes a message that goes back. If it was neither cut short nor released by a layer, the
+// pipeline forgets to settle, and would do so until the prefetch is full.
+func (r *run) unsettled(d delivery, err error, decision processor.Decision) {
 	switch {
 	case decision.Action == processor.Released:
 		r.log.LogAttrs(r.hands, slog.LevelWarn, "message was not begun, and goes back", logattr.Of(d, err)...)
 		r.stopIf(decision, err)
-	case !cutShort:
+	case d.Context().Err() == nil:
 		r.End(errors.Join(fmt.Errorf("consumer: message %q of queue %q: %w",
 			d.Properties().ID, d.Origin().Queue, ErrUnsettled), err))
 	case err != nil:
@@ -160,15 +153,11 @@ func (r *run) release(d delivery) {
 	}
 }
 
-// exited replaces a worker whose handler or key function ended the goroutine with
-// runtime.Goexit, which nothing can stop. It also runs while a panic is on its way up; then the
-// process ends, and so does the new worker.
+// exited replaces a worker whose goroutine was ended by runtime.Goexit, which nothing can stop. It
+// also runs while a panic is on its way up; then the process ends, and so does the new worker.
 func (r *run) exited(d delivery, err error) {
-	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, err)...)
-	r.workers.Go(func() {
-		r.rest(1)
-		r.work()
-	})
+	r.log.LogAttrs(r.hands, slog.LevelError, "the handler or the key function ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, err)...)
+	r.workers.Go(func() { r.rest(1); r.work() })
 }
 
 // Pauses after messages that went back.

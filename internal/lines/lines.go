@@ -11,6 +11,7 @@ import (
 // them with [New]. They may be used by many goroutines at once.
 type Lines[T any] struct {
 	waiting *atomic.Int64
+	dropped *atomic.Uint64
 	stale   func(T) bool
 
 	mu    sync.Mutex
@@ -18,11 +19,11 @@ type Lines[T any] struct {
 	ready []T            // the first of their lines, which wait for Take
 }
 
-// New returns lines without items. The number of those that wait is in waiting. Items that are stale
-// leave the front of their line when another item joins it, so that a line whose key is out for
-// long does not grow by them.
-func New[T any](waiting *atomic.Int64, stale func(T) bool) *Lines[T] {
-	return &Lines[T]{waiting: waiting, stale: stale, lines: map[string][]T{}}
+// New returns lines without items. How many wait is in waiting. Stale items at the front of a line
+// are dropped when another one joins it, so that a line that nothing leaves does not grow with them.
+// They count in dropped.
+func New[T any](waiting *atomic.Int64, dropped *atomic.Uint64, stale func(T) bool) *Lines[T] {
+	return &Lines[T]{waiting: waiting, dropped: dropped, stale: stale, lines: map[string][]T{}}
 }
 
 // Enter reports whether the item is out at once, as every one with the key "" is. If not, it joins
@@ -38,6 +39,7 @@ func (l *Lines[T]) Enter(key string, item T) (out bool) {
 		for len(line) > 0 && l.stale(line[0]) {
 			line = behind(line)
 			l.waiting.Add(-1)
+			l.dropped.Add(1)
 		}
 		line = append(line, item)
 		l.waiting.Add(1)
