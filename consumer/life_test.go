@@ -365,26 +365,31 @@ func finishing(result error) func(context.Context) error {
 	}
 }
 
-func TestTheLifeOfAChannelCostsNoAllocationForEachMessage(t *testing.T) {
-	const n = 1000
-	source, handled := make(made), make(chan struct{})
-	channel := broker.NewChannel(broker.SubscribeOptions{Base: t.Context()})
-	defer channel.Lose(nil)
-	messages := make([]*broker.Delivery, 0, n+2)
-	for i := range uint64(n + 2) {
-		messages = append(messages, channel.Deliver(processor.Envelope{}, processor.Origin{}, noted{}, i))
+func TestTheConsumerAllocatesNothingForAMessage(t *testing.T) {
+	for name, opts := range map[string][]consumer.Option{"in no order": nil, "in order": {inOneLine()}} {
+		t.Run(name, func(t *testing.T) {
+			const n = 1000
+			source, handled := make(made), make(chan struct{})
+			channel := broker.NewChannel(broker.SubscribeOptions{Base: t.Context()})
+			defer channel.Lose(nil)
+			messages := make([]*broker.Delivery, 0, n+2)
+			for i := range uint64(n + 2) {
+				messages = append(messages, channel.Deliver(processor.Envelope{}, processor.Origin{}, noted{}, i))
+			}
+			p := acked(t, func(context.Context, processor.Message) error { handled <- struct{}{}; return nil })
+			c := consumer.New(source, p, append(opts, quiet())...)
+			result := make(chan error, 1)
+			go func() { result <- c.Run(context.Background()) }()
+			next := 0
+			require.Zero(t, testing.AllocsPerRun(n, func() {
+				source <- messages[next]
+				next++
+				<-handled
+			}))
+			close(source)
+			require.NoError(t, <-result)
+		})
 	}
-	c := consumer.New(source, acked(t, func(context.Context, processor.Message) error { handled <- struct{}{}; return nil }), quiet())
-	result := make(chan error, 1)
-	go func() { result <- c.Run(context.Background()) }()
-	next := 0
-	require.Zero(t, testing.AllocsPerRun(n, func() {
-		source <- messages[next]
-		next++
-		<-handled
-	}))
-	close(source)
-	require.NoError(t, <-result)
 }
 
 // made is a source of deliveries that are there already.
