@@ -162,7 +162,7 @@ func TestWhatWaitsAtTheEndGoesBackUntouched(t *testing.T) {
 	for name, ends := range map[string]func(context.Context) error{
 		"and the one before it is cut short": func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 		"and the one before it is done":      func(context.Context) error { return nil },
-		"and the one before it goes on":      func(context.Context) error { time.Sleep(time.Second); return nil },
+		"and the one before it goes on":      func(ctx context.Context) error { time.Sleep(time.Second); return ctx.Err() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
