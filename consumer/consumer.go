@@ -14,10 +14,9 @@ import (
 var (
 	// ErrUnsettled ends the run when the pipeline returns without settling a message.
 	ErrUnsettled = errors.New("the pipeline returned without settling the message: put processors/ack outermost, or ack in the handler")
-	// ErrAbandoned is returned by a run whose handlers or a layer's Idle ignored the
-	// end of their context. Their messages went back
-	// to the broker; their goroutines are left, with what they hold in layers such as
-	// ordered, dedup and breaker. End the program, or build a new pipeline.
+	// ErrAbandoned is returned by a run whose handlers or a layer's Idle ignored the end of
+	// their context. Their messages went back to the broker; their goroutines are left, with what
+	// they hold in layers such as dedup and breaker. End the program, or build a new pipeline.
 	ErrAbandoned = errors.New("handlers or an idle hook did not return after the end of their context, and were abandoned")
 	// ErrRunning is returned by Run while another Run of the same consumer is going on.
 	ErrRunning = errors.New("the consumer is running already")

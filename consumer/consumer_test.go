@@ -19,6 +19,7 @@ import (
 
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/key"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -29,7 +30,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var errMail = errors.New("mail server says no")
 
-func quiet() consumer.Option { return consumer.Logger(slog.New(slog.DiscardHandler)) }
+func quiet() consumer.Option { return consumer.Logger(slogDiscard()) }
+
+func slogDiscard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // acked is a handler inside an ack layer.
 func acked(t *testing.T, h processor.ProcessorFunc) *stack.Pipeline {
@@ -241,6 +244,8 @@ func TestWrongOptions(t *testing.T) {
 		"Prefetch(-1)":      consumer.New(newQueue(), p, consumer.Prefetch(-1)),
 		"DrainTimeout(-1s)": consumer.New(newQueue(), p, consumer.DrainTimeout(-time.Second)),
 		"option 2 is nil":   consumer.New(newQueue(), p, quiet(), nil),
+		"OrderBy: the key":  consumer.New(newQueue(), p, consumer.OrderBy(nil)),
+		"key.Header with":   consumer.New(newQueue(), p, consumer.OrderBy(key.Header(""))),
 		"IdleInterval(0s)":  consumer.New(newQueue(), p, consumer.IdleInterval(0)),
 	} {
 		require.ErrorContains(t, c.Run(t.Context()), says)

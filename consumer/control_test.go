@@ -295,57 +295,6 @@ func TestAReleasedMessageIsReleasedAndNotNacked(t *testing.T) {
 	require.Equal(t, []processortest.Settlement{processortest.Released}, msg.Settlements())
 }
 
-// register is a layer that admits.
-type register struct {
-	processor.Processor
-	mu       sync.Mutex
-	admitted []string
-	left     int
-}
-
-type ticket struct{}
-
-func (r *register) Admit(ctx context.Context, msg processor.Message) (context.Context, func()) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.admitted = append(r.admitted, msg.Properties().ID)
-	return context.WithValue(ctx, ticket{}, msg.Properties().ID), func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if !msg.Settled() {
-			panic("a message leaves when it is settled")
-		}
-		r.left++
-	}
-}
-
-func TestMessagesAreAdmittedInTheOrderOfTheSource(t *testing.T) {
-	t.Parallel()
-	b := mailbox(t, 500)
-	r := &register{}
-	var n atomic.Int64
-	var h *helm
-	h, inner := steered(t, func(ctx context.Context, msg processor.Message) error {
-		if ctx.Value(ticket{}) != msg.Properties().ID {
-			return processor.Stop(errors.New("the ticket of another message"))
-		}
-		if n.Add(1) == 500 {
-			h.run.End(nil)
-		}
-		return nil
-	})
-	p, err := stack.New(func(next processor.Processor) processor.Processor {
-		r.Processor = next
-		return r
-	}).Then(inner)
-	require.NoError(t, err)
-	require.NoError(t, consumer.New(b.Source("mail"), p, consumer.Workers(8), quiet()).Run(t.Context()))
-	require.Equal(t, 500, r.left)
-	for i, id := range r.admitted {
-		require.Equal(t, fmt.Sprint(i), id)
-	}
-}
-
 // Pauses come and go at random, some messages fail and go back, and the run ends now and
 // then: every message is done once in the end, and nothing is left.
 func TestPausesUnderLoad(t *testing.T) {

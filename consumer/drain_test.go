@@ -65,13 +65,6 @@ func (w *weary) Process(ctx context.Context, msg processor.Message) error {
 func (w *weary) Idle(ctx context.Context) error { return w.idle.wait(ctx) }
 func (w *weary) Stop(ctx context.Context) error { return w.stop.wait(ctx) }
 
-// orderly is a weary pipeline in which the order matters.
-type orderly struct{ *weary }
-
-func (orderly) Admit(ctx context.Context, _ processor.Message) (admitted context.Context, left func()) {
-	return ctx, func() {}
-}
-
 // Everything hangs, with one message in hand: the run ends on time all the same.
 func TestARunEndsOnTimeWhateverHangs(t *testing.T) {
 	t.Parallel()
@@ -93,11 +86,11 @@ func TestARunEndsOnTimeWhateverHangs(t *testing.T) {
 					asked = time.Now()
 					cancel()
 				}()
-				var p processor.Processor = w
+				opts := []consumer.Option{consumer.DrainTimeout(drain), quiet()}
 				if inOrder {
-					p = orderly{w}
+					opts = append(opts, inOneLine())
 				}
-				err := consumer.New(source, p, consumer.DrainTimeout(drain), quiet()).Run(ctx)
+				err := consumer.New(source, w, opts...).Run(ctx)
 				require.LessOrEqual(t, time.Since(asked), drain+5*time.Second)
 				require.ErrorIs(t, err, context.DeadlineExceeded, "the layers did not stop")
 				if ignores {

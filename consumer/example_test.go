@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/key"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
@@ -60,4 +61,34 @@ func Example() {
 		panic(err)
 	}
 	// Output: sent to anna at the attempt 3
+}
+
+// Many accounts at once, and one message at a time of each.
+func ExampleOrderBy() {
+	b := memory.New()
+	ctx, cancel := context.WithCancel(context.Background())
+	_ = b.Declare(ctx, broker.Topology{Queues: []broker.Queue{{Name: "mail"}}})
+	for _, text := range []string{"open", "change", "close"} {
+		e := processor.Envelope{Body: []byte(text), Headers: processor.Headers{"account": "a1"}}
+		_ = b.Publisher().Publish(ctx, processor.Destination{RoutingKey: "mail"}, e)
+	}
+
+	pipeline, err := stack.New(ack.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
+		fmt.Println(string(msg.Body()))
+		if string(msg.Body()) == "close" {
+			cancel()
+		}
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	err = consumer.New(b.Source("mail"), pipeline,
+		consumer.Workers(10), consumer.Prefetch(100), consumer.OrderBy(key.Header("account"))).Run(ctx)
+	fmt.Println(err, b.Close(context.Background()))
+	// Output:
+	// open
+	// change
+	// close
+	// <nil> <nil>
 }

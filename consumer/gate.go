@@ -28,10 +28,8 @@ func newGate(log *slog.Logger) *gate {
 func (g *gate) pause() (resume func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.pauses++; g.pauses == 1 {
-		close(g.shut)
-		g.open = make(chan struct{})
-		g.hold()
+	if g.hold(); g.pauses == 1 && g.sub != nil {
+		g.log.Info("consuming is paused")
 	}
 	var once sync.Once
 	return func() { once.Do(g.resume) }
@@ -55,22 +53,21 @@ func (g *gate) resume() {
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed {
-		return
-	}
-	g.closed = true
-	if g.pauses++; g.pauses == 1 {
-		close(g.shut)
-		g.open = make(chan struct{})
-		g.sub.Pause()
+	if !g.closed {
+		g.closed = true
+		g.hold()
 	}
 }
 
-// hold is called with mu held.
+// hold begins one more pause. It is called with mu held.
 func (g *gate) hold() {
+	if g.pauses++; g.pauses > 1 {
+		return
+	}
+	close(g.shut)
+	g.open = make(chan struct{})
 	if g.sub != nil {
 		g.sub.Pause()
-		g.log.Info("consuming is paused")
 	}
 }
 
@@ -80,7 +77,8 @@ func (g *gate) attach(sub broker.Subscription) {
 	defer g.mu.Unlock()
 	g.sub = sub
 	if g.pauses > 0 {
-		g.hold()
+		g.sub.Pause()
+		g.log.Info("consuming is paused")
 	}
 }
 

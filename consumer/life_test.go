@@ -23,7 +23,6 @@ import (
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/dedup"
-	"github.com/gowarren/warren/processors/ordered"
 	"github.com/gowarren/warren/processors/retry"
 )
 
@@ -165,9 +164,9 @@ func TestTheContextOfAHandlerEndsWithTheChannelOfItsMessage(t *testing.T) {
 			t.Run(fmt.Sprint(name, ", keeping order: ", order), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					layers := []processor.Middleware{ack.New()}
+					var opts []consumer.Option
 					if order {
-						layers = append(layers, ordered.New(func(m processor.Message) string { return m.Properties().ID }))
+						opts = append(opts, consumer.OrderBy(func(m processor.Message) string { return m.Properties().ID }))
 					}
 					start := time.Now()
 					l := lose(t, func(ctx context.Context, m processor.Message) error {
@@ -176,7 +175,7 @@ func TestTheContextOfAHandlerEndsWithTheChannelOfItsMessage(t *testing.T) {
 						require.False(t, processor.ShuttingDown(ctx))
 						require.ErrorIs(t, err, errWire, "it says why")
 						return decide(err)
-					}, layers)
+					}, []processor.Middleware{ack.New()}, opts...)
 					synctest.Wait()
 					require.Equal(t, "ack", l.next.settlement(2))
 					require.Zero(t, time.Since(start), "the next message does not wait")
@@ -366,26 +365,31 @@ func finishing(result error) func(context.Context) error {
 	}
 }
 
-func TestTheLifeOfAChannelCostsNoAllocationForEachMessage(t *testing.T) {
-	const n = 1000
-	source, handled := make(made), make(chan struct{})
-	channel := broker.NewChannel(broker.SubscribeOptions{Base: t.Context()})
-	defer channel.Lose(nil)
-	messages := make([]*broker.Delivery, 0, n+2)
-	for i := range uint64(n + 2) {
-		messages = append(messages, channel.Deliver(processor.Envelope{}, processor.Origin{}, noted{}, i))
+func TestTheConsumerAllocatesNothingForAMessage(t *testing.T) {
+	for name, opts := range map[string][]consumer.Option{"in no order": nil, "in order": {inOneLine()}} {
+		t.Run(name, func(t *testing.T) {
+			const n = 1000
+			source, handled := make(made), make(chan struct{})
+			channel := broker.NewChannel(broker.SubscribeOptions{Base: t.Context()})
+			defer channel.Lose(nil)
+			messages := make([]*broker.Delivery, 0, n+2)
+			for i := range uint64(n + 2) {
+				messages = append(messages, channel.Deliver(processor.Envelope{}, processor.Origin{}, noted{}, i))
+			}
+			p := acked(t, func(context.Context, processor.Message) error { handled <- struct{}{}; return nil })
+			c := consumer.New(source, p, append(opts, quiet())...)
+			result := make(chan error, 1)
+			go func() { result <- c.Run(context.Background()) }()
+			next := 0
+			require.Zero(t, testing.AllocsPerRun(n, func() {
+				source <- messages[next]
+				next++
+				<-handled
+			}))
+			close(source)
+			require.NoError(t, <-result)
+		})
 	}
-	c := consumer.New(source, acked(t, func(context.Context, processor.Message) error { handled <- struct{}{}; return nil }), quiet())
-	result := make(chan error, 1)
-	go func() { result <- c.Run(context.Background()) }()
-	next := 0
-	require.Zero(t, testing.AllocsPerRun(n, func() {
-		source <- messages[next]
-		next++
-		<-handled
-	}))
-	close(source)
-	require.NoError(t, <-result)
 }
 
 // made is a source of deliveries that are there already.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor/key"
 )
 
 // Defaults of the options.
@@ -32,6 +33,8 @@ type options struct {
 	drainTimeout time.Duration
 	idleInterval time.Duration
 	finishLost   bool
+	ordered      bool
+	key          key.Func // nil: in no order
 	consumer     broker.ConsumerOptions
 	logger       *slog.Logger
 	nilOption    int // its place, from 1; 0 if there is none
@@ -49,6 +52,11 @@ func Workers(n int) Option { return func(o *options) { o.workers = n } }
 // must not be below the number of workers. Default, also for 0: twice the workers, and at
 // least 10.
 func Prefetch(n int) Option { return func(o *options) { o.prefetchSet = n } }
+
+// OrderBy has messages with equal keys processed one at a time, in the order in which they were
+// delivered. Other keys go on meanwhile; a message with the key "" waits for no other. f is called
+// once for each message, and nothing is received meanwhile. See "Order". Default: no order.
+func OrderBy(f key.Func) Option { return func(o *options) { o.ordered, o.key = true, f } }
 
 // DrainTimeout sets how long messages in hand may go on after the run was asked to end.
 // With 0 their context ends at once. The run itself ends within 5 s more, whatever hangs:
@@ -93,6 +101,9 @@ func (o options) check() error {
 	}
 	if o.prefetchSet != 0 && o.prefetchSet < o.workers {
 		errs = append(errs, fmt.Errorf("consumer: Prefetch(%d) is below Workers(%d): some workers would never get a message", o.prefetchSet, o.workers))
+	}
+	if o.ordered && o.key == nil {
+		errs = append(errs, errors.New("consumer: OrderBy: the key function is nil: pass one such as key.RoutingKey, or key.Header with a name"))
 	}
 	if o.drainTimeout < 0 {
 		errs = append(errs, fmt.Errorf("consumer: DrainTimeout(%v) is negative", o.drainTimeout))

@@ -13,21 +13,11 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
-	"github.com/gowarren/warren/processor/stack"
-	"github.com/gowarren/warren/processors/ack"
-	"github.com/gowarren/warren/processors/ordered"
 )
 
-// inOrder is a pipeline with a helm that keeps all messages in one order.
-func inOrder(t *testing.T, handle processor.ProcessorFunc) (*helm, *stack.Pipeline) {
-	t.Helper()
-	h := &helm{}
-	p, err := stack.New(func(next processor.Processor) processor.Processor {
-		h.Processor = next
-		return h
-	}, ack.New(), ordered.New(func(processor.Message) string { return "all" })).Then(handle)
-	require.NoError(t, err)
-	return h, p
+// inOneLine keeps all messages in one order.
+func inOneLine() consumer.Option {
+	return consumer.OrderBy(func(processor.Message) string { return "all" })
 }
 
 // slips is a queue of slips of paper with numbers, of the given kind.
@@ -89,7 +79,7 @@ func (i interruption) run(t *testing.T, b *memory.Broker, n int, done []string) 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var h *helm
-	h, p := inOrder(t, func(ctx context.Context, msg processor.Message) error {
+	h, p := steered(t, func(ctx context.Context, msg processor.Message) error {
 		select {
 		case <-time.After(time.Millisecond):
 		case <-ctx.Done():
@@ -104,7 +94,7 @@ func (i interruption) run(t *testing.T, b *memory.Broker, n int, done []string) 
 		}
 		return nil
 	})
-	require.NoError(t, consumer.New(b.Source("mail"), p, consumer.Workers(8), consumer.DrainTimeout(i.drain), quiet()).Run(ctx))
+	require.NoError(t, consumer.New(b.Source("mail"), p, inOneLine(), consumer.Workers(8), consumer.DrainTimeout(i.drain), quiet()).Run(ctx))
 	return done
 }
 
@@ -120,8 +110,8 @@ func TestNothingIsReleasedBetweenTheEndOfTheIntakeAndThePause(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			q := &watched{queue: newQueue(messages(1)...)}
-			_, p := inOrder(t, func(context.Context, processor.Message) error { return act(cancel) })
-			require.NoError(t, consumer.New(q, p, quiet()).Run(ctx))
+			_, p := steered(t, func(context.Context, processor.Message) error { return act(cancel) })
+			require.NoError(t, consumer.New(q, p, inOneLine(), quiet()).Run(ctx))
 			require.True(t, q.options.Ordered)
 			require.Equal(t, []bool{true}, q.released)
 		})
@@ -165,7 +155,7 @@ func TestEachPauseGivesBackWhatWasLeftToIt(t *testing.T) {
 		var done []string
 		ctx, cancel := context.WithCancel(t.Context())
 		var h *helm
-		h, p := inOrder(t, func(_ context.Context, msg processor.Message) error {
+		h, p := steered(t, func(_ context.Context, msg processor.Message) error {
 			id := msg.Properties().ID
 			if !seen[id] {
 				seen[id] = true
@@ -177,7 +167,7 @@ func TestEachPauseGivesBackWhatWasLeftToIt(t *testing.T) {
 			}
 			return nil
 		})
-		require.NoError(t, consumer.New(b.Source("mail"), p, consumer.Prefetch(1), quiet()).Run(ctx))
+		require.NoError(t, consumer.New(b.Source("mail"), p, inOneLine(), consumer.Prefetch(1), quiet()).Run(ctx))
 		for i, id := range done {
 			require.Equal(t, fmt.Sprint(i), id)
 		}
@@ -191,10 +181,10 @@ func TestARunThatStartsPausedTakesNothing(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
 			b := slips(t, broker.Quorum, 30)
-			h, p := inOrder(t, func(context.Context, processor.Message) error { return nil })
+			h, p := steered(t, func(context.Context, processor.Message) error { return nil })
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			c := consumer.New(b.Source("mail"), starter{p, func() error { h.run.Pause(); return nil }}, consumer.Workers(64), quiet())
+			c := consumer.New(b.Source("mail"), starter{p, func() error { h.run.Pause(); return nil }}, inOneLine(), consumer.Workers(64), quiet())
 			require.NoError(t, c.Run(ctx))
 			require.Zero(t, c.Stats().Received)
 		})

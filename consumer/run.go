@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/lines"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -23,10 +24,11 @@ var (
 // run is one call of Run.
 type run struct {
 	*Consumer
-	log       *slog.Logger
-	admission admission
-	gate      *gate
-	sub       broker.Subscription
+	log   *slog.Logger
+	lines *lines.Lines[delivery] // what waits for an earlier message with its key
+	turn  chan struct{}          // has room for the worker that receives, where the order matters
+	gate  *gate
+	sub   broker.Subscription
 
 	intake    context.Context //nolint:containedctx // ends when no more messages may be taken
 	endIntake context.CancelCauseFunc
@@ -41,7 +43,8 @@ var _ stack.Run = (*run)(nil)
 
 func newRun(ctx context.Context, c *Consumer) *run {
 	log := logattr.Or(c.options.logger)
-	r := &run{Consumer: c, log: log, admission: newAdmission(c.handler), gate: newGate(log)}
+	waiting := lines.New(&c.stats.waiting, &c.stats.released, delivery.Lost)
+	r := &run{Consumer: c, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: newGate(log)}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
 	return r
@@ -86,7 +89,7 @@ func (r *run) subscribe() error {
 		return nil
 	}
 	sub, err := r.source.Subscribe(r.intake, broker.SubscribeOptions{
-		Prefetch: r.options.prefetch(), Ordered: r.admission.keepsOrder(),
+		Prefetch: r.options.prefetch(), Ordered: r.options.key != nil,
 		Base: r.hands, FinishLost: r.options.finishLost, Consumer: r.options.consumer,
 	})
 	switch {

@@ -17,13 +17,14 @@ type Stats struct {
 	// Released is how many were given back untouched: at shutdown, or because a layer did
 	// not let them in. Those that were not processed before their channel was lost count too.
 	Released uint64
-	// InHand is how many are being processed now.
-	InHand int64
+	// InHand is how many are being processed now, and Waiting how many wait for an earlier
+	// message with their key ([OrderBy]).
+	InHand, Waiting int64
 }
 
 type counters struct {
 	received, released atomic.Uint64
-	inHand             atomic.Int64
+	inHand, waiting    atomic.Int64
 	actions            [processor.Requeued + 1]atomic.Uint64
 }
 
@@ -39,5 +40,6 @@ func (c *Consumer) Stats() Stats {
 		Requeued: s.actions[processor.Requeued].Load(),
 		Released: s.released.Load(),
 		InHand:   s.inHand.Load(),
+		Waiting:  s.waiting.Load(),
 	}
 }

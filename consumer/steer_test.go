@@ -12,9 +12,6 @@ import (
 
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
-	"github.com/gowarren/warren/processor/stack"
-	"github.com/gowarren/warren/processors/ack"
-	"github.com/gowarren/warren/processors/ordered"
 )
 
 // The message stayed with the consumer, and its worker was gone.
@@ -29,10 +26,8 @@ func TestAKeyThatEndsTheGoroutineLosesNeitherMessageNorWorker(t *testing.T) {
 			}
 			return "one"
 		}
-		p, err := stack.New(ack.New(), ordered.New(key)).
-			ThenFunc(func(context.Context, processor.Message) error { return nil })
-		require.NoError(t, err)
-		c := consumer.New(b.Source("mail"), p, consumer.Workers(2), quiet())
+		p := acked(t, func(context.Context, processor.Message) error { return nil })
+		c := consumer.New(b.Source("mail"), p, consumer.OrderBy(key), consumer.Workers(2), quiet())
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error)
 		go func() { result <- c.Run(ctx) }()

@@ -15,19 +15,18 @@ import (
 // work takes messages until the intake ends.
 func (r *run) work() {
 	var back int // messages in a row that went back
-	for r.intake.Err() == nil {
-		d, err := r.receive()
+	for {
+		d, err := r.next()
 		if err != nil {
 			r.receiveFailed(err)
 			return
 		}
-		switch {
-		case !r.handle(d) || r.gate.paused():
+		if !r.handle(d) || r.gate.paused() {
 			back = 0
-		default:
-			back++
-			r.rest(back)
+			continue
 		}
+		back++
+		r.rest(back)
 	}
 }
 
@@ -47,17 +46,22 @@ func (r *run) receiveFailed(err error) {
 // and an ack layer may requeue what has failed. Where the broker holds what has failed, it sees
 // to the pace.
 func (r *run) handle(d delivery) bool {
-	r.stats.received.Add(1)
 	r.stats.inHand.Add(1)
 	returned := false
 	defer func() {
 		r.stats.inHand.Add(-1)
-		if !returned {
-			r.exited(d)
+		if !d.Settled() {
+			r.release(d) // when the run has ended, if this message ends it
 		}
-		d.leave()
+		r.lines.Leave(d.key)
+		if !returned {
+			r.exited(d, nil)
+		}
 	}()
-	err := r.handler.Process(d.ctx, d.Delivery)
+	err := d.problem
+	if err == nil {
+		err = r.handler.Process(d.Context(), d.Delivery)
+	}
 	returned = true
 
 	decision := processor.Decide(err)
@@ -66,7 +70,7 @@ func (r *run) handle(d delivery) bool {
 		r.lost(d, err, decision)
 		return false // the source sees to the pace of new channels
 	case !d.Settled():
-		r.unsettled(d, err)
+		r.unsettled(d, err, decision)
 		return !lost
 	}
 	r.stats.actions[decision.Action].Add(1)
@@ -82,6 +86,18 @@ func (r *run) failed(d delivery, err error, decision processor.Decision) {
 		r.log.LogAttrs(r.hands, level(a), "message "+a.String(), logattr.Of(d, err)...)
 	}
 	r.stopIf(decision, err)
+}
+
+// level is how what has become of a message is logged.
+func level(a processor.Action) slog.Level {
+	switch a {
+	case processor.Dropped:
+		return slog.LevelInfo
+	case processor.Requeued:
+		return slog.LevelWarn
+	default:
+		return slog.LevelError
+	}
 }
 
 // stopIf ends the run if the decision says so, with err if the message has failed.
@@ -105,25 +121,19 @@ func isDone(d processor.Decision) bool {
 func (r *run) lost(d delivery, err error, decision processor.Decision) {
 	if d.Settled() {
 		r.stats.released.Add(1)
-	} else {
-		r.release(d)
 	}
 	r.log.LogAttrs(r.hands, slog.LevelInfo, "channel of the message is lost, and it comes again", logattr.Of(d, err)...)
 	r.stopIf(decision, err)
 }
 
-// unsettled gives the message back. If it was cut short, or a layer did not let it in,
-// that is all; otherwise the pipeline has forgotten it, and so it will each message until
-// the prefetch is full.
-func (r *run) unsettled(d delivery, err error) {
-	defer r.release(d) // when the run has ended, if this message ends it
-	cutShort := d.Context().Err() != nil
-	decision := processor.Decide(err)
+// unsettled notes a message that goes back. If it was neither cut short nor released by a layer, the
+// pipeline forgets to settle, and would do so until the prefetch is full.
+func (r *run) unsettled(d delivery, err error, decision processor.Decision) {
 	switch {
 	case decision.Action == processor.Released:
 		r.log.LogAttrs(r.hands, slog.LevelWarn, "message was not begun, and goes back", logattr.Of(d, err)...)
 		r.stopIf(decision, err)
-	case !cutShort:
+	case d.Context().Err() == nil:
 		r.End(errors.Join(fmt.Errorf("consumer: message %q of queue %q: %w",
 			d.Properties().ID, d.Origin().Queue, ErrUnsettled), err))
 	case err != nil:
@@ -143,18 +153,11 @@ func (r *run) release(d delivery) {
 	}
 }
 
-// exited stands in for a worker whose handler ended the goroutine with runtime.Goexit,
-// which nothing can stop. It also runs while a panic is on its way up; then the process
-// ends, and so does the new worker.
-func (r *run) exited(d delivery) {
-	if !d.Settled() {
-		r.release(d)
-	}
-	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, nil)...)
-	r.workers.Go(func() {
-		r.rest(1)
-		r.work()
-	})
+// exited replaces a worker whose goroutine was ended by runtime.Goexit, which nothing can stop. It
+// also runs while a panic is on its way up; then the process ends, and so does the new worker.
+func (r *run) exited(d delivery, err error) {
+	r.log.LogAttrs(r.hands, slog.LevelError, "the handler or the key function ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, err)...)
+	r.workers.Go(func() { r.rest(1); r.work() })
 }
 
 // Pauses after messages that went back.

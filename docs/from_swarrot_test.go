@@ -35,7 +35,6 @@ import (
 	"github.com/gowarren/warren/processors/maxmessages"
 	"github.com/gowarren/warren/processors/maxtime"
 	"github.com/gowarren/warren/processors/memorylimit"
-	"github.com/gowarren/warren/processors/ordered"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/signals"
@@ -218,7 +217,6 @@ func TestAStackTakesTheOrderOfFromSwarrot(t *testing.T) {
 		signals.New(), maxmessages.New(), maxtime.New(), memorylimit.New(256), insomniac.New(),
 		ack.New(),
 		retry.New(memory.New().Publisher(), "retry_%attempt%"),
-		ordered.New(ordered.ByRoutingKey),
 		decode.New(),
 		dedup.New(dedup.NewMemory(1, time.Hour)),
 		throttle.New(rate.NewLimiter(1, 1)),

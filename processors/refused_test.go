@@ -22,7 +22,6 @@ import (
 	"github.com/gowarren/warren/processors/dedup"
 	"github.com/gowarren/warren/processors/instantretry"
 	"github.com/gowarren/warren/processors/maxmessages"
-	"github.com/gowarren/warren/processors/ordered"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/sqltx"
 	"github.com/gowarren/warren/processors/throttle"
@@ -124,51 +123,6 @@ func TestSqltxOutsideThrottleHoldsATransactionWhileItWaits(t *testing.T) {
 		require.Equal(t, 2, begun)
 		require.NoError(t, <-done)
 		require.NoError(t, opened.Close())
-	})
-}
-
-func TestOrderedOutsideAckDoesNotSettleWhatHasNoKey(t *testing.T) {
-	t.Parallel()
-	broken := ordered.New(func(processor.Message) string { panic(errMail) })
-	for _, inner := range []processor.Middleware{blank().the("ack"), retrying(&processortest.Publisher{})} {
-		msg := message()
-		require.Error(t, byHand(&calls{}, broken, inner).Process(t.Context(), msg))
-		require.Empty(t, msg.Settlements())
-	}
-}
-
-// The probe waits for its turn, and the one whose turn it is waits for the probe.
-func TestBreakerOutsideOrderedNeverGoesOn(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		handler := &calls{results: []error{errMail}}
-		turns, ok := ordered.New(ordered.ByRoutingKey)(handler).(stack.Admitter)
-		require.True(t, ok)
-		layer, ok := turns.(processor.Processor)
-		require.True(t, ok)
-		p := breaker.New("mail server", breaker.Failures(1), breaker.OpenFor(time.Minute), breaker.Logger(silent()))(layer)
-		admit := func() (context.Context, func()) { return turns.Admit(t.Context(), message()) }
-
-		ctx, left := admit()
-		require.ErrorIs(t, p.Process(ctx, message()), errMail)
-		left()
-		time.Sleep(time.Hour) // until the breaker is half-open
-
-		first, firstLeft := admit()
-		second, secondLeft := admit()
-		second, giveUp := context.WithTimeout(second, 24*time.Hour)
-		defer giveUp()
-		done := make(chan error, 1)
-		go func() {
-			done <- p.Process(second, message())
-			secondLeft()
-		}()
-		synctest.Wait()
-		start := time.Now()
-		require.NoError(t, p.Process(first, message()))
-		firstLeft()
-		require.Equal(t, 24*time.Hour, time.Since(start), "until the probe gives up")
-		require.Equal(t, processor.Released, processor.Decide(<-done).Action)
 	})
 }
 

@@ -31,7 +31,6 @@ import (
 	"github.com/gowarren/warren/processors/maxmessages"
 	"github.com/gowarren/warren/processors/maxtime"
 	"github.com/gowarren/warren/processors/memorylimit"
-	"github.com/gowarren/warren/processors/ordered"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/redelivery"
 	"github.com/gowarren/warren/processors/retry"
@@ -76,7 +75,6 @@ var shipped = map[string]kind{
 		return maxtime.New(maxtime.After(2*patience), maxtime.Logger(silent()))
 	}},
 	"memorylimit": {"", func(*world) processor.Middleware { return memorylimit.New(1<<20, memorylimit.Logger(silent())) }},
-	"ordered":     {stack.Orders, func(*world) processor.Middleware { return ordered.New(ordered.ByRoutingKey) }},
 	"redelivery": {stack.Retries, func(w *world) processor.Middleware {
 		return redelivery.New(w, parked, redelivery.Logger(silent()))
 	}},

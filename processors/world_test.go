@@ -168,11 +168,6 @@ func process(ctx context.Context, cancel context.CancelCauseFunc, p *stack.Pipel
 	running.Go(func() {
 		defer close(done)
 		defer func() { f.panics = recover() != nil }()
-		for _, a := range stack.Admitters(p) {
-			admitted, left := a.Admit(ctx, msg)
-			defer left()
-			ctx = admitted //nolint:fatcontext // through one layer after the other
-		}
 		f.action = processor.Decide(p.Process(ctx, msg)).Action
 	})
 	select {

@@ -16,9 +16,9 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/key"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
-	"github.com/gowarren/warren/processors/ordered"
 )
 
 // returns is more often than the delivery limit that quorum queues have by default from
@@ -155,9 +155,7 @@ func TestClosingASubscriptionKeepsTheOrderAtAnyMoment(t *testing.T) {
 // 10 of 10 messages were lost by a breaker that opened and closed for 40 s.
 func TestPausingUsesUpNoDeliveryLimit(t *testing.T) {
 	t.Parallel()
-	for name, layers := range map[string][]processor.Middleware{
-		"in any order": {ack.New()}, "in order": {ack.New(), ordered.New(ordered.ByRoutingKey)},
-	} {
+	for name, opts := range map[string][]consumer.Option{"in any order": nil, "in order": {consumer.OrderBy(key.RoutingKey)}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := open(t, rabbitmqtest.Shared(t).URL())
@@ -168,10 +166,10 @@ func TestPausingUsesUpNoDeliveryLimit(t *testing.T) {
 			h := &helm{runs: make(chan stack.Run, 1)}
 			paused, round := make(chan struct{}), 0
 			var run stack.Run
-			p, err := stack.New(append([]processor.Middleware{func(next processor.Processor) processor.Processor {
+			p, err := stack.New(func(next processor.Processor) processor.Processor {
 				h.Processor = next
 				return h
-			}}, layers...)...).ThenFunc(func(context.Context, processor.Message) error {
+			}, ack.New()).ThenFunc(func(context.Context, processor.Message) error {
 				if run == nil {
 					run = <-h.runs
 				}
@@ -185,7 +183,7 @@ func TestPausingUsesUpNoDeliveryLimit(t *testing.T) {
 			})
 			require.NoError(t, err)
 			ended := make(chan error, 1)
-			go func() { ended <- consumer.New(b.Source(queue), p).Run(ctx) }()
+			go func() { ended <- consumer.New(b.Source(queue), p, opts...).Run(ctx) }()
 			select {
 			case <-paused:
 			case <-withinTime(t, time.Minute).Done():

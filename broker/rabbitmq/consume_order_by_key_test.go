@@ -14,9 +14,9 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/key"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
-	"github.com/gowarren/warren/processors/ordered"
 )
 
 // Of 300 messages, 33 came after a later one: what a consumer gave back one by one when it
@@ -66,7 +66,7 @@ func restless(t *testing.T, b *rabbitmq.Broker, queue string, run, last int) (do
 	p, err := stack.New(func(next processor.Processor) processor.Processor {
 		h.Processor = next
 		return h
-	}, ack.New(), ordered.New(ordered.ByRoutingKey)).ThenFunc(func(ctx context.Context, msg processor.Message) error {
+	}, ack.New()).ThenFunc(func(ctx context.Context, msg processor.Message) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -84,7 +84,7 @@ func restless(t *testing.T, b *rabbitmq.Broker, queue string, run, last int) (do
 		return err
 	})
 	require.NoError(t, err)
-	require.NoError(t, consumer.New(b.Source(queue), p, consumer.Workers(8), consumer.DrainTimeout(drain),
+	require.NoError(t, consumer.New(b.Source(queue), p, consumer.Workers(8), consumer.OrderBy(key.RoutingKey), consumer.DrainTimeout(drain),
 		consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx))
 	return done
 }

@@ -98,9 +98,6 @@ func unfit(layer processor.Processor, started bool) string {
 	if _, ok := layer.(stack.Idler); ok {
 		return "does something while nothing is waiting, which a router does not tell: leave it out"
 	}
-	if _, ok := layer.(stack.Admitter); ok {
-		return "needs the order of the messages, which a router does not keep: leave it out"
-	}
 	if _, ok := layer.(stack.Stopper); ok && !started {
 		return "has to be started and stopped, and a router does neither for a middleware: give Handler a pipeline that you start and stop yourself"
 	}

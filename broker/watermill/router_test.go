@@ -19,7 +19,6 @@ import (
 	"github.com/gowarren/warren/processors/breaker"
 	"github.com/gowarren/warren/processors/insomniac"
 	"github.com/gowarren/warren/processors/maxtime"
-	"github.com/gowarren/warren/processors/ordered"
 	"github.com/gowarren/warren/processors/timeout"
 )
 
@@ -204,7 +203,6 @@ func TestARouterRefusesWhatItCannotGive(t *testing.T) {
 	}{
 		"insomniac": {layer: insomniac.New()},
 		"max time":  {layer: maxtime.New()},
-		"ordered":   {layer: ordered.New(ordered.ByRoutingKey)},
 		"breaker":   {layer: breaker.New("mail server"), handler: true},
 		"nil":       {layer: nil},
 	} {

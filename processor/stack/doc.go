@@ -16,7 +16,6 @@
 //     were composed by hand.
 //   - [Starter], [Idler] and [Stopper] tell it when a run starts, has nothing to do
 //     and ends. [RunFrom] gives it the [Run], to end it or pause it.
-//   - [Admitter] tells it the order in which the source handed out its messages.
 //   - [Describer] and [Predictor] are what [Pipeline.Describe] asks: for its settings,
 //     and for what it makes of an [Outcome]. [Caser] adds rows to the table of outcomes.
 //   - [processor.Checker] lets it say, when the stack is built, that it cannot work.

@@ -38,7 +38,6 @@ var orderRules = []orderRule{
 	{Repeats, Retries, "the first failure is published for a retry and looks like success, so nothing is ever tried again in place"},
 	{Repeats, Catches, "the error is turned into success first, so nothing is ever tried again in place"},
 	{Repeats, Counts, "each try counts as a message, and the run ends too early"},
-	{Repeats, Orders, "the turn of the message ends with each try, so others of its key overtake it between two tries"},
 
 	{Transacts, Settles, "the message is acked before the commit, and lost if that fails"},
 	{Transacts, Retries, "a retry looks like success, so what the failed handler has written is committed, and the copy writes it again"},
@@ -46,7 +45,6 @@ var orderRules = []orderRule{
 	{Transacts, GivesUp, "a message that is given up is dropped: what has been written about that is rolled back, and the message is acked and lost"},
 	{Transacts, Repeats, "each try works in the transaction of the one before, with what that had written"},
 	{Transacts, Marks, "the message is marked as processed before the commit, and lost if that fails: the next delivery is skipped"},
-	{Transacts, Orders, "the turn of the message ends before the commit, so the next one of its key does not see what it has written"},
 	{Transacts, Transacts, "two transactions do not commit as one: if the outer one fails, what the inner one has committed stays, and is written again"},
 	{Transacts, Waits, "the transaction is open, with its locks, while the message waits"},
 	{Transacts, Breaks, "the transaction is open, with its locks, while the message waits"},
@@ -54,25 +52,17 @@ var orderRules = []orderRule{
 	{Marks, Settles, "a message that is skipped is never settled, and one whose ack fails is never processed again"},
 	{Marks, Retries, "a retry looks like success, so the message is marked as processed, and its copy is skipped and lost"},
 	{Marks, Catches, "the error is turned into success first, so a failed message is marked as processed"},
-	{Marks, Orders, "a copy is looked up before its turn, while the first is still being processed, and is processed again"},
 
 	{Limits, Settles, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"},
 	{Limits, Retries, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"},
 	{Limits, GivesUp, "a message that takes too long looks as if the run had been cut short and is not given up, so it comes back for ever"},
 	{Limits, Waits, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
 	{Limits, Breaks, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
-	{Limits, Orders, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"},
 
 	{Decodes, Settles, "a message that does not decode is never settled"},
 	{Decodes, Retries, "a message that does not decode is not parked, and copies are published with other content than the message came with"},
 	{Decodes, GivesUp, "a message that does not decode is not given up, so it comes back for ever"},
 
-	{Orders, Settles, "a message whose key cannot be made is never settled"},
-	{Orders, Retries, "a message whose key cannot be made is not retried"},
-
-	{Waits, Orders, "a message may hold what an earlier one of its key waits for, and neither ever goes on"},
-
-	{Breaks, Orders, "the message that is let through as a probe waits for its turn, which an earlier one has that waits for the probe: neither ever goes on"},
 	{Breaks, Marks, "a message that is skipped looks like a success, so the breaker takes for mended what nobody has tried"},
 	{Breaks, Retries, "a retry looks like success, so no failure is ever seen, and every message is retried until it is parked"},
 	{Breaks, Catches, "the error is turned into success first, so no failure is ever seen"},

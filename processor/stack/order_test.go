@@ -43,7 +43,7 @@ const (
 
 // roles are all there are, in an order that works.
 var roles = []stack.Role{
-	catches, settles, retries, stack.Orders, stack.Counts, stack.Judges, stack.GivesUp, stack.Decodes,
+	catches, settles, retries, stack.Counts, stack.Judges, stack.GivesUp, stack.Decodes,
 	stack.Marks, stack.Waits, stack.Breaks, stack.Repeats, stack.Limits, stack.Transacts, recovers,
 }
 
@@ -52,21 +52,20 @@ var roles = []stack.Role{
 //
 //nolint:dupword // a grid
 const verdicts = `
-catches    . . . . . . . . . . . . . . .
-settles    x x . . . . . . . . . . . . .
-retries    x x . . . . . . . . . . . . .
-orders     . x x . . . . . . . . . . . .
-counts     . . . . . . . . . . . . . . .
-judges     . x x . . . . . . . . . . . .
-gives-up   x x x . . . . . . . . . . . .
-decodes    . x x . . . x . . . . . . . .
-marks      x x x x . . . . . . . . . . .
-waits      . . . x . . . . . . . . . . .
-breaks     x . x x . . . . x . . . . . .
-repeats    x x x x x . . . . . . . . . .
-limits     . x x x . . x . . x x . . . .
-transacts  x x x x . . x . x x x x . x .
-recovers   . x x . . . x . . . . . . . .
+catches    . . . . . . . . . . . . . .
+settles    x x . . . . . . . . . . . .
+retries    x x . . . . . . . . . . . .
+counts     . . . . . . . . . . . . . .
+judges     . x x . . . . . . . . . . .
+gives-up   x x x . . . . . . . . . . .
+decodes    . x x . . x . . . . . . . .
+marks      x x x . . . . . . . . . . .
+waits      . . . . . . . . . . . . . .
+breaks     x . x . . . . x . . . . . .
+repeats    x x x x . . . . . . . . . .
+limits     . x x . . x . . x x . . . .
+transacts  x x x . . x . x x x x . x .
+recovers   . x x . . x . . . . . . . .
 `
 
 type order struct {

@@ -37,8 +37,6 @@ const (
 	Waits Role = "waits"
 	// Breaks: lets no message through while the inner layers keep failing.
 	Breaks Role = "breaks"
-	// Orders: lets a message in when an earlier one has left.
-	Orders Role = "orders"
 )
 
 // Layer is implemented by processors that say what they are. Shipped ones all do; a

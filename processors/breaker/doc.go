@@ -4,10 +4,8 @@
 // until they are parked. Swarrot has nothing like it.
 //
 // Put it inside retry, which turns failures into success, and outside timeout and
-// recovery, so that a handler that hangs or panics counts. Put it inside ordered: outside, a
-// probe would wait for an earlier message of its key, which waits for the probe. Put it
-// inside dedup: a message that is skipped says nothing about the downstream, and would look
-// like a success:
+// recovery, so that a handler that hangs or panics counts. Put it inside dedup: a message that
+// is skipped says nothing about the downstream, and would look like a success:
 //
 //	stack.New(ack.New(), retry.New(...), breaker.New("mail server"), timeout.New(...), recovery.New())
 //
@@ -52,7 +50,7 @@
 // a message at the head of the queue has used it up after ten minutes. Give such a queue the
 // limit broker.HighDeliveryLimit, or set OpenFor for the longest outage to expect.
 // Without a limit RabbitMQ 3.10 puts what is given back one by one at the tail of the queue;
-// with processors/ordered in the stack a pause keeps the order all the same.
+// with consumer.OrderBy a pause keeps the order all the same.
 //
 // # Without a consumer that can be paused
 //

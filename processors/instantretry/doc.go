@@ -14,7 +14,7 @@
 //
 //	stack.New(ack.New(), retry.New(...), instantretry.New(), recovery.New())
 //
-// Put it inside ack, retry, catch and ordered, which a stack sees to, and outside
+// Put it inside ack, retry and catch, which a stack sees to, and outside
 // recovery, or a panic is not tried again. A timeout inside bounds each try, one outside
 // all of them together.
 //

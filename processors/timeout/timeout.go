@@ -3,7 +3,7 @@
 // while one that the broker takes away, after its consumer timeout, takes all others on
 // the channel along.
 //
-// Put it inside ack, retry and ordered, which a stack sees to: outside them a message that
+// Put it inside ack and retry, which a stack sees to: outside them a message that
 // takes too long would look as if the run had been cut short. Inside instantretry the
 // limit is that of each try, outside of all together, pauses included.
 //

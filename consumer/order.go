@@ -1,0 +1,84 @@
+package consumer
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gowarren/warren/broker"
+)
+
+// delivery is a message with its place in the order.
+type delivery struct {
+	*broker.Delivery
+	key     string // "": it waits for no other
+	problem error  // why it has failed, and has no key
+}
+
+// next returns the next message to process. The worker that ends the wait of one comes here to
+// take it, so those that are blocked in Receive miss none. Once the run has ended, or the channel is
+// lost, nothing more begins, not even what was just received: an earlier one may have gone back.
+func (r *run) next() (delivery, error) {
+	if r.options.key == nil {
+		return r.receive()
+	}
+	for {
+		d, ok := r.lines.Take()
+		if !ok {
+			var err error
+			if d, err = r.receiveInTurn(); err != nil {
+				return d, err
+			}
+		}
+		if d.key == "" || r.intake.Err() == nil && !d.Lost() {
+			return d, nil
+		}
+		r.release(d)
+		r.lines.Leave(d.key)
+	}
+}
+
+// receiveInTurn receives until a message need not wait for an earlier one with its key. Workers
+// take turns, so that messages stand in line in the order of the source.
+func (r *run) receiveInTurn() (delivery, error) {
+	r.turn <- struct{}{}
+	defer func() { <-r.turn }()
+	for {
+		d, err := r.receive()
+		if err != nil {
+			return d, err
+		}
+		if r.makeKey(&d); r.lines.Enter(d.key, d) {
+			return d, nil
+		}
+	}
+}
+
+// receive takes a message from the source.
+func (r *run) receive() (delivery, error) {
+	if err := r.intake.Err(); err != nil {
+		return delivery{}, err
+	}
+	msg, err := r.sub.Receive(r.intake)
+	if err == nil {
+		r.stats.received.Add(1)
+	}
+	return delivery{Delivery: msg}, err
+}
+
+// makeKey asks for the message's key. A message for which the function panics or ends the
+// goroutine has failed: it goes back to its queue, which counts the attempt.
+func (r *run) makeKey(d *delivery) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		value := recover()
+		d.problem = errors.Join(fmt.Errorf("consumer: the key function panicked: %v", value), d.Nack(true))
+		if value == nil { // runtime.Goexit
+			r.exited(*d, d.problem)
+		}
+	}()
+	d.key = r.options.key(d.Delivery)
+	returned = true
+}
