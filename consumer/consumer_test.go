@@ -137,7 +137,7 @@ func TestDrainDeadlineCutsShortAndGivesBackUntouched(t *testing.T) {
 		msgs := messages(2)
 		ctx, cancel := context.WithCancel(t.Context())
 		var pub processortest.Publisher
-		p, err := stack.New(ack.New(), retry.New(&pub, "r_%attempt%", retry.FinalKey("parked"))).
+		p, err := stack.New(ack.New(), retry.New(&pub, "r_%attempt%", retry.ParkKey("parked"))).
 			ThenFunc(func(ctx context.Context, _ processor.Message) error {
 				<-ctx.Done()
 				require.ErrorIs(t, context.Cause(ctx), processor.ErrShutdown)

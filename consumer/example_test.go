@@ -46,7 +46,7 @@ func Example() {
 	}
 	pipeline, err := stack.New(
 		ack.New(),
-		retry.New(b.Publisher(), "mail_retry_%attempt%", retry.Attempts(2), retry.FinalKey("mail_parked")),
+		retry.New(b.Publisher(), "mail_retry_%attempt%", retry.Retries(2), retry.ParkKey("mail_parked")),
 		recovery.New(),
 	).Then(processor.Typed(json.Unmarshal, send))
 	if err != nil {

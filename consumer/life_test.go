@@ -219,13 +219,13 @@ func TestNoCopyIsPublishedOfAMessageWhoseChannelIsLost(t *testing.T) {
 	t.Parallel()
 	for name, layer := range map[string]func(processor.Publisher) processor.Middleware{
 		"retry": func(p processor.Publisher) processor.Middleware {
-			return retry.New(p, "retry_%attempt%", retry.FinalKey("parked"))
+			return retry.New(p, "retry_%attempt%", retry.ParkKey("parked"))
 		},
 		"retry, last": func(p processor.Publisher) processor.Middleware {
-			return retry.New(p, "", retry.Attempts(0), retry.FinalKey("parked"))
+			return retry.New(p, "", retry.Retries(0), retry.ParkKey("parked"))
 		},
 		"backoff": func(p processor.Publisher) processor.Middleware {
-			return backoff.New(p, "mail", backoff.Final(processor.Destination{RoutingKey: "parked"}))
+			return backoff.New(p, "mail", backoff.Park(processor.Destination{RoutingKey: "parked"}))
 		},
 	} {
 		for _, finish := range []bool{false, true} {

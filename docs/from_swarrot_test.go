@@ -188,8 +188,8 @@ func worker(b broker.Broker, handler processor.Processor) (*stack.Pipeline, erro
 		ack.New(),
 		retry.New(b.Publisher(), "mail_retry_%attempt%",
 			retry.Exchange("retry"),
-			retry.Attempts(3),
-			retry.FinalKey("mail_parked")),
+			retry.Retries(3),
+			retry.ParkKey("mail_parked")),
 		logging.New(logging.Level(errMailbox, slog.LevelInfo)),
 		// A panic is to Go what an Error is to PHP: an exception nobody expected.
 		recovery.New(),

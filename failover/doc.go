@@ -8,7 +8,7 @@
 //
 // Package ensure runs an operation with a channel until it succeeds, on whichever node is there:
 //
-//	err := ensure.Do(ctx, connection, publish, ensure.MaxRetries(3))
+//	err := ensure.Do(ctx, connection, publish, ensure.Retries(3))
 //	channel, err = ensure.AutoRetry(ctx, connection, channel, declare)
 //
 // # Sessions

@@ -39,7 +39,7 @@ func TestStressOfStartsAndStopsAndKills(t *testing.T) {
 					return ctx.Err()
 				}
 				return declare("")(ctx, channel)
-			}, ensure.MaxRetries(0))
+			}, ensure.Retries(0))
 		}()
 		switch i % 3 {
 		case 0:

@@ -252,7 +252,7 @@ func TestRecoveryOutsideXDeathHidesPanics(t *testing.T) {
 }
 
 func retrying(p processor.Publisher) processor.Middleware {
-	return retry.New(p, "retry_%attempt%", retry.FinalKey(parked), retry.Logger(silent()))
+	return retry.New(p, "retry_%attempt%", retry.ParkKey(parked), retry.Logger(silent()))
 }
 
 func openDB(t *testing.T, d driver.Connector) *sql.DB {

@@ -56,7 +56,7 @@ var shipped = map[string]kind{
 	"catch":    {stack.Catches, func(*world) processor.Middleware { return catch.New(catch.Logger(silent())) }},
 	"recovery": {stack.Recovers, func(*world) processor.Middleware { return recovery.New(recovery.Logger(silent())) }},
 	"retry": {stack.Retries, func(w *world) processor.Middleware {
-		return retry.New(w, "retry_%attempt%", retry.FinalKey(parked), retry.Logger(silent()))
+		return retry.New(w, "retry_%attempt%", retry.ParkKey(parked), retry.Logger(silent()))
 	}},
 
 	"backoff": {stack.Retries, func(w *world) processor.Middleware { return w.backoff(parking) }},
@@ -96,30 +96,30 @@ var variants = map[string]func(*world) processor.Middleware{
 	"recovery, goexit": func(*world) processor.Middleware {
 		return recovery.New(recovery.Goexit(), recovery.Logger(silent()))
 	},
-	"retry, no final key": func(w *world) processor.Middleware { return retry.New(w, "retry_%attempt%", retry.Logger(silent())) },
+	"retry, no park key": func(w *world) processor.Middleware { return retry.New(w, "retry_%attempt%", retry.Logger(silent())) },
 	"retry, no attempts": func(w *world) processor.Middleware {
-		return retry.New(w, "", retry.Attempts(0), retry.FinalKey(parked), retry.Logger(silent()))
+		return retry.New(w, "", retry.Retries(0), retry.ParkKey(parked), retry.Logger(silent()))
 	},
 	"retry, filtered": func(w *world) processor.Middleware {
-		return retry.New(w, "retry_%attempt%", retry.FinalKey(parked), retry.Logger(silent()),
+		return retry.New(w, "retry_%attempt%", retry.ParkKey(parked), retry.Logger(silent()),
 			retry.If(func(err error) bool { return !errors.Is(err, errFiltered) }))
 	},
-	"retry, filtered, no final key": func(w *world) processor.Middleware {
+	"retry, filtered, no park key": func(w *world) processor.Middleware {
 		return retry.New(w, "retry_%attempt%", retry.Logger(silent()),
 			retry.If(func(err error) bool { return !errors.Is(err, errFiltered) }))
 	},
-	"backoff, no final destination": func(w *world) processor.Middleware { return w.backoff() },
+	"backoff, no park destination": func(w *world) processor.Middleware { return w.backoff() },
 	"backoff, in steps, for ever": func(w *world) processor.Middleware {
-		return w.backoff(backoff.Strategy(delay.Steps()), backoff.Jitter(0), backoff.Limit(0), parking)
+		return w.backoff(backoff.Strategy(delay.Steps()), backoff.Jitter(0), backoff.Retries(processor.NoLimit), parking)
 	},
 	"backoff, for some": func(w *world) processor.Middleware {
 		return w.backoff(parking, backoff.For(errMail, errFiltered, context.Canceled, context.DeadlineExceeded))
 	},
-	"backoff, for some, no final destination": func(w *world) processor.Middleware {
+	"backoff, for some, no park destination": func(w *world) processor.Middleware {
 		return w.backoff(backoff.If(func(err error) bool { return !errors.Is(err, errUnwanted) }))
 	},
 	"redelivery, no attempts": func(w *world) processor.Middleware {
-		return redelivery.New(w, parked, redelivery.Attempts(0), redelivery.Logger(silent()))
+		return redelivery.New(w, parked, redelivery.Retries(0), redelivery.Logger(silent()))
 	},
 	"redelivery, filtered": func(w *world) processor.Middleware {
 		return redelivery.New(w, parked, redelivery.Logger(silent()),
@@ -143,8 +143,8 @@ func (w *world) the(name string) processor.Middleware {
 	return shipped[name].make(w)
 }
 
-// parking is the final destination of a backoff.
-var parking = backoff.Final(processor.Destination{RoutingKey: parked})
+// parking is the park destination of a backoff.
+var parking = backoff.Park(processor.Destination{RoutingKey: parked})
 
 func clean(context.Context, processor.Message, error) error { return nil }
 

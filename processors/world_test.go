@@ -125,10 +125,10 @@ func live(t *testing.T, c stack.Case, build func(*world, processor.Processor) (*
 	var headers processor.Headers
 	if c == stack.CaseExhausted {
 		headers = processor.Headers{
-			retry.HeaderAttempts:   int64(retry.DefaultAttempts),
-			backoff.HeaderBackoffs: int64(backoff.DefaultLimit),
+			retry.HeaderAttempts:   int64(retry.DefaultRetries),
+			backoff.HeaderBackoffs: int64(backoff.DefaultRetries),
 			// On a classic queue, what somebody wrote stays.
-			redelivery.HeaderDeliveries: int64(redelivery.DefaultAttempts),
+			redelivery.HeaderDeliveries: int64(redelivery.DefaultRetries),
 		}
 	}
 	w := newWorld(t, headers)

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // shipped are all decorators, by the names of their folders.
 var shipped = map[string]func(processor.Publisher) processor.Publisher{
 	"retrying": func(p processor.Publisher) processor.Publisher {
-		return retrying.New(p, retrying.MaxRetries(1), retrying.Backoff(time.Millisecond, time.Millisecond))
+		return retrying.New(p, retrying.Retries(1), retrying.Backoff(time.Millisecond, time.Millisecond))
 	},
 	"tracing": func(p processor.Publisher) processor.Publisher { return tracing.New(p) },
 }
@@ -72,7 +72,7 @@ func each(t *testing.T, test func(t *testing.T, decorate func(processor.Publishe
 // layers are all that are given a publisher.
 func layers(p processor.Publisher) map[string]processor.Middleware {
 	return map[string]processor.Middleware{
-		"retry":      retry.New(p, "retry_%attempt%", retry.FinalKey("parked")),
+		"retry":      retry.New(p, "retry_%attempt%", retry.ParkKey("parked")),
 		"backoff":    backoff.New(p, "work"),
 		"redelivery": redelivery.New(p, "parked"),
 		"xdeath":     xdeath.New(xdeath.Park(p, processor.Destination{RoutingKey: "parked"})),

@@ -67,7 +67,7 @@ func newRedelivery(tb testing.TB) *side {
 func newRetry(tb testing.TB) *side {
 	tb.Helper()
 	return newSide(tb, func(b broker.Broker, work broker.Queue) (broker.Topology, processor.Middleware, error) {
-		opts := []retry.Option{retry.Delays(wait), retry.FinalKey(work.Name + "-parked"), retry.Logger(silent)}
+		opts := []retry.Option{retry.Delays(wait), retry.ParkKey(work.Name + "-parked"), retry.Logger(silent)}
 		t, err := retry.Topology(work, work.Name+"-retry-%delay%", opts...)
 		return t, retry.New(b.Publisher(), work.Name+"-retry-%delay%", opts...), err
 	})

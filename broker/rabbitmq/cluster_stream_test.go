@@ -64,7 +64,7 @@ func topology(tb testing.TB, work string) broker.Topology {
 
 func retryOptions(work string) []retry.Option {
 	return []retry.Option{
-		retry.Delays(200 * time.Millisecond), retry.Attempts(2), retry.FinalKey(work + "-parked"),
+		retry.Delays(200 * time.Millisecond), retry.Retries(2), retry.ParkKey(work + "-parked"),
 		retry.KeepTrying(5 * time.Second), retry.Logger(slog.New(slog.DiscardHandler)),
 	}
 }

@@ -91,7 +91,7 @@ func newSurgeon(t *testing.T, url string, withBackoff bool, opts ...rabbitmq.Opt
 	parked := processor.Destination{RoutingKey: s.queue + ".parked"}
 	layer, err := s.retries(log)
 	if withBackoff {
-		steps := []backoff.Option{backoff.Policy(backoff.If(func(error) bool { return true }), backoff.Schedule(backoff.Fixed(time.Hour))), backoff.Final(parked), backoff.Logger(log)}
+		steps := []backoff.Option{backoff.Policy(backoff.If(func(error) bool { return true }), backoff.Schedule(backoff.Fixed(time.Hour))), backoff.Park(parked), backoff.Logger(log)}
 		s.topology, err = backoff.Topology(broker.Queue{Name: s.queue, Type: broker.Quorum}, steps...)
 		layer = backoff.New(s.broker.Publisher(), s.queue, steps...)
 	}
@@ -109,7 +109,7 @@ func newSurgeon(t *testing.T, url string, withBackoff bool, opts ...rabbitmq.Opt
 }
 
 func (s *surgeon) retries(log *slog.Logger) (processor.Middleware, error) {
-	options := []retry.Option{retry.Delays(time.Hour), retry.FinalKey(s.queue + ".parked"), retry.Logger(log)}
+	options := []retry.Option{retry.Delays(time.Hour), retry.ParkKey(s.queue + ".parked"), retry.Logger(log)}
 	pattern := s.queue + ".retry.%delay%"
 	var err error
 	s.topology, err = retry.Topology(broker.Queue{Name: s.queue, Type: broker.Quorum}, pattern, options...)

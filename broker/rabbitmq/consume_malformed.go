@@ -55,7 +55,7 @@ func (m malformed) Nack(tag uint64, requeue bool) error {
 		return m.Ack(tag)
 	}
 	log.Error("message given back, and not rejected: a sender has written a malformed x-death, which would crash the queue, and a copy without could not be published; "+
-		"park what fails under a final key, which leaves x-death out, or remove the message by hand", slog.Any("error", err))
+		"park what fails under a park key, which leaves x-death out, or remove the message by hand", slog.Any("error", err))
 	life.Sleep(m.shared.Life(), malformedPause)
 	return m.generation.Nack(tag, true)
 }

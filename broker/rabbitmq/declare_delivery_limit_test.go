@@ -53,12 +53,12 @@ func TestNothingIsLostAtTheDeliveryLimitOfATopology(t *testing.T) {
 	const limit = 3
 	for name, topology := range map[string]func(work broker.Queue, parked string) (broker.Topology, error){
 		"retry": func(work broker.Queue, parked string) (broker.Topology, error) {
-			return retry.Topology(work, work.Name+"_retry_%attempt%", retry.Delays(time.Minute), retry.FinalKey(parked))
+			return retry.Topology(work, work.Name+"_retry_%attempt%", retry.Delays(time.Minute), retry.ParkKey(parked))
 		},
 		"backoff": func(work broker.Queue, parked string) (broker.Topology, error) {
 			opts := []backoff.Option{backoff.Jitter(0)}
 			if parked != "" {
-				opts = append(opts, backoff.Final(to(parked)))
+				opts = append(opts, backoff.Park(to(parked)))
 			}
 			return backoff.Topology(work, opts...)
 		},

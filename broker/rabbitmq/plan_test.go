@@ -154,7 +154,7 @@ func TestAnImportKeepsWhatExistsAndLeavesOutWhatItCannotBind(t *testing.T) {
 func TestATopologyThatWasImportedRetriesAndParks(t *testing.T) {
 	t.Parallel()
 	work, parked := name(t), name(t)
-	opts := []retry.Option{retry.Delays(100 * time.Millisecond), retry.FinalKey(parked)}
+	opts := []retry.Option{retry.Delays(100 * time.Millisecond), retry.ParkKey(parked)}
 	topology, err := retry.Topology(broker.Queue{Name: work, Type: broker.Quorum}, work+"_retry_%delay%", opts...)
 	require.NoError(t, err)
 	b := open(t, importPlan(t, name(t), topology))

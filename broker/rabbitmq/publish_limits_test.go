@@ -106,7 +106,7 @@ func TestTheLargestRetryComesBack(t *testing.T) {
 			require.NotEqual(t, work.Name, wait.Name)
 			require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{work, wait, {Name: parked}}}))
 			run := func(p processor.Publisher, msg processor.Message) error {
-				pipeline, err := stack.New(ack.New(), retry.New(p, wait.Name, retry.Attempts(1), retry.FinalKey(parked))).
+				pipeline, err := stack.New(ack.New(), retry.New(p, wait.Name, retry.Retries(1), retry.ParkKey(parked))).
 					ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
 				require.NoError(t, err)
 				return pipeline.Process(within(t), msg)

@@ -33,15 +33,15 @@ type republisher struct {
 	wait     string          // the queue that a retry waits in
 	to       processor.Destination
 	headers  amqp.Table // of the retry's copy
-	count    []string   // those of them that the final copy has too
-	says     string     // before the error, on the final copy
+	count    []string   // those of them that the parked copy has too
+	says     string     // before the error, on the parked copy
 
 	expiration string // of the retry's copy
 }
 
 func byKeys(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher {
 	t.Helper()
-	opts := []retry.Option{retry.Delays(time.Hour), retry.FinalKey(parked), retry.Exchange(work + "-retry")}
+	opts := []retry.Option{retry.Delays(time.Hour), retry.ParkKey(parked), retry.Exchange(work + "-retry")}
 	topology, err := retry.Topology(broker.Queue{Name: work}, work+"-%delay%", opts...)
 	require.NoError(t, err)
 	wait := work + "-1h"
@@ -82,8 +82,8 @@ func byPythonsDelays(t *testing.T, b *rabbitmq.Broker, work, parked string) repu
 func byDelays(t *testing.T, b *rabbitmq.Broker, work, parked string, s delay.Strategy, d time.Duration, r republisher) republisher {
 	t.Helper()
 	opts := []backoff.Option{
-		backoff.Strategy(s), backoff.Schedule(backoff.Fixed(d)), backoff.Jitter(0), backoff.Limit(1),
-		backoff.Final(processor.Destination{RoutingKey: parked}),
+		backoff.Strategy(s), backoff.Schedule(backoff.Fixed(d)), backoff.Jitter(0), backoff.Retries(1),
+		backoff.Park(processor.Destination{RoutingKey: parked}),
 	}
 	r.says = "backoff: expired after 1 retry in 0s: "
 	var err error
@@ -211,7 +211,7 @@ func run(t *testing.T, b *rabbitmq.Broker, work string, layer processor.Middlewa
 	t.Helper()
 	origins := make(chan processor.Origin, 10)
 	p, err := stack.New(ack.New(), layer, recovery.New()).ThenFunc(func(_ context.Context, msg processor.Message) error {
-		origins <- retry.Origin(msg)
+		origins <- retry.FirstOrigin(msg)
 		return errors.New("mail server says no")
 	})
 	require.NoError(t, err)

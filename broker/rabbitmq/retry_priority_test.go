@@ -30,7 +30,7 @@ func TestUrgentRetriesDoNotHoldUpTheOthers(t *testing.T) {
 	for kind, retries := range map[string]func(*testing.T, *rabbitmq.Broker, broker.Queue, string) (broker.Topology, processor.Middleware){
 		"retry": func(t *testing.T, b *rabbitmq.Broker, work broker.Queue, parked string) (broker.Topology, processor.Middleware) {
 			t.Helper()
-			opts := []retry.Option{retry.Attempts(1), retry.Delays(urgentWait), retry.FinalKey(parked)}
+			opts := []retry.Option{retry.Retries(1), retry.Delays(urgentWait), retry.ParkKey(parked)}
 			top, err := retry.Topology(work, "wait-%attempt%", opts...)
 			require.NoError(t, err)
 			return top, retry.New(b.Publisher(), "wait-%attempt%", opts...)
@@ -39,7 +39,7 @@ func TestUrgentRetriesDoNotHoldUpTheOthers(t *testing.T) {
 			t.Helper()
 			opts := []backoff.Option{
 				backoff.Schedule(backoff.Fixed(urgentWait)),
-				backoff.Limit(1), backoff.Strategy(delay.Ladder()), backoff.Final(to(parked)),
+				backoff.Retries(1), backoff.Strategy(delay.Ladder()), backoff.Park(to(parked)),
 			}
 			top, err := backoff.Topology(work, opts...)
 			require.NoError(t, err)

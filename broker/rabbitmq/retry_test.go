@@ -40,7 +40,7 @@ func runRetries(t *testing.T, b *rabbitmq.Broker, url string) retries {
 	r.parked = declareQueue(t, url, nil)
 	p, err := stack.New(
 		ack.New(),
-		retry.New(b.Publisher(), r.work+"-retry-%attempt%", retry.Attempts(2), retry.FinalKey(r.parked)),
+		retry.New(b.Publisher(), r.work+"-retry-%attempt%", retry.Retries(2), retry.ParkKey(r.parked)),
 		recovery.New(),
 	).ThenFunc(func(context.Context, processor.Message) error { return errors.New("mail server says no") })
 	require.NoError(t, err)
@@ -117,7 +117,7 @@ func TestRetriesOnAQuorumQueueDoNotUseUpItsDeliveryLimit(t *testing.T) {
 	queue := declareQueue(t, url, amqp.Table{"x-queue-type": "quorum", "x-delivery-limit": int32(1)})
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
 	sub := subscribe(t, b, queue, 1)
-	p, err := stack.New(ack.New(), retry.New(b.Publisher(), "", retry.Keys(func(int, processor.Message) string { return queue }), retry.Attempts(5))).
+	p, err := stack.New(ack.New(), retry.New(b.Publisher(), "", retry.Keys(func(int, processor.Message) string { return queue }), retry.Retries(5))).
 		ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
 	require.NoError(t, err)
 	for range 5 {
@@ -139,13 +139,13 @@ func TestAScheduleThatChanges(t *testing.T) {
 			b := open(t, rabbitmqtest.Shared(t).URL())
 			work, parked := name(t), name(t)
 			declare := func(key string, opts ...retry.Option) error {
-				topology, err := retry.Topology(broker.Queue{Name: work, Type: kind}, work+key, append(opts, retry.FinalKey(parked), retry.Exchange(work+"-x"))...)
+				topology, err := retry.Topology(broker.Queue{Name: work, Type: kind}, work+key, append(opts, retry.ParkKey(parked), retry.Exchange(work+"-x"))...)
 				require.NoError(t, err)
 				return b.Declare(within(t), topology)
 			}
 			fail := func(key string, opts ...retry.Option) processor.Message {
 				sub := subscribe(t, b, work, 1)
-				p, err := stack.New(ack.New(), retry.New(b.Publisher(), work+key, append(opts, retry.FinalKey(parked), retry.Exchange(work+"-x"))...)).
+				p, err := stack.New(ack.New(), retry.New(b.Publisher(), work+key, append(opts, retry.ParkKey(parked), retry.Exchange(work+"-x"))...)).
 					ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
 				require.NoError(t, err)
 				msg := receive(t, sub)

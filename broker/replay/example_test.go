@@ -21,7 +21,7 @@ func Example() {
 		fmt.Println(err)
 	}
 	for _, reason := range []string{"dial: timeout", "550 no such user", "read: timeout"} {
-		// In real life retry.New(..., retry.FinalKey("mail_parked")) has written this.
+		// In real life retry.New(..., retry.ParkKey("mail_parked")) has written this.
 		if err := b.Publisher().Publish(ctx, processor.Destination{RoutingKey: "mail_parked"}, processor.Envelope{
 			Headers: processor.Headers{
 				"warren-original-exchange": "", "warren-original-routing-key": "mail", "warren-error": reason,

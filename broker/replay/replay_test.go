@@ -62,7 +62,7 @@ func TestWhatGoesBackCarriesNoTraceOfTheFailure(t *testing.T) {
 func TestWhatRetryParksGoesBack(t *testing.T) {
 	t.Parallel()
 	b := open(t)
-	p, err := stack.New(retry.New(b.Publisher(), "retry", retry.Attempts(1), retry.FinalKey(parkedQueue))).
+	p, err := stack.New(retry.New(b.Publisher(), "retry", retry.Retries(1), retry.ParkKey(parkedQueue))).
 		ThenFunc(func(context.Context, processor.Message) error { return processor.Reject(errors.New("no such user")) })
 	require.NoError(t, err)
 	require.NoError(t, p.Process(t.Context(), processortest.NewMessage(

@@ -4,7 +4,7 @@
 // stack ([FromMiddleware]).
 //
 //	retries, err := watermill.Middleware(
-//		stack.New(retry.New(watermill.NewPublisher(pub), "mail.%attempt%", retry.FinalKey("mail.dead")), recovery.New()),
+//		stack.New(retry.New(watermill.NewPublisher(pub), "mail.%attempt%", retry.ParkKey("mail.dead")), recovery.New()),
 //		watermill.Poison(pub, "mail.rejected"))
 //	router.AddConsumerHandler("mail", "mail", sub, send).AddMiddleware(retries)
 //

@@ -26,7 +26,7 @@ func ExampleMiddleware() {
 	broker := gochannel.NewGoChannel(gochannel.Config{}, nil)
 	retries, err := watermill.Middleware(stack.New(
 		retry.New(watermill.NewPublisher(broker), "mail.retry.%attempt%",
-			retry.Attempts(2), retry.FinalKey("mail.dead"), retry.Logger(slog.New(slog.DiscardHandler))),
+			retry.Retries(2), retry.ParkKey("mail.dead"), retry.Logger(slog.New(slog.DiscardHandler))),
 		recovery.New(),
 	), watermill.Poison(broker, "mail.rejected"))
 	if err != nil {

@@ -50,7 +50,7 @@ func TestARouterRetriesByTopicAndParks(t *testing.T) {
 		parked, err := g.Subscribe(t.Context(), "mail.dead")
 		require.NoError(t, err)
 		layers := stack.New(
-			retry.New(watermill.NewPublisher(g), "mail.%attempt%", retry.Attempts(2), retry.FinalKey("mail.dead"), retry.Logger(quiet)),
+			retry.New(watermill.NewPublisher(g), "mail.%attempt%", retry.Retries(2), retry.ParkKey("mail.dead"), retry.Logger(quiet)),
 			recovery.New(recovery.Logger(quiet)))
 		topics := make(chan string, 3)
 		routing(t, func(r *message.Router) {

@@ -474,7 +474,7 @@ func TestAStackRetriesOnAGoChannel(t *testing.T) {
 		counts := make(chan any, 3)
 		var runs sync.WaitGroup
 		for _, topic := range []string{"mail", "mail.1", "mail.2"} {
-			p, err := stack.New(ack.New(), retry.New(pub, "mail.%attempt%", retry.Attempts(2), retry.FinalKey("dead"), retry.Logger(quiet))).
+			p, err := stack.New(ack.New(), retry.New(pub, "mail.%attempt%", retry.Retries(2), retry.ParkKey("dead"), retry.Logger(quiet))).
 				ThenFunc(func(_ context.Context, msg processor.Message) error {
 					counts <- msg.Headers()["swarrot_retry_attempts"]
 					return errMail

@@ -59,9 +59,9 @@ func options() []backoff.Option {
 	return []backoff.Option{
 		backoff.Schedule(backoff.List(100*time.Millisecond, 200*time.Millisecond, 500*time.Millisecond)),
 		backoff.Jitter(0), // for the same output each time; leave it out otherwise
-		backoff.Limit(4),
-		backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(50*time.Millisecond)), backoff.Limit(0)),
-		backoff.Final(processor.Destination{RoutingKey: parked}),
+		backoff.Retries(4),
+		backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(50*time.Millisecond)), backoff.Retries(processor.NoLimit)),
+		backoff.Park(processor.Destination{RoutingKey: parked}),
 	}
 }
 

@@ -66,7 +66,7 @@ func (o *office) bank(payment string, asked int) error {
 // told hears of each payment that will be asked about again, or was parked.
 func (o *office) told(_ context.Context, e backoff.Event) {
 	payment := e.Message.Properties().ID
-	if e.Final {
+	if e.Parked {
 		o.print(payment, fmt.Sprintf("%v, parked", e.Err))
 		o.finished()
 		return

@@ -84,7 +84,7 @@ func sendCodes(ctx context.Context, b broker.Broker, out io.Writer) error {
 	pipeline, err := stack.New(
 		ack.New(),
 		// Nothing is retried here: the first failure parks.
-		retry.New(b.Publisher(), "", retry.Attempts(0), retry.FinalKey(parkedQueue), retry.Logger(slog.New(slog.DiscardHandler))),
+		retry.New(b.Publisher(), "", retry.Retries(0), retry.ParkKey(parkedQueue), retry.Logger(slog.New(slog.DiscardHandler))),
 		rejectStale,
 		recovery.New(),
 	).Then(handler(out))

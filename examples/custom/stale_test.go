@@ -57,7 +57,7 @@ func TestWhatIsRejectedIsParked(t *testing.T) {
 	pub := &processortest.Publisher{}
 	p, err := stack.New(
 		ack.New(),
-		retry.New(pub, "codes_retry_%attempt%", retry.FinalKey("codes_parked"), retry.Logger(slog.New(slog.DiscardHandler))),
+		retry.New(pub, "codes_retry_%attempt%", retry.ParkKey("codes_parked"), retry.Logger(slog.New(slog.DiscardHandler))),
 		rejectStale,
 	).ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(t, err)

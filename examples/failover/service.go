@@ -51,7 +51,7 @@ func (s *service) run(ctx context.Context, enough <-chan struct{}, urls []string
 	}
 	defer func() { err = errors.Join(err, closeBroker(context.WithoutCancel(ctx), s.broker)) }()
 
-	schedule := []retry.Option{retry.Delays(time.Second), retry.FinalKey(parked), retry.Logger(s.log)}
+	schedule := []retry.Option{retry.Delays(time.Second), retry.ParkKey(parked), retry.Logger(s.log)}
 	topology, err := retry.Topology(broker.Queue{Name: queue, Type: broker.Quorum}, retryKey, schedule...)
 	if err != nil {
 		return err

@@ -72,13 +72,13 @@ func (j *journal) failed(_ context.Context, e retry.Event) {
 	// retry: retry 1 follows try 1, so it has the number of the try that just failed.
 	// Parking is not a retry. Try 4 failed when the retries that there were are 3.
 	tried := e.Attempt
-	if e.Final {
+	if e.Parked {
 		tried++
 	}
 	id := e.Message.Properties().ID
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.find(id).parked = e.Final
+	j.find(id).parked = e.Parked
 	j.note(id, entry{attempt: tried, outcome: e.Err.Error(), queue: e.To.RoutingKey})
 }
 

@@ -33,7 +33,7 @@ func schedule(scale float64) []time.Duration {
 // retrying is what becomes of a mail that failed. The worker and the topology take it from
 // here, so the worker publishes to no queue that is not there.
 func retrying(delays []time.Duration) []retry.Option {
-	return []retry.Option{retry.Exchange(retryExchange), retry.Delays(delays...), retry.FinalKey(parkedQueue)}
+	return []retry.Option{retry.Exchange(retryExchange), retry.Delays(delays...), retry.ParkKey(parkedQueue)}
 }
 
 // topology is an exchange and a queue for the work, and beside them an exchange for

@@ -59,7 +59,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 // options are those of the layer, and of the work queue.
 var options = []redelivery.Option{
-	redelivery.Attempts(4),
+	redelivery.Retries(4),
 	redelivery.Wait(100*time.Millisecond, 250*time.Millisecond),
 	redelivery.Logger(quiet),
 }

@@ -46,12 +46,12 @@ func layers(p processor.Publisher) stack.Stack {
 	return stack.New(
 		signals.New(),
 		ack.New(),
-		retry.New(p, "mail_retry_%attempt%", retry.Exchange("mail"), retry.FinalKey("mail_parked")),
+		retry.New(p, "mail_retry_%attempt%", retry.Exchange("mail"), retry.ParkKey("mail_parked")),
 		decode.New(decode.MaxSize(1<<20)),
 		dedup.New(dedup.NewMemory(100_000, 24*time.Hour)),
 		throttle.New(rate.NewLimiter(50, 10)),
 		breaker.New("mail server"),
-		instantretry.New(instantretry.Attempts(2), instantretry.Delay(100*time.Millisecond)),
+		instantretry.New(instantretry.Retries(1), instantretry.Delay(100*time.Millisecond)),
 		timeout.New(10*time.Second),
 		recovery.New(),
 	)

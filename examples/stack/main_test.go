@@ -17,12 +17,12 @@ func Example() {
 	// Output:
 	// 1   signals       signals: SIGTERM, SIGINT, SIGQUIT
 	// 2   ack           requeue on error: false
-	// 3   retry         exchange: mail, keys: mail_retry_%attempt%, attempts: 3, final key: mail_parked, keep trying: 15s
+	// 3   retry         exchange: mail, keys: mail_retry_%attempt%, retries: 3, park key: mail_parked, keep trying: 15s
 	// 4   decode        max size: 1MiB, decoders: application/x-bz2, application/x-gzip, deflate, gzip, x-gzip, ignore: charsets, identity
 	// 5   dedup         store: *dedup.Memory, key: app id, type and message id, scope: queue, store timeout: 10s
 	// 6   throttle      limit: 50/s, burst: 10
 	// 7   breaker       downstream: mail server, failures: 5, open for: 30s, counts: failed
-	// 8   instantretry  attempts: 2, delay: 100ms, double up to: off
+	// 8   instantretry  retries: 1, delay: 100ms, double up to: off
 	// 9   timeout       limit: 10s, broker timeout: 30m0s
 	// 10  recovery      goexit: false
 	// 11  main.sender

@@ -41,7 +41,7 @@ func (j *journal) shipped(msg processor.Message) {
 // failed is told of each order that is tried again, or parked.
 func (j *journal) failed(_ context.Context, e retry.Event) {
 	id := e.Message.Properties().ID
-	if e.Final {
+	if e.Parked {
 		j.note(id, fmt.Sprintf("try %d: %v, parked", e.Attempt+1, e.Err), func(l *life) { l.parked = true })
 		return
 	}

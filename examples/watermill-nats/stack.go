@@ -29,7 +29,7 @@ var quiet = slog.New(slog.DiscardHandler)
 func retries() []retry.Option {
 	return []retry.Option{
 		retry.Delays(50*time.Millisecond, 100*time.Millisecond),
-		retry.FinalKey(parked),
+		retry.ParkKey(parked),
 		retry.Logger(quiet),
 	}
 }

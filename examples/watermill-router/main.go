@@ -48,9 +48,9 @@ const letters = "letters"
 // options are those of the retry layer, and of what it needs in the broker.
 func options() []retry.Option {
 	return []retry.Option{
-		retry.Attempts(2),
+		retry.Retries(2),
 		retry.Delays(50*time.Millisecond, 100*time.Millisecond),
-		retry.FinalKey("letters_parked"),
+		retry.ParkKey("letters_parked"),
 		retry.Logger(slog.New(slog.DiscardHandler)), // the office says it
 	}
 }

@@ -54,7 +54,7 @@ func (o *office) try(name string) int {
 
 // failed is told of each letter that is retried or parked.
 func (o *office) failed(_ context.Context, e retry.Event) {
-	o.note(e.Message.Properties().ID, fmt.Sprintf("%v, now in %s", e.Err, e.To.RoutingKey), e.Final)
+	o.note(e.Message.Properties().ID, fmt.Sprintf("%v, now in %s", e.Err, e.To.RoutingKey), e.Parked)
 }
 
 // note prints what became of a letter.

@@ -94,7 +94,7 @@ func TestWhatAutoRetryReturnsWithAnError(t *testing.T) {
 		require.Same(t, channel, same, "it has not been touched")
 
 		none, err := ensure.AutoRetry(t.Context(), c, channel, func(context.Context, *amqp.Channel) error { return ensure.ErrRetry },
-			ensure.MaxRetries(0))
+			ensure.Retries(0))
 		require.ErrorIs(t, err, ensure.ErrRetry)
 		require.Nil(t, none)
 		require.True(t, channel.IsClosed())

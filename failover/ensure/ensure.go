@@ -1,7 +1,7 @@
 // Package ensure runs an operation on a channel of a [failover.Connection] until it succeeds, on
 // whichever node is there.
 //
-//	err := ensure.Do(ctx, connection, publish, ensure.MaxRetries(3))
+//	err := ensure.Do(ctx, connection, publish, ensure.Retries(3))
 //	channel, err = ensure.AutoRetry(ctx, connection, channel, declare)
 package ensure
 
@@ -26,7 +26,7 @@ var ErrRetry = errors.New("try again")
 // the channel is closed or op's error wraps [ErrRetry], it tries again on a new one. It
 // returns, with the number of tries, the last error when
 //
-//   - ctx or the connection ends, or [MaxRetries] is used up;
+//   - ctx or the connection ends, or [Retries] is used up;
 //   - the broker says what no retry can mend: access refused (403), precondition failed
 //     (406), or a queue or exchange that does not exist (404);
 //   - op sends what is not AMQP, or twice in a row what the broker answers by closing the

@@ -63,7 +63,7 @@ func TestIntervals(t *testing.T) {
 				for _, seconds := range row.want {
 					want = append(want, time.Duration(seconds)*time.Second)
 				}
-				announced, waited, err := retries(t, append(row.opts, ensure.MaxRetries(5))...)
+				announced, waited, err := retries(t, append(row.opts, ensure.Retries(5))...)
 				require.Equal(t, want, announced)
 				require.Equal(t, want, waited)
 				require.ErrorIs(t, err, ensure.ErrRetry)
@@ -98,7 +98,7 @@ func TestMaxRetriesWhileEverythingIsDown(t *testing.T) {
 			<-ctx.Done()
 			require.ErrorIs(t, context.Cause(ctx), failover.ErrLost)
 			return ctx.Err()
-		}, ensure.MaxRetries(3), ensure.Interval(0, 0, 0), ensure.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
+		}, ensure.Retries(3), ensure.Interval(0, 0, 0), ensure.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
 
 		require.Equal(t, 1, tries)
 		require.Len(t, told, 3)
@@ -468,7 +468,7 @@ func TestWrongEnsureOptions(t *testing.T) {
 		c := dialFake(t, &amqpfake.Network{}, "amqp://a")
 		for text, opt := range map[string]ensure.Option{
 			"an option is nil":          nil,
-			"at most -1 retries":        ensure.MaxRetries(-1),
+			"at most -2 retries":        ensure.Retries(-2),
 			"intervals from -1ns":       ensure.Interval(-1, 0, 0),
 			"in steps of -1ns":          ensure.Interval(0, -1, 0),
 			"intervals from 2ns to 1ns": ensure.Interval(2, 0, 1),

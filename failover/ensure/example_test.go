@@ -40,7 +40,7 @@ func ExampleDo() { //nolint:testableexamples // it needs a broker
 		return err
 	}
 	err = ensure.Do(ctx, connection, publish,
-		ensure.MaxRetries(3),
+		ensure.Retries(3),
 		ensure.OnError(func(err error, next time.Duration) { log.Printf("%v; retry in %v", err, next) }))
 	if err != nil {
 		log.Print(err)

@@ -49,7 +49,7 @@ func TestTheNodeDiesInTheMiddleOfAPublish(t *testing.T) {
 			dying.Kill(t)
 		}
 		return publish(ctx, channel, "", queue)
-	}, ensure.MaxRetries(3), ensure.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
+	}, ensure.Retries(3), ensure.OnError(func(err error, _ time.Duration) { told = append(told, err) }))
 	require.NoError(t, err)
 	require.Equal(t, 2, tries)
 	require.Len(t, told, 1)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/failover"
 )
 
 // Option changes how [Do] and [AutoRetry] try again. One
@@ -13,18 +15,17 @@ import (
 type Option func(*config)
 
 type config struct {
-	limited           bool
 	retries           int
 	start, step, most time.Duration
 	onError           func(err error, next time.Duration)
 	onRevive          func(*amqp.Channel)
 }
 
-// MaxRetries is how often an operation is tried after the first try. While no node can be
-// reached, each round of failed attempts counts as a try. 0 is one try. Default: no limit,
+// Retries is how often an operation is tried after the first try. While no node can be
+// reached, each round of failed attempts counts as a try. 0 is one try. Default: [failover.NoLimit],
 // ctx bounds the whole.
-func MaxRetries(n int) Option {
-	return func(c *config) { c.limited, c.retries = true, n }
+func Retries(n int) Option {
+	return func(c *config) { c.retries = n }
 }
 
 // Interval is the wait before each retry: start before the first, longer by step before
@@ -55,7 +56,7 @@ func OnRevive(f func(*amqp.Channel)) Option {
 }
 
 func newConfig(opts []Option) (config, error) {
-	c := config{step: time.Second, most: time.Second}
+	c := config{step: time.Second, most: time.Second, retries: failover.NoLimit}
 	OnError(nil)(&c)
 	OnRevive(nil)(&c)
 	for _, opt := range opts {
@@ -69,8 +70,8 @@ func newConfig(opts []Option) (config, error) {
 
 func (c config) check() error {
 	switch {
-	case c.retries < 0:
-		return fmt.Errorf("ensure: at most %d retries: leave MaxRetries out for no limit", c.retries)
+	case c.retries < 0 && c.retries != failover.NoLimit:
+		return fmt.Errorf("ensure: at most %d retries: it must be 0 or more, or failover.NoLimit", c.retries)
 	case c.start < 0 || c.step < 0 || c.most < c.start:
 		return fmt.Errorf("ensure: intervals from %v to %v, in steps of %v, do not grow from zero or above", c.start, c.most, c.step)
 	}

@@ -59,7 +59,7 @@ func (r *retrier) run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return r.give(r.interrupted(ctx, err))
-		case r.limited && r.tries > r.retries:
+		case r.retries != failover.NoLimit && r.tries > r.retries:
 			return r.give(err)
 		}
 		wait := r.interval(r.tries)

@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// The headers that say why a message was given up. They are on the final copy alone, flat
+// The headers that say why a message was given up. They are on the parked copy alone, flat
 // and small, so that libraries in other languages can read them.
 const (
 	HeaderError     = "warren-error"
@@ -21,7 +21,7 @@ const (
 	HeaderStack     = "warren-stack"
 )
 
-// FinalHeaders are those that only the final copy has.
+// FinalHeaders are those that only the parked copy has.
 var FinalHeaders = []string{HeaderError, HeaderErrorType, HeaderFailedAt, HeaderFailures, HeaderHost, HeaderStack}
 
 // Most bytes of a header of ours, and the highest count.
@@ -47,7 +47,7 @@ type Failure struct {
 	Stack bool
 }
 
-// Final is the final copy of msg.
+// Final is the parked copy of msg.
 func Final(msg processor.Message, f Failure) processor.Envelope {
 	first := f.At
 	if !f.First.IsZero() && f.First.Before(f.At) {

@@ -18,7 +18,7 @@ import (
 	"github.com/gowarren/warren/processors/recovery"
 )
 
-// final returns the headers of the final copy of a message without any.
+// final returns the headers of the parked copy of a message without any.
 func final(f republish.Failure, msg ...processortest.Option) processor.Headers {
 	return republish.Final(processortest.NewMessage(msg...), f).Headers
 }

@@ -56,7 +56,7 @@ func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, pub
 	}
 }
 
-// Park publishes e, the final copy of msg, which had failed with err. If it cannot be sent
+// Park publishes e, the parked copy of msg, which had failed with err. If it cannot be sent
 // with the headers that say why, msg is sent as it came in: so it has been sent before. It
 // returns whether the broker has a copy, and the error that is to be told, err or one
 // around it.

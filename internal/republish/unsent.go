@@ -23,7 +23,7 @@ func (s *Sender) Unsent(what, to string, problem, err error) error {
 	return &unsent{processor: s.Name, what: what, to: to, problem: problem, err: err}
 }
 
-// GoesBack is the decision about a message that has no final copy. It goes back to its queue.
+// GoesBack is the decision about a message that has no parked copy. It goes back to its queue.
 // One whose copy can never be sent, as with a body over the broker's limit, is released: from
 // RabbitMQ 4.3 on that does not use up the delivery limit of the queue, at which the message
 // would be lost, or be in its dead-letter exchange without need.

@@ -23,7 +23,7 @@ func sendMail(context.Context, processor.Message) error { return nil }
 func ExamplePipeline_Describe() {
 	pipeline, err := stack.New(
 		ack.New(),
-		retry.New(&processortest.Publisher{}, "mail_retry_%attempt%", retry.Exchange("mail"), retry.FinalKey("mail_parked")),
+		retry.New(&processortest.Publisher{}, "mail_retry_%attempt%", retry.Exchange("mail"), retry.ParkKey("mail_parked")),
 		recovery.New(),
 	).ThenFunc(sendMail)
 	if err != nil {
@@ -32,7 +32,7 @@ func ExamplePipeline_Describe() {
 	fmt.Print(pipeline.Describe())
 	// Output:
 	// 1  ack       requeue on error: false
-	// 2  retry     exchange: mail, keys: mail_retry_%attempt%, attempts: 3, final key: mail_parked, keep trying: 15s
+	// 2  retry     exchange: mail, keys: mail_retry_%attempt%, retries: 3, park key: mail_parked, keep trying: 15s
 	// 3  recovery  goexit: false
 	// 4  stack_test.sendMail
 	//
@@ -98,9 +98,9 @@ func TestALayerThatDoesNotSayWhatItDoesIsNamed(t *testing.T) {
 // A statement of several lines broke the table, and could fake a row.
 func TestASettingStaysOnItsLine(t *testing.T) {
 	t.Parallel()
-	p, err := stack.New(retry.New(&processortest.Publisher{}, "r_%attempt%", retry.FinalKey("a\nok\tlost\x00"))).ThenFunc(sendMail)
+	p, err := stack.New(retry.New(&processortest.Publisher{}, "r_%attempt%", retry.ParkKey("a\nok\tlost\x00"))).ThenFunc(sendMail)
 	require.NoError(t, err)
-	require.Contains(t, p.Describe().String(), "final key: a ok lost,")
+	require.Contains(t, p.Describe().String(), "park key: a ok lost,")
 }
 
 func TestAFilterHasARowOfItsOwn(t *testing.T) {
@@ -108,7 +108,7 @@ func TestAFilterHasARowOfItsOwn(t *testing.T) {
 	never := func(error) bool { return false }
 	filtered := outcomes(t, ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%", retry.If(never)))
 	require.Equal(t, "nacked: dead-lettered, or dropped if its queue has no dead-letter exchange", filtered["error not to be retried (If)"])
-	filtered = outcomes(t, ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%", retry.FinalKey("parked"), retry.If(never)))
+	filtered = outcomes(t, ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%", retry.ParkKey("parked"), retry.If(never)))
 	require.Equal(t, `a copy goes to queue "parked" (default exchange), then acked`, filtered["error not to be retried (If)"])
 	require.Equal(t, `a copy goes to queue "parked" (default exchange), then acked`, filtered[stack.CasePermanentError])
 	require.NotContains(t, outcomes(t, retry.New(&processortest.Publisher{}, "r_%attempt%")), stack.Case("error not to be retried (If)"))

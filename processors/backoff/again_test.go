@@ -91,7 +91,7 @@ func TestARequestTakesThePolicyOfItsCause(t *testing.T) {
 		"after":             {processor.RetryAfter(errBusy, time.Hour), time.Hour},
 		"rejected in again": {backoff.Again(processor.Reject(errBusy)), time.Minute},
 	} {
-		f := newFixture(t, tc.result, backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(time.Minute)), backoff.Limit(2)))
+		f := newFixture(t, tc.result, backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(time.Minute)), backoff.Retries(2)))
 		require.NoError(t, f.process(t), name)
 		require.Equal(t, []time.Duration{tc.want}, f.delays.delays, name)
 		if tc.want > time.Second {

@@ -129,7 +129,7 @@ func TestConformanceWhileTheRepublishFails(t *testing.T) {
 		New: func(testing.TB) processor.Middleware {
 			pub := &processortest.Publisher{}
 			pub.FailWith(processor.ErrRefused)
-			return backoff.New(pub, "test-queue", backoff.Final(parked), backoff.KeepTrying(0))
+			return backoff.New(pub, "test-queue", backoff.Park(parked), backoff.KeepTrying(0))
 		},
 		RepublishFails: true,
 	})
@@ -138,7 +138,7 @@ func TestConformanceWhileTheRepublishFails(t *testing.T) {
 func TestConformanceForSomeErrors(t *testing.T) {
 	processortest.TestMiddleware(t, processortest.Contract{
 		New: func(testing.TB) processor.Middleware {
-			return backoff.New(&processortest.Publisher{}, "test-queue", backoff.If(func(error) bool { return true }), backoff.Limit(0),
+			return backoff.New(&processortest.Publisher{}, "test-queue", backoff.If(func(error) bool { return true }), backoff.Retries(processor.NoLimit),
 				backoff.Policy(backoff.For(errBusy)), backoff.Jitter(0))
 		},
 		Absorbs: true,
@@ -147,7 +147,7 @@ func TestConformanceForSomeErrors(t *testing.T) {
 
 func TestEachFailureTakesTheNextDelay(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, errMail, backoff.Schedule(backoff.List(time.Second, time.Minute)), backoff.Limit(3), backoff.Final(parked))
+	f := newFixture(t, errMail, backoff.Schedule(backoff.List(time.Second, time.Minute)), backoff.Retries(3), backoff.Park(parked))
 	for n := range 4 {
 		require.NoError(t, f.process(t, retries(n)))
 	}
@@ -172,7 +172,7 @@ func TestTheDefaults(t *testing.T) {
 
 func TestWithoutAFinalDestinationTheErrorComesBack(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, errMail, backoff.Limit(3))
+	f := newFixture(t, errMail, backoff.Retries(3))
 	began := time.Now().Add(-12*time.Minute - 3*time.Second)
 	err := f.process(t, retries(3), processortest.Header("warren-first-failed-at", began))
 	require.ErrorIs(t, err, errMail)
@@ -184,7 +184,7 @@ func TestWithoutAFinalDestinationTheErrorComesBack(t *testing.T) {
 
 func TestTheFinalCopySaysHowManyRetriesThereWere(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, errMail, backoff.Limit(1), backoff.Final(parked))
+	f := newFixture(t, errMail, backoff.Retries(1), backoff.Park(parked))
 	require.NoError(t, f.process(t, retries(1)))
 	h := f.last(t).Headers
 	require.Equal(t, "backoff: expired after 1 retry in 0s: mail server says no", h["warren-error"])
@@ -193,10 +193,17 @@ func TestTheFinalCopySaysHowManyRetriesThereWere(t *testing.T) {
 	require.Equal(t, int64(1), h[backoff.HeaderBackoffs])
 }
 
+func TestWithoutRetriesTheFirstFailureIsTheLast(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, errMail, backoff.Retries(0), backoff.Park(parked))
+	require.NoError(t, f.process(t))
+	require.Equal(t, []string{"mail_parked"}, f.keys())
+}
+
 // Without a limit nothing is ever the last.
 func TestNoLimit(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, errMail, backoff.Limit(0), backoff.Schedule(backoff.List(time.Second, time.Minute)), backoff.Final(parked))
+	f := newFixture(t, errMail, backoff.Retries(processor.NoLimit), backoff.Schedule(backoff.List(time.Second, time.Minute)), backoff.Park(parked))
 	for _, count := range []int64{0, 1, 1_000_000, math.MaxInt32 - 1, math.MaxInt32, math.MaxInt64} {
 		require.NoError(t, f.process(t, retries(count)))
 		require.Equal(t, min(count, math.MaxInt32-1)+1, f.last(t).Headers[backoff.HeaderBackoffs], "no more than others can read")
@@ -237,7 +244,7 @@ func TestTheCountIsASendersClaim(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t, errMail, backoff.Limit(3), backoff.Final(parked))
+			f := newFixture(t, errMail, backoff.Retries(3), backoff.Park(parked))
 			require.NoError(t, f.process(t, retries(tc.header)))
 			require.Equal(t, tc.want, f.last(t).Headers[backoff.HeaderBackoffs])
 		})
@@ -248,8 +255,8 @@ func FuzzTheCountNeverPanics(f *testing.F) {
 	f.Add("3", int64(3), 3.0, int64(0), int64(7))
 	f.Add("-1", int64(math.MinInt64), math.Inf(1), int64(math.MaxInt64), int64(math.MinInt64))
 	f.Fuzz(func(t *testing.T, s string, n int64, x float64, waits, first int64) {
-		for _, limit := range []int{0, 3} {
-			fx := newFixture(t, errMail, backoff.Limit(limit), backoff.Final(parked))
+		for _, limit := range []int{processor.NoLimit, 3} {
+			fx := newFixture(t, errMail, backoff.Retries(limit), backoff.Park(parked))
 			fx.delays.waits = waits
 			for _, v := range []any{s, []byte(s), n, int32(n), uint64(n), x, []any{s, n}} {
 				require.NoError(t, fx.process(t, retries(v), processortest.Header("warren-first-failed-at", time.Unix(first, 0))))
@@ -268,7 +275,7 @@ func TestWhatTheDelaysFindCountsIfItIsMore(t *testing.T) {
 	for _, tc := range []struct{ header, waits, want int64 }{
 		{0, 2, 3}, {2, 0, 3}, {2, 1, 3}, {1, 2, 3}, {0, math.MaxInt64, 4}, {math.MaxInt64, 2, 4}, {-3, -5, 1},
 	} {
-		f := newFixture(t, errMail, backoff.Limit(4), backoff.Final(parked))
+		f := newFixture(t, errMail, backoff.Retries(4), backoff.Park(parked))
 		f.delays.waits = tc.waits
 		require.NoError(t, f.process(t, retries(tc.header)))
 		require.Equal(t, tc.want, f.last(t).Headers[backoff.HeaderBackoffs])
@@ -277,7 +284,7 @@ func TestWhatTheDelaysFindCountsIfItIsMore(t *testing.T) {
 
 func TestDecisionsOfTheHandler(t *testing.T) {
 	t.Parallel()
-	final := backoff.Final(parked)
+	final := backoff.Park(parked)
 	for name, tc := range map[string]struct {
 		result error
 		opts   []backoff.Option
@@ -317,7 +324,7 @@ func TestCutShortIsNoRetry(t *testing.T) {
 	cancel()
 	for _, result := range []error{errMail, processor.Reject(errMail), backoff.Again(errMail), processor.RetryAfter(errMail, time.Hour)} {
 		for _, count := range []int{0, 20} {
-			f := newFixture(t, result, backoff.Final(parked))
+			f := newFixture(t, result, backoff.Park(parked))
 			err := f.pipeline.Process(ctx, message(retries(count)))
 			require.Equal(t, processor.Requeued, processor.Decide(err).Action)
 			require.ErrorIs(t, err, errMail)
@@ -330,7 +337,7 @@ func TestCutShortIsNoRetry(t *testing.T) {
 func TestAMessageThatTheHandlerSettledIsNotPublished(t *testing.T) {
 	t.Parallel()
 	for _, result := range []error{errMail, processor.Reject(errMail), backoff.Again(errMail)} {
-		f := newFixture(t, nil, backoff.Final(parked))
+		f := newFixture(t, nil, backoff.Park(parked))
 		msg := message()
 		require.NoError(t, msg.Ack())
 		f.result = result
@@ -356,5 +363,5 @@ func TestTheFirstFailureIsRecorded(t *testing.T) {
 		retries(h[backoff.HeaderBackoffs]),
 		processortest.Header("warren-original-exchange", "test-exchange"),
 		processortest.Header("warren-original-routing-key", "test-key"))
-	require.Equal(t, processor.Origin{Queue: "mail", Exchange: "test-exchange", RoutingKey: "test-key", Redelivered: true}, backoff.Origin(msg))
+	require.Equal(t, processor.Origin{Queue: "mail", Exchange: "test-exchange", RoutingKey: "test-key", Redelivered: true}, backoff.FirstOrigin(msg))
 }

@@ -78,10 +78,10 @@ func TestAnErrorWhoseMethodsPanicIsRetriedAndParked(t *testing.T) {
 		}{
 			"retried":             {0, nil, nil, processortest.Acked},
 			"compared":            {0, []backoff.Option{backoff.Policy(backoff.For(errBusy))}, nil, processortest.Acked},
-			"parked":              {20, []backoff.Option{backoff.Final(parked), backoff.StackTrace()}, nil, processortest.Acked},
+			"parked":              {20, []backoff.Option{backoff.Park(parked), backoff.StackTrace()}, nil, processortest.Acked},
 			"parked, nothing set": {20, nil, nil, processortest.Rejected},
 			"not sent":            {0, []backoff.Option{backoff.KeepTrying(0)}, processor.ErrRefused, processortest.Requeued},
-			"never to fit":        {0, []backoff.Option{backoff.Final(parked)}, processor.ErrTooLarge, ""},
+			"never to fit":        {0, []backoff.Option{backoff.Park(parked)}, processor.ErrTooLarge, ""},
 		} {
 			t.Run(name+", "+what, func(t *testing.T) {
 				t.Parallel()
@@ -102,7 +102,7 @@ func TestTheStackOfAPanicIsToldIfWanted(t *testing.T) {
 	t.Parallel()
 	for _, opts := range [][]backoff.Option{{backoff.StackTrace()}, {}} {
 		pub := &processortest.Publisher{}
-		p, err := stack.New(ack.New(), backoff.New(pub, "mail", append(opts, backoff.Limit(1), backoff.Final(parked))...), recovery.New(recovery.Logger(quiet))).
+		p, err := stack.New(ack.New(), backoff.New(pub, "mail", append(opts, backoff.Retries(1), backoff.Park(parked))...), recovery.New(recovery.Logger(quiet))).
 			ThenFunc(func(context.Context, processor.Message) error { panic(errMail) })
 		require.NoError(t, err)
 		require.NoError(t, p.Process(t.Context(), message(retries(1))))

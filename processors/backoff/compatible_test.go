@@ -23,8 +23,8 @@ func TestWhatPythonHasDelayedGoesOn(t *testing.T) {
 		b := memory.New()
 		defer func() { require.NoError(t, b.Close(t.Context())) }()
 		opts := []backoff.Option{
-			backoff.Strategy(delay.Compatible(b)), backoff.Jitter(0), backoff.Limit(5),
-			backoff.Schedule(backoff.List(100*ms, 200*ms, 300*ms, 400*ms, 500*ms)), backoff.Final(parked),
+			backoff.Strategy(delay.Compatible(b)), backoff.Jitter(0), backoff.Retries(5),
+			backoff.Schedule(backoff.List(100*ms, 200*ms, 300*ms, 400*ms, 500*ms)), backoff.Park(parked),
 		}
 		topology, err := backoff.Topology(broker.Queue{Name: "mail"}, opts...)
 		require.NoError(t, err)

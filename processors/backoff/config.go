@@ -46,7 +46,7 @@ func configure(queue string, opts []Option) (*config, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	schedule, limit, jitter := DefaultIntervals(), DefaultLimit, DefaultJitter
+	schedule, limit, jitter := DefaultIntervals(), DefaultRetries, DefaultJitter
 	c.top.inherit(policy{schedule: &schedule, limit: &limit, jitter: &jitter})
 	for i := range c.policies {
 		c.policies[i].inherit(c.top)

@@ -17,9 +17,9 @@ func (b *backoff) Settings() []stack.Setting {
 	settings := []stack.Setting{
 		{Name: "queue", Value: b.queue},
 		{Name: "schedule", Value: b.top.schedule.String()},
-		{Name: "limit", Value: strconv.Itoa(*b.top.limit)},
+		{Name: "retries", Value: often(*b.top.limit)},
 		{Name: "jitter", Value: b.top.jitter.String()},
-		{Name: "final", Value: final},
+		{Name: "park", Value: final},
 		{Name: "delays", Value: b.delayer.String()},
 		{Name: "keep trying", Value: b.keepTrying.String()},
 	}
@@ -38,7 +38,7 @@ const caseUnwanted stack.Case = "error not to be retried (For, If)"
 // Cases are those of republishing, and that of an error that no policy is for.
 func (b *backoff) Cases() []stack.Case {
 	cases := []stack.Case{stack.CaseRepublishFailed}
-	if *b.top.limit > 0 {
+	if *b.top.limit != processor.NoLimit {
 		cases = append(cases, stack.CaseExhausted)
 	}
 	if b.top.selects() {
@@ -55,7 +55,7 @@ func (b *backoff) Predict(o stack.Outcome) stack.Outcome {
 		return o
 	}
 	rejected := o.Action == processor.Rejected || o.Case == caseUnwanted && b.top.selects()
-	last := rejected || o.Case == stack.CaseExhausted && *b.top.limit > 0
+	last := rejected || o.Case == stack.CaseExhausted && *b.top.limit != processor.NoLimit || *b.top.limit == 0
 	switch {
 	case rejected && b.final == nil:
 		return o
@@ -87,4 +87,12 @@ func (b *backoff) first() string {
 	default:
 		return fmt.Sprintf("%v after %v", to, delays[0])
 	}
+}
+
+// often is how often a message is retried.
+func often(retries int) string {
+	if retries == processor.NoLimit {
+		return "no limit"
+	}
+	return strconv.Itoa(retries)
 }

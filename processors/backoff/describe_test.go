@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -17,9 +18,9 @@ import (
 func TestALayerSaysHowItRetries(t *testing.T) {
 	t.Parallel()
 	var typedNil *fs.PathError
-	p, err := stack.New(backoff.New(&processortest.Publisher{}, "mail", backoff.Jitter(0), backoff.Final(parked),
-		backoff.Schedule(backoff.List(30*time.Second, 3*time.Minute)), backoff.Limit(5), backoff.For(errMail),
-		backoff.Policy(backoff.For(errBusy, typedNil), backoff.If(nothing), backoff.Schedule(backoff.Exponential(time.Second, time.Hour)), backoff.Limit(0)),
+	p, err := stack.New(backoff.New(&processortest.Publisher{}, "mail", backoff.Jitter(0), backoff.Park(parked),
+		backoff.Schedule(backoff.List(30*time.Second, 3*time.Minute)), backoff.Retries(5), backoff.For(errMail),
+		backoff.Policy(backoff.For(errBusy, typedNil), backoff.If(nothing), backoff.Schedule(backoff.Exponential(time.Second, time.Hour)), backoff.Retries(processor.NoLimit)),
 	)).ThenFunc(succeed)
 	require.NoError(t, err)
 	layer := p.Describe().Layers[0]
@@ -32,10 +33,10 @@ func TestALayerSaysHowItRetries(t *testing.T) {
 	require.Contains(t, settings["delays"], "steps 1s 2s 4s 8s")
 	delete(settings, "delays")
 	require.Equal(t, map[string]string{
-		"queue": "mail", "schedule": "30s, then 3m0s each time", "limit": "5", "jitter": "0s",
-		"final": `queue "mail_parked" (default exchange)`, "keep trying": "15s",
+		"queue": "mail", "schedule": "30s, then 3m0s each time", "retries": "5", "jitter": "0s",
+		"park": `queue "mail_parked" (default exchange)`, "keep trying": "15s",
 		"for":      "mail server says no",
-		"policy 1": "for mail server is busy or *fs.PathError, whose Error method panics or by a function: 1s, doubling up to 1h0m0s, limit 0, jitter 0s",
+		"policy 1": "for mail server is busy or *fs.PathError, whose Error method panics or by a function: 1s, doubling up to 1h0m0s, retries: no limit, jitter 0s",
 	}, settings)
 }
 
@@ -69,23 +70,23 @@ func TestOutcomes(t *testing.T) {
 			stack.CaseError: delayed, stack.CasePermanentError: nacked, stack.CaseShutdown: "given back untouched",
 			stack.CaseRepublishFailed: "back to its queue", stack.CaseExhausted: nacked,
 		}},
-		"final": {[]backoff.Option{backoff.Final(parked)}, map[stack.Case]string{
+		"park": {[]backoff.Option{backoff.Park(parked)}, map[stack.Case]string{
 			stack.CaseError: delayed, stack.CasePermanentError: final, stack.CaseShutdown: "given back untouched",
 			stack.CaseRepublishFailed: "back to its queue", stack.CaseExhausted: final,
 		}},
-		"for ever": {[]backoff.Option{backoff.Limit(0)}, map[stack.Case]string{
+		"for ever": {[]backoff.Option{backoff.Retries(processor.NoLimit)}, map[stack.Case]string{
 			stack.CaseError: delayed, stack.CasePermanentError: nacked, stack.CaseShutdown: "given back untouched",
 			stack.CaseRepublishFailed: "back to its queue",
 		}},
-		"exact": {[]backoff.Option{backoff.Jitter(0), backoff.Limit(0)}, map[stack.Case]string{
+		"exact": {[]backoff.Option{backoff.Jitter(0), backoff.Retries(processor.NoLimit)}, map[stack.Case]string{
 			stack.CaseError: strings.Replace(delayed, "about ", "", 1), stack.CasePermanentError: nacked, stack.CaseShutdown: "given back untouched",
 			stack.CaseRepublishFailed: "back to its queue",
 		}},
-		"computed": {[]backoff.Option{backoff.Schedule(backoff.Func(minutes)), backoff.Limit(0)}, map[stack.Case]string{
+		"computed": {[]backoff.Option{backoff.Schedule(backoff.Func(minutes)), backoff.Retries(processor.NoLimit)}, map[stack.Case]string{
 			stack.CaseError: strings.Replace(delayed, "about 1s", "a delay made by a function", 1), stack.CasePermanentError: nacked, stack.CaseShutdown: "given back untouched",
 			stack.CaseRepublishFailed: "back to its queue",
 		}},
-		"for some": {[]backoff.Option{backoff.For(errBusy), backoff.Final(parked)}, map[stack.Case]string{
+		"for some": {[]backoff.Option{backoff.For(errBusy), backoff.Park(parked)}, map[stack.Case]string{
 			stack.CaseError: delayed, stack.CasePermanentError: final, stack.CaseShutdown: "given back untouched",
 			stack.CaseRepublishFailed: "back to its queue", stack.CaseExhausted: final, unwanted: final,
 		}},

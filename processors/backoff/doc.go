@@ -3,11 +3,11 @@
 //
 //	backoff.New(broker.Publisher(), "mail",
 //		backoff.Schedule(backoff.List(30*time.Second, 3*time.Minute)),
-//		backoff.Limit(5),
-//		backoff.Final(processor.Destination{RoutingKey: "mail_parked"}))
+//		backoff.Retries(5),
+//		backoff.Park(processor.Destination{RoutingKey: "mail_parked"}))
 //
 // delays the first failure by about 30 seconds and the next four by about 3 minutes, and
-// parks the sixth. Without a final destination the sixth error comes back, wrapped in
+// parks the sixth. Without a park destination the sixth error comes back, wrapped in
 // [ErrExpired], and the message is nacked: dead-lettered, or dropped by a queue that has no
 // dead-letter exchange.
 //
@@ -29,7 +29,7 @@
 // the ack leaves two copies with the same message id, never none. What is said about failing
 // republishes in processors/retry holds here as well.
 //
-// Set a [Final] destination. Without one, a message whose retries are used up is rejected, and
+// Set a [Park] destination. Without one, a message whose retries are used up is rejected, and
 // dropped by a queue that has no dead-letter exchange; and one whose copy is over a size limit
 // goes back to its queue again and again, and holds up a worker each time.
 //
@@ -48,7 +48,7 @@
 // it; the copy is out.
 //
 // [processor.Reject], and an error that no policy is for, are never retried: the message is
-// published to the final destination at once if there is one, and otherwise the error comes
+// published to the park destination at once if there is one, and otherwise the error comes
 // back, for an outer layer or for the broker to dead-letter.
 // [processor.Drop], [processor.Requeue] and [processor.Release] come back untouched. A
 // message that was cut short because the context ended has not used up a retry and is
@@ -70,6 +70,6 @@
 // A retry looks like success to the layers outside. What failed, the number of the retry,
 // its limit, its delay and when it is due are in the log ([Logger]) and in the [Event] of
 // [OnBackoff], and the number and the delay are in the error of a copy that was not sent. On
-// the final copy, the header warren-error says how many retries there were and how long they
+// the parked copy, the header warren-error says how many retries there were and how long they
 // took.
 package backoff

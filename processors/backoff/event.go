@@ -18,32 +18,32 @@ type Event struct {
 	// sent, or not with the delay that was asked for, Err says so. It wraps the handler's
 	// error.
 	Err error
-	// Attempt is the number of this retry, from 1; for the final copy, how many there were.
+	// Attempt is the number of this retry, from 1; for the parked copy, how many there were.
 	Attempt int
-	// Limit is the most that there can be; 0 is no limit.
-	Limit int
-	// Delay is how long the copy waits, at least; 0 for the final copy.
+	// Retries is the most that there can be, or [processor.NoLimit].
+	Retries int
+	// Delay is how long the copy waits, at least; 0 for the parked copy.
 	Delay time.Duration
-	// Next is when the message is due again, and no earlier; zero for the final copy.
+	// Next is when the message is due again, and no earlier; zero for the parked copy.
 	Next time.Time
-	// Final says that the copy went to the final destination.
-	Final bool
-	// To is where the copy comes to: the work queue, or the final destination.
+	// Parked says that the copy went to the park destination.
+	Parked bool
+	// To is where the copy comes to: the work queue, or the park destination.
 	To processor.Destination
 }
 
-// Origin is where msg was first published to: the exchange and the key, before any retry.
+// FirstOrigin is where msg was first published to: the exchange and the key, before any retry.
 // Its queue, and whether it was redelivered, are those of this delivery. After the first
 // failure it is in headers, and so a sender's claim: nothing may be routed by it. It is the
 // same for processors/retry.
-func Origin(msg processor.Message) processor.Origin { return republish.Origin(msg) }
+func FirstOrigin(msg processor.Message) processor.Origin { return republish.Origin(msg) }
 
 // report logs a copy that the broker has. The layer turns the failure into success, so
 // nobody outside would know of it.
 func (b *backoff) report(ctx context.Context, ev Event) {
 	level, text := slog.LevelInfo, "message failed, retried later"
 	switch {
-	case ev.Final:
+	case ev.Parked:
 		level, text = slog.LevelError, "message failed, parked"
 	case tooEarly(ev.Err):
 		level, text = slog.LevelWarn, "message failed, retried sooner than was asked for"
@@ -53,10 +53,10 @@ func (b *backoff) report(ctx context.Context, ev Event) {
 		return // before anything is made up for nobody
 	}
 	attrs := append(logattr.Of(ev.Message, ev.Err), slog.String("to", ev.To.String()), slog.Int("retry", ev.Attempt))
-	if ev.Limit > 0 {
-		attrs = append(attrs, slog.Int("retries", ev.Limit))
+	if ev.Retries != processor.NoLimit {
+		attrs = append(attrs, slog.Int("retries", ev.Retries))
 	}
-	if !ev.Final {
+	if !ev.Parked {
 		attrs = append(attrs, slog.Duration("delay", ev.Delay), slog.Time("next", ev.Next))
 	}
 	log.LogAttrs(ctx, level, text, attrs...)

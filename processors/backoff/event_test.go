@@ -18,7 +18,7 @@ func TestEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var events []backoff.Event
-		f := newFixture(t, errMail, backoff.Final(parked), backoff.Limit(3),
+		f := newFixture(t, errMail, backoff.Park(parked), backoff.Retries(3),
 			backoff.OnBackoff(func(_ context.Context, e backoff.Event) { e.Message = nil; events = append(events, e) }))
 		require.NoError(t, f.process(t, retries(2)))
 		require.NoError(t, f.process(t, retries(3)))
@@ -32,9 +32,9 @@ func TestEvents(t *testing.T) {
 		require.ErrorIs(t, events[1].Err, errMail)
 		events[1].Err = nil
 		require.Equal(t, []backoff.Event{
-			{Err: errMail, Attempt: 3, Limit: 3, Delay: 3 * time.Second, Next: time.Now().Add(3 * time.Second), To: processor.Destination{RoutingKey: "mail"}},
-			{Attempt: 3, Limit: 3, Final: true, To: parked},
-			{Err: processor.Reject(errMail), Attempt: 1, Limit: 3, Final: true, To: parked},
+			{Err: errMail, Attempt: 3, Retries: 3, Delay: 3 * time.Second, Next: time.Now().Add(3 * time.Second), To: processor.Destination{RoutingKey: "mail"}},
+			{Attempt: 3, Retries: 3, Parked: true, To: parked},
+			{Err: processor.Reject(errMail), Attempt: 1, Retries: 3, Parked: true, To: parked},
 		}, events)
 	})
 }
@@ -43,7 +43,7 @@ func TestRetriesAndParkedMessagesAreLogged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		f := newFixture(t, errMail, backoff.Final(parked), backoff.Logger(slog.New(slog.NewTextHandler(&out, nil))))
+		f := newFixture(t, errMail, backoff.Park(parked), backoff.Logger(slog.New(slog.NewTextHandler(&out, nil))))
 		require.NoError(t, f.process(t, retries(2)))
 		require.Contains(t, out.String(), `level=INFO msg="message failed, retried later" queue=mail message_id=test-message`)
 		require.Contains(t, out.String(), `error="mail server says no" to="queue \"mail\" (default exchange)" retry=3 retries=20 delay=3s next=`+
@@ -55,7 +55,7 @@ func TestRetriesAndParkedMessagesAreLogged(t *testing.T) {
 		require.NotContains(t, out.String(), "next=")
 
 		out.Reset()
-		f = newFixture(t, errMail, backoff.Limit(0), backoff.Logger(slog.New(slog.NewTextHandler(&out, nil))))
+		f = newFixture(t, errMail, backoff.Retries(processor.NoLimit), backoff.Logger(slog.New(slog.NewTextHandler(&out, nil))))
 		require.NoError(t, f.process(t, retries(2)))
 		require.Contains(t, out.String(), " retry=3 delay=3s ", "of none")
 	})

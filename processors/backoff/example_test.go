@@ -26,10 +26,10 @@ func Example() {
 	opts := []backoff.Option{
 		backoff.Schedule(backoff.List(10*time.Millisecond, 20*time.Millisecond)),
 		backoff.Jitter(0),
-		backoff.Limit(5),
-		backoff.Final(processor.Destination{RoutingKey: "mail_parked"}),
+		backoff.Retries(5),
+		backoff.Park(processor.Destination{RoutingKey: "mail_parked"}),
 		backoff.OnBackoff(func(_ context.Context, e backoff.Event) {
-			fmt.Printf("%v: retry %d of %d in %v\n", e.Err, e.Attempt, e.Limit, e.Delay)
+			fmt.Printf("%v: retry %d of %d in %v\n", e.Err, e.Attempt, e.Retries, e.Delay)
 		}),
 	}
 	topology, err := backoff.Topology(broker.Queue{Name: "mail"}, opts...)
@@ -72,11 +72,11 @@ var errMailboxFull = errors.New("452 mailbox full")
 func ExamplePolicy() {
 	layer := backoff.New(memory.New().Publisher(), "mail",
 		backoff.For(context.DeadlineExceeded), // of other errors, these alone
-		backoff.Limit(3),
+		backoff.Retries(3),
 		backoff.Policy(
 			backoff.For(errMailboxFull),
 			backoff.Schedule(backoff.Exponential(time.Minute, 12*time.Hour)),
-			backoff.Limit(0)))
+			backoff.Retries(processor.NoLimit)))
 	pipeline, err := stack.New(ack.New(), layer, recovery.New()).
 		ThenFunc(func(_ context.Context, msg processor.Message) error {
 			if !opens(msg) {
@@ -94,7 +94,7 @@ func ExamplePolicy() {
 	}
 	// Output:
 	// for: context deadline exceeded
-	// policy 1: for 452 mailbox full: 1m0s, doubling up to 12h0m0s, limit 0, jitter 100ms
+	// policy 1: for 452 mailbox full: 1m0s, doubling up to 12h0m0s, retries: no limit, jitter 100ms
 }
 
 func opens(processor.Message) bool { return true }

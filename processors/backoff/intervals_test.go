@@ -15,7 +15,7 @@ import (
 // asked are the delays of the first n retries.
 func asked(t *testing.T, n int, s backoff.Intervals) []time.Duration {
 	t.Helper()
-	f := newFixture(t, errMail, backoff.Schedule(s), backoff.Limit(0))
+	f := newFixture(t, errMail, backoff.Schedule(s), backoff.Retries(processor.NoLimit))
 	for count := range n {
 		require.NoError(t, f.process(t, retries(count)))
 	}

@@ -37,7 +37,7 @@ func TestInfiniteBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const rounds = 200
 		failures := slices.Repeat([]error{backoff.Again(nil)}, rounds)
-		p := newPost(t, inTurn(failures...), backoff.Limit(0), backoff.Jitter(0))
+		p := newPost(t, inTurn(failures...), backoff.Retries(processor.NoLimit), backoff.Jitter(0))
 		require.NoError(t, p.deliver(t, rounds+1))
 		want := slices.Concat(fibonacci, slices.Repeat([]time.Duration{55 * time.Second}, rounds-len(fibonacci)))
 		require.Equal(t, want, p.gaps())
@@ -51,7 +51,7 @@ var fibonacci = []time.Duration{1000 * ms, 2000 * ms, 3000 * ms, 5000 * ms, 8000
 func TestImpatientBackoff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPost(t, always(backoff.Again(nil)), backoff.Schedule(backoff.List(100*ms, 200*ms, 500*ms)), backoff.Jitter(0), backoff.Limit(6))
+		p := newPost(t, always(backoff.Again(nil)), backoff.Schedule(backoff.List(100*ms, 200*ms, 500*ms)), backoff.Jitter(0), backoff.Retries(6))
 		require.ErrorIs(t, p.deliver(t, 7), backoff.ErrExpired)
 		require.Equal(t, []time.Duration{100 * ms, 200 * ms, 500 * ms, 500 * ms, 500 * ms, 500 * ms}, p.gaps())
 		p.ends(t, inDead)
@@ -79,7 +79,7 @@ func TestEntrypointRetry(t *testing.T) {
 	t.Parallel()
 	errType, errValue := errors.New("TypeError"), errors.New("ValueError")
 	opts := []backoff.Option{
-		backoff.For(errType, errValue), backoff.Limit(5), backoff.Jitter(0),
+		backoff.For(errType, errValue), backoff.Retries(5), backoff.Jitter(0),
 		backoff.Schedule(backoff.List(500*ms, 600*ms, 700*ms, 800*ms, 900*ms)),
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestBackoffExpired(t *testing.T) {
 		err := p.deliver(t, 21)
 		require.ErrorIs(t, err, backoff.ErrExpired)
 		require.ErrorIs(t, err, errMail)
-		want := slices.Concat(fibonacci, slices.Repeat([]time.Duration{55 * time.Second}, backoff.DefaultLimit-len(fibonacci)))
+		want := slices.Concat(fibonacci, slices.Repeat([]time.Duration{55 * time.Second}, backoff.DefaultRetries-len(fibonacci)))
 		require.Equal(t, want, p.gaps())
 		require.EqualError(t, err, "backoff: expired after 20 retries in 12m27s: mail server says no")
 		p.ends(t, inDead)

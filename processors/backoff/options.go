@@ -14,8 +14,8 @@ import (
 
 // Defaults of the options. That of [Schedule] is [DefaultIntervals].
 const (
-	DefaultLimit  = 20
-	DefaultJitter = 100 * time.Millisecond
+	DefaultRetries = 20
+	DefaultJitter  = 100 * time.Millisecond
 	// DefaultKeepTrying is less than a consumer's drain timeout, so that a shutdown does
 	// not cut it short.
 	DefaultKeepTrying = republish.DefaultKeepTrying
@@ -51,12 +51,12 @@ func Policy(opts ...PolicyOption) Option {
 	})
 }
 
-// Final sets where a message is published when its retries are used up, when it is rejected
+// Park sets where a message is published when its retries are used up, when it is rejected
 // or no policy is for its error, or when the copy for a retry is over a size limit or has a
 // header that cannot be sent. The copy's headers say why, when, where and after how many
 // failures: warren-error and others. A copy that is too large with them is published as it came in. Default: none, the error
 // comes back instead.
-func Final(to processor.Destination) Option {
+func Park(to processor.Destination) Option {
 	return setting(func(c *config) { c.final = &to })
 }
 
@@ -82,7 +82,7 @@ func OnBackoff(f func(ctx context.Context, e Event)) Option {
 	return setting(func(c *config) { c.notify = f })
 }
 
-// StackTrace has the final copy carry the stack of a handler that panicked, as
+// StackTrace has the parked copy carry the stack of a handler that panicked, as
 // processors/recovery recorded it, at most 4096 bytes in the header warren-stack. A stack
 // shows the inside of the program to whoever reads the queue. Default: off.
 func StackTrace() Option { return setting(func(c *config) { c.stack = true }) }

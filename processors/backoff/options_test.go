@@ -32,13 +32,13 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		opts []backoff.Option
 		want string
 	}{
-		"nil option":              {[]backoff.Option{backoff.Limit(1), nil}, "option 2 is nil"},
-		"nil policy option":       {[]backoff.Option{backoff.Limit(1), backoff.Limit(2), noOption}, "option 3 is nil"},
+		"nil option":              {[]backoff.Option{backoff.Retries(1), nil}, "option 2 is nil"},
+		"nil policy option":       {[]backoff.Option{backoff.Retries(1), backoff.Retries(2), noOption}, "option 3 is nil"},
 		"nil in a policy":         {[]backoff.Option{backoff.Policy(backoff.For(errMail)), backoff.Policy(backoff.For(errMail), nil)}, "policy 2: its options: option 2 is nil"},
-		"policy for nothing":      {[]backoff.Option{backoff.Policy(backoff.Limit(2))}, "policy 1: it is for no errors"},
-		"negative limit":          {[]backoff.Option{backoff.Limit(-1)}, "Limit is -1"},
-		"huge limit":              {[]backoff.Option{backoff.Limit(1 << 31)}, "Limit is 2147483648"},
-		"negative limit, policy":  {[]backoff.Option{backoff.Policy(backoff.For(errMail), backoff.Limit(-1))}, "policy 1: Limit is -1"},
+		"policy for nothing":      {[]backoff.Option{backoff.Policy(backoff.Retries(2))}, "policy 1: it is for no errors"},
+		"negative limit":          {[]backoff.Option{backoff.Retries(-2)}, "Retries is -2"},
+		"huge limit":              {[]backoff.Option{backoff.Retries(1 << 31)}, "Retries is 2147483648"},
+		"negative limit, policy":  {[]backoff.Option{backoff.Policy(backoff.For(errMail), backoff.Retries(-2))}, "policy 1: Retries is -2"},
 		"negative jitter":         {[]backoff.Option{backoff.Jitter(-time.Second)}, "Jitter is -1s"},
 		"jitter without its unit": {[]backoff.Option{backoff.Jitter(300)}, "Jitter is 300ns"},
 		"no error":                {[]backoff.Option{backoff.For()}, "For has no error"},
@@ -51,12 +51,12 @@ func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 		"nil func":                {[]backoff.Option{backoff.Schedule(backoff.Func(nil))}, "Func is nil"},
 		"exponential from 0":      {[]backoff.Option{backoff.Schedule(backoff.Exponential(0, time.Second))}, "Exponential from 0s"},
 		"exponential down":        {[]backoff.Option{backoff.Schedule(backoff.Exponential(time.Minute, time.Second))}, "Exponential from 1m0s to 1s"},
-		"no final destination":    {[]backoff.Option{backoff.Final(processor.Destination{})}, "name a queue or an exchange"},
-		"final is the work queue": {[]backoff.Option{backoff.Final(processor.Destination{RoutingKey: "mail"})}, "that is the work queue"},
-		"final is a step":         {[]backoff.Option{backoff.Jitter(0), backoff.Final(processor.Destination{RoutingKey: "mail.delay.v1.quorum.7s"})}, "that is one of the delays"},
-		"final is the ladder":     {[]backoff.Option{backoff.Final(processor.Destination{Exchange: "warren.delay.v1.quorum.100ms.3"})}, "that is one of the delays"},
-		"long final key":          {[]backoff.Option{backoff.Final(processor.Destination{RoutingKey: long})}, "over 255 bytes"},
-		"long final exchange":     {[]backoff.Option{backoff.Final(processor.Destination{Exchange: long})}, "over 255 bytes"},
+		"no park destination":     {[]backoff.Option{backoff.Park(processor.Destination{})}, "name a queue or an exchange"},
+		"final is the work queue": {[]backoff.Option{backoff.Park(processor.Destination{RoutingKey: "mail"})}, "that is the work queue"},
+		"final is a step":         {[]backoff.Option{backoff.Jitter(0), backoff.Park(processor.Destination{RoutingKey: "mail.delay.v1.quorum.7s"})}, "that is one of the delays"},
+		"final is the ladder":     {[]backoff.Option{backoff.Park(processor.Destination{Exchange: "warren.delay.v1.quorum.100ms.3"})}, "that is one of the delays"},
+		"long park key":           {[]backoff.Option{backoff.Park(processor.Destination{RoutingKey: long})}, "over 255 bytes"},
+		"long final exchange":     {[]backoff.Option{backoff.Park(processor.Destination{Exchange: long})}, "over 255 bytes"},
 		"negative keep trying":    {[]backoff.Option{backoff.KeepTrying(-1)}, "KeepTrying is -1ns"},
 		"keep trying, no unit":    {[]backoff.Option{backoff.KeepTrying(300)}, "KeepTrying is 300ns"},
 		"steps with jitter":       {[]backoff.Option{backoff.Strategy(delay.Steps())}, "because of Func, or of Jitter (100ms by default, 0 for none)"},
@@ -85,8 +85,8 @@ func succeed(context.Context, processor.Message) error { return nil }
 
 func TestAllThatIsWrongIsToldAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := stack.New(backoff.New(nil, "", backoff.Limit(-1), backoff.Policy(backoff.For(errMail), backoff.Jitter(-1)))).ThenFunc(succeed)
-	for _, want := range []string{"the publisher is nil", "the queue's name has 0 bytes", "Limit is -1", "policy 1: Jitter is -1ns"} {
+	_, err := stack.New(backoff.New(nil, "", backoff.Retries(-2), backoff.Policy(backoff.For(errMail), backoff.Jitter(-1)))).ThenFunc(succeed)
+	for _, want := range []string{"the publisher is nil", "the queue's name has 0 bytes", "Retries is -2", "policy 1: Jitter is -1ns"} {
 		require.ErrorContains(t, err, want)
 	}
 	_, err = stack.New(backoff.New(&faulty{}, "mail")).ThenFunc(succeed)

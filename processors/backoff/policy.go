@@ -9,6 +9,7 @@ import (
 
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
 )
 
 // PolicyOption is an option of one policy, for [Policy]. Given to [New] itself it is about
@@ -37,9 +38,9 @@ func Schedule(s Intervals) PolicyOption {
 	}
 }
 
-// Limit sets how often a message is retried after its first failure. Default: 20. With 0 it
-// is retried for ever.
-func Limit(n int) PolicyOption { return func(p *policy) { p.limit = &n } }
+// Retries sets how often a message is retried after its first failure. Default: 20. With 0 the
+// first failure is the last; with [processor.NoLimit] it is retried without end.
+func Retries(n int) PolicyOption { return func(p *policy) { p.limit = &n } }
 
 // Jitter sets the standard deviation by which the delays of the schedule are spread, so
 // that messages which failed together do not come back together. The spread is normal, and
@@ -49,7 +50,7 @@ func Jitter(sigma time.Duration) PolicyOption { return func(p *policy) { p.jitte
 
 // For is about these errors, and those that wrap one of them, as errors.Is finds out.
 // Default: all errors, unless there is [If]. With both, either is enough. At the top level,
-// errors that it is not about, and no policy, are parked if there is a [Final] destination;
+// errors that it is not about, and no policy, are parked if there is a [Park] destination;
 // otherwise they come back as they are, for an outer layer or the broker.
 func For(errs ...error) PolicyOption {
 	return func(p *policy) {
@@ -97,8 +98,8 @@ func (p *policy) inherit(top policy) {
 // check returns every reason why what is set cannot work.
 func (p *policy) check() []error {
 	errs := slices.Clone(p.problems)
-	if p.limit != nil && (*p.limit < 0 || *p.limit > maxCount) {
-		errs = append(errs, fmt.Errorf("Limit is %d: it must be from 0, for ever, to %d", *p.limit, maxCount))
+	if p.limit != nil && *p.limit != processor.NoLimit && (*p.limit < 0 || *p.limit > maxCount) {
+		errs = append(errs, fmt.Errorf("Retries is %d: it must be from 0 to %d, or processor.NoLimit", *p.limit, maxCount))
 	}
 	if p.jitter == nil {
 		return errs
@@ -114,7 +115,7 @@ func (p *policy) check() []error {
 
 // String is the policy in words.
 func (p *policy) String() string {
-	return fmt.Sprintf("for %s: %v, limit %d, jitter %v", p.whom(), p.schedule, *p.limit, *p.jitter)
+	return fmt.Sprintf("for %s: %v, retries: %s, jitter %v", p.whom(), p.schedule, often(*p.limit), *p.jitter)
 }
 
 // whom says which errors it is for.

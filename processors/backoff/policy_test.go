@@ -41,7 +41,7 @@ func TestWhichErrorsAreRetried(t *testing.T) {
 				require.Equal(t, err, f.process(t, retries(20)), "as it is, not even expired")
 				require.Empty(t, f.keys())
 				// It came back to a queue that may have no dead-letter exchange, and was lost.
-				f = newFixture(t, err, append(tc.opts, backoff.Final(parked))...)
+				f = newFixture(t, err, append(tc.opts, backoff.Park(parked))...)
 				require.NoError(t, f.process(t))
 				require.Equal(t, []string{parked.RoutingKey}, f.keys())
 				require.Equal(t, err.Error(), f.pub.Published()[0].Envelope.Headers["warren-error"])
@@ -58,8 +58,8 @@ func TestPolicies(t *testing.T) {
 	opts := []backoff.Option{
 		backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(time.Minute))),
 		backoff.Schedule(backoff.Fixed(time.Hour)), // after it, and for all the same
-		backoff.Limit(2),
-		backoff.Policy(backoff.For(errMail, errBusy), backoff.Limit(4)),
+		backoff.Retries(2),
+		backoff.Policy(backoff.For(errMail, errBusy), backoff.Retries(4)),
 	}
 	for name, tc := range map[string]struct {
 		result error
@@ -76,7 +76,7 @@ func TestPolicies(t *testing.T) {
 			f := newFixture(t, tc.result, append(opts, backoff.OnBackoff(func(_ context.Context, e backoff.Event) { events = append(events, e) }))...)
 			require.NoError(t, f.process(t, retries(tc.limit-1)))
 			require.Equal(t, []time.Duration{tc.delay}, f.delays.delays)
-			require.Equal(t, tc.limit, events[0].Limit)
+			require.Equal(t, tc.limit, events[0].Retries)
 			require.ErrorIs(t, f.process(t, retries(tc.limit)), backoff.ErrExpired)
 		})
 	}
@@ -98,7 +98,7 @@ func TestAPolicyHasItsOwnJitter(t *testing.T) {
 func TestPoliciesShareTheCount(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, errBusy, backoff.Schedule(backoff.List(1*time.Second, 2*time.Second, 3*time.Second)),
-		backoff.Policy(backoff.For(errBusy), backoff.Limit(2)))
+		backoff.Policy(backoff.For(errBusy), backoff.Retries(2)))
 	require.NoError(t, f.process(t))
 	f.result = errMail
 	require.NoError(t, f.process(t, retries(f.last(t).Headers[backoff.HeaderBackoffs])))

@@ -24,7 +24,7 @@ func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	switch {
 	case problem == nil:
 		return b.published(ctx, Event{
-			Message: r.msg, Err: err, Attempt: r.done + 1, Limit: r.limit, Delay: r.delay,
+			Message: r.msg, Err: err, Attempt: r.done + 1, Retries: r.limit, Delay: r.delay,
 			Next: sent.at.Add(r.delay), To: processor.Destination{RoutingKey: b.queue},
 		})
 	case b.final != nil && republish.Unsendable(problem):
@@ -79,7 +79,7 @@ func (b *backoff) park(ctx context.Context, r retry, err error) error {
 		return republish.GoesBack(err)
 	}
 	return b.published(ctx, Event{
-		Message: r.msg, Err: err, Attempt: r.done, Limit: r.limit, Final: true, To: *b.final,
+		Message: r.msg, Err: err, Attempt: r.done, Retries: r.limit, Parked: true, To: *b.final,
 	})
 }
 

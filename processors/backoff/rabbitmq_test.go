@@ -38,7 +38,7 @@ func TestOnRabbitMQ(t *testing.T) {
 	opts := []backoff.Option{
 		backoff.Schedule(backoff.List(delays...)), backoff.Jitter(0),
 		backoff.Strategy(delay.Ladder(delay.Unit(10*time.Millisecond), delay.Longest(10*time.Second))),
-		backoff.Final(processor.Destination{RoutingKey: "backoff-parked"}),
+		backoff.Park(processor.Destination{RoutingKey: "backoff-parked"}),
 	}
 	topology, err := backoff.Topology(broker.Queue{Name: "backoff", Type: broker.Quorum}, opts...)
 	require.NoError(t, err)

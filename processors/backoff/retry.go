@@ -11,16 +11,16 @@ import (
 type retry struct {
 	msg   processor.Message
 	done  int // retries before it
-	limit int // 0: none
+	limit int // of retries, or processor.NoLimit
 	delay time.Duration
 }
 
 // isLast reports whether the retries are used up.
-func (r retry) isLast() bool { return r.limit > 0 && r.done >= r.limit }
+func (r retry) isLast() bool { return r.limit != processor.NoLimit && r.done >= r.limit }
 
 // String is such as "retry 3 of 20 in 5s".
 func (r retry) String() string {
-	if r.limit == 0 {
+	if r.limit == processor.NoLimit {
 		return fmt.Sprintf("retry %d in %v", r.done+1, r.delay)
 	}
 	return fmt.Sprintf("retry %d of %d in %v", r.done+1, r.limit, r.delay)
@@ -57,7 +57,7 @@ func (b *backoff) delay(p *policy, r retry, f failure) (d time.Duration, problem
 func (b *backoff) count(h processor.Headers, p policy) int {
 	n, _ := h.Int64(HeaderBackoffs)
 	most := *p.limit
-	if most == 0 {
+	if most == processor.NoLimit {
 		most = maxCount
 	}
 	return int(min(max(n, b.delayer.Waits(h), 0), int64(most)))

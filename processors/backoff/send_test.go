@@ -62,8 +62,8 @@ func TestAFailedRepublishGivesTheMessageBack(t *testing.T) {
 		// A decision in the publisher's error is not about our message.
 		processor.Drop(errors.New("dropped")), processor.Reject(errors.New("rejected")), processor.ErrStop, backoff.ErrAgain,
 	} {
-		for _, opts := range [][]backoff.Option{{}, {backoff.Final(parked)}} {
-			for _, count := range []int{0, 20} { // a retry, and the final copy
+		for _, opts := range [][]backoff.Option{{}, {backoff.Park(parked)}} {
+			for _, count := range []int{0, 20} { // a retry, and the parked copy
 				var pub processortest.Publisher
 				pub.FailWith(failure)
 				msg := message(retries(count))
@@ -94,7 +94,7 @@ func TestACopyThatWasNotSentIsNotParkedInstead(t *testing.T) {
 		return nil
 	}}
 	msg := message()
-	require.ErrorIs(t, process(t, t.Context(), pub, msg, backoff.Final(parked), backoff.KeepTrying(0)), processor.ErrRefused)
+	require.ErrorIs(t, process(t, t.Context(), pub, msg, backoff.Park(parked), backoff.KeepTrying(0)), processor.ErrRefused)
 	settledAs(t, msg, processortest.Requeued)
 	require.Len(t, pub.asked, 1)
 }
@@ -102,10 +102,10 @@ func TestACopyThatWasNotSentIsNotParkedInstead(t *testing.T) {
 func TestTheErrorOfACopyThatWasNotSentSaysWhichRetryItWas(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[int]string{
-		20: "backoff: the copy for retry 4 of 20 in 5s, to queue \"mail\", was not sent: the broker refused the message; the message had failed with: mail server says no",
-		0:  "backoff: the copy for retry 4 in 5s, to queue \"mail\", was not sent: the broker refused the message; the message had failed with: mail server says no",
+		20:                "backoff: the copy for retry 4 of 20 in 5s, to queue \"mail\", was not sent: the broker refused the message; the message had failed with: mail server says no",
+		processor.NoLimit: "backoff: the copy for retry 4 in 5s, to queue \"mail\", was not sent: the broker refused the message; the message had failed with: mail server says no",
 	} {
-		f := newFixture(t, errMail, backoff.Limit(limit))
+		f := newFixture(t, errMail, backoff.Retries(limit))
 		f.pub.FailWith(processor.ErrRefused)
 		when := regexp.MustCompile(`, at \S+Z,`)
 		text := f.process(t, retries(3)).Error()
@@ -153,7 +153,7 @@ func TestACopyThatCanNeverBeSentIsParked(t *testing.T) {
 	}}
 	var told []backoff.Event
 	msg := message(processortest.Header("app", int64(1)), retries(4))
-	err := process(t, t.Context(), pub, msg, backoff.Final(parked),
+	err := process(t, t.Context(), pub, msg, backoff.Park(parked),
 		backoff.OnBackoff(func(_ context.Context, e backoff.Event) { told = append(told, e) }))
 	settledAs(t, msg, processortest.Acked)
 	require.Equal(t, processor.Dropped, processor.Decide(err).Action, "acked, and somebody sees why")
@@ -166,7 +166,7 @@ func TestACopyThatCanNeverBeSentIsParked(t *testing.T) {
 	require.Equal(t, int64(5), h["warren-failures"])
 	require.Contains(t, h["warren-error"], "retry 5 of 20")
 	require.Len(t, told, 1)
-	require.True(t, told[0].Final)
+	require.True(t, told[0].Parked)
 	require.Equal(t, 4, told[0].Attempt)
 }
 
@@ -179,7 +179,7 @@ func TestACopyThatCanBeParkedOnlyAsItCameIs(t *testing.T) {
 		return nil
 	}}
 	msg := message(processortest.Header("app", int64(1)))
-	err := process(t, t.Context(), pub, msg, backoff.Final(parked))
+	err := process(t, t.Context(), pub, msg, backoff.Park(parked))
 	settledAs(t, msg, processortest.Acked)
 	require.ErrorIs(t, err, processor.ErrHeaderType)
 	require.Len(t, pub.asked, 3)
@@ -190,7 +190,7 @@ func TestACopyThatCannotEvenBeParkedGoesBack(t *testing.T) {
 	t.Parallel()
 	pub := &answering{answer: func(string, processor.Envelope) error { return processor.ErrTooLarge }}
 	msg := message()
-	err := process(t, t.Context(), pub, msg, backoff.Final(parked))
+	err := process(t, t.Context(), pub, msg, backoff.Park(parked))
 	require.ErrorIs(t, err, processor.ErrTooLarge)
 	require.ErrorIs(t, err, errMail)
 	require.Len(t, pub.asked, 3)
@@ -207,7 +207,7 @@ func TestADelayThatIsTooLong(t *testing.T) {
 		"stop":      processor.Stop(errMail),
 		"typed nil": processor.RetryAfter((*fs.PathError)(nil), time.Hour),
 	} {
-		for _, opts := range [][]backoff.Option{{}, {backoff.Final(parked)}} {
+		for _, opts := range [][]backoff.Option{{}, {backoff.Park(parked)}} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {

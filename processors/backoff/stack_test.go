@@ -25,7 +25,7 @@ import (
 // remember keeps the delays of all retries.
 func remember(delays *[]time.Duration) func(context.Context, backoff.Event) {
 	return func(_ context.Context, e backoff.Event) {
-		if !e.Final {
+		if !e.Parked {
 			*delays = append(*delays, e.Delay)
 		}
 	}
@@ -54,7 +54,7 @@ func TestAScheduleOfADayTakesNoTimeToTest(t *testing.T) {
 func TestWhatKeepsFailingIsParked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := newPost(t, always(errMail), backoff.Schedule(backoff.List(30*time.Second, 3*time.Minute)), backoff.Jitter(0), backoff.Limit(5), backoff.Final(parked))
+		p := newPost(t, always(errMail), backoff.Schedule(backoff.List(30*time.Second, 3*time.Minute)), backoff.Jitter(0), backoff.Retries(5), backoff.Park(parked))
 		require.NoError(t, p.deliver(t, 6))
 		m := 3 * time.Minute
 		require.Equal(t, []time.Duration{30 * time.Second, m, m, m, m}, p.gaps())
@@ -69,7 +69,7 @@ func TestWhatKeepsFailingIsParked(t *testing.T) {
 		require.Equal(t, "backoff: expired after 5 retries in 12m30s: mail server says no", msg.Headers()["warren-error"])
 		require.Equal(t, int64(6), msg.Headers()["warren-failures"])
 		require.NotContains(t, msg.Headers(), "x-death")
-		require.Equal(t, processor.Origin{Queue: "mail_parked", RoutingKey: "mail"}, backoff.Origin(msg))
+		require.Equal(t, processor.Origin{Queue: "mail_parked", RoutingKey: "mail"}, backoff.FirstOrigin(msg))
 	})
 }
 
@@ -78,7 +78,7 @@ func TestTwoPolicies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPost(t, inTurn(errBusy, errOther, errBusy, errMail),
 			backoff.Schedule(backoff.List(time.Minute, 2*time.Minute)), backoff.Jitter(0),
-			backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(time.Second)), backoff.Limit(0)),
+			backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(time.Second)), backoff.Retries(processor.NoLimit)),
 			backoff.Policy(backoff.For(errOther), backoff.Schedule(backoff.List(time.Hour, 2*time.Hour))))
 		require.NoError(t, p.deliver(t, 5))
 		require.Equal(t, []time.Duration{time.Second, 2 * time.Hour, time.Second, 2 * time.Minute}, p.gaps())
@@ -111,7 +111,7 @@ func TestRetryAfter(t *testing.T) {
 func TestARestartInTheMiddle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		opts := []backoff.Option{backoff.Schedule(backoff.List(time.Minute, time.Hour)), backoff.Jitter(0), backoff.Limit(2), backoff.Final(parked)}
+		opts := []backoff.Option{backoff.Schedule(backoff.List(time.Minute, time.Hour)), backoff.Jitter(0), backoff.Retries(2), backoff.Park(parked)}
 		p := newPost(t, always(errMail), opts...)
 		require.NoError(t, p.deliver(t, 1))
 		require.NoError(t, p.sub.Close(t.Context()))
@@ -151,14 +151,14 @@ func TestACrashBetweenConfirmAndAckIsADuplicateNeverALoss(t *testing.T) {
 func TestBackoffInsideRetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		opts := []backoff.Option{backoff.For(errBusy), backoff.Schedule(backoff.Fixed(time.Minute)), backoff.Jitter(0), backoff.Limit(2)}
+		opts := []backoff.Option{backoff.For(errBusy), backoff.Schedule(backoff.Fixed(time.Minute)), backoff.Jitter(0), backoff.Retries(2)}
 		p := newPost(t, always(nil), opts...)
 		require.NoError(t, p.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{
 			{Name: "mail_retry_1", MessageTTL: time.Hour, DeadLetter: &broker.DeadLetter{RoutingKey: "mail"}},
 			{Name: "mail_retry_2", MessageTTL: 2 * time.Hour, DeadLetter: &broker.DeadLetter{RoutingKey: "mail"}},
 		}}))
 		p.restart(t, inTurn(errBusy, errMail, errBusy, errMail, errMail),
-			retry.New(p.Publisher(), "mail_retry_%attempt%", retry.Attempts(2), retry.FinalKey("mail_parked")),
+			retry.New(p.Publisher(), "mail_retry_%attempt%", retry.Retries(2), retry.ParkKey("mail_parked")),
 			backoff.New(p.Publisher(), "mail", opts...))
 		require.NoError(t, p.deliver(t, 5))
 		require.Equal(t, []time.Duration{time.Minute, time.Hour, time.Minute, 2 * time.Hour}, p.gaps())
@@ -170,13 +170,13 @@ func TestBackoffInsideRetry(t *testing.T) {
 func TestWhatIsExpiredIsRetriedByKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		opts := []backoff.Option{backoff.Schedule(backoff.Fixed(time.Minute)), backoff.Jitter(0), backoff.Limit(2)}
+		opts := []backoff.Option{backoff.Schedule(backoff.Fixed(time.Minute)), backoff.Jitter(0), backoff.Retries(2)}
 		p := newPost(t, always(nil), opts...)
 		require.NoError(t, p.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{
 			{Name: "mail_retry_1", MessageTTL: time.Hour, DeadLetter: &broker.DeadLetter{RoutingKey: "mail"}},
 		}}))
 		p.restart(t, always(errMail),
-			retry.New(p.Publisher(), "mail_retry_%attempt%", retry.Attempts(1), retry.FinalKey("mail_parked")),
+			retry.New(p.Publisher(), "mail_retry_%attempt%", retry.Retries(1), retry.ParkKey("mail_parked")),
 			backoff.New(p.Publisher(), "mail", opts...))
 		require.NoError(t, p.deliver(t, 4))
 		require.Equal(t, []time.Duration{time.Minute, time.Minute, time.Hour}, p.gaps())

@@ -12,13 +12,13 @@ import (
 )
 
 // Topology returns what has to be in the broker for a layer with the same options: the work
-// queue, the queues and exchanges of its delays, and the queue that [Final] names on the
+// queue, the queues and exchanges of its delays, and the queue that [Park] names on the
 // default exchange, of the same type as the work queue. A final exchange, and what is bound
 // to it, are yours to declare.
 //
 // A quorum work queue without a dead-letter exchange would drop a message that came back too
 // often, 20 times by default from RabbitMQ 4.0 on. So what it gives up goes to the queue of
-// [Final], at least once, after [delay.DeliveryLimit] returns or the limit that it was given: messages that kill
+// [Park], at least once, after [delay.DeliveryLimit] returns or the limit that it was given: messages that kill
 // their worker each time, and also what a consumer rejects or what expires by an expiration of
 // its own. Without such a queue, or with a TTL or a length, it gets
 // [broker.HighDeliveryLimit], and so do all the other queues. It is the first queue of the

@@ -26,7 +26,7 @@ func queues(t broker.Topology) map[string]broker.Queue {
 func TestTheTopologyOfASchedule(t *testing.T) {
 	t.Parallel()
 	work := broker.Queue{Name: "mail", Type: broker.Quorum}
-	topology, err := backoff.Topology(work, backoff.Jitter(0), backoff.Final(parked), backoff.Schedule(backoff.List(time.Second, time.Minute)))
+	topology, err := backoff.Topology(work, backoff.Jitter(0), backoff.Park(parked), backoff.Schedule(backoff.List(time.Second, time.Minute)))
 	require.NoError(t, err)
 	all := queues(topology)
 	work.DeadLetter, work.DeliveryLimit = &broker.DeadLetter{RoutingKey: "mail_parked"}, delay.DeliveryLimit
@@ -67,7 +67,7 @@ func TestTheTopologyIsThatOfTheLayer(t *testing.T) {
 func TestAFinalExchangeIsNotDeclared(t *testing.T) {
 	t.Parallel()
 	topology, err := backoff.Topology(broker.Queue{Name: "mail"}, backoff.Jitter(0), backoff.Schedule(backoff.Fixed(time.Second)),
-		backoff.Final(processor.Destination{Exchange: "parking", RoutingKey: "elsewhere"}))
+		backoff.Park(processor.Destination{Exchange: "parking", RoutingKey: "elsewhere"}))
 	require.NoError(t, err)
 	require.Len(t, topology.Queues, 2)
 	require.Empty(t, topology.Exchanges)
@@ -75,7 +75,7 @@ func TestAFinalExchangeIsNotDeclared(t *testing.T) {
 
 func TestTheFinalQueueIsOfTheTypeThatTheArgumentsSay(t *testing.T) {
 	t.Parallel()
-	topology, err := backoff.Topology(broker.Queue{Name: "mail", Arguments: processor.Headers{"x-queue-type": "quorum"}}, backoff.Final(parked))
+	topology, err := backoff.Topology(broker.Queue{Name: "mail", Arguments: processor.Headers{"x-queue-type": "quorum"}}, backoff.Park(parked))
 	require.NoError(t, err)
 	require.Equal(t, broker.Queue{Name: "mail_parked", Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit}, queues(topology)["mail_parked"])
 }
@@ -123,15 +123,15 @@ func TestWorkQueuesThatCannotBeComeBackTo(t *testing.T) {
 		"rejects into a step, by arguments": {
 			broker.Queue{Name: "mail", Arguments: processor.Headers{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": step}}, []backoff.Option{backoff.Jitter(0)}, "which is one of its delays",
 		},
-		"rejects elsewhere": {broker.Queue{Name: "mail", DeadLetter: &broker.DeadLetter{RoutingKey: "mail_parked"}}, []backoff.Option{backoff.Final(parked)}, ""},
+		"rejects elsewhere": {broker.Queue{Name: "mail", DeadLetter: &broker.DeadLetter{RoutingKey: "mail_parked"}}, []backoff.Option{backoff.Park(parked)}, ""},
 		"a limit, and no place": {
 			broker.Queue{Name: "mail", Type: broker.Quorum, DeliveryLimit: 5}, nil, "nowhere to put what is over it",
 		},
 		"a limit, and an exchange of others": {
 			broker.Queue{Name: "mail", Type: broker.Quorum, DeliveryLimit: 5},
-			[]backoff.Option{backoff.Final(processor.Destination{Exchange: "parking"})}, "nowhere to put what is over it",
+			[]backoff.Option{backoff.Park(processor.Destination{Exchange: "parking"})}, "nowhere to put what is over it",
 		},
-		"a limit, and parked": {broker.Queue{Name: "mail", Type: broker.Quorum, DeliveryLimit: 5}, []backoff.Option{backoff.Final(parked)}, ""},
+		"a limit, and parked": {broker.Queue{Name: "mail", Type: broker.Quorum, DeliveryLimit: 5}, []backoff.Option{backoff.Park(parked)}, ""},
 		"dead letters to itself": {
 			broker.Queue{Name: "mail", Type: broker.Quorum, DeadLetter: &broker.DeadLetter{RoutingKey: "mail"}}, nil, "lead back to it",
 		},

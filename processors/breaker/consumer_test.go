@@ -58,7 +58,7 @@ func outage(t *testing.T, down func(time.Duration) bool, during func(b *memory.B
 		{Name: "retry_3", MessageTTL: 40 * time.Second, DeadLetter: back},
 	}}))
 	m := &mailServer{start: time.Now(), outage: down, delivered: map[string]int{}}
-	p, err := stack.New(ack.New(), retry.New(b.Publisher(), "retry_%attempt%", retry.FinalKey("parked")),
+	p, err := stack.New(ack.New(), retry.New(b.Publisher(), "retry_%attempt%", retry.ParkKey("parked")),
 		breaker.New("mail server", opts...), recovery.New()).ThenFunc(m.send)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)

@@ -300,7 +300,7 @@ func TestRetryRepublishesWhatCame(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
 	quiet := retry.Logger(slog.New(slog.DiscardHandler))
-	p, err := stack.New(ack.New(), retry.New(pub, "retry_%attempt%", retry.FinalKey("parked"), quiet), decode.New()).
+	p, err := stack.New(ack.New(), retry.New(pub, "retry_%attempt%", retry.ParkKey("parked"), quiet), decode.New()).
 		ThenFunc(func(context.Context, processor.Message) error { return errors.New("mail server says no") })
 	require.NoError(t, err)
 	require.NoError(t, p.Process(t.Context(), message("gzip", gzipped(text))))

@@ -47,7 +47,7 @@ func TestEachQueueProcessesEachMessageOnceOnABroker(t *testing.T) {
 		var wg sync.WaitGroup
 		for _, q := range queues {
 			h := newOnceFailing()
-			p, err := stack.New(ack.New(), retry.New(b.Publisher(), q+"_retry", retry.Attempts(1), retry.FinalKey(q+"_parked")),
+			p, err := stack.New(ack.New(), retry.New(b.Publisher(), q+"_retry", retry.Retries(1), retry.ParkKey(q+"_parked")),
 				dedup.New(store)).ThenFunc(h.handle)
 			require.NoError(t, err)
 			wg.Go(func() {

@@ -3,7 +3,7 @@
 // deadlock in a database or a connection that was just replaced:
 //
 //	instantretry.New(
-//		instantretry.Attempts(5),
+//		instantretry.Retries(4),
 //		instantretry.Delay(100*time.Millisecond),
 //		instantretry.DoubleUpTo(2*time.Second))
 //

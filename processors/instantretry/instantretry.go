@@ -14,10 +14,10 @@ import (
 
 // New returns a middleware that calls the inner layers again when they fail. It is safe
 // for many goroutines and allocates nothing on success. The stack refuses a nil option,
-// less than one attempt, a delay below a millisecond
+// a negative number of retries, a delay below a millisecond
 // unless it is 0, and a limit below the delay.
 func New(opts ...Option) processor.Middleware {
-	c := config{attempts: DefaultAttempts, delay: DefaultDelay}
+	c := config{retries: DefaultRetries, delay: DefaultDelay}
 	if err := option.Apply("instantretry", &c, opts); err != nil {
 		return stack.Invalid(err)
 	}
@@ -61,7 +61,7 @@ func (r *instantRetry) Process(ctx context.Context, msg processor.Message) error
 			return nil
 		}
 		d := processor.Decide(err)
-		if try == r.attempts || !r.mayMend(d, try) || msg.Settled() || ctx.Err() != nil {
+		if try > r.retries || !r.mayMend(d, try) || msg.Settled() || ctx.Err() != nil {
 			return after(try, err)
 		}
 		wanted, problem := r.wants(err)
@@ -91,7 +91,7 @@ func (r *instantRetry) report(ctx context.Context, msg processor.Message, err er
 		return // before anything is made up for nobody
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, "message failed, trying again in place", append(logattr.Of(msg, err),
-		slog.Int("try", try), slog.Int("tries", r.attempts), slog.Duration("delay", pause))...)
+		slog.Int("try", try), slog.Int("tries", r.retries+1), slog.Duration("delay", pause))...)
 }
 
 // wait returns after d, or when ctx ends, and reports whether it has not.

@@ -96,7 +96,7 @@ func TestLastErrorComesBackWithTheNumberOfTries(t *testing.T) {
 func TestOneAttemptChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newScript(errMail)
-	require.Equal(t, errMail, build(t, s, instantretry.Attempts(1)).Process(t.Context(), processortest.NewMessage()))
+	require.Equal(t, errMail, build(t, s, instantretry.Retries(0)).Process(t.Context(), processortest.NewMessage()))
 	require.Len(t, s.at, 1)
 }
 
@@ -156,7 +156,7 @@ func TestDelayDoublesUpToItsLimitWithJitter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(errMail)
-		p := build(t, s, instantretry.Attempts(200), instantretry.Delay(time.Second), instantretry.DoubleUpTo(10*time.Second))
+		p := build(t, s, instantretry.Retries(199), instantretry.Delay(time.Second), instantretry.DoubleUpTo(10*time.Second))
 		require.ErrorIs(t, p.Process(t.Context(), processortest.NewMessage()), errMail)
 		require.Len(t, s.at, 200)
 		nominal, exact := time.Second, 0
@@ -177,7 +177,7 @@ func TestHugeLimitDoesNotOverflow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(errMail)
-		p := build(t, s, instantretry.Attempts(100), instantretry.Delay(3*time.Millisecond), instantretry.DoubleUpTo(math.MaxInt64))
+		p := build(t, s, instantretry.Retries(99), instantretry.Delay(3*time.Millisecond), instantretry.DoubleUpTo(math.MaxInt64))
 		ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 		defer cancel()
 		require.ErrorIs(t, p.Process(ctx, processortest.NewMessage()), errMail)
@@ -315,13 +315,13 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		want string
 	}{
 		"nil option":         {[]instantretry.Option{nil}, "option 1 is nil"},
-		"no attempts":        {[]instantretry.Option{instantretry.Attempts(0)}, "Attempts is 0"},
+		"negative":           {[]instantretry.Option{instantretry.Retries(-1)}, "Retries is -1"},
 		"negative delay":     {[]instantretry.Option{instantretry.Delay(-1)}, "Delay is -1ns"},
 		"nothing to double":  {[]instantretry.Option{instantretry.Delay(0), instantretry.DoubleUpTo(1)}, "set Delay"},
 		"limit below delay":  {[]instantretry.Option{instantretry.DoubleUpTo(time.Second)}, "DoubleUpTo(1s)"},
 		"no limit":           {[]instantretry.Option{instantretry.DoubleUpTo(0)}, "DoubleUpTo(0s)"},
-		"several at a time":  {[]instantretry.Option{instantretry.Attempts(-1), instantretry.Delay(-1)}, "Delay is -1ns"},
-		"several, the other": {[]instantretry.Option{instantretry.Attempts(-1), instantretry.Delay(-1)}, "Attempts is -1"},
+		"several at a time":  {[]instantretry.Option{instantretry.Retries(-1), instantretry.Delay(-1)}, "Delay is -1ns"},
+		"several, the other": {[]instantretry.Option{instantretry.Retries(-1), instantretry.Delay(-1)}, "Retries is -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -345,15 +345,15 @@ func TestSettingsIncludeDefaults(t *testing.T) {
 	settings := func(opts ...instantretry.Option) string {
 		return fmt.Sprint(build(t, newScript(nil), opts...).Describe().Layers[0].Settings)
 	}
-	require.Equal(t, "[{attempts 3} {delay 2s} {double up to off}]", settings())
-	require.Equal(t, "[{attempts 3} {delay 2s} {double up to 4s} {if by a function}]",
+	require.Equal(t, "[{retries 2} {delay 2s} {double up to off}]", settings())
+	require.Equal(t, "[{retries 2} {delay 2s} {double up to 4s} {if by a function}]",
 		settings(instantretry.DoubleUpTo(4*time.Second), instantretry.If(func(error) bool { return true })))
 }
 
 func ExampleNew() {
 	calls := 0
 	pipeline, err := stack.New(instantretry.New(
-		instantretry.Attempts(5),
+		instantretry.Retries(4),
 		instantretry.Delay(time.Millisecond),
 		instantretry.DoubleUpTo(10*time.Millisecond),
 	)).ThenFunc(func(context.Context, processor.Message) error {

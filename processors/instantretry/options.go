@@ -12,27 +12,27 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Defaults of the options; Swarrot's are the same.
+// Defaults of the options; Swarrot's are the same. It counts the first try too, and calls it 3.
 const (
-	DefaultAttempts = 3
-	DefaultDelay    = 2 * time.Second
+	DefaultRetries = 2
+	DefaultDelay   = 2 * time.Second
 )
 
 // Option changes how messages are tried again.
 type Option func(*config)
 
 type config struct {
-	attempts int
-	delay    time.Duration
-	doubles  bool
-	limit    time.Duration // of the delay, if it doubles
-	filter   func(error) bool
-	log      *slog.Logger
+	retries int
+	delay   time.Duration
+	doubles bool
+	limit   time.Duration // of the delay, if it doubles
+	filter  func(error) bool
+	log     *slog.Logger
 }
 
-// Attempts sets how often the inner layers are called in all, the first time included, as
-// Swarrot counts. Default: 3. With 1 nothing is tried again.
-func Attempts(n int) Option { return func(c *config) { c.attempts = n } }
+// Retries sets how often the inner layers are called again at most, after the first time.
+// Default: 2. Swarrot's instant_retry_attempts counts the first time as well.
+func Retries(n int) Option { return func(c *config) { c.retries = n } }
 
 // Delay sets how long to wait before the next try. Default: 2 s. At least a millisecond,
 // or 0 for no wait.
@@ -57,8 +57,8 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // check returns every reason why the options cannot work.
 func (c *config) check() error {
 	var errs []error
-	if c.attempts < 1 {
-		errs = append(errs, fmt.Errorf("instantretry: Attempts is %d: it counts all calls and must be 1 or more", c.attempts))
+	if c.retries < 0 {
+		errs = append(errs, fmt.Errorf("instantretry: Retries is %d: it must be 0 or more", c.retries))
 	}
 	if c.delay < 0 {
 		errs = append(errs, fmt.Errorf("instantretry: Delay is %v: it must be 0 or more", c.delay))
@@ -97,7 +97,7 @@ func (r *instantRetry) Settings() []stack.Setting {
 		limit = r.limit.String()
 	}
 	settings := []stack.Setting{
-		{Name: "attempts", Value: strconv.Itoa(r.attempts)},
+		{Name: "retries", Value: strconv.Itoa(r.retries)},
 		{Name: "delay", Value: r.delay.String()},
 		{Name: "double up to", Value: limit},
 	}

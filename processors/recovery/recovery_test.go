@@ -107,7 +107,7 @@ func TestPanicIsAFailureWhateverItsValueSays(t *testing.T) {
 func TestPanicWithErrStopParksTheMessage(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
-	p, err := stack.New(ack.New(), retry.New(pub, "", retry.Attempts(0), retry.FinalKey("parked")), recovery.New()).
+	p, err := stack.New(ack.New(), retry.New(pub, "", retry.Retries(0), retry.ParkKey("parked")), recovery.New()).
 		ThenFunc(func(context.Context, processor.Message) error { panic(processor.ErrStop) })
 	require.NoError(t, err)
 	msg := processortest.NewMessage()

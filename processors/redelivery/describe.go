@@ -12,7 +12,7 @@ import (
 // Settings are those of the options.
 func (r *redelivery) Settings() []stack.Setting {
 	settings := []stack.Setting{
-		{Name: "attempts", Value: strconv.Itoa(r.attempts)},
+		{Name: "retries", Value: strconv.Itoa(r.retries)},
 		{Name: "waits", Value: r.schedule()},
 		{Name: "parked", Value: processor.Destination{RoutingKey: r.parked}.String()},
 		{Name: "keep trying", Value: r.keepTrying.String()},
@@ -28,16 +28,16 @@ const shownWaits = 3
 
 // schedule is such as "1s, 2s, 3s, ... up to 10s, by the queue; then parked".
 func (r *redelivery) schedule() string {
-	if r.attempts == 0 {
+	if r.retries == 0 {
 		return "none: parked at once"
 	}
 	var waits []string
-	for n := range min(r.attempts, shownWaits) {
+	for n := range min(r.retries, shownWaits) {
 		waits = append(waits, r.after(n+1).String())
 	}
 	text := strings.Join(waits, ", ")
-	if r.attempts > shownWaits {
-		text += fmt.Sprintf(", ... up to %v", r.after(r.attempts))
+	if r.retries > shownWaits {
+		text += fmt.Sprintf(", ... up to %v", r.after(r.retries))
 	}
 	return text + ", by the queue; then parked"
 }
@@ -60,7 +60,7 @@ func (r *redelivery) Predict(o stack.Outcome) stack.Outcome {
 	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
 		return o
 	}
-	last := o.Action == processor.Rejected || r.attempts == 0 ||
+	last := o.Action == processor.Rejected || r.retries == 0 ||
 		o.Case == stack.CaseExhausted || o.Case == caseFiltered && r.filter != nil
 	if !last || o.Case == stack.CaseShutdown || o.Case == stack.CaseRepublishFailed {
 		o.Action = processor.Requeued

@@ -2,7 +2,7 @@
 // queue, which keeps it for a while before it delivers it again. RabbitMQ does that from 4.3
 // on, with quorum queues:
 //
-//	options := []redelivery.Option{redelivery.Attempts(5), redelivery.Wait(time.Second, time.Minute)}
+//	options := []redelivery.Option{redelivery.Retries(5), redelivery.Wait(time.Second, time.Minute)}
 //	topology, err := redelivery.Topology(broker.Queue{Name: "mail"}, "mail_parked", options...)
 //	// ... broker.Declare(ctx, topology)
 //	stack.New(

@@ -20,7 +20,7 @@ func ExampleNew() {
 	ctx := context.Background()
 	b := memory.New() // or rabbitmq.Open
 	defer func() { _ = b.Close(ctx) }()
-	options := []redelivery.Option{redelivery.Attempts(2), redelivery.Wait(50*time.Millisecond, time.Second)}
+	options := []redelivery.Option{redelivery.Retries(2), redelivery.Wait(50*time.Millisecond, time.Second)}
 	topology, err := redelivery.Topology(broker.Queue{Name: "mail"}, "mail_parked", options...)
 	if err != nil {
 		panic(err)

@@ -14,7 +14,7 @@ import (
 
 // Defaults of the options.
 const (
-	DefaultAttempts    = 10
+	DefaultRetries     = 10
 	DefaultFirstWait   = time.Second
 	DefaultLongestWait = time.Minute
 	// DefaultKeepTrying is less than a consumer's drain timeout, so that a shutdown does
@@ -22,19 +22,19 @@ const (
 	DefaultKeepTrying = republish.DefaultKeepTrying
 )
 
-// Margin is by how much the delivery limit of the work queue is above [Attempts], unless the
+// Margin is by how much the delivery limit of the work queue is above [Retries], unless the
 // queue is given a limit of its own.
 const Margin = 10
 
-// maxAttempts leaves room for a limit of the broker's above it.
-const maxAttempts = broker.HighDeliveryLimit - Margin
+// maxRetries leaves room for a limit of the broker's above it.
+const maxRetries = broker.HighDeliveryLimit - Margin
 
 // Option changes how messages are retried. [New] and [Topology] take the same ones.
 type Option func(*config)
 
 type config struct {
 	parked     string
-	attempts   int
+	retries    int
 	wait       broker.DelayedRetry
 	filter     func(error) bool
 	keepTrying time.Duration
@@ -42,9 +42,9 @@ type config struct {
 	log        *slog.Logger
 }
 
-// Attempts sets how often a message is tried again after its first failure. Default: 10.
+// Retries sets how often a message is tried again after its first failure. Default: 10.
 // With 0 the first failure is the last.
-func Attempts(n int) Option { return func(c *config) { c.attempts = n } }
+func Retries(n int) Option { return func(c *config) { c.retries = n } }
 
 // Wait sets how long the queue keeps a message after a failure: least after the first one,
 // twice that after the second, three times after the third, and never more than most. Both are whole
@@ -76,7 +76,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // configure returns the options with their defaults, or every reason why they cannot work.
 func configure(parked string, opts []Option) (config, error) {
 	c := config{
-		parked: parked, attempts: DefaultAttempts, keepTrying: DefaultKeepTrying,
+		parked: parked, retries: DefaultRetries, keepTrying: DefaultKeepTrying,
 		wait: broker.DelayedRetry{Min: DefaultFirstWait, Max: DefaultLongestWait},
 	}
 	if err := option.Apply("redelivery", &c, opts); err != nil {
@@ -91,8 +91,8 @@ func (c *config) check() error {
 	if c.parked == "" || len(c.parked) > processor.MaxName {
 		fail("the name of the parked queue has %d bytes: it must have from 1 to %d", len(c.parked), processor.MaxName)
 	}
-	if c.attempts < 0 || c.attempts > maxAttempts {
-		fail("Attempts is %d: it must be from 0 to %d", c.attempts, maxAttempts)
+	if c.retries < 0 || c.retries > maxRetries {
+		fail("Retries is %d: it must be from 0 to %d", c.retries, maxRetries)
 	}
 	if c.keepTrying < 0 {
 		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)

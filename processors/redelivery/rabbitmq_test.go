@@ -46,7 +46,7 @@ func (r *rounds) waits() []time.Duration {
 }
 
 var options = []redelivery.Option{
-	redelivery.Attempts(4), redelivery.Wait(100*time.Millisecond, 250*time.Millisecond), redelivery.Logger(quiet),
+	redelivery.Retries(4), redelivery.Wait(100*time.Millisecond, 250*time.Millisecond), redelivery.Logger(quiet),
 }
 
 var schedule = []time.Duration{100 * time.Millisecond, 200 * time.Millisecond, 250 * time.Millisecond, 250 * time.Millisecond}
@@ -142,7 +142,7 @@ func TestAMessageThatKillsItsWorkerIsParkedByTheQueue(t *testing.T) {
 		return
 	}
 	work, parked := t.Name(), t.Name()+".parked"
-	own := []redelivery.Option{redelivery.Attempts(1), redelivery.Wait(100*time.Millisecond, 250*time.Millisecond), redelivery.Logger(quiet)}
+	own := []redelivery.Option{redelivery.Retries(1), redelivery.Wait(100*time.Millisecond, 250*time.Millisecond), redelivery.Logger(quiet)}
 	topology, err := redelivery.Topology(broker.Queue{Name: work, DeliveryLimit: 3}, parked, own...)
 	require.NoError(t, err)
 	var r rounds

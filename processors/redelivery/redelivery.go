@@ -76,13 +76,13 @@ func (r *redelivery) Process(ctx context.Context, msg processor.Message) error {
 		return processor.Requeue(err)
 	}
 	failures := r.failures(msg)
-	if action == processor.Failed && failures <= r.attempts {
+	if action == processor.Failed && failures <= r.retries {
 		retried, problem := r.wants(err)
 		if problem != nil {
 			return processor.Requeue(problem)
 		}
 		if retried {
-			return processor.Requeue(&failedError{failures, r.attempts, r.after(failures), err})
+			return processor.Requeue(&failedError{failures, r.retries, r.after(failures), err})
 		}
 	}
 	return r.park(ctx, msg, failures, err)
@@ -95,7 +95,7 @@ func (r *redelivery) failures(msg processor.Message) int {
 		return 1
 	}
 	n, _ := msg.Headers().Int64(HeaderDeliveries)
-	return int(min(max(n, 0), int64(r.attempts))) + 1
+	return int(min(max(n, 0), int64(r.retries))) + 1
 }
 
 // wants asks the filter.

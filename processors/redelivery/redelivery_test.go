@@ -48,7 +48,7 @@ func TestConformance(t *testing.T) {
 func TestConformanceOfTheLastAttempt(t *testing.T) {
 	processortest.TestMiddleware(t, processortest.Contract{
 		New: func(testing.TB) processor.Middleware {
-			return redelivery.New(&processortest.Publisher{}, parked, redelivery.Attempts(0))
+			return redelivery.New(&processortest.Publisher{}, parked, redelivery.Retries(0))
 		},
 		Absorbs: true,
 	})
@@ -59,7 +59,7 @@ func TestConformanceWhileParkingFails(t *testing.T) {
 		New: func(testing.TB) processor.Middleware {
 			pub := &processortest.Publisher{}
 			pub.FailWith(processor.ErrRefused)
-			return redelivery.New(pub, parked, redelivery.Attempts(0), redelivery.KeepTrying(0))
+			return redelivery.New(pub, parked, redelivery.Retries(0), redelivery.KeepTrying(0))
 		},
 		RepublishFails: true,
 	})
@@ -112,7 +112,7 @@ func TestOutcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pub, msg := &processortest.Publisher{}, again(tc.count)
-			err := process(t, pub, msg, tc.err, redelivery.Attempts(3), redelivery.If(func(err error) bool { return errors.Is(err, errMail) }))
+			err := process(t, pub, msg, tc.err, redelivery.Retries(3), redelivery.If(func(err error) bool { return errors.Is(err, errMail) }))
 			require.Equal(t, []processortest.Settlement{tc.settled}, msg.Settlements())
 			require.Len(t, pub.Published(), tc.parked)
 			require.Equal(t, processor.Decide(tc.err).Stop, processor.Decide(err).Stop)
@@ -157,7 +157,7 @@ func TestASenderCannotEndTheRetriesOfAFreshMessage(t *testing.T) {
 func TestTheErrorSaysWhenItIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	for count, want := range map[int64]string{0: "retry 1 of 5 in 1s: mail", 1: "retry 2 of 5 in 2s", 3: "retry 4 of 5 in 3s"} {
-		err := process(t, &processortest.Publisher{}, again(count), errMail, redelivery.Attempts(5), redelivery.Wait(time.Second, 3*time.Second))
+		err := process(t, &processortest.Publisher{}, again(count), errMail, redelivery.Retries(5), redelivery.Wait(time.Second, 3*time.Second))
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -166,7 +166,7 @@ func TestWhatIsParkedSaysWhy(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
 	var out bytes.Buffer
-	require.NoError(t, process(t, pub, again(int64(3)), errMail, redelivery.Attempts(3), redelivery.Logger(slog.New(slog.NewTextHandler(&out, nil)))))
+	require.NoError(t, process(t, pub, again(int64(3)), errMail, redelivery.Retries(3), redelivery.Logger(slog.New(slog.NewTextHandler(&out, nil)))))
 	require.Contains(t, out.String(), `level=ERROR msg="message failed, parked"`)
 	copied := pub.Published()[0]
 	require.Equal(t, processor.Destination{RoutingKey: parked}, copied.To)
@@ -184,7 +184,7 @@ func TestAStackIsParkedIfAskedFor(t *testing.T) {
 	t.Parallel()
 	for _, opts := range [][]redelivery.Option{nil, {redelivery.StackTrace()}} {
 		pub := &processortest.Publisher{}
-		p, err := stack.New(redelivery.New(pub, parked, append(opts, redelivery.Attempts(0))...), recovery.New()).
+		p, err := stack.New(redelivery.New(pub, parked, append(opts, redelivery.Retries(0))...), recovery.New()).
 			ThenFunc(func(context.Context, processor.Message) error { panic("out of stamps") })
 		require.NoError(t, err)
 		require.NoError(t, p.Process(t.Context(), again(nil)))
@@ -242,8 +242,8 @@ func TestTheStackRefuses(t *testing.T) {
 		"a server that is too old":   redelivery.New(memory.New(memory.Version(4, 0)).Publisher(), parked),
 		"no parked queue":            redelivery.New(pub, ""),
 		"a name that is too long":    redelivery.New(pub, fmt.Sprintf("%0300d", 1)),
-		"negative attempts":          opt(redelivery.Attempts(-1)),
-		"attempts without end":       opt(redelivery.Attempts(math.MaxInt32)),
+		"negative attempts":          opt(redelivery.Retries(-1)),
+		"attempts without end":       opt(redelivery.Retries(math.MaxInt32)),
 		"no wait":                    opt(redelivery.Wait(0, time.Second)),
 		"a wait without its unit":    opt(redelivery.Wait(300, time.Second)),
 		"a wait of microseconds":     opt(redelivery.Wait(1500*time.Microsecond, time.Second)),
@@ -265,9 +265,9 @@ func TestDescription(t *testing.T) {
 	for want, opts := range map[string][]redelivery.Option{
 		"1s, 2s, 3s, ... up to 10s, by the queue; then parked":               nil,
 		"500ms, 1s, 1.5s, ... up to 1.6s, by the queue; then parked":         {redelivery.Wait(500*time.Millisecond, 1600*time.Millisecond)},
-		"1s, 2s, by the queue; then parked":                                  {redelivery.Attempts(2)},
-		"none: parked at once":                                               {redelivery.Attempts(0)},
-		"1ms, 2ms, 3ms, ... up to 596h31m23.637s, by the queue; then parked": {redelivery.Attempts(broker.HighDeliveryLimit - redelivery.Margin), redelivery.Wait(time.Millisecond, 87600*time.Hour)},
+		"1s, 2s, by the queue; then parked":                                  {redelivery.Retries(2)},
+		"none: parked at once":                                               {redelivery.Retries(0)},
+		"1ms, 2ms, 3ms, ... up to 596h31m23.637s, by the queue; then parked": {redelivery.Retries(broker.HighDeliveryLimit - redelivery.Margin), redelivery.Wait(time.Millisecond, 87600*time.Hour)},
 	} {
 		p, err := stack.New(ack.New(), redelivery.New(&processortest.Publisher{}, parked, opts...)).
 			ThenFunc(func(context.Context, processor.Message) error { return nil })

@@ -13,7 +13,7 @@ import (
 // never gives anything up.
 //
 // The work queue is a quorum queue, and gets the waits, a delivery limit [Margin] above
-// [Attempts] unless it has a higher one of its own, and parked as its dead-letter target, at
+// [Retries] unless it has a higher one of its own, and parked as its dead-letter target, at
 // least once. For that its overflow is reject-publish, which does nothing without a
 // bound on its length. A MessageTTL also runs while a message waits, and then moves it to the
 // parked queue.
@@ -45,7 +45,7 @@ func (c *config) work(q broker.Queue) broker.Queue {
 	q.Type = broker.Quorum
 	q.DelayedRetry = &broker.DelayedRetry{Min: c.wait.Min, Max: c.wait.Max}
 	if q.DeliveryLimit == 0 {
-		q.DeliveryLimit = c.attempts + Margin
+		q.DeliveryLimit = c.retries + Margin
 	}
 	q.DeadLetter = &broker.DeadLetter{RoutingKey: c.parked}
 	q.Overflow = broker.RejectPublish
@@ -72,9 +72,9 @@ func (c *config) checkWork(q broker.Queue) error {
 	if q.DelayedRetry != nil {
 		fail("has a DelayedRetry of its own: leave it out and use Wait")
 	}
-	if q.DeliveryLimit > 0 && q.DeliveryLimit <= c.attempts {
+	if q.DeliveryLimit > 0 && q.DeliveryLimit <= c.retries {
 		fail("has a delivery limit of %d, and the layer parks after %d failures: raise it above %d, or leave it out",
-			q.DeliveryLimit, c.attempts+1, c.attempts)
+			q.DeliveryLimit, c.retries+1, c.retries)
 	}
 	if d := q.DeadLetter; d != nil && *d != (broker.DeadLetter{RoutingKey: c.parked}) {
 		fail("dead-letters to %v: what kills its worker would go there, and what fails to %q; leave DeadLetter out",

@@ -15,7 +15,7 @@ func TestTopology(t *testing.T) {
 	t.Parallel()
 	arguments := processor.Headers{"x-quorum-initial-group-size": 3}
 	got, err := redelivery.Topology(broker.Queue{Name: work, MaxLength: 1000, Arguments: arguments}, parked,
-		redelivery.Attempts(4), redelivery.Wait(time.Second, 3*time.Second))
+		redelivery.Retries(4), redelivery.Wait(time.Second, 3*time.Second))
 	require.NoError(t, err)
 	require.Equal(t, broker.Topology{Queues: []broker.Queue{
 		{
@@ -31,7 +31,7 @@ func TestTopology(t *testing.T) {
 
 func TestTopologyKeepsAHigherLimit(t *testing.T) {
 	t.Parallel()
-	got, err := redelivery.Topology(broker.Queue{Name: work, DeliveryLimit: 11}, parked, redelivery.Attempts(10))
+	got, err := redelivery.Topology(broker.Queue{Name: work, DeliveryLimit: 11}, parked, redelivery.Retries(10))
 	require.NoError(t, err)
 	require.Equal(t, 11, got.Queues[0].DeliveryLimit)
 }
@@ -45,7 +45,7 @@ func TestTopologyRefuses(t *testing.T) {
 		"one that expires":            {Name: work, Expires: time.Minute},
 		"one that goes":               {Name: work, AutoDelete: true},
 		"waits of its own":            {Name: work, DelayedRetry: &broker.DelayedRetry{Min: time.Second, Max: time.Second}},
-		"a limit before the layer's":  {Name: work, DeliveryLimit: redelivery.DefaultAttempts},
+		"a limit before the layer's":  {Name: work, DeliveryLimit: redelivery.DefaultRetries},
 		"another dead-letter target":  {Name: work, DeadLetter: &broker.DeadLetter{Exchange: "dlx"}},
 		"dead letters at most once":   {Name: work, Overflow: broker.DropHead},
 		"a limit as an argument":      {Name: work, Arguments: processor.Headers{"x-delivery-limit": 3}},
@@ -58,6 +58,6 @@ func TestTopologyRefuses(t *testing.T) {
 		_, err := redelivery.Topology(work, parked)
 		require.Error(t, err, name)
 	}
-	_, err := redelivery.Topology(broker.Queue{Name: work}, parked, redelivery.Attempts(-1))
+	_, err := redelivery.Topology(broker.Queue{Name: work}, parked, redelivery.Retries(-1))
 	require.Error(t, err)
 }

@@ -72,10 +72,10 @@ func TestAnErrorWhoseMethodsPanicIsRetriedAndParked(t *testing.T) {
 			settled processortest.Settlement
 		}{
 			"retried":      {0, nil, nil, processortest.Acked},
-			"parked":       {3, []retry.Option{retry.FinalKey(parked)}, nil, processortest.Acked},
+			"parked":       {3, []retry.Option{retry.ParkKey(parked)}, nil, processortest.Acked},
 			"exhausted":    {3, nil, nil, processortest.Rejected},
 			"not sent":     {0, []retry.Option{retry.KeepTrying(0)}, processor.ErrRefused, processortest.Requeued},
-			"never to fit": {0, []retry.Option{retry.FinalKey(parked)}, processor.ErrTooLarge, ""},
+			"never to fit": {0, []retry.Option{retry.ParkKey(parked)}, processor.ErrTooLarge, ""},
 		} {
 			t.Run(name+", "+what, func(t *testing.T) {
 				t.Parallel()

@@ -20,15 +20,15 @@ func (c *config) check() error {
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("retry: "+format, args...))
 	}
-	if c.attempts < 0 {
-		fail("Attempts is %d: it must be 0 or more", c.attempts)
+	if c.retries < 0 {
+		fail("Retries is %d: it must be 0 or more", c.retries)
 	}
 	if c.keepTrying < 0 {
 		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
 	}
 	errs = append(errs, option.Unit("retry: KeepTrying", c.keepTrying, time.Millisecond))
-	if len(c.finalKey) > processor.MaxName || len(c.exchange) > processor.MaxName {
-		fail("the final key or exchange is over %d bytes: shorten it", processor.MaxName)
+	if len(c.parkKey) > processor.MaxName || len(c.exchange) > processor.MaxName {
+		fail("the park key or exchange is over %d bytes: shorten it", processor.MaxName)
 	}
 	if c.queueType != "" && c.queueType != broker.Classic && c.queueType != broker.Quorum {
 		fail("QueueType is %q: it must be broker.Classic or broker.Quorum", c.queueType)
@@ -72,10 +72,10 @@ func (c *config) delayProblem() error {
 // keyProblem says why there can be no key for each retry.
 func (c *config) keyProblem() error {
 	switch {
-	case c.attempts <= 0 && c.finalKey != "":
+	case c.retries <= 0 && c.parkKey != "":
 		return nil // every failure is parked, and no key is ever made
-	case c.attempts <= 0:
-		return errors.New("retry: there are no attempts and no final key: set one of them")
+	case c.retries <= 0:
+		return errors.New("retry: there are no attempts and no park key: set one of them")
 	case c.keyFunc != nil && c.pattern != "":
 		return fmt.Errorf("retry: key pattern %q and Keys are both set: keep one of them", c.pattern)
 	case c.keyFunc != nil && c.delays != nil:
@@ -88,22 +88,22 @@ func (c *config) keyProblem() error {
 		return fmt.Errorf("retry: key pattern %q has a placeholder that is not known: only %%attempt%% is (%%attempts%% means the same), and %%delay%%", c.pattern)
 	case c.pattern.holdsDelay() && c.delays == nil:
 		return fmt.Errorf("retry: key pattern %q has %%delay%%, and nothing says what the delays are: set Delays", c.pattern)
-	case c.attempts > 1 && c.pattern.holdsNothing() && c.delays == nil:
-		return fmt.Errorf("retry: key pattern %q has no %%attempt%%, so %d attempts would share one key and one delay: add it, or set Attempts(1)", c.pattern, c.attempts)
+	case c.retries > 1 && c.pattern.holdsNothing() && c.delays == nil:
+		return fmt.Errorf("retry: key pattern %q has no %%attempt%%, so %d attempts would share one key and one delay: add it, or set Attempts(1)", c.pattern, c.retries)
 	}
 	return c.eachKeyProblem()
 }
 
 // eachKeyProblem looks at the keys themselves.
 func (c *config) eachKeyProblem() error {
-	if len(c.patternKey(c.attempts)) > processor.MaxName {
+	if len(c.patternKey(c.retries)) > processor.MaxName {
 		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", processor.MaxName)
 	}
 	delays := map[string]time.Duration{}
-	for n := 1; n <= min(c.attempts, maxQueues); n++ {
+	for n := 1; n <= min(c.retries, maxQueues); n++ {
 		key, delay := c.patternKey(n), c.delay(n)
-		if key == c.finalKey {
-			return fmt.Errorf("retry: final key %q is also the key of retry %d: a parked message would come back for ever", key, n)
+		if key == c.parkKey {
+			return fmt.Errorf("retry: park key %q is also the key of retry %d: a parked message would come back for ever", key, n)
 		}
 		if before, shared := delays[key]; shared && before != delay {
 			return fmt.Errorf("retry: key %q is that of a retry after %v and of one after %v: put %%attempt%% or %%delay%% into the key pattern", key, before, delay)

@@ -24,14 +24,14 @@ func TestThereAreAsManyAttemptsAsDelaysUnlessSaidOtherwise(t *testing.T) {
 		keys []string
 	}{
 		"as many":                {[]retry.Option{delays}, []string{"r_30s", "r_1m", parked}},
-		"more, the last repeats": {[]retry.Option{delays, retry.Attempts(3)}, []string{"r_30s", "r_1m", "r_1m", parked}},
-		"the order is no matter": {[]retry.Option{retry.Attempts(1), delays}, []string{"r_30s", parked}},
-		"none":                   {[]retry.Option{delays, retry.Attempts(0)}, []string{parked}},
+		"more, the last repeats": {[]retry.Option{delays, retry.Retries(3)}, []string{"r_30s", "r_1m", "r_1m", parked}},
+		"the order is no matter": {[]retry.Option{retry.Retries(1), delays}, []string{"r_30s", parked}},
+		"none":                   {[]retry.Option{delays, retry.Retries(0)}, []string{parked}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var pub processortest.Publisher
-			p, err := stack.New(retry.New(&pub, "r_%delay%", append(tc.opts, retry.FinalKey(parked))...)).ThenFunc(fails)
+			p, err := stack.New(retry.New(&pub, "r_%delay%", append(tc.opts, retry.ParkKey(parked))...)).ThenFunc(fails)
 			require.NoError(t, err)
 			var keys []string
 			for n := range tc.keys {
@@ -69,7 +69,7 @@ func TestADescriptionHasTheDelays(t *testing.T) {
 // A handler that goes by the routing key finds it after a retry, too.
 func TestOriginIsWhereAMessageWasFirstPublished(t *testing.T) {
 	t.Parallel()
-	opts := []retry.Option{retry.Delays(time.Millisecond), retry.FinalKey(parked)}
+	opts := []retry.Option{retry.Delays(time.Millisecond), retry.ParkKey(parked)}
 	topology, err := retry.Topology(broker.Queue{Name: work}, "r_%delay%", opts...)
 	require.NoError(t, err)
 	b := memory.New()
@@ -91,7 +91,7 @@ func TestOriginIsWhereAMessageWasFirstPublished(t *testing.T) {
 		msg, err := sub.Receive(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, processor.Origin{Queue: tc.queue, Exchange: tc.last.Exchange, RoutingKey: tc.last.RoutingKey}, msg.Origin())
-		require.Equal(t, processor.Origin{Queue: tc.queue, Exchange: "letters", RoutingKey: "mail.welcome"}, retry.Origin(msg))
+		require.Equal(t, processor.Origin{Queue: tc.queue, Exchange: "letters", RoutingKey: "mail.welcome"}, retry.FirstOrigin(msg))
 		require.NoError(t, p.Process(t.Context(), msg))
 		require.NoError(t, sub.Close(t.Context()))
 	}

@@ -19,8 +19,8 @@ func (r *retry) Settings() []stack.Setting {
 	settings := []stack.Setting{
 		{Name: "exchange", Value: r.exchange},
 		{Name: "keys", Value: keys},
-		{Name: "attempts", Value: strconv.Itoa(r.attempts)},
-		{Name: "final key", Value: r.finalKey},
+		{Name: "retries", Value: strconv.Itoa(r.retries)},
+		{Name: "park key", Value: r.parkKey},
 		{Name: "keep trying", Value: r.keepTrying.String()},
 	}
 	if r.delays != nil {
@@ -60,20 +60,20 @@ func (r *retry) Predict(o stack.Outcome) stack.Outcome {
 		return o
 	}
 	rejected := o.Action == processor.Rejected || o.Case == caseFiltered && r.filter != nil
-	last := rejected || o.Case == stack.CaseExhausted || r.attempts == 0
+	last := rejected || o.Case == stack.CaseExhausted || r.retries == 0
 	switch {
-	case rejected && r.finalKey == "":
+	case rejected && r.parkKey == "":
 		return o
 	case o.Case == stack.CaseShutdown:
 		o.Action = processor.Requeued
 		return o
-	case last && r.finalKey == "":
+	case last && r.parkKey == "":
 		return o
 	case o.Case == stack.CaseRepublishFailed:
 		o.Action = processor.Requeued
 		return o
 	case last:
-		o = o.CopyTo(r.place(r.finalKey))
+		o = o.CopyTo(r.place(r.parkKey))
 	default:
 		o = o.CopyTo(r.first())
 	}

@@ -4,11 +4,11 @@
 //
 //	retry.New(broker.Publisher(), "mail_retry_%attempt%",
 //		retry.Exchange("retry"),
-//		retry.Attempts(3),
-//		retry.FinalKey("mail_parked"))
+//		retry.Retries(3),
+//		retry.ParkKey("mail_parked"))
 //
 // publishes the first failure to mail_retry_1, the second to mail_retry_2, the third to
-// mail_retry_3, and the fourth to mail_parked. Without a final key the fourth error
+// mail_retry_3, and the fourth to mail_parked. Without a park key the fourth error
 // comes back, wrapped in [ErrExhausted].
 //
 // # The queues
@@ -19,7 +19,7 @@
 //	const key = "mail_retry_%delay%"
 //	schedule := []retry.Option{
 //		retry.Delays(30*time.Second, 3*time.Minute),
-//		retry.FinalKey("mail_parked"),
+//		retry.ParkKey("mail_parked"),
 //	}
 //	topology, err := retry.Topology(broker.Queue{Name: "mail"}, key, schedule...)
 //	// ... broker.Declare(ctx, topology)
@@ -44,7 +44,7 @@
 // or has a limit that is never reached. Declared by hand, give it one or the other.
 //
 // A copy that the broker could never take, because it is over a size limit or has a
-// header that cannot be sent, is parked under the final key, if there is one. The error
+// header that cannot be sent, is parked under the park key, if there is one. The error
 // that comes back says so; the original is acked.
 //
 // If the handler has settled the message itself and then fails, nothing is republished:
@@ -54,7 +54,7 @@
 //
 // A plain error and [processor.RetryAfter], whose delay this processor cannot follow: its
 // delays are the queues'. For that there is processors/backoff. [processor.Reject], and an
-// error for which [If] is false, are never retried: the message is published to the final key at once if there is one, and otherwise
+// error for which [If] is false, are never retried: the message is published to the park key at once if there is one, and otherwise
 // the error comes back, for the broker to dead-letter. [processor.Drop] and
 // [processor.Requeue] come back untouched. A message that was cut short because the context
 // ended has not used up an attempt and is requeued.

@@ -9,13 +9,13 @@ type Event struct {
 	// Err is why it failed. If a copy could not be sent where it should have gone, or
 	// not with the headers that it should have had, Err says so and wraps the cause.
 	Err error
-	// Attempt is the number of this retry, from 1; for the final copy, how many there
+	// Attempt is the number of this retry, from 1; for the parked copy, how many there
 	// were.
 	Attempt int
-	// Attempts is the most that there can be.
-	Attempts int
-	// Final says that the copy went to the final key.
-	Final bool
+	// Retries is the most that there can be.
+	Retries int
+	// Parked says that the copy went to the park key.
+	Parked bool
 	// To is where the copy went.
 	To processor.Destination
 }

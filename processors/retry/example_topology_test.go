@@ -18,7 +18,7 @@ func ExampleTopology() {
 	const key = "mail_retry_%delay%"
 	schedule := []retry.Option{
 		retry.Delays(30*time.Second, 3*time.Minute, 30*time.Minute),
-		retry.FinalKey("mail_parked"),
+		retry.ParkKey("mail_parked"),
 	}
 	topology, err := retry.Topology(broker.Queue{Name: "mail"}, key, schedule...)
 	if err != nil {

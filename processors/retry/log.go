@@ -11,7 +11,7 @@ import (
 // nobody outside would know of it.
 func (r *retry) report(ctx context.Context, ev Event) {
 	level, text := slog.LevelInfo, "message failed, retried"
-	if ev.Final {
+	if ev.Parked {
 		level, text = slog.LevelError, "message failed, parked"
 	}
 	log := logattr.Or(r.log)
@@ -19,5 +19,5 @@ func (r *retry) report(ctx context.Context, ev Event) {
 		return // before anything is made up for nobody
 	}
 	log.LogAttrs(ctx, level, text, append(logattr.Of(ev.Message, ev.Err),
-		slog.String("to", ev.To.String()), slog.Int("retry", ev.Attempt), slog.Int("retries", ev.Attempts))...)
+		slog.String("to", ev.To.String()), slog.Int("retry", ev.Attempt), slog.Int("retries", ev.Retries))...)
 }

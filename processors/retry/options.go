@@ -11,8 +11,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// DefaultAttempts is how often a message is retried unless [Attempts] says otherwise.
-const DefaultAttempts = 3
+// DefaultRetries is how often a message is retried unless [Retries] says otherwise.
+const DefaultRetries = 3
 
 // DefaultKeepTrying is how long a republish that failed is tried again unless
 // [KeepTrying] says otherwise. It is less than a consumer's drain timeout, so that a
@@ -26,10 +26,10 @@ type config struct {
 	exchange   string
 	pattern    pattern
 	keyFunc    KeyFunc
-	attempts   int
+	retries    int
 	explicit   bool // attempts were asked for
 	delays     []time.Duration
-	finalKey   string
+	parkKey    string
 	queueType  broker.QueueType
 	maxLength  int
 	keepTrying time.Duration
@@ -43,9 +43,9 @@ type config struct {
 // exchange, where keys are names of queues.
 func Exchange(name string) Option { return func(c *config) { c.exchange = name } }
 
-// Attempts sets how often a message is retried after its first failure. Default: as many
+// Retries sets how often a message is retried after its first failure. Default: as many
 // times as there are [Delays], and 3 without. With 0 the first failure is the last.
-func Attempts(n int) Option { return func(c *config) { c.attempts, c.explicit = n, true } }
+func Retries(n int) Option { return func(c *config) { c.retries, c.explicit = n, true } }
 
 // Delays says how long each retry waits; the last one stands for those after it as well.
 // They are the TTLs of the queues that [Topology] lists, and what %delay% in the key
@@ -66,12 +66,12 @@ func QueueType(t broker.QueueType) Option { return func(c *config) { c.queueType
 // key's queue has no bound. Default: 0, there is none.
 func MaxLength(n int) Option { return func(c *config) { c.maxLength = n } }
 
-// FinalKey sets the key that a message is published under when its retries are used
+// ParkKey sets the key that a message is published under when its retries are used
 // up, when it is rejected or [If] is false for its error, or when the copy for a retry is
 // over a size limit or has a header that cannot be sent. The copy's headers say why, when,
 // where and how often it failed: warren-error and others, see docs/semantics.md. A copy that is too large with
 // them is parked as it came in. Default: "", the error comes back instead.
-func FinalKey(key string) Option { return func(c *config) { c.finalKey = key } }
+func ParkKey(key string) Option { return func(c *config) { c.parkKey = key } }
 
 // KeepTrying sets how long a republish that failed is tried again, at intervals that
 // grow from 100 ms to 5 s, before the message goes back to its queue. The worker waits
@@ -84,7 +84,7 @@ func KeepTrying(d time.Duration) Option { return func(c *config) { c.keepTrying 
 
 // KeyFunc makes the routing key of a retry, numbered from 1. It may be called by many
 // goroutines at once. A key that no queue is bound for, and a panic, give the message
-// back to its queue; see [FinalKey] for a key that is too long. Beware of keys made from
+// back to its queue; see [ParkKey] for a key that is too long. Beware of keys made from
 // what a sender wrote.
 type KeyFunc func(attempt int, msg processor.Message) string
 
@@ -92,7 +92,7 @@ type KeyFunc func(attempt int, msg processor.Message) string
 // Default: nil, the pattern.
 func Keys(f KeyFunc) Option { return func(c *config) { c.keyFunc = f } }
 
-// If retries only errors for which f is true. With a final key the others are parked at
+// If retries only errors for which f is true. With a park key the others are parked at
 // once; without, they come back as they are, for an outer layer or the broker. f may be
 // called by many goroutines at once; a panic gives the message back to its queue.
 // Default, also for nil: every error is retried.
@@ -105,7 +105,7 @@ func OnRepublish(f func(ctx context.Context, e Event)) Option {
 	return func(c *config) { c.notify = f }
 }
 
-// StackTrace has the final copy carry the stack of a handler that panicked, as
+// StackTrace has the parked copy carry the stack of a handler that panicked, as
 // processors/recovery recorded it, at most 4096 bytes in the header warren-stack. A stack
 // shows the inside of the program to whoever reads the queue. Default: off.
 func StackTrace() Option { return func(c *config) { c.stack = true } }
@@ -117,12 +117,12 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // newConfig returns the options with their defaults, or every reason why they cannot work.
 func newConfig(keyPattern string, opts []Option) (config, error) {
-	c := config{pattern: pattern(keyPattern), attempts: DefaultAttempts, keepTrying: DefaultKeepTrying}
+	c := config{pattern: pattern(keyPattern), retries: DefaultRetries, keepTrying: DefaultKeepTrying}
 	if err := option.Apply("retry", &c, opts); err != nil {
 		return c, err
 	}
 	if !c.explicit && c.delays != nil {
-		c.attempts = len(c.delays)
+		c.retries = len(c.delays)
 	}
 	return c, c.check()
 }

@@ -200,7 +200,7 @@ func TestAPoisonMessageIsParkedAfterItsRetries(t *testing.T) {
 		}}))
 		var at []time.Duration
 		start := time.Now()
-		p, err := stack.New(ack.New(), retry.New(b.Publisher(), "mail_retry_%attempt%", retry.FinalKey(parked))).
+		p, err := stack.New(ack.New(), retry.New(b.Publisher(), "mail_retry_%attempt%", retry.ParkKey(parked))).
 			ThenFunc(func(context.Context, processor.Message) error {
 				at = append(at, time.Since(start))
 				return errMail
@@ -226,7 +226,7 @@ func TestAMissingParkedQueueKeepsTheMessageWhereItIs(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	p, err := stack.New(ack.New(),
-		retry.New(o.Publisher(), "mail_retry_%attempt%", retry.Attempts(0), retry.FinalKey("missing"), retry.KeepTrying(0))).ThenFunc(fails)
+		retry.New(o.Publisher(), "mail_retry_%attempt%", retry.Retries(0), retry.ParkKey("missing"), retry.KeepTrying(0))).ThenFunc(fails)
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Process(t.Context(), o.next(t)), processor.ErrUnroutable)
 	require.True(t, o.next(t).Origin().Redelivered)

@@ -5,7 +5,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Origin is the origin of msg with the exchange and key of its first publish. Those of
+// FirstOrigin is the origin of msg with the exchange and key of its first publish. Those of
 // [processor.Message.Origin] are of the last: a retry comes back by the default exchange,
 // under the name of its queue, and a handler that asks for the key would not know it.
 //
@@ -13,4 +13,4 @@ import (
 // not let a message do more because of them. Without such headers, and before the first
 // failure, they are the last ones. The queue, and whether the broker has delivered the
 // message before, are always of now.
-func Origin(msg processor.Message) processor.Origin { return republish.Origin(msg) }
+func FirstOrigin(msg processor.Message) processor.Origin { return republish.Origin(msg) }

@@ -15,7 +15,7 @@ import (
 const HeaderAttempts = republish.HeaderAttempts
 
 // ErrExhausted is wrapped, together with the handler's error, by the error of a message
-// that has used up its retries and has no final key to go to.
+// that has used up its retries and has no park key to go to.
 var ErrExhausted = errors.New("retries are used up")
 
 // New returns a middleware that retries messages through publisher, under keys made
@@ -93,10 +93,10 @@ func (r *retry) failed(ctx context.Context, msg processor.Message, err error) er
 		return r.rejected(ctx, msg, err)
 	}
 	done := r.count(msg.Headers())
-	if done < r.attempts {
+	if done < r.retries {
 		return r.again(ctx, msg, done, err)
 	}
-	if r.finalKey == "" {
+	if r.parkKey == "" {
 		return fmt.Errorf("retry: %w after %d: %w", ErrExhausted, done, err)
 	}
 	return r.park(ctx, msg, done, err)
@@ -104,7 +104,7 @@ func (r *retry) failed(ctx context.Context, msg processor.Message, err error) er
 
 // rejected parks a message that is not to be retried where there is a place for that.
 func (r *retry) rejected(ctx context.Context, msg processor.Message, err error) error {
-	if r.finalKey == "" {
+	if r.parkKey == "" {
 		return err
 	}
 	if republish.CutShort(ctx) {
@@ -129,8 +129,8 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 	}
 	switch {
 	case problem == nil:
-		return r.published(ctx, Event{Message: msg, Err: err, Attempt: done + 1, Attempts: r.attempts, To: to})
-	case r.finalKey != "" && republish.Unsendable(problem):
+		return r.published(ctx, Event{Message: msg, Err: err, Attempt: done + 1, Retries: r.retries, To: to})
+	case r.parkKey != "" && republish.Unsendable(problem):
 		return r.park(ctx, msg, done, r.sender.Unsent("copy", to.String(), problem, err))
 	default:
 		return republish.GoesBack(r.sender.Unsent("copy", to.String(), problem, err))
@@ -139,14 +139,14 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 
 // park publishes the last copy.
 func (r *retry) park(ctx context.Context, msg processor.Message, done int, err error) error {
-	to := processor.Destination{Exchange: r.exchange, RoutingKey: r.finalKey}
+	to := processor.Destination{Exchange: r.exchange, RoutingKey: r.parkKey}
 	e := republish.Final(msg, republish.Failure{Err: err, At: time.Now(), Count: int64(done) + 1, Stack: r.stack})
 	e.Headers[HeaderAttempts] = int64(done)
 	parked, err := r.sender.Park(ctx, msg, to, e, err)
 	if !parked {
 		return republish.GoesBack(err)
 	}
-	return r.published(ctx, Event{Message: msg, Err: err, Attempt: done, Attempts: r.attempts, Final: true, To: to})
+	return r.published(ctx, Event{Message: msg, Err: err, Attempt: done, Retries: r.retries, Parked: true, To: to})
 }
 
 // published returns what has the original acked, now that the broker has the copy. What
@@ -165,5 +165,5 @@ func (r *retry) published(ctx context.Context, ev Event) error {
 // count reads the number of retries so far, from 0 to attempts.
 func (r *retry) count(h processor.Headers) int {
 	n, _ := h.Int64(HeaderAttempts)
-	return int(min(max(n, 0), int64(r.attempts)))
+	return int(min(max(n, 0), int64(r.retries)))
 }

@@ -47,7 +47,7 @@ func TestConformanceWhileTheRepublishFails(t *testing.T) {
 		New: func(testing.TB) processor.Middleware {
 			pub := &processortest.Publisher{}
 			pub.FailWith(processor.ErrRefused)
-			return retry.New(pub, "retry_%attempt%", retry.FinalKey("parked"), retry.KeepTrying(0))
+			return retry.New(pub, "retry_%attempt%", retry.ParkKey("parked"), retry.KeepTrying(0))
 		},
 		RepublishFails: true,
 	})
@@ -87,7 +87,7 @@ func attempts(n any) processortest.Option { return processortest.Header(retry.He
 
 func TestEachFailureTakesTheNextKey(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, errMail, retry.FinalKey("mail_parked"))
+	f := newFixture(t, errMail, retry.ParkKey("mail_parked"))
 	require.NoError(t, f.process(t))
 	for n := 1; n <= 3; n++ {
 		require.NoError(t, f.process(t, attempts(int64(n))))
@@ -106,7 +106,7 @@ func TestAParkedCopySaysHowOftenItFailedWhateverASenderWrites(t *testing.T) {
 		processor.Reject(errMail): {nil: 1, int64(2): 3, "1000000": 4, -5: 1},
 	} {
 		for count, want := range failures {
-			f := newFixture(t, result, retry.FinalKey("mail_parked"))
+			f := newFixture(t, result, retry.ParkKey("mail_parked"))
 			require.NoError(t, f.process(t, attempts(count)))
 			require.Equal(t, []string{"mail_parked"}, f.keys())
 			require.Equal(t, want, f.pub.Published()[0].Envelope.Headers["warren-failures"])
@@ -121,7 +121,7 @@ func TestAStackIsParkedIfAskedFor(t *testing.T) {
 		told bool
 	}{"by default": {nil, false}, "asked for": {[]retry.Option{retry.StackTrace()}, true}} {
 		var pub processortest.Publisher
-		p, err := stack.New(retry.New(&pub, "", append(tc.opts, retry.Attempts(0), retry.FinalKey(parked))...), recovery.New()).
+		p, err := stack.New(retry.New(&pub, "", append(tc.opts, retry.Retries(0), retry.ParkKey(parked))...), recovery.New()).
 			ThenFunc(func(context.Context, processor.Message) error { panic("out of stamps") })
 		require.NoError(t, err)
 		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))
@@ -143,7 +143,7 @@ func TestWithoutFinalKeyTheErrorComesBack(t *testing.T) {
 
 func TestNoAttempts(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, errMail, retry.Attempts(0), retry.FinalKey("mail_parked"))
+	f := newFixture(t, errMail, retry.Retries(0), retry.ParkKey("mail_parked"))
 	require.NoError(t, f.process(t))
 	require.Equal(t, []string{"mail_parked"}, f.keys())
 }
@@ -206,7 +206,7 @@ func TestTheCountIsASendersClaim(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t, errMail, retry.FinalKey(parked))
+			f := newFixture(t, errMail, retry.ParkKey(parked))
 			require.NoError(t, f.process(t, attempts(tc.header)))
 			require.Equal(t, []string{tc.want}, f.keys())
 		})
@@ -217,7 +217,7 @@ func FuzzTheCountNeverPanics(f *testing.F) {
 	f.Add("3", int64(3), 3.0)
 	f.Fuzz(func(t *testing.T, s string, n int64, x float64) {
 		for _, v := range []any{s, []byte(s), n, int32(n), uint64(n), x, []any{s, n}} {
-			fx := newFixture(t, errMail, retry.FinalKey("parked"))
+			fx := newFixture(t, errMail, retry.ParkKey("parked"))
 			require.NoError(t, fx.process(t, attempts(v)))
 			require.Len(t, fx.keys(), 1)
 		}
@@ -233,10 +233,10 @@ func TestFailedRepublishGivesTheMessageBack(t *testing.T) {
 		// A decision in the publisher's error is not about our message.
 		processor.Drop(errors.New("dropped")), processor.Reject(errors.New("rejected")), processor.ErrStop,
 	} {
-		for _, count := range []int{0, 3} { // a retry, and the final copy
+		for _, count := range []int{0, 3} { // a retry, and the parked copy
 			var pub processortest.Publisher
 			pub.FailWith(failure)
-			p, err := stack.New(ack.New(), retry.New(&pub, "r_%attempt%", retry.FinalKey("parked"), retry.KeepTrying(0))).
+			p, err := stack.New(ack.New(), retry.New(&pub, "r_%attempt%", retry.ParkKey("parked"), retry.KeepTrying(0))).
 				ThenFunc(func(context.Context, processor.Message) error { return errMail })
 			require.NoError(t, err)
 			msg := processortest.NewMessage(attempts(count))
@@ -273,7 +273,7 @@ func TestDecisionsOfTheHandler(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t, tc.result, retry.FinalKey("mail_parked"))
+			f := newFixture(t, tc.result, retry.ParkKey("mail_parked"))
 			err := f.process(t)
 			require.Equal(t, tc.keys, f.keys())
 			require.Equal(t, processor.Decision{Action: tc.action, Stop: tc.stop}, processor.Decide(err))
@@ -293,7 +293,7 @@ func TestCutShortIsNoAttempt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, result := range []error{errMail, processor.Reject(errMail)} {
-		f := newFixture(t, result, retry.FinalKey("mail_parked"))
+		f := newFixture(t, result, retry.ParkKey("mail_parked"))
 		err := f.pipeline.Process(ctx, processortest.NewMessage())
 		require.Equal(t, processor.Requeued, processor.Decide(err).Action)
 		require.ErrorIs(t, err, errMail)
@@ -313,7 +313,7 @@ func TestFilter(t *testing.T) {
 	require.Equal(t, other, f.process(t))
 	require.Empty(t, f.keys())
 	// It came back to a queue that may have no dead-letter exchange, and was lost.
-	f = newFixture(t, other, retry.If(temporary), retry.FinalKey("mail_parked"))
+	f = newFixture(t, other, retry.If(temporary), retry.ParkKey("mail_parked"))
 	require.NoError(t, f.process(t))
 	require.Equal(t, []string{"mail_parked"}, f.keys())
 }
@@ -334,15 +334,15 @@ func TestKeyFunc(t *testing.T) {
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	var events []retry.Event
-	f := newFixture(t, errMail, retry.FinalKey("mail_parked"), retry.KeepTrying(0),
+	f := newFixture(t, errMail, retry.ParkKey("mail_parked"), retry.KeepTrying(0),
 		retry.OnRepublish(func(_ context.Context, e retry.Event) { e.Message = nil; events = append(events, e) }))
 	require.NoError(t, f.process(t, attempts(2)))
 	require.NoError(t, f.process(t, attempts(3)))
 	f.pub.FailWith(processor.ErrRefused)
 	require.Error(t, f.process(t))
 	require.Equal(t, []retry.Event{
-		{Err: errMail, Attempt: 3, Attempts: 3, To: processor.Destination{Exchange: "retry", RoutingKey: "mail_retry_3"}},
-		{Err: errMail, Attempt: 3, Attempts: 3, Final: true, To: processor.Destination{Exchange: "retry", RoutingKey: "mail_parked"}},
+		{Err: errMail, Attempt: 3, Retries: 3, To: processor.Destination{Exchange: "retry", RoutingKey: "mail_retry_3"}},
+		{Err: errMail, Attempt: 3, Retries: 3, Parked: true, To: processor.Destination{Exchange: "retry", RoutingKey: "mail_parked"}},
 	}, events, "only what the broker took")
 }
 
@@ -350,7 +350,7 @@ func TestRetriesAndParkedMessagesAreLogged(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	log := retry.Logger(slog.New(slog.NewTextHandler(&out, nil)))
-	f := newFixture(t, errMail, retry.FinalKey("mail_parked"), log)
+	f := newFixture(t, errMail, retry.ParkKey("mail_parked"), log)
 	require.NoError(t, f.process(t))
 	require.Contains(t, out.String(), `level=INFO msg="message failed, retried" queue=test-queue message_id=test-message`)
 	require.Contains(t, out.String(), "retry=1 retries=3")
@@ -394,17 +394,17 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"broken publisher":      {retry.New(broken{pub}, "r_%attempt%"), "retry: the publisher cannot work: it is broken"},
 		"empty pattern":         {retry.New(pub, ""), "pattern is empty"},
 		"pattern without it":    {retry.New(pub, "mail_retry"), "no %attempt%"},
-		"pattern, one attempt":  {retry.New(pub, "r_%atempt%", retry.Attempts(1)), "placeholder that is not known"},
+		"pattern, one attempt":  {retry.New(pub, "r_%atempt%", retry.Retries(1)), "placeholder that is not known"},
 		"pattern, one unknown":  {retry.New(pub, "%queue%_%attempt%"), "placeholder that is not known"},
-		"final key in a circle": {retry.New(pub, "r_%attempt%", retry.FinalKey("r_2")), "also the key of retry 2"},
+		"park key in a circle":  {retry.New(pub, "r_%attempt%", retry.ParkKey("r_2")), "also the key of retry 2"},
 		"pattern misspelt":      {retry.New(pub, "mail_retry_%Attempt%"), "placeholder that is not known"},
-		"negative attempts":     {retry.New(pub, "r_%attempt%", retry.Attempts(-1)), "Attempts is -1"},
+		"negative attempts":     {retry.New(pub, "r_%attempt%", retry.Retries(-1)), "Retries is -1"},
 		"negative patience":     {retry.New(pub, "r_%attempt%", retry.KeepTrying(-1)), "KeepTrying is -1ns"},
 		"nil option":            {retry.New(pub, "r_%attempt%", nil), "retry: option 1 is nil"},
-		"nothing to do":         {retry.New(pub, "r_%attempt%", retry.Attempts(0)), "no attempts and no final key"},
+		"nothing to do":         {retry.New(pub, "r_%attempt%", retry.Retries(0)), "no attempts and no park key"},
 		"pattern and key func":  {retry.New(pub, "r_%attempt%", retry.Keys(func(int, processor.Message) string { return "" })), "keep one"},
 		"long pattern":          {retry.New(pub, long+"%attempt%"), "255 bytes"},
-		"long final key":        {retry.New(pub, "r_%attempt%", retry.FinalKey(long)), "255 bytes"},
+		"long park key":         {retry.New(pub, "r_%attempt%", retry.ParkKey(long)), "255 bytes"},
 		"delay without delays":  {retry.New(pub, "r_%delay%"), "nothing says what the delays are"},
 		"delays for a function": {retry.New(pub, "", retry.Delays(time.Second), retry.Keys(func(int, processor.Message) string { return "" })), "Keys and Delays are both set"},
 		"delays of none":        {retry.New(pub, "r_%attempt%", retry.Delays()), "Delays has none"},
@@ -412,11 +412,11 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"a negative delay":      {retry.New(pub, "r_%attempt%", retry.Delays(-time.Second)), "Delays has -1s"},
 		"half a millisecond":    {retry.New(pub, "r_%attempt%", retry.Delays(1500*time.Microsecond)), "whole number of milliseconds"},
 		"two delays, one key":   {retry.New(pub, "r", retry.Delays(time.Second, time.Minute)), `key "r" is that of a retry after 1s and of one after 1m0s`},
-		"final key, by delay":   {retry.New(pub, "r_%delay%", retry.Delays(time.Second), retry.FinalKey("r_1s")), "also the key of retry 1"},
+		"park key, by delay":    {retry.New(pub, "r_%delay%", retry.Delays(time.Second), retry.ParkKey("r_1s")), "also the key of retry 1"},
 		"unknown queue type":    {retry.New(pub, "r_%attempt%", retry.QueueType("stream")), `QueueType is "stream"`},
 		"negative length":       {retry.New(pub, "r_%attempt%", retry.MaxLength(-1)), "MaxLength is -1"},
 		"long with the delay":   {retry.New(pub, long[:254]+"%delay%", retry.Delays(time.Second)), "255 bytes"},
-		"two mistakes":          {retry.New(nil, "r_%attempt%", retry.Attempts(-1), retry.FinalKey("p")), "Attempts is -1"},
+		"two mistakes":          {retry.New(nil, "r_%attempt%", retry.Retries(-1), retry.ParkKey("p")), "Retries is -1"},
 		"long exchange":         {retry.New(pub, "r_%attempt%", retry.Exchange(long)), "255 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -428,7 +428,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 			require.Equal(t, processor.Requeued, processor.Decide(err).Action)
 		})
 	}
-	_, err := stack.New(retry.New(pub, "mail_retry", retry.Attempts(1))).
+	_, err := stack.New(retry.New(pub, "mail_retry", retry.Retries(1))).
 		ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(t, err, "one attempt needs no placeholder")
 }
@@ -448,7 +448,7 @@ func ExampleNew() {
 	pub := &processortest.Publisher{} // a broker's Publisher() in real life
 	pipeline, err := stack.New(
 		ack.New(),
-		retry.New(pub, "mail_retry_%attempt%", retry.Exchange("retry"), retry.FinalKey("mail_parked")),
+		retry.New(pub, "mail_retry_%attempt%", retry.Exchange("retry"), retry.ParkKey("mail_parked")),
 	).ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
 	if err != nil {
 		panic(err)

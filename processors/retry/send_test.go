@@ -203,7 +203,7 @@ func TestACopyThatCanNeverBeSentIsParked(t *testing.T) {
 			pub := newRecorder(func(_ context.Context, a attempt) error { return tc.refuses(a) })
 			var told []retry.Event
 			msg := processortest.NewMessage(processortest.Header("app", int64(1)))
-			err := process(t, t.Context(), pub, msg, retry.FinalKey(parked),
+			err := process(t, t.Context(), pub, msg, retry.ParkKey(parked),
 				retry.OnRepublish(func(_ context.Context, e retry.Event) { told = append(told, e) }))
 			settledAs(t, msg, processortest.Acked)
 			failure := tc.refuses(pub.attempts[0])
@@ -223,7 +223,7 @@ func TestACopyThatCanNeverBeSentIsParked(t *testing.T) {
 				require.Contains(t, copied, name)
 			}
 			require.Len(t, told, 1)
-			require.True(t, told[0].Final)
+			require.True(t, told[0].Parked)
 			require.Equal(t, 0, told[0].Attempt)
 			require.ErrorIs(t, told[0].Err, failure)
 			require.ErrorIs(t, told[0].Err, errMail)
@@ -240,7 +240,7 @@ func TestACopyThatCannotEvenBeParkedGoesBack(t *testing.T) {
 	t.Parallel()
 	pub := newRecorder(func(context.Context, attempt) error { return processor.ErrTooLarge })
 	msg := processortest.NewMessage()
-	err := process(t, t.Context(), pub, msg, retry.FinalKey(parked))
+	err := process(t, t.Context(), pub, msg, retry.ParkKey(parked))
 	require.ErrorIs(t, err, processor.ErrTooLarge)
 	require.ErrorIs(t, err, errMail)
 	require.Len(t, pub.attempts, 3)
@@ -253,7 +253,7 @@ func TestAKeyThatIsTooLongParksTheMessage(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	long := func(int, processor.Message) string { return strings.Repeat("k", 300) }
-	p, err := stack.New(ack.New(), retry.New(o.Publisher(), "", retry.Keys(long), retry.FinalKey(parked))).ThenFunc(fails)
+	p, err := stack.New(ack.New(), retry.New(o.Publisher(), "", retry.Keys(long), retry.ParkKey(parked))).ThenFunc(fails)
 	require.NoError(t, err)
 	require.ErrorIs(t, p.Process(t.Context(), o.next(t)), processor.ErrTooLarge)
 	o.crash(t)
@@ -276,7 +276,7 @@ func TestHeadersAtTheLimitAreParkedAsTheyCame(t *testing.T) {
 		size -= 10
 	}
 	p, err := stack.New(ack.New(),
-		retry.New(o.Publisher(), "mail_retry_%attempt%", retry.Attempts(1), retry.FinalKey(parked))).ThenFunc(fails)
+		retry.New(o.Publisher(), "mail_retry_%attempt%", retry.Retries(1), retry.ParkKey(parked))).ThenFunc(fails)
 	require.NoError(t, err)
 	err = p.Process(t.Context(), o.next(t))
 	require.ErrorIs(t, err, processor.ErrTooLarge)
@@ -290,7 +290,7 @@ func TestAMessageThatTheHandlerSettledIsNotRepublished(t *testing.T) {
 	for _, result := range []error{errMail, processor.Reject(errMail)} {
 		o := newOffice(t)
 		p, err := stack.New(ack.New(),
-			retry.New(o.Publisher(), "mail_retry_%attempt%", retry.FinalKey(parked))).
+			retry.New(o.Publisher(), "mail_retry_%attempt%", retry.ParkKey(parked))).
 			ThenFunc(func(_ context.Context, msg processor.Message) error { return errors.Join(msg.Nack(true), result) })
 		require.NoError(t, err)
 		err = p.Process(t.Context(), o.next(t))
@@ -326,7 +326,7 @@ func TestACopyThatWouldNotFitWhenItComesBackIsParked(t *testing.T) {
 				settledAs(t, msg, processortest.Acked)
 				return pub.attempts[0], err
 			}
-			parks := append([]retry.Option{retry.FinalKey(parked)}, opts...)
+			parks := append([]retry.Option{retry.ParkKey(parked)}, opts...)
 			most := sort.Search(frame, func(n int) bool {
 				a, _ := try(n+1, parks...)
 				return a.to == parked
@@ -348,7 +348,7 @@ func TestACopyThatWouldNotFitWhenItComesBackIsParked(t *testing.T) {
 			require.Contains(t, a.headers, "warren-error")
 
 			_, err = try(most+1, opts...)
-			require.ErrorIs(t, err, processor.ErrTooLarge, "without a final key it goes back to its queue")
+			require.ErrorIs(t, err, processor.ErrTooLarge, "without a park key it goes back to its queue")
 		})
 	}
 }

@@ -30,7 +30,7 @@ import (
 // key, at least once, after [delay.DeliveryLimit] returns or the limit that it was given. That is a message
 // that kills its worker each time, and so is never parked by this package: it has no reason in
 // its headers but the broker's x-death. What a consumer rejects, and what expires by an
-// expiration of its own, is parked there as well. Without a final key, or with a TTL or a
+// expiration of its own, is parked there as well. Without a park key, or with a TTL or a
 // length, the work queue gets [broker.HighDeliveryLimit], and so do all the other queues. A
 // work queue that has a dead-letter exchange is left as it is.
 //
@@ -45,7 +45,7 @@ import (
 // mail_retry_v2_%attempt%, and remove the old queues when they are empty, not before.
 //
 // [broker.Topology.Owned] is what the pattern has before its first placeholder, unless
-// the work queue or that of the final key begins with it too. No other queue of the vhost
+// the work queue or that of the park key begins with it too. No other queue of the vhost
 // should.
 //
 // It refuses what New refuses, what it cannot know (no Delays, and keys made by a
@@ -69,7 +69,7 @@ func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topo
 	if err := delay.CheckWork(work); err != nil {
 		return broker.Topology{}, fmt.Errorf("retry: %w", err)
 	}
-	work, err = delay.Limited(work, c.finalKey)
+	work, err = delay.Limited(work, c.parkKey)
 	if err != nil {
 		return broker.Topology{}, fmt.Errorf("retry: %w", err)
 	}
@@ -83,8 +83,8 @@ func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topo
 // unknown says what a topology would have to guess.
 func (c *config) unknown() error {
 	switch {
-	case c.attempts == 0:
-		return nil // only the final key is needed
+	case c.retries == 0:
+		return nil // only the park key is needed
 	case c.keyFunc != nil:
 		return errors.New("retry: the topology cannot know the keys that a function makes (Keys): declare their queues by hand")
 	case c.delays == nil:
@@ -100,8 +100,8 @@ func (c *config) topology(work broker.Queue) broker.Topology {
 	for _, w := range c.waits() {
 		t.Queues = append(t.Queues, c.retryQueue(work, w))
 	}
-	if c.finalKey != "" {
-		t.Queues = append(t.Queues, delay.Kept(broker.Queue{Name: c.finalKey, Type: c.typeBeside(work)}))
+	if c.parkKey != "" {
+		t.Queues = append(t.Queues, delay.Kept(broker.Queue{Name: c.parkKey, Type: c.typeBeside(work)}))
 	}
 	if c.exchange != "" {
 		t.Exchanges = []broker.Exchange{{Name: c.exchange, Kind: broker.Direct}}
@@ -110,7 +110,7 @@ func (c *config) topology(work broker.Queue) broker.Topology {
 		}
 	}
 	// A name begins with "", so a pattern without a beginning owns nothing.
-	if own := c.pattern.beginning(); !strings.HasPrefix(work.Name, own) && !strings.HasPrefix(c.finalKey, own) {
+	if own := c.pattern.beginning(); !strings.HasPrefix(work.Name, own) && !strings.HasPrefix(c.parkKey, own) {
 		t.Owned = []string{own}
 	}
 	return t
@@ -164,7 +164,7 @@ func (c *config) waits() []wait {
 // only the delay is in it.
 func (c *config) differing() int {
 	if c.pattern.holdsAttempt() {
-		return c.attempts
+		return c.retries
 	}
-	return min(c.attempts, len(c.delays))
+	return min(c.retries, len(c.delays))
 }

@@ -55,7 +55,7 @@ func TestTopology(t *testing.T) {
 		want    broker.Topology
 	}{
 		"the broker's own type": {
-			broker.Queue{Name: work}, "mail_retry_%attempt%", []retry.Option{delays, retry.FinalKey(parked)},
+			broker.Queue{Name: work}, "mail_retry_%attempt%", []retry.Option{delays, retry.ParkKey(parked)},
 			broker.Topology{Queues: []broker.Queue{
 				{Name: work},
 				{Name: "mail_retry_1", MessageTTL: half, DeadLetter: back},
@@ -65,7 +65,7 @@ func TestTopology(t *testing.T) {
 		},
 		"quorum, by delay, on an exchange": {
 			broker.Queue{Name: work, Type: broker.Quorum, MaxLength: 10}, "r.%attempt%.%delay%",
-			[]retry.Option{delays, retry.FinalKey(parked), retry.Exchange("retry")},
+			[]retry.Option{delays, retry.ParkKey(parked), retry.Exchange("retry")},
 			broker.Topology{
 				Exchanges: []broker.Exchange{{Name: "retry", Kind: broker.Direct}},
 				Queues: []broker.Queue{
@@ -82,13 +82,13 @@ func TestTopology(t *testing.T) {
 			},
 		},
 		"the last delay repeats": {
-			broker.Queue{Name: work, Type: broker.Classic}, "r_%attempts%", []retry.Option{delays, retry.Attempts(3)},
+			broker.Queue{Name: work, Type: broker.Classic}, "r_%attempts%", []retry.Option{delays, retry.Retries(3)},
 			broker.Topology{Queues: []broker.Queue{
 				{Name: work, Type: broker.Classic}, classic("r_1", half), classic("r_2", 3*time.Minute), classic("r_3", 3*time.Minute),
 			}, Owned: []string{"r_"}},
 		},
 		"and its queue is shared": {
-			broker.Queue{Name: work, Type: broker.Classic}, "r_%delay%", []retry.Option{delays, retry.Attempts(1_000_000_000)},
+			broker.Queue{Name: work, Type: broker.Classic}, "r_%delay%", []retry.Option{delays, retry.Retries(1_000_000_000)},
 			broker.Topology{Queues: []broker.Queue{
 				{Name: work, Type: broker.Classic}, classic("r_30s", half), classic("r_3m", 3*time.Minute),
 			}, Owned: []string{"r_"}},
@@ -100,20 +100,20 @@ func TestTopology(t *testing.T) {
 			}, Owned: []string{"r_"}},
 		},
 		"fewer attempts than delays": {
-			broker.Queue{Name: work, Type: broker.Classic}, "r_%attempt%", []retry.Option{retry.Attempts(1), delays},
+			broker.Queue{Name: work, Type: broker.Classic}, "r_%attempt%", []retry.Option{retry.Retries(1), delays},
 			broker.Topology{Queues: []broker.Queue{{Name: work, Type: broker.Classic}, classic("r_1", half)}, Owned: []string{"r_"}},
 		},
 		"one key, one delay": {
-			broker.Queue{Name: work, Type: broker.Classic}, "mail_retry", []retry.Option{retry.Delays(half), retry.Attempts(5)},
+			broker.Queue{Name: work, Type: broker.Classic}, "mail_retry", []retry.Option{retry.Delays(half), retry.Retries(5)},
 			broker.Topology{Queues: []broker.Queue{{Name: work, Type: broker.Classic}, classic("mail_retry", half)}},
 		},
 		"no retries": {
-			broker.Queue{Name: work}, "", []retry.Option{retry.Attempts(0), retry.FinalKey(parked)},
+			broker.Queue{Name: work}, "", []retry.Option{retry.Retries(0), retry.ParkKey(parked)},
 			broker.Topology{Queues: []broker.Queue{{Name: work}, {Name: parked}}},
 		},
 		"another type, and bounded": {
 			broker.Queue{Name: work}, "r_%attempt%",
-			[]retry.Option{retry.Delays(half), retry.QueueType(broker.Classic), retry.MaxLength(7), retry.FinalKey(parked)},
+			[]retry.Option{retry.Delays(half), retry.QueueType(broker.Classic), retry.MaxLength(7), retry.ParkKey(parked)},
 			broker.Topology{Queues: []broker.Queue{
 				{Name: work},
 				{
@@ -136,26 +136,26 @@ func TestTopology(t *testing.T) {
 			}, Owned: []string{"r_"}},
 		},
 		"quorum, parked": {
-			broker.Queue{Name: work, Type: broker.Quorum}, "r_%attempt%", []retry.Option{retry.Delays(half), retry.FinalKey(parked)},
+			broker.Queue{Name: work, Type: broker.Quorum}, "r_%attempt%", []retry.Option{retry.Delays(half), retry.ParkKey(parked)},
 			broker.Topology{Queues: []broker.Queue{
 				parks(broker.Queue{Name: work, Type: broker.Quorum}, delay.DeliveryLimit), atLeastOnce("r_1", half), keeps(broker.Queue{Name: parked, Type: broker.Quorum}),
 			}, Owned: []string{"r_"}},
 		},
 		"quorum, parked, with a limit of its own": {
-			broker.Queue{Name: work, Type: broker.Quorum, DeliveryLimit: 5}, "r_%attempt%", []retry.Option{retry.Delays(half), retry.FinalKey(parked)},
+			broker.Queue{Name: work, Type: broker.Quorum, DeliveryLimit: 5}, "r_%attempt%", []retry.Option{retry.Delays(half), retry.ParkKey(parked)},
 			broker.Topology{Queues: []broker.Queue{
 				parks(broker.Queue{Name: work, Type: broker.Quorum}, 5), atLeastOnce("r_1", half), keeps(broker.Queue{Name: parked, Type: broker.Quorum}),
 			}, Owned: []string{"r_"}},
 		},
 		"quorum, with dead letters of its own": {
-			broker.Queue{Name: work, Type: broker.Quorum, DeadLetter: &broker.DeadLetter{Exchange: "dead"}}, "r_%attempt%", []retry.Option{retry.Delays(half), retry.FinalKey(parked)},
+			broker.Queue{Name: work, Type: broker.Quorum, DeadLetter: &broker.DeadLetter{Exchange: "dead"}}, "r_%attempt%", []retry.Option{retry.Delays(half), retry.ParkKey(parked)},
 			broker.Topology{Queues: []broker.Queue{
 				{Name: work, Type: broker.Quorum, DeadLetter: &broker.DeadLetter{Exchange: "dead"}}, atLeastOnce("r_1", half), keeps(broker.Queue{Name: parked, Type: broker.Quorum}),
 			}, Owned: []string{"r_"}},
 		},
 		"dead-letters to the final queue": {
 			broker.Queue{Name: work, DeadLetter: &broker.DeadLetter{RoutingKey: parked}}, "mail_retry",
-			[]retry.Option{retry.Delays(half), retry.FinalKey(parked)},
+			[]retry.Option{retry.Delays(half), retry.ParkKey(parked)},
 			broker.Topology{Queues: []broker.Queue{
 				{Name: work, DeadLetter: &broker.DeadLetter{RoutingKey: parked}},
 				{Name: "mail_retry", MessageTTL: half, DeadLetter: back}, {Name: parked},
@@ -181,7 +181,7 @@ func TestNoNamesAreOwnedThatOthersBeginWith(t *testing.T) {
 		"mail_%attempt%":       "mail_parked",
 		"mail_retry_%attempt%": "mail_retry_parked",
 	} {
-		got, err := retry.Topology(broker.Queue{Name: work}, pattern, retry.Delays(half), retry.FinalKey(final))
+		got, err := retry.Topology(broker.Queue{Name: work}, pattern, retry.Delays(half), retry.ParkKey(final))
 		require.NoError(t, err)
 		require.Empty(t, got.Owned, pattern)
 	}
@@ -201,10 +201,10 @@ func TestWhatATopologyWouldLose(t *testing.T) {
 		"no delays":                    {broker.Queue{Name: work}, "r_%attempt%", nil, "set Delays"},
 		"a nil option":                 {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{nil}, "option 1 is nil"},
 		"keys by a function":           {broker.Queue{Name: work}, "", []retry.Option{byFunction}, "declare their queues by hand"},
-		"parked where it is taken":     {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{delays, retry.FinalKey(work)}, `final key "mail" is the work queue`},
-		"the same, without retries":    {broker.Queue{Name: work}, "", []retry.Option{retry.Attempts(0), retry.FinalKey(work)}, `final key "mail" is the work queue`},
+		"parked where it is taken":     {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{delays, retry.ParkKey(work)}, `park key "mail" is the work queue`},
+		"the same, without retries":    {broker.Queue{Name: work}, "", []retry.Option{retry.Retries(0), retry.ParkKey(work)}, `park key "mail" is the work queue`},
 		"retried where it is taken":    {broker.Queue{Name: "r_2"}, "r_%attempt%", []retry.Option{delays}, `the work queue "r_2" is also the queue of a retry`},
-		"parked where it is retried":   {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{delays, retry.FinalKey("r_2")}, "also the key of retry 2"},
+		"parked where it is retried":   {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{delays, retry.ParkKey("r_2")}, "also the key of retry 2"},
 		"rejected into a retry":        {broker.Queue{Name: work, DeadLetter: &broker.DeadLetter{RoutingKey: "r_2"}}, "r_%attempt%", []retry.Option{delays}, `dead-letters into the retry queue "r_2"`},
 		"the same, by its exchange":    {broker.Queue{Name: work, DeadLetter: &broker.DeadLetter{Exchange: "x", RoutingKey: "r_1"}}, "r_%attempt%", []retry.Option{delays, retry.Exchange("x")}, `dead-letters into the retry queue "r_1"`},
 		"the same, past it":            {broker.Queue{Name: work, DeadLetter: &broker.DeadLetter{RoutingKey: "r_1"}}, "r_%attempt%", []retry.Option{delays, retry.Exchange("x")}, `dead-letters into the retry queue "r_1"`},
@@ -216,11 +216,11 @@ func TestWhatATopologyWouldLose(t *testing.T) {
 		"gone with its connection":     {broker.Queue{Name: work, Exclusive: true}, "r_%attempt%", []retry.Option{delays}, "leave out Exclusive"},
 		"gone when it is unused":       {broker.Queue{Name: work, Type: broker.Quorum, Expires: 24 * time.Hour}, "r_%attempt%", []retry.Option{delays}, "leave out Expires"},
 		"the same, by an argument":     {broker.Queue{Name: work, Arguments: processor.Headers{"x-expires": int32(60_000)}}, "r_%attempt%", []retry.Option{delays}, "leave out Expires (x-expires)"},
-		"more queues than a thousand":  {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{delays, retry.Attempts(1001)}, "1001 retries would have a queue each"},
+		"more queues than a thousand":  {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{delays, retry.Retries(1001)}, "1001 retries would have a queue each"},
 		"a name of the broker's":       {broker.Queue{Name: work}, "amq.%attempt%", []retry.Option{delays}, "retry: broker: "},
 		"a delay of centuries":         {broker.Queue{Name: work}, "r_%attempt%", []retry.Option{retry.Delays(100 * 365 * 24 * time.Hour)}, "over ten years"},
 		"a limit, and no place":        {broker.Queue{Name: work, Type: broker.Quorum, DeliveryLimit: 5}, "r_%attempt%", []retry.Option{delays}, "nowhere to put what is over it"},
-		"a limit, parked with others":  {broker.Queue{Name: work, Type: broker.Quorum, DeliveryLimit: 5, MessageTTL: half}, "r_%attempt%", []retry.Option{delays, retry.FinalKey(parked)}, "it would get what expires as well"},
+		"a limit, parked with others":  {broker.Queue{Name: work, Type: broker.Quorum, DeliveryLimit: 5, MessageTTL: half}, "r_%attempt%", []retry.Option{delays, retry.ParkKey(parked)}, "it would get what expires as well"},
 		"a limit that leads back":      {broker.Queue{Name: work, Type: broker.Quorum, DeadLetter: &broker.DeadLetter{RoutingKey: work}}, "r_%attempt%", []retry.Option{delays}, "mail (delivery limit 20, by default) -> mail"},
 		"a stream":                     {broker.Queue{Name: work, Arguments: processor.Headers{"x-queue-type": "stream"}}, "r_%attempt%", []retry.Option{delays}, "neither classic nor quorum"},
 	} {
@@ -248,7 +248,7 @@ func TestAScheduleOnItsOwnTopology(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
 						opts := []retry.Option{
-							retry.Delays(half, 90*time.Minute, half), retry.Attempts(4), retry.FinalKey(parked), retry.Exchange(exchange),
+							retry.Delays(half, 90*time.Minute, half), retry.Retries(4), retry.ParkKey(parked), retry.Exchange(exchange),
 						}
 						b := memory.New()
 						defer func() { require.NoError(t, b.Close(t.Context())) }()
@@ -263,7 +263,7 @@ func TestAScheduleOnItsOwnTopology(t *testing.T) {
 								at = append(at, time.Since(start))
 								require.Equal(t, processor.Origin{
 									Queue: work, RoutingKey: work, Redelivered: msg.Origin().Redelivered,
-								}, retry.Origin(msg))
+								}, retry.FirstOrigin(msg))
 								return errMail
 							})
 						require.NoError(t, err)

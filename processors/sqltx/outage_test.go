@@ -66,7 +66,7 @@ func TestTheRunIsPausedWhileTheDatabaseIsDown(t *testing.T) {
 			quiet := slog.New(slog.DiscardHandler)
 			p, err := stack.New(
 				ack.New(),
-				retry.New(b.Publisher(), "parked", retry.Attempts(0), retry.FinalKey("parked")),
+				retry.New(b.Publisher(), "parked", retry.Retries(0), retry.ParkKey("parked")),
 				sqltx.New(db, sqltx.Inbox("mark"), sqltx.Logger(quiet)),
 			).ThenFunc(func(context.Context, processor.Message) error { return nil })
 			require.NoError(t, err)

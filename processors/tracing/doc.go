@@ -3,7 +3,7 @@
 //
 // Put it outermost, so that the span covers the settlement and the retries, and give the
 // layers that publish the publisher of package publisher/tracing. One trace then holds the
-// publish, every attempt and the final key:
+// publish, every attempt and the park key:
 //
 //	traced := publishertracing.New(broker.Publisher()) // publisher/tracing
 //	stack.New(

@@ -36,7 +36,7 @@ func ExampleNew() {
 	pipeline, err := stack.New(
 		tracing.New(tracing.TracerProvider(provider)),
 		ack.New(),
-		retry.New(traced, "", retry.Attempts(0), retry.FinalKey("mail_parked"),
+		retry.New(traced, "", retry.Retries(0), retry.ParkKey("mail_parked"),
 			retry.OnRepublish(func(ctx context.Context, e retry.Event) { tracing.RecordError(ctx, e.Err) }),
 			retry.Logger(slog.New(slog.DiscardHandler))),
 	).ThenFunc(handler)

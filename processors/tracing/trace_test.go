@@ -60,8 +60,8 @@ func work(t *testing.T, provider oteltrace.TracerProvider, layers func(processor
 }
 
 func again(p processor.Publisher, opts ...retry.Option) processor.Middleware {
-	return retry.New(p, "mail_retry_%attempt%", append(opts, retry.Attempts(2),
-		retry.FinalKey("mail_parked"), retry.Logger(slog.New(slog.DiscardHandler)))...)
+	return retry.New(p, "mail_retry_%attempt%", append(opts, retry.Retries(2),
+		retry.ParkKey("mail_parked"), retry.Logger(slog.New(slog.DiscardHandler)))...)
 }
 
 func TestOneTraceHoldsThePublishEveryAttemptAndTheFinalKey(t *testing.T) {

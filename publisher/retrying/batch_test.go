@@ -99,7 +99,7 @@ func TestABatchIsTriedAgainMessageByMessage(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				next := &batches{script: newScript(tc.script...), answers: tc.answers}
-				p := retrying.New(next, retrying.MaxRetries(2))
+				p := retrying.New(next, retrying.Retries(2))
 				errs := processor.PublishBatch(t.Context(), p, to, []processor.Envelope{text("a"), text("b"), text("c")})
 				require.Equal(t, tc.sent, next.sent)
 				require.Equal(t, tc.again, next.again())

@@ -15,7 +15,7 @@
 // errors come back at once, unless [If] says otherwise. While there is no connection, or the
 // broker blocks, broker/rabbitmq waits by itself and nothing is tried again here.
 //
-// ctx bounds the whole, waits included. Without a deadline, and without [MaxRetries], Publish
+// ctx bounds the whole, waits included. Without a deadline, and without [Retries], Publish
 // goes on until it succeeds. A message that is tried again comes after those that were
 // published meanwhile.
 //
@@ -42,7 +42,7 @@
 // Not in the publisher of processors/retry and processors/backoff: they try again by
 // themselves for as long as their KeepTrying says, and then give the message back. Nothing is
 // lost if it is there: but a worker then holds its message for as long as this publisher
-// tries, unless [MaxRetries] bounds that.
+// tries, unless [Retries] bounds that.
 //
 // Outside publisher/tracing each try has a span of its own; inside it, one span has them all.
 //

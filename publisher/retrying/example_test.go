@@ -83,7 +83,7 @@ func ExampleIf() {
 	defer func() { _ = b.Close(ctx) }()
 	publisher := retrying.New(b.Publisher(),
 		retrying.If(func(err error) bool { return errors.Is(err, processor.ErrUnroutable) }),
-		retrying.Backoff(time.Millisecond, time.Second), retrying.MaxRetries(3))
+		retrying.Backoff(time.Millisecond, time.Second), retrying.Retries(3))
 	fmt.Println(publisher.Publish(ctx, processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
 	// Output:
 	// retrying: tries: 4: memory: publish to queue "mail" (default exchange): no queue takes this message: nothing is bound for the key

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/pacing"
+	"github.com/gowarren/warren/processor"
 )
 
 // Defaults of [Backoff].
@@ -20,7 +21,6 @@ type Option func(*config)
 
 type config struct {
 	base, limit time.Duration
-	limited     bool
 	retries     int
 	filter      func(error) bool
 	onError     func(err error, next time.Duration)
@@ -35,9 +35,9 @@ func Backoff(base, limit time.Duration) Option {
 	return func(c *config) { c.base, c.limit = base, limit }
 }
 
-// MaxRetries is how often a message is published after the first time. 0 is one try.
-// Default: no limit, ctx bounds the whole.
-func MaxRetries(n int) Option { return func(c *config) { c.limited, c.retries = true, n } }
+// Retries is how often a message is published after the first time. 0 is one try.
+// Default: [processor.NoLimit], ctx bounds the whole.
+func Retries(n int) Option { return func(c *config) { c.retries = n } }
 
 // If also tries again after errors for which f is true. It is asked about those that are
 // not tried again by themselves, such as [processor.ErrUnroutable], which is what a classic
@@ -68,8 +68,8 @@ func (c *config) check() error {
 	if c.limit < c.base {
 		errs = append(errs, fmt.Errorf("retrying: Backoff goes from %v to %v: the second must not be less than the first", c.base, c.limit))
 	}
-	if c.retries < 0 {
-		errs = append(errs, fmt.Errorf("retrying: MaxRetries is %d: leave it out for no limit", c.retries))
+	if c.retries < 0 && c.retries != processor.NoLimit {
+		errs = append(errs, fmt.Errorf("retrying: Retries is %d: it must be 0 or more, or processor.NoLimit", c.retries))
 	}
 	return errors.Join(errs...)
 }

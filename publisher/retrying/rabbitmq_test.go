@@ -142,7 +142,7 @@ func TestAMessageToAQueueThatIsFullAndOneThatIsNotIsInTheOtherOften(t *testing.T
 		Queues:    []broker.Queue{{Name: free}},
 		Bindings:  []broker.Binding{{Exchange: full, Queue: full}, {Exchange: full, Queue: free}},
 	}))
-	p := retrying.New(b.Publisher(), retrying.MaxRetries(2), retrying.Backoff(time.Millisecond, time.Millisecond))
+	p := retrying.New(b.Publisher(), retrying.Retries(2), retrying.Backoff(time.Millisecond, time.Millisecond))
 	ctx := within(t, patience)
 	require.NoError(t, p.Publish(ctx, processor.Destination{Exchange: full}, text("1")))
 	require.ErrorIs(t, p.Publish(ctx, processor.Destination{Exchange: full}, text("2")), processor.ErrRefused)

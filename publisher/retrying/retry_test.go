@@ -48,7 +48,7 @@ func TestUnderRetryAMessageIsHeldAndNeverLost(t *testing.T) {
 		require.Equal(t, time.Hour, time.Since(next.start))
 
 		next = newScript(processor.ErrRefused)
-		msg = handle(t.Context(), t, next, retrying.MaxRetries(3))
+		msg = handle(t.Context(), t, next, retrying.Retries(3))
 		require.True(t, msg.Returned(), "%v", msg)
 		require.Less(t, time.Since(next.start), retry.DefaultKeepTrying+5*time.Second)
 	})

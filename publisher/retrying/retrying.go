@@ -18,7 +18,7 @@ import (
 // it then is a [processor.Checker] that says what to change, and Publish fails with the
 // same error and publishes nothing.
 func New(next processor.Publisher, opts ...Option) processor.Publisher {
-	c := config{base: DefaultBase, limit: DefaultLimit}
+	c := config{base: DefaultBase, limit: DefaultLimit, retries: processor.NoLimit}
 	err := option.Apply("retrying", &c, opts)
 	if err == nil {
 		err = c.check()
@@ -90,7 +90,7 @@ func (p *publisher) insist(ctx context.Context, to processor.Destination, e proc
 		switch {
 		case ctx.Err() != nil:
 			return h.interrupted(ctx)
-		case p.limited && h.tries > p.retries:
+		case p.retries != processor.NoLimit && h.tries > p.retries:
 			return h.end(ctx, nil)
 		}
 		wait := p.wait(h.tries)

@@ -189,7 +189,7 @@ func TestMaxRetriesComesAfterTheFirstTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, n := range []int{0, 1, 5} {
 			next, told := newScript(processor.ErrRefused), 0
-			p := retrying.New(next, retrying.MaxRetries(n), retrying.OnError(func(error, time.Duration) { told++ }))
+			p := retrying.New(next, retrying.Retries(n), retrying.OnError(func(error, time.Duration) { told++ }))
 			require.ErrorContains(t, p.Publish(t.Context(), to, text("1")), fmt.Sprintf("tries: %d: ", n+1))
 			require.Len(t, next.at, n+1)
 			require.Equal(t, n, told, "each error that another try follows")
@@ -264,7 +264,7 @@ func TestWrongOptionsShowAtConstruction(t *testing.T) {
 		"a negative wait":   retrying.New(next, retrying.Backoff(-time.Second, time.Second)),
 		"without a unit":    retrying.New(next, retrying.Backoff(100, time.Second)),
 		"a shrinking wait":  retrying.New(next, retrying.Backoff(time.Second, time.Millisecond)),
-		"negative retries":  retrying.New(next, retrying.MaxRetries(-1)),
+		"negative retries":  retrying.New(next, retrying.Retries(-2)),
 		"a missing maximum": retrying.New(next, retrying.Backoff(time.Second, 0)),
 	} {
 		checker, ok := p.(processor.Checker)

@@ -87,7 +87,7 @@ func TestEachMessageIsProcessedOnceByManyWorkers(t *testing.T) {
 			return err
 		}),
 		ack.New(),
-		retry.New(b.Publisher(), "mail_retry_%attempt%", retry.Attempts(1), retry.FinalKey("mail_parked")),
+		retry.New(b.Publisher(), "mail_retry_%attempt%", retry.Retries(1), retry.ParkKey("mail_parked")),
 		sqltx.New(db, sqltx.Inbox(sqltx.SQLiteInbox)),
 		recovery.New(),
 	).ThenFunc(handler)
@@ -117,7 +117,7 @@ func TestMessagesWaitInTheirQueueWhileTheDatabaseIsAway(t *testing.T) {
 	p, err := stack.New(
 		watch(func(err error) error { outcomes <- processor.Decide(err).Action; return err }),
 		ack.New(),
-		retry.New(b.Publisher(), "", retry.Attempts(0), retry.FinalKey("mail_parked")),
+		retry.New(b.Publisher(), "", retry.Retries(0), retry.ParkKey("mail_parked")),
 		sqltx.New(impatient, sqltx.Inbox(sqltx.SQLiteInbox)),
 	).ThenFunc(write)
 	require.NoError(t, err)
