@@ -55,7 +55,7 @@ func Prefetch(n int) Option { return func(o *options) { o.prefetchSet = n } }
 
 // OrderBy has messages with equal keys processed one at a time, in the order in which they were
 // delivered. Other keys go on meanwhile; a message with the key "" waits for no other. f is called
-// once for each message, and nothing is received meanwhile. See "Order". Default: no order.
+// once for each message, and nothing is received meanwhile. See "Order". Default: no keys.
 func OrderBy(f key.Func) Option { return func(o *options) { o.ordered, o.key = true, f } }
 
 // DrainTimeout sets how long messages in hand may go on after the run was asked to end.

@@ -27,7 +27,7 @@
 // With processors/ack, a failure that nothing retries is nacked without requeue, and goes to the
 // [DeadLetter]; with its RequeueOnError, and without that layer, it is nacked.
 //
-// A router calls its handlers in no order: consumer.OrderBy is for a consumer, on [NewSource].
+// A router keeps no order by key: consumer.OrderBy does, for a consumer on [NewSource].
 //
 // What Watermill calls a nack is a redelivery, mostly at once: a message that keeps failing is
 // a hot loop, unless a layer ends it. Requeue, Release and RetryAfter are failures like any

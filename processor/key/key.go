@@ -18,7 +18,7 @@ type Func func(msg processor.Message) string
 func RoutingKey(msg processor.Message) string { return msg.Origin().RoutingKey }
 
 // Header makes the key of the header name, a text or a whole number. Messages that lack it, or
-// hold something else in it, have no key. For the name "", it returns nil, which is refused.
+// hold something else in it, have no key. For the name "" it returns nil, which consumer.OrderBy refuses.
 func Header(name string) Func {
 	if name == "" {
 		return nil
