@@ -269,3 +269,25 @@ func TestAPauseWhileTheConnectionIsAwayIsOverAtOnce(t *testing.T) {
 	sub.Resume()
 	require.NoError(t, receive(t, sub).Ack())
 }
+
+// Nobody said so when the channel was lost after the pause had been taken back.
+func TestAPauseWhoseChannelIsLostIsOver(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	queue := declareQueue(t, node.URL(), nil)
+	sub, err := b.Source(queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 5, Ordered: true})
+	require.NoError(t, err)
+	publishNumbers(t, b, queue, 1)
+	receive(t, sub) // and so the pause has something to wait for
+	back := sub.Pause()
+	sub.Resume()
+	loseConnections(t, node, b)
+	select {
+	case <-back:
+	case <-withinTime(t, 5*time.Second).Done():
+		t.Fatal("the pause is not over")
+	}
+	require.NoError(t, receive(t, sub).Ack())
+	require.NoError(t, sub.Close(within(t)))
+}

@@ -116,6 +116,7 @@ func (s *subscription) lose(g *generation) {
 		g.shut()
 	}
 	s.begin = g.resumeAt(s.begin)
+	s.cameBack() // of a pause that is over by now: the broker has all of it
 }
 
 // replace opens the next generation.

@@ -58,7 +58,7 @@ func TestTheErrorTypeIsTheOneThatTells(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e := republish.Final(processortest.NewMessage(), republish.Failure{Err: tc.err, At: time.Unix(1, 0)})
+			e := republish.Park(processortest.NewMessage(), republish.Failure{Err: tc.err, At: time.Unix(1, 0)})
 			require.Equal(t, tc.want, e.Headers[republish.HeaderErrorType])
 		})
 	}

@@ -47,8 +47,8 @@ type Failure struct {
 	Stack bool
 }
 
-// Final is the parked copy of msg.
-func Final(msg processor.Message, f Failure) processor.Envelope {
+// Park is the parked copy of msg.
+func Park(msg processor.Message, f Failure) processor.Envelope {
 	first := f.At
 	if !f.First.IsZero() && f.First.Before(f.At) {
 		first = f.First

@@ -20,7 +20,7 @@ import (
 
 // final returns the headers of the parked copy of a message without any.
 func final(f republish.Failure, msg ...processortest.Option) processor.Headers {
-	return republish.Final(processortest.NewMessage(msg...), f).Headers
+	return republish.Park(processortest.NewMessage(msg...), f).Headers
 }
 
 func TestTheFinalCopySaysWhyWhenWhereAndHowOften(t *testing.T) {

@@ -29,7 +29,7 @@ func TestWhatCopiesAddIsFlatAndSmall(t *testing.T) {
 	why := errors.Join(&recovery.PanicError{Stack: []byte(long)}, errors.New(long))
 	copies := map[string]processor.Headers{
 		"again": republish.Again(most, noon).Headers,
-		"final": republish.Final(most, republish.Failure{Err: why, At: noon, First: noon.Add(-time.Hour), Count: math.MaxInt64, Stack: true}).Headers,
+		"final": republish.Park(most, republish.Failure{Err: why, At: noon, First: noon.Add(-time.Hour), Count: math.MaxInt64, Stack: true}).Headers,
 	}
 	for name, h := range copies {
 		size := 0

@@ -72,7 +72,7 @@ func (b *backoff) expired(ctx context.Context, r retry, err error) error {
 
 // park publishes the last copy.
 func (b *backoff) park(ctx context.Context, r retry, err error) error {
-	e := republish.Final(r.msg, republish.Failure{Err: err, At: time.Now(), Count: int64(r.done) + 1, Stack: b.stack})
+	e := republish.Park(r.msg, republish.Failure{Err: err, At: time.Now(), Count: int64(r.done) + 1, Stack: b.stack})
 	e.Headers[HeaderBackoffs] = int64(r.done)
 	parked, err := b.sender.Park(ctx, r.msg, *b.final, e, err)
 	if !parked {

@@ -110,7 +110,7 @@ func (r *redelivery) wants(err error) (retried bool, problem error) {
 // park publishes the last copy.
 func (r *redelivery) park(ctx context.Context, msg processor.Message, failures int, err error) error {
 	to := processor.Destination{RoutingKey: r.parked}
-	e := republish.Final(msg, republish.Failure{Err: err, At: time.Now(), Count: int64(failures), Stack: r.stack})
+	e := republish.Park(msg, republish.Failure{Err: err, At: time.Now(), Count: int64(failures), Stack: r.stack})
 	if failures > 1 {
 		delete(e.Headers, republish.HeaderFirstFailedAt) // nobody has noted it
 	}

@@ -75,7 +75,7 @@ func (c *config) keyProblem() error {
 	case c.retries <= 0 && c.parkKey != "":
 		return nil // every failure is parked, and no key is ever made
 	case c.retries <= 0:
-		return errors.New("retry: there are no attempts and no park key: set one of them")
+		return errors.New("retry: there are no retries and no park key: set one of them")
 	case c.keyFunc != nil && c.pattern != "":
 		return fmt.Errorf("retry: key pattern %q and Keys are both set: keep one of them", c.pattern)
 	case c.keyFunc != nil && c.delays != nil:
@@ -89,7 +89,7 @@ func (c *config) keyProblem() error {
 	case c.pattern.holdsDelay() && c.delays == nil:
 		return fmt.Errorf("retry: key pattern %q has %%delay%%, and nothing says what the delays are: set Delays", c.pattern)
 	case c.retries > 1 && c.pattern.holdsNothing() && c.delays == nil:
-		return fmt.Errorf("retry: key pattern %q has no %%attempt%%, so %d attempts would share one key and one delay: add it, or set Attempts(1)", c.pattern, c.retries)
+		return fmt.Errorf("retry: key pattern %q has no %%attempt%%, so %d retries would share one key and one delay: add it, or set Retries(1)", c.pattern, c.retries)
 	}
 	return c.eachKeyProblem()
 }

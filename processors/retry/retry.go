@@ -140,7 +140,7 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 // park publishes the last copy.
 func (r *retry) park(ctx context.Context, msg processor.Message, done int, err error) error {
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: r.parkKey}
-	e := republish.Final(msg, republish.Failure{Err: err, At: time.Now(), Count: int64(done) + 1, Stack: r.stack})
+	e := republish.Park(msg, republish.Failure{Err: err, At: time.Now(), Count: int64(done) + 1, Stack: r.stack})
 	e.Headers[HeaderAttempts] = int64(done)
 	parked, err := r.sender.Park(ctx, msg, to, e, err)
 	if !parked {

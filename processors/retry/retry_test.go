@@ -131,7 +131,7 @@ func TestAStackIsParkedIfAskedFor(t *testing.T) {
 	}
 }
 
-func TestWithoutFinalKeyTheErrorComesBack(t *testing.T) {
+func TestWithoutParkKeyTheErrorComesBack(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, errMail)
 	err := f.process(t, attempts(3))
@@ -141,7 +141,7 @@ func TestWithoutFinalKeyTheErrorComesBack(t *testing.T) {
 	require.Empty(t, f.keys())
 }
 
-func TestNoAttempts(t *testing.T) {
+func TestNoRetries(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, errMail, retry.Retries(0), retry.ParkKey("mail_parked"))
 	require.NoError(t, f.process(t))
@@ -281,7 +281,7 @@ func TestDecisionsOfTheHandler(t *testing.T) {
 	}
 }
 
-func TestRejectedWithoutFinalKeyIsTheBrokersToDeadLetter(t *testing.T) {
+func TestRejectedWithoutParkKeyIsTheBrokersToDeadLetter(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, processor.Reject(errMail))
 	require.Equal(t, processor.Rejected, processor.Decide(f.process(t)).Action)
@@ -401,7 +401,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 		"negative attempts":     {retry.New(pub, "r_%attempt%", retry.Retries(-1)), "Retries is -1"},
 		"negative patience":     {retry.New(pub, "r_%attempt%", retry.KeepTrying(-1)), "KeepTrying is -1ns"},
 		"nil option":            {retry.New(pub, "r_%attempt%", nil), "retry: option 1 is nil"},
-		"nothing to do":         {retry.New(pub, "r_%attempt%", retry.Retries(0)), "no attempts and no park key"},
+		"nothing to do":         {retry.New(pub, "r_%attempt%", retry.Retries(0)), "no retries and no park key"},
 		"pattern and key func":  {retry.New(pub, "r_%attempt%", retry.Keys(func(int, processor.Message) string { return "" })), "keep one"},
 		"long pattern":          {retry.New(pub, long+"%attempt%"), "255 bytes"},
 		"long park key":         {retry.New(pub, "r_%attempt%", retry.ParkKey(long)), "255 bytes"},

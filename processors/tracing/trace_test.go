@@ -64,7 +64,7 @@ func again(p processor.Publisher, opts ...retry.Option) processor.Middleware {
 		retry.ParkKey("mail_parked"), retry.Logger(slog.New(slog.DiscardHandler)))...)
 }
 
-func TestOneTraceHoldsThePublishEveryAttemptAndTheFinalKey(t *testing.T) {
+func TestOneTraceHoldsThePublishEveryAttemptAndTheParkKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		provider, spans := record(nil)

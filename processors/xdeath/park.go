@@ -38,7 +38,7 @@ func (p parking) check() error {
 
 // park returns nil when the broker has a copy. It is a function for [Over].
 func (p parking) park(ctx context.Context, e Event) error {
-	envelope := republish.Final(e.Message, republish.Failure{
+	envelope := republish.Park(e.Message, republish.Failure{
 		Err: cause(e.Err), At: time.Now(), Count: 1 + min(e.Count, math.MaxInt64-1), First: e.First, Stack: p.stack,
 	})
 	sender := republish.Sender{Name: "xdeath", Publisher: p.publisher, Log: p.log}
