@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 )
 
@@ -22,12 +23,13 @@ func stack(err error) string {
 	return strings.Join(lines, "\n")
 }
 
-// trace survives an As or a StackTrace that panics: they may be a handler's.
+// trace is "" where an As or a StackTrace panics: they may be a handler's.
 func trace(err error) (s string) {
-	defer func() { _ = recover() }()
-	var p interface{ StackTrace() string }
-	if errors.As(err, &p) {
-		s = p.StackTrace()
-	}
+	_ = callback.Call("StackTrace", func() {
+		var p interface{ StackTrace() string }
+		if errors.As(err, &p) {
+			s = p.StackTrace()
+		}
+	})
 	return s
 }

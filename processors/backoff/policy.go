@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/internal/option"
 )
@@ -77,7 +78,7 @@ func (p *policy) selects() bool { return len(p.errs)+len(p.ifs) > 0 }
 
 // matches asks [For] and [If].
 func (p *policy) matches(err error) bool {
-	return slices.ContainsFunc(p.errs, func(target error) bool { return is(err, target) }) ||
+	return slices.ContainsFunc(p.errs, func(target error) bool { return callback.Is(err, target) }) ||
 		slices.ContainsFunc(p.ifs, func(f func(error) bool) bool { return f(err) })
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
@@ -88,7 +89,7 @@ func (b *backoff) park(ctx context.Context, r retry, err error) error {
 func (b *backoff) published(ctx context.Context, ev Event) error {
 	b.report(ctx, ev)
 	if b.notify != nil {
-		if problem := b.sender.Guard("OnBackoff", ev.Err, func() { b.notify(ctx, ev) }); problem != nil {
+		if problem := callback.After("backoff: the function given to OnBackoff", ev.Err, func() { b.notify(ctx, ev) }); problem != nil {
 			return processor.Drop(problem)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
@@ -103,7 +104,7 @@ func (r *redelivery) wants(err error) (retried bool, problem error) {
 	if r.filter == nil {
 		return true, nil
 	}
-	problem = r.sender.Guard("If", err, func() { retried = r.filter(err) })
+	problem = callback.After("redelivery: the function given to If", err, func() { retried = r.filter(err) })
 	return retried, problem
 }
 

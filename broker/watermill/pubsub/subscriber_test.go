@@ -272,3 +272,15 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	_, err = pubsub.NewPublisher(b, pubsub.Layout{})
 	require.Error(t, err)
 }
+
+// Its panic left a subscriber that could not be closed, and ended the process where the
+// subscription was lost.
+func TestALayoutThatPanicsIsAnError(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *memory.Broker) {
+		s := subscriber(t, b, pubsub.Layout{Queue: func(string) broker.Queue { panic("boom") }})
+		_, err := s.Subscribe(t.Context(), "mail")
+		require.ErrorContains(t, err, "the layout panicked: boom")
+		require.NoError(t, s.Close())
+	})
+}
