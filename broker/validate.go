@@ -109,20 +109,14 @@ func (q Queue) failureProblem() string {
 	switch {
 	case q.DeliveryLimit < 0:
 		return "its delivery limit is negative; use broker.HighDeliveryLimit for none (RabbitMQ 3.10 takes -1 for 0)"
-	case q.DeliveryLimit > 0 && !q.isQuorum():
+	case q.DeliveryLimit > 0 && q.DeclaredType() != Quorum:
 		return "it has a delivery limit, which only quorum queues have: set Type to Quorum"
-	case q.DelayedRetry != nil && !q.isQuorum():
+	case q.DelayedRetry != nil && q.DeclaredType() != Quorum:
 		return "it has a delayed retry, which only quorum queues have: set Type to Quorum"
 	case q.DelayedRetry != nil:
 		return q.DelayedRetry.problem()
 	}
 	return ""
-}
-
-// isQuorum: its field or its arguments say so.
-func (q Queue) isQuorum() bool {
-	kind, _ := q.AllArguments().String("x-queue-type")
-	return kind == string(Quorum)
 }
 
 func (d *DelayedRetry) problem() string {
