@@ -46,6 +46,16 @@ func After(what string, failure error, f func()) error {
 	return nil
 }
 
+// If asks the function of an option If about a message that has failed with failure. Without a
+// function the answer is yes.
+func If(who string, f func(error) bool, failure error) (yes bool, problem error) {
+	if f == nil {
+		return true, nil
+	}
+	problem = After(who+": the function given to If", failure, func() { yes = f(failure) })
+	return yes, problem
+}
+
 // Apart is [Call] in a goroutine of its own, which is waited for. runtime.Goexit ends that one,
 // and is an error as well.
 func Apart(what string, f func()) error {

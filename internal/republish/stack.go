@@ -8,9 +8,9 @@ import (
 	"github.com/gowarren/warren/internal/excerpt"
 )
 
-// stack is that of the panic in err, as processors/recovery keeps it; "" if there is none.
+// stackTrace is that of the panic in err, as processors/recovery keeps it; "" if there is none.
 // Its lines stay lines, and are otherwise text as in the other headers.
-func stack(err error) string {
+func stackTrace(err error) string {
 	var lines []string
 	size := 0
 	for line := range strings.Lines(trace(err)) {

@@ -104,10 +104,7 @@ func (p *policy) check() []error {
 	if p.jitter == nil {
 		return errs
 	}
-	if *p.jitter < 0 {
-		errs = append(errs, fmt.Errorf("Jitter is %v: it must be 0 or more", *p.jitter))
-	}
-	if problem := option.Unit("Jitter", *p.jitter, time.Millisecond); problem != nil {
+	if problem := option.NotNegative("Jitter", *p.jitter); problem != nil {
 		errs = append(errs, problem)
 	}
 	return errs

@@ -27,7 +27,6 @@ package cleanup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -87,12 +86,7 @@ func New(f Func, opts ...Option) processor.Middleware {
 	}
 }
 
-func (c *config) check() error {
-	if c.timeout <= 0 {
-		return fmt.Errorf("cleanup: Timeout is %v: it must be positive", c.timeout)
-	}
-	return option.Unit("cleanup: Timeout", c.timeout, time.Millisecond)
-}
+func (c *config) check() error { return option.Positive("cleanup: Timeout", c.timeout) }
 
 type cleanup struct {
 	config

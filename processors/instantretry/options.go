@@ -60,10 +60,7 @@ func (c *config) check() error {
 	if c.attempts < 1 {
 		errs = append(errs, fmt.Errorf("instantretry: Attempts is %d: it counts all calls and must be 1 or more", c.attempts))
 	}
-	if c.delay < 0 {
-		errs = append(errs, fmt.Errorf("instantretry: Delay is %v: it must be 0 or more", c.delay))
-	}
-	errs = append(errs, option.Unit("instantretry: Delay", c.delay, time.Millisecond))
+	errs = append(errs, option.NotNegative("instantretry: Delay", c.delay))
 	if c.doubles && c.delay == 0 {
 		errs = append(errs, errors.New("instantretry: DoubleUpTo has a delay of 0 to double: set Delay"))
 	}

@@ -7,15 +7,6 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// wants asks [If].
-func (r *retry) wants(err error) (wanted bool, problem error) {
-	if r.filter == nil {
-		return true, nil
-	}
-	problem = callback.After("retry: the function given to If", err, func() { wanted = r.filter(err) })
-	return wanted, problem
-}
-
 // key makes the routing key of a retry.
 func (r *retry) key(attempt int, msg processor.Message, err error) (key string, problem error) {
 	if r.keyFunc == nil {
