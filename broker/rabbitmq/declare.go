@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/amqpwire"
 )
 
 // declarer declares on one session, on a channel of its own. A question that is not answered
@@ -160,8 +161,8 @@ func vanished(t broker.Topology, exchange, queue string, err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	declared := missing(e, "exchange") && slices.ContainsFunc(t.Exchanges, func(x broker.Exchange) bool { return x.Name == exchange }) ||
-		missing(e, "queue") && slices.ContainsFunc(t.Queues, func(q broker.Queue) bool { return q.Name == queue })
+	declared := amqpwire.Missing(e, "exchange") && slices.ContainsFunc(t.Exchanges, func(x broker.Exchange) bool { return x.Name == exchange }) ||
+		amqpwire.Missing(e, "queue") && slices.ContainsFunc(t.Queues, func(q broker.Queue) bool { return q.Name == queue })
 	if !declared {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/internal/amqpwire"
 )
 
 // ErrQueueDown is wrapped by the error of a queue that exists and cannot be used for now: a
@@ -28,7 +30,7 @@ func (e *downError) Unwrap() []error { return []error{ErrQueueDown, e.cause} }
 // ofQueue names the queue in an error that says that it is down.
 func ofQueue(queue string, err error) error {
 	var e *amqp.Error
-	if errors.As(err, &e) && e.Code == amqp.NotFound && !missing(e, "queue") && !missing(e, "exchange") {
+	if errors.As(err, &e) && e.Code == amqp.NotFound && !amqpwire.Missing(e, "queue") && !amqpwire.Missing(e, "exchange") {
 		return &downError{queue, err}
 	}
 	return err

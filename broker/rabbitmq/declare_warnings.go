@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/amqpwire"
 )
 
 // warnOfDeadEnds logs the queues of t whose dead letters go nowhere, as far as known and
@@ -80,5 +81,5 @@ func (b *Broker) leadsSomewhere(ctx context.Context, d broker.DeadLetter, known 
 func (b *Broker) exists(ctx context.Context, passive func(*amqp.Channel) error) bool {
 	_, err := ask(ctx, b, func(ch *amqp.Channel) (struct{}, error) { return struct{}{}, passive(ch) })
 	var e *amqp.Error
-	return !errors.As(err, &e) || !missing(e, "queue") && !missing(e, "exchange")
+	return !errors.As(err, &e) || !amqpwire.Missing(e, "queue") && !amqpwire.Missing(e, "exchange")
 }

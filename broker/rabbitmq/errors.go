@@ -25,7 +25,7 @@ func named(err error) error {
 		return fmt.Errorf("%w: %w", broker.ErrMismatch, err)
 	case e.Code == amqp.AccessRefused && strings.Contains(e.Reason, "in exclusive use"):
 		return fmt.Errorf("%w: %w", broker.ErrInUse, err)
-	case missing(e, "queue"):
+	case amqpwire.Missing(e, "queue"):
 		return fmt.Errorf("%w: %w", broker.ErrNoQueue, err)
 	}
 	return err
@@ -45,10 +45,8 @@ func fatal(err error) bool {
 	case amqp.AccessRefused, amqp.PreconditionFailed:
 		return true
 	}
-	return missing(e, "queue") || missing(e, "exchange")
+	return amqpwire.Missing(e, "queue") || amqpwire.Missing(e, "exchange")
 }
-
-func missing(e *amqp.Error, what string) bool { return amqpwire.Missing(e, what) }
 
 // forbids reports whether err, for which the broker closed a channel, is about a message
 // for that place, and not about another on the same channel.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/amqpwire"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -61,7 +62,7 @@ func (c *confirmChannel) look(b *Broker, exchange string, l *lookUp) {
 	c.forget(exchange) // it may be declared later
 	var e *amqp.Error
 	switch {
-	case errors.As(err, &e) && missing(e, "exchange"):
+	case errors.As(err, &e) && amqpwire.Missing(e, "exchange"):
 		l.err = fmt.Errorf("%w: the exchange does not exist: %w", processor.ErrUnroutable, err)
 	case errors.As(err, &e) && e.Code == amqp.AccessRefused:
 		// From 4.3 on, and only to a user who may do nothing at all with the exchange.
