@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/watermill/pubsub"
+	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -20,7 +21,7 @@ func inBubble(t *testing.T, f func(t *testing.T, b *memory.Broker)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := memory.New()
-		defer closeBroker(b)
+		defer rig.Close(b)
 		f(t, b)
 	})
 }
@@ -251,7 +252,7 @@ func TestASubscriptionThatFailsIsAnError(t *testing.T) {
 func TestWrongOptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := memory.New()
-	t.Cleanup(func() { closeBroker(b) })
+	t.Cleanup(func() { rig.Close(b) })
 	for _, opts := range [][]pubsub.SubscriberOption{
 		{nil}, {pubsub.InFlight(0)}, {pubsub.InFlight(2), pubsub.Prefetch(1)}, {pubsub.Prefetch(-1)},
 		{pubsub.CloseTimeout(-1)}, {pubsub.CloseTimeout(10)}, {pubsub.NackPause(-1)}, {pubsub.NackPause(10)},
