@@ -34,6 +34,13 @@ func (q Queue) AllArguments() processor.Headers {
 // broker carries. They are never nil.
 func (b Binding) AllArguments() processor.Headers { return onWire(b.Arguments.Clone()) }
 
+// DeclaredType is the Type of q, or what the argument x-queue-type says, which may be another
+// of the broker's; "" leaves it to the vhost.
+func (q Queue) DeclaredType() QueueType {
+	kind, _ := q.AllArguments().String("x-queue-type")
+	return QueueType(kind)
+}
+
 func (q Queue) fieldArguments() processor.Headers {
 	args := processor.Headers{}
 	if q.Type != "" {

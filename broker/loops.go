@@ -67,7 +67,7 @@ const defaultDeliveryLimit = 20
 // or else RabbitMQ from 4.0 on. It is false if there is no end: q is no quorum queue, or has a
 // limit that is never reached.
 func (q Queue) Limit() (int64, bool) {
-	if !q.isQuorum() {
+	if q.DeclaredType() != Quorum {
 		return 0, false
 	}
 	n, set := argument.Integer(q.AllArguments(), "x-delivery-limit")

@@ -54,7 +54,7 @@ func (x Exchange) problem() string {
 	case x.Name == "":
 		return "it needs a name; the default exchange is always there and cannot be declared"
 	case tooLong(x.Name, x.Alternate):
-		return "its name, or its alternate's, is over 255 bytes"
+		return tooLongProblem("its name, or its alternate's,")
 	case reserved(x.Name):
 		return "names that begin with amq. are the broker's own"
 	case !slices.Contains([]Kind{Direct, Topic, Fanout, HeadersKind}, x.Kind) && !isPluginKind(x.Kind):
@@ -71,16 +71,20 @@ func tooLong(names ...string) bool {
 	return slices.ContainsFunc(names, func(s string) bool { return len(s) > maxShortString })
 }
 
+func tooLongProblem(what string) string {
+	return fmt.Sprintf("%s is over %d bytes", what, maxShortString)
+}
+
 func (q Queue) problem() string {
 	switch {
 	case q.Name == "":
 		return "it needs a name"
 	case tooLong(q.Name):
-		return "its name is over 255 bytes"
+		return tooLongProblem("its name")
 	case reserved(q.Name):
 		return "names that begin with amq. are the broker's own"
 	case q.DeadLetter != nil && tooLong(q.DeadLetter.Exchange, q.DeadLetter.RoutingKey):
-		return "its dead-letter exchange or key is over 255 bytes; messages with such a key cannot be delivered"
+		return tooLongProblem("its dead-letter exchange or key") + "; messages with such a key cannot be delivered"
 	case q.Type != "" && q.Type != Classic && q.Type != Quorum:
 		return fmt.Sprintf("type %q is neither classic nor quorum; give another as the argument x-queue-type", q.Type)
 	case q.Overflow != "" && q.Overflow != DropHead && q.Overflow != RejectPublish:
@@ -109,20 +113,14 @@ func (q Queue) failureProblem() string {
 	switch {
 	case q.DeliveryLimit < 0:
 		return "its delivery limit is negative; use broker.HighDeliveryLimit for none (RabbitMQ 3.10 takes -1 for 0)"
-	case q.DeliveryLimit > 0 && !q.isQuorum():
+	case q.DeliveryLimit > 0 && q.DeclaredType() != Quorum:
 		return "it has a delivery limit, which only quorum queues have: set Type to Quorum"
-	case q.DelayedRetry != nil && !q.isQuorum():
+	case q.DelayedRetry != nil && q.DeclaredType() != Quorum:
 		return "it has a delayed retry, which only quorum queues have: set Type to Quorum"
 	case q.DelayedRetry != nil:
 		return q.DelayedRetry.problem()
 	}
 	return ""
-}
-
-// isQuorum: its field or its arguments say so.
-func (q Queue) isQuorum() bool {
-	kind, _ := q.AllArguments().String("x-queue-type")
-	return kind == string(Quorum)
 }
 
 func (d *DelayedRetry) problem() string {
@@ -146,7 +144,7 @@ func (b Binding) problem() string {
 	case b.Exchange == "":
 		return "it needs an exchange; every queue is bound to the default exchange by its name already"
 	case tooLong(b.Exchange, b.Queue, b.RoutingKey):
-		return "a name or its routing key is over 255 bytes"
+		return tooLongProblem("a name or its routing key")
 	}
 	return argumentProblem(b.Arguments, nil)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/gowarren/warren/internal/callback"
 )
 
 // frameSize is the largest frame that is asked for, RabbitMQ's own default.
@@ -25,7 +27,7 @@ func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	socket, err := d.netDial(ctx, "tcp", e.Address())
+	socket, err := d.open(ctx, e)
 	if err != nil {
 		return nil, because(ctx, err)
 	}
@@ -56,6 +58,15 @@ func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 	}
 	session.start()
 	return session, nil
+}
+
+// open opens a socket to e, apart: nobody replaces the goroutine that dials.
+func (d *dialer) open(ctx context.Context, e Endpoint) (socket net.Conn, err error) {
+	problem := callback.Apart("the function given to NetDialer", func() { socket, err = d.netDial(ctx, "tcp", e.Address()) })
+	if problem != nil {
+		return nil, problem
+	}
+	return socket, err
 }
 
 // because prefers the reason why ctx ended: after it, err only says that the socket is

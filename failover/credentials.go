@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+
+	"github.com/gowarren/warren/internal/callback"
 )
 
 // Credentials asks f for user and password each time a node is dialled, in place of those
@@ -32,7 +34,7 @@ func (d *dialer) login(ctx context.Context, e Endpoint) (Endpoint, int, error) {
 		return e, version, nil
 	}
 	answers := make(chan answer, 1)
-	go d.askProvider(ctx, e, answers)
+	go func() { answers <- d.askProvider(ctx, e) }()
 	select {
 	case a := <-answers:
 		e.user, e.password = a.user, a.password
@@ -49,24 +51,31 @@ type answer struct {
 	err      error
 }
 
-// askProvider answers whatever the function does, if it returns at all. A panic's value
-// is not told: it may be a secret.
-func (d *dialer) askProvider(ctx context.Context, e Endpoint, answers chan<- answer) {
-	a := answer{err: errors.New("the function given to Credentials exited its goroutine")}
-	defer func() {
-		if v := recover(); v != nil {
-			a.err = fmt.Errorf("the function given to Credentials panicked with a %T", v)
-			if known, ok := v.(runtime.Error); ok {
-				a.err = fmt.Errorf("the function given to Credentials panicked: %w", known)
-			}
-		}
-		answers <- a
-	}()
-	user, password, err := d.provider(ctx, e)
-	if err != nil {
-		err = fmt.Errorf("the function given to Credentials: %w", err)
+// askProvider answers whatever the function does, if it returns at all.
+func (d *dialer) askProvider(ctx context.Context, e Endpoint) (a answer) {
+	problem := callback.Apart("it", func() {
+		user, password, err := d.provider(ctx, e)
+		a = answer{user, newSecret(password), err}
+	})
+	if problem != nil {
+		a.err = discreet(problem)
 	}
-	a = answer{user, newSecret(password), err}
+	if a.err != nil {
+		a.err = fmt.Errorf("the function given to Credentials: %w", a.err)
+	}
+	return a
+}
+
+// discreet does not tell the value of a panic, which may be a secret.
+func discreet(problem error) error {
+	var p *callback.Panic
+	if !errors.As(problem, &p) {
+		return problem
+	}
+	if known, ok := p.Value.(runtime.Error); ok {
+		return fmt.Errorf("it panicked: %w", known)
+	}
+	return fmt.Errorf("it panicked with a %T", p.Value)
 }
 
 // secrets are the passwords that [Connection.UpdateSecret] was given, by user.

@@ -93,7 +93,7 @@ func ClientProperties(properties amqp.Table) Option {
 func TLS(t *tls.Config) Option { return func(c *config) { c.tls = t } }
 
 // NetDialer opens the network connections, for proxies and tests. ctx bounds one
-// attempt; see [ConnectTimeout]. Default: a [net.Dialer].
+// attempt; see [ConnectTimeout]. A panic is that node's error. Default: a [net.Dialer].
 func NetDialer(dial func(ctx context.Context, network, address string) (net.Conn, error)) Option {
 	return func(c *config) { c.netDial = dial }
 }

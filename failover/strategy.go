@@ -3,10 +3,11 @@ package failover
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"iter"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/gowarren/warren/internal/callback"
 )
 
 // Order says in which order the nodes of one round are tried. It is called at
@@ -51,7 +52,6 @@ func (d *dialer) plan() []int {
 	order, err := d.ask(d.inTurn())
 	if err != nil {
 		d.log.Error("failover: the strategy cannot be used, the nodes are tried in turn", "error", err)
-		order = order[:0]
 		for _, node := range d.inTurn() {
 			order = append(order, node.number-1)
 		}
@@ -76,13 +76,19 @@ func (d *dialer) inTurn() []Endpoint {
 	return slices.Concat(d.nodes[d.last+1:], d.nodes[:d.last+1])
 }
 
-// ask asks the strategy for a round.
+// ask asks the strategy for a round, apart: nobody replaces the goroutine that dials.
 func (d *dialer) ask(nodes []Endpoint) (order []int, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("it panicked: %v", v)
-		}
-	}()
+	if err = callback.Apart("it", func() { order = d.collect(nodes) }); err != nil {
+		return nil, err
+	}
+	if len(order) == 0 {
+		return nil, errors.New("it named no node")
+	}
+	return order, nil
+}
+
+// collect returns the nodes that the strategy yields, each once.
+func (d *dialer) collect(nodes []Endpoint) (order []int) {
 	values := valuesPerNode * len(d.nodes)
 	for node := range d.strategy(nodes) {
 		i := node.number - 1
@@ -93,8 +99,5 @@ func (d *dialer) ask(nodes []Endpoint) (order []int, err error) {
 			break
 		}
 	}
-	if len(order) == 0 {
-		return nil, errors.New("it named no node")
-	}
-	return order, nil
+	return order
 }

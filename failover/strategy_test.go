@@ -1,8 +1,11 @@
 package failover_test
 
 import (
+	"context"
 	"iter"
 	"log/slog"
+	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -135,14 +138,49 @@ func cycle(nodes []failover.Endpoint) iter.Seq[failover.Endpoint] {
 
 func TestAStrategyThatFailsIsLogged(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var log lockedBuffer
-		rounds(t, 1, "a;b",
-			failover.InOrder(func([]failover.Endpoint) iter.Seq[failover.Endpoint] { panic("out of nodes") }),
-			failover.Logger(slog.New(slog.NewTextHandler(&log, nil))))
-		require.Contains(t, log.String(), "level=ERROR")
-		require.Contains(t, log.String(), "out of nodes")
-	})
+	for text, fail := range map[string]func(){
+		"out of nodes": func() { panic("out of nodes") }, "runtime.Goexit": runtime.Goexit,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log lockedBuffer
+			rounds(t, 1, "a;b",
+				failover.InOrder(func([]failover.Endpoint) iter.Seq[failover.Endpoint] { fail(); return nil }),
+				failover.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+			require.Contains(t, log.String(), "level=ERROR")
+			require.Contains(t, log.String(), text)
+		})
+	}
+}
+
+// It ended the process, or left a connection that nobody opens again.
+func TestADialerThatPanicsOrExitsIsTheNodesError(t *testing.T) {
+	t.Parallel()
+	for text, fail := range map[string]func(){"boom": func() { panic("boom") }, "runtime.Goexit": runtime.Goexit} {
+		synctest.Test(t, func(t *testing.T) {
+			f, failures := &amqpfake.Network{}, 0
+			c := dial(t, []string{"amqp://a"}, failover.NetDialer(func(ctx context.Context, network, address string) (net.Conn, error) {
+				if len(f.Addresses()) == 1 && failures == 0 {
+					failures++
+					fail()
+				}
+				return f.Dial(ctx, network, address)
+			}))
+			s := session(t, c)
+			s.Abort(nil)
+			requireDone(t, s)
+			unreachable := func() error {
+				for state := range c.Watch(t.Context()) {
+					if len(state.Unreachable) > 0 {
+						return state.Unreachable[0]
+					}
+				}
+				return nil
+			}()
+			require.ErrorContains(t, unreachable, text)
+			session(t, c)
+			closeNow(t, c)
+		})
+	}
 }
 
 // A session that was stable and is lost begins a new round, in which its node is the

@@ -86,14 +86,6 @@ func TestANodesOwnUserNeedsTheRightPasswordAtTheNextDial(t *testing.T) {
 	requireWorks(t, session(t, c))
 }
 
-// declare returns an operation that declares a queue which goes with its connection.
-func declare(queue string) func(context.Context, *amqp.Channel) error {
-	return func(_ context.Context, channel *amqp.Channel) error {
-		_, err := channel.QueueDeclare(queue, false, true, true, false, nil)
-		return err
-	}
-}
-
 func TestUpdateSecretWhileThereIsNoSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -52,7 +52,7 @@ type Origin struct {
 	Redelivered bool
 }
 
-// MaxName is how long the name of a queue or an exchange and a routing key may be, in bytes. It is
+// MaxName is how long the name of a queue or an exchange, a routing key and a property may be, in bytes. It is
 // the limit of AMQP 0-9-1, whose lengths are one byte.
 const MaxName = 255
 

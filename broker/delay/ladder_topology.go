@@ -27,7 +27,7 @@ func (l *ladder) Topology() broker.Topology {
 		broker.Exchange{Name: exit, Kind: broker.Direct, Alternate: lost},
 		broker.Exchange{Name: lost, Kind: broker.Fanout})
 	// What is lost has no bound: a queue that is full would hold up the levels above.
-	t.Queues = append(t.Queues, Kept(broker.Queue{Name: lost, Type: l.kind()}))
+	t.Queues = append(t.Queues, kept(broker.Queue{Name: lost, Type: l.kind()}))
 	t.Bindings = append(t.Bindings,
 		broker.Binding{Exchange: exit, Queue: l.queue, RoutingKey: l.queue},
 		broker.Binding{Exchange: lost, Queue: lost})

@@ -25,7 +25,7 @@ func (c config) waiting(name string, d time.Duration, next broker.DeadLetter) br
 	if !c.classic || c.maxLength > 0 {
 		q.Overflow = broker.RejectPublish // drop-head would drop the oldest
 	}
-	return Kept(q)
+	return kept(q)
 }
 
 // owned is what the names of a work queue's steps begin with. Whatever the strategy is now,

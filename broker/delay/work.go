@@ -1,6 +1,7 @@
 package delay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,10 +9,60 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// CheckWork says why messages that have waited would not get back to a work queue: it may
-// be gone by then, or refuses them. It is for topologies with queues that make messages
-// wait, whichever they are, and its caller puts its own name before the error.
-func CheckWork(work broker.Queue) error { return errors.Join(checkStays(work), checkTakes(work)) }
+// Work is a work queue and what stands around it, for processors that make messages wait in
+// the broker and park those that failed for good.
+type Work struct {
+	// Queue is the work queue.
+	Queue broker.Queue
+	// Waits are where messages wait until they come back to it.
+	Waits broker.Topology
+	// Fragile waits hand a message on at most once; see [Fragile].
+	Fragile bool
+	// Parked is the queue for what failed for good, of the work queue's type unless it has one.
+	// Without a name there is none.
+	Parked broker.Queue
+}
+
+// Topology returns all of them, the work queue first. So that a quorum work queue drops no
+// message that was delivered too often, it dead-letters to the parked queue, at least once, and
+// has the limit [DeliveryLimit] unless it has one. Without such a queue, or if that would also
+// get what expires in a work queue with a TTL or what a length pushes out, its limit is
+// [broker.HighDeliveryLimit]. One that has a dead-letter exchange is left as it is. The parked
+// queue has the high limit: nobody consumes it for a living, and people and tools may
+// fetch what lies in it and give it back as often as they like.
+//
+// It refuses a work queue to which messages that have waited would not get back: one that goes
+// away by itself, refuses messages when it is full, or is a quorum queue behind fragile
+// waits; one with a low delivery limit and no place for what is over it; and a [broker.Loop].
+// The caller puts its own name before the error.
+func (w Work) Topology() (broker.Topology, error) {
+	if err := errors.Join(checkStays(w.Queue), checkTakes(w.Queue), w.checkFragile()); err != nil {
+		return broker.Topology{}, err
+	}
+	work, err := limited(w.Queue, w.Parked.Name)
+	if err != nil {
+		return broker.Topology{}, err
+	}
+	t := broker.Topology{Queues: []broker.Queue{work}}.Merge(w.Waits)
+	if parked := w.Parked; parked.Name != "" {
+		parked.Type = cmp.Or(parked.Type, work.DeclaredType())
+		t = t.Merge(broker.Topology{Queues: []broker.Queue{kept(parked)}})
+	}
+	if err := errors.Join(t.Validate(), checkLoops(t)); err != nil {
+		return broker.Topology{}, err
+	}
+	return t, nil
+}
+
+// checkFragile refuses a quorum work queue behind classic queues: when a node starts, they hand
+// on what is due before it has a leader, and that is gone.
+func (w Work) checkFragile() error {
+	if !w.Fragile || w.Queue.DeclaredType() != broker.Quorum {
+		return nil
+	}
+	return fmt.Errorf("the work queue %q is a quorum queue, and messages wait for it in classic queues: what falls due while a node restarts "+
+		"is handed on before the work queue has a leader, and lost; use quorum delays, or a classic work queue", w.Queue.Name)
+}
 
 // checkStays refuses a work queue that may be gone when what was delayed comes back.
 func checkStays(work broker.Queue) error {

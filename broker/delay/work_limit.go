@@ -7,25 +7,19 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// DeliveryLimit is the limit that [Limited] gives a work queue that can park what is over it.
+// DeliveryLimit is the limit that [Work.Topology] gives a work queue that can park what is over it.
 // It ends the rounds of a message that kills its worker each time, and leaves room for what
 // goes back without having been tried, which RabbitMQ counts as well before 4.3: five times
 // RabbitMQ's own limit, which is 20 from 4.0 on.
 const DeliveryLimit = 100
 
-// Limited returns a quorum work queue with what keeps it from dropping the messages that were
-// delivered too often; any other is returned as it is, and so is one that has a dead-letter
-// exchange. parked is the queue for what failed for good, "" if there is none.
-//
-// With such a queue, the work queue dead-letters to it, at least once, and has the limit
-// [DeliveryLimit] unless it has one. Without, or if it would also get what expires in a work
-// queue with a TTL or what a length pushes out, its limit is [broker.HighDeliveryLimit]. A
-// lower one is then an error. Its caller puts its own name before the error.
-func Limited(work broker.Queue, parked string) (broker.Queue, error) {
+// limited returns a quorum work queue with what keeps it from dropping the messages that were
+// delivered too often, and any other as it is. parked is the queue for what failed for good, ""
+// if there is none.
+func limited(work broker.Queue, parked string) (broker.Queue, error) {
 	args := work.AllArguments()
-	kind, _ := args.String("x-queue-type")
 	_, deadLetters := args["x-dead-letter-exchange"]
-	if kind != string(broker.Quorum) || deadLetters {
+	if work.DeclaredType() != broker.Quorum || deadLetters {
 		return work, nil
 	}
 	_, set := args["x-delivery-limit"]
@@ -83,19 +77,16 @@ func parking(work broker.Queue, parked string, limited bool) broker.Queue {
 	return work
 }
 
-// Kept returns q, which nobody consumes for a living, with a delivery limit that is never
-// reached if it is a quorum queue: people and tools may fetch what lies in it and give it back
-// as often as they like.
-func Kept(q broker.Queue) broker.Queue {
-	if kind, _ := q.AllArguments().String("x-queue-type"); kind == string(broker.Quorum) {
+// kept returns q with a delivery limit that is never reached if it is a quorum queue.
+func kept(q broker.Queue) broker.Queue {
+	if q.DeclaredType() == broker.Quorum {
 		q.DeliveryLimit = broker.HighDeliveryLimit
 	}
 	return q
 }
 
-// CheckLoops refuses a topology with a [broker.Loop]. Its caller puts its own name before the
-// error.
-func CheckLoops(t broker.Topology) error {
+// checkLoops refuses a topology with a [broker.Loop].
+func checkLoops(t broker.Topology) error {
 	loops := t.Loops()
 	if len(loops) == 0 {
 		return nil

@@ -45,7 +45,11 @@ func TestAWorkQueueThatLosesNothingAtItsLimit(t *testing.T) {
 			t.Parallel()
 			tc.work.Name, tc.want.Name = "mail", "mail"
 			before := tc.work.Arguments.Clone()
-			got, err := delay.Limited(tc.work, tc.parked)
+			limited := func(work broker.Queue) (broker.Queue, error) {
+				t, err := delay.Work{Queue: work, Parked: broker.Queue{Name: tc.parked}}.Topology()
+				return append(t.Queues, broker.Queue{})[0], err
+			}
+			got, err := limited(tc.work)
 			require.Equal(t, before, tc.work.Arguments.Clone(), "it is not written to")
 			if tc.err != "" {
 				require.ErrorContains(t, err, tc.err)
@@ -56,7 +60,7 @@ func TestAWorkQueueThatLosesNothingAtItsLimit(t *testing.T) {
 				tc.want = tc.work
 			}
 			require.Equal(t, tc.want, got)
-			again, err := delay.Limited(got, tc.parked)
+			again, err := limited(got)
 			require.NoError(t, err)
 			require.Equal(t, got, again, "two topologies of one work queue agree")
 			require.NoError(t, broker.Topology{Queues: []broker.Queue{got}}.Validate())

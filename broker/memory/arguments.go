@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/argument"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -48,9 +49,6 @@ func (id identity) delaysRetries() bool { return id.retryMin != none }
 
 // none stands for an argument that is absent: 0 is a TTL and a length in RabbitMQ.
 const none = -1
-
-// tenYears is, in milliseconds, the longest TTL that RabbitMQ takes.
-const tenYears = 10 * 365 * 24 * int64(time.Hour/time.Millisecond)
 
 // rejectPublishDeadLetter refuses like reject-publish and dead-letters the message.
 const rejectPublishDeadLetter broker.Overflow = "reject-publish-dlx"
@@ -122,7 +120,7 @@ func (id identity) problems(r argumentReader) []error {
 			"x-overflow must be drop-head, reject-publish or reject-publish-dlx"},
 		{id.deliveryLimit != none && id.kind != broker.Quorum,
 			"x-delivery-limit needs a quorum queue"},
-		{max(id.ttl, id.unused) > tenYears,
+		{max(id.ttl, id.unused) > argument.LongestTime.Milliseconds(),
 			"x-message-ttl or x-expires is over ten years"},
 		{r.has("x-dead-letter-routing-key") && !id.deadLetters,
 			"x-dead-letter-routing-key needs x-dead-letter-exchange"},
@@ -171,8 +169,8 @@ func (r *argumentReader) number(name string, least int64) int64 {
 	if !r.has(name) {
 		return none
 	}
-	n, ok := r.arguments.Int64(name)
-	if _, isText := text(r.arguments[name]); !ok || isText || n < least {
+	n, ok := argument.Integer(r.arguments, name)
+	if !ok || n < least {
 		r.errs = append(r.errs, fmt.Errorf("%s is %v (%T), not a number of at least %d", name, r.arguments[name], r.arguments[name], least))
 	}
 	return n

@@ -3,9 +3,12 @@ package memory
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/callback"
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -111,7 +114,9 @@ func (b *Broker) unlock() {
 	b.drops = nil
 	b.mu.Unlock()
 	for _, d := range drops {
-		b.onDrop(d)
+		if err := callback.Call("memory: the function given to OnDrop", func() { b.onDrop(d) }); err != nil {
+			slog.Error("a drop was not told", slog.String("queue", d.Queue), logattr.Err(err))
+		}
 	}
 }
 

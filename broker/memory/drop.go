@@ -20,7 +20,8 @@ type Drop struct {
 // queue without a dead-letter exchange, to a target that does not exist or is full, in
 // a dead-letter cycle, or with a queue that expired. f is called by whoever caused the
 // drop, or by a timer, with no lock held; it may be called by many goroutines at once.
-// It must not call [Broker.Close], which waits for it. The default, and nil, is nobody.
+// It must not call [Broker.Close], which waits for it. A panic is logged with [slog.Default].
+// The default, and nil, is nobody.
 func OnDrop(f func(Drop)) Option {
 	return func(b *Broker) { b.onDrop = f }
 }

@@ -83,3 +83,22 @@ func TestDeadLetteringWithoutEndEnds(t *testing.T) {
 	require.NoError(t, receive(t, subscribe(t, b, "q", 1)).Nack(false))
 	require.Equal(t, 2, drops)
 }
+
+// It ended the process, and the others were not reported.
+func TestAnOnDropThatPanicsIsToldOfTheOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var drops []string
+		b := open(t, []broker.Queue{{Name: "q", MessageTTL: time.Minute}}, memory.OnDrop(func(d memory.Drop) {
+			drops = append(drops, string(d.Envelope.Body))
+			panic("boom")
+		}))
+		publish(t, b, "q", "1", "2")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, []string{"1", "2"}, drops, "of a timer's")
+		publish(t, b, "q", "3")
+		require.NoError(t, receive(t, subscribe(t, b, "q", 1)).Nack(false))
+		require.Equal(t, []string{"1", "2", "3"}, drops, "of whoever caused it")
+	})
+}

@@ -1,11 +1,9 @@
 package memory
 
 import (
-	"bytes"
 	"fmt"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/processor"
@@ -46,8 +44,8 @@ func (r *headersRouter) route(m *message, to *targets) {
 // matches ends at the first header that decides: a hit for any, a miss for all.
 func (p headerPattern) matches(h processor.Headers, mixed bool) bool {
 	for name, want := range p.want {
-		got, ok := h[name]
-		hit := ok && (want == nil || equalValue(want, got, mixed))
+		_, there := h[name]
+		hit := there && (want == nil || equalHeader(p.want, h, name, mixed))
 		if hit == p.any {
 			return hit
 		}
@@ -55,70 +53,45 @@ func (p headerPattern) matches(h processor.Headers, mixed bool) bool {
 	return !p.any
 }
 
-// equalValue compares what is wanted with a header as RabbitMQ does, by value: integers of any
+// equalHeader compares what is wanted with a header as RabbitMQ does, by value: integers of any
 // size are equal, as are floats, a time is its number of seconds, text is its bytes. Mixed, an
 // integer equals a float; else a header that is a time equals nothing.
-func equalValue(want, got any, mixed bool) bool {
-	if s, ok := text(want); ok {
-		t, ok := text(got)
-		return ok && bytes.Equal(s, t)
+func equalHeader(want, got processor.Headers, name string, mixed bool) bool {
+	s, wantsText := want.String(name)
+	t, isText := got.String(name)
+	if wantsText || isText {
+		return wantsText && isText && s == t
 	}
-	if _, ok := got.(time.Time); ok && !mixed {
+	if _, isTime := got.Time(name); isTime && !mixed {
 		return false
 	}
-	i, aWhole := whole(want)
-	j, bWhole := whole(got)
-	f, aFloat := float(want)
-	g, bFloat := float(got)
+	i, wantsWhole := whole(want, name)
+	j, isWhole := whole(got, name)
+	f, wantsNumber := number(want, name)
+	g, isNumber := number(got, name)
 	switch {
-	case aWhole && bWhole:
+	case wantsWhole && isWhole:
 		return i == j
-	case aFloat && bFloat:
+	case wantsNumber && isNumber && (mixed || !wantsWhole && !isWhole):
 		return f == g
-	case aWhole && bFloat:
-		return mixed && float64(i) == g
-	case aFloat && bWhole:
-		return mixed && f == float64(j)
 	}
-	return reflect.DeepEqual(want, got)
+	return reflect.DeepEqual(want[name], got[name])
 }
 
-func whole(v any) (int64, bool) {
-	switch v := v.(type) {
-	case int8:
-		return int64(v), true
-	case int16:
-		return int64(v), true
-	case int32:
-		return int64(v), true
-	case int64:
-		return v, true
-	case uint8:
-		return int64(v), true
-	case time.Time:
-		return v.Unix(), true
+// whole returns an integer, or the seconds of a time.
+func whole(h processor.Headers, name string) (int64, bool) {
+	if t, ok := h.Time(name); ok {
+		return t.Unix(), true
 	}
-	return 0, false
+	return h.Int64(name)
 }
 
-func float(v any) (float64, bool) {
-	switch v := v.(type) {
-	case float32:
-		return float64(v), true
-	case float64:
-		return v, true
+// number returns any number as a float.
+func number(h processor.Headers, name string) (float64, bool) {
+	if n, ok := whole(h, name); ok {
+		return float64(n), true
 	}
-	return 0, false
-}
-
-func text(v any) ([]byte, bool) {
-	switch v := v.(type) {
-	case string:
-		return []byte(v), true
-	case []byte:
-		return v, true
-	}
-	return nil, false
+	return h.Float64(name)
 }
 
 // checkMatch refuses an x-match that RabbitMQ does not know.

@@ -2,7 +2,6 @@ package rabbitmq_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -78,7 +77,7 @@ func TestTheStateOfAConnectionIsThereToWatch(t *testing.T) {
 func TestBothConnectionsHaveTheNewSecretAtTheNextDial(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
-	user := fmt.Sprintf("renewed-%d", names.Add(1))
+	user := name(t)
 	node.AddUser(t, user, "old", "/")
 	w := newWire()
 	b := open(t, node.URLFor(user, "old", "/"), w.option(), rabbitmq.Failover(failover.StableAfter(0)))

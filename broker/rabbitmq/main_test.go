@@ -1,21 +1,17 @@
 package rabbitmq_test
 
 import (
-	"context"
-	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
-	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 )
 
 func TestMain(m *testing.M) {
@@ -23,42 +19,21 @@ func TestMain(m *testing.M) {
 	rabbitmqtest.Main(m)
 }
 
-// patience bounds everything that is waited for.
-const patience = time.Minute
+// What these tests share with others over this broker.
+const patience = rig.Patience
 
-// open opens a broker on the shared node, or on the given one.
-func open(tb testing.TB, url string, opts ...rabbitmq.Option) *rabbitmq.Broker {
-	tb.Helper()
-	opts = append([]rabbitmq.Option{rabbitmq.Logger(slog.New(slog.DiscardHandler))}, opts...)
-	b, err := rabbitmq.Open(within(tb), []string{url}, opts...)
-	require.NoError(tb, err)
-	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		_ = b.Close(ctx)
-	})
-	return b
-}
-
-func within(tb testing.TB) context.Context {
-	tb.Helper()
-	return withinTime(tb, patience)
-}
-
-func withinTime(tb testing.TB, d time.Duration) context.Context {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), d)
-	tb.Cleanup(cancel)
-	return ctx
-}
-
-var names atomic.Int64
-
-// name returns a name that no other test uses.
-func name(tb testing.TB) string {
-	tb.Helper()
-	return fmt.Sprintf("%s-%d", tb.Name(), names.Add(1))
-}
+var (
+	open       = rig.Open
+	within     = rig.Within
+	withinTime = rig.WithinTime
+	name       = rig.Name
+	raw        = rig.Raw
+	to         = rig.To
+	text       = rig.Text
+	subscribe  = rig.Subscribe
+	receive    = rig.Receive
+	ready      = rig.Ready
+)
 
 // declareQueue declares a queue that is forgotten by the broker under test: it is not in
 // its topology.
@@ -68,42 +43,6 @@ func declareQueue(tb testing.TB, url string, args amqp.Table) string {
 	_, err := raw(tb, url).QueueDeclare(q, true, false, false, false, args)
 	require.NoError(tb, err)
 	return q
-}
-
-// raw is a channel of the client's own.
-func raw(tb testing.TB, url string) *amqp.Channel {
-	tb.Helper()
-	conn, err := amqp.Dial(url)
-	require.NoError(tb, err)
-	tb.Cleanup(func() { _ = conn.Close() })
-	ch, err := conn.Channel()
-	require.NoError(tb, err)
-	return ch
-}
-
-func to(queue string) processor.Destination { return processor.Destination{RoutingKey: queue} }
-
-func text(s string) processor.Envelope {
-	return processor.Envelope{Body: []byte(s), Properties: processor.Properties{ID: s}}
-}
-
-func subscribe(tb testing.TB, b *rabbitmq.Broker, queue string, prefetch int) broker.Subscription {
-	tb.Helper()
-	sub, err := b.Source(queue).Subscribe(within(tb), broker.SubscribeOptions{Prefetch: prefetch})
-	require.NoError(tb, err)
-	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		_ = sub.Close(ctx)
-	})
-	return sub
-}
-
-func receive(tb testing.TB, sub broker.Subscription) processor.Message {
-	tb.Helper()
-	msg, err := sub.Receive(within(tb))
-	require.NoError(tb, err)
-	return msg
 }
 
 // loseConnections has the node close b's connections, and returns when b has others: until then
@@ -118,15 +57,4 @@ func loseConnections(tb testing.TB, node *rabbitmqtest.Node, b *rabbitmq.Broker)
 			return c.Ready() == nil && c.State().Since.After(opened[i])
 		}, patience, time.Millisecond)
 	}
-}
-
-// ready waits until the queue has n messages ready.
-func ready(tb testing.TB, b *rabbitmq.Broker, queue string, n int) {
-	tb.Helper()
-	var got int
-	require.Eventually(tb, func() bool {
-		var err error
-		got, err = b.Ready(within(tb), queue)
-		return err == nil && got == n
-	}, patience, 20*time.Millisecond, "queue %s", queue)
 }

@@ -3,7 +3,6 @@ package rabbitmq_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"sync"
@@ -58,7 +57,7 @@ func logTo(l *logText) rabbitmq.Option {
 func TestAPasswordThatOneNodeRefusesIsReportedAndTheOtherNodeServes(t *testing.T) {
 	t.Parallel()
 	refusing, right := rabbitmqtest.Start(t), rabbitmqtest.Shared(t)
-	user := fmt.Sprintf("refused-once-%d", names.Add(1))
+	user := name(t)
 	refusing.AddUser(t, user, "another", "/")
 	right.AddUser(t, user, secret, "/")
 	urls := []string{refusing.URLFor(user, secret, "/"), right.URLFor(user, secret, "/")}

@@ -3,7 +3,7 @@ package rabbitmq_test
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,7 +49,7 @@ func TestUrgentRetriesDoNotHoldUpTheOthers(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			node, work, parked := rabbitmqtest.Shared(t), broker.Queue{Name: "work", Type: broker.Quorum}, "parked"
-			vhost := fmt.Sprintf("urgent-%s-%d", kind, names.Add(1))
+			vhost := strings.ReplaceAll(name(t), "/", "-")
 			node.AddVhost(t, vhost)
 			b := open(t, node.URLFor("guest", "guest", vhost))
 			top, middleware := retries(t, b, work, parked)

@@ -69,11 +69,5 @@ func (c *config) check() error {
 	if c.maxMessages < 1 && c.maxMessages != processor.NoLimit {
 		errs = append(errs, fmt.Errorf("replay: MaxMessages is %d: it must be 1 or more, or processor.NoLimit", c.maxMessages))
 	}
-	if c.holdFor <= 0 {
-		errs = append(errs, fmt.Errorf("replay: HoldFor is %v: it must be more than 0", c.holdFor))
-	}
-	if err := option.Unit("HoldFor", c.holdFor, time.Millisecond); err != nil {
-		errs = append(errs, fmt.Errorf("replay: %w", err))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, option.Positive("replay: HoldFor", c.holdFor))...)
 }

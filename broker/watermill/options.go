@@ -27,7 +27,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 //	watermill.OnStop(func(error) { _ = router.Close() })
 //
 // It is called once, in a goroutine of its own, because closing a router waits for its
-// handlers. Default, also for nil: none, and the wish is logged.
+// handlers; a panic is logged. Default, also for nil: none, and the wish is logged.
 func OnStop(f func(err error)) Option { return func(c *config) { c.onStop = f } }
 
 func newConfig(dead DeadLetter, opts []Option) (config, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
@@ -18,7 +19,8 @@ import (
 // PublisherOption changes how messages are published.
 type PublisherOption func(*publisher)
 
-// Topic sets which topic a destination is. f may be called by many goroutines at once.
+// Topic sets which topic a destination is. f may be called by many goroutines at once; its
+// panic is an error of the publish.
 // Default, also for nil: the routing key, in the default exchange; a destination with another
 // exchange is refused, because Watermill has none.
 func Topic(f func(to processor.Destination) (string, error)) PublisherOption {
@@ -106,8 +108,9 @@ func (p *publisher) topicOf(to processor.Destination) (string, error) {
 		return "", fmt.Errorf("watermill: %w: %v is where package delay has messages wait, and nobody would take it from a topic: "+
 			"where the broker has delayed messages, give backoff the option Strategy(watermill.Delays)", processor.ErrUnroutable, to)
 	}
-	topic, err := p.topic(to)
-	if err == nil && topic == "" {
+	topic, err := "", error(nil)
+	problem := callback.Call("the function given to Topic", func() { topic, err = p.topic(to) })
+	if err = errors.Join(problem, err); err == nil && topic == "" {
 		err = errors.New("the topic is empty: name one")
 	}
 	if err != nil {

@@ -188,6 +188,15 @@ func TestATopicThatFailsIsAnError(t *testing.T) {
 	require.ErrorIs(t, pub.Publish(t.Context(), mail, processor.Envelope{}), problem)
 }
 
+// A retry calls it outside the recovery layer, where the panic ended the process.
+func TestATopicThatPanicsIsAnError(t *testing.T) {
+	t.Parallel()
+	pub := watermill.NewPublisher(&published{}, watermill.Topic(func(processor.Destination) (string, error) { panic("boom") }))
+	err := pub.Publish(t.Context(), mail, processor.Envelope{})
+	require.ErrorIs(t, err, processor.ErrUnroutable)
+	require.ErrorContains(t, err, "the function given to Topic panicked: boom")
+}
+
 // A copy went to a topic that nobody reads, because the decorator hid that Watermill declares
 // nothing.
 func TestADecoratorDoesNotHideThatWatermillDeclaresNothing(t *testing.T) {

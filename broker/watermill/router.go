@@ -9,6 +9,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -77,7 +78,14 @@ func (r *router) wantsToStop(action processor.Action, d *delivery, err error) {
 	if action == processor.Done || action == processor.Released {
 		err = nil
 	}
-	r.stop.Do(func() { go r.onStop(err) })
+	r.stop.Do(func() { go r.tellOfStop(err) })
+}
+
+// tellOfStop calls [OnStop].
+func (r *router) tellOfStop(err error) {
+	if problem := callback.Call("watermill: the function given to OnStop", func() { r.onStop(err) }); problem != nil {
+		logattr.Or(r.log).Error("the wish to stop was not told", logattr.Err(problem))
+	}
 }
 
 // checkLayers refuses layers that a router has nothing for. A pipeline that its owner starts

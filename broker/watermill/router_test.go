@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -172,6 +173,20 @@ func TestOnStopIsCalledOnceAndMayWait(t *testing.T) {
 		_, more := <-reasons
 		require.False(t, more)
 	}
+}
+
+// It ended the process.
+func TestAnOnStopThatPanicsIsLogged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		handle, err := watermill.Handler(gives(processor.ErrStop), watermill.Discard(nil),
+			watermill.Logger(slog.New(slog.NewTextHandler(&log, nil))), watermill.OnStop(func(error) { panic("boom") }))
+		require.NoError(t, err)
+		require.NoError(t, handle(message.NewMessage("1", nil)))
+		synctest.Wait()
+		require.Contains(t, log.String(), "the function given to OnStop panicked: boom")
+	})
 }
 
 func TestAPanicPassesTheStack(t *testing.T) {

@@ -10,20 +10,13 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"os/signal"
 	"time"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/broker/memory"
-	"github.com/gowarren/warren/broker/plan"
-	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/examples/internal/program"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -31,22 +24,9 @@ import (
 	"github.com/gowarren/warren/processors/recovery"
 )
 
-func main() {
-	plan := flag.Bool("plan", false, "show what would be declared, and end")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	var err error
-	if *plan {
-		err = show(os.Stdout)
-	} else {
-		err = start(ctx, os.Getenv("AMQP_URL"), os.Stdout)
-	}
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "backoff:", err)
-		os.Exit(1)
-	}
-}
+func main() { example.Main() }
+
+var example = program.Program{Name: "backoff", Topology: topology, Run: run}
 
 // The queues.
 const (
@@ -69,35 +49,8 @@ func topology() (broker.Topology, error) {
 	return backoff.Topology(broker.Queue{Name: work}, options()...)
 }
 
-func show(w io.Writer) error {
-	t, err := topology()
-	if err == nil {
-		_, err = fmt.Fprint(w, plan.Of(t))
-	}
-	return err
-}
-
-// start runs the worker on a broker of its own.
-func start(ctx context.Context, url string, w io.Writer) (err error) {
-	var b broker.Broker = memory.New()
-	if url != "" {
-		if b, err = rabbitmq.Open(ctx, []string{url}); err != nil {
-			return err
-		}
-	}
-	defer func() { err = errors.Join(err, b.Close(context.WithoutCancel(ctx))) }()
-	return run(ctx, b, w)
-}
-
 // run asks for each payment, and ends when the last one is paid or parked.
 func run(ctx context.Context, b broker.Broker, w io.Writer) error {
-	t, err := topology()
-	if err != nil {
-		return err
-	}
-	if err := b.Declare(ctx, t); err != nil {
-		return err
-	}
 	office := newOffice(w)
 	quiet := slog.New(slog.DiscardHandler) // the office prints what the layer would log
 	opts := append(options(), backoff.OnBackoff(office.told), backoff.Logger(quiet))
@@ -115,5 +68,5 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) error {
 			return err
 		}
 	}
-	return consumer.New(b.Source(work), pipeline, consumer.Logger(quiet)).Run(office.until(ctx))
+	return consumer.New(b.Source(work), pipeline, consumer.Logger(quiet)).Run(program.Until(ctx, office.done))
 }

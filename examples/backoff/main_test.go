@@ -46,7 +46,7 @@ func TestOnTheEmbeddedBroker(t *testing.T) {
 		b := memory.New()
 		defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
 		var out bytes.Buffer
-		require.NoError(t, run(t.Context(), b, &out))
+		require.NoError(t, example.On(t.Context(), b, &out))
 		require.ElementsMatch(t, strings.Split(output, "\n"), strings.Split(out.String(), "\n"))
 	})
 }
@@ -55,7 +55,7 @@ func TestOnTheEmbeddedBroker(t *testing.T) {
 func TestOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, start(t.Context(), rabbitmqtest.Shared(t).URL(), &out))
+	require.NoError(t, example.Start(t.Context(), rabbitmqtest.Shared(t).URL(), &out))
 	for _, payment := range []string{"rent", "books", "salary", "gift", "typo"} {
 		require.Equal(t, life(output, payment), life(out.String(), payment))
 	}
@@ -75,14 +75,14 @@ func life(output, payment string) []string {
 }
 
 func Example_plan() {
-	_ = show(os.Stdout)
+	_ = example.Show(os.Stdout)
 	// Output:
 	// queue     payments                        default type
-	// queue     payments_parked                 default type
 	// queue     payments.delay.v1.quorum.50ms   quorum        TTL 50ms, dead letters to the default exchange with key payments, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
 	// queue     payments.delay.v1.quorum.100ms  quorum        TTL 100ms, dead letters to the default exchange with key payments, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
 	// queue     payments.delay.v1.quorum.200ms  quorum        TTL 200ms, dead letters to the default exchange with key payments, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
 	// queue     payments.delay.v1.quorum.500ms  quorum        TTL 500ms, dead letters to the default exchange with key payments, overflow reject-publish, delivery limit never reached, x-dead-letter-strategy="at-least-once"
+	// queue     payments_parked                 default type
 	//
 	// binding   (default)  -> each queue  key: its name
 	//

@@ -84,16 +84,3 @@ func (o *office) finished() {
 		close(o.done)
 	}
 }
-
-// until is ctx until nothing is open any more.
-func (o *office) until(ctx context.Context) context.Context {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		defer cancel()
-		select {
-		case <-o.done:
-		case <-ctx.Done():
-		}
-	}()
-	return ctx
-}

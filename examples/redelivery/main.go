@@ -11,19 +11,13 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"log/slog"
-	"os"
-	"os/signal"
 	"time"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/broker/memory"
-	"github.com/gowarren/warren/broker/plan"
-	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/examples/internal/program"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -31,22 +25,9 @@ import (
 	"github.com/gowarren/warren/processors/redelivery"
 )
 
-func main() {
-	plan := flag.Bool("plan", false, "show what would be declared, and end")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	var err error
-	if *plan {
-		err = show(os.Stdout)
-	} else {
-		err = start(ctx, os.Getenv("AMQP_URL"), os.Stdout)
-	}
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "redelivery:", err)
-		os.Exit(1)
-	}
-}
+func main() { example.Main() }
+
+var example = program.Program{Name: "redelivery", Topology: topology, Run: run}
 
 // The queues.
 const (
@@ -68,35 +49,8 @@ func topology() (broker.Topology, error) {
 	return redelivery.Topology(broker.Queue{Name: work}, parked, options...)
 }
 
-func show(w io.Writer) error {
-	t, err := topology()
-	if err == nil {
-		_, err = fmt.Fprint(w, plan.Of(t))
-	}
-	return err
-}
-
-// start runs the worker on a broker of its own.
-func start(ctx context.Context, url string, w io.Writer) (err error) {
-	var b broker.Broker = memory.New()
-	if url != "" {
-		if b, err = rabbitmq.Open(ctx, []string{url}); err != nil {
-			return err
-		}
-	}
-	defer func() { err = errors.Join(err, b.Close(context.WithoutCancel(ctx))) }()
-	return run(ctx, b, w)
-}
-
 // run sends each letter, and ends when the last one is sent or parked.
 func run(ctx context.Context, b broker.Broker, w io.Writer) error {
-	t, err := topology()
-	if err != nil {
-		return err
-	}
-	if err := b.Declare(ctx, t); err != nil {
-		return err
-	}
 	office := newOffice(w)
 	send, err := stack.New(
 		ack.New(),
@@ -116,7 +70,7 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) error {
 			return err
 		}
 	}
-	ctx = office.until(ctx)
+	ctx = program.Until(ctx, office.done)
 	clerk := make(chan error, 1)
 	go func() { clerk <- consumer.New(b.Source(parked), read, consumer.Logger(quiet)).Run(ctx) }()
 	return errors.Join(consumer.New(b.Source(work), send, consumer.Logger(quiet)).Run(ctx), <-clerk)

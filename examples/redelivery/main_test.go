@@ -41,7 +41,7 @@ func TestOnTheEmbeddedBroker(t *testing.T) {
 		b := memory.New()
 		defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
 		var out bytes.Buffer
-		require.NoError(t, run(t.Context(), b, &out))
+		require.NoError(t, example.On(t.Context(), b, &out))
 		require.ElementsMatch(t, strings.Split(output, "\n"), strings.Split(out.String(), "\n"))
 	})
 }
@@ -50,7 +50,7 @@ func TestOnTheEmbeddedBroker(t *testing.T) {
 func TestOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	err := start(t.Context(), rabbitmqtest.Shared(t).URL(), &out)
+	err := example.Start(t.Context(), rabbitmqtest.Shared(t).URL(), &out)
 	if !rabbitmqtest.Version(t).AtLeast(4, 3) {
 		require.ErrorIs(t, err, broker.ErrUnsupported)
 		return
@@ -74,7 +74,7 @@ func life(output, letter string) []string {
 }
 
 func Example_plan() {
-	_ = show(os.Stdout)
+	_ = example.Show(os.Stdout)
 	// Output:
 	// queue     letters         quorum  dead letters to the default exchange with key letters_parked, overflow reject-publish, delivery limit 14, failed messages wait 100ms to 250ms, x-dead-letter-strategy="at-least-once"
 	// queue     letters_parked  quorum  delivery limit never reached

@@ -80,16 +80,3 @@ func (o *office) finish(name, what string) {
 func (o *office) print(name, what string) {
 	_, _ = fmt.Fprintf(o.out, "%4dms  %s  %s\n", time.Since(o.begun).Milliseconds(), name, what)
 }
-
-// until returns a context that ends when nothing is left to do.
-func (o *office) until(ctx context.Context) context.Context {
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		defer cancel()
-		select {
-		case <-o.done:
-		case <-ctx.Done():
-		}
-	}()
-	return ctx
-}

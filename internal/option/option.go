@@ -4,6 +4,8 @@ package option
 import (
 	"fmt"
 	"time"
+
+	"github.com/gowarren/warren/processor"
 )
 
 // Apply calls each option with c. A nil option is an error that names the package and
@@ -14,6 +16,34 @@ func Apply[C any, O ~func(*C)](name string, c *C, opts []O) error {
 			return fmt.Errorf("%s: option %d is nil: leave it out", name, i+1)
 		}
 		o(c)
+	}
+	return nil
+}
+
+// Positive returns an error if d is not more than 0, or seems to lack its unit ([Unit]).
+func Positive(what string, d time.Duration) error {
+	if d <= 0 {
+		return fmt.Errorf("%s is %v: it must be positive", what, d)
+	}
+	return Unit(what, d, time.Millisecond)
+}
+
+// NotNegative returns an error if d is less than 0, or seems to lack its unit ([Unit]).
+func NotNegative(what string, d time.Duration) error {
+	if d < 0 {
+		return fmt.Errorf("%s is %v: it must be 0 or more", what, d)
+	}
+	return Unit(what, d, time.Millisecond)
+}
+
+// Publisher returns an error if a publisher that was given to New is nil, or cannot work
+// ([processor.Check]). The error begins with what it is.
+func Publisher(what string, p processor.Publisher) error {
+	if p == nil {
+		return fmt.Errorf("%s is nil: pass the broker's Publisher()", what)
+	}
+	if problem := processor.Check(p); problem != nil {
+		return fmt.Errorf("%s cannot work: %w", what, problem)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/gowarren/warren/internal/callback"
 )
 
 // wrappers are the packages whose errors say how a failure was passed on, not what failed.
@@ -40,18 +42,25 @@ func isWrapper(err error) bool {
 	return slices.Contains(wrappers, t.PkgPath())
 }
 
-// unwrap returns what err wraps, the first if there are several; nil if nothing. It
-// survives an Unwrap that panics, as that of a typed nil pointer may.
+// unwrap returns what err wraps, the first if there are several; nil if nothing, or if its
+// Unwrap panics, as that of a typed nil pointer may.
 func unwrap(err error) (inner error) {
-	defer func() { _ = recover() }()
-	switch e := err.(type) { //nolint:errorlint // one step of the walk
-	case interface{ Unwrap() error }:
-		return e.Unwrap()
-	case interface{ Unwrap() []error }:
-		for _, inner := range e.Unwrap() {
-			if inner != nil {
-				return inner
-			}
+	_ = callback.Call("Unwrap", func() {
+		switch e := err.(type) { //nolint:errorlint // one step of the walk
+		case interface{ Unwrap() error }:
+			inner = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			inner = first(e.Unwrap())
+		}
+	})
+	return inner
+}
+
+// first returns the first error of all, nil if there is none.
+func first(all []error) error {
+	for _, err := range all {
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -68,7 +68,7 @@ func setFailure(h processor.Headers, f Failure) {
 	if !f.Stack {
 		return
 	}
-	if s := stack(f.Err); s != "" {
+	if s := stackTrace(f.Err); s != "" {
 		h[HeaderStack] = s
 	}
 }

@@ -16,9 +16,6 @@ const (
 // OriginHeaders are those that the first failure writes.
 var OriginHeaders = []string{HeaderOriginalExchange, HeaderOriginalKey, HeaderFirstFailedAt}
 
-// maxName is the protocol's limit for an exchange or a routing key, in bytes.
-const maxName = 255
-
 // Again is a copy of msg for another attempt. The first failure is recorded on it: where
 // the message was published to, and when it failed. A count of retries of 0 makes it the
 // first, and overwrites what a sender may have claimed. The count is a sender's claim
@@ -45,7 +42,7 @@ func Origin(msg processor.Message) processor.Origin {
 	}
 	exchange, there := h.String(HeaderOriginalExchange)
 	key, keyed := h.String(HeaderOriginalKey)
-	if there && keyed && len(exchange) <= maxName && len(key) <= maxName {
+	if there && keyed && len(exchange) <= processor.MaxName && len(key) <= processor.MaxName {
 		o.Exchange, o.RoutingKey = exchange, key
 	}
 	return o

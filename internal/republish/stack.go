@@ -4,12 +4,13 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 )
 
-// stack is that of the panic in err, as processors/recovery keeps it; "" if there is none.
+// stackTrace is that of the panic in err, as processors/recovery keeps it; "" if there is none.
 // Its lines stay lines, and are otherwise text as in the other headers.
-func stack(err error) string {
+func stackTrace(err error) string {
 	var lines []string
 	size := 0
 	for line := range strings.Lines(trace(err)) {
@@ -22,12 +23,13 @@ func stack(err error) string {
 	return strings.Join(lines, "\n")
 }
 
-// trace survives an As or a StackTrace that panics: they may be a handler's.
+// trace is "" where an As or a StackTrace panics: they may be a handler's.
 func trace(err error) (s string) {
-	defer func() { _ = recover() }()
-	var p interface{ StackTrace() string }
-	if errors.As(err, &p) {
-		s = p.StackTrace()
-	}
+	_ = callback.Call("StackTrace", func() {
+		var p interface{ StackTrace() string }
+		if errors.As(err, &p) {
+			s = p.StackTrace()
+		}
+	})
 	return s
 }

@@ -3,6 +3,7 @@ package backoff
 import (
 	"errors"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -30,10 +31,4 @@ func (a *again) Unwrap() error        { return a.err }
 func (a *again) Is(target error) bool { return target == ErrAgain }
 
 // asks reports whether a handler asks for another delivery.
-func (f failure) asks() bool { return f.after > 0 || is(f.err, ErrAgain) }
-
-// is survives errors whose methods panic, as those of a typed nil pointer do.
-func is(err, target error) (found bool) {
-	defer func() { _ = recover() }()
-	return errors.Is(err, target)
-}
+func (f failure) asks() bool { return f.after > 0 || callback.Is(f.err, ErrAgain) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -26,23 +27,22 @@ const HeaderBackoffs = republish.HeaderBackoffs
 // delays must be in the broker: declare [Topology].
 func New(publisher processor.Publisher, queue string, opts ...Option) processor.Middleware {
 	c, err := configure(queue, opts)
-	if err = errors.Join(checkPublisher(publisher), err); err == nil {
+	if err = errors.Join(option.Publisher("backoff: the publisher", publisher), err); err == nil {
 		err = checkPlace(publisher, c.delayer)
 	}
 	if err != nil {
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &backoff{config: c, next: next, sender: republish.Sender{
+		return &backoff{config: c, Layer: republish.Layer{Next: next, Sender: republish.Sender{
 			Name: "backoff", Publisher: publisher, KeepTrying: c.keepTrying, Log: c.log,
-		}}
+		}}}
 	}
 }
 
 type backoff struct {
+	republish.Layer
 	*config
-	next   processor.Processor
-	sender republish.Sender
 }
 
 var (
@@ -53,27 +53,12 @@ var (
 	_ stack.Caser     = (*backoff)(nil)
 )
 
-// Name is "backoff".
-func (*backoff) Name() string { return "backoff" }
-
-// Role is [stack.Retries].
-func (*backoff) Role() stack.Role { return stack.Retries }
-
-// Unwrap returns the inner layers.
-func (b *backoff) Unwrap() processor.Processor { return b.next }
-
 // Process runs the inner layers, and has the message come again later if they fail.
 func (b *backoff) Process(ctx context.Context, msg processor.Message) error {
-	err := b.next.Process(ctx, msg)
-	if err == nil {
-		return nil
-	}
-	decision := processor.Decide(err)
+	decision, failed, err := b.Run(ctx, msg)
 	switch {
-	case decision.Action != processor.Failed && decision.Action != processor.Rejected:
+	case !failed:
 		return err
-	case msg.Settled():
-		return fmt.Errorf("backoff: nothing is published, the handler has settled the message itself: %w; it had failed with: %w", processor.ErrSettled, err)
 	case decision.Action == processor.Rejected:
 		return b.rejected(ctx, msg, err)
 	default:

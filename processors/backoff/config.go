@@ -84,10 +84,7 @@ func (c *config) check() error {
 			fail("Final is %v: %s", c.final, problem)
 		}
 	}
-	if c.keepTrying < 0 {
-		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
-	}
-	errs = append(errs, option.Unit("backoff: KeepTrying", c.keepTrying, time.Millisecond))
+	errs = append(errs, option.NotNegative("backoff: KeepTrying", c.keepTrying))
 	return errors.Join(errs...)
 }
 
@@ -150,16 +147,6 @@ func (c *config) delays() (all []time.Duration, exact bool) {
 	}
 	slices.Sort(all)
 	return slices.Compact(all), exact
-}
-
-func checkPublisher(p processor.Publisher) error {
-	if p == nil {
-		return errors.New("backoff: the publisher is nil: pass the broker's Publisher()")
-	}
-	if problem := processor.Check(p); problem != nil {
-		return fmt.Errorf("backoff: the publisher cannot work: %w", problem)
-	}
-	return nil
 }
 
 // checkPlace returns an error if what the delays need cannot be where p publishes to.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -51,29 +52,15 @@ func (b *backoff) Cases() []stack.Case {
 // last, by the top level. But in a case of its own, an error is taken to be one that is
 // retried.
 func (b *backoff) Predict(o stack.Outcome) stack.Outcome {
-	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
-		return o
+	p := republish.Prediction{
+		Unwanted: o.Case == caseUnwanted && b.top.selects(),
+		Last:     o.Case == stack.CaseExhausted && *b.top.limit != processor.NoLimit || *b.top.limit == 0,
+		First:    b.first(),
 	}
-	rejected := o.Action == processor.Rejected || o.Case == caseUnwanted && b.top.selects()
-	last := rejected || o.Case == stack.CaseExhausted && *b.top.limit != processor.NoLimit || *b.top.limit == 0
-	switch {
-	case rejected && b.final == nil:
-		return o
-	case o.Case == stack.CaseShutdown:
-		o.Action = processor.Requeued
-		return o
-	case last && b.final == nil:
-		return o
-	case o.Case == stack.CaseRepublishFailed:
-		o.Action = processor.Requeued
-		return o
-	case last:
-		o = o.CopyTo(b.final.String())
-	default:
-		o = o.CopyTo(b.first())
+	if b.final != nil {
+		p.Park = b.final.String()
 	}
-	o.Action = processor.Done
-	return o
+	return p.Of(o)
 }
 
 // first is where the first retry goes, and when.

@@ -73,10 +73,7 @@ func Func(f func(attempt int, msg processor.Message) time.Duration) Intervals {
 func intervals(text string, all ...time.Duration) Intervals {
 	var errs []error
 	for _, d := range all {
-		if d < 0 {
-			errs = append(errs, fmt.Errorf("a delay is %v: it must be 0 or more", d))
-		}
-		errs = append(errs, option.Unit("a delay", d, time.Millisecond))
+		errs = append(errs, option.NotNegative("a delay", d))
 	}
 	return Intervals{all: slices.Clone(all), text: text, problem: errors.Join(errs...)}
 }

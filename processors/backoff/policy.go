@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
@@ -78,7 +79,7 @@ func (p *policy) selects() bool { return len(p.errs)+len(p.ifs) > 0 }
 
 // matches asks [For] and [If].
 func (p *policy) matches(err error) bool {
-	return slices.ContainsFunc(p.errs, func(target error) bool { return is(err, target) }) ||
+	return slices.ContainsFunc(p.errs, func(target error) bool { return callback.Is(err, target) }) ||
 		slices.ContainsFunc(p.ifs, func(f func(error) bool) bool { return f(err) })
 }
 
@@ -104,10 +105,7 @@ func (p *policy) check() []error {
 	if p.jitter == nil {
 		return errs
 	}
-	if *p.jitter < 0 {
-		errs = append(errs, fmt.Errorf("Jitter is %v: it must be 0 or more", *p.jitter))
-	}
-	if problem := option.Unit("Jitter", *p.jitter, time.Millisecond); problem != nil {
+	if problem := option.NotNegative("Jitter", *p.jitter); problem != nil {
 		errs = append(errs, problem)
 	}
 	return errs

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
@@ -45,12 +46,12 @@ type sent struct {
 // the longest there is.
 func (b *backoff) send(ctx context.Context, r retry, e processor.Envelope) (s sent, problem error) {
 	s.delay = r.delay
-	problem = b.sender.Send(ctx, r.msg, r.String(), func(ctx context.Context) error {
+	problem = b.Sender.Send(ctx, r.msg, r.String(), func(ctx context.Context) error {
 		s.at = time.Now() // before the broker has it: so it is due no earlier than told
-		problem := b.delayer.Delay(ctx, b.sender.Publisher, e, s.delay)
+		problem := b.delayer.Delay(ctx, b.Sender.Publisher, e, s.delay)
 		if errors.As(problem, &s.tooLong) {
 			s.delay = min(s.delay, s.tooLong.Longest)
-			problem = b.delayer.Delay(ctx, b.sender.Publisher, e, s.delay)
+			problem = b.delayer.Delay(ctx, b.Sender.Publisher, e, s.delay)
 		}
 		return problem
 	})
@@ -59,7 +60,7 @@ func (b *backoff) send(ctx context.Context, r retry, e processor.Envelope) (s se
 
 func (b *backoff) unsent(r retry, problem, err error) error {
 	due := time.Now().Add(r.delay).UTC().Format(time.RFC3339)
-	return b.sender.Unsent("copy", fmt.Sprintf("%s, at %s, to queue %q,", r, due, b.queue), problem, err)
+	return b.Sender.Unsent("copy", fmt.Sprintf("%s, at %s, to queue %q,", r, due, b.queue), problem, err)
 }
 
 // expired is the end of a message that has used up its retries.
@@ -74,7 +75,7 @@ func (b *backoff) expired(ctx context.Context, r retry, err error) error {
 func (b *backoff) park(ctx context.Context, r retry, err error) error {
 	e := republish.Park(r.msg, republish.Failure{Err: err, At: time.Now(), Count: int64(r.done) + 1, Stack: b.stack})
 	e.Headers[HeaderBackoffs] = int64(r.done)
-	parked, err := b.sender.Park(ctx, r.msg, *b.final, e, err)
+	parked, err := b.Sender.Park(ctx, r.msg, *b.final, e, err)
 	if !parked {
 		return republish.GoesBack(err)
 	}
@@ -83,17 +84,16 @@ func (b *backoff) park(ctx context.Context, r retry, err error) error {
 	})
 }
 
-// published returns what has the original acked, now that the broker has the copy. What is
-// not as usual is an error all the same, so that somebody sees it.
+// published returns what has the original acked, now that the broker has the copy.
 func (b *backoff) published(ctx context.Context, ev Event) error {
 	b.report(ctx, ev)
 	if b.notify != nil {
-		if problem := b.sender.Guard("OnBackoff", ev.Err, func() { b.notify(ctx, ev) }); problem != nil {
+		if problem := callback.After("backoff: the function given to OnBackoff", ev.Err, func() { b.notify(ctx, ev) }); problem != nil {
 			return processor.Drop(problem)
 		}
 	}
-	if tooEarly(ev.Err) || republish.IsUnsent(ev.Err) || processor.Decide(ev.Err).Stop {
-		return processor.Drop(ev.Err) // a wish to end the run stands
+	if tooEarly(ev.Err) {
+		return processor.Drop(ev.Err)
 	}
-	return nil
+	return republish.Copied(ev.Err)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -28,7 +29,7 @@ func (r retry) String() string {
 
 // pick returns the policy for a failure, nil if it is not to be retried.
 func (b *backoff) pick(f failure) (p *policy, problem error) {
-	problem = b.sender.Guard("If", f.err, func() { p = b.policyFor(f) })
+	problem = callback.After("backoff: the function given to If", f.err, func() { p = b.policyFor(f) })
 	return p, problem
 }
 
@@ -49,7 +50,7 @@ func (b *backoff) delay(p *policy, r retry, f failure) (d time.Duration, problem
 	if f.after > 0 {
 		return f.after, nil
 	}
-	problem = b.sender.Guard("Func", f.err, func() { d = p.schedule.delay(r.done+1, r.msg) })
+	problem = callback.After("backoff: the function given to Func", f.err, func() { d = p.schedule.delay(r.done+1, r.msg) })
 	return jittered(d, *p.jitter, b.normal()), problem
 }
 

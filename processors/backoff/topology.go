@@ -1,13 +1,13 @@
 package backoff
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/internal/argument"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -35,46 +35,28 @@ func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 		return broker.Topology{}, err
 	}
 	delays := c.delayer.Topology()
-	if err := errors.Join(delay.CheckWork(work), checkReturns(work, c.delayer), checkDeadLetter(work, delays)); err != nil {
+	if err := checkDeadLetter(work, delays); err != nil {
 		return broker.Topology{}, fmt.Errorf("backoff: %w", err)
 	}
-	var parked string
+	around := delay.Work{Queue: work, Waits: delays}
+	if f, ok := c.delayer.(delay.Fragile); ok {
+		around.Fragile = f.Fragile()
+	}
 	if c.final != nil && c.final.Exchange == "" {
-		parked = c.final.RoutingKey
+		around.Parked.Name = c.final.RoutingKey
 	}
-	if work, err = delay.Limited(work, parked); err != nil {
-		return broker.Topology{}, fmt.Errorf("backoff: %w", err)
-	}
-	t := broker.Topology{Queues: []broker.Queue{work}}
-	if parked != "" {
-		kind, _ := work.AllArguments().String("x-queue-type")
-		t.Queues = append(t.Queues, delay.Kept(broker.Queue{Name: parked, Type: broker.QueueType(kind)}))
-	}
-	t = t.Merge(delays)
-	if err := errors.Join(t.Validate(), delay.CheckLoops(t)); err != nil {
+	t, err := around.Topology()
+	if err != nil {
 		return broker.Topology{}, fmt.Errorf("backoff: %w", err)
 	}
 	return t, nil
 }
 
-// checkReturns refuses a quorum work queue behind classic delays: when a node starts, they
-// hand on what is due before it has a leader, and that is gone.
-func checkReturns(work broker.Queue, d delay.Delayer) error {
-	kind, _ := work.AllArguments().String("x-queue-type")
-	if f, ok := d.(delay.Fragile); !ok || !f.Fragile() || kind != string(broker.Quorum) {
-		return nil
-	}
-	return fmt.Errorf("the work queue %q is a quorum queue and its delays are classic queues (%v): what falls due while a node restarts "+
-		"is handed on before the work queue has a leader, and lost; use quorum delays, or a classic work queue", work.Name, d)
-}
-
 // checkDeadLetter refuses a work queue that rejects into the delays: a broker takes the
 // second round for a cycle, and drops the message or holds it up.
 func checkDeadLetter(work broker.Queue, delays broker.Topology) error {
-	args := work.AllArguments()
-	exchange, _ := args.String("x-dead-letter-exchange")
-	key, _ := args.String("x-dead-letter-routing-key")
-	if to := (processor.Destination{Exchange: exchange, RoutingKey: key}); leadsInto(delays, to) {
+	target, _ := argument.DeadLetters(work.AllArguments())
+	if to := (processor.Destination{Exchange: target.Exchange, RoutingKey: target.Key}); leadsInto(delays, to) {
 		return fmt.Errorf("the dead letters of the work queue %q go to %v, which is one of its delays: "+
 			"the broker would drop them as a cycle, or send them round for ever; send them elsewhere", work.Name, to)
 	}

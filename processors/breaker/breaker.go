@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -163,22 +163,12 @@ func (b *breaker) judge(ctx context.Context, err error) (verdict, result error) 
 	return errNeutral, err
 }
 
-// maxText is the most bytes of what a panic says.
-const maxText = 256
-
-// asked calls [Counts]. Should that panic, as errors.As may on what a handler returns, the
-// message must not take the process down each time it is delivered.
+// asked calls [Counts]. A message counts if that panics.
 func (b *breaker) asked(err error) (counts bool, problem error) {
 	if b.counts == nil {
 		return failed(err), nil
 	}
-	returned := false
-	defer func() {
-		if !returned {
-			counts, problem = true, fmt.Errorf("breaker: Counts panicked: %s", excerpt.Panic(recover(), maxText))
-		}
-	}()
-	counts = b.counts(err)
-	returned = true
-	return counts, nil
+	counts = true
+	problem = callback.Call("breaker: the function given to Counts", func() { counts = b.counts(err) })
+	return counts, problem
 }

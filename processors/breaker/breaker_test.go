@@ -447,7 +447,7 @@ func TestCountsThatPanicsWithNilCounts(t *testing.T) {
 	t.Setenv("GODEBUG", "panicnil=1")
 	m := breaker.New("mail server", breaker.Failures(1), breaker.Counts(func(error) bool { panic(nil) }))
 	s := start(t, m, (&returning{errMail}).handle)
-	require.ErrorContains(t, s.process(t.Context()), "Counts panicked")
+	require.ErrorContains(t, s.process(t.Context()), "the function given to Counts panicked")
 	require.True(t, s.Paused())
 	require.NoError(t, s.Stop(t.Context()))
 }
@@ -501,7 +501,7 @@ func TestChangesAreToldInTheirOrderAndLogged(t *testing.T) {
 			`level=WARN msg="breaker opened, no messages are taken" downstream="mail server" open_for=30s`,
 			`level=INFO msg="breaker half-open, the next message is a probe" downstream="mail server"`,
 			`level=INFO msg="breaker closed" downstream="mail server"`,
-			`level=ERROR msg="breaker: OnStateChange panicked" downstream="mail server" panic=boom`,
+			`level=ERROR msg="a change of state was not told" downstream="mail server" error="breaker: the function given to OnStateChange panicked: boom"`,
 		} {
 			require.Contains(t, out.String(), want)
 		}
@@ -590,6 +590,6 @@ func TestAPanicThatCannotBePrintedIsSurvived(t *testing.T) {
 		breaker.Counts(func(error) bool { panic(&cursed{}) }),
 		breaker.OnStateChange(func(breaker.State) { panic(&cursed{}) }))
 	s := start(t, m, (&returning{errMail}).handle)
-	require.ErrorContains(t, s.process(t.Context()), "Counts panicked")
+	require.ErrorContains(t, s.process(t.Context()), "the function given to Counts panicked")
 	require.NoError(t, s.Stop(t.Context()))
 }

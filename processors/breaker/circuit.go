@@ -10,7 +10,7 @@ import (
 
 	"github.com/sony/gobreaker/v2"
 
-	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
@@ -137,10 +137,7 @@ func (b *circuit) tell(to State) {
 	if b.notify == nil {
 		return
 	}
-	defer func() {
-		if value := recover(); value != nil {
-			log.Error("breaker: OnStateChange panicked", slog.String("panic", excerpt.Panic(value, maxText)))
-		}
-	}()
-	b.notify(to)
+	if err := callback.Call("breaker: the function given to OnStateChange", func() { b.notify(to) }); err != nil {
+		log.Error("a change of state was not told", logattr.Err(err))
+	}
 }

@@ -62,10 +62,7 @@ func (c *config) check() error {
 	if c.failures < 1 || c.failures > math.MaxInt32 {
 		errs = append(errs, fmt.Errorf("breaker: Failures is %d: it must be 1 or more, and fit in 31 bits", c.failures))
 	}
-	if c.openFor <= 0 {
-		errs = append(errs, fmt.Errorf("breaker: OpenFor is %v: it must be positive", c.openFor))
-	}
-	errs = append(errs, option.Unit("breaker: OpenFor", c.openFor, time.Millisecond))
+	errs = append(errs, option.Positive("breaker: OpenFor", c.openFor))
 	return errors.Join(errs...)
 }
 

@@ -27,11 +27,10 @@ package cleanup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
@@ -87,12 +86,7 @@ func New(f Func, opts ...Option) processor.Middleware {
 	}
 }
 
-func (c *config) check() error {
-	if c.timeout <= 0 {
-		return fmt.Errorf("cleanup: Timeout is %v: it must be positive", c.timeout)
-	}
-	return option.Unit("cleanup: Timeout", c.timeout, time.Millisecond)
-}
+func (c *config) check() error { return option.Positive("cleanup: Timeout", c.timeout) }
 
 type cleanup struct {
 	config
@@ -144,32 +138,25 @@ func (c *cleanup) Process(ctx context.Context, msg processor.Message) error {
 func (c *cleanup) clean(ctx context.Context, msg processor.Message, err error) (stop bool) {
 	alive, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 	defer cancel()
-	returned := false
-	defer func() {
-		if !returned {
-			c.report(ctx, msg, &panicError{recover()}, slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	problem := c.f(alive, msg, err)
-	returned = true
-	d := processor.Decide(problem)
-	if d.Action != processor.Done {
-		c.report(ctx, msg, problem)
+	problem := errGoexit
+	defer func() { c.report(ctx, msg, problem) }()
+	var failure error
+	if problem = callback.Call("the function", func() { failure = c.f(alive, msg, err) }); problem == nil {
+		problem = failure
 	}
-	return d.Stop
+	return processor.Decide(problem).Stop
 }
 
-func (c *cleanup) report(ctx context.Context, msg processor.Message, problem error, more ...slog.Attr) {
-	logattr.Or(c.log).LogAttrs(ctx, slog.LevelError, "the cleanup after a message failed",
-		append(logattr.Of(msg, problem), more...)...)
-}
+var errGoexit = errors.New("the function called runtime.Goexit")
 
-// panicError is the panic of the function; nil is a runtime.Goexit.
-type panicError struct{ value any }
-
-func (e *panicError) Error() string {
-	if e.value == nil {
-		return "the function called runtime.Goexit"
+// report logs a failure of the function.
+func (c *cleanup) report(ctx context.Context, msg processor.Message, problem error) {
+	if processor.Decide(problem).Action == processor.Done {
+		return
 	}
-	return fmt.Sprintf("the function panicked: %v", e.value)
+	attrs := logattr.Of(msg, problem)
+	if p, ok := problem.(*callback.Panic); ok { //nolint:errorlint // not one that an error of the function's wraps
+		attrs = append(attrs, slog.String("stack", p.Stack))
+	}
+	logattr.Or(c.log).LogAttrs(ctx, slog.LevelError, "the cleanup after a message failed", attrs...)
 }

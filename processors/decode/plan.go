@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 )
 
@@ -63,22 +64,9 @@ func (p *plan) run(body []byte, limit int) ([]byte, error) {
 	return body, nil
 }
 
-// run survives a decoder that panics: this layer may stand outside recovery, and the same
-// bytes would end the process again each time the broker delivers them.
 func (s *step) run(body []byte, limit int) (decoded []byte, err error) {
-	returned := false
-	defer func() {
-		if !returned {
-			err = &panicError{recover()}
-		}
-	}()
-	decoded, err = s.codec(body, limit)
-	returned = true
+	if problem := callback.Call("the decoder", func() { decoded, err = s.codec(body, limit) }); problem != nil {
+		return nil, problem
+	}
 	return decoded, err
 }
-
-// panicError is a panic of a decoder. What the value may say of itself is for a log to
-// survive, and its decision, if it is an error that holds one, does not count.
-type panicError struct{ value any }
-
-func (e *panicError) Error() string { return fmt.Sprintf("the decoder panicked: %v", e.value) }

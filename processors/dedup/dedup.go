@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
@@ -150,7 +151,7 @@ func (d *dedup) insist(outer context.Context, f func(context.Context) error) err
 	ctx, cancel := context.WithTimeout(outer, d.timeout)
 	defer cancel()
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
-		err := f(ctx)
+		err := ask(ctx, f)
 		if err == nil || outer.Err() != nil {
 			return err
 		}
@@ -163,6 +164,14 @@ func (d *dedup) insist(outer context.Context, f func(context.Context) error) err
 			return err
 		}
 	}
+}
+
+// ask returns a panic of the store as an error.
+func ask(ctx context.Context, f func(context.Context) error) (err error) {
+	if problem := callback.Call("the store", func() { err = f(ctx) }); problem != nil {
+		return problem
+	}
+	return err
 }
 
 func (d *dedup) skip(ctx context.Context, msg processor.Message, id string) {

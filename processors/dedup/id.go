@@ -4,14 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 
-	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
-
-// maxText is the most bytes of what a panic says.
-const maxText = 256
 
 // id returns what msg is known by in the store, "" if it cannot be told from others.
 func (c *config) id(msg processor.Message) (id string, err error) {
@@ -26,25 +22,11 @@ func (c *config) id(msg processor.Message) (id string, err error) {
 		}
 		return digest(kind, scope, "id", p.AppID, p.Type, p.ID), nil
 	}
-	key, err := c.ownKey(msg)
-	if key == "" || err != nil {
+	key := ""
+	if err := callback.Call("dedup: the function given to Key", func() { key = c.key(msg) }); key == "" || err != nil {
 		return "", err
 	}
 	return digest(kind, scope, "key", key), nil
-}
-
-// ownKey calls [Key]. Should that panic on what a sender wrote, the message must not take
-// the process down each time it is delivered.
-func (c *config) ownKey(msg processor.Message) (key string, err error) {
-	returned := false
-	defer func() {
-		if !returned {
-			err = fmt.Errorf("dedup: Key panicked: %s", excerpt.Panic(recover(), maxText))
-		}
-	}()
-	key = c.key(msg)
-	returned = true
-	return key, nil
 }
 
 // digest is the SHA-256 of the parts, each after its length, so that no two lists of

@@ -100,7 +100,7 @@ func TestKeyWhosePanicCannotBePrintedFailsTheMessage(t *testing.T) {
 	t.Parallel()
 	var h handler
 	p := build(t, h.handle, newMemory(), dedup.Key(func(processor.Message) string { panic(&cursed{}) }))
-	require.ErrorContains(t, p.Process(t.Context(), message("a")), "Key panicked")
+	require.ErrorContains(t, p.Process(t.Context(), message("a")), "the function given to Key panicked")
 }
 
 func FuzzMarks(f *testing.F) {

@@ -2,7 +2,6 @@ package dedup
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -56,9 +55,6 @@ func (c *config) check() error {
 	} else {
 		errs = append(errs, processor.Check(c.store))
 	}
-	if c.timeout <= 0 {
-		errs = append(errs, fmt.Errorf("dedup: StoreTimeout is %v: it must be positive", c.timeout))
-	}
-	errs = append(errs, option.Unit("dedup: StoreTimeout", c.timeout, time.Millisecond))
+	errs = append(errs, option.Positive("dedup: StoreTimeout", c.timeout))
 	return errors.Join(errs...)
 }

@@ -251,3 +251,21 @@ func TestADecoratorDoesNotHideAStoreThatCannotWork(t *testing.T) {
 		ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.NoError(t, err)
 }
+
+// panicking is a store that panics.
+type panicking struct{ dedup.Store }
+
+func (panicking) Seen(context.Context, string) (bool, error) { panic("boom") }
+
+// A store is called outside the recovery layer, where the panic ended the process.
+func TestAStoreThatPanicsIsOneThatFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var h handler
+		p := build(t, h.handle, panicking{newMemory()})
+		err := p.Process(t.Context(), message("a"))
+		require.ErrorContains(t, err, "the store panicked: boom")
+		require.Equal(t, processor.Decision{Action: processor.Released}, processor.Decide(err))
+		require.Zero(t, h.calls.Load())
+	})
+}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
@@ -25,7 +26,7 @@ import (
 type Option func(*config)
 
 // Confirm asks ready, before the run ends, how many messages are ready to be delivered.
-// The run goes on if it says more than 0, or fails; the consumer logs the error. It is
+// The run goes on if it says more than 0, fails or panics; the consumer logs the error. It is
 // asked again each IdleInterval, never twice at once, and should return when its context
 // ends. The Ready method of a broker fits, where it has one (broker.Counter):
 //
@@ -99,7 +100,7 @@ func (i *insomniac) Process(ctx context.Context, msg processor.Message) error {
 // Idle ends the run if nothing is waiting.
 func (i *insomniac) Idle(ctx context.Context) error {
 	if i.ready != nil {
-		n, err := i.ready(ctx)
+		n, err := i.count(ctx)
 		if err != nil {
 			return fmt.Errorf("insomniac: count messages: %w", err)
 		}
@@ -109,4 +110,13 @@ func (i *insomniac) Idle(ctx context.Context) error {
 	}
 	logattr.Or(i.log).LogAttrs(ctx, slog.LevelInfo, "no message is waiting, and the run ends")
 	return processor.ErrStop
+}
+
+// count calls [Confirm], apart: nobody replaces the goroutine that tells layers of an idle
+// consumer.
+func (i *insomniac) count(ctx context.Context) (n int, err error) {
+	if problem := callback.Apart("the function given to Confirm", func() { n, err = i.ready(ctx) }); problem != nil {
+		return 0, problem
+	}
+	return n, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -214,4 +215,24 @@ func ExampleNew() {
 	// one
 	// two
 	// ended with <nil>
+}
+
+// It ended the process, or left a run without anybody who looks for its end.
+func TestAConfirmThatPanicsOrExitsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for _, end := range []func(){func() { panic("boom") }, runtime.Goexit} {
+		synctest.Test(t, func(t *testing.T) {
+			b := rig(t, 1)
+			asked := 0
+			p := build(t, succeed, insomniac.Confirm(func(context.Context) (int, error) {
+				if asked++; asked == 1 {
+					end()
+				}
+				return 0, nil
+			}))
+			c := consumer.New(b.Source("mail"), p, consumer.Logger(quiet()))
+			require.NoError(t, c.Run(t.Context()))
+			require.Equal(t, 2, asked)
+		})
+	}
 }

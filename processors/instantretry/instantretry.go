@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
@@ -64,7 +65,7 @@ func (r *instantRetry) Process(ctx context.Context, msg processor.Message) error
 		if try > r.retries || !r.mayMend(d, try) || msg.Settled() || ctx.Err() != nil {
 			return after(try, err)
 		}
-		wanted, problem := r.wants(err)
+		wanted, problem := callback.If("instantretry", r.filter, err)
 		if problem != nil {
 			return after(try, problem)
 		}

@@ -60,10 +60,7 @@ func (c *config) check() error {
 	if c.retries < 0 {
 		errs = append(errs, fmt.Errorf("instantretry: Retries is %d: it must be 0 or more", c.retries))
 	}
-	if c.delay < 0 {
-		errs = append(errs, fmt.Errorf("instantretry: Delay is %v: it must be 0 or more", c.delay))
-	}
-	errs = append(errs, option.Unit("instantretry: Delay", c.delay, time.Millisecond))
+	errs = append(errs, option.NotNegative("instantretry: Delay", c.delay))
 	if c.doubles && c.delay == 0 {
 		errs = append(errs, errors.New("instantretry: DoubleUpTo has a delay of 0 to double: set Delay"))
 	}

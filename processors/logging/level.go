@@ -2,10 +2,9 @@ package logging
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
-	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -21,12 +20,12 @@ func (c *config) level(err error, f fate) (l slog.Level, problem string) {
 		return c.success, "" // an error, if any, is the wish to stop
 	}
 	for _, r := range c.rules {
-		l, ok, panicked := r.try(err)
+		var ok bool
+		if panicked := callback.Call("the rule", func() { l, ok = r.match(err) }); panicked != nil {
+			problem = r.text + ": " + panicked.Error()
+		}
 		if ok {
 			return l, problem
-		}
-		if panicked != "" {
-			problem = panicked
 		}
 	}
 	switch {
@@ -73,25 +72,3 @@ func byDecision(a processor.Action) slog.Level {
 		return slog.LevelError
 	}
 }
-
-// try survives a rule that panics: errors.Is calls methods of the handler's own error,
-// which may be a typed nil pointer, and this layer may stand outside recovery.
-func (r rule) try(err error) (l slog.Level, ok bool, panicked string) {
-	returned := false
-	defer func() {
-		if !returned {
-			panicked = excerpt.Error(&panicError{r.text, recover()}, maxText)
-		}
-	}()
-	l, ok = r.match(err)
-	returned = true
-	return l, ok, ""
-}
-
-// panicError is made text of under excerpt's care: the value may have methods, too.
-type panicError struct {
-	rule  string
-	value any
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("%s: panic: %v", e.rule, e.value) }

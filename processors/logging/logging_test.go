@@ -209,7 +209,7 @@ func TestALevelFuncThatPanicsIsSkippedAndNamed(t *testing.T) {
 		logging.LevelFunc(func(error) (slog.Level, bool) { panic("no level") }),
 		logging.Level(errMail, slog.LevelInfo))
 	require.Contains(t, line, "level=INFO")
-	require.Contains(t, line, `level_problem="by a function: panic: no level"`)
+	require.Contains(t, line, `level_problem="by a function: the rule panicked: no level"`)
 }
 
 func TestNothingIsAskedOfAMessageThatNobodyReadsAbout(t *testing.T) {

@@ -13,7 +13,6 @@ package maxtime
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -59,12 +58,7 @@ type config struct {
 	log   *slog.Logger
 }
 
-func (c *config) check() error {
-	if c.after <= 0 {
-		return fmt.Errorf("maxtime: After is %v: it must be positive", c.after)
-	}
-	return option.Unit("maxtime: After", c.after, time.Millisecond)
-}
+func (c *config) check() error { return option.Positive("maxtime: After", c.after) }
 
 type maxTime struct {
 	config

@@ -94,10 +94,8 @@ func (c *config) check() error {
 		return fmt.Errorf("memorylimit: the limit is %d MiB: it must be at least 1", c.mib)
 	case c.mib > maxMiB:
 		return fmt.Errorf("memorylimit: the limit is %d MiB, more than any process has: it is in MiB, not in bytes", c.mib)
-	case c.every < 0:
-		return fmt.Errorf("memorylimit: Every is %v: it must be 0 or more", c.every)
 	}
-	return option.Unit("memorylimit: Every", c.every, time.Millisecond)
+	return option.NotNegative("memorylimit: Every", c.every)
 }
 
 type memoryLimit struct {

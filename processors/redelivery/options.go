@@ -94,11 +94,8 @@ func (c *config) check() error {
 	if c.retries < 0 || c.retries > maxRetries {
 		fail("Retries is %d: it must be from 0 to %d", c.retries, maxRetries)
 	}
-	if c.keepTrying < 0 {
-		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
-	}
 	errs = append(errs,
-		option.Unit("redelivery: KeepTrying", c.keepTrying, time.Millisecond),
+		option.NotNegative("redelivery: KeepTrying", c.keepTrying),
 		option.Unit("redelivery: the least wait", c.wait.Min, time.Millisecond))
 	if err := c.probe().Validate(); err != nil && c.parked != "" {
 		fail("Wait(%v, %v) cannot be had: %w", c.wait.Min, c.wait.Max, err)
@@ -113,11 +110,8 @@ func (c *config) probe() broker.Topology {
 
 // checkPublisher says why nothing can be parked, or why what fails would not wait.
 func (c *config) checkPublisher(p processor.Publisher) error {
-	if p == nil {
-		return errors.New("redelivery: the publisher is nil: pass the broker's Publisher()")
-	}
-	if problem := processor.Check(p); problem != nil {
-		return fmt.Errorf("redelivery: the publisher cannot work: %w", problem)
+	if err := option.Publisher("redelivery: the publisher", p); err != nil {
+		return err
 	}
 	if problem := broker.CheckTopology(p, c.probe()); problem != nil {
 		return fmt.Errorf("redelivery: the work queue cannot be had with this publisher: %w", problem)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
@@ -31,16 +32,15 @@ func New(publisher processor.Publisher, parked string, opts ...Option) processor
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &redelivery{config: c, next: next, sender: republish.Sender{
+		return &redelivery{config: c, Layer: republish.Layer{Next: next, Sender: republish.Sender{
 			Name: "redelivery", Publisher: publisher, KeepTrying: c.keepTrying, Log: c.log,
-		}}
+		}}}
 	}
 }
 
 type redelivery struct {
+	republish.Layer
 	config
-	next   processor.Processor
-	sender republish.Sender
 }
 
 var (
@@ -51,33 +51,18 @@ var (
 	_ stack.Caser     = (*redelivery)(nil)
 )
 
-// Name is "redelivery".
-func (*redelivery) Name() string { return "redelivery" }
-
-// Role is [stack.Retries].
-func (*redelivery) Role() stack.Role { return stack.Retries }
-
-// Unwrap returns the inner layers.
-func (r *redelivery) Unwrap() processor.Processor { return r.next }
-
 // Process runs the inner layers, and gives the message back or parks it if they fail.
 func (r *redelivery) Process(ctx context.Context, msg processor.Message) error {
-	err := r.next.Process(ctx, msg)
-	if err == nil {
-		return nil
-	}
-	action := processor.Decide(err).Action
+	decision, failed, err := r.Run(ctx, msg)
 	switch {
-	case action != processor.Failed && action != processor.Rejected:
+	case !failed:
 		return err
-	case msg.Settled():
-		return fmt.Errorf("redelivery: nothing is done, the handler has settled the message itself: %w; it had failed with: %w", processor.ErrSettled, err)
 	case republish.CutShort(ctx):
 		return processor.Requeue(err)
 	}
 	failures := r.failures(msg)
-	if action == processor.Failed && failures <= r.retries {
-		retried, problem := r.wants(err)
+	if decision.Action == processor.Failed && failures <= r.retries {
+		retried, problem := callback.If("redelivery", r.filter, err)
 		if problem != nil {
 			return processor.Requeue(problem)
 		}
@@ -98,15 +83,6 @@ func (r *redelivery) failures(msg processor.Message) int {
 	return int(min(max(n, 0), int64(r.retries))) + 1
 }
 
-// wants asks the filter.
-func (r *redelivery) wants(err error) (retried bool, problem error) {
-	if r.filter == nil {
-		return true, nil
-	}
-	problem = r.sender.Guard("If", err, func() { retried = r.filter(err) })
-	return retried, problem
-}
-
 // park publishes the last copy.
 func (r *redelivery) park(ctx context.Context, msg processor.Message, failures int, err error) error {
 	to := processor.Destination{RoutingKey: r.parked}
@@ -114,16 +90,13 @@ func (r *redelivery) park(ctx context.Context, msg processor.Message, failures i
 	if failures > 1 {
 		delete(e.Headers, republish.HeaderFirstFailedAt) // nobody has noted it
 	}
-	parked, err := r.sender.Park(ctx, msg, to, e, err)
+	parked, err := r.Sender.Park(ctx, msg, to, e, err)
 	if !parked {
 		return processor.Requeue(err)
 	}
 	logattr.Or(r.log).LogAttrs(ctx, slog.LevelError, "message failed, parked",
 		append(logattr.Of(msg, err), slog.String("to", to.String()), slog.Int("failures", failures))...)
-	if republish.IsUnsent(err) || processor.Decide(err).Stop {
-		return processor.Drop(err) // a wish to end the run stands
-	}
-	return nil
+	return republish.Copied(err)
 }
 
 // failedError is a failure that is tried again.

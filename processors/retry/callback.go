@@ -3,24 +3,16 @@ package retry
 import (
 	"context"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
-
-// wants asks [If].
-func (r *retry) wants(err error) (wanted bool, problem error) {
-	if r.filter == nil {
-		return true, nil
-	}
-	problem = r.sender.Guard("If", err, func() { wanted = r.filter(err) })
-	return wanted, problem
-}
 
 // key makes the routing key of a retry.
 func (r *retry) key(attempt int, msg processor.Message, err error) (key string, problem error) {
 	if r.keyFunc == nil {
 		return r.patternKey(attempt), nil
 	}
-	problem = r.sender.Guard("Keys", err, func() { key = r.keyFunc(attempt, msg) })
+	problem = callback.After("retry: the function given to Keys", err, func() { key = r.keyFunc(attempt, msg) })
 	return key, problem
 }
 
@@ -29,5 +21,5 @@ func (r *retry) tell(ctx context.Context, ev Event) error {
 	if r.notify == nil {
 		return nil
 	}
-	return r.sender.Guard("OnRepublish", ev.Err, func() { r.notify(ctx, ev) })
+	return callback.After("retry: the function given to OnRepublish", ev.Err, func() { r.notify(ctx, ev) })
 }

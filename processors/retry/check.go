@@ -23,10 +23,7 @@ func (c *config) check() error {
 	if c.retries < 0 {
 		fail("Retries is %d: it must be 0 or more", c.retries)
 	}
-	if c.keepTrying < 0 {
-		fail("KeepTrying is %v: it must be 0 or more", c.keepTrying)
-	}
-	errs = append(errs, option.Unit("retry: KeepTrying", c.keepTrying, time.Millisecond))
+	errs = append(errs, option.NotNegative("retry: KeepTrying", c.keepTrying))
 	if len(c.parkKey) > processor.MaxName || len(c.exchange) > processor.MaxName {
 		fail("the park key or exchange is over %d bytes: shorten it", processor.MaxName)
 	}
@@ -40,17 +37,6 @@ func (c *config) check() error {
 		return errors.Join(append(errs, problem)...) // there are no keys without delays
 	}
 	return errors.Join(append(errs, c.keyProblem())...)
-}
-
-// publisherProblem says why copies cannot be published.
-func publisherProblem(p processor.Publisher) error {
-	if p == nil {
-		return errors.New("retry: the publisher is nil: pass the broker's Publisher()")
-	}
-	if problem := processor.Check(p); problem != nil {
-		return fmt.Errorf("retry: the publisher cannot work: %w", problem)
-	}
-	return nil
 }
 
 // delayProblem says which delay no queue can have.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -56,29 +57,15 @@ func (r *retry) Cases() []stack.Case {
 // Predict says where a message goes that failed for the first time, or, in its case, for
 // the last. But in a case of its own, a filter is taken to let the error through.
 func (r *retry) Predict(o stack.Outcome) stack.Outcome {
-	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
-		return o
+	p := republish.Prediction{
+		Unwanted: o.Case == caseFiltered && r.filter != nil,
+		Last:     o.Case == stack.CaseExhausted || r.retries == 0,
+		First:    r.first(),
 	}
-	rejected := o.Action == processor.Rejected || o.Case == caseFiltered && r.filter != nil
-	last := rejected || o.Case == stack.CaseExhausted || r.retries == 0
-	switch {
-	case rejected && r.parkKey == "":
-		return o
-	case o.Case == stack.CaseShutdown:
-		o.Action = processor.Requeued
-		return o
-	case last && r.parkKey == "":
-		return o
-	case o.Case == stack.CaseRepublishFailed:
-		o.Action = processor.Requeued
-		return o
-	case last:
-		o = o.CopyTo(r.place(r.parkKey))
-	default:
-		o = o.CopyTo(r.first())
+	if r.parkKey != "" {
+		p.Park = r.place(r.parkKey)
 	}
-	o.Action = processor.Done
-	return o
+	return p.Of(o)
 }
 
 func (r *retry) place(key string) string {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -28,20 +30,19 @@ var ErrExhausted = errors.New("retries are used up")
 // more than one attempt: all would share one key, and so one delay.
 func New(publisher processor.Publisher, keyPattern string, opts ...Option) processor.Middleware {
 	c, err := newConfig(keyPattern, opts)
-	if err := errors.Join(publisherProblem(publisher), err); err != nil {
+	if err := errors.Join(option.Publisher("retry: the publisher", publisher), err); err != nil {
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &retry{config: c, next: next, sender: republish.Sender{
+		return &retry{config: c, Layer: republish.Layer{Next: next, Sender: republish.Sender{
 			Name: "retry", Publisher: publisher, KeepTrying: c.keepTrying, Log: c.log,
-		}}
+		}}}
 	}
 }
 
 type retry struct {
+	republish.Layer
 	config
-	next   processor.Processor
-	sender republish.Sender
 }
 
 var (
@@ -52,28 +53,13 @@ var (
 	_ stack.Caser     = (*retry)(nil)
 )
 
-// Name is "retry".
-func (*retry) Name() string { return "retry" }
-
-// Role is [stack.Retries].
-func (*retry) Role() stack.Role { return stack.Retries }
-
-// Unwrap returns the inner layers.
-func (r *retry) Unwrap() processor.Processor { return r.next }
-
 // Process runs the inner layers and republishes the message if they fail.
 func (r *retry) Process(ctx context.Context, msg processor.Message) error {
-	err := r.next.Process(ctx, msg)
-	if err == nil {
-		return nil
-	}
-	action := processor.Decide(err).Action
+	decision, failed, err := r.Run(ctx, msg)
 	switch {
-	case action != processor.Failed && action != processor.Rejected:
+	case !failed:
 		return err
-	case msg.Settled():
-		return fmt.Errorf("retry: nothing is republished, the handler has settled the message itself: %w; it had failed with: %w", processor.ErrSettled, err)
-	case action == processor.Rejected:
+	case decision.Action == processor.Rejected:
 		return r.rejected(ctx, msg, err)
 	default:
 		return r.failed(ctx, msg, err)
@@ -85,7 +71,7 @@ func (r *retry) failed(ctx context.Context, msg processor.Message, err error) er
 	if republish.CutShort(ctx) {
 		return processor.Requeue(err)
 	}
-	retried, problem := r.wants(err)
+	retried, problem := callback.If("retry", r.filter, err)
 	if problem != nil {
 		return processor.Requeue(problem)
 	}
@@ -125,15 +111,15 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 	e.Headers[HeaderAttempts] = int64(done + 1)
 	republish.SavePriority(e)
 	if problem = fitsLater(e, to); problem == nil {
-		problem = r.sender.To(republish.Waiting(ctx), msg, to, e)
+		problem = r.Sender.To(republish.Waiting(ctx), msg, to, e)
 	}
 	switch {
 	case problem == nil:
 		return r.published(ctx, Event{Message: msg, Err: err, Attempt: done + 1, Retries: r.retries, To: to})
 	case r.parkKey != "" && republish.Unsendable(problem):
-		return r.park(ctx, msg, done, r.sender.Unsent("copy", to.String(), problem, err))
+		return r.park(ctx, msg, done, r.Sender.Unsent("copy", to.String(), problem, err))
 	default:
-		return republish.GoesBack(r.sender.Unsent("copy", to.String(), problem, err))
+		return republish.GoesBack(r.Sender.Unsent("copy", to.String(), problem, err))
 	}
 }
 
@@ -142,24 +128,20 @@ func (r *retry) park(ctx context.Context, msg processor.Message, done int, err e
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: r.parkKey}
 	e := republish.Park(msg, republish.Failure{Err: err, At: time.Now(), Count: int64(done) + 1, Stack: r.stack})
 	e.Headers[HeaderAttempts] = int64(done)
-	parked, err := r.sender.Park(ctx, msg, to, e, err)
+	parked, err := r.Sender.Park(ctx, msg, to, e, err)
 	if !parked {
 		return republish.GoesBack(err)
 	}
 	return r.published(ctx, Event{Message: msg, Err: err, Attempt: done, Retries: r.retries, Parked: true, To: to})
 }
 
-// published returns what has the original acked, now that the broker has the copy. What
-// is not as usual is an error all the same, so that somebody sees it.
+// published returns what has the original acked, now that the broker has the copy.
 func (r *retry) published(ctx context.Context, ev Event) error {
 	r.report(ctx, ev)
 	if problem := r.tell(ctx, ev); problem != nil {
 		return processor.Drop(problem)
 	}
-	if republish.IsUnsent(ev.Err) || processor.Decide(ev.Err).Stop {
-		return processor.Drop(ev.Err) // a wish to end the run stands
-	}
-	return nil
+	return republish.Copied(ev.Err)
 }
 
 // count reads the number of retries so far, from 0 to attempts.

@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,18 +64,14 @@ func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topo
 	if err := c.unknown(); err != nil {
 		return broker.Topology{}, err
 	}
-	if err := errors.Join(c.circle(work), c.fragile(work)); err != nil {
+	if err := c.circle(work); err != nil {
 		return broker.Topology{}, err
 	}
-	if err := delay.CheckWork(work); err != nil {
-		return broker.Topology{}, fmt.Errorf("retry: %w", err)
-	}
-	work, err = delay.Limited(work, c.parkKey)
+	t, err := delay.Work{
+		Queue: work, Waits: c.places(work), Fragile: c.retries > 0 && c.queueType == broker.Classic,
+		Parked: broker.Queue{Name: c.parkKey, Type: c.queueType},
+	}.Topology()
 	if err != nil {
-		return broker.Topology{}, fmt.Errorf("retry: %w", err)
-	}
-	t := c.topology(work)
-	if err := errors.Join(t.Validate(), delay.CheckLoops(t)); err != nil {
 		return broker.Topology{}, fmt.Errorf("retry: %w", err)
 	}
 	return t, nil
@@ -95,18 +92,22 @@ func (c *config) unknown() error {
 	return nil
 }
 
-func (c *config) topology(work broker.Queue) broker.Topology {
-	t := broker.Topology{Queues: []broker.Queue{work}}
+// places are where copies are published to: the retry queues, and the exchange with all its
+// bindings.
+func (c *config) places(work broker.Queue) broker.Topology {
+	var t broker.Topology
+	var keys []string
 	for _, w := range c.waits() {
 		t.Queues = append(t.Queues, c.retryQueue(work, w))
+		keys = append(keys, w.key)
 	}
 	if c.parkKey != "" {
-		t.Queues = append(t.Queues, delay.Kept(broker.Queue{Name: c.parkKey, Type: c.typeBeside(work)}))
+		keys = append(keys, c.parkKey)
 	}
 	if c.exchange != "" {
 		t.Exchanges = []broker.Exchange{{Name: c.exchange, Kind: broker.Direct}}
-		for _, q := range t.Queues[1:] {
-			t.Bindings = append(t.Bindings, broker.Binding{Exchange: c.exchange, Queue: q.Name, RoutingKey: q.Name})
+		for _, key := range keys {
+			t.Bindings = append(t.Bindings, broker.Binding{Exchange: c.exchange, Queue: key, RoutingKey: key})
 		}
 	}
 	// A name begins with "", so a pattern without a beginning owns nothing.
@@ -119,7 +120,7 @@ func (c *config) topology(work broker.Queue) broker.Topology {
 // retryQueue is where a copy waits.
 func (c *config) retryQueue(work broker.Queue, w wait) broker.Queue {
 	q := broker.Queue{
-		Name: w.key, Type: c.typeBeside(work), MessageTTL: w.delay, MaxLength: c.maxLength,
+		Name: w.key, Type: cmp.Or(c.queueType, work.DeclaredType()), MessageTTL: w.delay, MaxLength: c.maxLength,
 		DeadLetter: &broker.DeadLetter{RoutingKey: work.Name},
 	}
 	if c.maxLength > 0 {
@@ -129,17 +130,9 @@ func (c *config) retryQueue(work broker.Queue, w wait) broker.Queue {
 		// At least once needs both.
 		q.Overflow = broker.RejectPublish
 		q.Arguments = processor.Headers{"x-dead-letter-strategy": "at-least-once"}
+		q.DeliveryLimit = broker.HighDeliveryLimit
 	}
-	return delay.Kept(q)
-}
-
-// typeBeside is the type of the queues beside the work queue.
-func (c *config) typeBeside(work broker.Queue) broker.QueueType {
-	if c.queueType != "" {
-		return c.queueType
-	}
-	kind, _ := work.AllArguments().String("x-queue-type")
-	return broker.QueueType(kind)
+	return q
 }
 
 // wait is a place to wait at, for one retry or several.

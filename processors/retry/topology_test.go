@@ -211,7 +211,7 @@ func TestWhatATopologyWouldLose(t *testing.T) {
 		"the same, as an argument":     {broker.Queue{Name: work, Arguments: processor.Headers{"x-dead-letter-exchange": "", "x-dead-letter-routing-key": "r_1"}}, "r_%attempt%", []retry.Option{delays}, `dead-letters into the retry queue "r_1"`},
 		"a full quorum work queue":     {broker.Queue{Name: work, Type: broker.Quorum, MaxLength: 1, Overflow: broker.RejectPublish}, "r_%attempt%", []retry.Option{delays}, "refuses messages when it is full"},
 		"a full classic work queue":    {broker.Queue{Name: work, Arguments: processor.Headers{"x-max-length-bytes": int64(1), "x-overflow": "reject-publish-dlx"}}, "r_%attempt%", []retry.Option{delays}, "refuses messages when it is full (overflow reject-publish-dlx)"},
-		"a quorum queue behind others": {broker.Queue{Name: work, Type: broker.Quorum}, "r_%attempt%", []retry.Option{delays, retry.QueueType(broker.Classic)}, "leave QueueType out"},
+		"a quorum queue behind others": {broker.Queue{Name: work, Type: broker.Quorum}, "r_%attempt%", []retry.Option{delays, retry.QueueType(broker.Classic)}, "use quorum delays"},
 		"gone with its last consumer":  {broker.Queue{Name: work, AutoDelete: true}, "r_%attempt%", []retry.Option{delays}, `the work queue "mail" goes with its last consumer`},
 		"gone with its connection":     {broker.Queue{Name: work, Exclusive: true}, "r_%attempt%", []retry.Option{delays}, "leave out Exclusive"},
 		"gone when it is unused":       {broker.Queue{Name: work, Type: broker.Quorum, Expires: 24 * time.Hour}, "r_%attempt%", []retry.Option{delays}, "leave out Expires"},

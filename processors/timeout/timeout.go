@@ -86,11 +86,8 @@ func (c *config) check() error {
 	if c.limit <= 0 {
 		errs = append(errs, fmt.Errorf("timeout: the limit is %v: it must be positive; to have none, leave the layer out", c.limit))
 	}
-	if c.broker < 0 {
-		errs = append(errs, fmt.Errorf("timeout: BrokerTimeout is %v: it must be 0 or more", c.broker))
-	}
 	errs = append(errs, option.Unit("timeout: the limit", c.limit, time.Millisecond),
-		option.Unit("timeout: BrokerTimeout", c.broker, time.Millisecond))
+		option.NotNegative("timeout: BrokerTimeout", c.broker))
 	return errors.Join(errs...)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -43,7 +44,7 @@ func (x *xdeath) judge(ctx context.Context, e Event) error {
 	switch {
 	case said.Action == processor.Done:
 		result = processor.Drop(e.Err)
-	case !mentions(answer, e.Err):
+	case !callback.Is(answer, e.Err):
 		result = &answerError{answer, e.Err}
 	}
 	if stop := said.Stop || processor.Decide(e.Err).Stop; stop && !processor.Decide(result).Stop {
@@ -52,32 +53,12 @@ func (x *xdeath) judge(ctx context.Context, e Event) error {
 	return result
 }
 
-// ask survives a panic: the function runs outside recovery, and would end the process each
-// time the broker delivers the message.
+// ask calls [Over], or parks the message.
 func (x *xdeath) ask(ctx context.Context, e Event) (answer error) {
-	returned := false
-	defer func() {
-		if !returned {
-			answer = processor.Requeue(&panicError{recover()})
-		}
-	}()
-	answer = x.over(ctx, e)
-	returned = true
+	if problem := callback.Call("xdeath: what was to become of a message at its limit", func() { answer = x.over(ctx, e) }); problem != nil {
+		return processor.Requeue(problem)
+	}
 	return answer
-}
-
-// panicError does not unwrap: a decision in the value is none about the message.
-type panicError struct{ value any }
-
-func (e *panicError) Error() string {
-	return fmt.Sprintf("xdeath: panic over a message at its limit: %v", e.value)
-}
-
-// mentions reports whether answer wraps err. Others in its chain may have methods that
-// panic, as those of a typed nil pointer do.
-func mentions(answer, err error) (found bool) {
-	defer func() { _ = recover() }()
-	return errors.Is(answer, err)
 }
 
 // answerError is an answer that says nothing of the failure it is about. It unwraps to the

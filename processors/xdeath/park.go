@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
@@ -23,17 +24,12 @@ type parking struct {
 
 func (p parking) check() error {
 	switch {
-	case p.publisher == nil:
-		return errors.New("xdeath: the publisher of Park is nil: pass the broker's Publisher()")
 	case p.to == processor.Destination{}:
 		return errors.New("xdeath: the destination of Park is empty: name a queue as its routing key")
 	case len(p.to.Exchange) > processor.MaxName || len(p.to.RoutingKey) > processor.MaxName:
 		return fmt.Errorf("xdeath: the exchange or key of Park is over %d bytes: shorten it", processor.MaxName)
 	}
-	if problem := processor.Check(p.publisher); problem != nil {
-		return fmt.Errorf("xdeath: the publisher of Park cannot work: %w", problem)
-	}
-	return nil
+	return option.Publisher("xdeath: the publisher of Park", p.publisher)
 }
 
 // park returns nil when the broker has a copy. It is a function for [Over].

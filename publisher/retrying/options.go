@@ -61,10 +61,7 @@ func ID(f func() string) Option { return func(c *config) { c.id = f } }
 // check returns every reason why the options cannot work.
 func (c *config) check() error {
 	var errs []error
-	if c.base <= 0 {
-		errs = append(errs, fmt.Errorf("retrying: Backoff starts at %v: it must be a millisecond or more", c.base))
-	}
-	errs = append(errs, option.Unit("retrying: the base of Backoff", c.base, time.Millisecond))
+	errs = append(errs, option.Positive("retrying: the base of Backoff", c.base))
 	if c.limit < c.base {
 		errs = append(errs, fmt.Errorf("retrying: Backoff goes from %v to %v: the second must not be less than the first", c.base, c.limit))
 	}

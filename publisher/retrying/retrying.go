@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
@@ -127,7 +128,7 @@ func (p *publisher) passes(err error) (again bool, problem error) {
 	case p.filter == nil:
 		return false, nil
 	}
-	problem = guard("If", func() { again = p.filter(err) })
+	problem = callback.Call("the function given to If", func() { again = p.filter(err) })
 	return again, problem
 }
 
@@ -142,11 +143,11 @@ func (p *publisher) tell(err error, wait time.Duration) error {
 	if p.onError == nil {
 		return nil
 	}
-	return guard("OnError", func() { p.onError(err, wait) })
+	return callback.Call("the function given to OnError", func() { p.onError(err, wait) })
 }
 
 func (p *publisher) newID() (id string, problem error) {
-	problem = guard("ID", func() { id = p.id() })
+	problem = callback.Call("the function given to ID", func() { id = p.id() })
 	switch {
 	case problem != nil:
 		problem = fmt.Errorf("retrying: not published: %w", problem)

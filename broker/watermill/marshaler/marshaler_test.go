@@ -14,23 +14,19 @@ import (
 
 	"github.com/gowarren/warren/broker/watermill/marshaler"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 	"github.com/gowarren/warren/processor"
 )
 
 var _ wamqp.Marshaler = marshaler.Typed{}
 
 // patience bounds everything that is waited for.
-const patience = 30 * time.Second
+const patience = rig.Patience
 
 // raw is a channel of the client's own.
 func raw(tb testing.TB) *amqp.Channel {
 	tb.Helper()
-	conn, err := amqp.Dial(rabbitmqtest.Shared(tb).URL())
-	require.NoError(tb, err)
-	tb.Cleanup(func() { _ = conn.Close() })
-	ch, err := conn.Channel()
-	require.NoError(tb, err)
-	return ch
+	return rig.Raw(tb, rabbitmqtest.Shared(tb).URL())
 }
 
 // pair is watermill-amqp on the shared node, with its marshaler replaced.
@@ -69,18 +65,6 @@ func next(tb testing.TB, messages <-chan *message.Message) *message.Message {
 	}
 }
 
-func get(tb testing.TB, ch *amqp.Channel, queue string) amqp.Delivery {
-	tb.Helper()
-	var d amqp.Delivery
-	require.Eventually(tb, func() bool {
-		var ok bool
-		var err error
-		d, ok, err = ch.Get(queue, true)
-		return err == nil && ok
-	}, patience, 10*time.Millisecond)
-	return d
-}
-
 func declare(tb testing.TB, ch *amqp.Channel, queue string, args amqp.Table) {
 	tb.Helper()
 	_, err := ch.QueueDeclare(queue, true, false, false, false, args)
@@ -115,7 +99,7 @@ func TestForeignMessagesArePublishedFurtherAsTheyCame(t *testing.T) {
 	require.NoError(t, p.Publish(out, msg))
 	require.True(t, msg.Ack())
 
-	got := get(t, ch, out)
+	got := rig.Get(t, ch, out)
 	headers["_watermill_message_uuid"] = "id"
 	headers["correlation_id"] = "c"
 	headers["warren-original-expiration"] = "60000"

@@ -2,11 +2,9 @@ package pubsub_test
 
 import (
 	"context"
-	"fmt"
 	"log"
 	"log/slog"
 	"os"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,9 +13,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/broker/watermill/pubsub"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 )
 
 func TestMain(m *testing.M) {
@@ -41,33 +39,15 @@ func TestMain(m *testing.M) {
 
 const stressVariable = "STRESS_TEST_COUNT"
 
-// patience bounds everything that is waited for.
-const patience = 30 * time.Second
+// What these tests share with others over RabbitMQ.
+const patience = rig.Patience
 
-// open opens a broker on a node.
-func open(tb testing.TB, url string) *rabbitmq.Broker {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	b, err := rabbitmq.Open(ctx, []string{url}, rabbitmq.Logger(slog.New(slog.DiscardHandler)))
-	require.NoError(tb, err)
-	tb.Cleanup(func() { closeBroker(b) })
-	return b
-}
-
-func closeBroker(b broker.Broker) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	_ = b.Close(ctx)
-}
-
-var names atomic.Int64
-
-// name returns a name that no other test uses.
-func name(tb testing.TB) string {
-	tb.Helper()
-	return fmt.Sprintf("%s-%d", tb.Name(), names.Add(1))
-}
+var (
+	open = rig.Open
+	name = rig.Name
+	raw  = rig.Raw
+	get  = rig.Get
+)
 
 func subscriber(tb testing.TB, b broker.Broker, l pubsub.Layout, opts ...pubsub.SubscriberOption) *pubsub.Subscriber {
 	tb.Helper()

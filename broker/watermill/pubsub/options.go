@@ -70,16 +70,8 @@ func newSubscriberOptions(opts []SubscriberOption) (subscriberOptions, error) {
 		return o, fmt.Errorf("pubsub: %d messages in flight: it must be at least 1", o.inFlight)
 	case o.prefetch < o.inFlight:
 		return o, fmt.Errorf("pubsub: prefetch %d with %d messages in flight: it must be at least as many", o.prefetch, o.inFlight)
-	case o.closeTimeout < 0:
-		return o, fmt.Errorf("pubsub: close timeout %v: it must not be negative", o.closeTimeout)
-	case o.nackPause < 0:
-		return o, fmt.Errorf("pubsub: nack pause %v: it must not be negative", o.nackPause)
 	}
-	return o, errors.Join(unit("close timeout", o.closeTimeout), unit("nack pause", o.nackPause))
-}
-
-func unit(what string, d time.Duration) error {
-	return option.Unit("pubsub: the "+what, d, time.Millisecond)
+	return o, errors.Join(option.NotNegative("pubsub: the close timeout", o.closeTimeout), option.NotNegative("pubsub: the nack pause", o.nackPause))
 }
 
 // PublisherOption changes how a [Publisher] publishes.
@@ -105,8 +97,5 @@ func newPublisherOptions(opts []PublisherOption) (publisherOptions, error) {
 	if err := option.Apply("pubsub", &o, opts); err != nil {
 		return o, err
 	}
-	if o.timeout <= 0 {
-		return o, fmt.Errorf("pubsub: timeout %v: it must be more than 0", o.timeout)
-	}
-	return o, unit("timeout", o.timeout)
+	return o, option.Positive("pubsub: the timeout", o.timeout)
 }

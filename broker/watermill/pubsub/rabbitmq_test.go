@@ -17,30 +17,6 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// raw is a channel of the client's own.
-func raw(tb testing.TB, url string) *amqp.Channel {
-	tb.Helper()
-	conn, err := amqp.Dial(url)
-	require.NoError(tb, err)
-	tb.Cleanup(func() { _ = conn.Close() })
-	ch, err := conn.Channel()
-	require.NoError(tb, err)
-	return ch
-}
-
-// get takes one message from a queue.
-func get(tb testing.TB, ch *amqp.Channel, queue string) amqp.Delivery {
-	tb.Helper()
-	var d amqp.Delivery
-	require.Eventually(tb, func() bool {
-		var ok bool
-		var err error
-		d, ok, err = ch.Get(queue, true)
-		return err == nil && ok
-	}, patience, 10*time.Millisecond)
-	return d
-}
-
 // What PHP, Python and RabbitMQ itself write.
 func foreign() amqp.Publishing {
 	return amqp.Publishing{

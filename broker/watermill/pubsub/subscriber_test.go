@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/watermill/pubsub"
+	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -20,7 +21,7 @@ func inBubble(t *testing.T, f func(t *testing.T, b *memory.Broker)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := memory.New()
-		defer closeBroker(b)
+		defer rig.Close(b)
 		f(t, b)
 	})
 }
@@ -251,7 +252,7 @@ func TestASubscriptionThatFailsIsAnError(t *testing.T) {
 func TestWrongOptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	b := memory.New()
-	t.Cleanup(func() { closeBroker(b) })
+	t.Cleanup(func() { rig.Close(b) })
 	for _, opts := range [][]pubsub.SubscriberOption{
 		{nil}, {pubsub.InFlight(0)}, {pubsub.InFlight(2), pubsub.Prefetch(1)}, {pubsub.Prefetch(-1)},
 		{pubsub.CloseTimeout(-1)}, {pubsub.CloseTimeout(10)}, {pubsub.NackPause(-1)}, {pubsub.NackPause(10)},
@@ -271,4 +272,16 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	require.Error(t, err)
 	_, err = pubsub.NewPublisher(b, pubsub.Layout{})
 	require.Error(t, err)
+}
+
+// Its panic left a subscriber that could not be closed, and ended the process where the
+// subscription was lost.
+func TestALayoutThatPanicsIsAnError(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *memory.Broker) {
+		s := subscriber(t, b, pubsub.Layout{Queue: func(string) broker.Queue { panic("boom") }})
+		_, err := s.Subscribe(t.Context(), "mail")
+		require.ErrorContains(t, err, "the layout panicked: boom")
+		require.NoError(t, s.Close())
+	})
 }

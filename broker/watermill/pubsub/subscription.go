@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 )
@@ -52,7 +53,13 @@ func (s *subscription) open(ctx context.Context) (broker.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	defer context.AfterFunc(s.intake, cancel)() //nolint:contextcheck // two lives meet here
-	queue, t := s.subscriber.layout.subscribed(s.topic)
+	var (
+		queue string
+		t     broker.Topology
+	)
+	if err := callback.Apart("the layout", func() { queue, t = s.subscriber.layout.subscribed(s.topic) }); err != nil {
+		return nil, err
+	}
 	if err := s.subscriber.broker.Declare(ctx, t); err != nil {
 		return nil, err
 	}

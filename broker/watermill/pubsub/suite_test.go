@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/watermill/pubsub"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 )
 
 var ordered = tests.Features{
@@ -60,7 +61,7 @@ func TestStressOfTheSuite(t *testing.T) {
 func TestSuiteOnMemory(t *testing.T) {
 	t.Parallel()
 	b := memory.New()
-	t.Cleanup(func() { closeBroker(b) })
+	t.Cleanup(func() { rig.Close(b) })
 	construct := func(group string) (message.Publisher, message.Subscriber) {
 		l := pubsub.DurablePubSub(group)
 		return publisher(t, b, l), subscriber(t, b, l, pubsub.CloseTimeout(time.Second), pubsub.NackPause(0))

@@ -224,7 +224,7 @@ func (d *Declarations) together(ctx context.Context, session *failover.Session, 
 // patienceFor is how long a queue is waited for. A quorum queue that is there answers at once, and
 // one that is new may take its time: without it what is published would not reach it.
 func patienceFor(q broker.Queue) time.Duration {
-	if kind, _ := q.AllArguments().String("x-queue-type"); kind == string(broker.Quorum) {
+	if q.DeclaredType() == broker.Quorum {
 		return life.AnswerTimeout
 	}
 	return QueueAnswer

@@ -25,9 +25,6 @@ const (
 	reservedKey = "_warren"
 )
 
-// maxProperty is the most bytes of a property in AMQP.
-const maxProperty = 255
-
 // Message returns what was taken from RabbitMQ as a message of Watermill's. Its UUID is the
 // header's, or else the message id. What would harm a copy is moved to where it does not: the
 // message may be published again as it is, or be copied by a middleware.
@@ -128,7 +125,7 @@ func Envelope(msg *message.Message) processor.Envelope {
 
 // fitting leaves out what no property has room for; the header has it.
 func fitting(s string) string {
-	if len(s) > maxProperty {
+	if len(s) > processor.MaxName {
 		return ""
 	}
 	return s
