@@ -8,10 +8,10 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker/internal/rig"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
-	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 )
 
 func TestMain(m *testing.M) {

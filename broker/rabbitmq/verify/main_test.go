@@ -4,8 +4,8 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/gowarren/warren/broker/internal/rig"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
-	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 )
 
 func TestMain(m *testing.M) {

@@ -12,9 +12,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker/internal/rig"
 	"github.com/gowarren/warren/broker/watermill/marshaler"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
-	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 	"github.com/gowarren/warren/processor"
 )
 

@@ -13,9 +13,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/internal/rig"
 	"github.com/gowarren/warren/broker/watermill/pubsub"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
-	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 )
 
 func TestMain(m *testing.M) {

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/internal/rig"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/watermill/pubsub"
-	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 	"github.com/gowarren/warren/processor"
 )
 

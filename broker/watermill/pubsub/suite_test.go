@@ -8,10 +8,10 @@ import (
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker/internal/rig"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/watermill/pubsub"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
-	"github.com/gowarren/warren/internal/rabbitmqtest/rig"
 )
 
 var ordered = tests.Features{
