@@ -21,12 +21,14 @@ type Channel struct {
 	life     context.Context //nolint:containedctx // ends when the channel is lost
 	lose     context.CancelCauseFunc
 	end      context.CancelCauseFunc // of handlers
+
+	returning func(*Delivery) // may be nil
 }
 
 // NewChannel returns a channel that is open, for a subscription with these options. It must be
 // ended with [Channel.Lose].
 func NewChannel(o SubscribeOptions) *Channel {
-	c := &Channel{}
+	c := &Channel{returning: o.Returning}
 	c.life, c.lose = context.WithCancelCause(context.Background())
 	base := o.Base
 	if base == nil {

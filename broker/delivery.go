@@ -87,7 +87,8 @@ func (d *Delivery) Ack() error {
 	return d.acks.Ack(d.tag)
 }
 
-// Nack settles the delivery as failed; see [Delivery.Ack] for its errors.
+// Nack settles the delivery as failed; see [Delivery.Ack] for its errors. With requeue it may wait
+// before; see [SubscribeOptions.Returning].
 func (d *Delivery) Nack(requeue bool) error {
 	state := uint32(settled)
 	if requeue {
@@ -95,6 +96,9 @@ func (d *Delivery) Nack(requeue bool) error {
 	}
 	if !d.state.CompareAndSwap(unsettled, state) {
 		return processor.ErrSettled
+	}
+	if requeue {
+		d.goesBack()
 	}
 	return d.acks.Nack(d.tag, requeue)
 }
@@ -105,5 +109,13 @@ func (d *Delivery) Release() error {
 	if !d.state.CompareAndSwap(unsettled, released) {
 		return processor.ErrSettled
 	}
+	d.goesBack()
 	return d.acks.Release(d.tag)
+}
+
+// goesBack lets whoever subscribed hold the delivery for a moment.
+func (d *Delivery) goesBack() {
+	if c := d.channel; c != nil && c.returning != nil && !d.Held() && !c.Lost() {
+		c.returning(d)
+	}
 }

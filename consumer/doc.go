@@ -23,10 +23,11 @@
 // [processor.ErrStop] end the run, and [ErrUnsettled], because a pipeline that forgets
 // to settle would otherwise stall without a word as soon as the prefetch is full.
 //
-// A message that goes back to its queue is delivered again at once, also one that the pipeline
-// did not begin ([processor.Release]). So that this is no busy loop, a worker waits after each,
-// whoever requeued it, from 100 ms doubling to 5 s, until one does not go back or the run is
-// paused. It does not wait where the broker keeps a failed message for a while ([broker.Channel]).
+// A message that is requeued is redelivered at once, also one that the pipeline did not begin
+// ([processor.Release]), and a quorum queue gives it up after 20 times. So it is held before, by its
+// worker and whoever requeues it: 100 ms the first time, doubling to 5 s, which 20 times take at
+// least 38 s. A pause or the end of the run cuts that short. It is not held where the broker keeps a
+// failed message for a while ([broker.Channel]).
 //
 // # Lost channels
 //

@@ -3,6 +3,9 @@ package consumer_test
 import (
 	"context"
 	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +54,75 @@ func TestAMessageThatGoesBackDoesNotMakeABusyLoop(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The pause was one worker's, and the next free one took the message at once: 8 of them had 20 returns
+// in 0.25 s, at which a quorum queue without a dead-letter exchange drops a message.
+func TestADownstreamThatIsDownForAWhileLosesNothingWhateverTheWorkers(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 8, 32} {
+		synctest.Test(t, func(t *testing.T) {
+			b := memory.New()
+			defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
+			require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "mail", Type: broker.Quorum}}}))
+			const sent = 5
+			for i := range sent {
+				e := processor.Envelope{Properties: processor.Properties{ID: strconv.Itoa(i)}}
+				require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, e))
+			}
+			up := time.Now().Add(30 * time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			p, err := stack.New(ack.New(ack.RequeueOnError())).ThenFunc(func(context.Context, processor.Message) error {
+				if time.Now().Before(up) {
+					return errMail
+				}
+				return nil
+			})
+			require.NoError(t, err)
+			c := consumer.New(b.Source("mail"), p, consumer.Workers(workers), quiet())
+			require.NoError(t, c.Run(ctx))
+			require.Equal(t, uint64(sent), c.Stats().Done, workers)
+		})
+	}
+}
+
+// One that fails for good, among many that do not.
+func TestAMessageThatAlwaysFailsTakesItsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
+		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "mail", Type: broker.Quorum}}}))
+		publish := func(id string) {
+			require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{Properties: processor.Properties{ID: id}}))
+		}
+		publish("bad")
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		var bad, good atomic.Int64
+		p, err := stack.New(ack.New(ack.RequeueOnError())).ThenFunc(func(_ context.Context, msg processor.Message) error {
+			if msg.Properties().ID == "bad" {
+				bad.Add(1)
+				return errMail
+			}
+			good.Add(1)
+			return nil
+		})
+		require.NoError(t, err)
+		c := consumer.New(b.Source("mail"), p, consumer.Workers(8), quiet())
+		var publishing sync.WaitGroup
+		defer publishing.Wait()
+		publishing.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				publish(strconv.Itoa(i))
+				time.Sleep(10 * time.Millisecond)
+			}
+		})
+		require.NoError(t, c.Run(ctx))
+		require.Less(t, bad.Load(), int64(18), "20 returns take 38 s at least")
+		require.Greater(t, good.Load(), int64(2900))
+	})
 }
 
 func TestThePauseEndsWithAMessageThatDoesNotGoBack(t *testing.T) {

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/lines"
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -36,7 +36,7 @@ type run struct {
 	endHands  context.CancelCauseFunc
 
 	workers sync.WaitGroup
-	resting atomic.Int64 // workers that pause after a message that went back
+	pace    pace
 }
 
 var _ stack.Run = (*run)(nil)
@@ -44,7 +44,7 @@ var _ stack.Run = (*run)(nil)
 func newRun(ctx context.Context, c *Consumer) *run {
 	log := logattr.Or(c.options.logger)
 	waiting := lines.New(&c.stats.waiting, &c.stats.released, delivery.Lost)
-	r := &run{Consumer: c, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: newGate(log)}
+	r := &run{Consumer: c, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: newGate(log), pace: pace{counts: pacing.NewReturns(), workers: int64(c.options.workers)}}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
 	return r
@@ -90,7 +90,7 @@ func (r *run) subscribe() error {
 	}
 	sub, err := r.source.Subscribe(r.intake, broker.SubscribeOptions{
 		Prefetch: r.options.prefetch(), Ordered: r.options.key != nil,
-		Base: r.hands, FinishLost: r.options.finishLost, Consumer: r.options.consumer,
+		Base: r.hands, Returning: r.returning, FinishLost: r.options.finishLost, Consumer: r.options.consumer,
 	})
 	switch {
 	case err == nil:

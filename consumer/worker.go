@@ -5,28 +5,22 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"time"
 
 	"github.com/gowarren/warren/internal/logattr"
-	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 )
 
 // work takes messages until the intake ends.
 func (r *run) work() {
-	var back int // messages in a row that went back
 	for {
 		d, err := r.next()
 		if err != nil {
 			r.receiveFailed(err)
 			return
 		}
-		if !r.handle(d) || r.gate.paused() {
-			back = 0
-			continue
+		if r.handle(d); !d.Returned() || r.gate.paused() {
+			r.pace.row.Store(0)
 		}
-		back++
-		r.rest(back)
 	}
 }
 
@@ -42,10 +36,8 @@ func (r *run) receiveFailed(err error) {
 	}
 }
 
-// handle processes one message and reports whether it comes again at once: a handler may nack it,
-// and an ack layer may requeue what has failed. Where the broker holds what has failed, it sees
-// to the pace.
-func (r *run) handle(d delivery) bool {
+// handle processes one message.
+func (r *run) handle(d delivery) {
 	r.stats.inHand.Add(1)
 	returned := false
 	defer func() {
@@ -68,16 +60,15 @@ func (r *run) handle(d delivery) bool {
 	switch lost := d.Lost(); {
 	case lost && !isDone(decision):
 		r.lost(d, err, decision)
-		return false // the source sees to the pace of new channels
+		return
 	case !d.Settled():
 		r.unsettled(d, err, decision)
-		return !lost
+		return
 	}
 	r.stats.actions[decision.Action].Add(1)
 	if err != nil {
 		r.failed(d, err, decision)
 	}
-	return d.Returned() && !d.Held()
 }
 
 // failed logs the error and ends the run if it says so.
@@ -157,26 +148,5 @@ func (r *run) release(d delivery) {
 // also runs while a panic is on its way up; then the process ends, and so does the new worker.
 func (r *run) exited(d delivery, err error) {
 	r.log.LogAttrs(r.hands, slog.LevelError, "the handler or the key function ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, err)...)
-	r.workers.Go(func() { r.rest(1); r.work() })
-}
-
-// Pauses after messages that went back.
-const (
-	firstPause = 100 * time.Millisecond
-	lastPause  = 5 * time.Second
-)
-
-// rest waits after the nth message in a row that went back, between half and all of the nominal
-// time, so that workers do not march in step. The end of the intake cuts it short, and so does a
-// pause, which is a rest for all.
-func (r *run) rest(n int) {
-	r.resting.Add(1)
-	defer r.resting.Add(-1)
-	t := time.NewTimer(pacing.Jitter(pacing.Doubling(firstPause, lastPause, n)))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-r.gate.isShut():
-	case <-r.intake.Done():
-	}
+	r.workers.Go(r.work)
 }
