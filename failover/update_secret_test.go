@@ -230,18 +230,19 @@ func TestUpdateSecretIsOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://x:1@a;y:2@b")
-		var asked []string
+		asked := make(chan string, 2)
 		f.Set(func() {
 			f.Answer = func(conn *amqpfake.Conn, m amqpfake.Method) bool {
 				if m == amqpfake.ConnectionUpdateSecret {
-					asked = append(asked, conn.Address)
+					asked <- conn.Address
 				}
 				return m == amqpfake.ConnectionUpdateSecret
 			}
 		})
 		require.NoError(t, c.UpdateSecret(t.Context(), "new", "why"))
 		require.Equal(t, "y", session(t, c).User())
-		require.Equal(t, []string{"a:5672"}, asked)
+		require.Equal(t, "a:5672", <-asked)
+		require.Empty(t, asked)
 		closeNow(t, c)
 	})
 }
