@@ -17,6 +17,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -131,7 +132,7 @@ func lose(t *testing.T, first processor.ProcessorFunc, layers []processor.Middle
 	})
 	require.NoError(t, err)
 	opts = append(opts, consumer.Logger(slog.New(slog.NewTextHandler(&l.log, nil))))
-	l.Consumer = consumer.New(l.source, p, opts...)
+	l.Consumer = must.Have(consumer.New(l.source, p, opts...))
 	ctx, cancel := context.WithCancel(t.Context())
 	l.cancel = cancel
 	go func() { l.result <- l.Run(ctx) }()
@@ -292,7 +293,7 @@ func TestOnlyTheHandlersOfTheLostChannelAreCutShort(t *testing.T) {
 		for i, w := range []*wire{a, b, a, b} {
 			source <- w.message(uint64(i))
 		}
-		c := consumer.New(source, p, consumer.Workers(4), quiet())
+		c := must.Have(consumer.New(source, p, consumer.Workers(4), quiet()))
 		result := make(chan error, 1)
 		go func() { result <- c.Run(context.Background()) }()
 		synctest.Wait()
@@ -337,7 +338,7 @@ func TestAMessageThatComesAgainWhileItIsInHandIsProcessedOnce(t *testing.T) {
 						return nil
 					})
 				require.NoError(t, err)
-				c := consumer.New(source, p, append(row.opts, consumer.Workers(2), quiet())...)
+				c := must.Have(consumer.New(source, p, append(row.opts, consumer.Workers(2), quiet())...))
 				result := make(chan error, 1)
 				go func() { result <- c.Run(context.Background()) }()
 				source <- before.message(7)
@@ -375,7 +376,7 @@ func TestTheLifeOfAChannelCostsNoAllocationForEachMessage(t *testing.T) {
 	for i := range uint64(n + 2) {
 		messages = append(messages, channel.Deliver(processor.Envelope{}, processor.Origin{}, noted{}, i))
 	}
-	c := consumer.New(source, acked(t, func(context.Context, processor.Message) error { handled <- struct{}{}; return nil }), quiet())
+	c := must.Have(consumer.New(source, acked(t, func(context.Context, processor.Message) error { handled <- struct{}{}; return nil }), quiet()))
 	result := make(chan error, 1)
 	go func() { result <- c.Run(context.Background()) }()
 	next := 0

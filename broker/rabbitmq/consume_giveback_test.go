@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/broker/replay"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -185,7 +186,7 @@ func TestPausingUsesUpNoDeliveryLimit(t *testing.T) {
 			})
 			require.NoError(t, err)
 			ended := make(chan error, 1)
-			go func() { ended <- consumer.New(b.Source(queue), p).Run(ctx) }()
+			go func() { ended <- must.Have(consumer.New(b.Source(queue), p)).Run(ctx) }()
 			select {
 			case <-paused:
 			case <-withinTime(t, time.Minute).Done():

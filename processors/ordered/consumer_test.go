@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -55,7 +56,7 @@ func TestConsumerKeepsTheOrderOfEachCustomer(t *testing.T) {
 				return nil
 			})
 		require.NoError(t, err)
-		require.NoError(t, consumer.New(b.Source("mail"), p, consumer.Workers(10), consumer.Prefetch(10)).Run(ctx))
+		require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(10), consumer.Prefetch(10))).Run(ctx))
 		for c := range int64(customers) {
 			for i := range each {
 				want[c] = append(want[c], fmt.Sprint(i))
@@ -81,7 +82,7 @@ func TestShutdownGivesBackWhatWaitsForItsTurn(t *testing.T) {
 				return ctx.Err()
 			})
 		require.NoError(t, err)
-		require.NoError(t, consumer.New(b.Source("mail"), p, consumer.Workers(10), consumer.Prefetch(10)).Run(ctx))
+		require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(10), consumer.Prefetch(10))).Run(ctx))
 		require.Equal(t, 1, begun)
 		n, err := b.Ready(t.Context(), "mail")
 		require.NoError(t, err)
@@ -110,7 +111,7 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	err = consumer.New(b.Source("mail"), pipeline, consumer.Workers(10), consumer.Prefetch(10)).Run(ctx)
+	err = must.Have(consumer.New(b.Source("mail"), pipeline, consumer.Workers(10), consumer.Prefetch(10))).Run(ctx)
 	fmt.Println(err, b.Close(context.Background()))
 	// Output:
 	// open
