@@ -3,6 +3,8 @@ package replay
 import (
 	"context"
 	"time"
+
+	"github.com/gowarren/warren/internal/pacing"
 )
 
 // pace spaces messages evenly. What was late is not caught up with.
@@ -23,13 +25,8 @@ func (p *pace) wait(ctx context.Context) error {
 	if p.every == 0 {
 		return ctx.Err()
 	}
-	t := time.NewTimer(time.Until(p.next))
-	defer t.Stop()
-	select {
-	case <-t.C:
+	if pacing.Sleep(ctx, time.Until(p.next)) {
 		p.next = time.Now().Add(p.every)
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	return ctx.Err()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -79,24 +80,13 @@ func (p *publisher) insist(ctx context.Context, to processor.Destination, e proc
 		if problem := p.tell(err, wait); problem != nil {
 			return h.end(ctx, problem)
 		}
-		if !sleep(ctx, wait) {
+		if !pacing.Sleep(ctx, wait) {
 			return h.interrupted(ctx)
 		}
 		if err = p.next.Publish(ctx, to, e); err == nil {
 			return nil
 		}
 	}
-}
-
-// sleep returns false if ctx ended meanwhile.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	return ctx.Err() == nil
 }
 
 // passes reports whether err may pass.
