@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -33,18 +34,17 @@ type Consumer struct {
 }
 
 // New returns a consumer of source that hands each message to p, usually a
-// [*stack.Pipeline]. Nothing happens until [Consumer.Run]; wrong options are its
-// errors.
-func New(source broker.Source, p processor.Processor, opts ...Option) *Consumer {
+// [*stack.Pipeline]. Nothing happens until [Consumer.Run]. The error is about wrong options,
+// and a source or a processor that is nil.
+func New(source broker.Source, p processor.Processor, opts ...Option) (*Consumer, error) {
 	c := &Consumer{source: source, handler: p, options: defaults()}
-	for i, o := range opts {
-		if o == nil {
-			c.options.nilOption = i + 1
-			continue
-		}
-		o(&c.options)
+	if err := option.Apply("consumer", &c.options, opts); err != nil {
+		return nil, err
 	}
-	return c
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Run consumes until ctx is cancelled, a processor stops it, or the source ends, and
@@ -55,9 +55,6 @@ func New(source broker.Source, p processor.Processor, opts ...Option) *Consumer 
 // [processor.Stop], [ErrUnsettled], a source that is broken for good, or a lifecycle
 // method that failed. Run may be called again after it has returned.
 func (c *Consumer) Run(ctx context.Context) error {
-	if err := c.check(); err != nil {
-		return err
-	}
 	if !c.running.CompareAndSwap(false, true) {
 		return fmt.Errorf("consumer: %w", ErrRunning)
 	}

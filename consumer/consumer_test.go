@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/key"
 	"github.com/gowarren/warren/processor/processortest"
@@ -57,8 +58,8 @@ func TestEveryMessageIsProcessedAndSettledOnce(t *testing.T) {
 		q := newQueue(msgs...)
 		close(q.messages)
 		var n atomic.Int64
-		c := consumer.New(q, acked(t, func(context.Context, processor.Message) error { n.Add(1); return nil }),
-			consumer.Workers(workers), quiet())
+		c := must.Have(consumer.New(q, acked(t, func(context.Context, processor.Message) error { n.Add(1); return nil }),
+			consumer.Workers(workers), quiet()))
 		require.NoError(t, c.Run(t.Context()), "the end of the source is no error")
 		require.Equal(t, int64(500), n.Load())
 		for _, m := range msgs {
@@ -76,9 +77,9 @@ func TestErrorsAreLoggedCountedAndSurvived(t *testing.T) {
 	close(q.messages)
 	var out bytes.Buffer
 	results := []error{errMail, processor.Reject(errMail), processor.Drop(errMail), nil}
-	c := consumer.New(q, acked(t, func(_ context.Context, m processor.Message) error {
+	c := must.Have(consumer.New(q, acked(t, func(_ context.Context, m processor.Message) error {
 		return results[m.Body()[0]-'0']
-	}), consumer.Logger(slog.New(slog.NewTextHandler(&out, nil))))
+	}), consumer.Logger(slog.New(slog.NewTextHandler(&out, nil)))))
 	require.NoError(t, c.Run(t.Context()))
 	require.Equal(t, consumer.Stats{Received: 4, Done: 1, Dropped: 1, Rejected: 1, Failed: 1}, c.Stats())
 	require.Equal(t, 3, strings.Count(out.String(), "mail server says no"))
@@ -93,8 +94,8 @@ func TestLogsAreBoundedAndEscaped(t *testing.T) {
 	q := newQueue(msg)
 	close(q.messages)
 	var out bytes.Buffer
-	c := consumer.New(q, acked(t, func(context.Context, processor.Message) error { return errors.New(evil) }),
-		consumer.Logger(slog.New(slog.NewTextHandler(&out, nil))))
+	c := must.Have(consumer.New(q, acked(t, func(context.Context, processor.Message) error { return errors.New(evil) }),
+		consumer.Logger(slog.New(slog.NewTextHandler(&out, nil)))))
 	require.NoError(t, c.Run(t.Context()))
 	require.Less(t, out.Len(), 4000)
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
@@ -107,8 +108,8 @@ func TestAnErrorWhoseTextPanicsIsLogged(t *testing.T) {
 	close(q.messages)
 	var out bytes.Buffer
 	var typedNil *fs.PathError
-	c := consumer.New(q, acked(t, func(context.Context, processor.Message) error { return typedNil }),
-		consumer.Logger(slog.New(slog.NewTextHandler(&out, nil))))
+	c := must.Have(consumer.New(q, acked(t, func(context.Context, processor.Message) error { return typedNil }),
+		consumer.Logger(slog.New(slog.NewTextHandler(&out, nil)))))
 	require.NoError(t, c.Run(t.Context()))
 	require.Equal(t, uint64(1), c.Stats().Failed)
 	require.Contains(t, out.String(), "*fs.PathError")
@@ -120,11 +121,11 @@ func TestCancellingDrainsWhatIsInHand(t *testing.T) {
 		msgs := messages(3)
 		q := newQueue(msgs...)
 		ctx, cancel := context.WithCancel(t.Context())
-		c := consumer.New(q, acked(t, func(ctx context.Context, _ processor.Message) error {
+		c := must.Have(consumer.New(q, acked(t, func(ctx context.Context, _ processor.Message) error {
 			cancel()
 			time.Sleep(19 * time.Second) // work that takes its time
 			return ctx.Err()
-		}), quiet())
+		}), quiet()))
 		require.NoError(t, c.Run(ctx))
 		require.Equal(t, []processortest.Settlement{processortest.Acked}, msgs[0].Settlements())
 		require.Empty(t, msgs[1].Settlements(), "no message is begun after the end")
@@ -144,7 +145,7 @@ func TestDrainDeadlineCutsShortAndGivesBackUntouched(t *testing.T) {
 				return ctx.Err()
 			})
 		require.NoError(t, err)
-		c := consumer.New(newQueue(msgs...), p, consumer.Workers(2), consumer.DrainTimeout(5*time.Second), quiet())
+		c := must.Have(consumer.New(newQueue(msgs...), p, consumer.Workers(2), consumer.DrainTimeout(5*time.Second), quiet()))
 		go func() {
 			synctest.Wait() // both are in hand
 			cancel()
@@ -167,11 +168,11 @@ func TestHandlerThatIgnoresItsContextIsAbandoned(t *testing.T) {
 		release := make(chan struct{})
 		msg := processortest.NewMessage()
 		q := newQueue(msg)
-		c := consumer.New(q, acked(t, func(context.Context, processor.Message) error {
+		c := must.Have(consumer.New(q, acked(t, func(context.Context, processor.Message) error {
 			cancel()
 			<-release
 			return errMail
-		}), consumer.DrainTimeout(5*time.Second), quiet())
+		}), consumer.DrainTimeout(5*time.Second), quiet()))
 		start := time.Now()
 		require.ErrorIs(t, c.Run(ctx), consumer.ErrAbandoned)
 		require.Equal(t, 6*time.Second, time.Since(start), "the deadline and a second of grace")
@@ -195,7 +196,7 @@ func TestStop(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			msgs := messages(3)
-			c := consumer.New(newQueue(msgs...), acked(t, func(context.Context, processor.Message) error { return tc.result }), quiet())
+			c := must.Have(consumer.New(newQueue(msgs...), acked(t, func(context.Context, processor.Message) error { return tc.result }), quiet()))
 			require.ErrorIs(t, c.Run(t.Context()), tc.want)
 			require.Equal(t, []processortest.Settlement{tc.settle}, msgs[0].Settlements())
 			require.False(t, msgs[1].Settled())
@@ -207,7 +208,7 @@ func TestUnsettledEndsTheRunAtTheFirstMessage(t *testing.T) {
 	t.Parallel()
 	msgs := messages(3)
 	forgets := processor.ProcessorFunc(func(context.Context, processor.Message) error { return errMail })
-	err := consumer.New(newQueue(msgs...), forgets, quiet()).Run(t.Context())
+	err := must.Have(consumer.New(newQueue(msgs...), forgets, quiet())).Run(t.Context())
 	require.ErrorIs(t, err, consumer.ErrUnsettled)
 	require.ErrorIs(t, err, errMail)
 	require.Equal(t, []processortest.Settlement{processortest.Released}, msgs[0].Settlements())
@@ -220,12 +221,12 @@ func TestGoexitDoesNotCostAWorkerOrAMessage(t *testing.T) {
 		msgs := messages(3)
 		q := newQueue(msgs...)
 		close(q.messages)
-		c := consumer.New(q, acked(t, func(_ context.Context, m processor.Message) error {
+		c := must.Have(consumer.New(q, acked(t, func(_ context.Context, m processor.Message) error {
 			if string(m.Body()) == "0" {
 				runtime.Goexit()
 			}
 			return nil
-		}), quiet())
+		}), quiet()))
 		require.NoError(t, c.Run(t.Context()))
 		require.Equal(t, []processortest.Settlement{processortest.Released}, msgs[0].Settlements())
 		require.Equal(t, []processortest.Settlement{processortest.Acked}, msgs[2].Settlements())
@@ -235,20 +236,20 @@ func TestGoexitDoesNotCostAWorkerOrAMessage(t *testing.T) {
 func TestWrongOptions(t *testing.T) {
 	t.Parallel()
 	p := processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil })
-	for says, c := range map[string]*consumer.Consumer{
-		"source is nil":     consumer.New(nil, p),
-		"processor is nil":  consumer.New(newQueue(), nil),
-		"pipeline is nil":   consumer.New(newQueue(), (*stack.Pipeline)(nil)),
-		"Workers(0)":        consumer.New(newQueue(), p, consumer.Workers(0)),
-		"Prefetch(3)":       consumer.New(newQueue(), p, consumer.Workers(4), consumer.Prefetch(3)),
-		"Prefetch(-1)":      consumer.New(newQueue(), p, consumer.Prefetch(-1)),
-		"DrainTimeout(-1s)": consumer.New(newQueue(), p, consumer.DrainTimeout(-time.Second)),
-		"option 2 is nil":   consumer.New(newQueue(), p, quiet(), nil),
-		"OrderBy: the key":  consumer.New(newQueue(), p, consumer.OrderBy(nil)),
-		"key.Header with":   consumer.New(newQueue(), p, consumer.OrderBy(key.Header(""))),
-		"IdleInterval(0s)":  consumer.New(newQueue(), p, consumer.IdleInterval(0)),
+	for says, err := range map[string]error{
+		"source is nil":     must.Fail(consumer.New(nil, p)),
+		"processor is nil":  must.Fail(consumer.New(newQueue(), nil)),
+		"pipeline is nil":   must.Fail(consumer.New(newQueue(), (*stack.Pipeline)(nil))),
+		"Workers(0)":        must.Fail(consumer.New(newQueue(), p, consumer.Workers(0))),
+		"Prefetch(3)":       must.Fail(consumer.New(newQueue(), p, consumer.Workers(4), consumer.Prefetch(3))),
+		"Prefetch(-1)":      must.Fail(consumer.New(newQueue(), p, consumer.Prefetch(-1))),
+		"DrainTimeout(-1s)": must.Fail(consumer.New(newQueue(), p, consumer.DrainTimeout(-time.Second))),
+		"option 2 is nil":   must.Fail(consumer.New(newQueue(), p, quiet(), nil)),
+		"OrderBy: the key":  must.Fail(consumer.New(newQueue(), p, consumer.OrderBy(nil))),
+		"key.Header with":   must.Fail(consumer.New(newQueue(), p, consumer.OrderBy(key.Header("")))),
+		"IdleInterval(0s)":  must.Fail(consumer.New(newQueue(), p, consumer.IdleInterval(0))),
 	} {
-		require.ErrorContains(t, c.Run(t.Context()), says)
+		require.ErrorContains(t, err, says)
 	}
 }
 
@@ -257,7 +258,7 @@ func TestSubscribeFails(t *testing.T) {
 	q := newQueue()
 	q.failure = errMail
 	l := &layer{}
-	require.ErrorIs(t, consumer.New(q, l, quiet()).Run(t.Context()), errMail)
+	require.ErrorIs(t, must.Have(consumer.New(q, l, quiet())).Run(t.Context()), errMail)
 	require.Equal(t, []string{"start", "stop"}, l.calls)
 }
 
@@ -280,7 +281,7 @@ func TestLifecycle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := &layer{idleErr: processor.ErrStop}
-		require.NoError(t, consumer.New(newQueue(messages(2)...), l, quiet()).Run(t.Context()))
+		require.NoError(t, must.Have(consumer.New(newQueue(messages(2)...), l, quiet())).Run(t.Context()))
 		require.Equal(t, []string{"start", "process", "process", "idle", "stop"}, l.calls)
 	})
 }
@@ -289,11 +290,11 @@ func TestIdleErrors(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := &layer{idleErr: processor.Stop(errMail)}
-		require.ErrorIs(t, consumer.New(newQueue(), l, quiet()).Run(t.Context()), errMail)
+		require.ErrorIs(t, must.Have(consumer.New(newQueue(), l, quiet())).Run(t.Context()), errMail)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second+time.Millisecond)
 		defer cancel()
 		l = &layer{idleErr: errMail}
-		require.NoError(t, consumer.New(newQueue(), l, quiet()).Run(ctx), "any other error is logged")
+		require.NoError(t, must.Have(consumer.New(newQueue(), l, quiet())).Run(ctx), "any other error is logged")
 		require.Len(t, l.calls, 12)
 	})
 }
@@ -302,7 +303,7 @@ func TestFailedStartTakesNoMessage(t *testing.T) {
 	t.Parallel()
 	l := &layer{startErr: errMail}
 	msgs := messages(1)
-	require.ErrorIs(t, consumer.New(newQueue(msgs...), l).Run(t.Context()), errMail)
+	require.ErrorIs(t, must.Have(consumer.New(newQueue(msgs...), l)).Run(t.Context()), errMail)
 	require.False(t, msgs[0].Settled())
 	require.Equal(t, []string{"start"}, l.calls)
 }
@@ -311,7 +312,7 @@ func TestRunTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		c := consumer.New(newQueue(), acked(t, func(context.Context, processor.Message) error { return nil }), quiet())
+		c := must.Have(consumer.New(newQueue(), acked(t, func(context.Context, processor.Message) error { return nil }), quiet()))
 		first := make(chan error)
 		go func() { first <- c.Run(ctx) }()
 		synctest.Wait()
@@ -328,12 +329,12 @@ func TestStressStartAndStop(t *testing.T) {
 		q := newQueue(messages(100)...)
 		ctx, cancel := context.WithCancel(t.Context())
 		var n atomic.Int64
-		c := consumer.New(q, acked(t, func(context.Context, processor.Message) error {
+		c := must.Have(consumer.New(q, acked(t, func(context.Context, processor.Message) error {
 			if n.Add(1) == 50 {
 				cancel()
 			}
 			return nil
-		}), consumer.Workers(8), quiet())
+		}), consumer.Workers(8), quiet()))
 		require.NoError(t, c.Run(ctx))
 		cancel()
 		s := c.Stats()

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -85,7 +86,7 @@ func TestALayerEndsTheRunAfterWhatIsInHand(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				return ctx.Err()
 			})
-			c := consumer.New(b.Source("mail"), p, quiet())
+			c := must.Have(consumer.New(b.Source("mail"), p, quiet()))
 			require.ErrorIs(t, c.Run(t.Context()), reason)
 			require.Equal(t, consumer.Stats{Received: 1, Done: 1}, c.Stats())
 			require.Equal(t, 4, ready(t, b))
@@ -105,7 +106,7 @@ func TestALayerAbortsTheRun(t *testing.T) {
 			return ctx.Err()
 		})
 		start := time.Now()
-		require.NoError(t, consumer.New(b.Source("mail"), p, quiet()).Run(t.Context()))
+		require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, quiet())).Run(t.Context()))
 		require.Zero(t, time.Since(start))
 		require.Equal(t, 5, ready(t, b))
 	})
@@ -115,7 +116,7 @@ func TestALayerThatEndsTheRunWhileItStarts(t *testing.T) {
 	t.Parallel()
 	b := mailbox(t, 1)
 	h, p := steered(t, func(context.Context, processor.Message) error { return nil })
-	c := consumer.New(b.Source("mail"), starter{p, func() error { h.run.End(errMail); return nil }}, quiet())
+	c := must.Have(consumer.New(b.Source("mail"), starter{p, func() error { h.run.End(errMail); return nil }}, quiet()))
 	require.ErrorIs(t, c.Run(t.Context()), errMail)
 	require.Zero(t, c.Stats().Received)
 }
@@ -143,7 +144,7 @@ func TestAPauseLeavesTheQueueUntouched(t *testing.T) {
 				return nil
 			})
 			ctx, cancel := context.WithCancel(t.Context())
-			c := consumer.New(b.Source("mail"), p, consumer.Workers(workers), quiet())
+			c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(workers), quiet()))
 			result := make(chan error)
 			go func() { result <- c.Run(ctx) }()
 			for range workers {
@@ -187,7 +188,7 @@ func TestAPauseDoesNotWaitForWhatIsInHand(t *testing.T) {
 			return nil
 		})
 		ctx, cancel := context.WithCancel(t.Context())
-		c := consumer.New(b.Source("mail"), p, consumer.Workers(2), quiet())
+		c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(2), quiet()))
 		result := make(chan error)
 		go func() { result <- c.Run(ctx) }()
 		synctest.Wait()
@@ -210,7 +211,7 @@ func TestARunEndsWhileItIsPaused(t *testing.T) {
 		h, p := steered(t, func(context.Context, processor.Message) error { return nil })
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error)
-		c := consumer.New(b.Source("mail"), starter{p, func() error { h.run.Pause(); return nil }}, quiet())
+		c := must.Have(consumer.New(b.Source("mail"), starter{p, func() error { h.run.Pause(); return nil }}, quiet()))
 		go func() { result <- c.Run(ctx) }()
 		synctest.Wait()
 		cancel()
@@ -248,7 +249,7 @@ func TestASubscriptionThatFailsAfterAPauseEndsTheRun(t *testing.T) {
 		h, p := steered(t, func(context.Context, processor.Message) error { return nil })
 		result := make(chan error)
 		go func() {
-			result <- consumer.New(&fickle{newQueue(), make(chan struct{})}, p, quiet()).Run(t.Context())
+			result <- must.Have(consumer.New(&fickle{newQueue(), make(chan struct{})}, p, quiet())).Run(t.Context())
 		}()
 		synctest.Wait()
 		h.run.Pause()()
@@ -264,7 +265,7 @@ func TestAMessageThatIsReleasedGoesBackUntouched(t *testing.T) {
 			first := true
 			q := newQueue(messages(3)...)
 			close(q.messages)
-			c := consumer.New(q, acked(t, func(context.Context, processor.Message) error {
+			c := must.Have(consumer.New(q, acked(t, func(context.Context, processor.Message) error {
 				if !first {
 					return nil
 				}
@@ -273,7 +274,7 @@ func TestAMessageThatIsReleasedGoesBackUntouched(t *testing.T) {
 					return errors.Join(processor.ErrStop, processor.Release(nil))
 				}
 				return processor.Release(nil)
-			}), quiet())
+			}), quiet()))
 			require.NoError(t, c.Run(t.Context()))
 			want := consumer.Stats{Received: 3, Released: 1, Done: 2}
 			if stop {
@@ -289,9 +290,9 @@ func TestAReleasedMessageIsReleasedAndNotNacked(t *testing.T) {
 	msg := processortest.NewMessage()
 	q := newQueue(msg)
 	close(q.messages)
-	require.NoError(t, consumer.New(q, acked(t, func(context.Context, processor.Message) error {
+	require.NoError(t, must.Have(consumer.New(q, acked(t, func(context.Context, processor.Message) error {
 		return processor.Release(errMail)
-	}), quiet()).Run(t.Context()))
+	}), quiet())).Run(t.Context()))
 	require.Equal(t, []processortest.Settlement{processortest.Released}, msg.Settlements())
 }
 
@@ -319,7 +320,7 @@ func TestPausesUnderLoad(t *testing.T) {
 		for {
 			ctx, cancel := context.WithTimeout(t.Context(), rand.N(2*time.Second))
 			result := make(chan error)
-			go func() { result <- consumer.New(b.Source("mail"), p, consumer.Workers(4), quiet()).Run(ctx) }()
+			go func() { result <- must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(4), quiet())).Run(ctx) }()
 			synctest.Wait()
 			for ctx.Err() == nil {
 				resume := h.run.Pause()

@@ -1,6 +1,10 @@
 // Package consumer runs a processor over a source of messages.
 //
-//	err := consumer.New(broker.Source("mail"), pipeline, consumer.Workers(8)).Run(ctx)
+//	c, err := consumer.New(broker.Source("mail"), pipeline, consumer.Workers(8))
+//	if err != nil {
+//		return err
+//	}
+//	return c.Run(ctx)
 //
 // Run blocks until ctx is cancelled, a processor asks to stop, or the source ends.
 //

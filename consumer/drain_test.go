@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -90,7 +91,7 @@ func TestARunEndsOnTimeWhateverHangs(t *testing.T) {
 				if inOrder {
 					opts = append(opts, inOneLine())
 				}
-				err := consumer.New(source, w, opts...).Run(ctx)
+				err := must.Have(consumer.New(source, w, opts...)).Run(ctx)
 				require.LessOrEqual(t, time.Since(asked), drain+5*time.Second)
 				require.ErrorIs(t, err, context.DeadlineExceeded, "the layers did not stop")
 				if ignores {
@@ -114,7 +115,7 @@ func TestTheSubscriptionIsPausedBeforeItIsClosed(t *testing.T) {
 		source := &stuck{queue: newQueue()}
 		source.close = func(context.Context) { require.True(t, source.paused) }
 		w := &weary{begun: make(chan struct{})}
-		require.NoError(t, consumer.New(source, w, quiet()).Run(ctx))
+		require.NoError(t, must.Have(consumer.New(source, w, quiet())).Run(ctx))
 		require.Equal(t, 1900*time.Millisecond, source.left)
 	})
 }
@@ -130,7 +131,7 @@ func TestAnIdleHookThatIgnoresItsContextIsAbandoned(t *testing.T) {
 			cancel()
 			<-released
 		}}
-		require.ErrorIs(t, consumer.New(newQueue(), w, quiet()).Run(ctx), consumer.ErrAbandoned)
+		require.ErrorIs(t, must.Have(consumer.New(newQueue(), w, quiet())).Run(ctx), consumer.ErrAbandoned)
 		require.Equal(t, time.Second, time.Since(asked), "the grace, not the drain time: nothing is in hand")
 		close(released)
 		synctest.Wait()
@@ -147,7 +148,7 @@ func TestAnIdleHookSeesTheEndAtOnce(t *testing.T) {
 			cancel()
 			<-ctx.Done()
 		}}
-		require.NoError(t, consumer.New(newQueue(), w, quiet()).Run(ctx))
+		require.NoError(t, must.Have(consumer.New(newQueue(), w, quiet())).Run(ctx))
 		require.Zero(t, time.Since(asked))
 	})
 }
@@ -160,7 +161,7 @@ func TestALayerThatDoesNotStopIsAnError(t *testing.T) {
 		cancel()
 		start := time.Now()
 		w := &weary{begun: make(chan struct{}), stop: until(released)}
-		require.ErrorIs(t, consumer.New(newQueue(), w, quiet()).Run(ctx), context.DeadlineExceeded)
+		require.ErrorIs(t, must.Have(consumer.New(newQueue(), w, quiet())).Run(ctx), context.DeadlineExceeded)
 		require.Equal(t, 2*time.Second, time.Since(start))
 		close(released)
 		synctest.Wait()

@@ -57,7 +57,11 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	if err := consumer.New(b.Source("mail"), pipeline).Run(ctx); err != nil {
+	c, err := consumer.New(b.Source("mail"), pipeline)
+	if err != nil {
+		panic(err)
+	}
+	if err := c.Run(ctx); err != nil {
 		panic(err)
 	}
 	// Output: sent to anna at the attempt 3
@@ -83,8 +87,12 @@ func ExampleOrderBy() {
 	if err != nil {
 		panic(err)
 	}
-	err = consumer.New(b.Source("mail"), pipeline,
-		consumer.Workers(10), consumer.Prefetch(100), consumer.OrderBy(key.Header("account"))).Run(ctx)
+	c, err := consumer.New(b.Source("mail"), pipeline,
+		consumer.Workers(10), consumer.Prefetch(100), consumer.OrderBy(key.Header("account")))
+	if err != nil {
+		panic(err)
+	}
+	err = c.Run(ctx)
 	fmt.Println(err, b.Close(context.Background()))
 	// Output:
 	// open

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -130,7 +131,7 @@ func lose(t *testing.T, first processor.ProcessorFunc, layers []processor.Middle
 	})
 	require.NoError(t, err)
 	opts = append(opts, consumer.Logger(slog.New(slog.NewTextHandler(&l.log, nil))))
-	l.Consumer = consumer.New(l.source, p, opts...)
+	l.Consumer = must.Have(consumer.New(l.source, p, opts...))
 	ctx, cancel := context.WithCancel(t.Context())
 	l.cancel = cancel
 	go func() { l.result <- l.Run(ctx) }()
@@ -291,7 +292,7 @@ func TestOnlyTheHandlersOfTheLostChannelAreCutShort(t *testing.T) {
 		for i, w := range []*wire{a, b, a, b} {
 			source <- w.message(uint64(i))
 		}
-		c := consumer.New(source, p, consumer.Workers(4), quiet())
+		c := must.Have(consumer.New(source, p, consumer.Workers(4), quiet()))
 		result := make(chan error, 1)
 		go func() { result <- c.Run(context.Background()) }()
 		synctest.Wait()
@@ -336,7 +337,7 @@ func TestAMessageThatComesAgainWhileItIsInHandIsProcessedOnce(t *testing.T) {
 						return nil
 					})
 				require.NoError(t, err)
-				c := consumer.New(source, p, append(row.opts, consumer.Workers(2), quiet())...)
+				c := must.Have(consumer.New(source, p, append(row.opts, consumer.Workers(2), quiet())...))
 				result := make(chan error, 1)
 				go func() { result <- c.Run(context.Background()) }()
 				source <- before.message(7)
@@ -377,7 +378,7 @@ func TestTheConsumerAllocatesNothingForAMessage(t *testing.T) {
 				messages = append(messages, channel.Deliver(processor.Envelope{}, processor.Origin{}, noted{}, i))
 			}
 			p := acked(t, func(context.Context, processor.Message) error { handled <- struct{}{}; return nil })
-			c := consumer.New(source, p, append(opts, quiet())...)
+			c := must.Have(consumer.New(source, p, append(opts, quiet())...))
 			result := make(chan error, 1)
 			go func() { result <- c.Run(context.Background()) }()
 			next := 0

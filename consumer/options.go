@@ -37,7 +37,6 @@ type options struct {
 	key          key.Func // nil: in no order
 	consumer     broker.ConsumerOptions
 	logger       *slog.Logger
-	nilOption    int // its place, from 1; 0 if there is none
 }
 
 func defaults() options {
@@ -93,9 +92,6 @@ func (o options) prefetch() int {
 
 func (o options) check() error {
 	var errs []error
-	if o.nilOption != 0 {
-		errs = append(errs, fmt.Errorf("consumer: option %d is nil: leave it out", o.nilOption))
-	}
 	if o.workers < 1 {
 		errs = append(errs, fmt.Errorf("consumer: Workers(%d): at least 1 is needed", o.workers))
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/key"
 	"github.com/gowarren/warren/processor/processortest"
@@ -82,7 +83,7 @@ func bodies(texts ...string) []*processortest.Message {
 // ordered runs a consumer that keeps the order of what stands before the colon.
 func ordered(t *testing.T, source broker.Source, p processor.Processor, opts ...consumer.Option) (c *consumer.Consumer, end func() error) {
 	t.Helper()
-	c = consumer.New(source, p, append([]consumer.Option{consumer.OrderBy(beforeColon), quiet()}, opts...)...)
+	c = must.Have(consumer.New(source, p, append([]consumer.Option{consumer.OrderBy(beforeColon), quiet()}, opts...)...))
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
 	go func() { result <- c.Run(ctx) }()
@@ -178,7 +179,7 @@ func TestWhatWaitsAtTheEndGoesBackUntouched(t *testing.T) {
 						cancel()
 						return ends(ctx)
 					})
-					c := consumer.New(q, p, consumer.OrderBy(beforeColon), consumer.Workers(3), quiet())
+					c := must.Have(consumer.New(q, p, consumer.OrderBy(beforeColon), consumer.Workers(3), quiet()))
 					require.NoError(t, c.Run(ctx))
 					require.Equal(t, 1, begun)
 					for _, m := range msgs[1:] {
@@ -331,7 +332,7 @@ func TestEachCustomerHasAnOrder(t *testing.T) {
 		})
 		require.NoError(t, err)
 		opts := []consumer.Option{consumer.OrderBy(key.Header("customer")), consumer.Workers(4), quiet()}
-		require.NoError(t, consumer.New(b.Source("mail"), p, opts...).Run(ctx))
+		require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, opts...)).Run(ctx))
 		for c := range int64(customers) {
 			for i := range each {
 				want[c] = append(want[c], fmt.Sprint(i))

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -141,8 +142,8 @@ func TestRandomMessagesKeepTheOrderOfTheirKeys(t *testing.T) {
 			h, p := f.pipeline()
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			c := consumer.New(f.queue(), p, consumer.OrderBy(func(msg processor.Message) string { return f.of(msg).key }),
-				consumer.Workers(1+r.IntN(16)), quiet())
+			c := must.Have(consumer.New(f.queue(), p, consumer.OrderBy(func(msg processor.Message) string { return f.of(msg).key }),
+				consumer.Workers(1+r.IntN(16)), quiet()))
 			result := make(chan error, 1)
 			go func() { result <- c.Run(ctx) }()
 			synctest.Wait()
@@ -194,8 +195,8 @@ func TestManyWorkersKeepTheOrderOfTheirKeys(t *testing.T) {
 	for _, one := range f.all {
 		one.end = func() error { done.Done(); return nil }
 	}
-	c := consumer.New(f.queue(), p, consumer.OrderBy(func(msg processor.Message) string { return f.of(msg).key }),
-		consumer.Workers(16), consumer.Prefetch(100), quiet())
+	c := must.Have(consumer.New(f.queue(), p, consumer.OrderBy(func(msg processor.Message) string { return f.of(msg).key }),
+		consumer.Workers(16), consumer.Prefetch(100), quiet()))
 	result := make(chan error, 1)
 	go func() { result <- c.Run(ctx) }()
 	done.Wait()

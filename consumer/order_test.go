@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -94,7 +95,7 @@ func (i interruption) run(t *testing.T, b *memory.Broker, n int, done []string) 
 		}
 		return nil
 	})
-	require.NoError(t, consumer.New(b.Source("mail"), p, inOneLine(), consumer.Workers(8), consumer.DrainTimeout(i.drain), quiet()).Run(ctx))
+	require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, inOneLine(), consumer.Workers(8), consumer.DrainTimeout(i.drain), quiet())).Run(ctx))
 	return done
 }
 
@@ -111,7 +112,7 @@ func TestNothingIsReleasedBetweenTheEndOfTheIntakeAndThePause(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			q := &watched{queue: newQueue(messages(1)...)}
 			_, p := steered(t, func(context.Context, processor.Message) error { return act(cancel) })
-			require.NoError(t, consumer.New(q, p, inOneLine(), quiet()).Run(ctx))
+			require.NoError(t, must.Have(consumer.New(q, p, inOneLine(), quiet())).Run(ctx))
 			require.True(t, q.options.Ordered)
 			require.Equal(t, []bool{true}, q.released)
 		})
@@ -167,7 +168,7 @@ func TestEachPauseGivesBackWhatWasLeftToIt(t *testing.T) {
 			}
 			return nil
 		})
-		require.NoError(t, consumer.New(b.Source("mail"), p, inOneLine(), consumer.Prefetch(1), quiet()).Run(ctx))
+		require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, inOneLine(), consumer.Prefetch(1), quiet())).Run(ctx))
 		for i, id := range done {
 			require.Equal(t, fmt.Sprint(i), id)
 		}
@@ -184,7 +185,7 @@ func TestARunThatStartsPausedTakesNothing(t *testing.T) {
 			h, p := steered(t, func(context.Context, processor.Message) error { return nil })
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			c := consumer.New(b.Source("mail"), starter{p, func() error { h.run.Pause(); return nil }}, inOneLine(), consumer.Workers(64), quiet())
+			c := must.Have(consumer.New(b.Source("mail"), starter{p, func() error { h.run.Pause(); return nil }}, inOneLine(), consumer.Workers(64), quiet()))
 			require.NoError(t, c.Run(ctx))
 			require.Zero(t, c.Stats().Received)
 		})

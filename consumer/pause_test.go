@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -47,7 +48,7 @@ func TestAMessageThatGoesBackDoesNotMakeABusyLoop(t *testing.T) {
 				defer cancel()
 				p, err := stack.New(ack.New(tc.opts...)).Then(tc.handler)
 				require.NoError(t, err)
-				c := consumer.New(b.Source("mail"), p, quiet())
+				c := must.Have(consumer.New(b.Source("mail"), p, quiet()))
 				require.NoError(t, c.Run(ctx))
 				require.Greater(t, c.Stats().Received, uint64(12))
 				require.Less(t, c.Stats().Received, uint64(40))
@@ -80,7 +81,7 @@ func TestADownstreamThatIsDownForAWhileLosesNothingWhateverTheWorkers(t *testing
 				return nil
 			})
 			require.NoError(t, err)
-			c := consumer.New(b.Source("mail"), p, consumer.Workers(workers), quiet())
+			c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(workers), quiet()))
 			require.NoError(t, c.Run(ctx))
 			require.Equal(t, uint64(sent), c.Stats().Done, workers)
 		})
@@ -110,7 +111,7 @@ func TestAMessageThatAlwaysFailsTakesItsTime(t *testing.T) {
 			return nil
 		})
 		require.NoError(t, err)
-		c := consumer.New(b.Source("mail"), p, consumer.Workers(8), quiet())
+		c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(8), quiet()))
 		var publishing sync.WaitGroup
 		defer publishing.Wait()
 		publishing.Go(func() {
@@ -131,12 +132,12 @@ func TestThePauseEndsWithAMessageThatDoesNotGoBack(t *testing.T) {
 		q := newQueue(messages(9)...)
 		close(q.messages)
 		var n int
-		c := consumer.New(q, acked(t, func(context.Context, processor.Message) error {
+		c := must.Have(consumer.New(q, acked(t, func(context.Context, processor.Message) error {
 			if n++; n%3 == 0 {
 				return errMail // nacked without requeue
 			}
 			return processor.Requeue(errMail)
-		}), quiet())
+		}), quiet()))
 		start := time.Now()
 		require.NoError(t, c.Run(t.Context()))
 		require.LessOrEqual(t, time.Since(start), 3*(100+200)*time.Millisecond)
@@ -201,7 +202,7 @@ func TestWhereTheBrokerPacesTheConsumerDoesNot(t *testing.T) {
 				defer cancel()
 				p, err := stack.New(ack.New()).ThenFunc(func(context.Context, processor.Message) error { return tc.outcome })
 				require.NoError(t, err)
-				c := consumer.New(newKeeper(), p, quiet())
+				c := must.Have(consumer.New(newKeeper(), p, quiet()))
 				require.NoError(t, c.Run(ctx))
 				require.GreaterOrEqual(t, c.Stats().Received, tc.from)
 				require.LessOrEqual(t, c.Stats().Received, tc.to)

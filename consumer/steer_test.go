@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -27,7 +28,7 @@ func TestAKeyThatEndsTheGoroutineLosesNeitherMessageNorWorker(t *testing.T) {
 			return "one"
 		}
 		p := acked(t, func(context.Context, processor.Message) error { return nil })
-		c := consumer.New(b.Source("mail"), p, consumer.OrderBy(key), consumer.Workers(2), quiet())
+		c := must.Have(consumer.New(b.Source("mail"), p, consumer.OrderBy(key), consumer.Workers(2), quiet()))
 		ctx, cancel := context.WithCancel(t.Context())
 		result := make(chan error)
 		go func() { result <- c.Run(ctx) }()
@@ -46,7 +47,7 @@ func TestARunThatIsPausedMayAbandonItsHandlers(t *testing.T) {
 			b := mailbox(t, 3)
 			released := make(chan struct{})
 			h, p := steered(t, func(context.Context, processor.Message) error { <-released; return nil })
-			c := consumer.New(b.Source("mail"), p, consumer.DrainTimeout(0), quiet())
+			c := must.Have(consumer.New(b.Source("mail"), p, consumer.DrainTimeout(0), quiet()))
 			ctx, cancel := context.WithCancel(t.Context())
 			result := make(chan error)
 			go func() { result <- c.Run(ctx) }()

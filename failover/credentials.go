@@ -68,7 +68,7 @@ func (d *dialer) askProvider(ctx context.Context, e Endpoint) (a answer) {
 
 // discreet does not tell the value of a panic, which may be a secret.
 func discreet(problem error) error {
-	var p *callback.Panic
+	var p *callback.PanicError
 	if !errors.As(problem, &p) {
 		return problem
 	}

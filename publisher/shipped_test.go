@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -27,12 +28,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// decorator is a constructor of one.
+type decorator func(processor.Publisher) (processor.Publisher, error)
+
 // shipped are all decorators, by the names of their folders.
-var shipped = map[string]func(processor.Publisher) processor.Publisher{
-	"retrying": func(p processor.Publisher) processor.Publisher {
+var shipped = map[string]decorator{
+	"retrying": func(p processor.Publisher) (processor.Publisher, error) {
 		return retrying.New(p, retrying.Retries(1), retrying.Backoff(time.Millisecond, time.Millisecond))
 	},
-	"tracing": func(p processor.Publisher) processor.Publisher { return tracing.New(p) },
+	"tracing": func(p processor.Publisher) (processor.Publisher, error) { return tracing.New(p) },
 }
 
 // foreign is a decorator of somebody else's, who has read what [processor.Publisher] says.
@@ -45,12 +49,18 @@ func (f foreign) Publish(ctx context.Context, to processor.Destination, e proces
 func (f foreign) Unwrap() processor.Publisher { return f.next }
 
 // decorators are each that is shipped, each around each, and each around and in a foreign one.
-func decorators() map[string]func(processor.Publisher) processor.Publisher {
+func decorators() map[string]decorator {
 	all := maps.Clone(shipped)
-	around := func(outer, inner func(processor.Publisher) processor.Publisher) func(processor.Publisher) processor.Publisher {
-		return func(p processor.Publisher) processor.Publisher { return outer(inner(p)) }
+	around := func(outer, inner decorator) decorator {
+		return func(p processor.Publisher) (processor.Publisher, error) {
+			inside, err := inner(p)
+			if err != nil {
+				return nil, err
+			}
+			return outer(inside)
+		}
 	}
-	other := func(p processor.Publisher) processor.Publisher { return foreign{p} }
+	other := func(p processor.Publisher) (processor.Publisher, error) { return foreign{p}, nil }
 	all["foreign"] = other
 	for name, outer := range shipped {
 		for inside, inner := range shipped {
@@ -62,7 +72,7 @@ func decorators() map[string]func(processor.Publisher) processor.Publisher {
 }
 
 // each runs a test for each decorator.
-func each(t *testing.T, test func(t *testing.T, decorate func(processor.Publisher) processor.Publisher)) {
+func each(t *testing.T, test func(t *testing.T, decorate decorator)) {
 	t.Helper()
 	for name, decorate := range decorators() {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, decorate) })
@@ -100,8 +110,8 @@ func TestAllAreHere(t *testing.T) {
 
 func TestADecoratorChangesNothingForAPublisherThatWorks(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, decorate func(processor.Publisher) processor.Publisher) {
-		for name, layer := range layers(decorate(&processortest.Publisher{})) {
+	each(t, func(t *testing.T, decorate decorator) {
+		for name, layer := range layers(must.Have(decorate(&processortest.Publisher{}))) {
 			require.NoError(t, built(layer), name)
 		}
 	})
@@ -116,8 +126,13 @@ func (*wanting) Check() error { return errWanting }
 
 func TestADecoratorDoesNotHideThatItsPublisherCannotWork(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, decorate func(processor.Publisher) processor.Publisher) {
-		for name, layer := range layers(decorate(&wanting{})) {
+	each(t, func(t *testing.T, decorate decorator) {
+		p, err := decorate(&wanting{})
+		if err != nil {
+			require.ErrorIs(t, err, errWanting)
+			return
+		}
+		for name, layer := range layers(p) {
 			require.ErrorIs(t, built(layer), errWanting, name)
 		}
 	})
@@ -133,8 +148,8 @@ func (*bare) CheckTopology(broker.Topology) error { return errBare }
 // Copies went to a topic that nobody reads, and the stack said nothing.
 func TestADecoratorDoesNotHideWhatCannotBeDeclared(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, decorate func(processor.Publisher) processor.Publisher) {
-		all := layers(decorate(&bare{}))
+	each(t, func(t *testing.T, decorate decorator) {
+		all := layers(must.Have(decorate(&bare{})))
 		require.ErrorIs(t, built(all["backoff"]), errBare)
 		require.ErrorIs(t, built(all["redelivery"]), errBare)
 	})
@@ -143,9 +158,14 @@ func TestADecoratorDoesNotHideWhatCannotBeDeclared(t *testing.T) {
 // A publisher that is nil passed, and the first failure panicked.
 func TestADecoratorOfNothingIsRefused(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, decorate func(processor.Publisher) processor.Publisher) {
+	each(t, func(t *testing.T, decorate decorator) {
 		for what, p := range map[string]processor.Publisher{"nil": nil, "a nil function": processor.PublisherFunc(nil)} {
-			for name, layer := range layers(decorate(p)) {
+			p, err := decorate(p)
+			if err != nil {
+				require.ErrorContains(t, err, "nil", what)
+				continue
+			}
+			for name, layer := range layers(p) {
 				require.ErrorContains(t, built(layer), "nil", name+" "+what)
 			}
 		}
@@ -200,28 +220,28 @@ func TestABatchGoesThroughEachDecorator(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var m many
-			require.Empty(t, processor.PublishBatch(t.Context(), decorate(&m), to, batch()))
+			require.Empty(t, processor.PublishBatch(t.Context(), must.Have(decorate(&m)), to, batch()))
 			require.Equal(t, []int{3}, m.batches)
 			require.Equal(t, []string{"1", "2", "3"}, ids(m.Published()))
 		})
 	}
-	each(t, func(t *testing.T, decorate func(processor.Publisher) processor.Publisher) {
+	each(t, func(t *testing.T, decorate decorator) {
 		var m many
-		require.Empty(t, processor.PublishBatch(t.Context(), decorate(&m), to, batch()))
+		require.Empty(t, processor.PublishBatch(t.Context(), must.Have(decorate(&m)), to, batch()))
 		require.Equal(t, []string{"1", "2", "3"}, ids(m.Published()))
 
 		var single processortest.Publisher
-		require.Empty(t, processor.PublishBatch(t.Context(), decorate(&single), to, batch()))
+		require.Empty(t, processor.PublishBatch(t.Context(), must.Have(decorate(&single)), to, batch()))
 		require.Equal(t, []string{"1", "2", "3"}, ids(single.Published()))
 
 		single.FailWith(processor.ErrUnroutable)
-		errs := processor.PublishBatch(t.Context(), decorate(&single), to, batch())
+		errs := processor.PublishBatch(t.Context(), must.Have(decorate(&single)), to, batch())
 		require.Len(t, errs, 3)
 		for _, err := range errs {
 			require.ErrorIs(t, err, processor.ErrUnroutable, "it was sent, and ends no batch")
 		}
 		single.FailWith(processor.ErrForbidden)
-		errs = processor.PublishBatch(t.Context(), decorate(&single), to, batch())
+		errs = processor.PublishBatch(t.Context(), must.Have(decorate(&single)), to, batch())
 		require.Len(t, errs, 3)
 		require.ErrorIs(t, errs[0], processor.ErrForbidden)
 		require.ErrorIs(t, errs[1], processor.ErrSkipped)

@@ -9,6 +9,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -29,8 +30,8 @@ func warren(workers int) func(testing.TB, func()) system {
 		require.NoError(tb, b.Declare(ctx, broker.Topology{Queues: []broker.Queue{{Name: "work"}}}))
 
 		publisher := b.Publisher()
-		c := consumer.New(b.Source("work"), pipeline(tb, publisher, handled),
-			consumer.Workers(workers), consumer.Prefetch(100))
+		c := must.Have(consumer.New(b.Source("work"), pipeline(tb, publisher, handled),
+			consumer.Workers(workers), consumer.Prefetch(100)))
 		ended := make(chan error, 1)
 		go func() { ended <- c.Run(ctx) }()
 

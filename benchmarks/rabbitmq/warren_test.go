@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -63,7 +64,7 @@ func (w *warrenClient) consume(ctx context.Context, queue string, n, goroutines 
 	if err != nil {
 		return end, err
 	}
-	err = consumer.New(w.broker.Source(queue), pipeline,
-		consumer.Workers(goroutines), consumer.Prefetch(prefetch)).Run(ctx)
+	err = must.Have(consumer.New(w.broker.Source(queue), pipeline,
+		consumer.Workers(goroutines), consumer.Prefetch(prefetch))).Run(ctx)
 	return end, err
 }

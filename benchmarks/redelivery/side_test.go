@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -129,7 +130,7 @@ func (s *side) turn(tb testing.TB, n, workers int) cost {
 	})
 	require.NoError(tb, err)
 	cpu, begin := used(tb), time.Now()
-	require.NoError(tb, consumer.New(s.broker.Source(s.work), p, consumer.Workers(workers), consumer.Prefetch(prefetch), consumer.Logger(silent)).Run(ctx))
+	require.NoError(tb, must.Have(consumer.New(s.broker.Source(s.work), p, consumer.Workers(workers), consumer.Prefetch(prefetch), consumer.Logger(silent))).Run(ctx))
 	c := cost{end.Sub(begin), used(tb) - cpu}
 	require.Equal(tb, int64(n), done.Load(), "each is tried twice, and none is lost or doubled")
 	return c

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/publisher/retrying"
 )
@@ -34,14 +35,14 @@ func testStaleChannels(t *testing.T, w *site) {
 	start := time.Now()
 	var publishing sync.WaitGroup
 	for i, b := range brokers {
-		p := retrying.New(b.Publisher(), retrying.Backoff(50*time.Millisecond, 200*time.Millisecond),
+		p := must.Have(retrying.New(b.Publisher(), retrying.Backoff(50*time.Millisecond, 200*time.Millisecond),
 			retrying.OnError(func(err error, _ time.Duration) {
 				mu.Lock()
 				defer mu.Unlock()
 				if errors.Is(err, processor.ErrRefused) {
 					refused++
 				}
-			}))
+			})))
 		publishing.Go(func() {
 			<-time.After(time.Duration(i) * 100 * time.Millisecond) // around the election
 			if err := p.Publish(within(t), to(work), text("1")); err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/ledger"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -82,7 +83,7 @@ func startStream(tb testing.TB, b *rabbitmq.Broker, j *journal, work string) *st
 		s.publishing.Wait()
 	})
 	s.consumeAll(tb)
-	publisher := retrying.New(s.counted(), retrying.Backoff(50*time.Millisecond, 500*time.Millisecond))
+	publisher := must.Have(retrying.New(s.counted(), retrying.Backoff(50*time.Millisecond, 500*time.Millisecond)))
 	for range senders {
 		s.publishing.Go(func() { s.send(sending, publisher) })
 	}
@@ -110,8 +111,8 @@ func (s *stream) consume(tb testing.TB, ctx context.Context, queue string, layer
 	tb.Helper()
 	p, err := layers.Then(f)
 	require.NoError(tb, err)
-	c := consumer.New(s.broker.Source(queue), p, consumer.Workers(workers), consumer.Prefetch(prefetch),
-		consumer.DrainTimeout(drain), consumer.Logger(slog.New(slog.DiscardHandler)))
+	c := must.Have(consumer.New(s.broker.Source(queue), p, consumer.Workers(workers), consumer.Prefetch(prefetch),
+		consumer.DrainTimeout(drain), consumer.Logger(slog.New(slog.DiscardHandler))))
 	s.consuming.Go(func() { s.ended <- c.Run(ctx) })
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -111,7 +112,7 @@ func TestAnAckDoesNotWaitForLong(t *testing.T) {
 	require.NoError(t, err)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- consumer.New(b.Source(queue), p, consumer.Workers(2), consumer.Prefetch(50), consumer.DrainTimeout(0)).Run(ctx)
+		ended <- must.Have(consumer.New(b.Source(queue), p, consumer.Workers(2), consumer.Prefetch(50), consumer.DrainTimeout(0))).Run(ctx)
 	}()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

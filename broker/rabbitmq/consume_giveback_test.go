@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/broker/replay"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/key"
@@ -183,7 +184,7 @@ func TestPausingUsesUpNoDeliveryLimit(t *testing.T) {
 			})
 			require.NoError(t, err)
 			ended := make(chan error, 1)
-			go func() { ended <- consumer.New(b.Source(queue), p, opts...).Run(ctx) }()
+			go func() { ended <- must.Have(consumer.New(b.Source(queue), p, opts...)).Run(ctx) }()
 			select {
 			case <-paused:
 			case <-withinTime(t, time.Minute).Done():

@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -102,7 +103,7 @@ func newSurgeon(t *testing.T, url string, withBackoff bool, opts ...rabbitmq.Opt
 	}
 	p, err := stack.New(ack.New(), layer).ThenFunc(s.operate)
 	require.NoError(t, err)
-	s.Consumer = consumer.New(s.broker.Source(s.queue), p, consumer.Workers(2), consumer.Logger(log))
+	s.Consumer = must.Have(consumer.New(s.broker.Source(s.queue), p, consumer.Workers(2), consumer.Logger(log)))
 	s.run(t)
 	require.Eventually(t, func() bool { return s.done.Load() >= 9 }, patience, time.Millisecond)
 	return s

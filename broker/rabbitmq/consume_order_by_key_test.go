@@ -12,6 +12,7 @@ import (
 
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/key"
@@ -84,7 +85,7 @@ func restless(t *testing.T, b *rabbitmq.Broker, queue string, run, last int) (do
 		return err
 	})
 	require.NoError(t, err)
-	require.NoError(t, consumer.New(b.Source(queue), p, consumer.Workers(8), consumer.OrderBy(key.RoutingKey), consumer.DrainTimeout(drain),
-		consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx))
+	require.NoError(t, must.Have(consumer.New(b.Source(queue), p, consumer.Workers(8), consumer.OrderBy(key.RoutingKey), consumer.DrainTimeout(drain),
+		consumer.Logger(slog.New(slog.DiscardHandler)))).Run(ctx))
 	return done
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -38,7 +39,7 @@ func TestADownstreamThatIsDownForFiveSecondsLosesNothing(t *testing.T) {
 			require.NoError(t, err)
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
-			c := consumer.New(b.Source(q.Name), p, consumer.Workers(workers), consumer.Logger(slog.New(slog.DiscardHandler)))
+			c := must.Have(consumer.New(b.Source(q.Name), p, consumer.Workers(workers), consumer.Logger(slog.New(slog.DiscardHandler))))
 			go func() { ended <- c.Run(ctx) }()
 			var all []string
 			for range 5 {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -53,7 +54,7 @@ func TestAPausedConsumerLeavesItsMessagesInTheQueue(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
 	go func() {
-		result <- consumer.New(b.Source(queue), p, consumer.Workers(2), consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx)
+		result <- must.Have(consumer.New(b.Source(queue), p, consumer.Workers(2), consumer.Logger(slog.New(slog.DiscardHandler)))).Run(ctx)
 	}()
 	<-begun
 	<-begun

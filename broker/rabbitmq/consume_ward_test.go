@@ -14,6 +14,7 @@ import (
 
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -83,8 +84,8 @@ func (w *ward) consume(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
 	t.Cleanup(cancel)
-	c := consumer.New(w.broker.Source(w.queue), p, consumer.Workers(4), consumer.Prefetch(w.prefetch),
-		consumer.Logger(slog.New(slog.DiscardHandler)))
+	c := must.Have(consumer.New(w.broker.Source(w.queue), p, consumer.Workers(4), consumer.Prefetch(w.prefetch),
+		consumer.Logger(slog.New(slog.DiscardHandler))))
 	go func() { w.result <- c.Run(ctx) }()
 }
 

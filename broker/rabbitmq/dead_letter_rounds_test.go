@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -49,7 +50,7 @@ func TestTheRoundsOfABrokerEnd(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() {
-				done <- consumer.New(b.Source(work), p, consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx)
+				done <- must.Have(consumer.New(b.Source(work), p, consumer.Logger(slog.New(slog.DiscardHandler)))).Run(ctx)
 			}()
 			require.NoError(t, b.Publisher().Publish(within(t), to(work), text("round")))
 

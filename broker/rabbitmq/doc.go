@@ -5,7 +5,9 @@
 //	...
 //	defer b.Close(ctx)
 //	err = b.Declare(ctx, topology)
-//	err = consumer.New(b.Source("mail"), pipeline).Run(ctx)
+//	c, err := consumer.New(b.Source("mail"), pipeline)
+//	...
+//	err = c.Run(ctx)
 //
 // # Two connections
 //

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -218,7 +219,7 @@ func run(t *testing.T, b *rabbitmq.Broker, work string, layer processor.Middlewa
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- consumer.New(b.Source(work), p, consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx)
+		done <- must.Have(consumer.New(b.Source(work), p, consumer.Logger(slog.New(slog.DiscardHandler)))).Run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()

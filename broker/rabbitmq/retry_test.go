@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -47,7 +48,7 @@ func runRetries(t *testing.T, b *rabbitmq.Broker, url string) retries {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- consumer.New(b.Source(r.work), p, consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx)
+		done <- must.Have(consumer.New(b.Source(r.work), p, consumer.Logger(slog.New(slog.DiscardHandler)))).Run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()

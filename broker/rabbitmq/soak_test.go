@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/ledger"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -105,8 +106,8 @@ func (s *soak) consume(ctx context.Context, t *testing.T, b *rabbitmq.Broker) (p
 	require.NoError(t, err)
 	result := make(chan error, 1)
 	go func() {
-		result <- consumer.New(b.Source(s.queue), p, consumer.Workers(4), consumer.Prefetch(150),
-			consumer.DrainTimeout(time.Duration(rand.IntN(2))*time.Second), consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx)
+		result <- must.Have(consumer.New(b.Source(s.queue), p, consumer.Workers(4), consumer.Prefetch(150),
+			consumer.DrainTimeout(time.Duration(rand.IntN(2))*time.Second), consumer.Logger(slog.New(slog.DiscardHandler)))).Run(ctx)
 	}()
 	run := <-h.runs
 	return run.Pause, result

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -207,8 +208,8 @@ func TestAcksUnderwayWhenAChannelIsClosedLeaveTheConnectionAlone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- consumer.New(b.Source(busy), p, consumer.Workers(8), consumer.Prefetch(300),
-			consumer.Logger(slog.New(slog.DiscardHandler))).Run(ctx)
+		done <- must.Have(consumer.New(b.Source(busy), p, consumer.Workers(8), consumer.Prefetch(300),
+			consumer.Logger(slog.New(slog.DiscardHandler)))).Run(ctx)
 	}()
 	for range 30 {
 		<-handled

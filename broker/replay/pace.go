@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -25,13 +26,8 @@ func (p *pace) wait(ctx context.Context) error {
 	if p.every == 0 {
 		return ctx.Err()
 	}
-	t := time.NewTimer(time.Until(p.next))
-	defer t.Stop()
-	select {
-	case <-t.C:
+	if pacing.Sleep(ctx, time.Until(p.next)) {
 		p.next = time.Now().Add(p.every)
-		return ctx.Err()
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	return ctx.Err()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/brokertest"
 	"github.com/gowarren/warren/broker/watermill"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -47,7 +48,7 @@ func (b *goChannelBroker) Declare(_ context.Context, t broker.Topology) error {
 }
 
 func (b *goChannelBroker) Source(queue string) broker.Source {
-	return goChannelSource{watermill.NewSource(b.channel, queue, watermill.Discard(nil)), b}
+	return goChannelSource{must.Have(watermill.NewSource(b.channel, queue, watermill.Discard(nil))), b}
 }
 
 func (b *goChannelBroker) Publisher() processor.Publisher {
@@ -55,7 +56,7 @@ func (b *goChannelBroker) Publisher() processor.Publisher {
 		if b.isClosed() {
 			return processor.ErrClosed
 		}
-		return watermill.NewPublisher(b.channel).Publish(ctx, to, e)
+		return must.Have(watermill.NewPublisher(b.channel)).Publish(ctx, to, e)
 	})
 }
 

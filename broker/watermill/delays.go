@@ -15,7 +15,9 @@ import (
 // Delays is a strategy for processors/backoff on brokers that have delayed messages of
 // Watermill's, as its SQL publishers do:
 //
-//	backoff.New(watermill.NewPublisher(p), "mail", backoff.Strategy(watermill.Delays))
+//	publisher, err := watermill.NewPublisher(p)
+//	...
+//	backoff.New(publisher, "mail", backoff.Strategy(watermill.Delays))
 //
 // The delay is written into the metadata, as Watermill's delay component does, and rounded up to
 // a whole second of the clock, because that is how it is written there. Nothing checks that

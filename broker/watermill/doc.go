@@ -3,8 +3,10 @@
 // consumer and its stack ([NewSource], [NewPublisher]), and Watermill's middlewares inside a
 // stack ([FromMiddleware]).
 //
+//	publisher, err := watermill.NewPublisher(pub)
+//	...
 //	retries, err := watermill.Middleware(
-//		stack.New(retry.New(watermill.NewPublisher(pub), "mail.%attempt%", retry.ParkKey("mail.dead")), recovery.New()),
+//		stack.New(retry.New(publisher, "mail.%attempt%", retry.ParkKey("mail.dead")), recovery.New()),
 //		watermill.Poison(pub, "mail.rejected"))
 //	router.AddConsumerHandler("mail", "mail", sub, send).AddMiddleware(retries)
 //

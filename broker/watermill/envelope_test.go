@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker/watermill"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -21,7 +22,7 @@ import (
 func onWire(tb testing.TB, e processor.Envelope) *message.Message {
 	tb.Helper()
 	var p published
-	require.NoError(tb, watermill.NewPublisher(&p).Publish(tb.Context(), processor.Destination{RoutingKey: "mail"}, e))
+	require.NoError(tb, must.Have(watermill.NewPublisher(&p)).Publish(tb.Context(), processor.Destination{RoutingKey: "mail"}, e))
 	require.Len(tb, p.messages, 1)
 	return p.messages[0]
 }
@@ -190,7 +191,7 @@ func FuzzMetadata(f *testing.F) {
 		e := read(t, msg)
 		require.Contains(t, e.Headers, "n")
 		var p published
-		if watermill.NewPublisher(&p).Publish(t.Context(), processor.Destination{RoutingKey: "q"}, e) != nil {
+		if must.Have(watermill.NewPublisher(&p)).Publish(t.Context(), processor.Destination{RoutingKey: "q"}, e) != nil {
 			return // too large
 		}
 		again := read(t, throughJSON(t, p.messages[0]))

@@ -24,8 +24,13 @@ import (
 func ExampleMiddleware() {
 	ctx := context.Background()
 	broker := gochannel.NewGoChannel(gochannel.Config{}, nil)
+	publisher, err := watermill.NewPublisher(broker)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	retries, err := watermill.Middleware(stack.New(
-		retry.New(watermill.NewPublisher(broker), "mail.retry.%attempt%",
+		retry.New(publisher, "mail.retry.%attempt%",
 			retry.Retries(2), retry.ParkKey("mail.dead"), retry.Logger(slog.New(slog.DiscardHandler))),
 		recovery.New(),
 	), watermill.Poison(broker, "mail.rejected"))
@@ -84,8 +89,17 @@ func ExampleFromMiddleware() {
 		fmt.Println(err)
 		return
 	}
-	source := watermill.NewSource(broker, "mail", watermill.Poison(broker, "mail.dead"))
-	if err := consumer.New(source, pipeline).Run(context.Background()); err != nil {
+	source, err := watermill.NewSource(broker, "mail", watermill.Poison(broker, "mail.dead"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c, err := consumer.New(source, pipeline)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := c.Run(context.Background()); err != nil {
 		fmt.Println(err)
 	}
 	// Output:

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -50,7 +51,7 @@ func TestARouterRetriesByTopicAndParks(t *testing.T) {
 		parked, err := g.Subscribe(t.Context(), "mail.dead")
 		require.NoError(t, err)
 		layers := stack.New(
-			retry.New(watermill.NewPublisher(g), "mail.%attempt%", retry.Retries(2), retry.ParkKey("mail.dead"), retry.Logger(quiet)),
+			retry.New(must.Have(watermill.NewPublisher(g)), "mail.%attempt%", retry.Retries(2), retry.ParkKey("mail.dead"), retry.Logger(quiet)),
 			recovery.New(recovery.Logger(quiet)))
 		topics := make(chan string, 3)
 		routing(t, func(r *message.Router) {
@@ -183,7 +184,7 @@ func TestAConsumerOnAGoChannelDrains(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	c := consumer.New(watermill.NewSource(g, "mail", watermill.Discard(quiet)), p, consumer.Workers(4), consumer.Logger(quiet))
+	c := must.Have(consumer.New(must.Have(watermill.NewSource(g, "mail", watermill.Discard(quiet))), p, consumer.Workers(4), consumer.Logger(quiet)))
 	start := time.Now()
 	require.NoError(t, c.Run(ctx))
 	require.Less(t, time.Since(start), 5*time.Second)

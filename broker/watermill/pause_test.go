@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker/watermill"
+	"github.com/gowarren/warren/internal/must"
 )
 
 // alone is a subscriber that takes its time, and one subscription.
@@ -37,7 +38,7 @@ func TestPausesInQuickSuccessionSubscribeOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &alone{}
-		sub := subscribe(t, watermill.NewSource(subscriberFunc(a.subscribe), "mail", watermill.Discard(nil)), 1)
+		sub := subscribe(t, must.Have(watermill.NewSource(subscriberFunc(a.subscribe), "mail", watermill.Discard(nil))), 1)
 		<-sub.Pause()
 		for range 3 {
 			sub.Resume()
@@ -58,7 +59,7 @@ func TestNothingIsSubscribedAfterClose(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := &alone{}
-		sub := subscribe(t, watermill.NewSource(subscriberFunc(a.subscribe), "mail", watermill.Discard(nil)), 1)
+		sub := subscribe(t, must.Have(watermill.NewSource(subscriberFunc(a.subscribe), "mail", watermill.Discard(nil))), 1)
 		<-sub.Pause()
 		sub.Resume()
 		require.NoError(t, sub.Close(t.Context()))

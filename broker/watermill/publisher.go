@@ -43,32 +43,31 @@ func Topic(f func(to processor.Destination) (string, error)) PublisherOption {
 // broker confirms, and none says that nobody takes a topic. A GoChannel drops what nobody
 // subscribes to. Nor is Watermill given a context to wait with but the message's, which some
 // publishers ignore. An error of its own is [processor.ErrIndeterminate].
-func NewPublisher(next message.Publisher, opts ...PublisherOption) processor.Publisher {
-	p := &publisher{next: next}
-	p.problem = option.Apply("watermill", p, opts)
+//
+// The error is about a publisher or an option that is nil.
+func NewPublisher(next message.Publisher, opts ...PublisherOption) (processor.Publisher, error) {
 	if next == nil {
-		p.problem = errors.Join(p.problem, errors.New("watermill: the publisher is nil: pass one of Watermill's"))
+		return nil, errors.New("watermill: the publisher is nil: pass one of Watermill's")
+	}
+	p := &publisher{next: next}
+	if err := option.Apply("watermill", p, opts); err != nil {
+		return nil, err
 	}
 	if p.topic == nil {
 		p.topic = routingKey
 	}
-	return p
+	return p, nil
 }
 
 type publisher struct {
-	next    message.Publisher
-	topic   func(processor.Destination) (string, error)
-	problem error
+	next  message.Publisher
+	topic func(processor.Destination) (string, error)
 }
 
 var (
 	_ processor.Publisher    = (*publisher)(nil)
-	_ processor.Checker      = (*publisher)(nil)
 	_ broker.TopologyChecker = (*publisher)(nil)
 )
-
-// Check returns what was wrong with the options.
-func (p *publisher) Check() error { return p.problem }
 
 // CheckTopology refuses whatever has to be declared.
 func (*publisher) CheckTopology(t broker.Topology) error {
@@ -81,9 +80,6 @@ func (*publisher) CheckTopology(t broker.Topology) error {
 
 // Publish publishes e to the topic that to stands for.
 func (p *publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
-	if p.problem != nil {
-		return p.problem
-	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("watermill: publish to %v: %w", to, err)
 	}

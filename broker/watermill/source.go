@@ -28,32 +28,32 @@ import (
 // later is [processor.ErrStale], and comes again: have them wait longer than a handler takes.
 //
 // Messages have the headers and properties that [NewPublisher] wrote, and from others
-// metadata as text. Their contexts are not passed on. Wrong arguments are errors of
-// Subscribe.
-func NewSource(subscriber message.Subscriber, topic string, dead DeadLetter) broker.Source {
-	s := &source{subscriber: subscriber, topic: topic, dead: dead, problem: checkDead(dead)}
+// metadata as text. Their contexts are not passed on.
+//
+// The error is about arguments that are nil or empty.
+func NewSource(subscriber message.Subscriber, topic string, dead DeadLetter) (broker.Source, error) {
+	err := checkDead(dead)
 	if subscriber == nil {
-		s.problem = errors.Join(s.problem, errors.New("watermill: the subscriber is nil: pass one of Watermill's"))
+		err = errors.Join(err, errors.New("watermill: the subscriber is nil: pass one of Watermill's"))
 	}
 	if topic == "" {
-		s.problem = errors.Join(s.problem, errors.New("watermill: the topic is empty: name it"))
+		err = errors.Join(err, errors.New("watermill: the topic is empty: name it"))
 	}
-	return s
+	if err != nil {
+		return nil, err
+	}
+	return &source{subscriber: subscriber, topic: topic, dead: dead}, nil
 }
 
 type source struct {
 	subscriber message.Subscriber
 	topic      string
 	dead       DeadLetter
-	problem    error
 }
 
 // Subscribe subscribes once, and once more after each pause. There are no
 // [broker.ConsumerOptions] here: [broker.ErrUnsupported].
 func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
-	if s.problem != nil {
-		return nil, s.problem
-	}
 	if err := errors.Join(o.Check(), o.Consumer.Unsupported()); err != nil {
 		return nil, fmt.Errorf("watermill: topic %q: %w", s.topic, err)
 	}

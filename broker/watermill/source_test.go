@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -116,7 +117,7 @@ func nothing(tb testing.TB, s broker.Subscription) {
 func TestAMessageOfASource(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		msg := receive(t, subscribe(t, watermill.NewSource(&oneByOne{bodies: []string{"1"}}, "mail", watermill.Discard(nil)), 1))
+		msg := receive(t, subscribe(t, must.Have(watermill.NewSource(&oneByOne{bodies: []string{"1"}}, "mail", watermill.Discard(nil))), 1))
 		require.Equal(t, "1", string(msg.Body()))
 		require.Equal(t, "1", msg.Properties().ID)
 		require.Equal(t, processor.Origin{Queue: "mail", RoutingKey: "mail"}, msg.Origin())
@@ -129,7 +130,7 @@ func TestThePrefetchIsABound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := goChannel(t, gochannel.Config{OutputChannelBuffer: 10})
-		sub := subscribe(t, watermill.NewSource(g, "mail", watermill.Discard(nil)), 2)
+		sub := subscribe(t, must.Have(watermill.NewSource(g, "mail", watermill.Discard(nil))), 2)
 		for range 4 {
 			require.NoError(t, g.Publish("mail", message.NewMessage("", nil)))
 		}
@@ -145,7 +146,7 @@ func TestAReceiveThatEndsTakesNoRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := goChannel(t, gochannel.Config{})
-		sub := subscribe(t, watermill.NewSource(g, "mail", watermill.Discard(nil)), 1)
+		sub := subscribe(t, must.Have(watermill.NewSource(g, "mail", watermill.Discard(nil))), 1)
 		nothing(t, sub)
 		require.NoError(t, g.Publish("mail", message.NewMessage("", nil)))
 		require.NoError(t, receive(t, sub).Ack())
@@ -156,12 +157,12 @@ func TestAMessageThatItsSubscriberHasSettledIsStale(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		msg := message.NewMessage("", nil)
-		sub := subscribe(t, watermill.NewSource(subscriberFunc(func(ctx context.Context) (<-chan *message.Message, error) {
+		sub := subscribe(t, must.Have(watermill.NewSource(subscriberFunc(func(ctx context.Context) (<-chan *message.Message, error) {
 			out := make(chan *message.Message, 1)
 			out <- msg
 			context.AfterFunc(ctx, func() { close(out) })
 			return out, nil
-		}), "mail", watermill.Discard(nil)), 1)
+		}), "mail", watermill.Discard(nil))), 1)
 		m := receive(t, sub)
 		msg.Nack()
 		require.ErrorIs(t, m.Ack(), processor.ErrStale)
@@ -204,7 +205,7 @@ func impatient(patience time.Duration, body string) subscriberFunc {
 func TestAnAckThatNobodyWaitsForAnyMoreIsStale(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		sub := subscribe(t, watermill.NewSource(impatient(time.Second, "1"), "mail", watermill.Discard(nil)), 1)
+		sub := subscribe(t, must.Have(watermill.NewSource(impatient(time.Second, "1"), "mail", watermill.Discard(nil))), 1)
 		late := receive(t, sub)
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -221,7 +222,7 @@ func TestTheContextOfAPublisherSaysNothingOfAnAck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := goChannel(t, gochannel.Config{PreserveContext: true})
-		sub := subscribe(t, watermill.NewSource(g, "mail", watermill.Discard(nil)), 1)
+		sub := subscribe(t, must.Have(watermill.NewSource(g, "mail", watermill.Discard(nil))), 1)
 		msg := message.NewMessage("", nil)
 		gone, leave := context.WithCancel(t.Context())
 		msg.SetContext(gone)
@@ -235,7 +236,7 @@ func TestOneSubscriptionSubscribesOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := &oneByOne{}
-		_ = subscribe(t, watermill.NewSource(o, "mail", watermill.Discard(nil)), 50)
+		_ = subscribe(t, must.Have(watermill.NewSource(o, "mail", watermill.Discard(nil))), 50)
 		require.Equal(t, 1, o.subscribers)
 	})
 }
@@ -266,7 +267,7 @@ func TestHowAMessageIsSettled(t *testing.T) {
 				if tc.deadFails {
 					dead.failure = problem
 				}
-				err := tc.settle(receive(t, subscribe(t, watermill.NewSource(o, "mail", dead.take), 1)))
+				err := tc.settle(receive(t, subscribe(t, must.Have(watermill.NewSource(o, "mail", dead.take)), 1)))
 				if tc.err == nil {
 					require.NoError(t, err)
 				} else {
@@ -292,7 +293,7 @@ func TestWhatWasAckedStaysAckedHoweverSoonItIsClosed(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				o := &oneByOne{bodies: []string{"1", "2"}, slow: 100 * time.Millisecond}
-				sub := subscribe(t, watermill.NewSource(o, "mail", watermill.Discard(nil)), 1)
+				sub := subscribe(t, must.Have(watermill.NewSource(o, "mail", watermill.Discard(nil))), 1)
 				require.NoError(t, receive(t, sub).Ack())
 				end(t, sub)
 				require.Equal(t, []string{"1"}, o.acked)
@@ -307,7 +308,7 @@ func TestASubscriberThatTellsNothingHoldsNobodyUpForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := goChannel(t, gochannel.Config{PreserveContext: true})
-		sub := subscribe(t, watermill.NewSource(g, "mail", watermill.Discard(nil)), 5)
+		sub := subscribe(t, must.Have(watermill.NewSource(g, "mail", watermill.Discard(nil))), 5)
 		for range 20 {
 			require.NoError(t, g.Publish("mail", message.NewMessage("", nil)))
 			require.NoError(t, receive(t, sub).Ack())
@@ -322,7 +323,7 @@ func TestInAPauseWhatIsInHandCanBeSettled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		o := &oneByOne{bodies: []string{"1", "2"}}
-		sub := subscribe(t, watermill.NewSource(o, "mail", watermill.Discard(nil)), 5)
+		sub := subscribe(t, must.Have(watermill.NewSource(o, "mail", watermill.Discard(nil))), 5)
 		msg := receive(t, sub)
 		sub.Pause()
 		sub.Pause()
@@ -341,7 +342,7 @@ func TestTheLastSettlementInAPauseEndsTheSubscriber(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan struct{})
-		sub, err := watermill.NewSource(subscriberFunc(func(ctx context.Context) (<-chan *message.Message, error) {
+		sub, err := must.Have(watermill.NewSource(subscriberFunc(func(ctx context.Context) (<-chan *message.Message, error) {
 			out := make(chan *message.Message, 2)
 			for range 2 {
 				out <- message.NewMessage("", nil)
@@ -351,7 +352,7 @@ func TestTheLastSettlementInAPauseEndsTheSubscriber(t *testing.T) {
 				close(ended)
 			})
 			return out, nil
-		}), "mail", watermill.Discard(nil)).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 5})
+		}), "mail", watermill.Discard(nil))).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 5})
 		require.NoError(t, err)
 		first, second := receive(t, sub), receive(t, sub)
 		sub.Pause()
@@ -367,7 +368,7 @@ func TestCloseGivesBackWhatIsInHand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var handed []*message.Message
-		sub, err := watermill.NewSource(subscriberFunc(func(ctx context.Context) (<-chan *message.Message, error) {
+		sub, err := must.Have(watermill.NewSource(subscriberFunc(func(ctx context.Context) (<-chan *message.Message, error) {
 			out := make(chan *message.Message, 3)
 			for range 3 {
 				handed = append(handed, message.NewMessage("", nil))
@@ -375,7 +376,7 @@ func TestCloseGivesBackWhatIsInHand(t *testing.T) {
 			}
 			context.AfterFunc(ctx, func() { close(out) })
 			return out, nil
-		}), "mail", watermill.Discard(nil)).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 3})
+		}), "mail", watermill.Discard(nil))).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 3})
 		require.NoError(t, err)
 		first, second := receive(t, sub), receive(t, sub)
 		require.NoError(t, second.Ack())
@@ -392,7 +393,7 @@ func TestCloseGivesBackWhatIsInHand(t *testing.T) {
 func TestASubscriberThatEndsIsTheEndOfTheSource(t *testing.T) {
 	t.Parallel()
 	g := gochannel.NewGoChannel(gochannel.Config{}, nil)
-	sub := subscribe(t, watermill.NewSource(g, "mail", watermill.Discard(nil)), 1)
+	sub := subscribe(t, must.Have(watermill.NewSource(g, "mail", watermill.Discard(nil))), 1)
 	require.NoError(t, g.Close())
 	_, err := sub.Receive(t.Context())
 	require.ErrorIs(t, err, io.EOF)
@@ -402,9 +403,9 @@ func TestASubscriberThatDoesNotLetGo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan *message.Message)
-		sub, err := watermill.NewSource(subscriberFunc(func(context.Context) (<-chan *message.Message, error) {
+		sub, err := must.Have(watermill.NewSource(subscriberFunc(func(context.Context) (<-chan *message.Message, error) {
 			return stuck, nil
-		}), "mail", watermill.Discard(nil)).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
+		}), "mail", watermill.Discard(nil))).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -417,19 +418,18 @@ func TestASubscriberThatDoesNotLetGo(t *testing.T) {
 func TestWrongArgumentsOfASource(t *testing.T) {
 	t.Parallel()
 	dead := watermill.Discard(nil)
-	for name, s := range map[string]broker.Source{
-		"no subscriber":  watermill.NewSource(nil, "mail", dead),
-		"no topic":       watermill.NewSource(&oneByOne{}, "", dead),
-		"no dead letter": watermill.NewSource(&oneByOne{}, "mail", nil),
+	for says, err := range map[string]error{
+		"the subscriber is nil": must.Fail(watermill.NewSource(nil, "mail", dead)),
+		"the topic is empty":    must.Fail(watermill.NewSource(&oneByOne{}, "", dead)),
+		"there is no place":     must.Fail(watermill.NewSource(&oneByOne{}, "mail", nil)),
 	} {
-		_, err := s.Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
-		require.Error(t, err, name)
+		require.ErrorContains(t, err, says)
 	}
-	_, err := watermill.NewSource(&oneByOne{}, "mail", dead).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 0})
+	_, err := must.Have(watermill.NewSource(&oneByOne{}, "mail", dead)).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 0})
 	require.Error(t, err)
-	_, err = watermill.NewSource(subscriberFunc(func(context.Context) (<-chan *message.Message, error) {
+	_, err = must.Have(watermill.NewSource(subscriberFunc(func(context.Context) (<-chan *message.Message, error) {
 		return nil, errMail
-	}), "mail", dead).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
+	}), "mail", dead)).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
 	require.ErrorIs(t, err, errMail)
 }
 
@@ -441,12 +441,12 @@ func TestSubscribingEndsWithItsContextAndTheSubscriptionDoesNot(t *testing.T) {
 			return nil, ctx.Err()
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		_, err := watermill.NewSource(waits, "mail", watermill.Discard(nil)).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1})
+		_, err := must.Have(watermill.NewSource(waits, "mail", watermill.Discard(nil))).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1})
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		cancel()
 
 		ctx, cancel = context.WithCancel(t.Context())
-		sub, err := watermill.NewSource(&oneByOne{bodies: []string{"1"}}, "mail", watermill.Discard(nil)).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1})
+		sub, err := must.Have(watermill.NewSource(&oneByOne{bodies: []string{"1"}}, "mail", watermill.Discard(nil))).Subscribe(ctx, broker.SubscribeOptions{Prefetch: 1})
 		require.NoError(t, err)
 		cancel()
 		require.NoError(t, receive(t, sub).Ack())
@@ -467,7 +467,7 @@ func TestAStackRetriesOnAGoChannel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := goChannel(t, gochannel.Config{})
-		pub := watermill.NewPublisher(g)
+		pub := must.Have(watermill.NewPublisher(g))
 		parked, err := g.Subscribe(t.Context(), "dead")
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -481,7 +481,7 @@ func TestAStackRetriesOnAGoChannel(t *testing.T) {
 				})
 			require.NoError(t, err)
 			runs.Go(func() {
-				require.NoError(t, consumer.New(watermill.NewSource(g, topic, watermill.Return), p, consumer.Logger(quiet)).Run(ctx))
+				require.NoError(t, must.Have(consumer.New(must.Have(watermill.NewSource(g, topic, watermill.Return)), p, consumer.Logger(quiet))).Run(ctx))
 			})
 		}
 		synctest.Wait()

@@ -62,11 +62,15 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	c, err := consumer.New(b.Source(work), pipeline, consumer.Logger(quiet))
+	if err != nil {
+		return err
+	}
 	for _, p := range office.payments {
 		e := processor.Envelope{Properties: processor.Properties{ID: p}}
 		if err := b.Publisher().Publish(ctx, processor.Destination{RoutingKey: work}, e); err != nil {
 			return err
 		}
 	}
-	return consumer.New(b.Source(work), pipeline, consumer.Logger(quiet)).Run(program.Until(ctx, office.done))
+	return c.Run(program.Until(ctx, office.done))
 }

@@ -91,7 +91,7 @@ func sendCodes(ctx context.Context, b broker.Broker, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return consumer.New(b.Source(workQueue), pipeline).Run(ctx)
+	return consume(ctx, b.Source(workQueue), pipeline)
 }
 
 // handler sends a code. The last one ends the run.
@@ -116,5 +116,13 @@ func showParked(ctx context.Context, b broker.Broker, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return consumer.New(b.Source(parkedQueue), pipeline).Run(ctx)
+	return consume(ctx, b.Source(parkedQueue), pipeline)
+}
+
+func consume(ctx context.Context, source broker.Source, pipeline *stack.Pipeline) error {
+	c, err := consumer.New(source, pipeline)
+	if err != nil {
+		return err
+	}
+	return c.Run(ctx)
 }

@@ -67,6 +67,14 @@ func (s *service) run(ctx context.Context, enough <-chan struct{}, urls []string
 	if err != nil {
 		return err
 	}
+	c, err := consumer.New(s.broker.Source(queue), pipeline, consumer.Workers(s.workers), consumer.Logger(s.log))
+	if err != nil {
+		return err
+	}
+	publisher, err := retrying.New(s.broker.Publisher())
+	if err != nil {
+		return err
+	}
 	close(s.opened)
 
 	ctx, cancel := context.WithCancel(ctx) // ends when the consumer does, whatever the reason
@@ -75,10 +83,9 @@ func (s *service) run(ctx context.Context, enough <-chan struct{}, urls []string
 	consumed := make(chan error, 1)
 	go func() {
 		defer cancel()
-		c := consumer.New(s.broker.Source(queue), pipeline, consumer.Workers(s.workers), consumer.Logger(s.log))
 		consumed <- c.Run(consuming)
 	}()
-	s.stream.publish(ctx, enough, retrying.New(s.broker.Publisher()), s.rate)
+	s.stream.publish(ctx, enough, publisher, s.rate)
 	s.cutShort = !s.stream.await(ctx) && ctx.Err() != nil
 	stop()
 	return <-consumed

@@ -30,7 +30,7 @@ func newWorker(b broker.Broker, delays []time.Duration, j *journal, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
-	return consumer.New(b.Source(workQueue), pipeline, consumer.Workers(2), consumer.Logger(log)), nil
+	return consumer.New(b.Source(workQueue), pipeline, consumer.Workers(2), consumer.Logger(log))
 }
 
 // handler sends one mail. Its error is all that the stack around it needs to know.

@@ -64,6 +64,14 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	sender, err := consumer.New(b.Source(work), send, consumer.Logger(quiet))
+	if err != nil {
+		return err
+	}
+	clerk, err := consumer.New(b.Source(parked), read, consumer.Logger(quiet))
+	if err != nil {
+		return err
+	}
 	for _, letter := range letters {
 		e := processor.Envelope{Properties: processor.Properties{ID: letter}}
 		if err := b.Publisher().Publish(ctx, processor.Destination{RoutingKey: work}, e); err != nil {
@@ -71,7 +79,7 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) error {
 		}
 	}
 	ctx = program.Until(ctx, office.done)
-	clerk := make(chan error, 1)
-	go func() { clerk <- consumer.New(b.Source(parked), read, consumer.Logger(quiet)).Run(ctx) }()
-	return errors.Join(consumer.New(b.Source(work), send, consumer.Logger(quiet)).Run(ctx), <-clerk)
+	ended := make(chan error, 1)
+	go func() { ended <- clerk.Run(ctx) }()
+	return errors.Join(sender.Run(ctx), <-ended)
 }

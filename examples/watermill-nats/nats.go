@@ -21,7 +21,9 @@ type jetStream struct {
 	server    *server.Server
 	conn      *nats.Conn
 	streams   nats.JetStreamContext
-	publisher *wmnats.Publisher
+	closer    *wmnats.Publisher
+	publisher processor.Publisher
+	source    broker.Source
 	ackWait   time.Duration
 }
 
@@ -74,7 +76,13 @@ func (j *jetStream) connect() (err error) {
 	}
 	// TrackMsgId must stay off: a retry has the id of its message, and JetStream would
 	// confirm it, and drop it as a duplicate.
-	j.publisher, err = wmnats.NewPublisher(wmnats.PublisherConfig{NatsOptions: []nats.Option{here}}, nil)
+	if j.closer, err = wmnats.NewPublisher(wmnats.PublisherConfig{NatsOptions: []nats.Option{here}}, nil); err != nil {
+		return err
+	}
+	if j.publisher, err = watermill.NewPublisher(j.closer); err != nil {
+		return err
+	}
+	j.source, err = watermill.NewSource(&subscriber{server: here, ackWait: j.ackWait}, queue, watermill.Return)
 	return err
 }
 
@@ -108,14 +116,11 @@ func (j *jetStream) declare() error {
 }
 
 // Source is where orders come from. What is rejected has been parked by the retry layer: if
-// something is not, it goes back.
-func (j *jetStream) Source(queue string) broker.Source {
-	s := &subscriber{server: nats.InProcessServer(j.server), ackWait: j.ackWait}
-	return watermill.NewSource(s, queue, watermill.Return)
-}
+// something is not, it goes back. There is one queue to take from.
+func (j *jetStream) Source(string) broker.Source { return j.source }
 
 // Publisher publishes to subjects.
-func (j *jetStream) Publisher() processor.Publisher { return watermill.NewPublisher(j.publisher) }
+func (j *jetStream) Publisher() processor.Publisher { return j.publisher }
 
 // Ready counts what a subject holds, whether or not somebody has it in hand.
 func (j *jetStream) Ready(ctx context.Context, subject string) (int, error) {
@@ -132,8 +137,8 @@ func (j *jetStream) Ready(ctx context.Context, subject string) (int, error) {
 
 // Close closes the connections, and stops the server.
 func (j *jetStream) Close(context.Context) (err error) {
-	if j.publisher != nil {
-		err = j.publisher.Close()
+	if j.closer != nil {
+		err = j.closer.Close()
 	}
 	if j.conn != nil {
 		j.conn.Close()

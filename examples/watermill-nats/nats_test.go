@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -71,7 +72,7 @@ func TestWhatIsInHandAtTheEndComesAgain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- consumer.New(j.Source(queue), p, consumer.Workers(2), consumer.DrainTimeout(10*time.Millisecond), consumer.Logger(quiet)).Run(ctx)
+		ended <- must.Have(consumer.New(j.Source(queue), p, consumer.Workers(2), consumer.DrainTimeout(10*time.Millisecond), consumer.Logger(quiet))).Run(ctx)
 	}()
 	<-begun
 	<-begun
@@ -91,7 +92,7 @@ func TestWhatIsInHandAtTheEndComesAgain(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	require.NoError(t, consumer.New(j.Source(queue), p, consumer.Logger(quiet)).Run(t.Context()))
+	require.NoError(t, must.Have(consumer.New(j.Source(queue), p, consumer.Logger(quiet))).Run(t.Context()))
 	empty(t, j)
 }
 

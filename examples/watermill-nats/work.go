@@ -42,12 +42,16 @@ func work(ctx context.Context, name string, s station, orders int, out io.Writer
 	if err != nil {
 		return err
 	}
+	c, err := consumer.New(s.Source(queue), pipeline, consumer.Workers(workers), consumer.Logger(quiet))
+	if err != nil {
+		return err
+	}
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() {
 		defer stop() // without a worker there is nothing to wait for
-		ended <- consumer.New(s.Source(queue), pipeline, consumer.Workers(workers), consumer.Logger(quiet)).Run(working)
+		ended <- c.Run(working)
 	}()
 	problem := publish(working, s.Publisher(), orders, j)
 	if problem == nil {

@@ -22,10 +22,13 @@ import (
 func run(ctx context.Context, b broker.Broker, sub message.Subscriber, pub message.Publisher, w io.Writer) (err error) {
 	office := newOffice(w)
 	traces := newTraces()
+	publisher, err := publishertracing.New(b.Publisher(), publishertracing.TracerProvider(traces.provider), publishertracing.Propagator(propagator))
+	if err != nil {
+		return err
+	}
 	layers := stack.New(
 		tracing.New(tracing.TracerProvider(traces.provider), tracing.Propagator(propagator)),
-		retry.New(publishertracing.New(b.Publisher(), publishertracing.TracerProvider(traces.provider), publishertracing.Propagator(propagator)),
-			retryKeys, append(options(), retry.OnRepublish(office.failed))...),
+		retry.New(publisher, retryKeys, append(options(), retry.OnRepublish(office.failed))...),
 		recovery.New(),
 	)
 	// Nothing is rejected for good without the park key, so nothing is discarded.

@@ -22,14 +22,14 @@ import (
 // maxText is the most bytes of what a panic says.
 const maxText = 256
 
-// Call calls f and returns its panic, a [Panic]. what names the function at the beginning of
+// Call calls f and returns its panic, a [PanicError]. what names the function at the beginning of
 // the error, as in "retry: the function given to If".
 func Call(what string, f func()) (err error) {
 	returned := false
 	defer func() {
 		// Not `recover() != nil`: with GODEBUG=panicnil=1 a panic(nil) would be a success.
 		if !returned {
-			err = &Panic{what: what, Value: recover(), Stack: string(debug.Stack())}
+			err = &PanicError{what: what, Value: recover(), Stack: string(debug.Stack())}
 		}
 	}()
 	f()
@@ -75,15 +75,15 @@ func Is(err, target error) (found bool) {
 	return found
 }
 
-// Panic is the panic of a function. It does not unwrap to the value: a decision in there was
+// PanicError is the panic of a function. It does not unwrap to the value: a decision in there was
 // not made about the message.
-type Panic struct {
+type PanicError struct {
 	what  string
 	Value any
 	Stack string
 }
 
-func (p *Panic) Error() string { return p.what + " panicked: " + excerpt.Panic(p.Value, maxText) }
+func (p *PanicError) Error() string { return p.what + " panicked: " + excerpt.Panic(p.Value, maxText) }
 
 // afterError is the failure of a message that had failed when a function panicked.
 type afterError struct{ problem, failure error }

@@ -40,7 +40,7 @@ func TestCallMakesAnErrorOfAPanic(t *testing.T) {
 		require.ErrorContains(t, err, "dedup: Key panicked: ", name)
 		require.Less(t, len(err.Error()), 300, name)
 		require.Equal(t, processor.Decision{Action: processor.Failed}, processor.Decide(err), "%s: no decision in the value counts", name)
-		var p *callback.Panic
+		var p *callback.PanicError
 		require.ErrorAs(t, err, &p, name)
 		require.Contains(t, p.Stack, "callback_test", name)
 	}

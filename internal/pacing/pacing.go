@@ -1,7 +1,8 @@
-// Package pacing says how long to wait before another try.
+// Package pacing says how long to wait before another try, and waits.
 package pacing
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -22,4 +23,17 @@ func Jitter(d time.Duration) time.Duration {
 		return 0
 	}
 	return d - rand.N(d/2+1) //nolint:gosec // no secret
+}
+
+// Sleep waits for d, or until ctx ends, and reports whether it has not.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err() == nil
 }

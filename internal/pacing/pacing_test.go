@@ -1,8 +1,10 @@
 package pacing_test
 
 import (
+	"context"
 	"math"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -34,4 +36,19 @@ func TestJitter(t *testing.T) {
 	}
 	require.Len(t, seen, 6)
 	require.Positive(t, pacing.Jitter(math.MaxInt64))
+}
+
+func TestSleep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		require.True(t, pacing.Sleep(t.Context(), time.Hour))
+		require.Equal(t, time.Hour, time.Since(start))
+		require.True(t, pacing.Sleep(t.Context(), -time.Hour))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.False(t, pacing.Sleep(ctx, time.Hour))
+		require.False(t, pacing.Sleep(ctx, 0))
+		require.Equal(t, time.Hour+time.Minute, time.Since(start))
+	})
 }

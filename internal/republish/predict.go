@@ -39,3 +39,15 @@ func (p Prediction) Of(o stack.Outcome) stack.Outcome {
 	o.Action = processor.Done
 	return o
 }
+
+// CaseFiltered is an error for which the function given to an option If is false.
+const CaseFiltered stack.Case = "error not to be retried (If)"
+
+// Cases are those of republishing, and that of a filter if there is one.
+func Cases(filter func(error) bool) []stack.Case {
+	cases := []stack.Case{stack.CaseRepublishFailed, stack.CaseExhausted}
+	if filter != nil {
+		cases = append(cases, CaseFiltered)
+	}
+	return cases
+}

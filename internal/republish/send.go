@@ -47,7 +47,7 @@ func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, pub
 	end := time.Now().Add(s.KeepTrying)
 	for nominal := firstPause; ; nominal = min(2*nominal, lastPause) {
 		left := time.Until(end)
-		if left <= 0 || !pause(ctx, min(pacing.Jitter(nominal), left)) || processor.Lost(ctx) {
+		if left <= 0 || !pacing.Sleep(ctx, min(pacing.Jitter(nominal), left)) || processor.Lost(ctx) {
 			return err
 		}
 		if err = publish(ctx); err == nil || final(err) {
@@ -70,17 +70,6 @@ func (s *Sender) Park(ctx context.Context, msg processor.Message, to processor.D
 		return false, s.Unsent("copy", to.String(), problem, err)
 	}
 	return true, err
-}
-
-// pause returns false if ctx ended meanwhile.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	return ctx.Err() == nil
 }
 
 // final reports whether trying again would change nothing.

@@ -56,7 +56,11 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	if err := consumer.New(b.Source("mail"), pipeline).Run(ctx); err != nil {
+	c, err := consumer.New(b.Source("mail"), pipeline)
+	if err != nil {
+		panic(err)
+	}
+	if err := c.Run(ctx); err != nil {
 		panic(err)
 	}
 	// Output:

@@ -71,7 +71,7 @@ func Func(f func(attempt int, msg processor.Message) time.Duration) Intervals {
 }
 
 func intervals(text string, all ...time.Duration) Intervals {
-	var errs []error
+	errs := make([]error, 0, len(all))
 	for _, d := range all {
 		errs = append(errs, option.NotNegative("a delay", d))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -56,7 +57,7 @@ func TestOnRabbitMQ(t *testing.T) {
 	defer stop()
 	done := make(chan error, 1)
 	go func() {
-		done <- consumer.New(b.Source("backoff"), pipeline, consumer.Workers(8), consumer.Logger(quiet)).Run(running)
+		done <- must.Have(consumer.New(b.Source("backoff"), pipeline, consumer.Workers(8), consumer.Logger(quiet))).Run(running)
 	}()
 	require.Eventually(t, func() bool { return calls.succeeded() == messages }, 30*time.Second, 10*time.Millisecond)
 	stop()

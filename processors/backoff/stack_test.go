@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -195,7 +196,7 @@ func TestMissingDelaysKeepTheMessageWhereItIs(t *testing.T) {
 			p, err := stack.New(ack.New(), backoff.New(b.Publisher(), "mail", opts...)).Then(always(errMail))
 			require.NoError(t, err)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-			c := consumer.New(b.Source("mail"), p, consumer.Logger(quiet))
+			c := must.Have(consumer.New(b.Source("mail"), p, consumer.Logger(quiet)))
 			require.NoError(t, c.Run(ctx))
 			cancel()
 			require.LessOrEqual(t, c.Stats().Received, uint64(40), "each delivery counts toward the limit of a quorum queue")
@@ -231,7 +232,7 @@ func TestAConsumerProcessesWhatComesBack(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		require.NoError(t, consumer.New(p.Source("mail"), pipeline, consumer.Workers(8), consumer.Logger(quiet)).Run(ctx))
+		require.NoError(t, must.Have(consumer.New(p.Source("mail"), pipeline, consumer.Workers(8), consumer.Logger(quiet))).Run(ctx))
 		seen := map[byte]int{}
 		for range len(done) {
 			seen[<-done]++

@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -73,7 +74,7 @@ func outage(t *testing.T, down func(time.Duration) bool, during func(b *memory.B
 			time.Sleep(50 * time.Millisecond)
 		}
 	})
-	c := consumer.New(b.Source("mail"), p, consumer.Workers(8))
+	c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(8)))
 	ended := make(chan error, 1)
 	wg.Go(func() { ended <- c.Run(ctx) })
 	during(b)

@@ -155,7 +155,7 @@ func (c *cleanup) report(ctx context.Context, msg processor.Message, problem err
 		return
 	}
 	attrs := logattr.Of(msg, problem)
-	if p, ok := problem.(*callback.Panic); ok { //nolint:errorlint // not one that an error of the function's wraps
+	if p, ok := problem.(*callback.PanicError); ok { //nolint:errorlint // not one that an error of the function's wraps
 		attrs = append(attrs, slog.String("stack", p.Stack))
 	}
 	logattr.Or(c.log).LogAttrs(ctx, slog.LevelError, "the cleanup after a message failed", attrs...)

@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -51,7 +52,7 @@ func TestEachQueueProcessesEachMessageOnceOnABroker(t *testing.T) {
 				dedup.New(store)).ThenFunc(h.handle)
 			require.NoError(t, err)
 			wg.Go(func() {
-				if err := consumer.New(b.Source(q), p, consumer.Workers(4)).Run(ctx); err != nil {
+				if err := must.Have(consumer.New(b.Source(q), p, consumer.Workers(4))).Run(ctx); err != nil {
 					t.Error(err)
 				}
 			})

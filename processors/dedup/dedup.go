@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -158,9 +159,7 @@ func (d *dedup) insist(outer context.Context, f func(context.Context) error) err
 		if wait == firstWait { // here: whoever runs the pipeline need not warn of what it gives back
 			logattr.Or(d.log).LogAttrs(ctx, slog.LevelWarn, "store failed, trying again", logattr.Err(err), slog.Duration("for", d.timeout))
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if !pacing.Sleep(ctx, wait) {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -68,7 +69,7 @@ func TestTheRunEndsWhenTheQueueIsEmpty(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := rig(t, 100)
 			slow := func(context.Context, processor.Message) error { time.Sleep(5001 * time.Millisecond); return nil }
-			c := consumer.New(b.Source("mail"), build(t, slow), consumer.Workers(workers), consumer.Logger(quiet()))
+			c := must.Have(consumer.New(b.Source("mail"), build(t, slow), consumer.Workers(workers), consumer.Logger(quiet())))
 			require.NoError(t, c.Run(t.Context()))
 			require.Equal(t, uint64(100), c.Stats().Done)
 			require.NoError(t, c.Run(t.Context()), "again, at once")
@@ -80,7 +81,7 @@ func TestTheRunGoesOnWhileMessagesArriveWithinTheIdleInterval(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := rig(t, 0)
-		c := consumer.New(b.Source("mail"), build(t, succeed), consumer.IdleInterval(10*time.Second), consumer.Logger(quiet()))
+		c := must.Have(consumer.New(b.Source("mail"), build(t, succeed), consumer.IdleInterval(10*time.Second), consumer.Logger(quiet())))
 		result := make(chan error)
 		go func() { result <- c.Run(t.Context()) }()
 		for range 20 {
@@ -104,7 +105,7 @@ func TestTheRunDoesNotEndWhileAMessageThatWentBackIsWaitedFor(t *testing.T) {
 			}
 			return nil
 		})
-		c := consumer.New(b.Source("mail"), p, consumer.Logger(quiet()))
+		c := must.Have(consumer.New(b.Source("mail"), p, consumer.Logger(quiet())))
 		require.NoError(t, c.Run(t.Context()))
 		require.Equal(t, uint64(3), c.Stats().Done)
 	})
@@ -117,7 +118,7 @@ func TestTheRunDoesNotEndBetweenTwoSlowMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := rig(t, 30)
 		slow := func(context.Context, processor.Message) error { time.Sleep(5 * time.Second); return nil }
-		c := consumer.New(b.Source("mail"), build(t, slow), consumer.Logger(quiet()))
+		c := must.Have(consumer.New(b.Source("mail"), build(t, slow), consumer.Logger(quiet())))
 		require.NoError(t, c.Run(t.Context()))
 		require.Equal(t, uint64(30), c.Stats().Done)
 	})
@@ -140,7 +141,7 @@ func TestConfirmKeepsTheRunGoing(t *testing.T) {
 			}
 		}
 		start := time.Now()
-		c := consumer.New(b.Source("mail"), build(t, succeed, insomniac.Confirm(confirm)), consumer.Logger(quiet()))
+		c := must.Have(consumer.New(b.Source("mail"), build(t, succeed, insomniac.Confirm(confirm)), consumer.Logger(quiet())))
 		require.NoError(t, c.Run(t.Context()))
 		require.Equal(t, 5, asked)
 		require.Equal(t, 5*time.Second, time.Since(start))
@@ -209,7 +210,10 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	c := consumer.New(b.Source("mail"), pipeline, consumer.IdleInterval(10*time.Millisecond))
+	c, err := consumer.New(b.Source("mail"), pipeline, consumer.IdleInterval(10*time.Millisecond))
+	if err != nil {
+		panic(err)
+	}
 	fmt.Println("ended with", c.Run(ctx))
 	// Output:
 	// one
@@ -230,7 +234,7 @@ func TestAConfirmThatPanicsOrExitsIsAskedAgain(t *testing.T) {
 				}
 				return 0, nil
 			}))
-			c := consumer.New(b.Source("mail"), p, consumer.Logger(quiet()))
+			c := must.Have(consumer.New(b.Source("mail"), p, consumer.Logger(quiet())))
 			require.NoError(t, c.Run(t.Context()))
 			require.Equal(t, 2, asked)
 		})

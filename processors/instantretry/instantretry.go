@@ -9,6 +9,7 @@ import (
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -74,7 +75,7 @@ func (r *instantRetry) Process(ctx context.Context, msg processor.Message) error
 		}
 		pause := max(r.pause(try), d.After)
 		r.report(ctx, msg, err, try, pause)
-		if !wait(ctx, pause) {
+		if !pacing.Sleep(ctx, pause) {
 			return after(try, err)
 		}
 	}
@@ -93,19 +94,6 @@ func (r *instantRetry) report(ctx context.Context, msg processor.Message, err er
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, "message failed, trying again in place", append(logattr.Of(msg, err),
 		slog.Int("try", try), slog.Int("tries", r.retries+1), slog.Duration("delay", pause))...)
-}
-
-// wait returns after d, or when ctx ends, and reports whether it has not.
-func wait(ctx context.Context, d time.Duration) bool {
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-		}
-	}
-	return ctx.Err() == nil
 }
 
 // triesError is the error of the last of several tries.

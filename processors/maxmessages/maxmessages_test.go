@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -110,7 +111,7 @@ func TestTheLastMessagesTakeTheTimeTheyNeed(t *testing.T) {
 			}
 			p, err := stack.New(maxmessages.New(maxmessages.Max(3), quiet()), ack.New()).ThenFunc(slow)
 			require.NoError(t, err)
-			c := consumer.New(b.Source("mail"), p, consumer.Workers(workers), consumer.Logger(silent))
+			c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(workers), consumer.Logger(silent)))
 			for n := range 3 {
 				require.NoError(t, c.Run(t.Context()))
 				require.Equal(t, uint64(3*(n+1)), c.Stats().Done)
@@ -223,7 +224,7 @@ func TestARunTakesExactlySoManyMessagesWhateverTheWorkers(t *testing.T) {
 				}
 				p, err := stack.New(maxmessages.New(quiet()), ack.New()).ThenFunc(handler)
 				require.NoError(t, err)
-				c := consumer.New(b.Source("mail"), p, consumer.Workers(workers), consumer.Logger(slog.New(slog.DiscardHandler)))
+				c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(workers), consumer.Logger(slog.New(slog.DiscardHandler))))
 				for i, left := range []int{150, 50} {
 					require.NoError(t, c.Run(t.Context()))
 					require.Equal(t, int64(100*(i+1)), calls.Load())
@@ -247,7 +248,7 @@ func TestTheRunEndsAfterAPanicThatWasRecoveredFrom(t *testing.T) {
 		p, err := stack.New(ack.New(), recovery.New(recovery.Logger(silent)), maxmessages.New(maxmessages.Max(2), quiet())).
 			ThenFunc(func(context.Context, processor.Message) error { panic(errMail) })
 		require.NoError(t, err)
-		require.NoError(t, consumer.New(b.Source("mail"), p, consumer.Logger(silent)).Run(t.Context()))
+		require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, consumer.Logger(silent))).Run(t.Context()))
 		ready, err := b.Ready(t.Context(), "mail")
 		require.NoError(t, err)
 		require.Equal(t, 1, ready)

@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -77,7 +78,7 @@ func TestEachRunEndsAfterItsTime(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				b := rig(t, 2*tc.messages)
-				c := consumer.New(b.Source("mail"), build(t, tc.handler), consumer.Logger(quiet()))
+				c := must.Have(consumer.New(b.Source("mail"), build(t, tc.handler), consumer.Logger(quiet())))
 				for i := range 2 {
 					start := time.Now()
 					require.NoError(t, c.Run(t.Context()))
@@ -200,6 +201,6 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println("ended with", consumer.New(b.Source("mail"), pipeline).Run(ctx))
+	fmt.Println("ended with", must.Have(consumer.New(b.Source("mail"), pipeline)).Run(ctx))
 	// Output: ended with <nil>
 }

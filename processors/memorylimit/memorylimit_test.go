@@ -19,6 +19,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -212,7 +213,7 @@ func TestAConsumerDrainsAndEndsWithoutAnError(t *testing.T) {
 			}
 			p, err := stack.New(ack.New(), memorylimit.New(50, of.gauge(), memorylimit.Logger(quiet()))).ThenFunc(leak)
 			require.NoError(t, err)
-			c := consumer.New(b.Source("mail"), p, consumer.Workers(2), consumer.Logger(quiet()))
+			c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(2), consumer.Logger(quiet())))
 			require.NoError(t, c.Run(t.Context()))
 			ready, err := b.Ready(t.Context(), "mail")
 			require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -42,17 +43,8 @@ func (r *redelivery) schedule() string {
 	return text + ", by the queue; then parked"
 }
 
-// caseFiltered is an error for which the function given to [If] is false.
-const caseFiltered stack.Case = "error not to be retried (If)"
-
 // Cases are those of republishing, and that of a filter.
-func (r *redelivery) Cases() []stack.Case {
-	cases := []stack.Case{stack.CaseRepublishFailed, stack.CaseExhausted}
-	if r.filter != nil {
-		cases = append(cases, caseFiltered)
-	}
-	return cases
-}
+func (r *redelivery) Cases() []stack.Case { return republish.Cases(r.filter) }
 
 // Predict says where a message goes that failed for the first time, or, in its case, for the
 // last. But in a case of its own, a filter is taken to let the error through.
@@ -61,7 +53,7 @@ func (r *redelivery) Predict(o stack.Outcome) stack.Outcome {
 		return o
 	}
 	last := o.Action == processor.Rejected || r.retries == 0 ||
-		o.Case == stack.CaseExhausted || o.Case == caseFiltered && r.filter != nil
+		o.Case == stack.CaseExhausted || o.Case == republish.CaseFiltered && r.filter != nil
 	if !last || o.Case == stack.CaseShutdown || o.Case == stack.CaseRepublishFailed {
 		o.Action = processor.Requeued
 		return o

@@ -53,7 +53,11 @@ func ExampleNew() {
 	}
 	ctx, stop := context.WithTimeout(ctx, time.Second)
 	defer stop()
-	if err := consumer.New(b.Source("mail"), pipeline, consumer.Logger(quiet)).Run(ctx); err != nil {
+	c, err := consumer.New(b.Source("mail"), pipeline, consumer.Logger(quiet))
+	if err != nil {
+		panic(err)
+	}
+	if err := c.Run(ctx); err != nil {
 		panic(err)
 	}
 	n, _ := b.Ready(context.Background(), "mail_parked")

@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -58,7 +59,7 @@ func run(t *testing.T, b broker.Broker, work, parked string, f processor.Process
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- consumer.New(b.Source(work), p, consumer.Logger(quiet)).Run(ctx) }()
+	go func() { done <- must.Have(consumer.New(b.Source(work), p, consumer.Logger(quiet))).Run(ctx) }()
 	defer func() {
 		cancel()
 		require.NoError(t, <-done)
@@ -163,7 +164,7 @@ func TestAMessageThatKillsItsWorkerIsParkedByTheQueue(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- consumer.New(killer.Source(work), p, consumer.Logger(quiet)).Run(ctx) }()
+	go func() { done <- must.Have(consumer.New(killer.Source(work), p, consumer.Logger(quiet))).Run(ctx) }()
 	defer func() {
 		cancel()
 		require.NoError(t, <-done)

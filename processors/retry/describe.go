@@ -42,23 +42,14 @@ func texts(delays []time.Duration) []string {
 	return all
 }
 
-// caseFiltered is an error for which the function given to [If] is false.
-const caseFiltered stack.Case = "error not to be retried (If)"
-
 // Cases are those of republishing, and that of a filter.
-func (r *retry) Cases() []stack.Case {
-	cases := []stack.Case{stack.CaseRepublishFailed, stack.CaseExhausted}
-	if r.filter != nil {
-		cases = append(cases, caseFiltered)
-	}
-	return cases
-}
+func (r *retry) Cases() []stack.Case { return republish.Cases(r.filter) }
 
 // Predict says where a message goes that failed for the first time, or, in its case, for
 // the last. But in a case of its own, a filter is taken to let the error through.
 func (r *retry) Predict(o stack.Outcome) stack.Outcome {
 	p := republish.Prediction{
-		Unwanted: o.Case == caseFiltered && r.filter != nil,
+		Unwanted: o.Case == republish.CaseFiltered && r.filter != nil,
 		Last:     o.Case == stack.CaseExhausted || r.retries == 0,
 		First:    r.first(),
 	}

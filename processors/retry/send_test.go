@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -117,7 +118,7 @@ func TestAMissingRetryQueueCostsFewDeliveries(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
-		c := consumer.New(b.Source(work), p, consumer.Logger(quiet))
+		c := must.Have(consumer.New(b.Source(work), p, consumer.Logger(quiet)))
 		require.NoError(t, c.Run(ctx))
 		require.LessOrEqual(t, c.Stats().Received, uint64(40))
 		n, err := b.Ready(t.Context(), work)

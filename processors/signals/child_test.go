@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -83,7 +84,7 @@ func consume(h processor.ProcessorFunc) error {
 	if err != nil {
 		return err
 	}
-	c := consumer.New(b.Source("mail"), p, consumer.Logger(slog.New(slog.DiscardHandler)))
+	c := must.Have(consumer.New(b.Source("mail"), p, consumer.Logger(slog.New(slog.DiscardHandler))))
 	if err := c.Run(ctx); err != nil {
 		return err
 	}

@@ -39,7 +39,11 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println("ended with", consumer.New(b.Source("mail"), pipeline).Run(ctx))
+	c, err := consumer.New(b.Source("mail"), pipeline)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("ended with", c.Run(ctx))
 	// Output:
 	// somebody presses Ctrl-C
 	// ended with <nil>

@@ -69,9 +69,7 @@ func (o *outage) up() {
 // wait returns when the database can be used again, or ctx has ended.
 func (o *outage) wait(ctx context.Context) {
 	for pause := firstTry; ; pause = min(2*pause, lastTry) {
-		select {
-		case <-time.After(pacing.Jitter(pause)):
-		case <-ctx.Done():
+		if !pacing.Sleep(ctx, pacing.Jitter(pause)) {
 			return
 		}
 		attempt, cancel := context.WithTimeout(ctx, tryLimit)

@@ -17,6 +17,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -70,7 +71,7 @@ func TestTheRunIsPausedWhileTheDatabaseIsDown(t *testing.T) {
 				sqltx.New(db, sqltx.Inbox("mark"), sqltx.Logger(quiet)),
 			).ThenFunc(func(context.Context, processor.Message) error { return nil })
 			require.NoError(t, err)
-			c := consumer.New(b.Source("mail"), p, consumer.Workers(workers), consumer.Logger(quiet))
+			c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(workers), consumer.Logger(quiet)))
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
 			go func() { done <- c.Run(ctx) }()

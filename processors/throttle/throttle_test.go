@@ -18,6 +18,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -86,7 +87,7 @@ func TestASharedLimiterLimitsAllConsumersTogether(t *testing.T) {
 		results := make(chan error)
 		for range 2 {
 			p := build(t, limiter, func(context.Context, processor.Message) error { n.Add(1); return nil })
-			c := consumer.New(b.Source("mail"), p, consumer.Workers(8), consumer.Logger(slog.New(slog.DiscardHandler)))
+			c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(8), consumer.Logger(slog.New(slog.DiscardHandler))))
 			go func() { results <- c.Run(ctx) }()
 		}
 		time.Sleep(30*time.Second + time.Millisecond)
@@ -129,7 +130,7 @@ func TestTheDrainDeadlineGivesBackWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := rig(t, 10)
 		p := build(t, rate.NewLimiter(rate.Every(time.Hour), 1), succeed)
-		c := consumer.New(b.Source("mail"), p, consumer.Workers(4), consumer.Logger(slog.New(slog.DiscardHandler)))
+		c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(4), consumer.Logger(slog.New(slog.DiscardHandler))))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		require.NoError(t, c.Run(ctx))

@@ -28,7 +28,10 @@ func ExampleNew() {
 	if err := b.Declare(ctx, office); err != nil {
 		panic(err)
 	}
-	traced := publishertracing.New(b.Publisher(), publishertracing.TracerProvider(provider))
+	traced, err := publishertracing.New(b.Publisher(), publishertracing.TracerProvider(provider))
+	if err != nil {
+		panic(err)
+	}
 
 	handler := func(context.Context, processor.Message) error {
 		return processor.Stop(errors.New("mail server says no"))
@@ -47,7 +50,11 @@ func ExampleNew() {
 		panic(err)
 	}
 	quiet := slog.New(slog.DiscardHandler)
-	fmt.Println("run:", consumer.New(b.Source("mail"), pipeline, consumer.Logger(quiet)).Run(ctx))
+	c, err := consumer.New(b.Source("mail"), pipeline, consumer.Logger(quiet))
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("run:", c.Run(ctx))
 	if err := b.Close(ctx); err != nil {
 		panic(err)
 	}

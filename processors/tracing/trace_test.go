@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -39,7 +40,7 @@ func work(t *testing.T, provider oteltrace.TracerProvider, layers func(processor
 	t.Helper()
 	b := memory.New()
 	require.NoError(t, b.Declare(t.Context(), office))
-	publisher := publishertracing.New(b.Publisher(), publishertracing.TracerProvider(provider))
+	publisher := must.Have(publishertracing.New(b.Publisher(), publishertracing.TracerProvider(provider)))
 	require.NoError(t, publisher.Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
 
 	tries := 0
@@ -51,7 +52,7 @@ func work(t *testing.T, provider oteltrace.TracerProvider, layers func(processor
 	})
 	require.NoError(t, err)
 	silent := slog.New(slog.DiscardHandler)
-	err = consumer.New(b.Source("mail"), p, consumer.Logger(silent)).Run(t.Context())
+	err = must.Have(consumer.New(b.Source("mail"), p, consumer.Logger(silent))).Run(t.Context())
 	require.ErrorIs(t, err, errMail)
 	ready, err := b.Ready(t.Context(), "mail_parked")
 	require.NoError(t, err)
@@ -119,7 +120,7 @@ func TestATraceThatIsNotSampledIsNotSampledAnywhere(t *testing.T) {
 		followed, spans := record(sdk.ParentBased(sdk.AlwaysSample()))
 		b := memory.New()
 		require.NoError(t, b.Declare(t.Context(), office))
-		publisher := publishertracing.New(b.Publisher(), publishertracing.TracerProvider(first))
+		publisher := must.Have(publishertracing.New(b.Publisher(), publishertracing.TracerProvider(first)))
 		require.NoError(t, publisher.Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
 		p, err := stack.New(tracing.New(tracing.TracerProvider(followed)), ack.New()).ThenFunc(
 			func(ctx context.Context, _ processor.Message) error {
@@ -130,7 +131,7 @@ func TestATraceThatIsNotSampledIsNotSampledAnywhere(t *testing.T) {
 				return processor.ErrStop
 			})
 		require.NoError(t, err)
-		require.NoError(t, consumer.New(b.Source("mail"), p).Run(t.Context()))
+		require.NoError(t, must.Have(consumer.New(b.Source("mail"), p)).Run(t.Context()))
 		require.NoError(t, b.Close(t.Context()))
 		require.Empty(t, none.Ended())
 		require.Empty(t, spans.Ended())

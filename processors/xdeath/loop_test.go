@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -50,7 +51,7 @@ func loop(t *testing.T, e processor.Envelope, handler processor.ProcessorFunc, i
 
 	ctx, cancel := context.WithTimeout(t.Context(), 24*time.Hour)
 	defer cancel()
-	require.NoError(t, consumer.New(b.Source("mail"), p).Run(ctx))
+	require.NoError(t, must.Have(consumer.New(b.Source("mail"), p)).Run(ctx))
 	ready = map[string]int{}
 	for _, queue := range []string{"mail", "mail_wait", "parked"} {
 		waiting, err := b.Ready(t.Context(), queue)

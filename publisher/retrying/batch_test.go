@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/publisher/retrying"
 )
@@ -99,7 +100,7 @@ func TestABatchIsTriedAgainMessageByMessage(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				next := &batches{script: newScript(tc.script...), answers: tc.answers}
-				p := retrying.New(next, retrying.Retries(2))
+				p := must.Have(retrying.New(next, retrying.Retries(2)))
 				errs := processor.PublishBatch(t.Context(), p, to, []processor.Envelope{text("a"), text("b"), text("c")})
 				require.Equal(t, tc.sent, next.sent)
 				require.Equal(t, tc.again, next.again())
@@ -117,7 +118,7 @@ func TestMessagesOfABatchHaveAnID(t *testing.T) {
 	t.Parallel()
 	next := &batches{script: newScript(nil), answers: [][]error{{processor.ErrRefused, nil}}}
 	batch := []processor.Envelope{{}, text("b")}
-	require.Empty(t, processor.PublishBatch(t.Context(), retrying.New(next, retrying.ID(func() string { return "made" })), to, batch))
+	require.Empty(t, processor.PublishBatch(t.Context(), must.Have(retrying.New(next, retrying.ID(func() string { return "made" }))), to, batch))
 	require.Equal(t, [][]string{{"made", "b"}}, next.sent)
 	require.Equal(t, []string{"made"}, next.again())
 	require.Empty(t, batch[0].ID)
@@ -126,7 +127,7 @@ func TestMessagesOfABatchHaveAnID(t *testing.T) {
 func TestNothingOfABatchIsPublishedWithoutAnID(t *testing.T) {
 	t.Parallel()
 	next := &batches{script: newScript(nil)}
-	p := retrying.New(next, retrying.ID(func() string { panic("no more") }))
+	p := must.Have(retrying.New(next, retrying.ID(func() string { panic("no more") })))
 	errs := processor.PublishBatch(t.Context(), p, to, []processor.Envelope{text("a"), {}})
 	require.Empty(t, next.sent)
 	require.Len(t, errs, 2)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/publisher/retrying"
@@ -34,7 +35,7 @@ type stream struct {
 func newStream(t *testing.T, b *rabbitmq.Broker, queue string) *stream {
 	t.Helper()
 	s := &stream{next: &watched{Publisher: b.Publisher()}, stop: make(chan struct{}), done: make(chan struct{}), last: time.Now()}
-	p := retrying.New(s.next)
+	p := must.Have(retrying.New(s.next))
 	ctx := within(t, time.Minute)
 	go func() {
 		defer close(s.done)
@@ -148,7 +149,7 @@ func leaderDies(t *testing.T, cluster *rabbitmqtest.Cluster) {
 	leader := cluster.Nodes()[0]
 	leader.Kill(t)
 	next := &watched{Publisher: b.Publisher()}
-	p, ctx := retrying.New(next), within(t, patience)
+	p, ctx := must.Have(retrying.New(next)), within(t, patience)
 	var wg sync.WaitGroup
 	for _, queue := range names[1:] {
 		wg.Go(func() {

@@ -3,10 +3,11 @@
 //
 // Wrap the broker's publisher once and give it to all that publish:
 //
-//	publisher := retrying.New(broker.Publisher(), retrying.OnError(func(err error, next time.Duration) {
+//	publisher, err := retrying.New(broker.Publisher(), retrying.OnError(func(err error, next time.Duration) {
 //		log.Printf("%v; next try in %v", err, next)
 //	}))
-//	err := publisher.Publish(ctx, to, envelope)
+//	...
+//	err = publisher.Publish(ctx, to, envelope)
 //
 // # What is tried again
 //

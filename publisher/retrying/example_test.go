@@ -25,9 +25,12 @@ func ExampleNew() {
 	if err := b.Declare(ctx, broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}); err != nil {
 		panic(err)
 	}
-	publisher := retrying.New(&losesOneAnswer{Publisher: b.Publisher()},
+	publisher, err := retrying.New(&losesOneAnswer{Publisher: b.Publisher()},
 		retrying.OnError(func(err error, _ time.Duration) { fmt.Println(err) }))
-	err := publisher.Publish(ctx, processor.Destination{RoutingKey: "mail"}, processor.Envelope{Body: []byte("hello")})
+	if err != nil {
+		panic(err)
+	}
+	err = publisher.Publish(ctx, processor.Destination{RoutingKey: "mail"}, processor.Envelope{Body: []byte("hello")})
 	fmt.Println("published:", err == nil)
 
 	p, err := stack.New(ack.New(), dedup.New(dedup.NewMemory(1000, time.Hour))).
@@ -81,9 +84,12 @@ func ExampleIf() {
 	ctx := context.Background()
 	b := memory.New()
 	defer func() { _ = b.Close(ctx) }()
-	publisher := retrying.New(b.Publisher(),
+	publisher, err := retrying.New(b.Publisher(),
 		retrying.If(func(err error) bool { return errors.Is(err, processor.ErrUnroutable) }),
 		retrying.Backoff(time.Millisecond, time.Second), retrying.Retries(3))
+	if err != nil {
+		panic(err)
+	}
 	fmt.Println(publisher.Publish(ctx, processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
 	// Output:
 	// retrying: tries: 4: memory: publish to queue "mail" (default exchange): no queue takes this message: nothing is bound for the key

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/publisher/retrying"
 )
@@ -62,13 +63,13 @@ func TestTheErrorAtTheEnd(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				next, told := newScript(tc.answers...), 0
-				p := retrying.New(processor.PublisherFunc(func(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+				p := must.Have(retrying.New(processor.PublisherFunc(func(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 					err := next.Publish(ctx, to, e)
 					if tc.late && len(next.at) == len(tc.answers) {
 						<-ctx.Done()
 					}
 					return err
-				}), retrying.Retries(2), retrying.OnError(func(error, time.Duration) { told++ }))
+				}), retrying.Retries(2), retrying.OnError(func(error, time.Duration) { told++ })))
 				err := p.Publish(ctx, to, text("1"))
 				require.Len(t, next.at, tc.tries)
 				require.Equal(t, tc.tries-1, told, "of what another try followed")
@@ -94,7 +95,7 @@ func TestWhatTheErrorAtTheEndSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost, full := fmt.Errorf("cut: %w", processor.ErrIndeterminate), fmt.Errorf("full: %w", processor.ErrRefused)
 		p := func(answers ...error) error {
-			return retrying.New(newScript(answers...), retrying.Retries(1)).Publish(t.Context(), to, text("1"))
+			return must.Have(retrying.New(newScript(answers...), retrying.Retries(1))).Publish(t.Context(), to, text("1"))
 		}
 		require.EqualError(t, p(lost), "retrying: tries: 2: "+lost.Error())
 		require.EqualError(t, p(full), "retrying: tries: 2: "+full.Error())
@@ -118,7 +119,7 @@ func TestADoubtStays(t *testing.T) {
 				tries = append(tries, answers[rest%len(answers)])
 			}
 			next := newScript(tries...)
-			err := retrying.New(next, retrying.Retries(3), retrying.If(func(err error) bool { return !errors.Is(err, errOdd) })).
+			err := must.Have(retrying.New(next, retrying.Retries(3), retrying.If(func(err error) bool { return !errors.Is(err, errOdd) }))).
 				Publish(t.Context(), to, text("1"))
 			doubtful := false
 			for _, try := range tries[:len(next.at)] {

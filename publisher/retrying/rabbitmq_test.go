@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/publisher/retrying"
@@ -70,7 +71,7 @@ func TestNothingIsLostWithItsConnection(t *testing.T) {
 	b := open(t, broker.Queue{Name: queue}, []string{node.URL()},
 		rabbitmq.Failover(failover.Backoff(50*time.Millisecond, 100*time.Millisecond)))
 	next := &watched{Publisher: b.Publisher()}
-	p := retrying.New(next, retrying.Backoff(10*time.Millisecond, time.Second))
+	p := must.Have(retrying.New(next, retrying.Backoff(10*time.Millisecond, time.Second)))
 	ctx := within(t, patience)
 	var published atomic.Int64
 	var wg sync.WaitGroup
@@ -106,18 +107,18 @@ func TestAFullQueueIsNotABusyLoopAndTakesWhatItHasRoomFor(t *testing.T) {
 	b := open(t, broker.Queue{Name: queue, MaxLength: 1, Overflow: broker.RejectPublish}, []string{node.URL()})
 	next := &watched{Publisher: b.Publisher()}
 	to, ctx := processor.Destination{RoutingKey: queue}, within(t, patience)
-	require.NoError(t, retrying.New(next).Publish(ctx, to, text("first")))
+	require.NoError(t, must.Have(retrying.New(next)).Publish(ctx, to, text("first")))
 
 	told := make(chan time.Duration, 100)
 	done := make(chan error, 1)
 	start := time.Now()
 	go func() {
-		done <- retrying.New(next, retrying.OnError(func(err error, wait time.Duration) {
+		done <- must.Have(retrying.New(next, retrying.OnError(func(err error, wait time.Duration) {
 			if !errors.Is(err, processor.ErrRefused) {
 				t.Error(err)
 			}
 			told <- wait
-		})).Publish(ctx, to, text("second"))
+		}))).Publish(ctx, to, text("second"))
 	}()
 	var waits time.Duration
 	for range 4 {
@@ -142,7 +143,7 @@ func TestAMessageToAQueueThatIsFullAndOneThatIsNotIsInTheOtherOften(t *testing.T
 		Queues:    []broker.Queue{{Name: free}},
 		Bindings:  []broker.Binding{{Exchange: full, Queue: full}, {Exchange: full, Queue: free}},
 	}))
-	p := retrying.New(b.Publisher(), retrying.Retries(2), retrying.Backoff(time.Millisecond, time.Millisecond))
+	p := must.Have(retrying.New(b.Publisher(), retrying.Retries(2), retrying.Backoff(time.Millisecond, time.Millisecond)))
 	ctx := within(t, patience)
 	require.NoError(t, p.Publish(ctx, processor.Destination{Exchange: full}, text("1")))
 	require.ErrorIs(t, p.Publish(ctx, processor.Destination{Exchange: full}, text("2")), processor.ErrRefused)
@@ -154,7 +155,7 @@ func TestAnEndWhileTheNodeHangsLeavesADoubt(t *testing.T) {
 	node := rabbitmqtest.Start(t)
 	queue := name(t)
 	b := open(t, broker.Queue{Name: queue}, []string{node.URL()})
-	p := retrying.New(b.Publisher())
+	p := must.Have(retrying.New(b.Publisher()))
 	to := processor.Destination{RoutingKey: queue}
 	require.NoError(t, p.Publish(within(t, patience), to, text("1")))
 	node.Pause(t)
@@ -177,8 +178,8 @@ func TestWhatIsForbiddenIsTriedOnce(t *testing.T) {
 	}))
 	next := &watched{Publisher: b.Publisher()}
 	e := text("1")
-	require.ErrorIs(t, retrying.New(next).Publish(within(t, patience), processor.Destination{Exchange: queue}, e), processor.ErrForbidden)
+	require.ErrorIs(t, must.Have(retrying.New(next)).Publish(within(t, patience), processor.Destination{Exchange: queue}, e), processor.ErrForbidden)
 	e.UserID = "somebody"
-	require.ErrorIs(t, retrying.New(next).Publish(within(t, patience), processor.Destination{RoutingKey: queue}, e), processor.ErrForbidden)
+	require.ErrorIs(t, must.Have(retrying.New(next)).Publish(within(t, patience), processor.Destination{RoutingKey: queue}, e), processor.ErrForbidden)
 	require.Equal(t, int64(2), next.calls.Load())
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -19,7 +20,7 @@ import (
 // handle has a message fail whose copy goes out through next.
 func handle(ctx context.Context, t *testing.T, next processor.Publisher, opts ...retrying.Option) *processortest.Message {
 	t.Helper()
-	p, err := stack.New(ack.New(), retry.New(retrying.New(next, opts...), "retry_%attempt%")).
+	p, err := stack.New(ack.New(), retry.New(must.Have(retrying.New(next, opts...)), "retry_%attempt%")).
 		ThenFunc(func(context.Context, processor.Message) error { return errOdd })
 	require.NoError(t, err)
 	msg := processortest.NewMessage()

@@ -9,45 +9,27 @@ import (
 
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 )
 
 // New returns a publisher that publishes through next, and again after an error that may
 // pass. It is safe for many goroutines if next is. A panic of next's goes on.
 //
-// Wrong options, and a next that is nil, have no place to show but the publisher itself:
-// it then is a [processor.Checker] that says what to change, and Publish fails with the
-// same error and publishes nothing.
-func New(next processor.Publisher, opts ...Option) processor.Publisher {
+// The error is about wrong options, and about a next that is nil or cannot work
+// ([processor.Check]).
+func New(next processor.Publisher, opts ...Option) (processor.Publisher, error) {
 	c := config{base: DefaultBase, limit: DefaultLimit, retries: processor.NoLimit}
-	err := option.Apply("retrying", &c, opts)
-	if err == nil {
-		err = c.check()
+	if err := option.Apply("retrying", &c, opts); err != nil {
+		return nil, err
 	}
-	switch {
-	case err != nil:
-		return &invalid{err}
-	case next == nil:
-		return &invalid{errors.New("retrying: the publisher is nil: pass the broker's Publisher()")}
+	if err := errors.Join(option.Publisher("retrying: the publisher", next), c.check()); err != nil {
+		return nil, err
 	}
 	if c.id == nil {
 		c.id = rand.Text
 	}
-	return &publisher{c, next}
-}
-
-// invalid is the publisher that New returns when it was called wrongly.
-type invalid struct{ err error }
-
-var (
-	_ processor.Publisher = (*invalid)(nil)
-	_ processor.Checker   = (*invalid)(nil)
-)
-
-func (i *invalid) Check() error { return i.err }
-
-func (i *invalid) Publish(context.Context, processor.Destination, processor.Envelope) error {
-	return i.err
+	return &publisher{c, next}, nil
 }
 
 type publisher struct {
@@ -98,24 +80,13 @@ func (p *publisher) insist(ctx context.Context, to processor.Destination, e proc
 		if problem := p.tell(err, wait); problem != nil {
 			return h.end(ctx, problem)
 		}
-		if !sleep(ctx, wait) {
+		if !pacing.Sleep(ctx, wait) {
 			return h.interrupted(ctx)
 		}
 		if err = p.next.Publish(ctx, to, e); err == nil {
 			return nil
 		}
 	}
-}
-
-// sleep returns false if ctx ended meanwhile.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	return ctx.Err() == nil
 }
 
 // passes reports whether err may pass.

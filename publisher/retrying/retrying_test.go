@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/publisher/retrying"
@@ -26,7 +27,7 @@ func TestAMessageIsPublishedAgainUnderTheSameID(t *testing.T) {
 			next := newScript(processor.ErrIndeterminate, processor.ErrRefused, processor.ErrIndeterminate, nil)
 			headers := processor.Headers{"a": int64(1)}
 			e := processor.Envelope{Body: []byte("b"), Headers: headers, Properties: processor.Properties{ID: id, Type: "t"}}
-			require.NoError(t, retrying.New(next).Publish(t.Context(), to, e))
+			require.NoError(t, must.Have(retrying.New(next)).Publish(t.Context(), to, e))
 			require.Len(t, next.got, 4)
 			for _, got := range next.got {
 				require.Equal(t, next.got[0], got)
@@ -46,7 +47,7 @@ func TestEachMessageWithoutAnIDGetsOneOfItsOwn(t *testing.T) {
 	t.Parallel()
 	for _, opts := range [][]retrying.Option{nil, {retrying.ID(nil)}} {
 		next := &processortest.Publisher{}
-		p := retrying.New(next, opts...)
+		p := must.Have(retrying.New(next, opts...))
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() { _ = p.Publish(t.Context(), to, processor.Envelope{}) })
@@ -64,7 +65,7 @@ func TestEachMessageWithoutAnIDGetsOneOfItsOwn(t *testing.T) {
 func TestTheIDMayBeMadeByAFunction(t *testing.T) {
 	t.Parallel()
 	next := &processortest.Publisher{}
-	p := retrying.New(next, retrying.ID(func() string { return "made" }))
+	p := must.Have(retrying.New(next, retrying.ID(func() string { return "made" })))
 	require.NoError(t, p.Publish(t.Context(), to, processor.Envelope{}))
 	require.NoError(t, p.Publish(t.Context(), to, text("given")))
 	require.Equal(t, "made", next.Published()[0].Envelope.ID)
@@ -102,7 +103,7 @@ func TestWhatIsTriedAgain(t *testing.T) {
 					if filtered {
 						opts, want = []retrying.Option{retrying.If(func(err error) bool { return err == tc.err })}, tc.withFilter //nolint:errorlint // that very error
 					}
-					err := retrying.New(next, opts...).Publish(t.Context(), to, text("1"))
+					err := must.Have(retrying.New(next, opts...)).Publish(t.Context(), to, text("1"))
 					if want {
 						require.NoError(t, err)
 						require.Len(t, next.at, 2)
@@ -121,7 +122,7 @@ func TestTheFilterIsNotAskedAboutWhatIsTriedAgainAnyway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		next := newScript(processor.ErrRefused, processor.ErrIndeterminate, nil)
-		p := retrying.New(next, retrying.If(func(error) bool { return false }))
+		p := must.Have(retrying.New(next, retrying.If(func(error) bool { return false })))
 		require.NoError(t, p.Publish(t.Context(), to, text("1")))
 	})
 }
@@ -150,10 +151,10 @@ func TestWaits(t *testing.T) {
 						answers[i] = processor.ErrRefused
 					}
 					next := newScript(append(answers, nil)...)
-					p := retrying.New(next, append(tc.opts, retrying.OnError(func(err error, wait time.Duration) {
+					p := must.Have(retrying.New(next, append(tc.opts, retrying.OnError(func(err error, wait time.Duration) {
 						require.ErrorIs(t, err, processor.ErrRefused)
 						told = append(told, wait)
-					}))...)
+					}))...))
 					require.NoError(t, p.Publish(t.Context(), to, text("1")))
 					for i, want := range tc.want {
 						wait := next.at[i+1] - next.at[i]
@@ -175,7 +176,7 @@ func TestManyRetriesKeepTheLongestWait(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		next := newScript(processor.ErrRefused)
-		err := retrying.New(next).Publish(ctx, to, text("1"))
+		err := must.Have(retrying.New(next)).Publish(ctx, to, text("1"))
 		require.ErrorIs(t, err, processor.ErrRefused)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Hour, time.Since(next.start), "as long as ctx allows, and no longer")
@@ -189,7 +190,7 @@ func TestMaxRetriesComesAfterTheFirstTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, n := range []int{0, 1, 5} {
 			next, told := newScript(processor.ErrRefused), 0
-			p := retrying.New(next, retrying.Retries(n), retrying.OnError(func(error, time.Duration) { told++ }))
+			p := must.Have(retrying.New(next, retrying.Retries(n), retrying.OnError(func(error, time.Duration) { told++ })))
 			require.ErrorContains(t, p.Publish(t.Context(), to, text("1")), fmt.Sprintf("tries: %d: ", n+1))
 			require.Len(t, next.at, n+1)
 			require.Equal(t, n, told, "each error that another try follows")
@@ -203,7 +204,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 		cause := errors.New("shutting down")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		next := newScript(processor.ErrRefused)
-		p := retrying.New(next, retrying.Backoff(time.Hour, time.Hour))
+		p := must.Have(retrying.New(next, retrying.Backoff(time.Hour, time.Hour)))
 		time.AfterFunc(time.Second, func() { cancel(cause) })
 		err := p.Publish(ctx, to, text("1"))
 		require.Equal(t, time.Second, time.Since(next.start))
@@ -216,7 +217,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 
 func TestAPanicOfThePublisherGoesOn(t *testing.T) {
 	t.Parallel()
-	p := retrying.New(processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error { panic("boom") }))
+	p := must.Have(retrying.New(processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error { panic("boom") })))
 	require.PanicsWithValue(t, "boom", func() { _ = p.Publish(t.Context(), to, text("1")) })
 }
 
@@ -235,7 +236,7 @@ func TestAFunctionThatPanicsHidesNothing(t *testing.T) {
 			"If": {retrying.If(func(error) bool { panic("boom") }), errOdd},
 		} {
 			next := newScript(processor.ErrIndeterminate, tc.last, nil)
-			err := retrying.New(next, tc.option).Publish(t.Context(), to, text("1"))
+			err := must.Have(retrying.New(next, tc.option)).Publish(t.Context(), to, text("1"))
 			require.ErrorIs(t, err, tc.last)
 			require.ErrorIs(t, err, processor.ErrIndeterminate)
 			require.ErrorContains(t, err, "the function given to "+name+" panicked: boom")
@@ -248,33 +249,27 @@ func TestWithoutAnIDNothingIsPublished(t *testing.T) {
 	t.Parallel()
 	for _, f := range []func() string{func() string { return "" }, func() string { panic("boom") }} {
 		next := newScript(nil)
-		require.ErrorContains(t, retrying.New(next, retrying.ID(f)).Publish(t.Context(), to, processor.Envelope{}), "the function given to ID")
+		require.ErrorContains(t, must.Have(retrying.New(next, retrying.ID(f))).Publish(t.Context(), to, processor.Envelope{}), "the function given to ID")
 		require.Empty(t, next.at)
-		require.NoError(t, retrying.New(next, retrying.ID(f)).Publish(t.Context(), to, text("1")), "it has one")
+		require.NoError(t, must.Have(retrying.New(next, retrying.ID(f))).Publish(t.Context(), to, text("1")), "it has one")
 	}
 }
 
 func TestWrongOptionsShowAtConstruction(t *testing.T) {
 	t.Parallel()
 	next := newScript(nil)
-	for name, p := range map[string]processor.Publisher{
-		"no publisher":      retrying.New(nil),
-		"a nil option":      retrying.New(next, nil),
-		"no wait":           retrying.New(next, retrying.Backoff(0, time.Second)),
-		"a negative wait":   retrying.New(next, retrying.Backoff(-time.Second, time.Second)),
-		"without a unit":    retrying.New(next, retrying.Backoff(100, time.Second)),
-		"a shrinking wait":  retrying.New(next, retrying.Backoff(time.Second, time.Millisecond)),
-		"negative retries":  retrying.New(next, retrying.Retries(-2)),
-		"a missing maximum": retrying.New(next, retrying.Backoff(time.Second, 0)),
+	for name, err := range map[string]error{
+		"no publisher":      must.Fail(retrying.New(nil)),
+		"a nil option":      must.Fail(retrying.New(next, nil)),
+		"no wait":           must.Fail(retrying.New(next, retrying.Backoff(0, time.Second))),
+		"a negative wait":   must.Fail(retrying.New(next, retrying.Backoff(-time.Second, time.Second))),
+		"without a unit":    must.Fail(retrying.New(next, retrying.Backoff(100, time.Second))),
+		"a shrinking wait":  must.Fail(retrying.New(next, retrying.Backoff(time.Second, time.Millisecond))),
+		"negative retries":  must.Fail(retrying.New(next, retrying.Retries(-2))),
+		"a missing maximum": must.Fail(retrying.New(next, retrying.Backoff(time.Second, 0))),
 	} {
-		checker, ok := p.(processor.Checker)
-		require.True(t, ok, name)
-		require.ErrorContains(t, checker.Check(), "retrying: ", name)
-		require.Equal(t, checker.Check(), p.Publish(t.Context(), to, text("1")), name)
+		require.ErrorContains(t, err, "retrying: ", name)
 	}
-	require.Empty(t, next.at)
-	_, wrong := retrying.New(next).(processor.Checker)
-	require.False(t, wrong)
 }
 
 type taking struct{}
@@ -282,7 +277,7 @@ type taking struct{}
 func (taking) Publish(context.Context, processor.Destination, processor.Envelope) error { return nil }
 
 func TestAMessageThatIsTakenAtOnceCostsNoAllocation(t *testing.T) {
-	p := retrying.New(taking{}, retrying.If(func(error) bool { return true }), retrying.OnError(func(error, time.Duration) {}))
+	p := must.Have(retrying.New(taking{}, retrying.If(func(error) bool { return true }), retrying.OnError(func(error, time.Duration) {})))
 	ctx, e := t.Context(), text("1")
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		if err := p.Publish(ctx, to, e); err != nil {

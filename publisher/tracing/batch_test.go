@@ -10,6 +10,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	oteltrace "go.opentelemetry.io/otel/trace"
 
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/publisher/tracing"
@@ -40,7 +41,7 @@ func publishBatch(ctx context.Context, next processor.Publisher) ([]sdk.ReadOnly
 		{Properties: processor.Properties{ID: "2"}, Headers: processor.Headers{"traceparent": parent}},
 		{Properties: processor.Properties{ID: "3"}, Headers: processor.Headers{"traceparent": parent}},
 	}
-	errs := processor.PublishBatch(ctx, tracing.New(next, tracing.TracerProvider(provider)), to, batch)
+	errs := processor.PublishBatch(ctx, must.Have(tracing.New(next, tracing.TracerProvider(provider))), to, batch)
 	return spans.Ended(), errs
 }
 
@@ -142,7 +143,7 @@ func TestWhatABatchFailsOfIsInItsSpan(t *testing.T) {
 func TestAPanicOfABatchGoesOnAndIsInItsSpan(t *testing.T) {
 	t.Parallel()
 	provider, spans := record(nil)
-	p := tracing.New(&batches{answer: func([]processor.Envelope) []error { panic("boom") }}, tracing.TracerProvider(provider))
+	p := must.Have(tracing.New(&batches{answer: func([]processor.Envelope) []error { panic("boom") }}, tracing.TracerProvider(provider)))
 	require.PanicsWithValue(t, "boom", func() { processor.PublishBatch(t.Context(), p, to, make([]processor.Envelope, 2)) })
 	require.Len(t, spans.Ended(), 1)
 	require.Equal(t, codes.Error, spans.Ended()[0].Status().Code)

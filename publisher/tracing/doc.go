@@ -4,8 +4,9 @@
 //
 // Wrap the broker's publisher once and give it to all that publish:
 //
-//	traced := tracing.New(broker.Publisher())
-//	err := traced.Publish(ctx, to, envelope)
+//	traced, err := tracing.New(broker.Publisher())
+//	...
+//	err = traced.Publish(ctx, to, envelope)
 //
 // A layer that publishes copies, such as retry, gives its context along. Inside
 // processors/tracing that context holds the span of the message, and the copy becomes a

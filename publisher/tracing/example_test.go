@@ -21,7 +21,10 @@ func ExampleNew() {
 	if err := b.Declare(ctx, broker.Topology{Queues: []broker.Queue{{Name: "mail"}}}); err != nil {
 		panic(err)
 	}
-	publisher := tracing.New(b.Publisher(), tracing.TracerProvider(provider))
+	publisher, err := tracing.New(b.Publisher(), tracing.TracerProvider(provider))
+	if err != nil {
+		panic(err)
+	}
 	for _, queue := range []string{"mail", "lost"} {
 		err := publisher.Publish(ctx, processor.Destination{RoutingKey: queue}, processor.Envelope{})
 		fmt.Println("published:", err == nil)

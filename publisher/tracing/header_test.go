@@ -12,6 +12,7 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	oteltrace "go.opentelemetry.io/otel/trace"
 
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/publisher/tracing"
@@ -38,7 +39,7 @@ func TestTheSpanIsAChildOfThatOfTheContext(t *testing.T) {
 	defer handler.End()
 	next := &processortest.Publisher{}
 	e := processor.Envelope{Headers: processor.Headers{"traceparent": parent, "tracestate": "stale=1"}}
-	require.NoError(t, tracing.New(next, tracing.TracerProvider(provider)).Publish(ctx, to, e))
+	require.NoError(t, must.Have(tracing.New(next, tracing.TracerProvider(provider))).Publish(ctx, to, e))
 	span := spans.Ended()[0]
 	require.Equal(t, handler.SpanContext(), span.Parent())
 	require.Equal(t, processor.Headers{"traceparent": written(span.SpanContext())}, next.Published()[0].Envelope.Headers)
@@ -72,7 +73,7 @@ func TestASpanThatIsNotSampledIsInTheHeadersToo(t *testing.T) {
 	provider, spans := record(sdk.NeverSample())
 	next := &processortest.Publisher{}
 	e := processor.Envelope{Headers: processor.Headers{"traceparent": parent}}
-	require.NoError(t, tracing.New(next, tracing.TracerProvider(provider)).Publish(t.Context(), to, e))
+	require.NoError(t, must.Have(tracing.New(next, tracing.TracerProvider(provider))).Publish(t.Context(), to, e))
 	require.Empty(t, spans.Ended())
 	got, _ := next.Published()[0].Envelope.Headers.String("traceparent")
 	require.Contains(t, got, traceID)
@@ -85,7 +86,7 @@ func TestWithoutAProviderTheHeadersSayWhatTheySaid(t *testing.T) {
 	t.Parallel()
 	next := &processortest.Publisher{}
 	e := processor.Envelope{Headers: processor.Headers{"traceparent": parent, "tracestate": "a=1"}}
-	require.NoError(t, tracing.New(next).Publish(t.Context(), to, e))
+	require.NoError(t, must.Have(tracing.New(next)).Publish(t.Context(), to, e))
 	require.Equal(t, e.Headers, next.Published()[0].Envelope.Headers)
 }
 
@@ -145,7 +146,7 @@ func TestHeadersDoNotGrowWithEachCopy(t *testing.T) {
 	t.Parallel()
 	provider, spans := record(nil)
 	next := &processortest.Publisher{}
-	p := tracing.New(next, tracing.TracerProvider(provider))
+	p := must.Have(tracing.New(next, tracing.TracerProvider(provider)))
 	e := processor.Envelope{Headers: processor.Headers{"traceparent": parent, "tracestate": "a=1"}}
 	for i := range 100 {
 		require.NoError(t, p.Publish(t.Context(), to, e))

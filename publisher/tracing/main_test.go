@@ -11,6 +11,7 @@ import (
 	oteltrace "go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/publisher/tracing"
 )
@@ -41,7 +42,7 @@ func record(s sdk.Sampler) (*sdk.TracerProvider, *tracetest.SpanRecorder) {
 // publish returns the span of one message, and the error of publishing it.
 func publish(ctx context.Context, next processor.Publisher, to processor.Destination, e processor.Envelope, opts ...tracing.Option) (sdk.ReadOnlySpan, error) {
 	provider, spans := record(nil)
-	err := tracing.New(next, append(opts, tracing.TracerProvider(provider))...).Publish(ctx, to, e)
+	err := must.Have(tracing.New(next, append(opts, tracing.TracerProvider(provider))...)).Publish(ctx, to, e)
 	return spans.Ended()[0], err
 }
 

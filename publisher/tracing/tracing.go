@@ -21,19 +21,18 @@ const scope = "github.com/gowarren/warren/publisher/tracing"
 // New returns a publisher that publishes through next in a span of its own. It is safe for
 // many goroutines if next is. Errors come back as they are, and a panic goes on.
 //
-// Wrong options, and a next that is nil, have no place to show but the publisher itself:
-// it then is a [processor.Checker] that says what to change, and Publish fails with the
-// same error and publishes nothing.
-func New(next processor.Publisher, opts ...Option) processor.Publisher {
+// The error is about wrong options, and about a next that is nil or cannot work
+// ([processor.Check]).
+func New(next processor.Publisher, opts ...Option) (processor.Publisher, error) {
 	c := config{system: DefaultSystem}
-	err := option.Apply("tracing", &c, opts)
-	switch {
-	case err != nil:
-		return &invalid{err}
-	case next == nil:
-		return &invalid{errors.New("tracing: the publisher is nil: pass the broker's Publisher()")}
-	case c.system == "":
-		return &invalid{errors.New("tracing: the system is empty: name one, such as kafka, or leave the option out")}
+	if err := option.Apply("tracing", &c, opts); err != nil {
+		return nil, err
+	}
+	if err := option.Publisher("tracing: the publisher", next); err != nil {
+		return nil, err
+	}
+	if c.system == "" {
+		return nil, errors.New("tracing: the system is empty: name one, such as kafka, or leave the option out")
 	}
 	if c.propagator == nil {
 		c.propagator = propagation.TraceContext{}
@@ -46,21 +45,7 @@ func New(next processor.Publisher, opts ...Option) processor.Publisher {
 		tracer: c.provider.Tracer(scope, trace.WithSchemaURL(semconv.SchemaURL)),
 		fields: c.propagator.Fields(),
 		next:   next,
-	}
-}
-
-// invalid is the publisher that New returns when it was called wrongly.
-type invalid struct{ err error }
-
-var (
-	_ processor.Publisher = (*invalid)(nil)
-	_ processor.Checker   = (*invalid)(nil)
-)
-
-func (i *invalid) Check() error { return i.err }
-
-func (i *invalid) Publish(context.Context, processor.Destination, processor.Envelope) error {
-	return i.err
+	}, nil
 }
 
 type publisher struct {

@@ -18,6 +18,7 @@ import (
 	oteltrace "go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/publisher/tracing"
@@ -68,7 +69,7 @@ func TestNamesOfDestinations(t *testing.T) {
 func TestMessagesToSeveralQueuesKeepTheirNamesApart(t *testing.T) {
 	t.Parallel()
 	provider, spans := record(nil)
-	p := tracing.New(&processortest.Publisher{}, tracing.TracerProvider(provider))
+	p := must.Have(tracing.New(&processortest.Publisher{}, tracing.TracerProvider(provider)))
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -131,9 +132,9 @@ func TestAFailureIsOnItsSpanAndComesBackAsItIs(t *testing.T) {
 func TestAPanicGoesOnAndItsSpanEndsWithAnError(t *testing.T) {
 	t.Parallel()
 	provider, spans := record(nil)
-	p := tracing.New(processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error {
+	p := must.Have(tracing.New(processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error {
 		panic("a secret")
-	}), tracing.TracerProvider(provider))
+	}), tracing.TracerProvider(provider)))
 	require.PanicsWithValue(t, "a secret", func() { _ = p.Publish(t.Context(), to, processor.Envelope{}) })
 	requirePanicked(t, spans)
 }
@@ -141,10 +142,10 @@ func TestAPanicGoesOnAndItsSpanEndsWithAnError(t *testing.T) {
 func TestGoexitGoesOnAndItsSpanEndsWithAnError(t *testing.T) {
 	t.Parallel()
 	provider, spans := record(nil)
-	p := tracing.New(processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error {
+	p := must.Have(tracing.New(processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error {
 		runtime.Goexit()
 		return nil
-	}), tracing.TracerProvider(provider))
+	}), tracing.TracerProvider(provider)))
 	exited := make(chan bool, 1)
 	go func() {
 		returned := false
@@ -173,26 +174,22 @@ func TestAnotherBrokerIsNamedByAnOption(t *testing.T) {
 	require.NotContains(t, attributes(span), attribute.Key("messaging.rabbitmq.destination.routing_key"))
 }
 
-func TestWrongOptionsShowBeforeAndWhenPublishing(t *testing.T) {
+func TestWrongOptionsShowAtConstruction(t *testing.T) {
 	t.Parallel()
 	next := &processortest.Publisher{}
-	for want, p := range map[string]processor.Publisher{
-		"tracing: the publisher is nil": tracing.New(nil),
-		"tracing: option 1 is nil":      tracing.New(next, nil),
-		"tracing: the system is empty":  tracing.New(next, tracing.System("")),
+	for want, err := range map[string]error{
+		"tracing: the publisher is nil": must.Fail(tracing.New(nil)),
+		"tracing: option 1 is nil":      must.Fail(tracing.New(next, nil)),
+		"tracing: the system is empty":  must.Fail(tracing.New(next, tracing.System(""))),
 	} {
-		c, ok := p.(processor.Checker)
-		require.True(t, ok)
-		require.ErrorContains(t, c.Check(), want)
-		require.Equal(t, c.Check(), p.Publish(t.Context(), to, processor.Envelope{}))
+		require.ErrorContains(t, err, want)
 	}
-	require.Empty(t, next.Published())
 }
 
 // The provider is often set up after the publisher.
 func TestTheGlobalProviderCounts(t *testing.T) {
 	next := &processortest.Publisher{}
-	p := tracing.New(next, tracing.TracerProvider(nil), tracing.Propagator(nil))
+	p := must.Have(tracing.New(next, tracing.TracerProvider(nil), tracing.Propagator(nil)))
 	provider, spans := record(nil)
 	otel.SetTracerProvider(provider)
 	t.Cleanup(func() { otel.SetTracerProvider(noop.NewTracerProvider()) })
@@ -215,7 +212,7 @@ func TestAllocationsOfAMessageThatIsNotRecorded(t *testing.T) {
 		{"never sampled", 7, never},
 		{"no provider", 2, noop.NewTracerProvider()},
 	} {
-		p := tracing.New(discard, tracing.TracerProvider(tc.provider))
+		p := must.Have(tracing.New(discard, tracing.TracerProvider(tc.provider)))
 		headers := processor.Headers{}
 		allocs := testing.AllocsPerRun(200, func() { _ = p.Publish(t.Context(), to, processor.Envelope{Headers: headers}) })
 		require.Equal(t, tc.want, allocs, tc.name) //nolint:testifylint // whole numbers
@@ -225,9 +222,13 @@ func TestAllocationsOfAMessageThatIsNotRecorded(t *testing.T) {
 func Benchmark(b *testing.B) {
 	never := sdk.NewTracerProvider(sdk.WithSampler(sdk.NeverSample()))
 	b.Run("no tracing", func(b *testing.B) { run(b, discard) })
-	b.Run("no provider", func(b *testing.B) { run(b, tracing.New(discard, tracing.TracerProvider(noop.NewTracerProvider()))) })
-	b.Run("never sampled", func(b *testing.B) { run(b, tracing.New(discard, tracing.TracerProvider(never))) })
-	b.Run("always sampled", func(b *testing.B) { run(b, tracing.New(discard, tracing.TracerProvider(sdk.NewTracerProvider()))) })
+	b.Run("no provider", func(b *testing.B) {
+		run(b, must.Have(tracing.New(discard, tracing.TracerProvider(noop.NewTracerProvider()))))
+	})
+	b.Run("never sampled", func(b *testing.B) { run(b, must.Have(tracing.New(discard, tracing.TracerProvider(never)))) })
+	b.Run("always sampled", func(b *testing.B) {
+		run(b, must.Have(tracing.New(discard, tracing.TracerProvider(sdk.NewTracerProvider()))))
+	})
 }
 
 func run(b *testing.B, p processor.Publisher) {

@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -94,9 +95,9 @@ func (s *subscription) stop() {
 // wind ends one stage after the other, once the intake is over.
 func (s *subscription) wind() {
 	<-s.intake.Done()
-	sleep(s.patience, s.subscriber.options.closeTimeout)
+	pacing.Sleep(s.patience, s.subscriber.options.closeTimeout)
 	s.endWork(errClosing)
-	sleep(s.patience, afterwards)
+	pacing.Sleep(s.patience, afterwards)
 	s.endPatience()
 }
 
@@ -141,7 +142,7 @@ func (s *subscription) reopen(err error) broker.Subscription {
 			return nil
 		}
 		s.log.LogAttrs(s.intake, slog.LevelError, "subscription lost, trying again", logattr.Err(err), slog.Duration("wait", wait))
-		sleep(s.intake, wait)
+		pacing.Sleep(s.intake, wait)
 		var sub broker.Subscription
 		if sub, err = s.open(s.intake); err == nil {
 			return sub
@@ -149,18 +150,5 @@ func (s *subscription) reopen(err error) broker.Subscription {
 		if s.intake.Err() != nil {
 			return nil
 		}
-	}
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }

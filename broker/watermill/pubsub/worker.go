@@ -11,6 +11,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/watermill/internal/wire"
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -32,7 +33,7 @@ func (w *worker) run(sub broker.Subscription) error {
 		if w.intake.Err() != nil {
 			return w.intake.Err()
 		}
-		sleep(w.intake, w.pause())
+		pacing.Sleep(w.intake, w.pause())
 	}
 }
 

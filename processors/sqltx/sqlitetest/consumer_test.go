@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -92,7 +93,7 @@ func TestEachMessageIsProcessedOnceByManyWorkers(t *testing.T) {
 		recovery.New(),
 	).ThenFunc(handler)
 	require.NoError(t, err)
-	require.NoError(t, consumer.New(b.Source("mail"), p, consumer.Workers(6)).Run(t.Context()))
+	require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(6))).Run(t.Context()))
 
 	require.Equal(t, messages, count(t, db, "letters"))
 	require.Equal(t, messages, count(t, db, "(SELECT DISTINCT id FROM letters)"))
@@ -123,7 +124,7 @@ func TestMessagesWaitInTheirQueueWhileTheDatabaseIsAway(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- consumer.New(b.Source("mail"), p).Run(ctx) }()
+	go func() { ended <- must.Have(consumer.New(b.Source("mail"), p)).Run(ctx) }()
 
 	publish(t, b, "before")
 	require.Equal(t, processor.Done, <-outcomes)

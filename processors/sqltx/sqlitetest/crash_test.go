@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/sqltx"
@@ -73,7 +74,7 @@ func consumeJournal(dir string, inbox bool) error {
 	if _, err := os.Stdout.WriteString("begun\n"); err != nil {
 		return err
 	}
-	return consumer.New(j, p, consumer.Workers(crashWorkers)).Run(context.Background())
+	return must.Have(consumer.New(j, p, consumer.Workers(crashWorkers))).Run(context.Background())
 }
 
 // kill ends this process as kill -9 does, and does not return.

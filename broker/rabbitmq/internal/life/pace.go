@@ -29,11 +29,4 @@ func Wait(n int) time.Duration {
 }
 
 // Sleep waits for d, or until ctx ends.
-func Sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
+func Sleep(ctx context.Context, d time.Duration) { pacing.Sleep(ctx, d) }
