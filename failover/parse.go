@@ -37,7 +37,8 @@ func ParseURLs(urls []string) ([]Endpoint, error) {
 	)
 	for _, list := range urls {
 		scheme := ""
-		for part, rest, more := "", list, true; more; {
+		for rest, more := list, true; more; {
+			var part string
 			part, rest, more = cutPart(rest)
 			number++
 			endpoint, err := parsePart(part, &scheme)

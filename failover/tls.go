@@ -1,15 +1,14 @@
 package failover
 
 import (
-	"context"
-	"io"
-	"net"
-
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"slices"
 

@@ -13,14 +13,14 @@ const admin = `<<"rabbitmqtest">>`
 // AddVhost adds a vhost, in which guest may do everything.
 func (n *Node) AddVhost(tb TB, name string) {
 	tb.Helper()
-	n.evalOK(tb, "rabbit_vhost:add(%s)", binaries(name))
+	n.evalOKf(tb, "rabbit_vhost:add(%s)", binaries(name))
 	n.Permit(tb, "guest", name, ".*", ".*", ".*")
 }
 
 // AddUser adds a user who may do everything in the vhosts, and nothing elsewhere.
 func (n *Node) AddUser(tb TB, user, password string, vhosts ...string) {
 	tb.Helper()
-	n.evalOK(tb, "rabbit_auth_backend_internal:add_user(%s)", binaries(user, password))
+	n.evalOKf(tb, "rabbit_auth_backend_internal:add_user(%s)", binaries(user, password))
 	for _, vhost := range vhosts {
 		n.Permit(tb, user, vhost, ".*", ".*", ".*")
 	}
@@ -29,33 +29,33 @@ func (n *Node) AddUser(tb TB, user, password string, vhosts ...string) {
 // SetPassword changes a user's password.
 func (n *Node) SetPassword(tb TB, user, password string) {
 	tb.Helper()
-	n.evalOK(tb, "rabbit_auth_backend_internal:change_password(%s)", binaries(user, password))
+	n.evalOKf(tb, "rabbit_auth_backend_internal:change_password(%s)", binaries(user, password))
 }
 
 // Permit allows the user to configure, write and read what has these names, which are regular
 // expressions, and nothing else in the vhost.
 func (n *Node) Permit(tb TB, user, vhost, configure, write, read string) {
 	tb.Helper()
-	n.evalOK(tb, "rabbit_auth_backend_internal:set_permissions(%s)", binaries(user, vhost, configure, write, read))
+	n.evalOKf(tb, "rabbit_auth_backend_internal:set_permissions(%s)", binaries(user, vhost, configure, write, read))
 }
 
 // PermitTopics allows the user to publish to the topic exchange with these routing keys, which are
 // a regular expression, and with no other, and to bind to it with any.
 func (n *Node) PermitTopics(tb TB, user, vhost, exchange, write string) {
 	tb.Helper()
-	n.evalOK(tb, "rabbit_auth_backend_internal:set_topic_permissions(%s)", binaries(user, vhost, exchange, write, ".*"))
+	n.evalOKf(tb, "rabbit_auth_backend_internal:set_topic_permissions(%s)", binaries(user, vhost, exchange, write, ".*"))
 }
 
 // LimitConnections limits how many connections the vhost takes; a negative limit is none.
 func (n *Node) LimitConnections(tb TB, vhost string, limit int) {
 	tb.Helper()
-	n.evalOK(tb, "rabbit_vhost_limit:parse_set(%s)", binaries(vhost, fmt.Sprintf(`{"max-connections": %d}`, limit)))
+	n.evalOKf(tb, "rabbit_vhost_limit:parse_set(%s)", binaries(vhost, fmt.Sprintf(`{"max-connections": %d}`, limit)))
 }
 
 // ImportDefinitions imports a file of definitions, given as its content.
 func (n *Node) ImportDefinitions(tb TB, definitions []byte) {
 	tb.Helper()
-	n.evalOK(tb, "rabbit_definitions:import_raw(list_to_binary(%s))", erlangString(string(definitions)))
+	n.evalOKf(tb, "rabbit_definitions:import_raw(list_to_binary(%s))", erlangString(string(definitions)))
 }
 
 // binaries is the texts as arguments of an Erlang function that changes something, whose last one

@@ -102,8 +102,8 @@ func (n *Node) callOK(tb TB, call string) {
 	}
 }
 
-// evalOK is [Node.Eval] for what must return ok.
-func (n *Node) evalOK(tb TB, format string, args ...any) {
+// evalOKf is [Node.Eval] for what must return ok.
+func (n *Node) evalOKf(tb TB, format string, args ...any) {
 	tb.Helper()
 	if result := n.Eval(tb, format, args...); result != "ok" {
 		tb.Fatalf("rabbitmqtest: %s returned %s", fmt.Sprintf(format, args...), result)
