@@ -22,7 +22,7 @@ type Channel struct {
 	lose     context.CancelCauseFunc
 	end      context.CancelCauseFunc // of handlers
 
-	returning func(*Delivery) // may be nil
+	returning func(*Delivery, <-chan struct{}) // may be nil
 }
 
 // NewChannel returns a channel that is open, for a subscription with these options. It must be

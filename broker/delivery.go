@@ -116,6 +116,6 @@ func (d *Delivery) Release() error {
 // goesBack lets whoever subscribed hold the delivery for a moment.
 func (d *Delivery) goesBack() {
 	if c := d.channel; c != nil && c.returning != nil && !d.Held() && !c.Lost() {
-		c.returning(d)
+		c.returning(d, c.life.Done())
 	}
 }

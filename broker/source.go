@@ -30,10 +30,10 @@ type SubscribeOptions struct {
 	// tells all the same.
 	FinishLost bool
 	// Returning is called before a message goes back to its queue, where it would be delivered
-	// again at once, in the goroutine that gives it back. It goes back when the call returns.
-	// nil: at once. It is not called where the broker holds the message (see [Channel]), and
-	// not for what goes back with its channel.
-	Returning func(*Delivery)
+	// again at once, in the goroutine that gives it back. It goes back when the call returns; lost
+	// is closed when its channel is lost. nil: at once. It is not called where the broker holds the
+	// message (see [Channel]), and not for what goes back with its channel.
+	Returning func(d *Delivery, lost <-chan struct{})
 	// Consumer is what is asked of the broker.
 	Consumer ConsumerOptions
 }

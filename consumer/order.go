@@ -2,9 +2,9 @@ package consumer
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/callback"
 )
 
 // delivery is a message with its place in the order.
@@ -16,7 +16,8 @@ type delivery struct {
 
 // next returns the next message to process. The worker that ends the wait of one comes here to
 // take it, so those that are blocked in Receive miss none. Once the run has ended, or the channel is
-// lost, nothing more begins, not even what was just received: an earlier one may have gone back.
+// lost, no message with a key begins, not even one that was just received: an earlier one may have
+// gone back.
 func (r *run) next() (delivery, error) {
 	if r.options.key == nil {
 		return r.receive()
@@ -65,20 +66,19 @@ func (r *run) receive() (delivery, error) {
 	return delivery{Delivery: msg}, err
 }
 
+// errExited is the problem of a message for which the key function called runtime.Goexit.
+var errExited = errors.New("consumer: the key function called runtime.Goexit")
+
 // makeKey asks for the message's key. A message for which the function panics or ends the
 // goroutine has failed: it goes back to its queue, which counts the attempt.
 func (r *run) makeKey(d *delivery) {
 	returned := false
 	defer func() {
-		if returned {
-			return
-		}
-		value := recover()
-		d.problem = errors.Join(fmt.Errorf("consumer: the key function panicked: %v", value), d.Nack(true))
-		if value == nil { // runtime.Goexit
-			r.exited(*d, d.problem)
+		if !returned { // runtime.Goexit: another worker takes the message, and goes on
+			next := delivery{Delivery: d.Delivery, problem: errExited}
+			r.workers.Go(func() { r.handle(next); r.work() })
 		}
 	}()
-	d.key = r.options.key(d.Delivery)
+	d.problem = callback.Call("consumer: the key function", func() { d.key = r.options.key(d.Delivery) })
 	returned = true
 }

@@ -18,9 +18,7 @@ func (r *run) work() {
 			r.receiveFailed(err)
 			return
 		}
-		if r.handle(d); !d.Returned() || r.gate.paused() {
-			r.pace.row.Store(0)
-		}
+		r.handle(d)
 	}
 }
 
@@ -41,18 +39,23 @@ func (r *run) handle(d delivery) {
 	r.stats.inHand.Add(1)
 	returned := false
 	defer func() {
-		r.stats.inHand.Add(-1)
 		if !d.Settled() {
 			r.release(d) // when the run has ended, if this message ends it
 		}
+		r.stats.inHand.Add(-1)
+		if !d.Returned() {
+			r.pace.settled(d.Delivery)
+		}
 		r.lines.Leave(d.key)
 		if !returned {
-			r.exited(d, nil)
+			r.exited(d)
 		}
 	}()
 	err := d.problem
 	if err == nil {
 		err = r.handler.Process(d.Context(), d.Delivery)
+	} else {
+		err = errors.Join(err, d.Nack(true)) // before the stack, which has no place for it
 	}
 	returned = true
 
@@ -132,13 +135,9 @@ func (r *run) unsettled(d delivery, err error, decision processor.Decision) {
 	}
 }
 
-// release gives the message back. When the intake has ended, the subscription is paused before:
-// so it knows what else is to go back with it, and in which order.
+// release gives the message back.
 func (r *run) release(d delivery) {
 	r.stats.released.Add(1)
-	if r.intake.Err() != nil {
-		r.gate.close()
-	}
 	if err := d.Release(); err != nil && !errors.Is(err, processor.ErrStale) {
 		r.log.LogAttrs(r.hands, slog.LevelWarn, "message not given back; the broker does so when the channel closes", logattr.Of(d, err)...)
 	}
@@ -146,7 +145,7 @@ func (r *run) release(d delivery) {
 
 // exited replaces a worker whose goroutine was ended by runtime.Goexit, which nothing can stop. It
 // also runs while a panic is on its way up; then the process ends, and so does the new worker.
-func (r *run) exited(d delivery, err error) {
-	r.log.LogAttrs(r.hands, slog.LevelError, "the handler or the key function ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, err)...)
+func (r *run) exited(d delivery) {
+	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, nil)...)
 	r.workers.Go(r.work)
 }

@@ -129,7 +129,7 @@ func (d *dialer) pause(ctx context.Context) error {
 // refused reports whether every node has refused the credentials, or is not trusted.
 func (d *dialer) refused() bool {
 	for _, err := range d.errs {
-		if !errors.Is(err, ErrAuth) && !errors.Is(err, ErrTLS) {
+		if !errors.Is(err, ErrAuth) && !isUntrusted(err) {
 			return false
 		}
 	}

@@ -72,17 +72,22 @@ func (c *config) speakTLS(ctx context.Context, e Endpoint, socket net.Conn) (net
 	}
 	client := tls.Client(socket, t)
 	err = client.HandshakeContext(ctx)
-	var untrusted *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
 	switch {
 	case err == nil:
 		return client, nil
-	case errors.As(err, &untrusted):
+	case isUntrusted(err):
 		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
 	case errors.As(err, &plain):
 		return nil, fmt.Errorf("%w: the node does not speak TLS on this port; without it the URL begins with amqp://: %w", ErrTLS, err)
 	}
 	return nil, err
+}
+
+// isUntrusted reports whether err is about a node's certificate.
+func isUntrusted(err error) bool {
+	var untrusted *tls.CertificateVerificationError
+	return errors.As(err, &untrusted)
 }
 
 // silent adds to the error of a node that has closed the connection what it may mean.

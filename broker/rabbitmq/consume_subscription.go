@@ -101,7 +101,7 @@ func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 		switch {
 		case !ok: // paused or lost meanwhile, and it comes again
 		case s.timedOut.take(msg):
-			s.count(msg)
+			s.count(v.generation, &d, msg)
 		default:
 			return msg, nil
 		}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
@@ -253,11 +255,11 @@ func (s *subscription) report(g *generation, cause error) {
 }
 
 // count makes a consumer timeout count as a failed delivery; see [timedOut].
-func (s *subscription) count(msg *broker.Delivery) {
+func (s *subscription) count(g *generation, d *amqp.Delivery, msg *broker.Delivery) {
 	s.broker.life.Log.LogAttrs(s.life, slog.LevelError, "a message was held for longer than the consumer timeout, by its handler or waiting for one, which counts as a failed delivery of its message; "+
 		"limit the handler with processors/timeout, or raise the broker's consumer_timeout",
 		logattr.Of(msg, nil)...)
-	if err := msg.Nack(true); err != nil && !errors.Is(err, processor.ErrStale) {
+	if err := g.Nack(d.DeliveryTag, true); err != nil && !errors.Is(err, processor.ErrStale) {
 		s.broker.life.Log.Warn("message not rejected", slog.Any("error", err))
 	}
 }

@@ -39,10 +39,19 @@ func (r *Returns) Count(id string, body []byte) int {
 	return r.counts[m]
 }
 
+// Forget begins anew with the message of that id and body.
+func (r *Returns) Forget(id string, body []byte) {
+	m := r.mark(id, body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.counts, m)
+}
+
 func (r *Returns) mark(id string, body []byte) uint64 {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
-	_, _ = h.WriteString(id) // neither fails
+	_, _ = h.WriteString(id) // none of them fails
+	_ = h.WriteByte(0)
 	_, _ = h.Write(body)
 	return h.Sum64()
 }

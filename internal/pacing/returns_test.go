@@ -17,6 +17,9 @@ func TestEachMessageHasItsCount(t *testing.T) {
 	require.Equal(t, 1, r.Count("2", []byte("a")))
 	require.Equal(t, 2, r.Count("1", []byte("a")))
 	require.Equal(t, 3, r.Count("1", []byte("a")))
+	r.Forget("1", []byte("a"))
+	require.Equal(t, 1, r.Count("1", []byte("a")))
+	require.Equal(t, 2, r.Count("1", []byte("b")))
 }
 
 func TestTheOldestIsForgotten(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 // next channel.
 var errNotSent = errors.New("not sent")
 
-// channel is one generation of the publisher's channel: in confirm mode, and
+// confirmChannel is one generation of the publisher's channel: in confirm mode, and
 // shared by many goroutines that each wait for their own confirm.
 //
 // # Returned messages
