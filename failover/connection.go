@@ -18,7 +18,7 @@ type Connection struct {
 // until Close. ctx bounds the call, not the connection. See the package's
 // documentation for urls.
 //
-// Dial tries the nodes in turn, or as the [InOrder] has it, round after round, until ctx
+// Dial tries the nodes in turn, or as the [Order] has it, round after round, until ctx
 // ends; the error then holds ctx's error and the last error of each node. It gives up at
 // once if every node has refused the credentials or the vhost ([ErrAuth]): that is a
 // mistake to mend, not an outage to wait out. [MaxRounds] makes it give up earlier. Once

@@ -34,7 +34,7 @@
 //
 // # Rounds
 //
-// A round tries each node once, without a pause, in the order of the [InOrder]:
+// A round tries each node once, without a pause, in the [Order] of [InOrder]:
 // [RoundRobin], [Shuffle], or a function of one's own. The node that has just failed is
 // the last. After a round that brought no session comes a wait, see [Backoff], which
 // grows from round to round. A session that ends before it is stable, see [StableAfter],

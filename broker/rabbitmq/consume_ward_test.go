@@ -116,6 +116,7 @@ func (w *ward) finish(t *testing.T) {
 func (w *ward) end(t *testing.T) (duplicates int) {
 	t.Helper()
 	w.reaches(t, w.sent)
+	ready(t, w.broker, w.queue, 0) // one that was processed may have come back with its channel
 	w.cancel()
 	require.NoError(t, <-w.result)
 	left, err := raw(t, w.url).QueueDeclarePassive(w.queue, true, false, false, false, nil)
