@@ -31,13 +31,13 @@ type Books struct {
 	Confirmed  int           // the broker has them
 	Failed     int           // publishes that returned an error: the broker may or may not have the message
 	Processed  int           // different messages
-	Again      int           // processed once more, each time
-	Missing    int           // confirmed and not processed: lost, if nothing is on its way any more
+	Again      int           // processed again, each time
+	Missing    int           // confirmed and not processed: lost, if none is on its way any more
 	PublishGap time.Duration // the longest time without a confirm since [Ledger.Mark]
-	ProcessGap time.Duration // the longest time without a message that is new, since then
+	ProcessGap time.Duration // the longest time without a new message, since then
 }
 
-// String is one line for people.
+// String returns the counts in one line.
 func (b Books) String() string {
 	return fmt.Sprintf("sent %d, in flight %d, confirmed %d, failed %d, processed %d, again %d, missing %d, longest gap: publishing %v, consuming %v",
 		b.Sent, b.InFlight, b.Confirmed, b.Failed, b.Processed, b.Again, b.Missing,
