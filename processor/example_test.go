@@ -111,7 +111,7 @@ func newMessage(body string) processor.Message {
 	return broker.NewDelivery(
 		processor.Envelope{Body: []byte(body)},
 		processor.Origin{Queue: "mail"},
-		nil, // nobody settles it here
+		nil, // it is not settled here
 		1,
 	)
 }

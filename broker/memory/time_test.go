@@ -76,7 +76,7 @@ func TestExpiryAfterARequeue(t *testing.T) {
 		s := subscribe(t, b, "q", 2)
 		first, second := receive(t, s), receive(t, s)
 		<-s.Pause()
-		time.Sleep(30 * time.Second) // the bubble's clock: nobody waits
+		time.Sleep(30 * time.Second) // the bubble's clock: no real time
 		require.NoError(t, second.Nack(true))
 		require.Equal(t, 1, ready(t, b, "q"))
 		time.Sleep(30 * time.Second)

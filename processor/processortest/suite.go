@@ -67,7 +67,7 @@ var checks = []check{
 	},
 	{
 		"settles at most once",
-		"a second settlement closes the channel, with every message in hand on it",
+		"a second settlement closes the channel, with every message in flight on it",
 		settlesOnce,
 	},
 	{
