@@ -6,7 +6,7 @@ package broker
 //
 // It is called at most once for each tag, from any goroutine.
 type Acknowledger interface {
-	// Ack says that the delivery is dealt with.
+	// Ack says that the delivery was processed.
 	Ack(tag uint64) error
 	// Nack says that the delivery failed. It counts as an attempt.
 	Nack(tag uint64, requeue bool) error

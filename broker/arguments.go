@@ -34,8 +34,8 @@ func (q Queue) AllArguments() processor.Headers {
 // broker carries. They are never nil.
 func (b Binding) AllArguments() processor.Headers { return onWire(b.Arguments.Clone()) }
 
-// DeclaredType is the Type of q, or what the argument x-queue-type says, which may be another
-// of the broker's; "" leaves it to the vhost.
+// DeclaredType is the Type of q, or the argument x-queue-type, which may be any type of the
+// broker's; "" leaves it to the vhost.
 func (q Queue) DeclaredType() QueueType {
 	kind, _ := q.AllArguments().String("x-queue-type")
 	return QueueType(kind)
@@ -75,7 +75,7 @@ func (q Queue) fieldArguments() processor.Headers {
 	return args
 }
 
-// onWire makes 5 and int64(5) equal. What cannot be sent stays as it is.
+// onWire makes 5 and int64(5) equal. Values that cannot be sent stay as they are.
 func onWire(h processor.Headers) processor.Headers {
 	prepared, err := prepareHeaders(h)
 	if err != nil {

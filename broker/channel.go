@@ -8,13 +8,13 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Channel is what the deliveries of one channel share: whether it is lost, and the context that
-// their handlers live under. A source makes one for each channel that it opens, or, where it
+// Channel is shared by the deliveries of one channel: it knows whether that is lost, and has the
+// context of their handlers. A source makes one for each channel that it opens, or, where it
 // cannot tell channels apart, for each subscription.
 type Channel struct {
-	// HoldsFailed says that the broker may keep a message that failed (Nack with requeue) for
-	// a while before it delivers it again. It is set before the first delivery. The others, and
-	// a message that was given back untouched, are delivered again at once.
+	// HoldsFailed says that the broker may delay a message that failed (Nack with requeue)
+	// before it redelivers it. It is set before the first delivery. Other messages, and those
+	// given back untouched, are redelivered at once.
 	HoldsFailed bool
 
 	handlers context.Context //nolint:containedctx // of all handlers of this channel
@@ -41,9 +41,9 @@ func NewChannel(o SubscribeOptions) *Channel {
 	return c
 }
 
-// Lose says that the channel is gone, and why. The broker delivers again what was unsettled on
-// it. The contexts end with a cause that wraps [processor.ErrStale]. The first call counts; it
-// may come from any goroutine.
+// Lose says that the channel is gone, and why. The broker redelivers the messages that were
+// unsettled on it. The contexts end with a cause that wraps [processor.ErrStale]. The first call
+// counts; it may come from any goroutine.
 func (c *Channel) Lose(cause error) {
 	switch {
 	case cause == nil:

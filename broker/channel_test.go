@@ -85,7 +85,7 @@ func TestADeliveryWithoutAChannelIsNeverLost(t *testing.T) {
 	require.Nil(t, d.Context().Done())
 }
 
-// alien is a context of somebody else's, which is never told who waits for its end.
+// alien is a context of another implementation, which does not know who waits for its end.
 type alien struct {
 	context.Context //nolint:containedctx // it is one
 	done            chan struct{}
@@ -93,7 +93,7 @@ type alien struct {
 
 func (a alien) Done() <-chan struct{} { return a.done }
 
-// A bubble does not end while something waits in it.
+// A bubble does not end while a goroutine waits in it.
 func TestNothingOfAChannelIsLeftWithABaseThatOutlivesIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(*testing.T) {

@@ -46,21 +46,21 @@ func (d *Delivery) Properties() processor.Properties { return d.envelope.Propert
 // Origin returns where the message was taken from.
 func (d *Delivery) Origin() processor.Origin { return d.origin }
 
-// Settled reports whether the delivery was acked, nacked or released, whatever came
-// of it.
+// Settled reports whether the delivery was acked, nacked or released, whether that worked or
+// not.
 func (d *Delivery) Settled() bool { return d.state.Load() != unsettled }
 
 // Returned reports whether the delivery was given back to its queue, by Release or by
-// Nack with requeue, whatever came of it.
+// Nack with requeue, whether that worked or not.
 func (d *Delivery) Returned() bool { return d.state.Load() >= failed }
 
-// Held reports whether the delivery failed, was given back to its queue, and is kept there for
-// a while; see [Channel].
+// Held reports whether the delivery failed, was given back to its queue, and is delayed there;
+// see [Channel].
 func (d *Delivery) Held() bool {
 	return d.channel != nil && d.channel.HoldsFailed && d.state.Load() == failed
 }
 
-// Context is what the message is to be processed under. It ends with the Base of its
+// Context is the context to process the message with. It ends with the Base of its
 // subscription, and when its channel is lost, with a cause that wraps [processor.ErrStale].
 // All deliveries of a channel have the same.
 func (d *Delivery) Context() context.Context {
@@ -70,16 +70,15 @@ func (d *Delivery) Context() context.Context {
 	return d.channel.handlers
 }
 
-// Lost reports whether the channel of the delivery is gone, so that the broker delivers the
-// message again.
+// Lost reports whether the channel of the delivery is gone, so that the broker redelivers the
+// message.
 func (d *Delivery) Lost() bool { return d.channel != nil && d.channel.Lost() }
 
-// Ack settles the delivery as dealt with. It returns [processor.ErrSettled] if it was settled
+// Ack settles the delivery as processed. It returns [processor.ErrSettled] if it was settled
 // before, and [processor.ErrStale] if its channel is gone.
 //
-// A settlement that fails is spent all the same: the channel it belongs to is then
-// broken, and trying again, or nacking what an ack failed on, could only reach a
-// delivery that is not ours.
+// A settlement that fails cannot be repeated: its channel is then broken, and trying again,
+// or nacking after a failed ack, could only reach a delivery of another channel.
 func (d *Delivery) Ack() error {
 	if !d.state.CompareAndSwap(unsettled, settled) {
 		return processor.ErrSettled
@@ -104,7 +103,7 @@ func (d *Delivery) Nack(requeue bool) error {
 }
 
 // Release gives the delivery back untouched, which does not count as a failed attempt where the
-// broker can tell the difference. It is for whoever runs a pipeline; see [Delivery.Ack] for its errors.
+// broker can tell the difference. It is for runners of pipelines; see [Delivery.Ack] for its errors.
 func (d *Delivery) Release() error {
 	if !d.state.CompareAndSwap(unsettled, released) {
 		return processor.ErrSettled

@@ -16,7 +16,7 @@ func ExampleTopology() {
 		Queues:    []broker.Queue{{Name: "mail"}},
 		Bindings:  []broker.Binding{{Exchange: "mail", Queue: "mail", RoutingKey: "mail"}},
 	}
-	// What waits here for 30 seconds goes back to mail.
+	// After 30 seconds here a message goes back to mail.
 	retry := broker.Topology{
 		Exchanges: []broker.Exchange{{Name: "mail", Kind: broker.Direct}},
 		Queues: []broker.Queue{{

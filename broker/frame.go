@@ -9,9 +9,8 @@ import (
 )
 
 // FitsFrame checks that the headers and properties of e fit one frame of that many
-// bytes, as the protocol demands; a broker may have set a smaller frame_max than the
-// default, which [Prepare] checks. 0 is no limit. e has been through Prepare. The error
-// wraps [processor.ErrTooLarge].
+// bytes, as the protocol demands. [Prepare] checks the default; a broker may have a smaller
+// frame_max. 0 is no limit. e has been through Prepare. The error wraps [processor.ErrTooLarge].
 func FitsFrame(e processor.Envelope, frame int) error {
 	if n := contentHeader(e); frame > 0 && n > frame {
 		return fmt.Errorf("broker: %w: headers and properties take %d bytes, the limit is %d", processor.ErrTooLarge, n, frame)
@@ -19,8 +18,8 @@ func FitsFrame(e processor.Envelope, frame int) error {
 	return nil
 }
 
-// contentHeader is what the headers and properties of a message take on the wire, where
-// those that are absent take nothing.
+// contentHeader is how many bytes the headers and properties of a message take on the wire.
+// Absent ones take none.
 func contentHeader(e processor.Envelope) int {
 	const (
 		frameEnds = 7 + 1         // type, channel, size; end
@@ -59,7 +58,7 @@ func tableSize(h processor.Headers) int {
 	return n
 }
 
-// size is what a plain value takes on the wire, in bytes, without its type.
+// size is how many bytes a plain value takes on the wire, without its type.
 func size(v any) int {
 	switch v := v.(type) {
 	case bool, int8, uint8:

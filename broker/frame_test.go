@@ -14,8 +14,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// What came in with the largest frame can be sent again as it came: no absent property is
-// counted, and what is there is counted as the wire has it.
+// A message that came in with the largest frame can be sent again as it came: absent properties
+// are not counted, and the others as they are on the wire.
 func TestFitsFrameCountsWhatIsSent(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -128,7 +128,7 @@ func longOnWire(b []byte) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)
 }
 
-// valueOnWire is a value behind its type; what numbers are is of no account.
+// valueOnWire is a value behind its type; the value of a number does not matter.
 func valueOnWire(v any) []byte {
 	numbers := func(n int) []byte { return make([]byte, 1+n) }
 	switch v := v.(type) {

@@ -13,8 +13,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// FuzzPrepare gives Prepare whatever JSON can shape and the raw bytes beside it. It
-// must not panic, must say why it refuses, and must be content with its own result.
+// FuzzPrepare gives Prepare whatever JSON can shape, and the raw bytes. Prepare
+// must not panic, must say why it refuses, and must accept its own result.
 func FuzzPrepare(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `{"a":1,"b":[null,true,"c",1.5]}`, `{"a":{"b":{"c":{}}}}`, `{"x-death":"expired"}`,

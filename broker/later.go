@@ -8,9 +8,9 @@ import (
 )
 
 // FitsLater checks that e can still be delivered when it has been dead-lettered deaths
-// times on its way, and then redelivered. The broker writes that into the headers, and
-// delivers what has grown over the largest frame all the same: the consumer's connection
-// ends, again and again. So whoever publishes into queues that dead-letter asks before.
+// times on its way, and then redelivered. The broker writes that into the headers. If they grow
+// over the largest frame, it delivers the message all the same, and the consumer's connection
+// ends, again and again. So publishers into queues that dead-letter check before.
 //
 // deaths is how many entries x-death gets, one for each queue on the way. names is how many
 // bytes the names of a queue, the exchange and the routing key take together, in the entry
@@ -26,7 +26,7 @@ func FitsLater(e processor.Envelope, deaths, names int) error {
 		return fmt.Errorf("broker: %w: with those that the broker adds it has %d headers, the limit is %d", processor.ErrTooLarge, n, maxEntries)
 	}
 	now := contentHeader(e)
-	// The first and the last death are told once more.
+	// The first and the last death have headers of their own.
 	later := now + tableSize(deathHeaders) + deaths*(1+tableSize(deathEntry)) + (deaths+2)*names
 	if later > defaultFrame {
 		return fmt.Errorf("broker: %w: headers and properties take %d bytes, and may take %d when it is delivered (dead-letter hops: %d), the limit is %d",
@@ -35,7 +35,7 @@ func FitsLater(e processor.Envelope, deaths, names int) error {
 	return nil
 }
 
-// longestReason is why RabbitMQ dead-letters, where it takes the most words.
+// longestReason is RabbitMQ's longest reason for dead-lettering.
 const longestReason = "delivery_limit"
 
 // deathEntry is what one death adds to x-death, without the names.

@@ -13,8 +13,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// died is e as RabbitMQ delivers it after that many deaths with names of that length, with
-// all that any version of it adds.
+// died returns the headers h as RabbitMQ delivers them after that many deaths with names of that
+// length, with everything that any version adds.
 func died(h processor.Headers, deaths, name int) processor.Headers {
 	n, reason := strings.Repeat("n", name), "delivery_limit"
 	h = h.Clone()

@@ -10,26 +10,26 @@ import (
 	"github.com/gowarren/warren/internal/quote"
 )
 
-// Loop is a way on which dead letters come back to a queue that they have left, without
-// anybody having rejected them: each queue on it gives up messages by itself, because of its
-// delivery limit, its TTL or its length. RabbitMQ takes a message that is on its second round
-// for lost in a cycle and drops it; a queue that dead-letters at least once keeps it.
+// Loop is a path on which dead letters return to a queue without a rejection by a consumer: each
+// queue on it gives up messages by itself, because of its delivery limit, its TTL or its length.
+// RabbitMQ takes the second round of a message for a cycle and drops it; a queue that
+// dead-letters at least once keeps it.
 //
-// A loop that only rejected messages go round is none: RabbitMQ lets them, and
+// A path that only rejected messages take is no Loop: RabbitMQ lets them circulate, and
 // processors/xdeath counts their rounds. But give its work queue the delivery limit
-// [HighDeliveryLimit], or what dies of the limit is lost there.
+// [HighDeliveryLimit], or messages that reach the limit are lost there.
 type Loop struct {
-	// Queues are the names of those on the way. The last one leads to the first, which has a
+	// Queues are the names of the queues on the path. The last one leads to the first, which has a
 	// delivery limit, if one of them has.
 	Queues []string
 	// Reasons say, for each of the queues, why it gives up messages by itself.
 	Reasons []string
-	// Limited is that the first queue gives up what was delivered too often. Without that its
-	// messages expire or are too many.
+	// Limited means that the first queue gives up messages at its delivery limit, and not only
+	// because they expire or are too many.
 	Limited bool
 }
 
-// String returns the way: mail (delivery limit 20, by default) -> wait (TTL 1m0s) -> mail.
+// String returns the path: mail (delivery limit 20, by default) -> wait (TTL 1m0s) -> mail.
 func (l Loop) String() string {
 	var s strings.Builder
 	for i, name := range l.Queues {
@@ -39,10 +39,10 @@ func (l Loop) String() string {
 }
 
 // Loops returns the shortest loop of each queue that is in one, each loop once, as far as t
-// lists what is in the broker. It walks dead-letter targets, bindings and alternate exchanges,
-// with the key of the message where a queue does not replace it. Where that, or a header, is
-// for the message to say, it may go any way. A quorum queue without a delivery limit has that
-// of RabbitMQ from 4.0 on, which is 20; one without a type is taken for a classic one.
+// lists the broker's topology. It walks dead-letter targets, bindings and alternate exchanges,
+// with the key of the message where a queue does not replace it. If the route depends on an
+// unknown key or header, every route counts. A quorum queue without a delivery limit has that
+// of RabbitMQ from 4.0 on, which is 20; a queue without a type is taken for a classic one.
 func (t Topology) Loops() []Loop {
 	w := newWalk(t)
 	var loops []Loop
@@ -63,9 +63,9 @@ func (t Topology) Loops() []Loop {
 // defaultDeliveryLimit is that of a quorum queue from RabbitMQ 4.0 on.
 const defaultDeliveryLimit = 20
 
-// Limit is how many failed deliveries of a message q bears, as its field or its arguments say,
-// or else RabbitMQ from 4.0 on. It is false if there is no end: q is no quorum queue, or has a
-// limit that is never reached.
+// Limit is how many failed deliveries of a message q allows, by its field or its arguments, or
+// else by the default of RabbitMQ from 4.0 on. It is false if there is no limit: q is no quorum
+// queue, or has a limit that is never reached.
 func (q Queue) Limit() (int64, bool) {
 	if q.DeclaredType() != Quorum {
 		return 0, false

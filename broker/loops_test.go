@@ -11,12 +11,12 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// worker is a quorum queue with a limit of 3 whose dead letters go somewhere.
+// worker is a quorum queue with a limit of 3 and a dead-letter target.
 func worker(name, exchange, key string) broker.Queue {
 	return broker.Queue{Name: name, Type: broker.Quorum, DeliveryLimit: 3, DeadLetter: &broker.DeadLetter{Exchange: exchange, RoutingKey: key}}
 }
 
-// waits is a delay.
+// waits is a delay queue.
 func waits(name, exchange, key string) broker.Queue {
 	return broker.Queue{Name: name, MessageTTL: time.Minute, DeadLetter: &broker.DeadLetter{Exchange: exchange, RoutingKey: key}}
 }

@@ -15,7 +15,7 @@ type walk struct {
 	keys      map[string][]string  // with which messages are published to a queue
 }
 
-// anyKey stands for a routing key that only the message knows. No key has a zero byte.
+// anyKey stands for a routing key that depends on the message. No key has a zero byte.
 const anyKey = "\x00"
 
 func newWalk(t Topology) *walk {
@@ -54,7 +54,7 @@ func (w *walk) kind(exchange string) Kind {
 	case "amq.fanout":
 		return Fanout
 	}
-	return HeadersKind // a kind that is not known may route to every queue bound to it
+	return HeadersKind // an unknown kind may route to every queue bound to it
 }
 
 // visit is a message with a key in a queue, and the visit that it came from.
@@ -63,7 +63,7 @@ type visit struct {
 	from       *visit
 }
 
-// loop returns the shortest way from a queue back to it.
+// loop returns the shortest path from a queue back to it.
 func (w *walk) loop(queue string) (Loop, bool) {
 	starts := w.keys[queue]
 	if len(starts) == 0 {
@@ -90,7 +90,7 @@ func (w *walk) loop(queue string) (Loop, bool) {
 	return Loop{}, false
 }
 
-// next is where a queue sends by itself what it holds.
+// next is where a queue dead-letters messages by itself.
 func (w *walk) next(v *visit) []*visit {
 	q, listed := w.queues[v.queue]
 	to, ok := argument.DeadLetters(q.AllArguments())
@@ -113,7 +113,7 @@ func (w *walk) next(v *visit) []*visit {
 func (w *walk) route(exchange, key string, passed []string) []string {
 	if exchange == "" {
 		if key == anyKey {
-			return nil // nobody knows
+			return nil // unknown
 		}
 		return []string{key}
 	}
@@ -146,7 +146,7 @@ func (w *walk) takes(b Binding, key string) (may, surely bool) {
 	case kind == Direct:
 		return b.RoutingKey == key, b.RoutingKey == key
 	}
-	return true, false // a plugin's
+	return true, false // the exchange of a plugin
 }
 
 // topicFits matches a key against a pattern: * is one word, # any number of them.
@@ -165,7 +165,7 @@ func topicFits(pattern, key []string) bool {
 	return fits[len(key)]
 }
 
-// found makes a loop of the way to v, which leads back to where it began. It begins with a
+// found makes a loop of the path to v, which leads back to its start. The loop begins with a
 // queue that has a delivery limit.
 func (w *walk) found(v *visit) Loop {
 	var l Loop
@@ -186,7 +186,7 @@ func (w *walk) found(v *visit) Loop {
 	return l
 }
 
-// waits: it is a delay, which nobody consumes, and its limit is not what matters.
+// waits reports whether queue is a delay queue: it has no consumers, so its limit does not matter.
 func (w *walk) waits(queue string) bool {
 	_, ok := argument.Milliseconds(w.queues[queue].AllArguments(), "x-message-ttl")
 	return ok

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Merge returns a topology with the parts of both. What is in both and equal stands
-// once, so merging is idempotent.
+// Merge returns a topology with the parts of both. Equal parts are listed once, so merging is
+// idempotent.
 func (t Topology) Merge(other Topology) Topology {
 	return Topology{
 		Exchanges: union(t.Exchanges, other.Exchanges, Exchange.equal),
@@ -17,7 +17,7 @@ func (t Topology) Merge(other Topology) Topology {
 }
 
 // Extend is [Topology.Merge] for a topology that adds to one that is declared already.
-// What both list, and differently, is [ErrMismatch]; the text has the arguments of both.
+// A part that both list differently is [ErrMismatch]; the text has the arguments of both.
 func (t Topology) Extend(more Topology) (Topology, error) {
 	var errs []error
 	for _, x := range more.Exchanges {
@@ -44,19 +44,19 @@ func mismatch(what, name string, before, now fmt.Stringer) error {
 	return fmt.Errorf("broker: %s %q: %w: declared before as %v, now as %v", what, name, ErrMismatch, before, now)
 }
 
-// String returns all that the exchange is declared with.
+// String returns everything that the exchange is declared with.
 func (x Exchange) String() string {
 	return fmt.Sprintf("{%s exchange, transient %t, auto-delete %t, internal %t, arguments %v}",
 		x.Kind, x.Transient, x.AutoDelete, x.Internal, x.AllArguments())
 }
 
-// String returns all that the queue is declared with.
+// String returns everything that the queue is declared with.
 func (q Queue) String() string {
 	return fmt.Sprintf("{queue, transient %t, exclusive %t, auto-delete %t, arguments %v}",
 		q.Transient, q.Exclusive, q.AutoDelete, q.AllArguments())
 }
 
-// union returns a and b without what is in it already.
+// union returns a and the items of b that are not in it yet.
 func union[T any](a, b []T, equal func(T, T) bool) []T {
 	var all []T
 	for _, list := range [][]T{a, b} {

@@ -72,8 +72,8 @@ func TestMergeLeavesItsArgumentsAlone(t *testing.T) {
 	require.Equal(t, queues(broker.Queue{Name: "more"}), right)
 }
 
-// Parts that a broker would be asked for in the same words are one part; any other
-// difference keeps both, for Validate to complain about.
+// Parts that are declared in the same way are one part; any other difference keeps both, and
+// Validate reports them.
 func TestMergeComparesWhatTheBrokerIsAskedFor(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

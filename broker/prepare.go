@@ -8,15 +8,15 @@ import (
 )
 
 // Limits of the protocol and of RabbitMQ's defaults. Going over one of them closes
-// the whole connection (501) or channel (406), with everybody's messages on it.
+// the whole connection (501) or channel (406), for all its users.
 const (
 	maxShortString = processor.MaxName // bytes of a key, a property or a header's name
 	defaultFrame   = 128 << 10         // headers and properties must fit one frame
 	maxBody        = 512 << 20         // the most that max_message_size can be; the broker may take less, and says so
 )
 
-// Prepare checks what is to be published, and returns it with headers of the types
-// that every broker carries (see [processor.Headers]), in a map of its own. The error
+// Prepare checks a message before it is published, and returns it with headers of the types
+// that every broker carries (see [processor.Headers]), in a new map. The error
 // wraps [processor.ErrTooLarge] or [processor.ErrHeaderType] and says what to change.
 //
 // Brokers call it before anything is sent.
@@ -64,7 +64,7 @@ func checkShortStrings(to processor.Destination, p processor.Properties) error {
 	return nil
 }
 
-// checkSteering refuses values of the broker's own headers that make it close the
+// checkSteering refuses values in the broker's own headers that make it close the
 // channel, or crash the process of a queue.
 func checkSteering(h processor.Headers) error {
 	for _, name := range [...]string{"CC", "BCC"} {

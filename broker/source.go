@@ -8,33 +8,33 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Source is where messages are taken from: a queue.
+// Source is a queue to consume from.
 type Source interface {
-	// Subscribe starts taking messages. ctx bounds the call, not the subscription. An error
-	// means that there is nothing to close.
+	// Subscribe starts a subscription. ctx bounds the call, not the subscription. After an error
+	// there is nothing to close.
 	Subscribe(ctx context.Context, o SubscribeOptions) (Subscription, error)
 }
 
-// SubscribeOptions are what a subscription is to be like. The zero value of each field but
+// SubscribeOptions set up a subscription. The zero value of each field but
 // Prefetch is the default.
 type SubscribeOptions struct {
-	// Prefetch, at least 1, bounds how many messages may be taken and not yet settled. What is
-	// still in hand from before a pause may not count.
+	// Prefetch, at least 1, bounds how many messages may be delivered and not yet settled. Messages
+	// in flight from before a pause may not count.
 	Prefetch int
-	// Ordered says that messages that go back together must come again in their order.
+	// Ordered says that messages that go back together must be redelivered in their order.
 	Ordered bool
-	// Base is what the contexts of the messages derive from: their values, and their end
-	// besides that of their channel. nil is context.Background().
+	// Base is the parent of the contexts of the messages: they have its values, and end with it
+	// or with their channel. nil is context.Background().
 	Base context.Context //nolint:containedctx // as in http.Server.BaseContext, by value
-	// FinishLost has the contexts of the messages outlive their channel; [processor.Lost]
-	// tells all the same.
+	// FinishLost lets the contexts of the messages outlive their channel; [processor.Lost]
+	// still reports the loss.
 	FinishLost bool
 	// Returning is called before a message goes back to its queue, where it would be delivered
 	// again at once, in the goroutine that gives it back. It goes back when the call returns; lost
 	// is closed when its channel is lost. nil: at once. It is not called where the broker holds the
 	// message (see [Channel]), and not for what goes back with its channel.
 	Returning func(d *Delivery, lost <-chan struct{})
-	// Consumer is what is asked of the broker.
+	// Consumer has the options that are sent to the broker.
 	Consumer ConsumerOptions
 }
 
@@ -46,7 +46,7 @@ func (o SubscribeOptions) Check() error {
 	return o.Consumer.check()
 }
 
-// ConsumerOptions are what a consumer asks of its broker. A source whose broker does not know
+// ConsumerOptions are sent to the broker with a consumer. A source whose broker does not support
 // one refuses it with [ErrUnsupported].
 type ConsumerOptions struct {
 	// Tag names the consumer in the broker's management. Default: "warren". Several consumers
@@ -55,22 +55,22 @@ type ConsumerOptions struct {
 	// Priority is that of the consumer, not of its messages: one with a lower priority gets
 	// messages only while those with a higher one have no room. Default: 0; it may be negative.
 	Priority int
-	// Exclusive has the queue refuse other consumers.
+	// Exclusive makes the queue refuse other consumers.
 	Exclusive bool
 	// Offset is where a consumer of a stream begins: [OffsetFirst], [OffsetLast], [OffsetNext],
 	// an int64 that is an offset, or a time.Time. A stream needs one, and no other queue has
 	// one. When the channel is lost, the next one goes on behind the last message that was
 	// received, or with the oldest one that was not settled. If none was received, it begins as
-	// the first one did: with [OffsetNext] it misses what was published meanwhile.
+	// the first one did: with [OffsetNext] it misses messages published meanwhile.
 	Offset any
-	// Arguments are further ones of the broker's, by their names there. nil is none.
+	// Arguments are more arguments of the broker's, under its names. nil is none.
 	Arguments processor.Headers
 }
 
 // Where a consumer of a stream begins.
 const (
-	OffsetFirst = "first" // with the oldest message that there is
-	OffsetLast  = "last"  // with the latest chunk of messages that there is
+	OffsetFirst = "first" // with the oldest message
+	OffsetLast  = "last"  // with the latest chunk of messages
 	OffsetNext  = "next"  // with the next message that is published
 )
 
@@ -89,8 +89,8 @@ func (o ConsumerOptions) check() error {
 // maxTag leaves room in the 255 bytes of the protocol.
 const maxTag = 200
 
-// Unsupported returns an error that names what of o a broker that knows no such options is
-// asked for, nil if it is nothing. A tag is a name only, and may be ignored.
+// Unsupported returns an error that names the options that are set, for a broker that has none
+// of them, nil if none is set. A tag is only a name, and may be ignored.
 func (o ConsumerOptions) Unsupported() error {
 	var asked []error
 	if o.Priority != 0 {
@@ -111,25 +111,25 @@ func (o ConsumerOptions) Unsupported() error {
 	return fmt.Errorf("%w: %w: leave it out", ErrUnsupported, errors.Join(asked...))
 }
 
-// Subscription hands out the messages of one [Source]. Its methods may be called by
+// Subscription delivers the messages of one [Source]. Its methods may be called by
 // many goroutines at once.
 type Subscription interface {
 	// Receive waits for the next message, also during a pause. It returns ctx's error when ctx
 	// ends first, io.EOF after Close or when the source has ended, and any other error when
-	// the source is broken for good: a lost connection is the source's own to mend.
+	// the source is broken for good. The source itself recovers from a lost connection.
 	Receive(ctx context.Context) (*Delivery, error)
-	// Pause has Receive hand out nothing more until Resume, from its return on. What was taken
-	// and not received goes back to the broker, where the order matters when nothing is in hand
-	// any more. Messages in hand can still be settled. Pause does not wait: the channel that it
-	// returns is closed when all that has gone back, or when the pause is over. Pausing twice is
-	// pausing once.
+	// Pause stops Receive from delivering messages until Resume; none is delivered after Pause has
+	// returned. Messages that were not received go back to the broker; if the order matters, when
+	// none is in flight any more. Messages in flight can still be settled. Pause does not wait: the
+	// channel that it returns is closed when all of those have gone back, or when the pause is over.
+	// Pausing twice is pausing once.
 	Pause() (back <-chan struct{})
-	// Resume ends a pause, however often it was called. It does not wait.
+	// Resume ends a pause, however often Pause was called. It does not wait.
 	Resume()
-	// Close takes no more messages and lets go of everything. Messages that are still
+	// Close ends the subscription and frees its resources. Messages that are still
 	// unsettled, received or not, go back to the broker all at once and in the order in
-	// which they came, ahead of those that were never handed out: whoever subscribes when
-	// it has returned nil gets them first. Settling them later returns [processor.ErrStale].
+	// which they came, ahead of those that were never delivered: a consumer that subscribes after
+	// Close has returned nil gets them first. Settling them later returns [processor.ErrStale].
 	// It works twice, and returns when ctx ends.
 	Close(ctx context.Context) error
 }

@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	// ErrMismatch: something exists already with other arguments.
+	// ErrMismatch: a part of the topology exists already with other arguments.
 	ErrMismatch = errors.New("it exists already with other arguments")
 	// ErrNoQueue: a queue does not exist.
 	ErrNoQueue = errors.New("the queue does not exist")
@@ -27,9 +27,9 @@ type Topology struct {
 	Exchanges []Exchange
 	Queues    []Queue
 	Bindings  []Binding
-	// Owned are beginnings of the names of queues that are this topology's alone. Queues
-	// of such a name that it does not list are left over from an earlier one, whose
-	// delays were others. Nothing is declared or removed because of it.
+	// Owned are beginnings of the names of queues that belong to this topology alone. Queues
+	// of such a name that it does not list are left over from an earlier one with
+	// other delays. Nothing is declared or removed because of it.
 	Owned []string
 }
 
@@ -54,7 +54,7 @@ const (
 type Exchange struct {
 	Name string
 	Kind Kind
-	// Alternate is the exchange that gets what this one cannot route.
+	// Alternate is the exchange for messages that this one cannot route.
 	Alternate string
 	// Transient exchanges do not survive the broker's restart. Default: durable.
 	Transient bool
@@ -88,7 +88,7 @@ const (
 	RejectPublish Overflow = "reject-publish"
 )
 
-// DeadLetter is where a queue sends what it rejects, lets expire or drops.
+// DeadLetter is where a queue sends messages that are rejected, expire or are dropped.
 type DeadLetter struct {
 	// Exchange is the dead-letter exchange; "" is the default exchange.
 	Exchange string
@@ -102,9 +102,9 @@ type DeadLetter struct {
 const HighDeliveryLimit = 1<<31 - 1
 
 // DelayedRetry is how long a quorum queue keeps a message that was rejected with requeue
-// (a failed attempt) before it delivers it again: Min times its delivery count, at most Max.
-// Both are whole milliseconds. What is given back untouched (basic.nack) is delivered again
-// at once, and does not count.
+// (a failed attempt) before it redelivers it: Min times its delivery count, at most Max.
+// Both are whole milliseconds. A message given back untouched (basic.nack) is redelivered
+// at once, and not counted.
 type DelayedRetry struct {
 	// Min is the wait after the first failure, and what each further failure adds. At least 1 ms.
 	Min time.Duration
@@ -115,14 +115,14 @@ type DelayedRetry struct {
 // Queue is a queue to declare. Only Name is required.
 type Queue struct {
 	Name string
-	// Type is the broker's default if it is empty: classic, unless the vhost has another. Say
-	// which: one that the vhost makes a quorum queue has the default delivery limit,
-	// and none can be given, since a classic queue is refused with one.
+	// Type is the broker's default if it is empty: classic, unless the vhost has another. Set it:
+	// an untyped queue that the vhost makes a quorum queue has the default delivery limit. It cannot
+	// have its own, since a classic queue with one is refused.
 	Type QueueType
 	// MessageTTL is how long a message may wait before it is dead-lettered, in whole
-	// milliseconds. 0: for ever.
+	// milliseconds. 0: no limit.
 	MessageTTL time.Duration
-	// Expires removes the queue, and what it holds, when it has been unused for that
+	// Expires removes the queue with its messages when it has been unused for that
 	// long, in whole milliseconds. 0: never.
 	Expires time.Duration
 	// MaxLength is how many ready messages it holds. 0: no bound.
@@ -130,16 +130,16 @@ type Queue struct {
 	// Overflow is DropHead by default.
 	Overflow Overflow
 	// DeadLetter is where rejected, expired and dropped messages go. nil: nowhere,
-	// they are gone.
+	// they are lost.
 	DeadLetter *DeadLetter
-	// DeliveryLimit is how many failed deliveries of a message a quorum queue bears. At the
-	// next one it dead-letters the message, or drops it silently if DeadLetter is nil, or if
-	// what it leads to leads back ([Loop]). 0: the broker's default, which is 20 from RabbitMQ
-	// 4.0 on, and none before. On RabbitMQ 4.3 a message takes its count along when it is
+	// DeliveryLimit is how many failed deliveries of a message a quorum queue allows. At the
+	// next one it dead-letters the message, or drops it silently if DeadLetter is nil or
+	// leads back to the queue ([Loop]). 0: the broker's default, which is 20 from RabbitMQ
+	// 4.0 on, and none before. On RabbitMQ 4.3 a message keeps its count when it is
 	// dead-lettered. [HighDeliveryLimit] is for queues that must never drop a message.
 	DeliveryLimit int
-	// DelayedRetry makes a quorum queue wait before it delivers a failed message again.
-	// nil: it delivers it at once. RabbitMQ has it from 4.3 on; 4.0 silently ignores it.
+	// DelayedRetry makes a quorum queue wait before it redelivers a failed message.
+	// nil: it redelivers at once. RabbitMQ has it from 4.3 on; 4.0 silently ignores it.
 	DelayedRetry *DelayedRetry
 	// Transient queues do not survive the broker's restart. Default: durable.
 	Transient bool

@@ -11,7 +11,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// long is one byte over what the protocol takes, fits is the most that it takes.
+// long is one byte over the protocol's limit, fits is the limit.
 var (
 	fits = strings.Repeat("k", 255)
 	long = fits + "k"

@@ -108,7 +108,7 @@ func (q Queue) problem() string {
 	return argumentProblem(q.Arguments, fields)
 }
 
-// failureProblem is what is wrong with what is to become of failed messages.
+// failureProblem says what is wrong with the settings for failed messages.
 func (q Queue) failureProblem() string {
 	switch {
 	case q.DeliveryLimit < 0:
@@ -149,7 +149,7 @@ func (b Binding) problem() string {
 	return argumentProblem(b.Arguments, nil)
 }
 
-// argumentProblem says which argument stands in a field as well, or cannot be sent.
+// argumentProblem names an argument that repeats a field, or cannot be sent.
 func argumentProblem(arguments, fields processor.Headers) string {
 	for _, name := range slices.Sorted(maps.Keys(arguments)) {
 		if _, ok := fields[name]; ok {

@@ -8,8 +8,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// What amqp091-go reads, and so what a consumer can. It closes the connection over a message
-// that has more, and the broker delivers that message again, and again.
+// The most that amqp091-go, and so a consumer, can read. It closes the connection over a message
+// that has more, and the broker redelivers that message, again and again.
 const (
 	maxEntries = 8192 // of the headers, and of each table and list in them
 	maxNesting = 32   // levels of tables and lists in the headers
@@ -19,7 +19,7 @@ const (
 // that they take there. It stops as soon as they are too many.
 type wire struct {
 	left  int
-	level int // of tables and lists that it is in
+	level int // of nested tables and lists
 
 	// The names of the headers that it is in; where it stopped, after an error.
 	path  [8]string

@@ -15,21 +15,20 @@ const (
 	external = "EXTERNAL"
 )
 
-// login answers the broker's question for credentials, and asks it to say so when it
-// refuses them.
+// login sends the credentials, and asks the broker to report when it refuses them.
 //
-// RabbitMQ drops the socket of a client that gave a wrong password, after seconds and
-// without a word, unless the client has announced authentication_failure_close. That
-// silence looks just like a node that dies during the handshake, and the one should end
-// [Dial] while the other should not. The client announces a fixed list of capabilities
-// which it writes into the properties right before it asks for the response; so the
-// response is where one more can be added. Were that to change, refusals would be
-// silent again: TestWrongPassword would fail.
+// RabbitMQ silently drops the socket of a client that gave a wrong password, after seconds,
+// unless the client has announced authentication_failure_close. That
+// silence looks just like a node that dies during the handshake, but only a refusal should end
+// [Dial]. The client announces a fixed list of capabilities,
+// which it writes into the properties right before it asks for the response; so Response
+// can add one more. If the client changes that, refusals are
+// silent again, and TestWrongPassword fails.
 type login struct {
 	mechanism  string
 	user       string
 	password   secret
-	properties amqp.Table // those of this one dial
+	properties amqp.Table // of this dial
 }
 
 var _ amqp.Authentication = login{}
@@ -64,7 +63,7 @@ func logins(e Endpoint, properties amqp.Table) []amqp.Authentication {
 	return all
 }
 
-// explain marks a refusal with [ErrAuth]. Only the broker's own word counts: the client
+// explain marks a refusal with [ErrAuth]. Only an error from the broker counts: the client
 // makes up a 403 whenever a socket is closed during the login.
 func explain(err error) error {
 	var reply *amqp.Error

@@ -13,7 +13,7 @@ func (b backoff) wait(rounds int, random float64) time.Duration {
 	step := b.base
 	for range rounds - 1 {
 		if step >= b.limit/2 {
-			step = b.limit // also what keeps the doubling from overflowing
+			step = b.limit // this also keeps the doubling from overflowing
 			break
 		}
 		step *= 2

@@ -8,16 +8,16 @@ import (
 )
 
 // Blocked reports whether the broker blocks publishing on this session, as it does when
-// it is low on memory or disk, and the reason it gave. RabbitMQ tells a connection of it
-// when that connection publishes; one that only consumes is never blocked.
+// it is low on memory or disk, and the reason it gave. RabbitMQ blocks a connection
+// when that publishes; one that only consumes is never blocked.
 func (s *Session) Blocked() (reason string, blocked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.reason, s.blocked != nil
 }
 
-// Unblocked waits until the broker does not block publishing; it returns nil at once
-// when it does not. It returns ctx's error when ctx ends first, and [Session.Err] when
+// Unblocked waits until the broker does not block publishing; if it does not now, it returns
+// nil at once. It returns ctx's error when ctx ends first, and [Session.Err] when
 // the session does.
 func (s *Session) Unblocked(ctx context.Context) error {
 	for {
@@ -36,7 +36,7 @@ func (s *Session) Unblocked(ctx context.Context) error {
 	}
 }
 
-// setBlocked takes down what the broker said.
+// setBlocked records whether the broker blocks.
 func (s *Session) setBlocked(b amqp.Blocking) {
 	s.mu.Lock()
 	changed := b.Active != (s.blocked != nil)

@@ -61,8 +61,8 @@ func TestTheEndOfASessionEndsTheWait(t *testing.T) {
 	require.ErrorIs(t, <-waiting, failover.ErrLost)
 }
 
-// block raises the alarm and publishes, which is what makes the broker block a
-// connection. It leaves a question open at that moment: it must not cost the session.
+// block raises the alarm and publishes, which makes the broker block the
+// connection. A request is open at that moment: it must not cost the session.
 func block(t *testing.T, node *rabbitmqtest.Node, s *failover.Session) {
 	t.Helper()
 	channel, err := s.Channel(limit(t, patience))

@@ -9,7 +9,7 @@ import (
 )
 
 // Channel opens a channel. It first waits until the broker does not block publishing,
-// because a connection that is blocked gets no answer to anything.
+// because a blocked connection gets no answers.
 //
 // It returns ctx's error when ctx ends first. A node that does not answer within
 // [AnswerTimeout] loses the session: the error then wraps [ErrLost] and [ErrNoAnswer].
@@ -34,13 +34,13 @@ func (s *Session) Channel(ctx context.Context) (*amqp.Channel, error) {
 	}
 }
 
-// opening is what became of opening a channel.
+// opening is the result of opening a channel.
 type opening struct {
 	channel *amqp.Channel
 	err     error
 }
 
-// open opens a channel and hands it over. The client's call cannot be cancelled: when
+// open opens a channel and sends it to opened. The client's call cannot be cancelled: if
 // the caller has left by the time of the answer, the channel is closed again.
 func (s *Session) open(opened chan<- opening, left <-chan struct{}) {
 	answered := make(chan struct{})
@@ -60,7 +60,7 @@ func (s *Session) open(opened chan<- opening, left <-chan struct{}) {
 	}
 }
 
-// openingFailed prefers the reason for the end of the session, if it is at its end: the
+// openingFailed returns the reason for the end of the session, if it has ended: the
 // channel's own error only says that it is not open.
 func (s *Session) openingFailed(err error) error {
 	if s.conn.IsClosed() {
@@ -71,7 +71,7 @@ func (s *Session) openingFailed(err error) error {
 }
 
 // guard ends the session if there is no answer in time. The time while the broker
-// blocks does not count: it may answer nothing then, and is alive all the same.
+// blocks does not count: it may be alive without answering.
 func (s *Session) guard(answered <-chan struct{}, doing string) {
 	timer := time.NewTimer(s.timeout)
 	defer timer.Stop()

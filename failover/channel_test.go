@@ -51,7 +51,7 @@ func TestAChannelThatComesTooLateIsClosed(t *testing.T) {
 	requireWorks(t, s)
 }
 
-// The broker stops reading at the publish, and sees the question behind it only when
+// The broker stops reading at the publish, and reads the request behind it only when
 // the alarm is over.
 func TestAQuestionLeftOpenWhileTheBrokerBlocksCostsNothing(t *testing.T) {
 	t.Parallel()
@@ -69,7 +69,7 @@ func TestAQuestionLeftOpenWhileTheBrokerBlocksCostsNothing(t *testing.T) {
 		_, err := s.Channel(limit(t, time.Second))
 		opened <- err
 	}()
-	time.AfterFunc(100*time.Millisecond, v.Unlock) // now the broker's word of its alarm arrives
+	time.AfterFunc(100*time.Millisecond, v.Unlock) // now the broker's connection.blocked arrives
 	require.ErrorIs(t, <-opened, context.DeadlineExceeded)
 	require.NoError(t, s.Err())
 

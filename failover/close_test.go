@@ -75,7 +75,7 @@ func TestCloseWhileReconnectingStaysClosed(t *testing.T) {
 	require.ErrorIs(t, err, failover.ErrClosed)
 }
 
-// Whatever the supervisor does, it does so no longer.
+// Close ends the supervisor in every state.
 func TestCloseInEachState(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
@@ -124,9 +124,9 @@ func TestCloseInEachState(t *testing.T) {
 	}
 }
 
-// A node that comes back asks and answers a few times before it is connected. Close comes
-// at each of these moments, just before the node says its part and just after. A
-// connection that were left would keep the bubble from ending.
+// The handshake with a node that comes back has several steps. Close comes
+// just before and just after each step of the node. A
+// connection that was left would keep the bubble from ending.
 func TestCloseWhileTheNodeComesBackStaysClosed(t *testing.T) {
 	t.Parallel()
 	for _, at := range []amqpfake.Method{amqpfake.ConnectionStartOk, amqpfake.ConnectionOpen, amqpfake.ChannelOpen, amqpfake.ChannelClose} {
@@ -161,7 +161,7 @@ func TestCloseWhileTheNodeComesBackStaysClosed(t *testing.T) {
 	}
 }
 
-// The moment after that: the node has said all, and nobody has the session yet.
+// The moment after that: the handshake is over, and the status has no session yet.
 func TestCloseBeforeTheNewSessionIsKnownStaysClosed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -13,11 +13,11 @@ import (
 	"github.com/gowarren/warren/internal/callback"
 )
 
-// frameSize is the largest frame that is asked for, RabbitMQ's own default.
+// frameSize is the proposed largest frame, RabbitMQ's own default.
 const frameSize = 128 << 10
 
 // connect connects to one node, once. When ctx or the connect timeout ends, the socket
-// is closed, and with it whatever waits on it: the client's own calls know no context.
+// is closed, which ends the calls that wait on it: the client's own calls take no context.
 func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 	timeout := cmp.Or(e.connectTimeout, d.connectTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("%w (%v)", ErrNoAnswer, timeout))
@@ -60,7 +60,7 @@ func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 	return session, nil
 }
 
-// open opens a socket to e, apart: nobody replaces the goroutine that dials.
+// open opens a socket to e in another goroutine, which the user's dialer may end by Goexit.
 func (d *dialer) open(ctx context.Context, e Endpoint) (socket net.Conn, err error) {
 	problem := callback.Apart("the function given to NetDialer", func() { socket, err = d.netDial(ctx, "tcp", e.Address()) })
 	if problem != nil {
@@ -69,7 +69,7 @@ func (d *dialer) open(ctx context.Context, e Endpoint) (socket net.Conn, err err
 	return socket, err
 }
 
-// because prefers the reason why ctx ended: after it, err only says that the socket is
+// because returns the reason why ctx ended, if it has: after that, err only says that the socket is
 // closed, or blames the credentials.
 func because(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -95,8 +95,8 @@ func (d *dialer) handshake(ctx context.Context, e Endpoint, socket net.Conn) (*a
 	return conn, probe(conn)
 }
 
-// probe asks the node one question. Heartbeats notice a node that hangs only after the
-// first frame that follows the handshake; until that one, nobody would.
+// probe sends the node one request. Heartbeats notice a node that hangs only after the
+// first frame that follows the handshake; until then nothing would.
 func probe(conn *amqp.Connection) error {
 	channel, err := conn.Channel()
 	if err != nil {

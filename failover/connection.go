@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Connection is a connection to one of several nodes that is always being kept up. Its
+// Connection is a connection to one of several nodes that reconnects by itself. Its
 // methods may be called by many goroutines at once.
 type Connection struct {
 	stop     context.CancelFunc // ends the supervisor
@@ -18,11 +18,12 @@ type Connection struct {
 // until Close. ctx bounds the call, not the connection. See the package's
 // documentation for urls.
 //
-// Dial tries the nodes in turn, or as the [Order] has it, round after round, until ctx
+// Dial tries the nodes in turn, or in the order of [InOrder], round after round, until ctx
 // ends; the error then holds ctx's error and the last error of each node. It gives up at
-// once if every node has refused the credentials or the vhost ([ErrAuth]): that is a
-// mistake to mend, not an outage to wait out. [MaxRounds] makes it give up earlier. Once
-// connected, only Close and MaxRounds end the trying.
+// once if every node has refused the credentials or the vhost ([ErrAuth]), or has a
+// certificate that is not trusted ([ErrTLS]): that is a
+// mistake to fix, not an outage to wait out. [MaxRounds] makes it give up earlier. Once
+// connected, only Close and MaxRounds end the reconnecting.
 //
 // Wrong URLs and options are errors before anything is dialled.
 func Dial(ctx context.Context, urls []string, opts ...Option) (*Connection, error) {
@@ -65,8 +66,8 @@ func (c *Connection) Session(ctx context.Context) (*Session, error) {
 		select {
 		case <-v.changed:
 		case <-ctx.Done():
-			// Why is told, and not wrapped: whoever tries again after ErrLost would do so
-			// for ever, now that ctx is over.
+			// The reason is text, and not wrapped: a caller that tries again after ErrLost would
+			// do so without end, now that ctx is over.
 			return nil, fmt.Errorf("failover: waiting for a session: %w; there is none: %v", ended(ctx), v.why()) //nolint:errorlint // see above
 		}
 	}
@@ -76,9 +77,9 @@ func (c *Connection) Session(ctx context.Context) (*Session, error) {
 // [MaxRounds], and nothing is left of it.
 func (c *Connection) Done() <-chan struct{} { return c.finished }
 
-// Close ends the session and all reconnecting, and lets go of everything. It returns
+// Close ends the session and all reconnecting, and frees all resources. It returns
 // when no goroutine is left, or with ctx's error when ctx ends first; the socket is then
-// closed without a goodbye. A node that hangs is waited for no longer than
+// closed without AMQP's close. A node that hangs is waited for no longer than
 // [AnswerTimeout]. Close works twice, and while reconnecting.
 func (c *Connection) Close(ctx context.Context) error {
 	session := c.status.close(ErrClosed)
@@ -93,8 +94,8 @@ func (c *Connection) Close(ctx context.Context) error {
 		return nil
 	default:
 	}
-	// From here on it ends at once, and may do so before we return: that is no reason to
-	// report a goodbye that was not said.
+	// From here on the session ends at once, perhaps before Close returns; Close reports ctx's
+	// error all the same, since AMQP's close was not sent.
 	session.end(ErrClosed)
 	return fmt.Errorf("failover: close: %w", ended(ctx))
 }

@@ -12,10 +12,10 @@ import (
 
 // Credentials asks f for user and password each time a node is dialled, in place of those
 // in its URL: for tokens that expire, and secrets that are renewed. f must return when ctx
-// ends, which is when the connect timeout does; it is not waited for any longer.
+// ends, with the connect timeout; the dialer waits no longer.
 //
 // Its error or panic is that node's error, and the next node is tried; keep secrets out of
-// it, since it is logged. What it returns is never logged. It may be called by several
+// it, since it is logged. The credentials are never logged. f may be called by several
 // connections at once. Default: the URLs' own.
 func Credentials(f func(ctx context.Context, node Endpoint) (user, password string, err error)) Option {
 	return func(c *config) {
@@ -51,7 +51,7 @@ type answer struct {
 	err      error
 }
 
-// askProvider answers whatever the function does, if it returns at all.
+// askProvider returns an answer also if the function panics or calls Goexit.
 func (d *dialer) askProvider(ctx context.Context, e Endpoint) (a answer) {
 	problem := callback.Apart("it", func() {
 		user, password, err := d.provider(ctx, e)
@@ -66,7 +66,7 @@ func (d *dialer) askProvider(ctx context.Context, e Endpoint) (a answer) {
 	return a
 }
 
-// discreet does not tell the value of a panic, which may be a secret.
+// discreet hides the value of a panic, which may be a secret.
 func discreet(problem error) error {
 	var p *callback.PanicError
 	if !errors.As(problem, &p) {
@@ -97,7 +97,7 @@ func (s *secrets) of(e Endpoint) (secret, int) {
 	return e.password, s.version
 }
 
-// set remembers a password. It returns the new version, and what takes it back.
+// set stores a password. It returns the new version, and a function that undoes it.
 func (s *secrets) set(user string, password secret) (version int, undo func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +108,7 @@ func (s *secrets) set(user string, password secret) (version int, undo func()) {
 	return version, func() { s.restore(user, version, before, had) }
 }
 
-// restore takes a password back, unless there is a newer one.
+// restore puts back the password from before, unless there is a newer one.
 func (s *secrets) restore(user string, version int, before secret, had bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

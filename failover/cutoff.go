@@ -12,31 +12,31 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// ErrCutOff is wrapped by the error of a node that does not answer what only the majority of
-// its cluster can answer; see [LeaveCutOff].
+// ErrCutOff is wrapped by the error of a node that does not answer requests that need the
+// majority of its cluster; see [LeaveCutOff].
 var ErrCutOff = errors.New("failover: the node is cut off from the majority of its cluster")
 
 // LeaveCutOff is how long a node may be cut off from the majority of its cluster, while
-// another node is not, before it is left for that one. A node of RabbitMQ 4.x that keeps its
-// metadata in Khepri does not pause then: it keeps its connections, and neither confirms nor
-// delivers what is in quorum queues.
+// another node is not, before the connection moves to that one. A node of RabbitMQ 4.x that keeps its
+// metadata in Khepri does not pause then: it keeps its connections, but confirms no publishes to
+// quorum queues and delivers none of their messages.
 //
-// Each session asks every half of that time for what only the majority can answer: to remove
-// a binding that is not there, from amq.direct to amq.fanout. If there is no answer for the
+// Each session makes a request that needs the majority, after half of that time each: to remove
+// a binding that does not exist, from amq.direct to amq.fanout. If there is no answer for the
 // other half, the other nodes are tried in turn, and the session ends only when one of them
-// has answered the same question; the connection goes on there. Where none does, the session
+// has answered the same request; the connection goes on there. If none does, the session
 // stays for as long as the node keeps it (it closes the connection with 541, 30 s after the
-// question), and each time it is asked half as often, up to once in 5 minutes.
-// Meanwhile [Connection.Ready] is [ErrCutOff]. A user who may not write to amq.fanout and
-// read from amq.direct is not asked for again, and a broker before 4.0 is never asked.
+// request), and the requests come half as often each time, down to one in 5 minutes.
+// Meanwhile [Connection.Ready] is [ErrCutOff]. If the user may not write to amq.fanout and
+// read from amq.direct, the request is not repeated; a broker before 4.0 gets none.
 //
 // 0 is never. Default: 0. The broker of package rabbitmq sets 20 s.
 func LeaveCutOff(after time.Duration) Option { return func(c *config) { c.leaveCutOff = after } }
 
-// rarest bounds how rarely a node is asked.
+// rarest is the longest time between two requests.
 const rarest = 5 * time.Minute
 
-// askForMajority asks again and again, and tells the supervisor when there is no answer.
+// askForMajority asks again and again, and signals the supervisor when there is no answer.
 func (s *Session) askForMajority() {
 	for {
 		timer := time.NewTimer(s.untilAsked())
@@ -81,12 +81,12 @@ func (s *Session) untilAsked() time.Duration {
 	return nominal - rand.N(nominal/4+1) //nolint:gosec // jitter, no secret
 }
 
-// askOnce asks what only the majority can answer: even that there is nothing to remove. What
-// it returns gets the answer; the client's call ends with the session at the latest.
+// askOnce makes a request that needs the majority, although there is nothing to remove. The
+// answer comes on the returned channel; the client's call ends with the session at the latest.
 func (s *Session) askOnce() <-chan error {
 	answer := make(chan error, 1)
 	asked := s.run(func() {
-		// Not by Channel: a broker that is slow to answer must not lose the session over it.
+		// Not by Channel, which ends the session of a broker that is slow to answer.
 		channel, err := s.conn.Channel()
 		if err == nil {
 			err = channel.ExchangeUnbind("amq.fanout", "warren.majority", "amq.direct", false, nil)
@@ -128,7 +128,7 @@ func (s *Session) await(answer <-chan error) error {
 	}
 }
 
-// setCutOff takes down that the node is cut off, or with nil that it is not.
+// setCutOff records that the node is cut off, or with nil that it is not.
 func (s *Session) setCutOff(err error) {
 	s.mu.Lock()
 	changed := (err != nil) != (s.cutOff != nil)
@@ -193,7 +193,7 @@ func (d *dialer) better(ctx context.Context, suspected *Session) *Session {
 	return nil
 }
 
-// try connects to a node and asks it for the majority.
+// try connects to a node and asks whether it has the majority.
 func (d *dialer) try(ctx context.Context, i int) (*Session, error) {
 	next, err := d.connect(ctx, d.nodes[i])
 	if err != nil {
@@ -208,7 +208,7 @@ func (d *dialer) try(ctx context.Context, i int) (*Session, error) {
 		err = ended(ctx)
 	}
 	if err != nil {
-		next.end(ErrClosed) // a goodbye may not be answered either
+		next.end(ErrClosed) // AMQP's close may have no answer either
 		return nil, err
 	}
 	return next, nil

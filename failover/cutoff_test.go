@@ -12,7 +12,7 @@ import (
 	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
-// alone has some nodes answer nothing that needs the majority, and counts the questions.
+// alone makes some nodes ignore requests that need the majority, and counts the requests.
 func alone(asked *atomic.Int64, nodes ...string) func(*amqpfake.Conn, amqpfake.Method) bool {
 	return func(c *amqpfake.Conn, m amqpfake.Method) bool {
 		if m != amqpfake.ExchangeUnbind {
@@ -66,7 +66,7 @@ func TestANodeThatIsCutOffIsLeftForOneThatIsNot(t *testing.T) {
 	})
 }
 
-// A whole cluster without a majority is not a reason to leave: nobody would be better off, and
+// A whole cluster without a majority is not a reason to leave: no node would be better, and
 // classic queues work.
 func TestANodeIsNotLeftWhileNoOtherIsBetter(t *testing.T) {
 	t.Parallel()
@@ -96,8 +96,7 @@ func TestANodeIsNotLeftWhileNoOtherIsBetter(t *testing.T) {
 	}
 }
 
-// unanswered541 ends the connection 30 s after a question that is not answered, as RabbitMQ
-// does.
+// unanswered541 ends the connection 30 s after a request without an answer, as RabbitMQ does.
 func unanswered541(answer func(*amqpfake.Conn, amqpfake.Method) bool) func(*amqpfake.Conn, amqpfake.Method) bool {
 	return func(c *amqpfake.Conn, m amqpfake.Method) bool {
 		silent := answer(c, m)

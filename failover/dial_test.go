@@ -87,7 +87,7 @@ func TestWrongVhost(t *testing.T) {
 	requireWorks(t, session(t, dial(t, []string{wrong, node.URL()})))
 }
 
-// A limit passes when somebody else disconnects; the credentials are fine.
+// A limit passes when another client disconnects; the credentials are fine.
 func TestAConnectionLimitIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)

@@ -15,7 +15,7 @@ import (
 type dialer struct {
 	*config
 	nodes    []Endpoint
-	round    []int   // the nodes that this round has yet to try, by their index
+	round    []int   // the nodes that are left in this round, by their index
 	last     int     // the node that was tried last; -1 before the first
 	rounds   int     // failed in a row
 	failures int     // attempts in a row that brought no lasting session
@@ -56,8 +56,7 @@ func (d *dialer) dial(ctx context.Context) (*Session, error) {
 	}
 }
 
-// nextRound plans a round. If one has just failed, it first gives up if it is time to, or
-// waits.
+// nextRound plans a round. If one has just failed, it first waits, or gives up if it is time.
 func (d *dialer) nextRound(ctx context.Context) error {
 	if d.failures > 0 {
 		d.rounds++
@@ -101,8 +100,8 @@ func (d *dialer) attempt(ctx context.Context) (*Session, error) {
 	return nil, err
 }
 
-// lost takes down the end of a session. One that did not last is a failed attempt: were
-// it a success, nodes that accept and drop connections would be dialled without a pause.
+// lost records the end of a session. A short one counts as a failed attempt: otherwise
+// nodes that accept and drop connections would be dialled without a pause.
 func (d *dialer) lost(s *Session) {
 	d.log.Warn("failover: connection lost", "node", s.node, "error", s.Err())
 	if time.Since(s.since) >= d.stableAfter {
@@ -136,7 +135,7 @@ func (d *dialer) refused() bool {
 	return true
 }
 
-// report joins the reason for giving up, if it is not in the nodes' errors, with these.
+// report joins the reason for giving up, unless the nodes' errors contain it, with these.
 func (d *dialer) report(reason error) error {
 	return fmt.Errorf("failover: no node to connect to: %w", errors.Join(reason, errors.Join(d.errs...)))
 }

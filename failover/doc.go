@@ -6,16 +6,16 @@
 //
 // # Operations
 //
-// Package ensure runs an operation with a channel until it succeeds, on whichever node is there:
+// Package ensure runs an operation with a channel until it succeeds, on whichever node is up:
 //
 //	err := ensure.Do(ctx, connection, publish, ensure.Retries(3))
 //	channel, err = ensure.AutoRetry(ctx, connection, channel, declare)
 //
 // # Sessions
 //
-// Whoever keeps a channel for long, with deliveries to settle on it, works with sessions.
+// A program that keeps a channel for long, with deliveries to settle on it, works with sessions.
 // A [Session] is one live AMQP connection, one generation of the Connection. Channels
-// belong to a session and die with it; whoever uses them takes the next session and
+// belong to a session and end with it; the program then takes the next session and
 // starts again:
 //
 //	for {
@@ -29,31 +29,31 @@
 //	}
 //
 // Nothing is replayed behind the caller's back: delivery tags start again at 1 on a new
-// channel, so settling an old delivery on it would remove somebody else's message. The
+// channel, so settling an old delivery on it would remove another message. The
 // client's own recovery does just that and is never used.
 //
 // # Rounds
 //
-// A round tries each node once, without a pause, in the [Order] of [InOrder]:
-// [RoundRobin], [Shuffle], or a function of one's own. The node that has just failed is
-// the last. After a round that brought no session comes a wait, see [Backoff], which
+// A round tries each node once, without a pause, in the order of [InOrder]:
+// [RoundRobin], [Shuffle], or a function of your own. The node that has just failed is
+// the last. After a round without a session comes a wait, see [Backoff], which
 // grows from round to round. A session that ends before it is stable, see [StableAfter],
 // is a failed attempt like any other: nodes that accept and drop connections are dialled
-// as rarely as those that are down. Trying ends with ctx in Dial, and after [MaxRounds];
-// without it, once connected, never.
+// as rarely as those that are down. Dial stops trying with ctx or after [MaxRounds]. Once
+// connected, only MaxRounds or Close ends the trying.
 //
 // # Nodes that are cut off
 //
 // From RabbitMQ 4.2 on a node that has lost the majority of its cluster keeps its connections.
-// [LeaveCutOff] notices, and goes on with another node once that has shown to be better.
+// [LeaveCutOff] notices, and moves to another node once that has answered.
 //
 // # State
 //
-// [Connection.State] tells what the connection is doing: connecting to which node,
-// connected since when, blocked for what reason, cut off, lost and why, closed. It also tells of
+// [Connection.State] says what the connection is doing: connecting to which node,
+// connected since when, blocked for what reason, cut off, lost and why, closed. It also names
 // nodes that could not be reached while another one is connected, such as one that
-// refuses the password. [Connection.Watch] tells of each change, and [Connection.Ready]
-// answers for a health endpoint.
+// refuses the password. [Connection.Watch] reports each change, and [Connection.Ready]
+// is for a health endpoint.
 //
 // # Credentials
 //
@@ -62,8 +62,7 @@
 //
 // # URLs
 //
-// Each node is a URL as RabbitMQ has them, with credentials, vhost and parameters of
-// its own:
+// Each node is a URL in RabbitMQ's form, with its own credentials, vhost and parameters:
 //
 //	amqp://user:password@host:5672/vhost?heartbeat=10&connection_timeout=5000
 //
@@ -76,7 +75,6 @@
 //
 //	amqp://user:password@a;user:password@b
 //
-// In credentials and vhosts the characters @ : / ? # % ; must be percent-encoded; a ; in a password
-// need not be where a scheme is before it. A
-// password appears in no error, log record or String.
+// In credentials and vhosts the characters @ : / ? # % ; must be percent-encoded; a ; in the password
+// of a URL with a scheme need not be. A password appears in no error, log record or String.
 package failover

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Endpoint is one node to connect to, as a URL describes it; see [ParseURLs]. However it
+// Endpoint is one node to connect to, from a URL; see [ParseURLs]. However it
 // is printed, it shows neither user nor password.
 type Endpoint struct {
 	number     int
@@ -48,12 +48,11 @@ func (e Endpoint) Address() string {
 	return net.JoinHostPort(e.host, strconv.Itoa(int(e.port)))
 }
 
-// Number returns the node's place in the list of URLs, from 1, counting what is between
-// the ; of one string. Errors of [ParseURLs] have the same number.
+// Number returns the node's place in the list of URLs, from 1, counting each part of a string
+// with ;. Errors of [ParseURLs] have the same number.
 func (e Endpoint) Number() int { return e.number }
 
-// userName is the name to log in with; empty if the broker may take another, from a
-// certificate.
+// userName is the name to log in with; empty if the broker may take one from a certificate.
 func (e Endpoint) userName() string {
 	if slices.ContainsFunc(e.mechanisms, func(m string) bool { return strings.EqualFold(m, external) }) {
 		return ""

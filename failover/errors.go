@@ -22,7 +22,7 @@ var (
 	// socket is closed.
 	ErrNoAnswer = errors.New("no answer in time")
 
-	// ErrLost is wrapped by whatever fails because a session ended other than by Close.
+	// ErrLost is wrapped by every error from a session that ended other than by Close.
 	// The connection will have a new one: see [Connection.Session].
 	ErrLost = errors.New("failover: the session is lost")
 

@@ -8,8 +8,8 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// Tokens that expire: each dial asks for one, and one that is renewed meanwhile is given
-// to the broker on the connection that there is.
+// Tokens that expire: each dial asks for one, and a renewed one is given to the broker on the open
+// connection.
 func ExampleCredentials() { //nolint:testableexamples // it needs a broker
 	ctx := context.Background()
 	fetch := func(context.Context) (token string, err error) { return "...", nil } // the identity provider

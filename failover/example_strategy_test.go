@@ -22,8 +22,8 @@ func ExampleShuffle() { //nolint:testableexamples // it needs a broker
 	defer func() { _ = connection.Close(ctx) }()
 }
 
-// Nodes of one's own zone come first, in the order of the URLs. Like every strategy, it is
-// an iterator over the nodes, and is asked once for each round.
+// Nodes of the own zone come first, in the order of the URLs. Like every order, it is
+// an iterator over the nodes, and is called once for each round.
 func ExampleInOrder() {
 	nearFirst := func(nodes []failover.Endpoint) iter.Seq[failover.Endpoint] {
 		far := func(e failover.Endpoint) int {

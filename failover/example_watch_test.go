@@ -8,7 +8,7 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// What the connection does, for a log and for a health endpoint.
+// The state of the connection, for a log and for a health endpoint.
 func ExampleConnection_Watch() { //nolint:testableexamples // it needs a broker
 	ctx := context.Background()
 	connection, err := failover.Dial(ctx, []string{"amqp://broker1:5672;amqp://broker2:5672"})

@@ -9,8 +9,8 @@ func BackoffWait(base, limit time.Duration, rounds int, random float64) time.Dur
 	return backoff{base, limit}.wait(rounds, random)
 }
 
-// Explain is what marks a node's refusal with [ErrAuth].
+// Explain marks a node's refusal with [ErrAuth].
 var Explain = explain
 
-// Details returns what an endpoint does not print.
+// Details returns the fields that an endpoint does not print.
 func Details(e Endpoint) (user, password, vhost string) { return e.user, e.password(), e.vhost }

@@ -34,7 +34,7 @@ func TestStressOfStartsAndStopsAndKills(t *testing.T) {
 		working := make(chan error)
 		go func() {
 			working <- ensure.Do(ctx, c, func(ctx context.Context, channel *amqp.Channel) error {
-				if i%4 == 0 && i%5 != 0 { // nobody waits for it before Close
+				if i%4 == 0 && i%5 != 0 { // without a wait before Close
 					<-ctx.Done()
 					return ctx.Err()
 				}

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { rabbitmqtest.Main(m) }
 
-// What these tests share with those of package ensure.
+// Shared with the tests of package ensure.
 const patience = failovertest.Patience
 
 var (
@@ -30,8 +30,8 @@ var (
 	declare  = failovertest.Declare
 )
 
-// prompt is long for a loaded machine, and short of the 10 s that heartbeats and timeouts
-// take by default: what ends within it was not ended by them.
+// prompt is long for a loaded machine, and shorter than the default of 10 s for heartbeats and
+// timeouts: whatever ends within it was not ended by them.
 const prompt = 8 * time.Second
 
 // secret is the password that nothing may print.
@@ -54,7 +54,7 @@ func requireWorks(t *testing.T, s *failover.Session) {
 	require.NoError(t, channel.Close())
 }
 
-// deadURL returns the URL of a port where nobody listens.
+// deadURL returns the URL of a port without a listener.
 func deadURL(t *testing.T) string {
 	t.Helper()
 	l := listen(t)

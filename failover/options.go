@@ -16,7 +16,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Option changes how [Dial] connects. One that is wrong makes Dial fail.
+// Option changes how [Dial] connects. A wrong one makes Dial fail.
 type Option func(*config)
 
 type config struct {
@@ -38,24 +38,24 @@ type config struct {
 }
 
 // ConnectTimeout bounds one attempt to connect to one node: TCP, TLS, the AMQP
-// handshake and a first question on the new connection. A URL's connection_timeout
+// handshake and a first request on the new connection. A URL's connection_timeout
 // overrides it. Default: 10 s.
 func ConnectTimeout(d time.Duration) Option { return func(c *config) { c.connectTimeout = d } }
 
 // AnswerTimeout bounds the wait for a node's answer on a live session: to
-// [Session.Channel], and to the goodbye of [Connection.Close]. A node that does not
-// answer in time has its socket closed. Default: 10 s.
+// [Session.Channel], and to AMQP's close in [Connection.Close]. If a node does not
+// answer in time, its socket is closed. Default: 10 s.
 func AnswerTimeout(d time.Duration) Option { return func(c *config) { c.answerTimeout = d } }
 
 // Heartbeat is the interval of AMQP heartbeats, in whole seconds, at least one. The
 // broker may ask for a shorter one. A node that is silent for one and a half times as
-// long is given up. A URL's heartbeat overrides it, and 0 there leaves it to the
+// long counts as lost. A URL's heartbeat overrides it, and 0 there leaves it to the
 // broker. Default: 10 s.
 func Heartbeat(d time.Duration) Option { return func(c *config) { c.heartbeat = d } }
 
 // Backoff is how long to wait after a round in which no node could be reached. It
 // starts at base and doubles with each round up to limit. The wait is random between
-// half of that and all of it, so that clients do not come back at the same instant.
+// half of that and all of it, so that clients do not reconnect at the same instant.
 // Default: 250 ms, 15 s.
 func Backoff(base, limit time.Duration) Option {
 	return func(c *config) { c.backoff = backoff{base, limit} }
@@ -64,14 +64,14 @@ func Backoff(base, limit time.Duration) Option {
 // StableAfter is how long a session must live before its end counts as a new incident.
 // One that ends sooner counts as a failed attempt, so that nodes which accept and drop
 // connections are not hammered: the backoff goes on where it was. It should be longer
-// than a node that hangs after the handshake stays unnoticed, which is one and a half
+// than the time to notice a node that hangs after the handshake, one and a half
 // heartbeats. Default: 30 s.
 func StableAfter(d time.Duration) Option { return func(c *config) { c.stableAfter = d } }
 
 // NoLimit is the value of an option that limits nothing.
 const NoLimit = -1
 
-// MaxRounds ends the trying after so many rounds in a row without a lasting session; see
+// MaxRounds ends the trying after that many rounds in a row without a lasting session; see
 // [StableAfter]. [Dial] then returns an error that wraps [ErrGaveUp]. Once connected, the
 // connection ends for good: [Connection.Session] returns an error that wraps ErrGaveUp and
 // [ErrClosed]. Default: [NoLimit].
@@ -81,7 +81,7 @@ func MaxRounds(n int) Option { return func(c *config) { c.maxRounds = n } }
 // the program.
 func Name(name string) Option { return func(c *config) { c.name = name } }
 
-// ClientProperties are told to the broker beside connection_name, product and
+// ClientProperties are sent to the broker beside connection_name, product and
 // platform, or in place of them. The table is copied. Default: none.
 func ClientProperties(properties amqp.Table) Option {
 	return func(c *config) { c.properties = maps.Clone(properties) }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// parameters are the query parameters of a URL, as the client and RabbitMQ have them.
+// parameters are the query parameters of a URL, named as in the client and RabbitMQ.
 var parameters = map[string]func(e *Endpoint, value string) error{
 	"heartbeat":              (*Endpoint).setHeartbeat,
 	"connection_timeout":     (*Endpoint).setConnectTimeout,
@@ -23,7 +23,7 @@ var parameters = map[string]func(e *Endpoint, value string) error{
 	"server_name_indication": func(e *Endpoint, v string) error { return e.setTLS(&e.serverName, v) },
 }
 
-// parseParameters parses the query. A parameter that is not known is an error: it is
+// parseParameters parses the query. An unknown parameter is an error: it is
 // most likely a known one with a typing error.
 func (e *Endpoint) parseParameters(query string) error {
 	values, err := url.ParseQuery(query)

@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// What RabbitMQ's URLs leave out.
+// The defaults of RabbitMQ's URLs.
 const (
 	defaultHost  = "localhost"
 	defaultUser  = "guest"
@@ -20,8 +20,8 @@ const (
 )
 
 // ParseURLs returns the nodes of urls, each of which may hold several with ; between
-// them. See the package's documentation for their form. The error wraps [ErrURL], tells
-// of every URL that is wrong by its number, and quotes nothing that could be part of a
+// them. See the package's documentation for their form. The error wraps [ErrURL], names
+// every wrong URL by its number, and quotes nothing that could be part of a
 // password.
 //
 // The standard library's parser is not used on whole URLs, nor its errors wrapped: they
@@ -77,7 +77,7 @@ func cutPart(list string) (part, rest string, more bool) {
 	return list, "", false
 }
 
-// safeHost is the host as far as it is known not to be part of a password.
+// safeHost is the host, unless it could be part of a password.
 func safeHost(e Endpoint) string {
 	if e.host == "" {
 		return ""
@@ -115,9 +115,9 @@ func parseURL(tls bool, rest string) (Endpoint, error) {
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		authority, tail = rest[:i], rest[i:]
 	}
-	// An @ that is not the one after the credentials means that one of them holds a
-	// character that ends the authority, such as / in amqp://user:pa/ss@host. What then
-	// looks like a host is a piece of a password.
+	// A second @ means that the credentials contain a
+	// character that ends the authority, such as / in amqp://user:pa/ss@host. The
+	// apparent host is then a piece of a password.
 	if strings.Contains(tail, "@") || strings.Count(authority, "@") > 1 {
 		return Endpoint{}, errors.New("it has an @ in a wrong place; in user, password and vhost, @ : / ? # % ; must be percent-encoded")
 	}
@@ -189,8 +189,8 @@ func parseHost(host string) (string, error) {
 	return host, nil
 }
 
-// parseCredentials parses the user and password before the @. One that is missing is
-// guest, as RabbitMQ's own clients have it.
+// parseCredentials parses the user and password before the @. A missing one is
+// guest, as in RabbitMQ's own clients.
 func (e *Endpoint) parseCredentials(credentials string) error {
 	e.user, e.password = defaultUser, newSecret(defaultUser)
 	if credentials == "" {

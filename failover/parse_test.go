@@ -145,7 +145,7 @@ func TestEndpointsPrintNoPassword(t *testing.T) {
 	require.NotContains(t, log.String(), secret)
 }
 
-// The pieces stand where a person who forgets to escape a password would have them.
+// The pieces are where they would be if an operator forgot to escape a password.
 func FuzzNoPasswordIsPrinted(f *testing.F) {
 	f.Add("amqp://u:", "", "", "@host:5672/vhost")
 	f.Add("amqp://u:", "/", "", "@host")

@@ -124,7 +124,7 @@ func TestWaitingTellsWhy(t *testing.T) {
 	})
 }
 
-// What the credentials are worth may change while a connection lives, and back again.
+// Credentials may become invalid while a connection lives, and valid again.
 func TestOnceConnectedARefusalIsNotTheEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

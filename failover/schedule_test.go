@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
-// attempts records what is dialled, and when. Nobody answers.
+// attempts records what is dialled, and when. No node answers.
 type attempts struct {
 	addresses []string
 	times     []time.Time

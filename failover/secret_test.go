@@ -50,7 +50,7 @@ func everyByte(s string) string {
 	return b.String()
 }
 
-// tellAll leads connections through all kinds of trouble, and writes down everything that
+// tellAll runs connections through all kinds of trouble, and records everything that
 // can be seen of them.
 func tellAll(t *testing.T, told *strings.Builder, urls []string, credentials func(context.Context, failover.Endpoint) (string, string, error)) {
 	t.Helper()

@@ -22,7 +22,7 @@ type Session struct {
 	since   time.Time
 	log     *slog.Logger
 	status  *status
-	account string // whose password it has logged in with
+	account string // the user of its password
 	version int    // of the secrets
 	done    chan struct{}
 	running *sync.WaitGroup // its goroutines; see run
@@ -31,7 +31,7 @@ type Session struct {
 	suspect     chan struct{} // holds a value when the node may have to be left
 
 	over   sync.Once     // done: the socket is closed
-	asking chan struct{} // holds a value while the broker is asked something on channel 0
+	asking chan struct{} // holds a value during a request on channel 0
 
 	mu      sync.Mutex
 	err     error         // why it ends; nil while it lives
@@ -42,8 +42,8 @@ type Session struct {
 
 // start begins a session on a connection that has just been opened, and watches it.
 func (s *Session) start() {
-	// Both are buffered and drained until the client closes them, which it does once,
-	// after the last of them: a channel that nobody reads would hold up its reader.
+	// Both are buffered, and watch drains them until the client closes them after the last
+	// value: a channel without a reader would block the client's own reader.
 	closed := s.conn.NotifyClose(make(chan *amqp.Error, 1))
 	blocked := s.conn.NotifyBlocked(make(chan amqp.Blocking, 1))
 	s.running.Go(func() { s.watch(closed, blocked) })
@@ -75,8 +75,8 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// Abort ends the session with cause, at once: it closes the socket and says no goodbye.
-// It is for a node that hangs. The broker requeues what was unsettled once it notices,
+// Abort ends the session with cause, at once: it closes the socket without AMQP's close.
+// It is for a node that hangs. The broker requeues unsettled messages once it notices,
 // and the connection dials the next node. A nil cause is allowed. Abort does nothing
 // after the session's end.
 func (s *Session) Abort(cause error) {
@@ -92,10 +92,9 @@ func (s *Session) lost(cause error) error {
 
 // end ends the session at once, the first time it is called.
 //
-// The socket is closed whoever noticed the end. The client, when it shuts down by
-// itself, takes the lock of each channel before it closes the socket; a publisher that
-// hangs in a write holds such a lock until the socket is closed, and neither would ever
-// go on.
+// The socket is closed here, also when the client noticed the end. When the client shuts down by
+// itself, it takes the lock of each channel before it closes the socket; a publisher that
+// hangs in a write holds such a lock until the socket is closed: a deadlock.
 func (s *Session) end(err error) {
 	s.decide(err)
 	s.over.Do(func() {
@@ -124,7 +123,7 @@ func (s *Session) watch(closed <-chan *amqp.Error, blocked <-chan amqp.Blocking)
 				s.end(s.lost(err))
 				continue
 			}
-			s.end(s.lost(amqp.ErrClosed)) // it ended before anyone could be told why
+			s.end(s.lost(amqp.ErrClosed)) // it ended before NotifyClose
 			closed = nil
 		case b, ok := <-blocked:
 			if ok {
@@ -136,8 +135,8 @@ func (s *Session) watch(closed <-chan *amqp.Error, blocked <-chan amqp.Blocking)
 	}
 }
 
-// run starts a goroutine of the session, and reports false if it is over. The
-// supervisor waits for all of them, and by then none is added: they are added while err
+// run starts a goroutine of the session, and reports false if the session is over. The
+// supervisor waits for all of them, and none is added then: they are added while err
 // is nil, and watch, one of them itself, does not exit before err is set.
 func (s *Session) run(f func()) bool {
 	s.mu.Lock()
@@ -149,9 +148,9 @@ func (s *Session) run(f func()) bool {
 	return true
 }
 
-// close says goodbye and ends the session. A node that hangs is waited for no longer
-// than the timeout; one that blocks reads nothing, and is not waited for. Another end
-// may come in between, from a node that dies or from [Connection.Close].
+// close sends AMQP's close and ends the session. It waits for a node that hangs no longer
+// than the timeout, and not at all for one that blocks, which reads nothing. The session may also
+// end meanwhile, when the node dies or by [Connection.Close].
 //
 // The client's CloseDeadline would not do: it sets a deadline on the socket, and its
 // heartbeats may move that while it waits.

@@ -17,7 +17,7 @@ const (
 	Connected               // there is a session
 	Blocked                 // there is a session, and its node blocks publishing
 	CutOff                  // there is a session, and its node has no majority; see [LeaveCutOff]
-	Lost                    // there is no session, and the next attempt has yet to begin
+	Lost                    // there is no session, and the next attempt has not begun
 	Closed                  // there will be no session any more
 )
 
@@ -44,8 +44,8 @@ func (p Phase) String() string {
 type State struct {
 	Phase Phase
 
-	// Node is the host and port of the node that is connected or being dialled, or whose
-	// session was the last.
+	// Node is the host and port of the node that is connected or being dialled, or else of the
+	// last session.
 	Node string
 
 	// Since is when the session began; without one, when the last one ended.
@@ -58,7 +58,7 @@ type State struct {
 	// what [Connection.Session] returns once it is Closed. It is nil while there is one.
 	Err error
 
-	// Unreachable is why the nodes that failed when they were last dialled did so, also
+	// Unreachable has an error for each node that failed when it was last dialled, also
 	// while another one is connected. Each error names its node; one that refused the
 	// credentials wraps [ErrAuth].
 	Unreachable []error
@@ -67,7 +67,7 @@ type State struct {
 	Rounds int
 }
 
-// String returns the state in one line, for people.
+// String returns the state in one line.
 func (s State) String() string {
 	parts := []string{fmt.Sprintf("%v, node %s since %s", s.Phase, s.Node, s.Since.Format(time.RFC3339))}
 	if s.Reason != "" {
@@ -84,5 +84,5 @@ func (s State) String() string {
 // up reports whether there is a session.
 func (s State) up() bool { return s.Phase == Connected || s.Phase == Blocked || s.Phase == CutOff }
 
-// why is all that is known of why there is no session.
+// why joins all known reasons why there is no session.
 func (s State) why() error { return errors.Join(append([]error{s.Err}, s.Unreachable...)...) }

@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
-// The states of one life: what each says, and what Ready does.
+// The states of one connection: the text of each, and the result of Ready.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestConnectingSaysToWhom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &amqpfake.Network{}
 		c := dialFake(t, f, "amqp://a;b;c", failover.ConnectTimeout(5*time.Second))
-		f.Set(func() { f.Answer = func(*amqpfake.Conn, amqpfake.Method) bool { return true } }) // everybody hangs
+		f.Set(func() { f.Answer = func(*amqpfake.Conn, amqpfake.Method) bool { return true } }) // every node hangs
 		f.Latest().Close()
 		for i, node := range []string{"b:5672", "c:5672"} {
 			synctest.Wait()
@@ -108,7 +108,7 @@ func TestWatch(t *testing.T) {
 		for _, step := range []func(){
 			func() { f.Latest().Send(0, amqpfake.ConnectionBlocked, amqpfake.Short("low on disk")) },
 			func() { f.Latest().Send(0, amqpfake.ConnectionUnblocked) },
-			func() { f.Latest().Close() }, // Lost is over in no time
+			func() { f.Latest().Close() }, // Lost is over at once
 			func() { time.Sleep(time.Second) },
 		} {
 			synctest.Wait()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// status is what a connection knows of itself. Sessions, the dialer and the supervisor
-// write it, each holding mu for a moment only; nobody is called back.
+// status is the state of a connection. Sessions, the dialer and the supervisor
+// write it, each holding mu for a moment only; there are no callbacks.
 //
 // A session's own mutex may be taken while mu is held, and never the other way round.
 type status struct {
@@ -22,8 +22,8 @@ func newStatus() *status {
 	return &status{state: State{Since: time.Now()}, changed: make(chan struct{})}
 }
 
-// view is the status at one moment. The channel is of the same moment, so whoever looks
-// and then waits misses nothing.
+// view is the status at one moment. Its channel is of the same moment, so a goroutine that reads
+// the view and then waits misses no change.
 type view struct {
 	State
 	session *Session
@@ -36,7 +36,7 @@ func (st *status) view() view {
 	return view{st.state, st.session, st.changed}
 }
 
-// update changes the state, unless it is at its end, and wakes those who wait.
+// update changes the state, unless it is Closed, and wakes the waiting goroutines.
 func (st *status) update(f func(*State)) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -66,7 +66,7 @@ func (st *status) connected(s *Session, errs []error) bool {
 	return true
 }
 
-// refresh looks at what has become of s. Sessions that were replaced, or are not current
+// refresh updates the state from s. Sessions that were replaced, or are not current
 // yet, change nothing.
 func (st *status) refresh(s *Session) {
 	st.mu.Lock()
@@ -77,7 +77,7 @@ func (st *status) refresh(s *Session) {
 	}
 }
 
-// look takes over from the current session whether it is over or blocked. It is called
+// look copies from the current session whether it is over or blocked. It is called
 // with mu held.
 func (st *status) look() {
 	reason, blocked := st.session.Blocked()
@@ -107,7 +107,7 @@ func (st *status) setCutOffs(n int) {
 	st.cut = n
 }
 
-// roundFailed takes down that a round has ended without a session.
+// roundFailed records that a round has ended without a session.
 func (st *status) roundFailed(errs []error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -137,7 +137,7 @@ func (st *status) close(err error) *Session {
 	return st.session
 }
 
-// present returns the errors that are not nil, in a slice of its own.
+// present returns the errors that are not nil, in a new slice.
 func present(errs []error) []error {
 	return slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
 }

@@ -14,17 +14,17 @@ import (
 // the start of each round: for [Dial], when a session that was stable is lost, and after each
 // round that brought no lasting session.
 //
-// It is given every node in the order of the URLs, beginning with the one after that
-// which was tried last, in a slice of its own; [Endpoint.Number] is a node's place in the
-// URLs. What it yields is tried in that order, each node once. It may leave nodes out, and
-// it may yield for ever: it is asked for no more once every node has come, or after 64
-// values for each node. Whatever it says, a node that has just failed is tried last in
+// It gets a new slice with every node in the order of the URLs, beginning after the one
+// that was tried last; [Endpoint.Number] is a node's place in the
+// URLs. Nodes are tried in the order in which it yields them, each once. It may leave nodes out, and
+// it may yield without end: the iteration stops once every node has come, or after 64
+// values for each node. In any order, a node that has just failed is tried last in
 // the next round, and one that was left because it was cut off ([LeaveCutOff]) after the
 // others.
 //
-// One that panics, is nil, or names no node of the list, is logged as an error, and the
-// round goes as with [RoundRobin]. It may be called by several connections at once, and
-// must not wait for anything: nothing is dialled meanwhile.
+// If it panics, is nil, or yields no node of the list, that is logged as an error, and the
+// round is that of [RoundRobin]. It may be called by several connections at once, and
+// must not block: nothing is dialled meanwhile.
 type Order func(nodes []Endpoint) iter.Seq[Endpoint]
 
 // RoundRobin tries the nodes in turn, and begins after the one that was tried last. It
@@ -43,8 +43,7 @@ func Shuffle() Order {
 // InOrder sets the order in which nodes are tried. Default: [RoundRobin].
 func InOrder(o Order) Option { return func(c *config) { c.strategy = o } }
 
-// valuesPerNode bounds what a strategy is asked for. It is ample for one that chooses at
-// random.
+// valuesPerNode bounds the values taken from an order. It is ample for a random one.
 const valuesPerNode = 64
 
 // plan returns the nodes of the next round, by their index.
@@ -63,7 +62,7 @@ func (d *dialer) plan() []int {
 	return order
 }
 
-// cutOff is 1 for a node that was cut off when it was last asked, and else 0.
+// cutOff is 1 for a node that was cut off at its last request, and else 0.
 func (d *dialer) cutOff(i int) int {
 	if errors.Is(d.errs[i], ErrCutOff) {
 		return 1
@@ -76,7 +75,7 @@ func (d *dialer) inTurn() []Endpoint {
 	return slices.Concat(d.nodes[d.last+1:], d.nodes[:d.last+1])
 }
 
-// ask asks the strategy for a round, apart: nobody replaces the goroutine that dials.
+// ask asks the order for a round in another goroutine, which that may end by Goexit.
 func (d *dialer) ask(nodes []Endpoint) (order []int, err error) {
 	if err = callback.Apart("it", func() { order = d.collect(nodes) }); err != nil {
 		return nil, err

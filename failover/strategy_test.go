@@ -18,7 +18,7 @@ import (
 	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
-// rounds connects to a network in which nobody listens, and returns the nodes that each
+// rounds connects to a network in which no node listens, and returns the nodes that each
 // round tried.
 func rounds(t *testing.T, n int, nodes string, opts ...failover.Option) [][]string {
 	t.Helper()
@@ -152,7 +152,7 @@ func TestAStrategyThatFailsIsLogged(t *testing.T) {
 	}
 }
 
-// It ended the process, or left a connection that nobody opens again.
+// It ended the process, or left a connection that was never opened again.
 func TestADialerThatPanicsOrExitsIsTheNodesError(t *testing.T) {
 	t.Parallel()
 	for text, fail := range map[string]func(){"boom": func() { panic("boom") }, "runtime.Goexit": runtime.Goexit} {

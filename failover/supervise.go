@@ -6,10 +6,10 @@ import (
 )
 
 // supervise keeps the connection up until ctx ends. It is the only goroutine that dials
-// once there is a first session, and the only one that says goodbye.
+// once there is a first session, and the only one that sends AMQP's close.
 //
 // Close may come while it dials. Dialling then ends with ctx; if it has just succeeded
-// instead, the status does not take the new session any more. None outlives the
+// instead, the status refuses the new session. No session outlives the
 // supervisor.
 func (c *Connection) supervise(ctx context.Context, d *dialer, session *Session) {
 	defer close(c.finished)

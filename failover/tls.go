@@ -90,7 +90,7 @@ func isUntrusted(err error) bool {
 	return errors.As(err, &untrusted)
 }
 
-// silent adds to the error of a node that has closed the connection what it may mean.
+// silent adds a possible cause to the error of a node that has closed the connection.
 func silent(e Endpoint, err error) error {
 	var reply *amqp.Error
 	closed := errors.Is(err, io.EOF) || errors.As(err, &reply) && !reply.Server && reply.Reason == io.EOF.Error()
@@ -101,7 +101,7 @@ func silent(e Endpoint, err error) error {
 }
 
 func readPool(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file) //nolint:gosec // the file is named by whoever runs the program
+	pem, err := os.ReadFile(file) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("cacertfile: %w", err)
 	}

@@ -10,18 +10,18 @@ import (
 )
 
 // UpdateSecret gives the broker a new password, or token, for the user of the current
-// session, while it goes on. reason is for the broker's log. It returns nil when the live
+// session, while that goes on. reason is for the broker's log. It returns nil when the live
 // session has taken it: if there is none, or it is lost meanwhile, UpdateSecret waits for
 // one.
 //
-// From the moment of the call the password is that of every dial as this user, whatever
-// the URLs say, also if UpdateSecret returns because ctx ended. Only one that the broker
-// refuses is forgotten; it closes the session for that, and the next one has the old
-// password. With [Credentials], each dial asks the function as ever, and nothing is
-// remembered: have it return the new password before calling UpdateSecret.
+// From the moment of the call every dial as this user has the password, whatever
+// the URLs say, also if UpdateSecret returns because ctx ended. Only a password that the broker
+// refuses is forgotten; the broker closes the session then, and the next one has the old
+// password. With [Credentials], each dial asks the function as ever, and no password is
+// stored: have it return the new one before calling UpdateSecret.
 //
-// RabbitMQ's own users have no use for it: the answer is yes, whatever the password is,
-// and it is looked at in the next dial. It is for tokens of OAuth 2, which expire. A
+// UpdateSecret is for tokens of OAuth 2, which expire. RabbitMQ's own users do not need it: the
+// broker accepts any password here, and checks it at the next dial. A
 // broker that is low on memory may answer late or not at all; a node that does not answer
 // within [AnswerTimeout] loses the session.
 func (c *Connection) UpdateSecret(ctx context.Context, password, reason string) error {
@@ -33,7 +33,7 @@ func (c *Connection) UpdateSecret(ctx context.Context, password, reason string) 
 		case err != nil:
 			return err
 		case session.version >= version, session.account != account:
-			return nil // dialled since, or by somebody else's name
+			return nil // dialled since, or as another user
 		}
 		err = session.updateSecret(ctx, password, reason)
 		var reply *amqp.Error
@@ -63,7 +63,7 @@ func (s *Session) updateSecret(ctx context.Context, password, reason string) err
 	}
 }
 
-// sendSecret takes turns: the client gives an answer to whoever waits.
+// sendSecret runs once at a time: the client gives an answer to any call that waits.
 func (s *Session) sendSecret(password, reason string) error {
 	select {
 	case s.asking <- struct{}{}:

@@ -24,7 +24,7 @@ import (
 // tokenKey signs the tokens of OAuth 2 that the node accepts.
 const tokenKey = "a key of thirty-two bytes or more"
 
-// token is one with which a user may do everything for as long as life.
+// token returns a token with which a user may do everything for as long as life.
 func token(t *testing.T, life time.Duration) string {
 	t.Helper()
 	encode := base64.RawURLEncoding.EncodeToString
@@ -71,7 +71,7 @@ func TestTokensAreRenewed(t *testing.T) {
 	requireWorks(t, session(t, c)) // with the token before
 }
 
-// The node's own users have no secret that could be updated: it says yes to anything.
+// The node's own users have no secret that could be updated: it accepts anything.
 func TestANodesOwnUserNeedsTheRightPasswordAtTheNextDial(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
@@ -154,7 +154,7 @@ func TestCredentialsAreAskedForAtEachDial(t *testing.T) {
 		}))
 	s := session(t, c)
 	require.Equal(t, user, s.User())
-	password = "2" // nobody asks before the session ends
+	password = "2" // not asked for before the session ends
 	node.SetPassword(t, user, "2")
 	require.NoError(t, c.UpdateSecret(limit(t, patience), "of no use", "the function counts"))
 	s.Abort(nil)
@@ -224,7 +224,7 @@ func TestCredentialsOfOneNodeOnly(t *testing.T) {
 	})
 }
 
-// The next session is another user's, who has another password.
+// The next session is that of another user, with another password.
 func TestUpdateSecretIsOfOneUser(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

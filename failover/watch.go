@@ -13,13 +13,13 @@ import (
 // publishing.
 var ErrBlocked = errors.New("failover: the node blocks publishing")
 
-// State returns what the connection is doing. It asks nobody and waits for nothing.
+// State returns what the connection is doing. It sends nothing and does not block.
 func (c *Connection) State() State { return c.status.view().public() }
 
 // Ready returns nil if the connection can be published on: there is a session, and its
-// node neither blocks publishing nor is known to be cut off. If not, the error tells why and
-// since when: it wraps [ErrBlocked], [ErrCutOff], [ErrClosed], or the errors of [State]. It asks nobody and waits for
-// nothing, so a health endpoint may call it as often as it likes.
+// node neither blocks publishing nor is known to be cut off. If not, the error says why and
+// since when: it wraps [ErrBlocked], [ErrCutOff], [ErrClosed], or the errors of [State]. It sends
+// nothing and does not block, so a health endpoint may call it at any rate.
 func (c *Connection) Ready() error {
 	state := c.State()
 	switch state.Phase {
@@ -41,10 +41,9 @@ func (c *Connection) Ready() error {
 //		log.Print(state)
 //	}
 //
-// The loop ends when ctx does, and after the state in which the phase is Closed. A body
-// that takes its time misses states in between, and never the latest one. The connection
-// waits for no watcher, and nothing is left of one when its loop is over. Any number may
-// watch at once.
+// The loop ends when ctx does, and after the state in which the phase is Closed. A slow
+// body misses states in between, and never the latest one. The connection
+// waits for no watcher. Any number may watch at once.
 func (c *Connection) Watch(ctx context.Context) iter.Seq[State] {
 	return func(yield func(State) bool) {
 		for ctx.Err() == nil {
@@ -60,7 +59,7 @@ func (c *Connection) Watch(ctx context.Context) iter.Seq[State] {
 	}
 }
 
-// public is the state for somebody who may change the slice in it.
+// public is the state with a copy of its slice, which the caller may change.
 func (v view) public() State {
 	v.Unreachable = slices.Clone(v.Unreachable)
 	return v.State

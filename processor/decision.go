@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Action is what is to become of a message.
+// Action says how a message is settled.
 type Action uint8
 
-// The actions, from the one that is settled easiest.
+// The actions. Of decisions that are joined, the highest value counts.
 const (
-	// Done: the message is dealt with. It is acked.
+	// Done: the message was processed. It is acked.
 	Done Action = iota
-	// Dropped: it failed, and is done with all the same. It is acked.
+	// Dropped: it failed, and is acked without a retry.
 	Dropped
 	// Rejected: it failed and must not be retried. It is dead-lettered.
 	Rejected
@@ -47,49 +47,48 @@ func (a Action) String() string {
 
 // Decision is what an error says about a message; see [Decide].
 type Decision struct {
-	// Action is what is to become of the message.
+	// Action says how the message is settled.
 	Action Action
 	// After is the delay that the handler asked for with [RetryAfter], or 0.
 	After time.Duration
-	// Stop says that the run is to end after this message.
+	// Stop ends the run after this message.
 	Stop bool
 }
 
-// ErrStop means: the message is dealt with, and the run is to end after it.
+// ErrStop means: the message was processed, and the run ends after it.
 var ErrStop = errors.New("processor: stop after this message")
 
 // ErrShutdown is the cause of a context that ended because the run is over. A
 // message that fails under it has not used up an attempt and goes back untouched.
 var ErrShutdown = errors.New("processor: shutting down")
 
-// errNoCause stands for the error that a caller of Reject and its like left out.
+// errNoCause stands for the error that a caller of Reject, Requeue and the others left out.
 var errNoCause = errors.New("no cause given")
 
 // Reject wraps err: the message failed and must not be retried. It is dead-lettered.
 // A nil err still rejects: a decision is never silently a success.
 func Reject(err error) error { return decide(Rejected, 0, err) }
 
-// Requeue wraps err: the message goes back to its queue and is delivered again. A nil
+// Requeue wraps err: the message goes back to its queue and is redelivered. A nil
 // err still requeues.
 func Requeue(err error) error { return decide(Requeued, 0, err) }
 
 // Release wraps err: the message was not begun, because a layer let nothing through. It
 // goes back to its queue untouched, which does not count as an attempt. No layer settles
-// it; whoever runs the pipeline gives it back. A nil err still releases.
+// it; the runner of the pipeline gives it back. A nil err still releases.
 func Release(err error) error { return decide(Released, 0, err) }
 
-// Drop wraps err: the message failed, and is done with all the same. It is acked and
-// gone. A nil err still drops.
+// Drop wraps err: the message failed, and is acked without a retry. A nil err still drops.
 func Drop(err error) error { return decide(Dropped, 0, err) }
 
-// RetryAfter wraps err: the message failed and is to be retried after delay.
-// processors/backoff follows it; processors/retry, whose delays are those of its queues,
+// RetryAfter wraps err: the message failed and is retried after delay.
+// processors/backoff follows the delay; processors/retry, whose queues have fixed delays,
 // retries as it does for any error. A negative delay is 0; a nil err still retries.
 func RetryAfter(err error, delay time.Duration) error {
 	return decide(Failed, max(delay, 0), err)
 }
 
-// Stop wraps err: the message failed, and the run is to end after it, with err.
+// Stop wraps err: the message failed, and the run ends after it, with err.
 // Stop(nil) is [ErrStop].
 func Stop(err error) error {
 	if err == nil {
@@ -127,12 +126,11 @@ func (s *stop) Unwrap() error { return s.err }
 // Of decisions wrapped in one another the outermost counts: it was made by the layer
 // that knew most. Of decisions joined side by side the one that keeps the message
 // safest counts: requeued, then released, retry after (the longest delay), rejected,
-// dropped. An
-// error without a decision, such as a sentinel beside it, does not change one. Stop
-// counts wherever it is.
+// dropped. An error without a decision, such as a sentinel beside it, does not change one.
+// Stop counts wherever it is.
 //
-// An error whose Unwrap panics, as that of a typed nil pointer may, holds nothing more
-// and is a plain failure. Decide allocates nothing.
+// An error whose Unwrap panics, as that of a typed nil pointer may, is a plain failure.
+// Decide allocates nothing.
 func Decide(err error) Decision {
 	if err == nil {
 		return Decision{Action: Done}
@@ -147,7 +145,7 @@ func Decide(err error) Decision {
 	return Decision{Action: v.action, After: v.after, Stop: v.stop}
 }
 
-// verdict is what one branch of an error tree says.
+// verdict is the result of reading one branch of an error tree.
 type verdict struct {
 	action   Action
 	after    time.Duration
@@ -181,8 +179,7 @@ func read(err error) verdict {
 }
 
 // unwrapOne survives an Unwrap that panics: a handler that returns a typed nil pointer
-// by mistake must not take the process down, once for each time the broker delivers
-// the message again.
+// by mistake must not end the process, again at each redelivery of the message.
 func unwrapOne(e interface{ Unwrap() error }) (inner error) {
 	defer func() { _ = recover() }()
 	return e.Unwrap()
@@ -194,7 +191,7 @@ func unwrapAll(e interface{ Unwrap() []error }) (inner []error) {
 	return e.Unwrap()
 }
 
-// safer says which of two decisions keeps the message safer, or later.
+// safer returns the decision that keeps the message safer, or later.
 func (v verdict) safer(w verdict) bool {
 	return v.action > w.action || v.action == w.action && v.after > w.after
 }
@@ -224,7 +221,7 @@ func ShuttingDown(ctx context.Context) bool {
 }
 
 // Lost reports whether the channel of the message that ctx belongs to is gone. The broker
-// delivers the message again, whatever its processing returns.
+// redelivers the message, whatever its processing returns.
 func Lost(ctx context.Context) bool {
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrStale) {
 		return true
@@ -235,9 +232,9 @@ func Lost(ctx context.Context) bool {
 
 type channelKey struct{}
 
-// WithChannel returns a context that knows the channel of its message, which ends when that
-// is gone. So [Lost] can tell although ctx lives on, or has ended before. It is for whoever
-// writes a broker.
+// WithChannel returns a context that knows the channel of its message: channel ends when the
+// broker's channel is gone. So [Lost] works even if ctx lives on, or has ended before. It is for
+// authors of brokers.
 func WithChannel(ctx, channel context.Context) context.Context {
 	return context.WithValue(ctx, channelKey{}, channel)
 }

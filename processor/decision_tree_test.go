@@ -45,7 +45,7 @@ func tree(program []byte) error {
 	return pop()
 }
 
-// checkTree holds Decide to what is true of every error there is.
+// checkTree checks what must be true of Decide for every error.
 func checkTree(t *testing.T, err error) {
 	t.Helper()
 	got := processor.Decide(err)

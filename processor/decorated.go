@@ -6,11 +6,10 @@ import (
 	"iter"
 )
 
-// Decorated returns v and all that it decorates, outermost first. A decorator shows what it
-// decorates by a method Unwrap() T; see [Publisher]. So an optional ability that only tells
-// something, such as [Checker], is found however often it was decorated. One that acts, such as
-// [BatchPublisher], is asked of the outermost alone: whoever finds it further in goes past the
-// decorators.
+// Decorated returns v and every value that it decorates, outermost first. A decorator shows the value
+// that it decorates by a method Unwrap() T; see [Publisher]. So an optional interface that only
+// reports something, such as [Checker], is found under any number of decorators. One that acts, such as
+// [BatchPublisher], counts only on the outermost: calling it further in would bypass the decorators.
 func Decorated[T any](v T) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		for yield(v) {
@@ -23,8 +22,8 @@ func Decorated[T any](v T) iter.Seq[T] {
 	}
 }
 
-// Check joins what each [Checker] among v and all that it decorates says. A decorator of nil
-// cannot work either.
+// Check joins the errors of each [Checker] among v and the values that it decorates. A decorator of
+// nil is an error too.
 func Check[T any](v T) error {
 	var errs []error
 	outer := "it"

@@ -30,7 +30,7 @@ type around struct{ processor.Publisher }
 
 func (a around) Unwrap() processor.Publisher { return a.Publisher }
 
-// strict is a decorator that can tell something itself.
+// strict is a decorator that is a Checker itself.
 type strict struct {
 	around
 

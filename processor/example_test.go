@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Typed decodes the body at the edge. What does not decode is rejected.
+// Typed decodes the body before the handler. A message that does not decode is rejected.
 func ExampleTyped() {
 	type Mail struct{ To string }
 
@@ -106,12 +106,12 @@ func ExampleMessage() {
 	// hello from mail
 }
 
-// newMessage returns a message as a broker would hand it out.
+// newMessage returns a message as a broker would deliver it.
 func newMessage(body string) processor.Message {
 	return broker.NewDelivery(
 		processor.Envelope{Body: []byte(body)},
 		processor.Origin{Queue: "mail"},
-		nil, // nobody settles it here
+		nil, // it is not settled here
 		1,
 	)
 }

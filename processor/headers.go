@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// Headers are a message's application headers. Any value may come from a sender that
-// means harm: read them with the getters, which never panic.
+// Headers are a message's application headers. Any value may come from a hostile
+// sender: read them with the getters, which never panic.
 //
-// Every broker carries these value types and hands the same type back: nil, bool,
+// Every broker carries these value types and delivers the same type: nil, bool,
 // int8, int16, int32, int64, uint8, float32, float64, string, []byte, [Decimal],
 // time.Time (whole seconds), []any and Headers. A publisher turns int and the wider
 // unsigned integers into the signed type that holds them, and map[string]any into

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Message is one message taken from a broker, still owed a settlement.
+// Message is one message taken from a broker.
 //
 // Its content is read-only and shared: a processor that wants other content embeds
 // the message in a type of its own and overrides the method, so that an outer retry
@@ -28,12 +28,12 @@ type Message interface {
 	// Origin says where the message was taken from.
 	Origin() Origin
 
-	// Ack tells the broker that the message is dealt with. The broker forgets it. A broker may
-	// be told a moment after Ack has returned; if the process or the connection ends in that
-	// moment, the message is delivered again.
+	// Ack tells the broker that the message was processed. The broker forgets it. The ack may be
+	// sent a moment after Ack has returned; if the process or the connection ends in that
+	// moment, the message is redelivered.
 	Ack() error
-	// Nack tells the broker that the message failed. With requeue it is delivered
-	// again; without, it is dead-lettered, or dropped where the queue has no
+	// Nack tells the broker that the message failed. With requeue it is redelivered;
+	// without, it is dead-lettered, or dropped where the queue has no
 	// dead-letter exchange.
 	Nack(requeue bool) error
 	// Settled reports whether Ack or Nack has been called.
@@ -73,7 +73,7 @@ func (d Destination) String() string {
 	return fmt.Sprintf("exchange %q with key %q", d.Exchange, d.RoutingKey)
 }
 
-// Envelope is what is published: a plain value.
+// Envelope is a message to publish: a plain value.
 type Envelope struct {
 	// Body is the payload; nil is an empty one.
 	Body []byte
@@ -103,7 +103,7 @@ type Properties struct {
 	// ContentEncoding is the body's encoding, such as gzip.
 	ContentEncoding string
 	// Expiration is how long the message may wait in a queue. The wire has whole
-	// milliseconds: a fraction is rounded up. 0 is for ever.
+	// milliseconds: a fraction is rounded up. 0 is no limit.
 	Expiration time.Duration
 	// Timestamp is when it was sent, in whole seconds on the wire.
 	Timestamp time.Time

@@ -7,12 +7,12 @@ import "context"
 // Its duties:
 //
 //  1. Process may be called by many goroutines at once.
-//  2. It returns nil when the message is dealt with, and otherwise an error that
+//  2. It returns nil when the message was processed, and otherwise an error that
 //     [Decide] can read. It never panics on purpose.
 //  3. It returns soon after ctx ends. A processor that cannot finish then returns
 //     an error, so that the message goes back to the broker.
 //  4. It does not keep msg, its body or its headers after it returns.
-//  5. It settles msg only if settling is its job; at most one layer of a stack has it.
+//  5. It settles msg only if that is its job; at most one layer of a stack settles.
 type Processor interface {
 	Process(ctx context.Context, msg Message) error
 }

@@ -5,11 +5,11 @@ import (
 	"errors"
 )
 
-// Publisher hands messages to a broker. It may be called by many goroutines at once.
+// Publisher sends messages to a broker. It may be called by many goroutines at once.
 //
-// Publish returns nil only when the broker has the message: it has confirmed it and
-// has routed it to at least one queue. Any error means that it may not; the ones below
-// say which, for errors.Is. Publish waits as long as ctx allows, and does not keep e's
+// Publish returns nil only when the broker has confirmed the message and routed it to at
+// least one queue. After an error the broker may not have it; the errors below say more, for
+// errors.Is. Publish waits as long as ctx allows, and does not keep e's
 // body or headers after it returns.
 //
 // # Decorators
@@ -18,12 +18,12 @@ import (
 //
 //	Unwrap() Publisher
 //
-// that returns it, so that what it can tell is not hidden: whether it can work at all
-// ([Checker]), and whether what a layer needs can be declared. Embedding the other is not
-// enough. What acts goes through the decorator: it is a [BatchPublisher] itself if it has
-// something to do for batches, and [PublishBatch] is how it hands one on. Without that,
-// batches come as single messages. A decorator that is given nil says so in its own Check, or
-// returns it from Unwrap, which [Check] finds.
+// that returns the other, so that its reports are not hidden: whether it can work at all
+// ([Checker]), and whether a topology that a layer needs can be declared. Embedding the other is
+// not enough. Actions go through the decorator: to handle batches, it is a [BatchPublisher] itself,
+// and passes a batch on with [PublishBatch]. Without that,
+// batches come as single messages. A decorator of nil returns an error from its own Check, or
+// returns nil from Unwrap, which [Check] finds.
 type Publisher interface {
 	Publish(ctx context.Context, to Destination, e Envelope) error
 }
@@ -41,12 +41,11 @@ var (
 	// ErrUnroutable: no queue is bound for the key, or the exchange does not exist.
 	// The message is not stored.
 	ErrUnroutable = errors.New("no queue takes this message")
-	// ErrRefused: the broker said no, as a full queue with reject-publish does. The
-	// message is not stored in every queue it was meant for.
+	// ErrRefused: the broker said no, as a full queue with reject-publish does. At least
+	// one queue that the message was routed to has not stored it.
 	ErrRefused = errors.New("the broker refused the message")
-	// ErrForbidden: the user may not publish this, for its user id or its reply-to, or to
-	// that exchange.
-	// Trying again changes nothing. The message is not stored, unless the error is
+	// ErrForbidden: the user may not publish a message with that user id or reply-to, or to
+	// that exchange. Trying again does not help. The message is not stored, unless the error is
 	// ErrIndeterminate as well.
 	ErrForbidden = errors.New("the user may not publish this message")
 	// ErrIndeterminate: the answer was lost. The message may be stored or not.

@@ -10,8 +10,8 @@ import (
 // Decoder turns a body into the value that v points to. encoding/json.Unmarshal is one.
 type Decoder func(body []byte, v any) error
 
-// Typed returns a handler that decodes the body into a T first. A body that does not
-// decode is rejected, never retried: it will not decode the next time either.
+// Typed returns a handler that decodes the body into a T first. A message whose body does not
+// decode is rejected and not retried: a retry would fail in the same way.
 //
 //	processor.Typed(json.Unmarshal, func(ctx context.Context, m Mail, msg processor.Message) error {
 //		return send(ctx, m)

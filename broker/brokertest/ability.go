@@ -2,28 +2,28 @@ package brokertest
 
 import "slices"
 
-// Ability is something that RabbitMQ can and not every broker.
+// Ability is something that RabbitMQ can do and not every broker.
 type Ability string
 
 // The abilities that cases need.
 const (
-	// Topologies: it has exchanges, bindings and queues with arguments, and knows what is
-	// missing.
+	// Topologies: it has exchanges, bindings and queues with arguments, and reports missing
+	// ones.
 	Topologies Ability = "topologies"
-	// Queues: a message is for one subscription, and what goes back is there for the next.
+	// Queues: a message is for one subscription, and a returned one is there for the next.
 	Queues Ability = "queues"
 	// Order: messages come in the order in which they were published.
 	Order Ability = "order"
 	// Limits: it has those of AMQP, and of RabbitMQ's own headers.
 	Limits Ability = "limits"
-	// Redelivered: it marks what it has delivered before.
+	// Redelivered: it marks messages that it has delivered before.
 	Redelivered Ability = "redelivered"
 )
 
-// Option changes what is expected of a broker.
+// Option changes the expectations of a broker.
 type Option func(*abilities)
 
-// Without leaves out what needs these abilities. Default: everything is expected.
+// Without leaves out cases that need these abilities. Default: everything is expected.
 func Without(lacking ...Ability) Option {
 	return func(a *abilities) { a.lacking = append(a.lacking, lacking...) }
 }

@@ -88,7 +88,7 @@ func (c *consumer) nothing() {
 	}
 }
 
-// pause pauses, and waits until what was not received is back.
+// pause pauses, and waits until the messages that were not received are back.
 func (c *consumer) pause() {
 	c.rig.Helper()
 	select {

@@ -7,7 +7,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// keeper makes q a quorum queue that keeps what has died until somebody takes it.
+// keeper makes q a quorum queue that keeps dead messages until a target takes them.
 func keeper(q broker.Queue) broker.Queue {
 	q.Type, q.Overflow = broker.Quorum, broker.RejectPublish
 	q.Arguments = processor.Headers{"x-dead-letter-strategy": "at-least-once"}
@@ -81,7 +81,7 @@ var deadLetterCases = []testCase{
 	},
 	{
 		name: "a missing dead-letter target",
-		why:  "the message is dropped without a word; the queue goes on. A topology has to be verified before it is trusted",
+		why:  "the message is dropped silently; the queue goes on. A topology has to be verified before it is trusted",
 		run: func(r *rig) {
 			noQueue := r.queue("no-queue", broker.Queue{DeadLetter: toQueue(r.name("missing"))})
 			noExchange := r.queue("no-exchange", broker.Queue{DeadLetter: &broker.DeadLetter{Exchange: r.name("missing")}})
@@ -96,7 +96,7 @@ var deadLetterCases = []testCase{
 	},
 	{
 		name: "at-least-once to a target that appears",
-		why:  "a quorum queue keeps what has died until there is somebody who takes it",
+		why:  "a quorum queue keeps a dead message until a target takes it",
 		run: func(r *rig) {
 			missing := r.name("missing")
 			for word, to := range map[string]*broker.DeadLetter{
@@ -121,7 +121,7 @@ var deadLetterCases = []testCase{
 	},
 	{
 		name: "at-least-once to a target that is full",
-		why:  "a quorum queue keeps what its target refuses, until that has room; other targets get it once",
+		why:  "a quorum queue keeps a message that its target refuses, until that has room; other targets get it once",
 		run: func(r *rig) {
 			x := r.exchange("x", broker.Exchange{Kind: broker.Fanout})
 			full := r.queue("full", broker.Queue{MaxLength: 1, Overflow: broker.RejectPublish})

@@ -86,7 +86,7 @@ var deathCases = []testCase{
 	},
 	{
 		name: "counts after a death",
-		why:  "on 4.3 the failed deliveries of a message go along when a quorum queue dead-letters it, and count toward the limit of the next one: where dead messages wait to be seen to, the limit has to be high",
+		why:  "on 4.3 the failed deliveries of a message go along when a quorum queue dead-letters it, and count toward the limit of the next one: where dead messages are parked, the limit has to be high",
 		run:  countsAfterDeath,
 	},
 }

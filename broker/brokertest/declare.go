@@ -10,7 +10,7 @@ import (
 var declareCases = []testCase{
 	{
 		name:  "declare is idempotent",
-		why:   "every worker declares what it needs, on every connection; what exists with the same arguments stays, and so do its messages",
+		why:   "every worker declares its topology, on every connection; parts that exist with the same arguments stay, and so do their messages",
 		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			x, q := r.name("x"), r.name("q")
@@ -35,7 +35,7 @@ var declareCases = []testCase{
 	},
 	{
 		name:  "a queue with other arguments is a mismatch",
-		why:   "what exists with other arguments is ErrMismatch, and it goes on as it was",
+		why:   "a part that exists with other arguments is ErrMismatch, and stays as it was",
 		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{MessageTTL: time.Minute})
@@ -49,7 +49,7 @@ var declareCases = []testCase{
 	},
 	{
 		name:  "an exchange of another kind is a mismatch",
-		why:   "what exists with another kind is ErrMismatch, and it goes on as it was",
+		why:   "an exchange that exists with another kind is ErrMismatch, and stays as it was",
 		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			x, q := r.exchange("x", broker.Exchange{Kind: broker.Fanout}), r.queue("q", broker.Queue{})
@@ -96,7 +96,7 @@ var declareCases = []testCase{
 	},
 	{
 		name:  "subscribing to a missing queue",
-		why:   "ErrNoQueue, at once: a worker must not wait for ever on a queue that nobody declared",
+		why:   "ErrNoQueue, at once: a worker must not wait without end on a queue that was never declared",
 		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			_, err := r.broker.Source(r.name("missing")).Subscribe(r.background(), broker.SubscribeOptions{Prefetch: 1})

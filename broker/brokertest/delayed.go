@@ -35,7 +35,7 @@ var delayedCases = []testCase{
 	},
 	{
 		name: "delayed retries hold up nothing",
-		why:  "what is behind a message that waits comes at once, and so does what is given back untouched",
+		why:  "messages behind one that waits come at once, and so does one that is given back untouched",
 		only: delays,
 		run: func(r *rig) {
 			q := r.delaying(broker.Queue{})
@@ -58,7 +58,7 @@ var delayedCases = []testCase{
 	},
 	{
 		name: "delayed retries after a close",
-		why:  "what is given back by closing its subscription comes at once, and what waits stays for whoever subscribes next",
+		why:  "messages given back by closing their subscription come at once, and those that wait stay for the next subscription",
 		only: delays,
 		run: func(r *rig) {
 			q := r.delaying(broker.Queue{})
@@ -108,7 +108,7 @@ var delayedCases = []testCase{
 	},
 	{
 		name: "delayed retries that the broker would ignore",
-		why:  "a broker before 4.3 takes the arguments and delivers what failed at once, again and again: declaring such a queue has to be an error",
+		why:  "a broker before 4.3 takes the arguments and redelivers failed messages at once, again and again: declaring such a queue has to be an error",
 		only: func(v version) bool { return !delays(v) },
 		run: func(r *rig) {
 			q := r.name("q")

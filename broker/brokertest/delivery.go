@@ -5,7 +5,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// deliveryCases are about what quorum queues count.
+// deliveryCases are about the counts of quorum queues.
 var deliveryCases = []testCase{
 	{
 		name: "a delivery limit",
@@ -47,7 +47,7 @@ var deliveryCases = []testCase{
 	},
 	{
 		name: "the default delivery limit, and nowhere to go",
-		why:  "without a dead-letter exchange the message is gone without a word: a queue has to name a target, or a high limit",
+		why:  "without a dead-letter exchange the message is lost silently: a queue has to name a target, or a high limit",
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{Type: broker.Quorum})
 			r.fill(q, "m")
@@ -107,7 +107,7 @@ var deliveryCases = []testCase{
 	},
 	{
 		name: "counts of a sender",
-		why:  "x-delivery-count and x-acquired-count that a publisher sends along are shown and not gone by: they are a claim",
+		why:  "x-delivery-count and x-acquired-count of a publisher are shown and do not count: they are a claim",
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{Type: broker.Quorum, DeliveryLimit: 5})
 			claim := processor.Headers{"x-delivery-count": int64(7), "x-acquired-count": int64(9)}
@@ -126,8 +126,8 @@ var deliveryCases = []testCase{
 	},
 }
 
-// failTillLimit nacks the one message of q until the default limit takes it away. Where
-// there is none it acks it, and returns false.
+// failTillLimit nacks the one message of q until the default limit removes it. Without a
+// limit it acks the message, and returns false.
 func (r *rig) failTillLimit(q string) bool {
 	r.Helper()
 	limit := r.version.deliveryLimit
@@ -147,8 +147,8 @@ func (r *rig) failTillLimit(q string) bool {
 	return limited
 }
 
-// counts fails unless a quorum queue's message tells of so many failures, and of so many
-// deliveries before this one where the version does.
+// counts fails unless a quorum queue's message has that many failures, and that many
+// deliveries before this one where the version counts them.
 func (r *rig) counts(m processor.Message, failures, returns int64) {
 	r.Helper()
 	want := map[string]int64{"x-delivery-count": failures, "x-acquired-count": returns}

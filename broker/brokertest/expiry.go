@@ -67,7 +67,7 @@ var expiryCases = []testCase{
 	},
 	{
 		name: "no expiry in hand",
-		why:  "a message that was handed out does not expire; given back too late, it does",
+		why:  "a delivered message does not expire; given back too late, it does",
 		run: func(r *rig) {
 			dead := r.queue("dead", broker.Queue{})
 			q := r.queue("q", broker.Queue{MessageTTL: 100 * time.Millisecond, DeadLetter: toQueue(dead)})
@@ -84,7 +84,7 @@ var expiryCases = []testCase{
 	},
 	{
 		name: "a queue that expires",
-		why:  "an unused queue goes when its time is up, and what it holds is not dead-lettered; one with a consumer stays",
+		why:  "an unused queue is deleted when its time is up, and its messages are not dead-lettered; one with a consumer stays",
 		run: func(r *rig) {
 			dead := r.queue("dead", broker.Queue{})
 			unused := r.queue("unused", broker.Queue{Expires: 100 * time.Millisecond, DeadLetter: toQueue(dead)})
@@ -92,7 +92,7 @@ var expiryCases = []testCase{
 			c := r.subscribe(used, 1)
 			r.fill(unused, "lost with the queue")
 			r.pass(400 * time.Millisecond)
-			// Publishing tells; a subscription might have the queue declared again first.
+			// Checked by publishing: a subscription might declare the queue again first.
 			r.unroutable("", unused)
 			r.fill(used, "m")
 			c.expect("m")
@@ -101,7 +101,7 @@ var expiryCases = []testCase{
 	},
 	{
 		name: "redeclaring what expires",
-		why:  "a queue that expires begins its time anew when it is redeclared, and keeps what it holds; when nobody does any more it goes",
+		why:  "a queue that expires begins its time anew when it is redeclared, and keeps its messages; without a redeclare it is deleted",
 		run: func(r *rig) {
 			again, ok := r.broker.(broker.Redeclarer)
 			if !ok {

@@ -10,7 +10,7 @@ import (
 
 var lifeOfWhatIsInHand = testCase{
 	name: "life of what is in hand",
-	why:  "its context ends when the subscription is closed, not when it is paused: so a handler hears that its message goes to somebody else",
+	why:  "its context ends when the subscription is closed, not when it is paused: so a handler learns that its message goes to another consumer",
 	run: func(r *rig) {
 		q := r.queue("q", broker.Queue{})
 		r.fill(q, "m")

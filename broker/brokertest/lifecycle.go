@@ -11,7 +11,7 @@ import (
 var lifecycleCases = []testCase{
 	{
 		name:  "a pause gives back what was not received",
-		why:   "others get it at once, while what is in hand can still be acked: that is how a worker leaves without a duplicate",
+		why:   "others get it at once, while messages in flight can still be acked: that is how a worker leaves without a duplicate",
 		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
@@ -29,7 +29,7 @@ var lifecycleCases = []testCase{
 	},
 	{
 		name:  "a pause ends",
-		why:   "a receive waits for it, and then goes on; what was in hand can be settled before, in and after it",
+		why:   "a receive waits for it, and then goes on; messages in flight can be settled before, in and after it",
 		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
@@ -76,7 +76,7 @@ var lifecycleCases = []testCase{
 	},
 	{
 		name:  "close in a pause",
-		why:   "what is in hand comes again, and there is nothing else to give back",
+		why:   "messages in flight are redelivered, and there is nothing else to give back",
 		needs: []Ability{Queues},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})

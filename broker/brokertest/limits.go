@@ -77,7 +77,7 @@ var limitCases = []testCase{
 	},
 	{
 		name:  "full with reject-publish",
-		why:   "a full queue refuses the new message with ErrRefused and keeps the old ones; messages in hand do not count",
+		why:   "a full queue refuses the new message with ErrRefused and keeps the old ones; messages in flight do not count",
 		needs: []Ability{Topologies},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{MaxLength: 2, Overflow: broker.RejectPublish})

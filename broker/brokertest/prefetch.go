@@ -9,7 +9,7 @@ import (
 var prefetchCases = []testCase{
 	{
 		name:  "prefetch is a bound",
-		why:   "no more than that many messages are out and unsettled; the others wait in the queue, for anybody",
+		why:   "no more than that many messages are delivered and unsettled; the others wait in the queue, for any consumer",
 		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
@@ -47,7 +47,7 @@ var prefetchCases = []testCase{
 	},
 	{
 		name:  "two subscriptions share",
-		why:   "subscriptions take turns; each message goes to one of them, and nobody waits while there is work",
+		why:   "subscriptions take turns; each message goes to one of them, and none waits while there is work",
 		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})

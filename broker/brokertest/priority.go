@@ -8,7 +8,7 @@ import (
 var priorityCases = []testCase{
 	{
 		name: "by priority",
-		why:  "a quorum queue hands out higher priorities first on 4.3, two of a higher class for each of the others on 4.0, and knows none before; a message without one has 4",
+		why:  "a quorum queue delivers higher priorities first on 4.3, two of a higher class for each of the others on 4.0, and knows none before; a message without one has 4",
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{Type: broker.Quorum})
 			for _, round := range []string{"a", "b"} {
@@ -34,7 +34,7 @@ var priorityCases = []testCase{
 	},
 	{
 		name: "what comes back goes before a higher priority",
-		why:  "what was handed out once comes first, whatever its priority, where it does not go to the tail",
+		why:  "a message that was delivered once comes first, whatever its priority, where it does not go to the tail",
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit})
 			r.prioritized(q, "low", 1)

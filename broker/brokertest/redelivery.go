@@ -10,7 +10,7 @@ import (
 var redeliveryCases = []testCase{
 	{
 		name: "nack with requeue",
-		why:  "the message comes again, marked as redelivered",
+		why:  "the message is delivered again, marked as redelivered",
 		run: func(r *rig) {
 			r.again(func(c *consumer, m *broker.Delivery) *consumer {
 				r.redelivered(m, false)
@@ -31,7 +31,7 @@ var redeliveryCases = []testCase{
 	},
 	{
 		name:  "close of the subscription",
-		why:   "what was in hand comes again, marked as redelivered, and settling it late is ErrStale: it belongs to somebody else now",
+		why:   "messages in flight come again, marked as redelivered, and settling them late is ErrStale: they belong to another consumer now",
 		needs: []Ability{Queues},
 		run: func(r *rig) {
 			r.again(func(c *consumer, m *broker.Delivery) *consumer {
@@ -46,7 +46,7 @@ var redeliveryCases = []testCase{
 	lifeOfWhatIsInHand,
 	{
 		name:  "order after a requeue",
-		why:   "what comes back takes its old place, whatever the order that it was given back in",
+		why:   "a requeued message takes its old place, whatever the order of the returns",
 		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			q := r.queue("q", broker.Queue{})
@@ -75,7 +75,7 @@ var redeliveryCases = []testCase{
 func orderAfterClose(kind broker.QueueType) testCase {
 	return testCase{
 		name:  "order after a close, " + string(kind),
-		why:   "what is unsettled when its subscription is closed comes again first and in its old order, received or not: a restart must not make one message overtake another",
+		why:   "messages that are unsettled when their subscription is closed come again first and in their old order, received or not: a restart must not make one message overtake another",
 		needs: []Ability{Queues, Order},
 		run: func(r *rig) {
 			var bodies []string
@@ -91,7 +91,7 @@ func orderAfterClose(kind broker.QueueType) testCase {
 					r.ok(inHand[i].Ack(), "ack")
 				}
 				bodies = bodies[4:]
-				c.shut() // with 4 in hand, and about 36 that nobody has received
+				c.shut() // with 4 in flight, and about 36 that were not received
 			}
 			r.subscribe(q, 40).expect(bodies...)
 		},

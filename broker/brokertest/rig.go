@@ -18,7 +18,7 @@ const (
 	lifetime = 2 * time.Minute        // of an unused queue
 )
 
-// rig is what a case works with: a broker, and names that nobody else uses.
+// rig is a broker for one case, with unique names.
 type rig struct {
 	testing.TB
 	broker broker.Broker
@@ -43,10 +43,10 @@ func newRig(tb testing.TB, b broker.Broker, why string) *rig {
 	return r
 }
 
-// name returns a name of this case's own. The same word gives the same name.
+// name returns a name that is unique to this case. The same word gives the same name.
 func (r *rig) name(word string) string { return r.id + "-" + word }
 
-// background is a context for calls that must come to an end, in cleanups too.
+// background is a context for calls that must end, in cleanups too.
 func (r *rig) background() context.Context {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
 	r.Cleanup(cancel)
@@ -78,7 +78,7 @@ func (r *rig) declare(t broker.Topology) {
 	r.ok(r.broker.Declare(r.background(), t), "declare")
 }
 
-// queue declares a queue with a name of its own, made of word, and returns the name.
+// queue declares a queue with a unique name, made of word, and returns the name.
 func (r *rig) queue(word string, q broker.Queue) string {
 	r.Helper()
 	q.Name = r.name(word)
@@ -89,8 +89,8 @@ func (r *rig) queue(word string, q broker.Queue) string {
 	return q.Name
 }
 
-// exchange declares an exchange with a name of its own, made of word, and returns the
-// name. It goes with the last queue that is bound to it.
+// exchange declares an exchange with a unique name, made of word, and returns the
+// name. It is deleted with the last queue that is bound to it.
 func (r *rig) exchange(word string, x broker.Exchange) string {
 	r.Helper()
 	x.Name = r.name(word)

@@ -11,7 +11,7 @@ const rounds = 30
 var roundCases = []testCase{
 	{
 		name: "subscribe and close, again and again",
-		why:  "a worker that restarts again and again, as one that crashes at its start does, must not lose what it was handed: no limit counts that on 4.3, and where it counts the limit has to be high",
+		why:  "a worker that restarts again and again, as one that crashes at its start does, must not lose its messages: that does not count on 4.3, and where it counts the limit has to be high",
 		run: func(r *rig) {
 			q := r.comeAndGo((*consumer).shut)
 			r.subscribe(q, 10).expect("0", "1", "2", "3", "4")
@@ -19,14 +19,14 @@ var roundCases = []testCase{
 	},
 	{
 		name: "subscribe, pause and close, again and again",
-		why:  "what a worker was handed and gives back in a pause is not lost either, however often",
+		why:  "messages that a worker gives back in a pause are not lost either, however often",
 		run: func(r *rig) {
 			q := r.comeAndGo(func(c *consumer) {
 				c.pause()
 				c.shut()
 			})
 			c := r.subscribe(q, 10)
-			c.all("0", "1", "2", "3", "4") // in another order: what is in hand goes back later
+			c.all("0", "1", "2", "3", "4") // in another order: messages in flight go back later
 			c.nothing()
 		},
 	},
@@ -57,7 +57,7 @@ var roundCases = []testCase{
 	},
 }
 
-// comeAndGo has subscriptions of a queue with 0 to 4 end many times, with a message in hand
+// comeAndGo ends subscriptions of a queue with 0 to 4 many times, with a message in flight
 // every other time.
 func (r *rig) comeAndGo(end func(*consumer)) (queue string) {
 	r.Helper()

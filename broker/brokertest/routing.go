@@ -119,7 +119,7 @@ func (r *rig) origin(m processor.Message, want processor.Origin) {
 	r.Helper()
 	got := m.Origin()
 	if _, died := m.Headers()["x-death"]; died {
-		got.Redelivered = want.Redelivered // on 4.3 it depends on whether somebody waited for it
+		got.Redelivered = want.Redelivered // on 4.3 it depends on whether a consumer waited for it
 	}
 	if got != want {
 		r.failf("the origin of %q is %+v, not %+v", m.Body(), got, want)

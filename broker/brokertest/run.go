@@ -8,13 +8,13 @@ import (
 )
 
 // Run runs the suite as parallel subtests of t. It calls open once for each, possibly
-// from many goroutines at once, and closes what open returns. open may hand out
-// several brokers that lead to the same node, but not one broker twice. A case that
+// from many goroutines at once, and closes the broker that open returns. open may return
+// several brokers on the same node, but not one broker twice. A case that
 // fails says why the behaviour matters.
 //
-// Where the broker implements [broker.Counter] or [broker.Redeclarer] the suite checks
-// that too. [Without] leaves out what a broker cannot; [Version] says what is expected where
-// the versions of RabbitMQ differ.
+// If the broker implements [broker.Counter] or [broker.Redeclarer] the suite checks
+// that too. [Without] leaves out abilities that a broker lacks; [Version] selects the behaviour
+// where the versions of RabbitMQ differ.
 func Run(t *testing.T, open func(t testing.TB) broker.Broker, opts ...Option) {
 	t.Helper()
 	able := abilities{version: versions[0]}

@@ -8,8 +8,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// same compares header values of the same type. What is empty may be nil, and a time
-// may have any zone: the wire has neither.
+// same compares header values of the same type. An empty value may be nil, and a time
+// may have any zone: on the wire there is no difference.
 func same(a, b any) bool {
 	switch a := a.(type) {
 	case time.Time:

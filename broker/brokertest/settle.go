@@ -82,8 +82,8 @@ var settleCases = []testCase{
 	acksBeforeClose(broker.Quorum),
 }
 
-// acksBeforeClose sends more acks than a channel of RabbitMQ has under way to a quorum
-// queue at one time.
+// acksBeforeClose sends more acks than a channel of RabbitMQ may have under way to a quorum
+// queue.
 func acksBeforeClose(kind broker.QueueType) testCase {
 	return testCase{
 		name:  "many acks before a close, " + string(kind),

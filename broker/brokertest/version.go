@@ -2,7 +2,7 @@ package brokertest
 
 import "github.com/gowarren/warren/broker"
 
-// Version says which version of RabbitMQ is to be expected, where they differ: the newest of
+// Version sets the expected version of RabbitMQ, where they differ: the newest of
 // 3.10, 4.0 and 4.3 that is not newer than major.minor. Default: 4.3.
 func Version(major, minor int) Option {
 	return func(a *abilities) {
@@ -15,13 +15,13 @@ func Version(major, minor int) Option {
 	}
 }
 
-// version is what a version of RabbitMQ does.
+// version is the behaviour of a version of RabbitMQ.
 type version struct {
 	major, minor int
 
 	// Of dead-lettering:
 
-	// ownDeaths: the broker goes by the deaths that it has noted itself, not by x-death of a
+	// ownDeaths: the broker counts the deaths that it has recorded itself, not those in x-death of a
 	// sender; it writes x-last-death-*, and CC stays where a dead-letter key replaces it.
 	ownDeaths bool
 	// countAfterDeath is x-delivery-count at the first delivery of a message that a quorum
@@ -43,7 +43,7 @@ type version struct {
 	requeued, requeuedWithLimit []string
 	// priorities is the order of messages that were published in the order of "by priority".
 	priorities []string
-	// delaysRetries: they can, and a broker that cannot refuses to declare them.
+	// delaysRetries: they delay retries; a broker that cannot refuses to declare them.
 	delaysRetries bool
 
 	// mixedNumbers: in a headers exchange an integer equals a float, and a header can be a time.
@@ -78,8 +78,8 @@ var versions = []version{
 	},
 }
 
-// patient is a quorum queue that the version's default limit lets nothing die in, however
-// often a message is given back untouched.
+// patient is a quorum queue in which no message dies of the version's default limit, however
+// often it is given back untouched.
 func (v version) patient() broker.Queue {
 	q := broker.Queue{Type: broker.Quorum}
 	if v.untouchedCounts && v.deliveryLimit > 0 {

@@ -12,13 +12,13 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// What nameko-amqp-retry calls its exchange, and the header that it routes by.
+// The names of nameko-amqp-retry's exchange, and of the header that it routes by.
 const (
 	backoffExchange = "backoff"
 	backoffHeader   = "backoff"
 )
 
-// grace is for how much longer than its delay a queue is kept after its last declare.
+// grace is how much longer than its delay a queue lives after its last declare.
 const grace = 5 * time.Second
 
 // longestCompatible has an x-expires of 31 bits, as Python writes it: 24.8 days.
@@ -29,22 +29,22 @@ const longestCompatible = math.MaxInt32*time.Millisecond - grace
 // other's count of delays.
 //
 // A delay of 1.5 s is a classic queue backoff--1500ms, which both declare before each
-// publish, and which goes 5 s after the delay that began with the last declare. What it
-// holds then is lost. So Delay declares it again while a publish takes long, and returns
+// publish. It expires 5 s after the delay, counted from the last declare, and loses its messages.
+// So Delay declares it again while a publish takes long, and returns
 // [processor.ErrIndeterminate] for a message that was confirmed when its queue may have
 // been gone. Delays are whole milliseconds, rounded up, and 24.8 days at most.
 //
 // Only use it to be compatible. A classic queue drops a message whose target is missing or
-// full, and what it is handing on when the broker dies. Who publishes to the exchange
-// backoff without an expiration stops a queue, which is then lost with all that it holds.
-// Where queues are not classic by default, as a vhost may have it, and on RabbitMQ before
-// 3.8.2, the two exclude each other: the second to declare a queue is refused.
+// full, and messages that it is dead-lettering when the broker dies. A message published to the
+// exchange backoff without an expiration stops a queue, which then expires with all its messages.
+// In a vhost whose default type is not classic, and on RabbitMQ before
+// 3.8.2, Go and Python exclude each other: the second to declare a queue is refused.
 //
 // Python counts by x-death, which is written anew from the count of backoffs. RabbitMQ 4
-// ignores what a client writes there: Python then sees the last delay alone, and its limit
+// ignores the x-death of a client: Python then sees only the last delay, and its limit
 // is not reached where Go and Python take turns. Go counts by its own header as well.
 //
-// It takes none of the options. all may be nil. A redeclarer that is nil is an error.
+// It takes no options. all may be nil. A redeclarer that is nil is an error.
 func Compatible(redeclarer broker.Redeclarer, opts ...Option) Strategy {
 	return func(queue string, all []time.Duration) (Delayer, error) {
 		_, err := newConfig("Compatible", opts)
@@ -70,7 +70,7 @@ type compatible struct {
 
 var _ Delayer = (*compatible)(nil)
 
-// Topology is the exchange. Queues come and go; owned are steps of an earlier strategy.
+// Topology is the exchange. Delay declares the queues; owned are steps of an earlier strategy.
 func (c *compatible) Topology() broker.Topology {
 	return broker.Topology{Exchanges: exchange(), Owned: owned(c.queue)}
 }
@@ -79,15 +79,15 @@ func exchange() []broker.Exchange {
 	return []broker.Exchange{{Name: backoffExchange, Kind: broker.HeadersKind}}
 }
 
-// waiting is the queue of one delay, to the type of each number: RabbitMQ takes a binding
-// with a wider one for another binding.
+// waiting is the queue of one delay. The types of numbers matter: for RabbitMQ a binding
+// with a wider one is another binding.
 func waiting(ms int32) broker.Topology {
 	t := broker.Topology{Exchanges: exchange()}
 	name := backoffQueue(ms)
 	t.Queues = []broker.Queue{{
 		Name: name,
-		// Python leaves out the type, which RabbitMQ takes for the same. A quorum queue,
-		// which some vhosts make by default, would expire however often it is declared.
+		// Python leaves out the type, which is the same for RabbitMQ. A quorum queue,
+		// the default of some vhosts, would expire however often it is declared.
 		Type:       broker.Classic,
 		DeadLetter: &broker.DeadLetter{},
 		Arguments:  processor.Headers{"x-expires": ms + int32(grace/time.Millisecond)},
@@ -101,7 +101,7 @@ func waiting(ms int32) broker.Topology {
 
 func backoffQueue(ms int32) string { return "backoff--" + strconv.Itoa(int(ms)) + "ms" }
 
-// Delay publishes to the queue of the delay, and keeps it for as long as that takes.
+// Delay publishes to the queue of the delay, and keeps the queue alive meanwhile.
 func (c *compatible) Delay(ctx context.Context, p processor.Publisher, e processor.Envelope, d time.Duration) error {
 	if d > longestCompatible {
 		return &TooLongError{Asked: d, Longest: longestCompatible}

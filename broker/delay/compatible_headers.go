@@ -10,16 +10,16 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// What nameko reads and writes.
+// Names that nameko reads and writes.
 const (
-	namekoExchange = "nameko-rpc" // that requests are published to
+	namekoExchange = "nameko-rpc" // of requests
 	namekoMethod   = "nameko.rpc_method_id"
 	namekoCalls    = "nameko.call_id_stack"
 	namekoMark     = ".backoff"
 )
 
-// forPython writes into e's headers, which are its own and clean, what nameko-amqp-retry
-// does when it delays a message.
+// forPython writes the headers of nameko-amqp-retry for a delayed message into e's headers, a
+// clean copy.
 func forPython(e processor.Envelope, queue string, ms int32) processor.Envelope {
 	h := e.Headers
 	before := delays(h)
@@ -48,9 +48,9 @@ func delays(h processor.Headers) int64 {
 	return min(max(n, 0), math.MaxInt32-1)
 }
 
-// earlier is an entry of x-death as RabbitMQ writes it. It stands for all earlier delays.
-// It bears the name of the queue that the message goes to, so that the broker counts
-// it up and no list grows.
+// earlier is an entry of x-death as RabbitMQ writes it, for all earlier delays together.
+// It has the name of the queue that the message goes to, so that the broker increments its
+// count and adds no entry.
 func earlier(queue string, ms int32, count int64) processor.Headers {
 	return processor.Headers{
 		"count":        count,
@@ -62,8 +62,8 @@ func earlier(queue string, ms int32, count int64) processor.Headers {
 	}
 }
 
-// marked is a copy of the ids of a chain of calls, the last of which shows that it has
-// been delayed: once, or it would grow each time. What is no such chain stays as it is.
+// marked is a copy of the ids of a chain of calls, in which the last one has the mark of a delay:
+// once, or it would grow each time. Any other value stays as it is.
 func marked(calls []any) []any {
 	for _, id := range calls {
 		if _, ok := id.(string); !ok {

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// renewEvery is how often a queue is redeclared while a publish is under way. The
-	// answer has the rest of the lease to come: 3 s and the delay.
+	// renewEvery is how often a queue is redeclared during a publish. That leaves the answer
+	// the rest of the lease: 3 s and the delay.
 	renewEvery = 2 * time.Second
-	// spare is what must be left of the lease when the message has waited. The broker's
+	// spare is how much of the lease must be left when the message has waited. The broker's
 	// timers are late under load, never early.
 	spare = 2 * time.Second
 )
@@ -29,33 +29,33 @@ const (
 //
 //   - The usual publish takes milliseconds, and `until` is nearly the grace after
 //     c + delay. Nothing else is done.
-//   - A publish that takes long, since a connection is blocked, or is being replaced, or
-//     a confirm is late, has the queue redeclared meanwhile, and again after its confirm
+//   - While a publish takes long, because a connection is blocked or being replaced, or
+//     a confirm is late, the queue is redeclared, and again after the confirm
 //     if too little of the lease would be left.
 //   - A redeclare that is answered before `until` found the queue alive, and nothing was
 //     lost. One that is answered later may have made a new queue, and the message may
-//     have gone with the one before. Then its outcome is unknown, and whoever published it
-//     does so again: perhaps a duplicate, never a loss.
-//   - A redeclare that fails leaves `until` as it is: in doubt, the queue goes then.
+//     be lost with the old one. Then its outcome is unknown, and the caller publishes it
+//     again: perhaps a duplicate, never a loss.
+//   - A redeclare that fails leaves `until` as it is: in doubt, the queue expires then.
 //
-// A publish that fails was not stored, or has an unknown outcome anyway. A queue that has
-// gone before the message came has taken its binding along: the message is unroutable.
+// A message whose publish fails was not stored, or has an unknown outcome anyway. If the queue
+// expired before the message came, so did its binding: the message is unroutable.
 type lease struct {
 	delay     time.Duration
 	redeclare func(context.Context) error
 
 	until  time.Time
-	broken bool // the queue may have been another one for a while
+	broken bool // the queue may have expired and been made anew
 }
 
-// during declares the queue, and keeps it while publish runs and for the delay after that.
+// during declares the queue, and keeps it alive while publish runs and for the delay after that.
 func (l *lease) during(ctx context.Context, publish func() error) error {
 	for range 2 { // the first call may have waited for a connection, for longer than the lease
 		if err := l.extend(ctx); err != nil {
 			return err
 		}
 	}
-	l.broken = false // the queue holds nothing of ours yet
+	l.broken = false // the message is not in the queue yet
 	if err := l.keepWhile(ctx, publish); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (l *lease) renewUntilDone(ctx context.Context) {
 	t := time.NewTicker(renewEvery)
 	defer t.Stop()
 	for ctx.Err() == nil {
-		_ = l.renew(ctx) // it is tried again, and what is missing shows in until
+		_ = l.renew(ctx) // it is tried again, and a failure shows in until
 		select {
 		case <-t.C:
 		case <-ctx.Done():

@@ -20,8 +20,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// slow is an embedded broker with a network that takes its time: before a request
-// arrives, and before its answer does.
+// slow is an embedded broker with a slow network: requests and answers take time.
 type slow struct {
 	*memory.Broker
 	redeclare, publish func() (request, answer time.Duration, err error)
@@ -44,7 +43,7 @@ func newSlow(t *testing.T) *slow {
 	return s
 }
 
-// dropped are the messages that went with their queue.
+// dropped are the messages that were lost with their queue.
 func (s *slow) dropped() map[string]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,8 +54,8 @@ func at(request, answer time.Duration, err error) func() (time.Duration, time.Du
 	return func() (time.Duration, time.Duration, error) { return request, answer, err }
 }
 
-// travel does f in the middle of a call. A call that fails does nothing, or loses its
-// answer if it takes time to come.
+// travel calls f in the middle of a call. A call that fails does nothing, or loses its
+// answer if that takes time.
 func travel(ctx context.Context, call func() (time.Duration, time.Duration, error), f func() error) error {
 	request, answer, err := call()
 	if problem := pause(ctx, request); problem != nil {
@@ -96,7 +95,7 @@ func (s *slow) delay(ctx context.Context, t *testing.T, body string, d time.Dura
 	}), text(body), d)
 }
 
-// arrived empties the work queue when everything has come that will.
+// arrived empties the work queue when no more messages will come.
 func (s *slow) arrived(t *testing.T) map[string]int {
 	t.Helper()
 	time.Sleep(time.Hour)
@@ -149,7 +148,7 @@ func TestTheQueueIsKeptWhileAPublishTakesLong(t *testing.T) {
 	}
 }
 
-// The first call waited for a connection; the ones after it are answered at once.
+// The first call waits for a connection; later ones are answered at once.
 func TestADeclareThatWaitedForAConnectionIsRepeated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -243,7 +242,7 @@ func TestAPublisherThatPanicsLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-// Whatever takes how long, and whatever fails: what Delay calls a success comes.
+// However long each call takes, and whichever fails: a message arrives if Delay succeeds.
 func TestNoTimingLosesAMessage(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {

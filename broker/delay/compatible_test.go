@@ -18,7 +18,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// redeclared is a broker that notes what it is asked to redeclare.
+// redeclared is a broker that records the topologies it redeclares.
 type redeclared struct{ topologies []broker.Topology }
 
 func (r *redeclared) Redeclare(_ context.Context, t broker.Topology) error {
@@ -26,13 +26,13 @@ func (r *redeclared) Redeclare(_ context.Context, t broker.Topology) error {
 	return nil
 }
 
-// published is what was published, and where.
+// published is a message, and where it was published.
 type published struct {
 	to processor.Destination
 	processor.Envelope
 }
 
-// compatible delays e and returns what was redeclared and published.
+// compatible delays e and returns the redeclared topologies and the published message.
 func compatible(tb testing.TB, e processor.Envelope, d time.Duration) (published, []broker.Topology) {
 	tb.Helper()
 	var r redeclared

@@ -10,35 +10,34 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Strategy readies delays for the messages of one work queue. all lists every delay that
-// will be asked for, and nil says that it is not known: delays are computed, or asked for
-// by handlers. An error says why the strategy cannot have them, and what to change.
+// Strategy makes the [Delayer] of one work queue. all lists every delay that will be used; nil
+// means that they are not known, because they are computed or chosen by handlers. An error says
+// why the strategy cannot have these delays, and what to change.
 type Strategy func(queue string, all []time.Duration) (Delayer, error)
 
-// Delayer hands messages to a broker that are to come to a work queue later. Its methods
+// Delayer publishes messages so that they reach a work queue later. Its methods
 // may be called by many goroutines at once.
 type Delayer interface {
-	// Topology lists what has to be declared: not the work queue itself.
+	// Topology lists what has to be declared, without the work queue itself.
 	Topology() broker.Topology
-	// Delay publishes e through p, so that it comes to the work queue when d has passed,
+	// Delay publishes e through p, so that it reaches the work queue when d has passed,
 	// and not earlier by more than a fraction of a millisecond: RabbitMQ counts time in
-	// whole ones. It returns nil when the broker has it, as Publish does, and p's error
+	// whole ones. It returns nil when the broker has the message, as Publish does, and p's error
 	// otherwise, with a hint if it is [processor.ErrUnroutable]: the topology is missing.
-	// It returns [ErrTooLong], and nothing is published, if d is longer than the longest
-	// delay there is. A d of 0 or less is none. e's headers are not changed.
+	// It returns [ErrTooLong], and publishes nothing, if d is longer than the longest
+	// delay. A d of 0 or less is no delay. e's headers are not changed.
 	Delay(ctx context.Context, p processor.Publisher, e processor.Envelope, d time.Duration) error
-	// Waits is how often a message with these headers has waited here, as x-death has
-	// it: a sender's claim, never negative.
+	// Waits is how often a message with these headers has waited here, by x-death: a sender's
+	// claim, never negative.
 	Waits(h processor.Headers) int64
 	// String names the strategy, for a description.
 	String() string
 }
 
-// ErrTooLong: a delay is longer than the longest there is; see [TooLongError].
+// ErrTooLong: a delay is longer than the longest of the strategy; see [TooLongError].
 var ErrTooLong = errors.New("the delay is longer than the longest there is")
 
-// TooLongError is the error of a delay that is longer than the longest there is. It is
-// [ErrTooLong].
+// TooLongError is [ErrTooLong] with the delays.
 type TooLongError struct {
 	Asked, Longest time.Duration
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/gowarren/warren/processor/processortest"
 )
 
-// What grew over the frame on its way ended the consumer's connection, again and again.
+// A message that grew over the frame on its way ended the consumer's connection, again and again.
 func TestWhatWouldGrowTooLargeIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, strategy := range map[string]delay.Strategy{
@@ -40,7 +40,7 @@ func TestWhatWouldGrowTooLargeIsRefused(t *testing.T) {
 	}
 }
 
-// The largest message that a ladder takes for its most hops comes back, on RabbitMQ too.
+// The largest message that a ladder accepts for the most hops returns, on RabbitMQ too.
 func TestTheLargestMessageComesBackFromRabbitMQ(t *testing.T) {
 	t.Parallel()
 	b := connect(t, rabbitmqtest.Shared(t))

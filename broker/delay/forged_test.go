@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/processor/processortest"
 )
 
-// forged is what a sender may write to steer its message.
+// forged has the headers that a sender may write to steer its message.
 func forged() processor.Envelope {
 	return processor.Envelope{
 		Body: []byte("m"),
@@ -67,7 +67,7 @@ func TestThePublishersErrorComesBack(t *testing.T) {
 	}
 }
 
-// A header that cannot be sent is for the publisher to refuse.
+// The publisher refuses a header that cannot be sent.
 func TestDelayingNothingAndTooMuch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

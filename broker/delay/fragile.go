@@ -1,9 +1,9 @@
 package delay
 
-// Fragile is implemented by delayers whose queues hand a message on at most once: it is gone
+// Fragile is implemented by delayers whose queues dead-letter a message at most once: it is lost
 // if its work queue is not there at that moment.
 type Fragile interface {
-	// Fragile reports whether they do.
+	// Fragile reports whether the queues do.
 	Fragile() bool
 }
 

@@ -62,7 +62,7 @@ func (r *rig) next() processor.Message {
 	return m
 }
 
-// trip delays e and returns how it came, and after how long.
+// trip delays e and returns the message that came, and the time that it took.
 func (r *rig) trip(e processor.Envelope, d time.Duration) (processor.Message, time.Duration) {
 	r.Helper()
 	start := time.Now()

@@ -19,7 +19,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// backedOff is what the backoff processor delays, for the nth time.
+// backedOff is the copy that the backoff processor delays for the nth time.
 func backedOff(m processor.Message, n int64) processor.Envelope {
 	e := republish.Again(m, time.Now())
 	e.Headers[republish.HeaderBackoffs] = n
@@ -29,8 +29,8 @@ func backedOff(m processor.Message, n int64) processor.Envelope {
 // delays are two, so that entries of x-death are counted up, and added.
 var delays = []int32{31, 73}
 
-// counted is how many of n delays Python finds in x-death. RabbitMQ from 4.0 on ignores what a
-// client has written there, so that only the last delay is in it.
+// counted is how many of n delays Python finds in x-death. RabbitMQ from 4.0 on ignores the x-death
+// of a client, so that only the last delay is in it.
 func counted[N int | int64](t *testing.T, n N) int {
 	t.Helper()
 	if rabbitmqtest.Version(t).AtLeast(4, 0) {
@@ -100,7 +100,7 @@ func TestTakingTurnsWithPython(t *testing.T) {
 
 var runs atomic.Int32
 
-// Who comes second is not refused, and makes no second binding.
+// The second to declare is not refused, and makes no second binding.
 func TestPythonAndGoDeclareTheSame(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
@@ -128,7 +128,7 @@ func TestPythonAndGoDeclareTheSame(t *testing.T) {
 	}
 }
 
-// Many at once, each with a delay of its own and so a queue.
+// Many at once, each with its own delay and so its own queue.
 func TestManyCompatibleDelaysOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)

@@ -15,12 +15,11 @@ import (
 )
 
 // Ladder is the strategy of delays of any length, for all services of a vhost: a level for
-// each power of two of a unit, which a message waits in if its delay has that bit. Delays
-// are rounded up to units. See the package documentation for how it is built, and for what
-// must not be done with it.
+// each power of two of a unit, in which a message waits if its delay has that bit. Delays
+// are rounded up to units. The package documentation has its structure and its rules.
 //
 // Options are [Unit], [Longest], [Classic] and, but not with Classic, [MaxLength]. A longer
-// ladder adds levels to a shorter one and leaves those that are there as they are.
+// ladder adds levels to a shorter one and leaves existing ones as they are.
 func Ladder(opts ...Option) Strategy {
 	return func(queue string, all []time.Duration) (Delayer, error) {
 		c, err := newConfig("Ladder", opts, "Classic", "MaxLength", "Unit", "Longest")
@@ -87,7 +86,7 @@ func (l *ladder) name(part string) string {
 
 func (l *ladder) level(k int) string { return l.name(strconv.Itoa(k)) }
 
-// Delay publishes to the highest level that the delay has. The routing key, which no
+// Delay publishes to the highest level of the delay. The routing key, which no
 // level looks at, leads from the exit to the work queue.
 func (l *ladder) Delay(ctx context.Context, p processor.Publisher, e processor.Envelope, d time.Duration) error {
 	n := units(d, l.unit)
@@ -111,7 +110,7 @@ func (l *ladder) Delay(ctx context.Context, p processor.Publisher, e processor.E
 	return publish(ctx, p, to, e)
 }
 
-// header is what a message has that is to wait in a level.
+// header is the header of a message that waits in a level.
 func header(level int) string { return republish.DelayPrefix + strconv.Itoa(level) }
 
 // Waits is the largest count of any level. A trip leads through several of them, and

@@ -94,7 +94,7 @@ func TestNumberOfLevels(t *testing.T) {
 	}
 }
 
-// A level is declared alike whatever ladder it is of.
+// A level is declared in the same way by every ladder.
 func TestALongerLadderOnlyAddsLevels(t *testing.T) {
 	t.Parallel()
 	short, long := ladder(t, delay.Longest(time.Minute)).Topology(), ladder(t).Topology()
@@ -159,7 +159,7 @@ func TestWhatALadderPublishes(t *testing.T) {
 	}
 }
 
-// onTime makes a trip and checks that it took what was asked for, rounded up to units.
+// onTime makes a trip and checks that it took the given delay, rounded up to units.
 func onTime(r *rig, asked, unit time.Duration) {
 	r.Helper()
 	_, waited := r.trip(text("m"), asked)
@@ -209,8 +209,8 @@ func TestADayTakesNoTimeInATest(t *testing.T) {
 	require.Less(t, time.Since(began), time.Second)
 }
 
-// Each trip begins with what the one before it left in the headers, as a republish does
-// that strips nothing. RabbitMQ would drop it as a cycle at the second.
+// Each trip begins with the headers of the one before it, as after a republish that strips
+// nothing. RabbitMQ would drop it as a cycle at the second trip.
 func TestOneMessageMakesManyTrips(t *testing.T) {
 	t.Parallel()
 	for name, d := range map[string]delay.Delayer{
@@ -278,7 +278,7 @@ func TestServicesShareALadder(t *testing.T) {
 	})
 }
 
-// send delays messages that say what they are for and when they are due.
+// send delays messages that contain their queue and the time when they are due.
 func send(t *testing.T, p processor.Publisher, d delay.Delayer, queue string, messages int) {
 	t.Helper()
 	for i := range messages {

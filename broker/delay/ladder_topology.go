@@ -5,9 +5,9 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Topology lists all levels, what is below them, and the way from the exit to the work
-// queue. Nothing of the ladder is owned, since other services use it as well; steps are that
-// the work queue may have from an earlier strategy.
+// Topology lists all levels, the exit, the lost queue, and the binding from the exit to the work
+// queue. The ladder is not owned, since other services use it as well; steps that
+// the work queue may have from an earlier strategy are.
 func (l *ladder) Topology() broker.Topology {
 	exit, lost := l.name("exit"), l.name("lost")
 	t := broker.Topology{Owned: owned(l.queue)}
@@ -26,7 +26,7 @@ func (l *ladder) Topology() broker.Topology {
 	t.Exchanges = append(t.Exchanges,
 		broker.Exchange{Name: exit, Kind: broker.Direct, Alternate: lost},
 		broker.Exchange{Name: lost, Kind: broker.Fanout})
-	// What is lost has no bound: a queue that is full would hold up the levels above.
+	// The lost queue has no bound: a full one would hold up the levels above.
 	t.Queues = append(t.Queues, kept(broker.Queue{Name: lost, Type: l.kind()}))
 	t.Bindings = append(t.Bindings,
 		broker.Binding{Exchange: exit, Queue: l.queue, RoutingKey: l.queue},

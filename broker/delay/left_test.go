@@ -9,7 +9,7 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 )
 
-// A service that had steps before is told of them, whatever it has now.
+// The steps of an earlier strategy are owned, whatever the strategy is now.
 func TestStepsOfAnEarlierStrategyAreOwned(t *testing.T) {
 	t.Parallel()
 	for name, strategy := range map[string]delay.Strategy{
@@ -22,7 +22,7 @@ func TestStepsOfAnEarlierStrategyAreOwned(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, []string{"mail.delay.v1."}, d.Topology().Owned)
 
-			// The ladders of all services would be taken for left over.
+			// The ladders of all services would be taken for leftovers.
 			d, err = strategy("warren", all)
 			require.NoError(t, err)
 			require.Empty(t, d.Topology().Owned)

@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// What nobody has declared takes no message, and the error says what to do about it.
+// Without its topology Delay fails, and the error says what to do.
 func TestATopologyThatIsMissingIsNamed(t *testing.T) {
 	t.Parallel()
 	embedded := memory.New()
@@ -43,7 +43,7 @@ func undeclared(t *testing.T, b broker.Broker, queue string) {
 		}
 	}
 
-	// Another error is no topology's fault.
+	// Another error does not mention the topology.
 	d, err := strategies["steps"](queue, all)
 	require.NoError(t, err)
 	large := processor.Envelope{Properties: processor.Properties{ID: string(make([]byte, 256))}}

@@ -11,14 +11,13 @@ import (
 	"github.com/gowarren/warren/internal/option"
 )
 
-// What [Unit] and [Longest] are by default: a ladder of 24 levels.
+// The defaults of [Unit] and [Longest]: a ladder of 24 levels.
 const (
 	DefaultUnit    = 100 * time.Millisecond
 	DefaultLongest = 12 * 24 * time.Hour
 )
 
-// Option changes the queues of a strategy. A strategy that has no use for one of them
-// refuses it.
+// Option changes the queues of a strategy. A strategy refuses options that it does not have.
 type Option func(*config)
 
 type config struct {
@@ -30,8 +29,8 @@ type config struct {
 }
 
 // Classic makes the queues classic ones, which live on one node. They drop a message
-// whose target is missing or full, and those that they are about to hand on when the
-// broker dies; and what falls due while a node restarts, if the work queue is a quorum queue.
+// whose target is missing or full, and messages that they are dead-lettering when the
+// broker dies; with a quorum work queue also those whose delay ends while a node restarts.
 // Default: quorum queues, which keep them.
 func Classic() Option {
 	return func(c *config) { c.classic, c.given = true, append(c.given, "Classic") }
@@ -44,15 +43,15 @@ func MaxLength(n int) Option {
 	return func(c *config) { c.maxLength, c.given = n, append(c.given, "MaxLength") }
 }
 
-// Unit sets what the delays of a [Ladder] are multiples of, in whole milliseconds: others
-// are rounded up. It becomes part of the names: services share a ladder if they agree on
-// the unit. Half of it is one level more. Default: 100 ms.
+// Unit sets the unit of a [Ladder], in whole milliseconds: delays are rounded up to multiples of
+// it. It becomes part of the names: services with the same unit share a ladder. Half the unit is
+// one level more. Default: 100 ms.
 func Unit(d time.Duration) Option {
 	return func(c *config) { c.unit, c.given = d, append(c.given, "Unit") }
 }
 
-// Longest sets which delay a [Ladder] must have at least, up to ten years: there are as
-// many levels as it takes. Twice as long is one level more. Default: 12 days.
+// Longest sets the longest delay that a [Ladder] must have, up to ten years: it gets as
+// many levels as that takes. Twice as long is one level more. Default: 12 days.
 func Longest(d time.Duration) Option {
 	return func(c *config) { c.longest, c.given = d, append(c.given, "Longest") }
 }
@@ -93,7 +92,7 @@ func (c config) kind() broker.QueueType {
 	return broker.Quorum
 }
 
-// bound is the part of a name that the bound makes different.
+// bound is the part of a name for the bound.
 func (c config) bound() string {
 	if c.maxLength == 0 {
 		return ""

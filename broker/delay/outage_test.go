@@ -49,14 +49,14 @@ func TestNothingThatWaitsIsLostWithItsNode(t *testing.T) {
 	}
 }
 
-// The same in a cluster. Others lead at once, but the levels that they lead may hand on
-// nothing until the dead node is back: so it was seen with RabbitMQ 3.10.8, whose worker for
-// dead letters is not always told what has been handed on. What waits is kept all the same.
+// The same in a cluster. Other nodes lead at once, but their levels may dead-letter
+// nothing until the dead node is back: on RabbitMQ 3.10.8 the worker for
+// dead letters does not always learn what has been confirmed. No waiting message is lost.
 func TestNothingThatWaitsIsLostWithItsLeader(t *testing.T) {
 	t.Parallel()
 	cluster := rabbitmqtest.StartCluster(t, 3)
 	for _, node := range cluster.Nodes() {
-		// What the dead one was handing on is tried again after this time, by default 180 s.
+		// Messages that the dead node was dead-lettering are tried again after this time, by default 180 s.
 		node.Call(t, "application set_env [rabbit, dead_letter_worker_publisher_confirm_timeout, 2000]")
 	}
 	b, d := begin(t, shortLadder(), cluster.URLs()...)
@@ -85,7 +85,7 @@ func begin(t *testing.T, strategy delay.Strategy, urls ...string) (*rabbitmq.Bro
 	return b, d
 }
 
-// wait has a crowd wait.
+// wait delays a crowd of messages.
 func wait(t *testing.T, b broker.Broker, d delay.Delayer) {
 	t.Helper()
 	all := times()

@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// python does what nameko-amqp-retry does on the wire, to the type of each number.
+// python sends exactly what nameko-amqp-retry does, down to the type of each number.
 type python struct {
 	*testing.T
 	*amqp.Channel
@@ -72,7 +72,7 @@ func (p python) take(queue string) amqp.Delivery {
 	return d
 }
 
-// count is how often Python thinks that a message has been delayed.
+// count is Python's count of the delays of a message.
 func (p python) count(d amqp.Delivery) int64 {
 	p.Helper()
 	var sum int64
@@ -101,7 +101,7 @@ func (p python) request(queue, method string) {
 	require.True(p, confirm.Wait())
 }
 
-// delivered is d as Warren's broker would hand it over.
+// delivered is d as Warren's broker would deliver it.
 func delivered(d amqp.Delivery) processor.Message {
 	return broker.NewDelivery(processor.Envelope{Body: d.Body, Headers: headers(d.Headers)},
 		processor.Origin{Exchange: d.Exchange, RoutingKey: d.RoutingKey}, nil, d.DeliveryTag)

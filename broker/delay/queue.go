@@ -12,14 +12,14 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// waiting is a queue that holds messages for d and then hands them on.
+// waiting is a queue that holds messages for d and then dead-letters them.
 func (c config) waiting(name string, d time.Duration, next broker.DeadLetter) broker.Queue {
 	q := broker.Queue{
 		Name: name, Type: c.kind(), MessageTTL: d, MaxLength: c.maxLength, DeadLetter: &next,
 	}
 	if !c.classic {
-		// It is asked to keep a message until the next queue has confirmed it, which the
-		// broker grants to those that refuse when they are full, even if they never are.
+		// It keeps a message until the next queue has confirmed it. For that the broker
+		// demands reject-publish, even if the queue is never full.
 		q.Arguments = processor.Headers{"x-dead-letter-strategy": "at-least-once"}
 	}
 	if !c.classic || c.maxLength > 0 {
@@ -28,9 +28,9 @@ func (c config) waiting(name string, d time.Duration, next broker.DeadLetter) br
 	return kept(q)
 }
 
-// owned is what the names of a work queue's steps begin with. Whatever the strategy is now,
-// there may be some of an earlier one. Ladders have the names that a queue called warren
-// would have, and they are everybody's.
+// owned is the beginning of the names of a work queue's steps. Whatever the strategy is now,
+// there may be steps of an earlier one. The steps of a queue called warren would have the
+// names of ladders, which all services share.
 func owned(queue string) []string {
 	prefix := queue + stepMark
 	if prefix == ladderPrefix {
@@ -52,8 +52,8 @@ func checkTarget(queue string) error {
 	return nil
 }
 
-// publish hands e to the broker. What has been declared takes every message, so one that
-// nothing takes is a topology that is missing, whole or in part.
+// publish publishes e. A declared topology takes every message, so an unroutable one means
+// that the topology is missing, whole or in part.
 func publish(ctx context.Context, p processor.Publisher, to processor.Destination, e processor.Envelope) error {
 	err := p.Publish(republish.Waiting(ctx), to, e)
 	if errors.Is(err, processor.ErrUnroutable) {
@@ -63,8 +63,8 @@ func publish(ctx context.Context, p processor.Publisher, to processor.Destinatio
 	return err
 }
 
-// clean returns a copy of e with its own headers, without what steers it: x-death makes
-// the broker take the next delay for a cycle and drop the message, an expiration or
+// clean returns a copy of e with its own headers, without those that steer it: with x-death
+// the next delay would be a cycle, and the broker would drop the message; an expiration or
 // headers of a ladder change the delay, and CC routes it elsewhere.
 func clean(e processor.Envelope) processor.Envelope {
 	e.Headers = e.Headers.Clone()
@@ -73,7 +73,7 @@ func clean(e processor.Envelope) processor.Envelope {
 	return e
 }
 
-// short is d without the zeros at its end: 24h, where d says 24h0m0s. Two of them are
+// short is d without the zeros at its end: 24h for 24h0m0s. Two of them are
 // equal only if the durations are.
 func short(d time.Duration) string {
 	s := d.String()

@@ -20,10 +20,10 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// patience bounds everything that is waited for on a real node.
+// patience bounds every wait on a real node.
 const patience = 30 * time.Second
 
-// tick is what RabbitMQ counts time in: a delay of 1 ms that begins late within one ends
+// tick is RabbitMQ's unit of time: a delay of 1 ms that begins late within one ends
 // with the next, and was seen to take 0.95 ms.
 const tick = time.Millisecond
 
@@ -76,7 +76,7 @@ func receive(tb testing.TB, sub broker.Subscription) processor.Message {
 	return m
 }
 
-// Each trip begins with the headers that the one before it ended with.
+// Each trip begins with the headers from the end of the one before.
 func TestTripsOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	unit, longest := delay.Unit(time.Millisecond), delay.Longest(time.Second)
@@ -154,10 +154,10 @@ func TestMixedDelaysInFlightOnRabbitMQ(t *testing.T) {
 	}
 }
 
-// A service whose queue is gone holds up nobody, and finds its messages again.
+// A service whose queue is gone holds up no other, and finds its messages again.
 func TestAMissingWorkQueueOnRabbitMQ(t *testing.T) {
 	t.Parallel()
-	const messages = 40 // 32 that are stuck stop a quorum queue
+	const messages = 40 // 32 stuck ones stop a quorum queue
 	unit, longest := delay.Unit(5*time.Millisecond), delay.Longest(time.Second)
 	for kind, strategy := range map[string]delay.Strategy{
 		"quorum":  delay.Ladder(unit, longest),
@@ -191,7 +191,7 @@ func TestAMissingWorkQueueOnRabbitMQ(t *testing.T) {
 	}
 }
 
-// What a file of definitions declares is what Declare does, and works.
+// A file of definitions declares the same as Declare, and works.
 func TestDefinitionsOfDelaysOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)

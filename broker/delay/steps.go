@@ -13,7 +13,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// stepMark stands between the name of the work queue and what tells its steps apart.
+// stepMark is between the name of the work queue and the rest of a step's name.
 const stepMark = ".delay.v1."
 
 // Steps is the strategy of a queue for each distinct delay of a work queue, such as
@@ -21,7 +21,7 @@ const stepMark = ".delay.v1."
 // that is not among them becomes the next longer one; [ErrTooLong] if there is none.
 // Delays are whole milliseconds, rounded up.
 //
-// Options are [Classic] and [MaxLength]. All that a queue is declared with is in its name,
+// Options are [Classic] and [MaxLength]. The name of a queue contains its settings,
 // so that other options or delays make other queues, and never a mismatch.
 func Steps(opts ...Option) Strategy {
 	return func(queue string, all []time.Duration) (Delayer, error) {
@@ -115,7 +115,7 @@ func (s *steps) longestStep() time.Duration {
 	return s.delays[len(s.delays)-1]
 }
 
-// Waits adds up what has died in the steps, present and former.
+// Waits adds up the deaths in the steps, present and former.
 func (s *steps) Waits(h processor.Headers) int64 {
 	var sum int64
 	for d := range deaths(h) {

@@ -108,7 +108,7 @@ func atLeastOnce() processor.Headers {
 	return processor.Headers{"x-dead-letter-strategy": "at-least-once"}
 }
 
-// The slice that the schedule was given in is the caller's.
+// The caller may change the slice of the schedule afterwards.
 func TestStepsKeepTheirDelays(t *testing.T) {
 	t.Parallel()
 	all := []time.Duration{2 * time.Second, time.Second}
@@ -183,7 +183,7 @@ func TestStepsAreExact(t *testing.T) {
 	}
 }
 
-// Another schedule beside what is there: no mismatch, and what waits comes.
+// Another schedule is declared beside the first: no mismatch, and waiting messages come.
 func TestAChangedScheduleLeavesWhatWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// again is how long a quorum queue waits here before it tries again to hand on what is
-// stuck. Its default is 180 s.
+// again is how long a quorum queue waits here before it dead-letters stuck messages again. The
+// default is 180 s.
 const again = time.Second
 
 // A node of its own: the setting is for the whole node.
@@ -41,7 +41,7 @@ func TestTargetsThatTakeNothingOnRabbitMQ(t *testing.T) {
 func aWorkQueueThatAppears(t *testing.T, node *rabbitmqtest.Node) {
 	t.Helper()
 	b := connect(t, node)
-	const messages = 100 // more than the 32 that a queue hands on at a time
+	const messages = 100 // more than the 32 that a queue dead-letters at a time
 	d, err := delay.Steps()("appears", []time.Duration{10 * time.Millisecond})
 	require.NoError(t, err)
 	require.NoError(t, b.Declare(within(t), d.Topology()))
@@ -81,8 +81,8 @@ func aFullWorkQueueBehindSteps(t *testing.T, node *rabbitmqtest.Node) {
 	everyOne(t, sub, messages)
 }
 
-// It holds up everybody until it has room, however short the timeout: the 32 that are
-// tried again are always the same. Nothing is lost.
+// It holds up all queues of the ladder until it has room, however short the timeout: the same 32
+// messages are tried again each time. Nothing is lost.
 func aFullWorkQueueBehindALadder(t *testing.T, node *rabbitmqtest.Node) {
 	t.Helper()
 	b := connect(t, node)
@@ -106,7 +106,7 @@ func aFullWorkQueueBehindALadder(t *testing.T, node *rabbitmqtest.Node) {
 	require.Equal(t, "waits", string(receive(t, beside).Body()))
 }
 
-// What is refused is told, and what is stuck above comes down when there is room.
+// A refused message is an error, and messages stuck above come down when there is room.
 func fullLevels(t *testing.T, node *rabbitmqtest.Node) {
 	t.Helper()
 	b := connect(t, node)

@@ -14,7 +14,7 @@ type death struct {
 	count    int64  // never negative
 }
 
-// deaths are the entries of x-death that make sense, in no order to rely on.
+// deaths are the valid entries of x-death, in no particular order.
 func deaths(h processor.Headers) iter.Seq[death] {
 	return func(yield func(death) bool) {
 		entries, _ := h.List("x-death")
@@ -33,5 +33,5 @@ func deaths(h processor.Headers) iter.Seq[death] {
 	}
 }
 
-// add is a + b, neither of them negative, as far as an int64 goes.
+// add is a + b for numbers that are not negative, at most the largest int64.
 func add(a, b int64) int64 { return a + min(b, math.MaxInt64-a) }

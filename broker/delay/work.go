@@ -9,32 +9,31 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// Work is a work queue and what stands around it, for processors that make messages wait in
-// the broker and park those that failed for good.
+// Work is a work queue with its delays and its parked queue, for processors that make messages
+// wait in the broker and park those that keep failing.
 type Work struct {
 	// Queue is the work queue.
 	Queue broker.Queue
-	// Waits are where messages wait until they come back to it.
+	// Waits are where messages wait until they return to it.
 	Waits broker.Topology
-	// Fragile waits hand a message on at most once; see [Fragile].
+	// Fragile waits dead-letter a message at most once; see [Fragile].
 	Fragile bool
-	// Parked is the queue for what failed for good, of the work queue's type unless it has one.
-	// Without a name there is none.
+	// Parked is the queue for messages that keep failing, of the work queue's type unless it has
+	// one. Without a name there is none.
 	Parked broker.Queue
 }
 
 // Topology returns all of them, the work queue first. So that a quorum work queue drops no
-// message that was delivered too often, it dead-letters to the parked queue, at least once, and
-// has the limit [DeliveryLimit] unless it has one. Without such a queue, or if that would also
-// get what expires in a work queue with a TTL or what a length pushes out, its limit is
-// [broker.HighDeliveryLimit]. One that has a dead-letter exchange is left as it is. The parked
-// queue has the high limit: nobody consumes it for a living, and people and tools may
-// fetch what lies in it and give it back as often as they like.
+// message at its delivery limit, it dead-letters to the parked queue, at least once, and
+// has the limit [DeliveryLimit] unless it has one. Its limit is [broker.HighDeliveryLimit]
+// if there is no parked queue, or if a TTL or a length of the work queue would send other messages
+// there. A work queue with a dead-letter exchange is left as it is. The parked queue has the high
+// limit: operators and tools may fetch its messages and give them back any number of times.
 //
-// It refuses a work queue to which messages that have waited would not get back: one that goes
-// away by itself, refuses messages when it is full, or is a quorum queue behind fragile
-// waits; one with a low delivery limit and no place for what is over it; and a [broker.Loop].
-// The caller puts its own name before the error.
+// It refuses a work queue to which waiting messages might not return: one that is deleted
+// by itself, refuses messages when it is full, or is a quorum queue behind fragile
+// waits. It also refuses one with a low delivery limit and no place for messages over it, and a
+// [broker.Loop]. The caller puts its own name before the error.
 func (w Work) Topology() (broker.Topology, error) {
 	if err := errors.Join(checkStays(w.Queue), checkTakes(w.Queue), w.checkFragile()); err != nil {
 		return broker.Topology{}, err
@@ -54,8 +53,8 @@ func (w Work) Topology() (broker.Topology, error) {
 	return t, nil
 }
 
-// checkFragile refuses a quorum work queue behind classic queues: when a node starts, they hand
-// on what is due before it has a leader, and that is gone.
+// checkFragile refuses a quorum work queue behind classic queues: when a node starts, they
+// dead-letter messages before it has a leader, and these are lost.
 func (w Work) checkFragile() error {
 	if !w.Fragile || w.Queue.DeclaredType() != broker.Quorum {
 		return nil
@@ -64,7 +63,7 @@ func (w Work) checkFragile() error {
 		"is handed on before the work queue has a leader, and lost; use quorum delays, or a classic work queue", w.Queue.Name)
 }
 
-// checkStays refuses a work queue that may be gone when what was delayed comes back.
+// checkStays refuses a work queue that may be gone when delayed messages return.
 func checkStays(work broker.Queue) error {
 	var when, change string
 	switch _, expires := work.AllArguments()["x-expires"]; {
@@ -82,7 +81,7 @@ func checkStays(work broker.Queue) error {
 		"leave out %s: the queue has to stay", work.Name, when, change)
 }
 
-// checkTakes refuses a work queue that says no when it is full.
+// checkTakes refuses a work queue that refuses messages when it is full.
 func checkTakes(work broker.Queue) error {
 	args := work.AllArguments()
 	overflow, _ := args.String("x-overflow")

@@ -7,15 +7,15 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// DeliveryLimit is the limit that [Work.Topology] gives a work queue that can park what is over it.
-// It ends the rounds of a message that kills its worker each time, and leaves room for what
-// goes back without having been tried, which RabbitMQ counts as well before 4.3: five times
+// DeliveryLimit is the limit that [Work.Topology] gives a work queue that can park messages over it.
+// It ends the redelivery of a message that kills its worker each time. It leaves room for returns
+// without a try, which RabbitMQ counts as well before 4.3: five times
 // RabbitMQ's own limit, which is 20 from 4.0 on.
 const DeliveryLimit = 100
 
-// limited returns a quorum work queue with what keeps it from dropping the messages that were
-// delivered too often, and any other as it is. parked is the queue for what failed for good, ""
-// if there is none.
+// limited returns a quorum work queue with settings that keep it from dropping messages at its
+// delivery limit, and any other as it is. parked is the name of the parked queue, "" if there is
+// none.
 func limited(work broker.Queue, parked string) (broker.Queue, error) {
 	args := work.AllArguments()
 	_, deadLetters := args["x-dead-letter-exchange"]
@@ -41,7 +41,7 @@ func limited(work broker.Queue, parked string) (broker.Queue, error) {
 	return work, nil
 }
 
-// dropsOthers says what else a queue with these arguments would dead-letter.
+// dropsOthers says which other messages a queue with these arguments would dead-letter.
 func dropsOthers(args processor.Headers) string {
 	_, ttl := args["x-message-ttl"]
 	_, messages := args["x-max-length"]
@@ -55,9 +55,9 @@ func dropsOthers(args processor.Headers) string {
 	return ""
 }
 
-// parking is work with its dead letters going to parked. A broker that dies at that moment
-// loses one unless the queue hands it on at least once, which takes an overflow that refuses.
-// It never does: the queue has no length.
+// parking is work with its dead letters going to parked, at least once: otherwise a broker that
+// dies at that moment loses one. For that the overflow has to be reject-publish, which refuses
+// nothing, since the queue has no length limit.
 func parking(work broker.Queue, parked string, limited bool) broker.Queue {
 	work.DeadLetter = &broker.DeadLetter{RoutingKey: parked}
 	if !limited {
@@ -67,7 +67,7 @@ func parking(work broker.Queue, parked string, limited bool) broker.Queue {
 	overflow, given := args.String("x-overflow")
 	_, strategy := args["x-dead-letter-strategy"]
 	if strategy || given && overflow != string(broker.RejectPublish) {
-		return work // as it was asked for
+		return work // as configured
 	}
 	if !given {
 		work.Overflow = broker.RejectPublish

@@ -5,8 +5,8 @@ import "time"
 // alarm calls a function, under the broker's mutex, at a time that can be moved. It is
 // guarded by that mutex.
 //
-// A ring that is late, because the alarm was moved or cleared while it waited for the
-// mutex, does no harm: what it calls looks at the clock itself.
+// The alarm may be moved or cleared while a ring waits for the mutex. The late ring does no
+// harm: the function that it calls checks the clock itself.
 type alarm struct {
 	broker *Broker
 	ring   func()
@@ -17,7 +17,7 @@ type alarm struct {
 // set moves the alarm to at; a zero time clears it.
 func (a *alarm) set(at time.Time) {
 	if a.broker.closed || a.at.Equal(at) {
-		return // a closed broker has stopped its alarms and waits for none
+		return // a closed broker has stopped its alarms
 	}
 	a.at = at
 	if at.IsZero() {

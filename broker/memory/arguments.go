@@ -11,14 +11,14 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// identity is what a queue was declared with, and what must be the same when it is
+// identity has the settings of a queue that must be the same when it is
 // declared again. As in RabbitMQ, arguments that mean nothing to the broker are not
 // part of it, nor is the width of a number.
 type identity struct {
 	kind                             broker.QueueType
 	transient, exclusive, autoDelete bool
 
-	ttl           int64 // in milliseconds; none: for ever
+	ttl           int64 // in milliseconds; none: no limit
 	unused        int64 // in milliseconds; none: it never expires
 	maxLength     int64 // none: no bound
 	maxBytes      int64 // none: no bound
@@ -39,12 +39,12 @@ const (
 	atLeastOnce = "at-least-once"
 )
 
-// keepsDead reports whether a message that has died stays until somebody takes it.
+// keepsDead reports whether a dead message stays until a target takes it.
 func (id identity) keepsDead() bool {
 	return id.strategy == atLeastOnce && id.deadLetters && id.overflow == broker.RejectPublish
 }
 
-// delaysRetries reports whether a message that failed waits before it comes again.
+// delaysRetries reports whether a failed message waits before its redelivery.
 func (id identity) delaysRetries() bool { return id.retryMin != none }
 
 // none stands for an argument that is absent: 0 is a TTL and a length in RabbitMQ.

@@ -13,7 +13,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// keeper is the quorum queue q, which keeps what has died until somebody takes it.
+// keeper is the quorum queue q, which keeps dead messages until a target takes them.
 func keeper(to *broker.DeadLetter) broker.Queue {
 	return broker.Queue{
 		Name: "q", Type: broker.Quorum, Overflow: broker.RejectPublish, DeadLetter: to,
@@ -21,7 +21,7 @@ func keeper(to *broker.DeadLetter) broker.Queue {
 	}
 }
 
-// noDrops fails if a message is let go of.
+// noDrops fails if a message is dropped.
 func noDrops(t *testing.T) memory.Option {
 	t.Helper()
 	return memory.OnDrop(func(d memory.Drop) { t.Errorf("%s was dropped: %s", d.Envelope.Body, d.Why) })
@@ -56,7 +56,7 @@ func TestTheDeadWaitForAnExchangeAndABinding(t *testing.T) {
 	require.Equal(t, []string{"m"}, empty(t, b, "to"))
 }
 
-// The one with room has each once, the other as it can.
+// The target with room gets each message once, the other one when it has room.
 func TestTheDeadWaitForRoom(t *testing.T) {
 	t.Parallel()
 	b := open(t, []broker.Queue{
@@ -93,7 +93,7 @@ func TestTheDeadThatAreKeptTakeRoom(t *testing.T) {
 	require.Equal(t, []string{"1", "2"}, empty(t, b, "late"))
 }
 
-// What is in hand takes no room, so that more may die than there is room for.
+// Messages in flight take no room, so more may die than there is room for.
 func TestMoreOfTheDeadThanThereIsRoomFor(t *testing.T) {
 	t.Parallel()
 	q := keeper(toQueue("late"))
@@ -139,7 +139,7 @@ func TestTheDeadGoWithTheirQueue(t *testing.T) {
 	})
 }
 
-// Only such a queue keeps them, as in RabbitMQ.
+// Only a queue with reject-publish keeps dead messages, as in RabbitMQ.
 func TestAtLeastOnceNeedsRejectPublish(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*broker.Queue){

@@ -6,22 +6,22 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// priorities are those that a queue tells apart.
+// priorities says which priorities a queue distinguishes.
 type priorities int
 
 const (
-	one        priorities = iota // it hands out in the order of arrival
+	one        priorities = iota // delivered in the order of arrival
 	twoClasses                   // 5 and higher, and the others, whose turn is every third
 	strict                       // 0 to 31, higher first
 )
 
 const (
-	maxPriority     = 31 // higher ones are taken for it
+	maxPriority     = 31 // higher ones count as this
 	defaultPriority = 4  // of a message that has none
 	turns           = 3  // of two classes; the last one is the lower's
 )
 
-// backlog holds the entries that were never handed out.
+// backlog holds the entries that were never delivered.
 type backlog struct {
 	priorities
 	levels []deque[*entry] // a higher level goes first
@@ -90,5 +90,5 @@ func (b *backlog) popFront() *entry {
 	return e
 }
 
-// pass is for an entry that was never here, because somebody waited for it.
+// pass counts the turn of an entry that was never here, because a consumer waited for it.
 func (b *backlog) pass() { b.turn = (b.turn + 1) % turns }

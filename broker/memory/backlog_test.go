@@ -36,7 +36,7 @@ func TestPrioritiesOfAQuorumQueue(t *testing.T) {
 	}
 }
 
-// RabbitMQ 4.0.5 counts turns, whoever takes them: every third is a lower one's.
+// RabbitMQ 4.0.5 counts turns over all consumers: every third is for the lower class.
 func TestTurnsOfTwoClasses(t *testing.T) {
 	t.Parallel()
 	for before, want := range map[int]string{ // after 2 it gave 9z 9a 9b 1a, which is not modelled
@@ -55,7 +55,7 @@ func TestTurnsOfTwoClasses(t *testing.T) {
 	}
 }
 
-// A full queue lets go of what it would hand out next: the highest.
+// A full queue drops the message that it would deliver next: the highest.
 func TestOverflowOfAQueueWithPriorities(t *testing.T) {
 	t.Parallel()
 	for minor, want := range map[int]string{0: "1 2", 3: "2 1"} {

@@ -12,8 +12,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// A message's whole life costs the message, its copy of the body, its keys, its place in
-// the queue and its delivery.
+// Publishing, delivering and acking a message allocates the message, its copy of the body, its
+// keys, its place in the queue and its delivery.
 func TestAllocations(t *testing.T) {
 	const most = 8
 	b := open(t, []broker.Queue{{Name: "q"}})
@@ -35,7 +35,7 @@ func BenchmarkPublishReceiveAck(b *testing.B) {
 	}
 }
 
-// The same behind a hundred thousand others: the length of a queue costs nothing.
+// The same with a hundred thousand messages in the queue: its length costs nothing.
 func BenchmarkLongQueue(b *testing.B) {
 	m := open(b, []broker.Queue{{Name: "q"}})
 	for range 100_000 {
@@ -84,8 +84,8 @@ func BenchmarkParallel(b *testing.B) {
 
 var body = make([]byte, 256)
 
-// cycle publishes a message, takes one and acks it. It is no test helper: marking it as
-// one takes longer than what it does.
+// cycle publishes a message, takes one and acks it. It is not marked as a test helper: that would
+// take longer than its work.
 func cycle(ctx context.Context, b *memory.Broker, s broker.Subscription) error {
 	err := b.Publisher().Publish(ctx, processor.Destination{RoutingKey: "q"}, processor.Envelope{Body: body})
 	if err != nil {

@@ -17,9 +17,9 @@ import (
 type Broker struct {
 	model  *model
 	onDrop func(Drop)
-	alarms sync.WaitGroup // those that are set, or ringing
+	alarms sync.WaitGroup // set, or ringing
 
-	mu            sync.Mutex // guards all below, and whatever it leads to
+	mu            sync.Mutex // guards all below, and everything reachable from there
 	closed        bool
 	exchanges     map[string]*exchange
 	queues        map[string]*queue
@@ -63,8 +63,8 @@ func New(opts ...Option) *Broker {
 // Option sets up a [Broker].
 type Option func(*Broker)
 
-// Ready returns how many messages of queue wait to be delivered. As in RabbitMQ, those
-// that have expired behind one that has not are among them.
+// Ready returns how many messages of queue wait to be delivered. As in RabbitMQ, it counts
+// expired messages behind one that has not expired.
 func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -82,8 +82,8 @@ func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
 	return q.len(), nil
 }
 
-// Close ends all subscriptions and publishes. What the queues hold is gone with the
-// broker. It works twice, and waits for nothing but a call of [OnDrop]'s function.
+// Close ends all subscriptions and publishes. The messages in the queues are lost. It works
+// twice, and waits only for a call of [OnDrop]'s function.
 func (b *Broker) Close(context.Context) error {
 	b.close()
 	b.alarms.Wait() // an alarm that rings now finds the broker closed
@@ -107,7 +107,7 @@ func (b *Broker) close() {
 	clear(b.exchanges)
 }
 
-// unlock forwards what died under the mutex, frees it, and reports what was dropped.
+// unlock forwards messages that died under the mutex, unlocks it, and reports drops.
 func (b *Broker) unlock() {
 	b.forward()
 	drops := b.drops

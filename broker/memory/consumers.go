@@ -15,7 +15,7 @@ func (q *queue) admit(o broker.ConsumerOptions) error {
 	return nil
 }
 
-// join adds a subscription and hands it what it has room for.
+// join adds a subscription and delivers the messages that it has room for.
 func (q *queue) join(s *subscription) {
 	q.subscriptions++
 	q.exclusive = s.consumer.Exclusive
@@ -24,16 +24,15 @@ func (q *queue) join(s *subscription) {
 	q.balance()
 }
 
-// leave removes a subscription that is paused or closed. If it is among the hungry it is
-// passed over there.
+// leave removes a subscription that is paused or closed. nextHungry skips it.
 func (q *queue) leave() {
 	q.subscriptions--
 	q.exclusive = false
 	q.renewLease()
 }
 
-// feed puts a subscription at the end of those of its priority who are waiting for messages, if
-// it has room and is not there yet.
+// feed puts a subscription behind the waiting ones of its priority, if it has room and is not
+// waiting yet.
 func (q *queue) feed(s *subscription) {
 	if !s.hasRoom() || s.hungry {
 		return
@@ -59,15 +58,15 @@ func (q *queue) nextHungry() *subscription {
 	return nil
 }
 
-// renewLease starts the time anew that a queue may be unused for.
+// renewLease restarts the time for which a queue may be unused.
 func (q *queue) renewLease() {
 	if q.unused != none && q.subscriptions == 0 {
 		q.lease.set(time.Now().Add(millis(q.unused)))
 	}
 }
 
-// expire deletes a queue that was unused for too long. Its messages are not
-// dead-lettered: RabbitMQ does not either.
+// expire deletes a queue that was unused for too long. As in RabbitMQ, its messages are not
+// dead-lettered.
 func (q *queue) expire() {
 	q.expired = true
 	q.broker.remove(q)

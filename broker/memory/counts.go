@@ -5,9 +5,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// addCounts returns h with the counts that a quorum queue adds to a message that did not come
-// straight from its publisher. Those that the message has brought along show until it has
-// some here.
+// addCounts returns h with the counts that a quorum queue adds to a message that was redelivered
+// or dead-lettered. Counts that the message came with show until it has some here.
 func (q *queue) addCounts(h processor.Headers, e *entry) processor.Headers {
 	failures, returns := e.attempts, e.returns
 	if failures == 0 {
@@ -29,8 +28,8 @@ func (q *queue) addCounts(h processor.Headers, e *entry) processor.Headers {
 	return h
 }
 
-// redelivered reports whether the broker says that the message was delivered before. Where
-// failures go along when it is dead-lettered, so does that.
+// redelivered reports whether the broker marks the message as delivered before. On versions
+// where dead-lettering keeps the failures, it keeps this mark too.
 func (q *queue) redelivered(e *entry) bool {
 	goesAlong := q.kind == broker.Quorum || q.broker.model.died == withAll
 	return e.returns > 0 || goesAlong && e.message.failures > 0

@@ -11,8 +11,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// What a message says at its first delivery by a quorum queue that it was dead-lettered to,
-// as RabbitMQ 4.3.6, 4.0.5 and 3.10.8 did it.
+// The counts of a message at its first delivery by a quorum queue that it was dead-lettered to,
+// as RabbitMQ 4.3.6, 4.0.5 and 3.10.8 showed them.
 func TestFailuresThatGoAlong(t *testing.T) {
 	t.Parallel()
 	type counts struct{ delivery, acquired int64 }
@@ -64,7 +64,7 @@ func settle(tb testing.TB, m processor.Message, how rune) {
 	require.NoError(tb, m.Nack(how == 'r'))
 }
 
-// What died of the limit of 20 does not survive a failure in a queue that has the same.
+// A message that died of the limit of 20 does not survive a failure in a queue with the same limit.
 func TestWhatDiedOfTheLimitHasNoAttemptsLeft(t *testing.T) {
 	t.Parallel()
 	var drops []memory.Drop

@@ -14,7 +14,7 @@ const (
 	deliveryLimit = "delivery_limit"
 )
 
-// letter is a message that has died in a queue and is on its way from there.
+// letter is a message that has died in a queue and is being dead-lettered.
 type letter struct {
 	queue   *queue
 	message *message
@@ -22,22 +22,22 @@ type letter struct {
 	// failures counts those that it had in its queue.
 	failures int64
 
-	held bool     // its queue has it until it gets on
+	held bool     // its queue keeps it until its targets take it
 	sent []string // queues that have taken it already
 }
 
-// bury takes note of a death. The message is forwarded before the mutex is freed, but
-// not here: its way may lead back to the queue that is at work right now.
+// bury records a death. The message is forwarded before the mutex is unlocked, but
+// not here: its route may lead back to the queue that is being changed.
 func (q *queue) bury(e *entry, reason string) {
 	q.broker.letters = append(q.broker.letters, letter{queue: q, message: e.message, reason: reason, failures: e.attempts})
 }
 
-// forward sends the dead on, and those who die of it. Those that their queue has to keep
-// are tried again each time, that is, whenever something may have changed.
+// forward sends dead messages to their targets, and those that die of that too. Messages that
+// their queue keeps are tried again at each call, whenever something may have changed.
 //
 // It ends. A message that dies again and again without a consumer is a cycle, which
-// RabbitMQ drops or, with a rejection somewhere in its past, lets run for ever. Here it
-// may die once for each queue in one go, more often only in a cycle, and is dropped.
+// RabbitMQ drops or, with a rejection somewhere in its past, lets run without end. Here it
+// may die once for each queue in one call; more often is a cycle, and it is dropped.
 func (b *Broker) forward() {
 	if len(b.letters) == 0 {
 		return
@@ -88,7 +88,7 @@ func (b *Broker) send(l *letter) bool {
 	return gone
 }
 
-// stuck drops a letter that cannot get on, unless its queue keeps it.
+// stuck drops a letter that no target takes, unless its queue keeps it.
 func (b *Broker) stuck(l *letter, why string) (kept bool) {
 	if !l.queue.keepsDead() || l.queue.expired {
 		b.drop(l.queue, l.message, l.reason, why)
@@ -129,8 +129,8 @@ func (m *model) reborn(l *letter) *message {
 	return next
 }
 
-// inCycle reports whether the message has been in the queue before and came from there
-// all by itself: with no rejection in between, the last death included.
+// inCycle reports whether the message has been in the queue before and returned without a
+// rejection in between, the last death included.
 func inCycle(queue string, m *message) bool {
 	deaths, _ := m.envelope.Headers.List("x-death")
 	last := slices.IndexFunc(deaths, func(death any) bool {

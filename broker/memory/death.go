@@ -10,7 +10,7 @@ import (
 )
 
 // recordDeath returns the headers of a dead message, with x-death: one entry for each queue
-// and reason, the one that counts this death first. Up to 3.10 what stands in x-death may
+// and reason, the one that counts this death first. Up to 3.10 the entries in x-death may
 // come from a sender.
 func (m *model) recordDeath(l *letter) processor.Headers {
 	h := l.message.envelope.Headers.Clone()
@@ -69,7 +69,7 @@ func newDeath(l *letter) processor.Headers {
 }
 
 // countUp returns a copy of an entry with one more death. Everything else, the time
-// too, stays that of the first.
+// too, is that of the first.
 func countUp(death any) processor.Headers {
 	table, _ := death.(processor.Headers)
 	table = table.Clone()
@@ -81,8 +81,8 @@ func countUp(death any) processor.Headers {
 	return table
 }
 
-// regroup returns a copy of the entries, each queue and reason once. RabbitMQ 3.10 turns
-// two or more of them round on the way, and with them the order of older deaths.
+// regroup returns a copy of the entries, each queue and reason once. RabbitMQ 3.10 reverses
+// two or more of them, and so the order of older deaths.
 func regroup(deaths []any) []any {
 	var grouped []any
 	seen := map[[2]string]bool{}

@@ -85,7 +85,7 @@ func deaths(m processor.Message) string {
 	return strings.Join(all, " ")
 }
 
-// A second death in the same queue only counts: all else stays that of the first.
+// A second death in the same queue only counts: everything else is that of the first.
 func TestASecondDeathOnlyCounts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestASecondDeathAfterARepublish(t *testing.T) {
 	})
 }
 
-// What senders put in x-death, with what RabbitMQ 3.10.8 made of it when the message
+// x-death as a sender wrote it, and as RabbitMQ 3.10.8 delivered it after the message
 // expired on its way to the queue "back".
 func TestXDeathOfASender(t *testing.T) {
 	t.Parallel()

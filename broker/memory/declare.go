@@ -8,8 +8,8 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// Declare creates what t lists and is not there yet: all of it, or nothing if there is
-// an error.
+// Declare creates the parts of t that do not exist yet: all of them, or none if there is an
+// error.
 func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -33,7 +33,7 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	return nil
 }
 
-// Redeclare is Declare: what was declared stays declared here, unless it expires.
+// Redeclare is Declare: here everything stays declared, unless it expires.
 func (b *Broker) Redeclare(ctx context.Context, t broker.Topology) error { return b.Declare(ctx, t) }
 
 // plan is a topology in this broker's terms.
@@ -125,7 +125,7 @@ func (b *Broker) apply(p plan) {
 	}
 }
 
-// remove deletes a queue with its bindings and what it holds.
+// remove deletes a queue with its bindings and messages.
 func (b *Broker) remove(q *queue) {
 	delete(b.queues, q.name)
 	for _, x := range b.exchanges {

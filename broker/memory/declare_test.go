@@ -57,8 +57,8 @@ func TestExchangesAndBindingsThatRabbitMQRefuses(t *testing.T) {
 	}
 }
 
-// Numbers of any width are equal, as are a default and its absence; what the broker
-// does not know is not compared.
+// Numbers of any width are equal, as are a default and its absence; arguments that the broker
+// does not know are not compared.
 func TestEquivalentDeclarations(t *testing.T) {
 	t.Parallel()
 	b := open(t, []broker.Queue{{Name: "q", MessageTTL: time.Second}})

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// delayed holds the entries that failed and wait for their next delivery, first in time
-// first. It is a heap.
+// delayed holds the failed entries that wait for their next delivery, the earliest first. It is
+// a heap.
 type delayed []*entry
 
 var _ heap.Interface = (*delayed)(nil)
@@ -27,18 +27,18 @@ func (d *delayed) Push(v any) { (*returned)(d).Push(v) }
 // Pop is for container/heap.
 func (d *delayed) Pop() any { return (*returned)(d).Pop() }
 
-// delay lets an entry that failed wait, for longer with each failure.
+// delay makes a failed entry wait, for longer with each failure.
 func (q *queue) delay(e *entry) {
 	wait := q.retryMax
 	if e.attempts <= q.retryMax/q.retryMin { // the product cannot overflow
 		wait = e.attempts * q.retryMin
 	}
 	e.due = time.Now().Add(millis(wait))
-	q.bytes += int64(e.size()) // what waits counts toward the length limits
+	q.bytes += int64(e.size()) // waiting entries count toward the length limits
 	heap.Push(&q.delayed, e)
 }
 
-// resume gives back what has waited long enough.
+// resume gives back the entries that have waited long enough.
 func (q *queue) resume() {
 	for len(q.delayed) > 0 && !time.Now().Before(q.delayed[0].due) {
 		if e, ok := heap.Pop(&q.delayed).(*entry); ok {

@@ -19,7 +19,7 @@ func retrying(q broker.Queue) broker.Queue {
 	return q
 }
 
-// RabbitMQ 4.3.6 delivered again after 501, 1002, 1501, 1601 and 1602 ms.
+// RabbitMQ 4.3.6 redelivered after 501, 1002, 1501, 1601 and 1602 ms.
 func TestAFailedMessageWaitsLongerEachTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestDelayedRetriesEndAtTheDeliveryLimit(t *testing.T) {
 	})
 }
 
-// On RabbitMQ 4.3.6 a message that waits does not expire before its wait is over, and counts
+// On RabbitMQ 4.3.6 a waiting message does not expire before its wait is over, and counts
 // toward the queue's length.
 func TestLimitsOfAQueueWithDelayedRetries(t *testing.T) {
 	t.Parallel()
@@ -128,7 +128,7 @@ func TestDelayedRetriesAreAMismatchWhereTheyDiffer(t *testing.T) {
 	}
 }
 
-// They would be a hot loop up to the delivery limit, without a word.
+// The retries would be a hot loop up to the delivery limit.
 func TestVersionsThatIgnoreDelayedRetriesRefuseThem(t *testing.T) {
 	t.Parallel()
 	topology := broker.Topology{Queues: []broker.Queue{retrying(broker.Queue{})}}

@@ -27,7 +27,7 @@ func (d *deque[T]) front() T { return d.ring[d.first] }
 func (d *deque[T]) popFront() T {
 	var zero T
 	v := d.ring[d.first]
-	d.ring[d.first] = zero // let go of what it points to
+	d.ring[d.first] = zero // for the garbage collector
 	d.first = (d.first + 1) % len(d.ring)
 	d.count--
 	if d.count == 0 && len(d.ring) > keptCapacity {

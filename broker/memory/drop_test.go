@@ -13,7 +13,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Whatever RabbitMQ lets go of without a word is reported, once.
+// Every message that RabbitMQ drops silently is reported, once.
 func TestOnDrop(t *testing.T) {
 	t.Parallel()
 	reject := func(t *testing.T, b *memory.Broker) {
@@ -62,8 +62,8 @@ func TestOnDrop(t *testing.T) {
 	}
 }
 
-// Two queues that hold nothing and dead-letter to each other: with a rejection in its
-// past, RabbitMQ would send a message between them for ever.
+// Two queues of length 0 dead-letter to each other: with a rejection in its
+// past, RabbitMQ would send a message between them without end.
 func TestDeadLetteringWithoutEndEnds(t *testing.T) {
 	t.Parallel()
 	var drops int
@@ -84,7 +84,7 @@ func TestDeadLetteringWithoutEndEnds(t *testing.T) {
 	require.Equal(t, 2, drops)
 }
 
-// It ended the process, and the others were not reported.
+// The panic ended the process, and the other drops were not reported.
 func TestAnOnDropThatPanicsIsToldOfTheOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// A message that is rejected waits in another queue and comes again.
+// A rejected message waits in another queue and returns.
 func Example() {
 	ctx := context.Background()
 	b := memory.New()

@@ -16,10 +16,10 @@ type exchange struct {
 	identity  exchangeIdentity
 	bindings  []binding
 	router    router
-	lastRound uint64 // when it was last asked, so that alternates in a circle end
+	lastRound uint64 // of routing, so that a circle of alternates ends
 }
 
-// exchangeIdentity is what must be the same when an exchange is declared again.
+// exchangeIdentity has the settings that must be the same when an exchange is declared again.
 type exchangeIdentity struct {
 	kind                            broker.Kind
 	alternate                       string
@@ -68,7 +68,7 @@ var (
 	_ router = (*headersRouter)(nil)
 )
 
-// newRouter returns nil for a kind that this broker does not have.
+// newRouter returns nil for a kind of exchange that this broker does not support.
 func (m *model) newRouter(kind broker.Kind) router {
 	switch kind {
 	case broker.Direct:
@@ -94,7 +94,7 @@ func (x *exchange) bind(b broker.Binding, q *queue) {
 	x.router.bind(b, q)
 }
 
-// unbind forgets a queue that is no more.
+// unbind removes the bindings of a deleted queue.
 func (x *exchange) unbind(q *queue) {
 	bound := len(x.bindings)
 	x.bindings = slices.DeleteFunc(x.bindings, func(b binding) bool { return b.queue == q })

@@ -53,9 +53,9 @@ func (p headerPattern) matches(h processor.Headers, mixed bool) bool {
 	return !p.any
 }
 
-// equalHeader compares what is wanted with a header as RabbitMQ does, by value: integers of any
-// size are equal, as are floats, a time is its number of seconds, text is its bytes. Mixed, an
-// integer equals a float; else a header that is a time equals nothing.
+// equalHeader compares the wanted value with a header as RabbitMQ does: by value, whatever the size
+// of an integer or a float. A time is its number of seconds, text is its bytes. If mixed, an
+// integer may equal a float; if not, a header that is a time equals nothing.
 func equalHeader(want, got processor.Headers, name string, mixed bool) bool {
 	s, wantsText := want.String(name)
 	t, isText := got.String(name)

@@ -6,19 +6,18 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// message is what queues hold. It never changes once it is published, so queues and
-// deliveries share it.
+// message never changes once it is published, so queues and deliveries share it.
 type message struct {
 	envelope processor.Envelope
 	exchange string
 	// keys are the routing key, then those of CC, then those of BCC.
 	keys []string
-	// shown is how many of keys consumers may know of: all but those of BCC.
+	// shown is how many of keys consumers may see: all but those of BCC.
 	shown int
 
-	// dead: it has died before, and x-death is this broker's own.
+	// dead: it has died before, and this broker has written x-death.
 	dead bool
-	// failures are those that it brings along from where it died; see [carried].
+	// failures are those in the queue that it died in; see [carried].
 	failures int64
 
 	// round and hops count how often the message was dead-lettered within one call,
@@ -38,7 +37,7 @@ type entry struct {
 	due time.Time
 	// attempts counts the failed deliveries.
 	attempts int64
-	// returns counts how often it was handed out and came back.
+	// returns counts how often it was delivered and requeued.
 	returns int64
 }
 

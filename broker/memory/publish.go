@@ -21,7 +21,7 @@ var (
 	_ broker.TopologyChecker = publisher{}
 )
 
-// CheckTopology says what Declare would refuse, whatever is there.
+// CheckTopology says what Declare would refuse on any broker.
 func (p publisher) CheckTopology(t broker.Topology) error {
 	_, err := p.broker.model.newPlan(t)
 	return err
@@ -63,7 +63,7 @@ func (m *model) newMessage(to processor.Destination, e processor.Envelope) (*mes
 	msg.addKeys(e.Headers, "CC")
 	msg.shown = len(msg.keys)
 	msg.addKeys(e.Headers, "BCC")
-	delete(e.Headers, "BCC") // nobody is to see it
+	delete(e.Headers, "BCC") // hidden from consumers
 	msg.envelope = e
 	return msg, nil
 }
@@ -72,7 +72,7 @@ func (m *model) newMessage(to processor.Destination, e processor.Envelope) (*mes
 func (m *message) addKeys(h processor.Headers, name string) {
 	keys, _ := h.List(name)
 	for _, key := range keys {
-		if key, ok := key.(string); ok { // Prepare has seen to that
+		if key, ok := key.(string); ok { // Prepare has checked it
 			m.keys = append(m.keys, key)
 		}
 	}

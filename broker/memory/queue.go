@@ -9,14 +9,14 @@ import (
 
 // queue holds messages until its subscriptions take them.
 //
-// Between two calls these hold: nothing is ready while a subscription has room, what
-// is at the head has not expired, and no more is ready than the queue may hold.
+// Between two calls these hold: no message is ready while a subscription has room, the
+// head has not expired, and no more messages are ready than the queue may hold.
 type queue struct {
 	name string
 	identity
 	broker *Broker
 
-	// Ready messages: first those that came back, then those never handed out.
+	// Ready messages: first the requeued ones, then those never delivered.
 	returned returned
 	fresh    backlog
 	bytes    int64
@@ -26,13 +26,13 @@ type queue struct {
 	held    int     // dead messages that no target has taken
 
 	subscriptions int             // that are neither paused nor closed
-	hungry        []*subscription // those with room: by priority, and then who has waited longest
+	hungry        []*subscription // with room: by priority, then the longest wait first
 	exclusive     bool            // one of them is alone
 
 	head      alarm // rings when the head expires
 	next      alarm // rings when the first of those delayed is due
 	lease     alarm // rings when the queue has been unused for too long
-	expired   bool  // it is no more, but messages of it may still be in hand
+	expired   bool  // deleted, but messages of it may still be in flight
 	lastRound uint64
 }
 
@@ -58,7 +58,7 @@ func (q *queue) put(m *message) bool {
 	e := q.enter(m)
 	if s := q.nextHungry(); s != nil {
 		q.fresh.pass()
-		s.take(e) // at once, so that even a TTL of 0 reaches a consumer who waits
+		s.take(e) // at once, so that even a TTL of 0 reaches a waiting consumer
 		q.feed(s)
 		return true
 	}
@@ -95,7 +95,7 @@ func (q *queue) expiry(m *message) time.Time {
 	return time.Now().Add(min(own, millis(q.ttl)))
 }
 
-// giveBack puts an entry where it was before it was handed out; see [model]. The caller
+// giveBack puts an entry where it was before its delivery; see [model]. The caller
 // balances the queue afterwards.
 func (q *queue) giveBack(e *entry) {
 	if q.expired || !q.broker.model.returnsToTail || q.kind != broker.Quorum || q.deliveryLimit != none {
@@ -108,8 +108,8 @@ func (q *queue) giveBack(e *entry) {
 	q.fresh.pushBack(e)
 }
 
-// restore puts an entry before what was never handed out. A quorum queue puts it behind what
-// came back before it. The caller balances the queue afterwards.
+// restore puts an entry before those never delivered. A quorum queue puts it behind those
+// requeued earlier. The caller balances the queue afterwards.
 func (q *queue) restore(e *entry) {
 	if q.expired {
 		q.broker.drop(q, e.message, "", "the queue expired")
@@ -142,7 +142,7 @@ func (q *queue) release(e *entry) {
 	q.giveBack(e)
 }
 
-// abandon is release for what was unsettled when its subscription was closed.
+// abandon is release for an entry that was unsettled when its subscription was closed.
 func (q *queue) abandon(e *entry) {
 	if q.broker.model.releaseCounts && q.fail(e) {
 		return
@@ -212,7 +212,7 @@ func (q *queue) balance() {
 	}
 }
 
-// over reports whether that many more messages and bytes are too much.
+// over reports whether that many more messages and bytes exceed a limit.
 func (q *queue) over(messages int, bytes int64) bool {
 	return q.maxLength != none && int64(q.len()+len(q.delayed)+q.held+messages) > q.maxLength ||
 		q.maxBytes != none && q.bytes+bytes > q.maxBytes

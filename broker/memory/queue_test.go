@@ -11,8 +11,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// As RabbitMQ 3.10.8, 4.0.5 and 4.3.6 did it: six messages, four in hand, of which 2, 0 and 1
-// come back.
+// As RabbitMQ 3.10.8, 4.0.5 and 4.3.6 did it: six messages, four in flight, of which 2, 0 and 1
+// are requeued.
 func TestOrderOfWhatComesBack(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -47,7 +47,7 @@ func TestOrderOfWhatComesBack(t *testing.T) {
 	}
 }
 
-// Being given back at every shutdown must not use up a message's attempts.
+// The requeue at every shutdown must not use up a message's attempts.
 func TestReleaseDoesNotCountTowardTheDeliveryLimit(t *testing.T) {
 	t.Parallel()
 	b := open(t, []broker.Queue{{Name: "q", Type: broker.Quorum, Arguments: processor.Headers{"x-delivery-limit": 1}}})

@@ -2,9 +2,9 @@ package memory
 
 import "container/heap"
 
-// returned holds the entries that were handed out and came back, first in order first.
-// They go before everything that was never handed out, because queues hand out from
-// the front: that is how a message gets its old place back without a search for it.
+// returned is a heap of the requeued entries, by their order. They are delivered before all
+// entries never delivered, which came after them: so a message gets its old place back without a
+// search for it.
 type returned []*entry
 
 var _ heap.Interface = (*returned)(nil)

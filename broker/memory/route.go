@@ -1,7 +1,7 @@
 package memory
 
-// targets are the queues that one message goes to, each once. The slice is used again
-// for the next message.
+// targets are the queues that one message goes to, each once. The slice is reused for the
+// next message.
 type targets struct {
 	round  uint64
 	queues []*queue
@@ -17,7 +17,7 @@ func (t *targets) add(queues ...*queue) {
 }
 
 // route returns the queues that m goes to from x, or from its alternate exchange if x
-// has none, and so on. What it returns is good until the next call.
+// has none, and so on. The result is valid until the next call.
 func (b *Broker) route(x *exchange, m *message) []*queue {
 	t := &b.targets
 	t.round++

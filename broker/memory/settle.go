@@ -21,7 +21,7 @@ func (s *subscription) Nack(tag uint64, requeue bool) error {
 }
 
 // Release gives the message back. It does not count toward a delivery limit, from RabbitMQ 4.3
-// on. In an ordered pause it waits for the others.
+// on. In an ordered pause it goes back with the others.
 func (s *subscription) Release(tag uint64) error { return s.settle(tag, nil) }
 
 // settle ends a delivery with outcome, nil if it is released.

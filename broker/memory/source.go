@@ -21,8 +21,8 @@ type source struct {
 
 var _ broker.Source = source{}
 
-// Subscribe starts taking messages. Of [broker.ConsumerOptions] there are no offsets and no
-// further arguments here: [broker.ErrUnsupported].
+// Subscribe starts a subscription. Of [broker.ConsumerOptions], Offset and Arguments are
+// [broker.ErrUnsupported].
 func (src source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

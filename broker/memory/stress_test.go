@@ -18,8 +18,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Publishers, and consumers who come and go and settle in every way, all at once:
-// every message that was confirmed is acked, exactly once.
+// Publishers run, and consumers that come and go and settle in every way, all at once:
+// every confirmed message is acked, exactly once.
 func TestStressNothingIsLost(t *testing.T) {
 	t.Parallel()
 	const publishers, each, consumers = 4, 100, 4
@@ -71,7 +71,7 @@ func consume(ctx context.Context, t *testing.T, b *memory.Broker, done func(stri
 		return
 	}
 	var abandoned processor.Message
-	for n := rand.IntN(50); n > 0 && abandoned == nil; n-- { // one in hand might be all the prefetch
+	for n := rand.IntN(50); n > 0 && abandoned == nil; n-- { // the prefetch may be 1
 		m, err := s.Receive(ctx)
 		if err != nil {
 			break
@@ -125,7 +125,7 @@ func TestStressCancelledReceives(t *testing.T) {
 	require.Zero(t, ready(t, b, "q"))
 }
 
-// The broker is closed while everything is in use, timers too; goleak sees the rest.
+// The broker is closed while everything is in use, timers too; goleak finds leaks.
 func TestStressClose(t *testing.T) {
 	t.Parallel()
 	b := open(t, []broker.Queue{

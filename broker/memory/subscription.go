@@ -11,8 +11,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// subscription is one consumer of a queue. The queue hands it messages as long as it
-// has room, whether or not somebody is waiting in Receive: that is what prefetch is.
+// subscription is one consumer of a queue. The queue delivers messages to it as long as it
+// has room, whether or not a Receive is waiting: that is what prefetch means.
 type subscription struct {
 	queue    *queue
 	prefetch int
@@ -28,7 +28,7 @@ type subscription struct {
 	hungry     bool      // it is in the queue's list of those
 	inHand     int       // received, and not settled
 	paused     bool
-	back       chan struct{} // closed when what an ordered pause holds is back; nil without one
+	back       chan struct{} // closed when the messages of an ordered pause are back; nil without one
 	closed     bool
 	err        error // why it has ended by itself
 }
@@ -59,7 +59,7 @@ func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 		if s.forget(w) {
 			return nil, ctx.Err()
 		}
-		// It was handed a message, or the end, before it could be forgotten.
+		// It got a message, or the end, before it could be removed.
 	}
 	if w.delivery == nil {
 		return nil, s.reason()
@@ -67,7 +67,7 @@ func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 	return w.delivery, nil
 }
 
-// reason is why there are no more messages. The end of the subscription happened before.
+// reason is why there are no more messages. It is read after the end of the subscription.
 func (s *subscription) reason() error { return cmp.Or(s.err, io.EOF) }
 
 // next returns a message, or a waiter for one, or neither at the end.
@@ -85,7 +85,7 @@ func (s *subscription) next() (*broker.Delivery, *waiter) {
 	return nil, w
 }
 
-// forget takes a waiter back. It returns false if that is too late.
+// forget removes a waiter. It returns false if that is too late.
 func (s *subscription) forget(w *waiter) bool {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
@@ -128,8 +128,8 @@ func (s *subscription) delivery(tag uint64) *broker.Delivery {
 	}, s, tag)
 }
 
-// Pause gives back what was not received, at once, or where the order matters with what is in
-// hand: a quorum queue puts behind one another what comes back.
+// Pause gives back the messages that were not received: at once, or where the order matters
+// together with those in flight, since a quorum queue keeps the order of returns.
 func (s *subscription) Pause() (back <-chan struct{}) {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
@@ -157,7 +157,7 @@ func (s *subscription) Pause() (back <-chan struct{}) {
 	return done
 }
 
-// giveBack gives back what an ordered pause holds, when nothing is in hand any more.
+// giveBack gives back the messages of an ordered pause, when none is in flight any more.
 func (s *subscription) giveBack() {
 	if s.back == nil || s.inHand > 0 {
 		return
@@ -178,7 +178,7 @@ func (s *subscription) giveBack() {
 // done is closed.
 var done = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// Resume takes messages again, once what an ordered pause holds is back.
+// Resume takes messages again, once those of an ordered pause are back.
 func (s *subscription) Resume() {
 	s.queue.broker.mu.Lock()
 	defer s.queue.broker.unlock()
@@ -191,7 +191,7 @@ func (s *subscription) Resume() {
 	}
 }
 
-// join joins the queue again, which may be gone, or somebody else's.
+// join joins the queue again, which may be deleted or in exclusive use meanwhile.
 func (s *subscription) join() {
 	if q := s.queue.broker.queues[s.queue.name]; s.queue.expired && q != nil && len(s.unsettled) == 0 {
 		s.queue = q // it was declared again
@@ -233,13 +233,13 @@ func (s *subscription) Close(context.Context) error {
 	return nil
 }
 
-// vanish lets nothing more be settled.
+// vanish ends all settling.
 func (s *subscription) vanish() {
 	clear(s.unsettled)
 	s.channel.Lose(nil)
 }
 
-// end lets nothing more through Receive.
+// end ends all receiving.
 func (s *subscription) end() {
 	s.closed = true
 	if s.back != nil {

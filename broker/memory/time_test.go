@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// A day of retries, each delay in a queue of its own, and each exact.
+// A day of retries, with a queue for each delay, and each exact.
 func TestADayOfRetriesIsExactToTheNanosecond(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
@@ -63,8 +63,8 @@ func TestExpirationWaitsForTheHead(t *testing.T) {
 	})
 }
 
-// Given back after its time, a message expires at once, and not before what it stands
-// behind.
+// A message that is requeued after its time expires at once, but not before those in front of
+// it.
 func TestExpiryAfterARequeue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestExpiryAfterARequeue(t *testing.T) {
 		s := subscribe(t, b, "q", 2)
 		first, second := receive(t, s), receive(t, s)
 		<-s.Pause()
-		time.Sleep(30 * time.Second) // the bubble's clock: nobody waits
+		time.Sleep(30 * time.Second) // the bubble's clock: no real time
 		require.NoError(t, second.Nack(true))
 		require.Equal(t, 1, ready(t, b, "q"))
 		time.Sleep(30 * time.Second)
@@ -131,14 +131,14 @@ func TestAnUnusedQueueExpires(t *testing.T) {
 		require.ErrorIs(t, err, broker.ErrNoQueue)
 		require.ErrorIs(t, b.Publisher().Publish(t.Context(), processor.Destination{Exchange: "x"}, processor.Envelope{}), processor.ErrUnroutable)
 		require.Equal(t, []string{"n"}, drops)
-		require.NoError(t, m.Nack(true)) // it has nowhere to go back to
+		require.NoError(t, m.Nack(true)) // its queue is gone
 		require.Equal(t, []string{"n", "m"}, drops)
 		require.NoError(t, s.Close(t.Context()))
 	})
 }
 
-// A broker that is closed long before its timers are due leaves none behind: the bubble
-// would not end before the goroutines in it.
+// A broker that is closed long before its timers are due leaves none behind: with one left the
+// bubble would not end.
 func TestCloseStopsTimers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -157,8 +157,8 @@ func TestCloseStopsTimers(t *testing.T) {
 	})
 }
 
-// The context ends and a message comes before the receive that waits has run again: it
-// was woken for the context, and finds that it has been handed the message.
+// The context ends and a message comes before the waiting receive runs again: it
+// was woken for the context, and finds that it has got the message.
 func TestAMessageForACancelledReceive(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

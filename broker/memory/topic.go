@@ -48,7 +48,7 @@ func (t *topicRouter) match(key []string, to *targets) {
 		star.match(key[1:], to)
 	}
 	if key[0] == "*" || key[0] == "#" {
-		return // in a key these are plain words, and those who take them were asked above
+		return // in a key these are plain words, and their patterns were visited above
 	}
 	if child := t.children[key[0]]; child != nil {
 		child.match(key[1:], to)

@@ -22,33 +22,33 @@ func Version(major, minor int) Option {
 	}
 }
 
-// model is what differs between the versions of RabbitMQ.
+// model has the differences between the versions of RabbitMQ.
 type model struct {
 	major, minor int
 
 	// maxBody is how many bytes a body may have.
 	maxBody int
-	// containers: since 4.0 what the broker notes on a message is kept apart from the headers
+	// containers: since 4.0 the broker's annotations of a message are kept apart from the headers
 	// that a sender wrote. So x-death of a sender is ignored, and CC stays when a dead-letter
 	// key replaces it; there is x-last-death-*; and numbers are compared with their types.
 	containers bool
 
 	// Of quorum queues:
 
-	// deliveryLimit is how many failed deliveries they bear by default.
+	// deliveryLimit is how many failed deliveries they allow by default.
 	deliveryLimit int64
-	// releaseCounts: what is given back untouched has failed too.
+	// releaseCounts: a message given back untouched has failed too.
 	releaseCounts bool
-	// returnsToTail: what is given back goes behind everything, if the queue has no delivery
-	// limit, unless it goes with its channel. Elsewhere it goes before what is fresh.
+	// returnsToTail: a requeued message goes behind all others, if the queue has no delivery
+	// limit, unless it is requeued with its channel. Elsewhere it goes before fresh messages.
 	returnsToTail bool
 	// delaysRetries: they have delayed retries. Others ignore the arguments.
 	delaysRetries bool
-	// priorities are those that they know.
+	// priorities are those that they distinguish.
 	priorities priorities
-	// died tells how failures go along when a message is dead-lettered.
+	// died says what a message keeps of its failures when it is dead-lettered.
 	died carried
-	// acquired: they tell how often a message was handed out.
+	// acquired: they count how often a message was delivered.
 	acquired bool
 }
 
@@ -68,7 +68,7 @@ var models = [...]model{
 	},
 }
 
-// problems says what a queue has that this version would ignore without a word.
+// problems lists the settings of a queue that this version would silently ignore.
 func (m *model) problems(id identity) []error {
 	if !id.delaysRetries() || m.delaysRetries {
 		return nil
@@ -77,7 +77,7 @@ func (m *model) problems(id identity) []error {
 		"ignores them and delivers what failed at once, again and again", broker.ErrUnsupported, m.major, m.minor)}
 }
 
-// limit is how many failed deliveries of a message a queue bears.
+// limit is how many failed deliveries of a message a queue allows.
 func (m *model) limit(id identity) int64 {
 	if id.deliveryLimit == none && id.kind == broker.Quorum {
 		return m.deliveryLimit
@@ -85,13 +85,13 @@ func (m *model) limit(id identity) int64 {
 	return id.deliveryLimit
 }
 
-// carried tells what of its failed deliveries a message takes along when it is dead-lettered.
+// carried says what a message keeps of its failed deliveries when it is dead-lettered.
 type carried int
 
 const (
 	nothing        carried = iota
-	withRejections         // how often a quorum queue had it rejected; for show only
-	withAll                // all, and they count on in the next queue
+	withRejections         // the rejections by quorum queues; shown only
+	withAll                // all, and they count in the next queue
 )
 
 // carry returns the failures of a message that leaves its queue dead.

@@ -23,7 +23,7 @@ func (w *words) exchange(x broker.Exchange) {
 	w.sayIf(x.Internal, "internal")
 }
 
-// queueType leaves to the broker what q does.
+// queueType is "default type" where q leaves the type to the broker.
 func queueType(q broker.Queue) string {
 	if t, ok := q.AllArguments()["x-queue-type"].(string); ok {
 		return quote.Name(t)
@@ -42,7 +42,7 @@ func (p Plan) aboutQueue(q broker.Queue) string {
 	return w.String()
 }
 
-// wait says how long messages wait in a queue that does or does not have dead letters.
+// wait adds the TTL of a queue, with or without dead letters.
 func (w *words) wait(deadLetters bool) {
 	if deadLetters {
 		w.duration("x-message-ttl", "TTL %v")
@@ -51,7 +51,7 @@ func (w *words) wait(deadLetters bool) {
 	w.duration("x-message-ttl", "TTL %v, then gone")
 }
 
-// queue says all of q but its type, its TTL and where its dead letters go.
+// queue adds all of q but its type, its TTL and its dead-letter target.
 func (w *words) queue(q broker.Queue) {
 	if _, said := argument.DeadLetters(w.arguments); said {
 		delete(w.arguments, "x-dead-letter-exchange")
@@ -100,7 +100,7 @@ func (p Plan) aboutBinding(b broker.Binding) string {
 	return w.String()
 }
 
-// match says what b lets through. Exchanges that do not look at the key have none.
+// match says which messages b lets through. It is empty for exchanges that ignore the key.
 func (p Plan) match(b broker.Binding) *words {
 	w := &words{arguments: b.AllArguments()}
 	w.sayIf(b.RoutingKey != "" || !p.ignoresKeys(b.Exchange), "key "+quote.Name(b.RoutingKey))

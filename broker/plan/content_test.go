@@ -34,8 +34,7 @@ func TestPlanHasEachPartOnce(t *testing.T) {
 	require.Equal(t, plan.Of(mailTopology()).String(), plan.Of(twice).String())
 }
 
-// A diagram has no place for what is not there, and an import would not know what to do
-// with it.
+// A diagram has no place for owned names, and an import has no use for them.
 func TestOnlyTheTextShowsWhatIsOwned(t *testing.T) {
 	t.Parallel()
 	plain, owned := mailTopology(), mailTopology()
@@ -114,7 +113,7 @@ binding   (default)  -> each queue  key: its name
 `, plan.Of(topology).String())
 }
 
-// Fields and arguments may say the same, and are shown alike.
+// A field and its argument are shown alike.
 func TestPlanReadsArgumentsAsFields(t *testing.T) {
 	t.Parallel()
 	fields := broker.Topology{
@@ -136,7 +135,7 @@ func TestPlanReadsArgumentsAsFields(t *testing.T) {
 	require.Equal(t, plan.Of(fields).Graphviz(), plan.Of(arguments).Graphviz())
 }
 
-// What the broker would refuse is shown as it is written, not as it may be meant.
+// Arguments that the broker would refuse are shown as written, not as they may be meant.
 func TestPlanShowsWrongArgumentsAsTheyAre(t *testing.T) {
 	t.Parallel()
 	itself := processor.Headers{}
@@ -197,8 +196,8 @@ func TestDefinitionsRoundTrip(t *testing.T) {
 	}
 }
 
-// asJSON is what [everything]'s arguments are in JSON, with the types that RabbitMQ
-// makes of them: a number with a fraction is a float.
+// asJSON returns arguments of [everything] in JSON, with the types that RabbitMQ reads:
+// a number with a fraction is a float.
 func asJSON(h processor.Headers) map[string]any {
 	object := map[string]any{}
 	for name, value := range h {

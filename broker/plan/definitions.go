@@ -17,14 +17,14 @@ var ErrDefinitions = errors.New("it cannot be written as definitions")
 // from RabbitMQ 3.10 on. The vhost must exist. It is not in the file itself: newer
 // brokers would then blank the description and the tags that it has.
 //
-// What is declared later from the same topology agrees with what was imported. Some
-// things an import does differently from [broker.Broker.Declare]:
-//   - It leaves what exists as it is, and does not say so if that differs.
-//   - It leaves out, without a word, a binding to an exchange or queue that is not there.
+// Declaring the same topology later agrees with the import. An import differs from
+// [broker.Broker.Declare]:
+//   - It leaves existing parts as they are, and does not report a difference.
+//   - It silently leaves out a binding to an exchange or queue that does not exist.
 //   - Exclusive queues belong to a connection, and are not in the file.
-//   - Its integers are 64 bits wide, which only tells bindings apart: one whose arguments
-//     have narrower ones (or a float32) is there twice once it is declared as well. It
-//     matches the same messages, and they still come once.
+//   - Its integers are 64 bits wide. That matters for bindings only: one whose arguments
+//     have narrower ones (or a float32) exists twice once it is declared as well. Both
+//     match the same messages, which still come once.
 //
 // An error wraps [broker.ErrTopology], or [ErrDefinitions] if a name is not UTF-8 or an argument
 // has a value that JSON, as RabbitMQ reads it, lacks: nil, []byte, Decimal, time.Time and

@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// diagram is what one of the parsers below read. Labels are as a reader sees them.
+// diagram is the result of one of the parsers below. Labels are as a reader sees them.
 type diagram struct {
 	nodes map[string]string // labels by id; lines end with \n
 	edges []drawn
@@ -26,8 +26,8 @@ type drawn struct {
 	dashed          bool
 }
 
-// The parsers take less than Mermaid and dot do: no character is let through in a label
-// that either of them, or Markdown or HTML within, could take for something else.
+// The parsers accept less than Mermaid and dot do: no character in a label may have a
+// meaning for either of them, or for Markdown or HTML within.
 var (
 	mermaidLabel = `"((?:[\pL0-9 ,._-]|#[0-9]+;|<br/>)*)"`
 	mermaidNode  = regexp.MustCompile(`^    ((?:exchange|queue)[0-9]+)(?:\{\{` + mermaidLabel + `\}\}|\(\[` + mermaidLabel + `\]\))(?::::absent)?$`)
@@ -107,7 +107,7 @@ func (d *diagram) addEdge(t *testing.T, e drawn) {
 	d.edges = append(d.edges, e)
 }
 
-// name returns what a node is called.
+// name returns the name of a node.
 func (d *diagram) name(id string) string {
 	name, _, _ := strings.Cut(d.nodes[id], "\n")
 	return name
@@ -182,7 +182,7 @@ func FuzzPlan(f *testing.F) {
 }
 
 // checkPlan plans a topology with these texts wherever there can be one, and requires
-// that they are all that changes.
+// that nothing else changes.
 func checkPlan(t *testing.T, exchange, queue, key, value string) {
 	t.Helper()
 	if exchange == "" || strings.HasPrefix(exchange, "amq.") {

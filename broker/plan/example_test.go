@@ -8,7 +8,7 @@ import (
 	"github.com/gowarren/warren/broker/plan"
 )
 
-// What fails waits for half a minute and comes back; what fails for good is parked.
+// A failed message waits for half a minute and returns; one that keeps failing is parked.
 func ExampleOf() {
 	topology := broker.Topology{
 		Exchanges: []broker.Exchange{{Name: "mail", Kind: broker.Topic}},

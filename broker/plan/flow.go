@@ -8,7 +8,7 @@ import (
 	"github.com/gowarren/warren/internal/argument"
 )
 
-// flow puts the parts of a topology in the order in which messages pass through them. A
+// flow sorts the parts of a topology in the order in which messages pass through them. A
 // part is a number: exchanges come first, then queues, as listed.
 type flow struct {
 	topology  broker.Topology
@@ -16,14 +16,14 @@ type flow struct {
 	queues    map[string]int
 
 	next [][]int // what a part feeds
-	fed  []bool  // it is fed by another part, and not only by what gives back
+	fed  []bool  // it is fed by another part, and not only by a delay queue behind it
 
 	rank []int // 1 for the first; 0: not reached yet
 	last int
 }
 
-// inFlow returns t in the order of its flow. What is not decided by that stays as it is
-// listed: numbered queues are listed better than they sort.
+// inFlow returns t in the order of its flow. Where that leaves a choice, the listed order
+// stays: numbered queues are listed better than they sort.
 func inFlow(t broker.Topology) broker.Topology {
 	f := newFlow(t)
 	for part := range f.next {
@@ -32,7 +32,7 @@ func inFlow(t broker.Topology) broker.Topology {
 		}
 	}
 	for part := range f.next {
-		f.follow(part) // what feeds itself, in a circle
+		f.follow(part) // a circle
 	}
 	return f.sorted()
 }
@@ -63,8 +63,8 @@ func newFlow(t broker.Topology) *flow {
 	return f
 }
 
-// feedDeadLetters takes a queue with a TTL for a delay, which gives back what it held:
-// what it feeds comes before it.
+// feedDeadLetters takes a queue with a TTL for a delay queue, which returns its messages: its
+// target comes before it.
 func (f *flow) feedDeadLetters(q broker.Queue) {
 	arguments := q.AllArguments()
 	to, ok := argument.DeadLetters(arguments)
@@ -89,7 +89,7 @@ func (f *flow) feed(sources map[string]int, source string, sinks map[string]int,
 	f.fed[to] = f.fed[to] || !back
 }
 
-// follow ranks part and all that it leads to: first what is near.
+// follow ranks part and everything that it leads to, the nearest first.
 func (f *flow) follow(part int) {
 	for near := []int{part}; len(near) > 0; near = near[1:] {
 		if f.rank[near[0]] > 0 {

@@ -18,15 +18,15 @@ type graph struct {
 	exchanges, queues map[string]string // ids by name
 }
 
-// node is an exchange or a queue. Its id is made here and holds nothing that was given.
+// node is an exchange or a queue. Its id is made here and contains no name.
 type node struct {
 	id     string
 	queue  bool
-	absent bool // it is named, but not declared here
+	absent bool // named, but not declared here
 	lines  []string
 }
 
-// edge is where messages go: by a binding, or else dashed.
+// edge is a way of messages: a binding, or else dashed.
 type edge struct {
 	from, to string
 	label    string

@@ -31,8 +31,8 @@ func (p Plan) Graphviz() string {
 	return b.String()
 }
 
-// graphvizEscapes are what means something in a quoted label: the quote, escapes such as
-// \N for the node's name, and HTML's entities. Line breaks never come here.
+// graphvizEscapes replaces everything with a meaning in a quoted label: the quote, escapes such
+// as \N for the node's name, and HTML's entities. Line breaks never come here.
 var graphvizEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "&", "&amp;")
 
 func escapeGraphviz(s string) string { return graphvizEscapes.Replace(s) }

@@ -8,8 +8,8 @@ import (
 
 // Mermaid returns a flowchart in Mermaid's language, which many forges and wikis draw:
 // hexagons are exchanges, arrows with a key or arguments are bindings, dashed arrows are
-// what a TTL, a dead-letter target or an alternate exchange sends on. What is named, but
-// not declared here, has a dashed border. Names are escaped and cannot break it.
+// TTLs, dead-letter targets and alternate exchanges. Parts that are named, but
+// not declared here, have a dashed border. Names are escaped and cannot break it.
 func (p Plan) Mermaid() string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
@@ -46,8 +46,8 @@ func escapeAll(lines []string, escape func(string) string) []string {
 	return escaped
 }
 
-// escapeMermaid turns all that could mean something to Mermaid, to the Markdown within
-// its labels or to HTML into an entity.
+// escapeMermaid turns every character that could have a meaning in Mermaid, in the Markdown
+// within its labels or in HTML into an entity.
 func escapeMermaid(s string) string {
 	var b strings.Builder
 	text := []rune(s)
@@ -61,7 +61,7 @@ func escapeMermaid(s string) string {
 	return b.String()
 }
 
-// harmlessBetween reports whether text[i] is punctuation that means nothing between two
+// harmlessBetween reports whether text[i] is punctuation without a meaning between two
 // letters or digits, as in mail_retry_1; elsewhere it may make a list, a rule or emphasis.
 // A dot after www makes a link.
 func harmlessBetween(text []rune, i int) bool {

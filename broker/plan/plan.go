@@ -13,18 +13,18 @@ import (
 
 // Plan shows what a topology declares, without asking a broker: as text for a terminal
 // or a golden test ([Plan.String]), as a file for rabbitmqctl ([Plan.Definitions]) and as
-// diagrams ([Plan.Mermaid], [Plan.Graphviz]). Exchanges, queues and bindings stand in the
+// diagrams ([Plan.Mermaid], [Plan.Graphviz]). Exchanges, queues and bindings are in the
 // order in which messages pass through them, each once. The same topology always gives
 // the same bytes.
 type Plan struct {
 	topology broker.Topology
 }
 
-// Of returns the plan of t, which must not change for as long as the plan is used. A
-// topology that does not [broker.Topology.Validate] is shown as it is.
+// Of returns the plan of t, which must not change for as long as the plan is used. An invalid
+// topology ([broker.Topology.Validate]) is shown as it is.
 func Of(t broker.Topology) Plan { return Plan{inFlow(broker.Topology{}.Merge(t))} }
 
-// hasExchange is true for those that every vhost has, too.
+// hasExchange is also true for the exchanges that every vhost has.
 func (p Plan) hasExchange(name string) bool {
 	return name == "" || strings.HasPrefix(name, "amq.") ||
 		slices.ContainsFunc(p.topology.Exchanges, func(x broker.Exchange) bool { return x.Name == name })

@@ -39,8 +39,8 @@ func mailTopology() broker.Topology {
 	}
 }
 
-// everything has each field and each kind of argument and of name, and is listed with
-// its end first.
+// everything has each field and each kind of argument and of name, and is listed from its
+// end.
 func everything() broker.Topology {
 	return broker.Topology{
 		Exchanges: []broker.Exchange{

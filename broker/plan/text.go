@@ -10,9 +10,9 @@ import (
 )
 
 // String returns a line for each exchange, queue and binding, in aligned columns, one for
-// the names that are the topology's alone ([broker.Topology].Owned), and one for each [broker.Loop] that
-// loses messages. What stands in no field is shown as name=value. A name that is not one plain word is quoted
-// as Go quotes it.
+// the names that belong to the topology alone ([broker.Topology].Owned), and one for each [broker.Loop]
+// that loses messages. Arguments without a field are shown as name=value. A name that is not one
+// plain word is quoted as in Go.
 func (p Plan) String() string {
 	bindings := rows(p.topology.Bindings, func(b broker.Binding) []string {
 		return []string{"binding ", quote.Name(b.Exchange), "-> " + quote.Name(b.Queue), p.aboutBinding(b)}

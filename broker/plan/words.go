@@ -13,8 +13,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// words say what a part is declared with. What is said of an argument is taken from
-// arguments; the rest of them are said as they are.
+// words describes a part. Arguments with a description are removed from arguments; the others
+// are shown as they are.
 type words struct {
 	arguments processor.Headers
 	said      []string
@@ -51,7 +51,7 @@ func (w *words) text(name, format string) {
 	}
 }
 
-// rest says the arguments that nothing was said of.
+// rest adds the arguments without a description.
 func (w *words) rest() {
 	if len(w.arguments) > 0 {
 		w.said = append(w.said, pairs(w.arguments, 0))
@@ -103,8 +103,8 @@ func shown(v any, depth int) string {
 	return fmt.Sprintf("a %T, which cannot be sent", v)
 }
 
-// float always has a fraction or an exponent with one, which JSON, RabbitMQ and readers
-// tell from an integer.
+// float always has a fraction or an exponent with one, so that JSON, RabbitMQ and readers can
+// tell it from an integer.
 func float(f float64) string {
 	s := strconv.FormatFloat(f, 'g', -1, 64)
 	if strings.ContainsAny(s, ".IN") { // or no number: Inf and NaN

@@ -43,7 +43,7 @@ var (
 // Open connects to the first of urls that answers, and keeps two connections from then
 // on, until Close. See [failover.Dial] for the form of urls, and for how long Open goes
 // on trying: until ctx ends, but no longer than one round if every node refuses the
-// credentials. Errors and logs hold no password.
+// credentials or is not trusted. Errors and logs hold no password.
 func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	o, err := newOptions(opts)
 	if err != nil {

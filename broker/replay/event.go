@@ -12,17 +12,17 @@ const (
 	Failed Outcome = "failed"
 )
 
-// Event tells of one message.
+// Event reports one message.
 type Event struct {
 	// Message is the message. It must not be kept.
 	Message processor.Message
-	// Outcome is what became of it; in a dry run, what would.
+	// Outcome is what became of it; in a dry run, what would become of it.
 	Outcome Outcome
 	// To is where it went, or should have gone; zero for a message that was left.
 	To processor.Destination
-	// Err is why it stays: [ErrNoOrigin], [ErrNotAllowed], [ErrSameQueue] or an error of
-	// the route for one that was left, and of [processor.Publisher] for one that failed.
-	// It is nil if the filter left it.
+	// Err is why it stays. For one that was left it is [ErrNoOrigin], [ErrNotAllowed],
+	// [ErrSameQueue] or an error of the route, and nil if the filter left it. For one that
+	// failed it is an error of [processor.Publisher].
 	Err error
 	// Counts are those after this message.
 	Counts Counts

@@ -11,8 +11,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// The mail server was down, and is up again: what failed by a timeout goes back to the
-// work, and what failed otherwise stays.
+// The mail server was down, and is up again: messages that failed by a timeout go back to the
+// work queue, and the others stay.
 func Example() {
 	ctx := context.Background()
 	b := memory.New()
@@ -21,7 +21,7 @@ func Example() {
 		fmt.Println(err)
 	}
 	for _, reason := range []string{"dial: timeout", "550 no such user", "read: timeout"} {
-		// In real life retry.New(..., retry.ParkKey("mail_parked")) has written this.
+		// In a real program retry.New(..., retry.ParkKey("mail_parked")) has written this.
 		if err := b.Publisher().Publish(ctx, processor.Destination{RoutingKey: "mail_parked"}, processor.Envelope{
 			Headers: processor.Headers{
 				"warren-original-exchange": "", "warren-original-routing-key": "mail", "warren-error": reason,

@@ -9,11 +9,11 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// maxText is the most of a header that is handed out, in bytes. Ours are shorter.
+// maxText is how many bytes of a header are returned. Warren's headers are shorter.
 const maxText = 1024
 
-// Failure is why and when a message was parked, as its headers say. What a header does not
-// say, or not as a retry writes it, is zero.
+// Failure is why and when a message was parked, by its headers. A field is zero if its header is
+// absent or malformed.
 type Failure struct {
 	// Error is the text of the error, and Type its type, such as *smtp.Error. They are
 	// short, and without control characters.
@@ -26,9 +26,9 @@ type Failure struct {
 	Host string
 }
 
-// FailureOf reads what a retry, or another layer that parks, has written: warren-error,
+// FailureOf reads the headers of a retry, or another layer that parks: warren-error,
 // warren-error-type, warren-first-failed-at, warren-failed-at, warren-failures and
-// warren-host. Anybody who can publish can write them as well.
+// warren-host. Every publisher can write them as well.
 func FailureOf(msg processor.Message) Failure {
 	h := msg.Headers()
 	first, _ := republish.Time(h, republish.HeaderFirstFailedAt)
@@ -45,7 +45,7 @@ func text(h processor.Headers, name string) string {
 	return excerpt.Of(s, maxText)
 }
 
-// envelope is a copy of msg as it goes back.
+// envelope is the copy of msg to publish.
 func envelope(msg processor.Message, keepAttempts bool) processor.Envelope {
 	e := republish.Envelope(msg)
 	for _, name := range republish.FinalHeaders {

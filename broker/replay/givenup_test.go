@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/processor/processortest"
 )
 
-// The broker parks what it gives up at a delivery limit, and writes no header but x-death.
+// The broker parks a message at its delivery limit, and writes no header but x-death.
 func TestTheOriginOfWhatTheBrokerParked(t *testing.T) {
 	t.Parallel()
 	type h = processor.Headers

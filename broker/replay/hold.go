@@ -16,24 +16,24 @@ const (
 	largePage = 4096
 )
 
-// hold takes messages from a queue, and holds those that stay. A subscription hands out
-// nothing more when as many messages are held as its prefetch allows, so then the next
-// page begins: another subscription, twice as large.
+// hold takes messages from a queue, and holds those that stay. When a subscription holds as many
+// as its prefetch allows, it delivers no more, and the next page begins: another subscription
+// with twice the prefetch.
 type hold struct {
 	broker Broker
 	queue  string
 	pages  []*page
 
 	seed    maphash.Seed
-	marks   map[uint64]struct{} // of what was kept
-	suspect bool                // something that was kept may have come by again
+	marks   map[uint64]struct{} // of held messages
+	suspect bool                // a held message may have been redelivered
 }
 
 func newHold(b Broker, queue string) *hold {
 	return &hold{broker: b, queue: queue, seed: maphash.MakeSeed(), marks: map[uint64]struct{}{}}
 }
 
-// page is one subscription. Its messages are unsettled, and so the broker's to give back.
+// page is one subscription. The broker requeues its unsettled messages when it is closed.
 type page struct {
 	sub   broker.Subscription
 	size  int
@@ -49,15 +49,15 @@ func (h *hold) current() *page {
 	return h.pages[len(h.pages)-1]
 }
 
-// room sees to it that there is a page with room.
+// room makes the next page if the current one is full.
 func (h *hold) room(ctx context.Context) error {
 	size := firstPage
 	if p := h.current(); p != nil {
 		if p.held < p.size {
 			return nil
 		}
-		// All of it is held. Paused, it takes nothing for itself when the connection
-		// is lost, and what it held comes to the current page.
+		// All its messages are held. Paused, it takes none when the connection
+		// is lost, and its messages come to the current page.
 		if err := paused(ctx, p.sub); err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (h *hold) keep(msg *broker.Delivery) {
 	h.marks[h.mark(msg)] = struct{}{}
 }
 
-// mark is the same for the same message. Others may share it.
+// mark is a hash of the message. Different messages may share it.
 func (h *hold) mark(msg processor.Message) uint64 {
 	var m maphash.Hash
 	m.SetSeed(h.seed)
@@ -99,8 +99,8 @@ func (h *hold) mark(msg processor.Message) uint64 {
 	return m.Sum64()
 }
 
-// end takes no more messages. It returns errLost if something that is held has gone back
-// before its time, because a channel was lost.
+// end takes no more messages. It returns errLost if held messages have gone back early, because
+// a channel was lost.
 func (h *hold) end(ctx context.Context) error {
 	p := h.current()
 	if p == nil {
@@ -117,7 +117,7 @@ func (h *hold) end(ctx context.Context) error {
 	return nil
 }
 
-// paused returns when sub takes nothing more, and what was not received is back.
+// paused pauses sub and waits until the messages that were not received are back.
 func paused(ctx context.Context, sub broker.Subscription) error {
 	select {
 	case <-sub.Pause():
@@ -127,9 +127,9 @@ func paused(ctx context.Context, sub broker.Subscription) error {
 	}
 }
 
-// giveBack gives back all that is held, page by page, so that it keeps its order also on a
-// queue that does not take messages back to their old places. Whoever counts the queue when it
-// returns finds them there.
+// giveBack gives back all held messages, page by page, so that they keep their order also on a
+// queue that does not take messages back to their old places. It waits until the queue counts
+// them.
 func (h *hold) giveBack(ctx context.Context) error {
 	errs := make([]error, len(h.pages))
 	for i, p := range h.pages {

@@ -21,8 +21,8 @@ import (
 	"github.com/gowarren/warren/processors/backoff"
 )
 
-// lose has a message wait in a ladder for a work queue that is gone when its time is up,
-// and returns the lost queue that it lies in.
+// lose delays a message on a ladder for a work queue that is gone at the end of the delay,
+// and returns the lost queue with the message.
 func lose(t *testing.T, b *memory.Broker) (lost string) {
 	t.Helper()
 	opts := []backoff.Option{backoff.Strategy(delay.Ladder()), backoff.Schedule(backoff.Fixed(1500 * time.Millisecond)), backoff.Jitter(0)}
@@ -110,7 +110,7 @@ func TestAKeyLeadsToItsOwnQueueIfThatIsAllowed(t *testing.T) {
 			}
 			allowed := slices.Clone(tc.allowed)
 			route := replay.ToKey(allowed...)
-			clear(allowed) // the slice is the caller's
+			clear(allowed) // the caller may change the slice
 			counts, err := replay.Run(t.Context(), b, "lost", route, replay.OnEvent(func(e replay.Event) {
 				if e.Outcome == replay.Left {
 					require.ErrorIs(t, e.Err, replay.ErrNotAllowed)

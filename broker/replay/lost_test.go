@@ -71,7 +71,7 @@ func TestAnAckThatIsLostDoublesOneMessage(t *testing.T) {
 	})
 }
 
-// The 64 of the first page go back, and come by again on the third. They are counted anew.
+// The 64 messages of the first page go back, and come again on the third. They are counted anew.
 func TestALostChannelOfWhatIsHeldIsNoticed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestALostChannelOfWhatIsHeldIsNoticed(t *testing.T) {
 	})
 }
 
-// Of equal messages that have been delivered before, one looks like the other.
+// Equal messages that have been delivered before cannot be told apart.
 func TestEqualMessagesAreNotTakenForOneThatWasLost(t *testing.T) {
 	t.Parallel()
 	b := open(t)

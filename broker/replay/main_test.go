@@ -21,10 +21,10 @@ func TestMain(m *testing.M) {
 	rabbitmqtest.Main(m)
 }
 
-// patience bounds everything that is waited for.
+// patience bounds every wait.
 const patience = 30 * time.Second
 
-// parkedQueue holds what was given up, of the work that comes by the exchange mail.
+// parkedQueue holds parked messages of the exchange mail.
 const parkedQueue = "mail_parked"
 
 func topology() broker.Topology {
@@ -47,7 +47,7 @@ func open(tb testing.TB) *memory.Broker {
 	return b
 }
 
-// headers are those of a message that was parked.
+// headers are the headers of a parked message.
 func headers(more processor.Headers) processor.Headers {
 	h := processor.Headers{
 		"warren-original-exchange": "mail", "warren-original-routing-key": "mail",
@@ -105,7 +105,7 @@ func drain(tb testing.TB, b replay.Broker, queue string, n int) []processor.Mess
 	return messages
 }
 
-// ids are those of the messages that a queue holds, which are taken out.
+// ids drains a queue and returns the ids of its messages.
 func ids(tb testing.TB, b replay.Broker, queue string, n int) []string {
 	tb.Helper()
 	all := make([]string, n)

@@ -9,11 +9,10 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// DefaultHoldFor is how long messages are held unless [HoldFor] says otherwise: less than
-// RabbitMQ's consumer timeout.
+// DefaultHoldFor is the default of [HoldFor]: less than RabbitMQ's consumer timeout.
 const DefaultHoldFor = 20 * time.Minute
 
-// minRate keeps a message from being in hand for too long, in messages a second.
+// minRate, in messages a second, keeps a message from being in flight for too long.
 const minRate = 0.1
 
 // Option changes what is moved, and how.
@@ -33,13 +32,12 @@ type config struct {
 // why a message was parked. Default, also for nil: all are moved.
 func Filter(f func(msg processor.Message) bool) Option { return func(c *config) { c.filter = f } }
 
-// DryRun moves nothing: [OnEvent] and the counts tell what would be moved. The broker
-// hands out the messages all the same, and marks them as redelivered. Default: off.
+// DryRun moves nothing: [OnEvent] and the counts report the messages that would be moved. The
+// broker still delivers the messages, and marks them as redelivered. Default: off.
 func DryRun() Option { return func(c *config) { c.dry = true } }
 
 // Rate sets how many messages are moved in a second, evenly, and at least 0.1: one in 10 s.
-// A dry run does not wait. Default: [processor.NoLimit],
-// as many as the broker takes.
+// A dry run does not wait. Default: [processor.NoLimit], as many as the broker takes.
 func Rate(perSecond float64) Option { return func(c *config) { c.rate = perSecond } }
 
 // KeepAttempts leaves the count of retries as it is. Default: it is removed, so that
@@ -50,14 +48,13 @@ func KeepAttempts() Option { return func(c *config) { c.keepAttempts = true } }
 func MaxMessages(n int) Option { return func(c *config) { c.maxMessages = n } }
 
 // HoldFor sets how long messages are held before all go back and the run begins again
-// with the first. What stays is then counted anew, and what was moved is gone. It must
-// be less than the broker's consumer timeout, and long enough to come by everything that
-// stays: a run that moves nothing in this time, three times over, ends with an error.
+// with the first. Messages that stay are then counted anew. It must
+// be less than the broker's consumer timeout, and long enough to see all messages that
+// stay: a run that moves nothing in this time, three times in a row, ends with an error.
 // Default: 20 minutes.
 func HoldFor(d time.Duration) Option { return func(c *config) { c.holdFor = d } }
 
-// OnEvent calls f after each message, and f should be quick. Default, also for nil:
-// nothing is called.
+// OnEvent calls f after each message; f should be quick. Default, also for nil: nothing is called.
 func OnEvent(f func(Event)) Option { return func(c *config) { c.notify = f } }
 
 // check returns every reason why the options cannot work.

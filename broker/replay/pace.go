@@ -8,7 +8,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// pace spaces messages evenly. What was late is not caught up with.
+// pace spaces messages evenly. It does not catch up after a delay.
 type pace struct {
 	every time.Duration // 0 is no limit
 	next  time.Time

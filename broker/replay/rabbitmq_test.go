@@ -44,7 +44,7 @@ func fill(t *testing.T, b *rabbitmq.Broker, parked string, n int) replay.Route {
 	return replay.ToOrigin(processor.Destination{RoutingKey: parked + ".work"})
 }
 
-// settled waits until a queue has n messages ready: what goes back takes a moment.
+// settled waits until a queue has n messages ready: a requeue takes a moment.
 func settled(t *testing.T, b *rabbitmq.Broker, queue string, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return ready(t, b, queue) == n }, patience, 10*time.Millisecond)
@@ -170,7 +170,7 @@ func stable(t *testing.T, b *rabbitmq.Broker, queue string, least int) int {
 	return last
 }
 
-// The broker closes the channel of what is held; the run begins again, and ends.
+// The broker closes the channel of held messages; the run begins again, and ends.
 func TestAConsumerTimeoutLosesNothing(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)

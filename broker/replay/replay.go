@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Broker is what [Run] needs of one.
+// Broker has the methods that [Run] needs.
 type Broker interface {
 	broker.Counter
 	Source(queue string) broker.Source
@@ -25,9 +25,9 @@ type Counts struct {
 	// Seen is the sum of the others. It may go down, when a run begins again with the
 	// first message; see [HoldFor].
 	Seen int
-	// Moved were published where they belong, and acked. In a dry run they would be.
+	// Moved were published to their destination, and acked. In a dry run they would be.
 	Moved int
-	// Left stay in the queue: the filter is against them, or they have no place to go.
+	// Left stay in the queue: the filter excludes them, or they have no allowed destination.
 	Left int
 	// Failed stay in the queue because the broker did not take them.
 	Failed int
@@ -35,15 +35,15 @@ type Counts struct {
 
 // Run moves the messages of queue to where route says, one by one and in their order. It
 // returns when those that were there at the beginning have been seen: moved, left or
-// failed. Messages that come in meanwhile are not waited for.
+// failed. It does not wait for messages that come in meanwhile.
 //
-// The error says why the run could not go on; messages that failed are none, they are
-// counted. When ctx ends the message in hand is finished, which takes up to 5 s if the
-// broker hangs, and the error is ctx's. Then and always what was not moved goes back, which
-// takes 10 s at most. The counts are those at the end, whatever the error.
+// The error says why the run could not go on; a message that failed is counted, and is no
+// error. When ctx ends, the current message is finished, which takes up to 5 s if the
+// broker hangs, and the error is ctx's. At the end messages that were not moved always go back,
+// which takes 10 s at most. The counts are those at the end, whatever the error.
 //
 // Functions given to it are called by the goroutine that called Run; if one panics, all
-// goes back first.
+// messages go back first.
 func Run(ctx context.Context, b Broker, queue string, route Route, opts ...Option) (Counts, error) {
 	c := config{holdFor: DefaultHoldFor, rate: processor.NoLimit, maxMessages: processor.NoLimit}
 	if err := option.Apply("replay", &c, opts); err != nil {

@@ -58,7 +58,7 @@ func TestWhatGoesBackCarriesNoTraceOfTheFailure(t *testing.T) {
 	}
 }
 
-// What a stack has parked comes back to it, with all its retries before it.
+// A message that a stack has parked returns to it, with all its retries again.
 func TestWhatRetryParksGoesBack(t *testing.T) {
 	t.Parallel()
 	b := open(t)
@@ -141,7 +141,7 @@ func TestALimitEndsTheRun(t *testing.T) {
 	}
 }
 
-// Whoever can publish to the work queue can write these headers.
+// Every publisher to the work queue can write these headers.
 func TestForgedOriginsAreLeftAndTold(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -236,7 +236,7 @@ func TestWhatTheBrokerDoesNotTakeStays(t *testing.T) {
 	require.Equal(t, []string{"0", "1", "2"}, ids(t, b, parkedQueue, 3))
 }
 
-// More stays than any prefetch allows.
+// More messages stay than any prefetch allows.
 func TestWhatStaysIsSeenOnce(t *testing.T) {
 	t.Parallel()
 	b := open(t)

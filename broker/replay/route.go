@@ -10,29 +10,29 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Why a message has no place to go.
+// The reasons why a message has no destination.
 var (
-	// ErrNoOrigin: it does not say where it came from, or not as retries write it.
+	// ErrNoOrigin: the headers of its origin are absent or malformed.
 	ErrNoOrigin = errors.New("the message does not say where it came from")
-	// ErrNotAllowed: it names a place that was not allowed.
+	// ErrNotAllowed: it names a destination that was not allowed.
 	ErrNotAllowed = errors.New("the message may not go to the place that it names")
-	// ErrSameQueue: it would go to the queue that it lies in.
+	// ErrSameQueue: it would go to its own queue.
 	ErrSameQueue = errors.New("the message would go to the queue that it lies in")
 )
 
 // Route says where a message goes. With an error it stays in its queue. A route of your
-// own must have a rule for what it takes from a message: headers are a sender's claim.
+// own must check whatever it reads from a message: headers are a sender's claim.
 type Route func(msg processor.Message) (processor.Destination, error)
 
-// To sends every message to one place.
+// To sends every message to one destination.
 func To(place processor.Destination) Route {
 	return func(processor.Message) (processor.Destination, error) { return place, nil }
 }
 
 // ToOrigin sends each message to where it came from, if that is one of the allowed
-// places. One with an exchange and no key allows every key of that exchange. One with a
-// key and no exchange is the queue of that name. The zero Destination, and none at all,
-// allow nothing: on the default exchange every queue can be reached.
+// destinations. One with an exchange and no key allows every key of that exchange. One with a
+// key and no exchange is the queue of that name. The zero Destination, or an empty list,
+// allows nothing: on the default exchange every queue can be reached.
 func ToOrigin(allowed ...processor.Destination) Route {
 	allowed = slices.Clone(allowed)
 	return func(msg processor.Message) (processor.Destination, error) {
@@ -50,15 +50,15 @@ func ToOrigin(allowed ...processor.Destination) Route {
 	}
 }
 
-// covers reports whether place allows origin.
+// covers reports whether place, an allowed destination, allows origin.
 func covers(place, origin processor.Destination) bool {
 	return place == origin && place != processor.Destination{} ||
 		place.Exchange != "" && place.Exchange == origin.Exchange && place.RoutingKey == ""
 }
 
 // ToKey sends each message to the queue that its routing key names, if that is one of the
-// allowed queues. It is for the lost queue of a ladder of delays, in which messages of
-// several services may lie. None at all allow nothing: a key is a sender's claim.
+// allowed queues. It is for the lost queue of a ladder of delays, which may have messages of
+// several services. An empty list allows nothing: a key is a sender's claim.
 func ToKey(allowed ...string) Route {
 	allowed = slices.Clone(allowed)
 	return func(msg processor.Message) (processor.Destination, error) {
@@ -70,9 +70,9 @@ func ToKey(allowed ...string) Route {
 	}
 }
 
-// OriginOf is where msg says it came from, or where the broker says so, if that has parked it at
-// the delivery limit of its queue before it ever failed. It is for people, and for routes that
-// have a rule: anybody who can publish can forge it. The error is [ErrNoOrigin].
+// OriginOf is the origin of msg by its headers, or by x-death if the broker has parked it at
+// the delivery limit of its queue before it ever failed. It is for operators, and for routes that
+// check it: every publisher can forge it. The error is [ErrNoOrigin].
 func OriginOf(msg processor.Message) (processor.Destination, error) {
 	if _, failed := msg.Headers()[republish.HeaderOriginalKey]; !failed {
 		if origin, ok := givenUp(msg.Headers()); ok {
@@ -90,8 +90,7 @@ func OriginOf(msg processor.Message) (processor.Destination, error) {
 	return processor.Destination{Exchange: exchange, RoutingKey: key}, nil
 }
 
-// givenUp is where a message was published to that the broker gave up at a delivery limit, as
-// x-death says.
+// givenUp is the origin, by x-death, of a message that the broker gave up at a delivery limit.
 func givenUp(h processor.Headers) (processor.Destination, bool) {
 	deaths, _ := h.List("x-death")
 	for _, death := range deaths {

@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// quiet is how long nothing comes before the queue is asked whether it has more.
+	// quiet is how long to wait for a message before asking whether the queue has more.
 	quiet = time.Second
-	// grace is for a publish that is under way when the run is to end.
+	// grace is the time for a publish that is under way when ctx ends.
 	grace = 5 * time.Second
-	// toReturn is for messages to go back.
+	// toReturn is the time for messages to go back.
 	toReturn = 10 * time.Second
 	// maxBarren is how many rounds in a row may move nothing before the run gives up.
 	maxBarren = 3
@@ -38,11 +38,11 @@ type run struct {
 	pace      pace
 
 	counts Counts
-	gone   int // messages that the queue has no more, moved by this round or an earlier one
-	twice  int // messages that were moved, and are in the queue all the same
+	gone   int // messages moved out of the queue, by this round or an earlier one
+	twice  int // messages that were moved, and are still in the queue
 }
 
-// all counts what there is, and goes round until it has been seen.
+// all counts the messages of the queue, and starts rounds until they have been seen.
 func (r *run) all(ctx context.Context) error {
 	total, err := r.broker.Ready(ctx, r.queue)
 	if err != nil {
@@ -84,7 +84,7 @@ func (r *run) round(ctx context.Context) (err error) {
 	return ended(taking, h.end(taking))
 }
 
-// ended puts the cause into an error that is due to the end of ctx.
+// ended adds the cause to an error from the end of ctx.
 func ended(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	if err == nil || cause == nil || errors.Is(err, cause) {
@@ -120,9 +120,9 @@ func (r *run) full() bool {
 	return r.maxMessages != processor.NoLimit && r.counts.Moved >= r.maxMessages
 }
 
-// receive waits for the next message. It returns nil if there is none: others may have
+// receive waits for the next message. It returns nil if there is none: other consumers may have
 // taken some, and some may have expired. A message that is not ready may be on its way here,
-// so an empty queue is waited for once more.
+// so an empty queue is asked once more.
 func (r *run) receive(ctx context.Context, h *hold) (*broker.Delivery, error) {
 	for empty := 0; ; {
 		wait, cancel := context.WithTimeout(ctx, quiet)
@@ -152,7 +152,7 @@ func (r *run) handle(ctx, publishing context.Context, h *hold, msg *broker.Deliv
 	case !wanted || why != nil:
 		h.keep(msg)
 		r.tell(&r.counts.Left, Event{Message: msg, Outcome: Left, Err: why})
-		return nil //nolint:nilerr // it is counted and told, and the run goes on
+		return nil //nolint:nilerr // it is counted and reported, and the run goes on
 	case r.dry:
 		h.keep(msg)
 		r.tell(&r.counts.Moved, Event{Message: msg, Outcome: Moved, To: to})
@@ -190,7 +190,7 @@ func (r *run) move(ctx, publishing context.Context, h *hold, msg *broker.Deliver
 	return nil
 }
 
-// ack ends the life of a message whose copy the broker has.
+// ack acks a message whose copy the broker has.
 func (r *run) ack(msg processor.Message, to processor.Destination) error {
 	err := msg.Ack()
 	switch {
@@ -206,7 +206,7 @@ func (r *run) ack(msg processor.Message, to processor.Destination) error {
 	return err
 }
 
-// tell counts a message and tells of it.
+// tell counts a message and reports it.
 func (r *run) tell(count *int, e Event) {
 	*count++
 	r.counts.Seen++

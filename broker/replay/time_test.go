@@ -52,7 +52,7 @@ func TestACancelledRunGivesAllBack(t *testing.T) {
 	})
 }
 
-// What stays comes by once more in each round, and is counted in the last.
+// Messages that stay are seen again in each round, and counted in the last.
 func TestWhatIsHeldForTooLongGoesBackAndTheRunBeginsAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -81,14 +81,14 @@ func TestARunThatOnlyHoldsEnds(t *testing.T) {
 	})
 }
 
-// Another consumer has taken what the run waits for.
+// Another consumer has taken the messages that the run waits for.
 func TestOthersMayTakeMessages(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := open(t)
 		park(t, b, parkedQueue, 200, nil)
 		counts, err := replay.Run(t.Context(), b, parkedQueue, fromMail, replay.OnEvent(func(e replay.Event) {
-			if e.Counts.Seen == 1 { // the run has 64 in hand, and this takes the rest
+			if e.Counts.Seen == 1 { // the run has 64 in flight, and this takes the rest
 				require.NoError(t, takeAll(t, b))
 			}
 		}))

@@ -110,8 +110,8 @@ func TestWhatAutoRetryReturnsWithAnError(t *testing.T) {
 	})
 }
 
-// A channel that the caller has is of a session that has just ended, and does not know of
-// it yet: whatever the operation makes of it, the next channel is a new one.
+// The session of the caller's channel has just ended, and the channel does not know it yet:
+// whatever the operation returns, the next channel is a new one.
 func TestAutoRetryWithAChannelOfALostSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

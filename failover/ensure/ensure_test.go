@@ -20,7 +20,7 @@ import (
 	"github.com/gowarren/warren/failover/internal/amqpfake"
 )
 
-// retries runs an operation that always fails on a node that is there, and returns the
+// retries runs an operation that always fails on a node that is up, and returns the
 // waits that were announced and those that passed before each try.
 func retries(t *testing.T, opts ...ensure.Option) (announced, waited []time.Duration, err error) {
 	t.Helper()
@@ -163,7 +163,7 @@ func TestAnErrorOfTheOperationIsReturnedAsItIs(t *testing.T) {
 	})
 }
 
-// What the broker says decides, whatever the operation makes of it.
+// The broker's error decides, whatever error the operation returns.
 func TestWhatTheBrokerSays(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
@@ -211,8 +211,8 @@ func TestWhatTheBrokerSays(t *testing.T) {
 	}
 }
 
-// An operation that makes the broker close the connection would do so for ever, to the
-// harm of all who share it; one that was hit by another's mistake is tried again.
+// An operation that makes the broker close the connection would do so without end, for all
+// users of it; one that was hit by another user's mistake is tried again.
 func TestWhatEndsTheConnectionIsTriedTwice(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
@@ -274,7 +274,7 @@ func TestTheChannelIsNewAndClosed(t *testing.T) {
 	})
 }
 
-// Whoever of the caller's functions panics: the panic is the caller's, the channel is
+// Whichever of the caller's functions panics: the panic reaches the caller, the channel is
 // closed, and the connection lives.
 func TestAPanicClosesTheChannel(t *testing.T) {
 	t.Parallel()
@@ -413,7 +413,7 @@ func TestEnsureWaitsWhileTheNodeBlocks(t *testing.T) {
 	})
 }
 
-// The work is done: closing the channel must not take for ever.
+// The work is done: closing the channel must not hang.
 func TestTheGoodbyeOfEnsureIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

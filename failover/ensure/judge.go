@@ -14,7 +14,7 @@ import (
 )
 
 // judge decides whether there is another try after an error of the operation's, and
-// returns what the caller is to be told.
+// returns the error for the caller.
 func (r *retrier) judge(ctx context.Context, err error) (again bool, told error) {
 	if !r.amqps(ctx, err) {
 		return false, err
@@ -71,9 +71,9 @@ func ends(s *failover.Session, d time.Duration) bool {
 	}
 }
 
-// reason is why the channel was closed; nil if it is open or nobody knows. The client
-// tells of it before anything that waits on the channel fails. But when the connection is
-// closed it tells the session first, which ends the operation's context, and the channel
+// reason is why the channel was closed; nil if it is open or the reason is not known. The client
+// reports it before the calls that wait on the channel fail. But when the connection is
+// closed it notifies the session first, which ends the operation's context, and the channel
 // later.
 func (r *retrier) reason() *amqp.Error {
 	var reason *amqp.Error
@@ -87,8 +87,8 @@ func (r *retrier) reason() *amqp.Error {
 	return reason
 }
 
-// hopeless reports whether trying again cannot mend it: what is asked for is missing,
-// forbidden, there with other arguments, or cannot be put in a frame.
+// hopeless reports whether trying again cannot help: the queue or exchange is missing,
+// forbidden or has other arguments, or the request does not fit a frame.
 func hopeless(e *amqp.Error) bool {
 	switch e.Code {
 	case amqp.AccessRefused, amqp.PreconditionFailed, amqp.SyntaxError:
@@ -98,7 +98,7 @@ func hopeless(e *amqp.Error) bool {
 }
 
 // protocol reports whether the broker closed the connection for something that was sent
-// on it, which may have been somebody else's.
+// on it, perhaps by another user of the connection.
 func protocol(e *amqp.Error) bool {
 	switch e.Code {
 	case amqp.FrameError, amqp.CommandInvalid, amqp.ChannelError, amqp.UnexpectedFrame, amqp.NotAllowed, amqp.NotImplemented:

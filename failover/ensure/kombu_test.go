@@ -158,7 +158,7 @@ func TestAConsumerInEnsure(t *testing.T) {
 	require.NoError(t, ensure.Do(limit(t, patience), c, func(_ context.Context, channel *amqp.Channel) error { return drop(channel, queue) }))
 }
 
-// What the broker itself says to operations that no retry can mend.
+// The broker's errors for operations that no retry can fix.
 func TestRefusalsOfARealNode(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)

@@ -9,7 +9,7 @@ import (
 
 func TestMain(m *testing.M) { rabbitmqtest.Main(m) }
 
-// What these tests share with those of package failover.
+// Shared with the tests of package failover.
 const patience = failovertest.Patience
 
 var (

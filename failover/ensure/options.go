@@ -10,8 +10,8 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// Option changes how [Do] and [AutoRetry] try again. One
-// that is wrong makes them fail before the first try.
+// Option changes how [Do] and [AutoRetry] try again. A wrong one makes them fail before the
+// first try.
 type Option func(*config)
 
 type config struct {
@@ -81,7 +81,7 @@ func (c config) check() error {
 // interval is the wait before retry n, from 1.
 func (c config) interval(n int) time.Duration {
 	if c.step > 0 && time.Duration(n-1) > (c.most-c.start)/c.step {
-		return c.most // also what keeps the product from overflowing
+		return c.most // this also keeps the product from overflowing
 	}
 	return c.start + time.Duration(n-1)*c.step
 }

@@ -20,7 +20,7 @@ type retrier struct {
 	session    *failover.Session // that of channel
 	channel    *amqp.Channel     // nil: the next try opens one
 	closed     <-chan *amqp.Error
-	rounds     int // of the connection that are known to have failed
+	rounds     int // of the connection that have failed so far
 	tries      int
 	last       error // of the try before this one
 	fatal      int   // tries in a row for which the broker closed the connection
@@ -37,8 +37,8 @@ func newRetrier(c *failover.Connection, op func(context.Context, *amqp.Channel) 
 	return &retrier{config: cfg, connection: c, op: op, rounds: c.State().Rounds}, nil
 }
 
-// adopt takes a channel that the caller has. Nobody is told why it closes: each call that
-// asked would leave its question on the channel, which may serve a million of them.
+// adopt takes the caller's channel. It does not ask to be notified of the close: each call would
+// add a listener to the channel, which may serve a million calls.
 func (r *retrier) adopt(ctx context.Context, channel *amqp.Channel) {
 	if channel == nil || channel.IsClosed() {
 		return
@@ -71,8 +71,8 @@ func (r *retrier) run(ctx context.Context) error {
 	}
 }
 
-// interrupted adds to err that ctx is over, and what had failed before, of which err may
-// say nothing.
+// interrupted adds to err that ctx is over, and the error of the try before, which err may
+// lack.
 func (r *retrier) interrupted(ctx context.Context, err error) error {
 	if cause := ended(ctx); !errors.Is(err, cause) {
 		err = errors.Join(cause, err)
@@ -85,8 +85,8 @@ func (r *retrier) give(err error) error {
 	return fmt.Errorf("ensure: the operation failed, tries: %d: %w", r.tries, err)
 }
 
-// try opens a channel if there is none, and calls the operation. It reports whether
-// there is to be another try; if not, err is for the caller.
+// try opens a channel if there is none, and calls the operation. It reports whether to try
+// again; if not, err is for the caller.
 func (r *retrier) try(ctx context.Context) (again bool, err error) {
 	r.tries++
 	if r.channel == nil {
@@ -115,7 +115,7 @@ func (r *retrier) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// It gets one reason at most, and has room for it.
+	// The client sends one reason at most, and the channel has room for it.
 	r.closed = channel.NotifyClose(make(chan *amqp.Error, 1))
 	r.session, r.channel = session, channel
 	return nil
@@ -149,7 +149,7 @@ func (r *retrier) current(ctx context.Context) *failover.Session {
 	return session
 }
 
-// why is all that is known of why there is no session.
+// why joins all known reasons why there is no session.
 func why(s failover.State) error { return errors.Join(append([]error{s.Err}, s.Unreachable...)...) }
 
 // call calls the operation, with a context that ends with the session.
@@ -182,7 +182,7 @@ func (r *retrier) sleep(ctx context.Context, wait time.Duration) error {
 	case <-ctx.Done():
 		return ended(ctx)
 	case <-r.connection.Done():
-		return nil // the next try says so
+		return nil // the next try reports it
 	}
 }
 

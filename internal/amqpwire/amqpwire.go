@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Envelope is what a delivery holds, in Warren's terms. It shares the body.
+// Envelope is the message of a delivery, in Warren's types. It shares the body.
 func Envelope(d *amqp.Delivery) processor.Envelope {
 	return processor.Envelope{
 		Body:    d.Body,
@@ -32,7 +32,7 @@ func Envelope(d *amqp.Delivery) processor.Envelope {
 	}
 }
 
-// Publishing is e in the client's terms. Its headers have been through broker.Prepare.
+// Publishing is e in the client's types. Its headers have been through broker.Prepare.
 func Publishing(e processor.Envelope) amqp.Publishing {
 	p := amqp.Publishing{
 		Body:            e.Body,
@@ -59,7 +59,7 @@ func Publishing(e processor.Envelope) amqp.Publishing {
 	return p
 }
 
-// expiration reads what the broker has checked to be whole milliseconds.
+// expiration reads whole milliseconds, which the broker has checked.
 func expiration(s string) time.Duration {
 	milliseconds, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
@@ -75,7 +75,7 @@ func utc(t time.Time) time.Time {
 	return t.UTC()
 }
 
-// Headers is t in Warren's terms; nil stays nil.
+// Headers is t in Warren's types; nil stays nil.
 func Headers(t amqp.Table) processor.Headers {
 	if t == nil {
 		return nil
@@ -105,7 +105,7 @@ func fromWire(v any) any {
 	return v
 }
 
-// Table is h in the client's terms; nil stays nil.
+// Table is h in the client's types; nil stays nil.
 func Table(h processor.Headers) amqp.Table {
 	if h == nil {
 		return nil

@@ -6,9 +6,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Missing reports whether e says that a queue or an exchange, as what names it, does not exist.
-// What is away for now has the same code: RabbitMQ says "queue 'q' ... is down", "... has crashed"
-// and the like of it.
+// Missing reports whether e says that a queue or an exchange, named by what, does not exist.
+// A queue that is only down has the same code, with the text "queue 'q' ... is down", "... has
+// crashed" or the like.
 func Missing(e *amqp.Error, what string) bool {
 	return e.Code == amqp.NotFound && strings.HasPrefix(e.Reason, "NOT_FOUND - no "+what+" ")
 }

@@ -7,11 +7,11 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// LongestTime is the longest that RabbitMQ takes for an expiration or a TTL; one that
-// is longer closes the channel.
+// LongestTime is the longest expiration or TTL that RabbitMQ accepts; a longer one closes the
+// channel.
 const LongestTime = 10 * 365 * 24 * time.Hour
 
-// Integer reads no text: the broker would refuse it.
+// Integer reads an integer, and no text: the broker would refuse that.
 func Integer(arguments processor.Headers, name string) (int64, bool) {
 	if _, isText := arguments.String(name); isText {
 		return 0, false
@@ -19,7 +19,7 @@ func Integer(arguments processor.Headers, name string) (int64, bool) {
 	return arguments.Int64(name)
 }
 
-// Milliseconds reads a duration that the broker would take.
+// Milliseconds reads a duration that the broker would accept.
 func Milliseconds(arguments processor.Headers, name string) (time.Duration, bool) {
 	n, ok := Integer(arguments, name)
 	if !ok || n < 0 || n > LongestTime.Milliseconds() {
@@ -34,7 +34,7 @@ type Target struct {
 	Keyed         bool
 }
 
-// DeadLetters returns where a queue's dead letters go; false is nowhere.
+// DeadLetters returns where a queue's dead letters go, and false if there is no target.
 func DeadLetters(arguments processor.Headers) (Target, bool) {
 	exchange, ok := arguments.String("x-dead-letter-exchange")
 	if !ok {
@@ -44,5 +44,5 @@ func DeadLetters(arguments processor.Headers) (Target, bool) {
 	return Target{Exchange: exchange, Key: key, Keyed: keyed}, true
 }
 
-// Queue is the queue that the default exchange has for the dead letters, if it is known.
+// Queue is the queue to which the default exchange routes the dead letters, if it is known.
 func (t Target) Queue() (string, bool) { return t.Key, t.Exchange == "" && t.Keyed }

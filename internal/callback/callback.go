@@ -3,12 +3,12 @@
 // end the process, and would do so again each time the broker delivers the message.
 //
 // One rule holds for all of them: a function that panics loses no message and ends no goroutine
-// of ours. Its panic is an error, which the caller handles as it handles the function's own.
+// of Warren's. Its panic is an error, which the caller handles like one that the function returns.
 // runtime.Goexit cannot be stopped. On a goroutine that is replaced, such as a consumer's
 // worker, it passes ([Call]); elsewhere the function gets a goroutine of its own ([Apart]).
 //
 // A function that a user passes to a call and that runs before that returns, such as the
-// operation of ensure.Do, panics in the user's own goroutine, and so it may.
+// operation of ensure.Do, may panic: that is the user's own goroutine.
 package callback
 
 import (
@@ -19,10 +19,10 @@ import (
 	"github.com/gowarren/warren/internal/excerpt"
 )
 
-// maxText is the most bytes of what a panic says.
+// maxText is the most bytes of a panic's text.
 const maxText = 256
 
-// Call calls f and returns its panic, a [PanicError]. what names the function at the beginning of
+// Call calls f and returns its panic as a [Panic]. what names the function at the beginning of
 // the error, as in "retry: the function given to If".
 func Call(what string, f func()) (err error) {
 	returned := false
@@ -56,8 +56,8 @@ func If(who string, f func(error) bool, failure error) (yes bool, problem error)
 	return yes, problem
 }
 
-// Apart is [Call] in a goroutine of its own, which is waited for. runtime.Goexit ends that one,
-// and is an error as well.
+// Apart is [Call] in a goroutine of its own, and waits for it. runtime.Goexit ends only that
+// goroutine, and is an error as well.
 func Apart(what string, f func()) error {
 	result := make(chan error, 1)
 	go func() {
@@ -69,7 +69,7 @@ func Apart(what string, f func()) error {
 }
 
 // Is is errors.Is for an error of a handler's, whose methods may panic, as those of a typed nil
-// pointer do. Such an error is none but itself.
+// pointer do. Such an error matches only itself.
 func Is(err, target error) (found bool) {
 	_ = Call("", func() { found = errors.Is(err, target) })
 	return found

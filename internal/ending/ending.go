@@ -1,4 +1,4 @@
-// Package ending ends a run for layers that do so for a reason of their own.
+// Package ending lets layers end a run.
 package ending
 
 import (
@@ -10,10 +10,10 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Ending is the end of one run, which may be asked for from any goroutine. A nil Ending
-// is that of a run that nobody started.
+// Ending is the end of one run, which any goroutine may ask for. A nil Ending is for a run that was
+// not started.
 type Ending struct {
-	// Run is nil where whoever runs the pipeline cannot be told to end.
+	// Run is nil where the runner of the pipeline cannot be ended.
 	Run   stack.Run
 	asked atomic.Bool
 }
@@ -21,7 +21,7 @@ type Ending struct {
 // Of returns the ending of the run that ctx, a Start's, belongs to.
 func Of(ctx context.Context) *Ending { return &Ending{Run: stack.RunFrom(ctx)} }
 
-// Ask ends the run, which returns nil.
+// Ask ends the run, which then returns nil.
 func (e *Ending) Ask() {
 	e.asked.Store(true)
 	if e.Run != nil {
@@ -32,7 +32,7 @@ func (e *Ending) Ask() {
 // Asked reports whether Ask was called.
 func (e *Ending) Asked() bool { return e != nil && e.asked.Load() }
 
-// Join adds the wish to stop to err where the run could not be told.
+// Join adds a stop to err where Ask could not end the run.
 func (e *Ending) Join(err error) error {
 	if !e.Asked() || e.Run != nil {
 		return err

@@ -32,7 +32,7 @@ func Of(s string, limit int) string {
 // method that panics, as that of a nil pointer that was returned as an error may.
 func Error(err error, limit int) string { return Of(text(err), limit) }
 
-// Panic returns at most limit bytes of what a panic says, as [Error] does.
+// Panic returns at most limit bytes of a panic's text, as [Error] does.
 func Panic(value any, limit int) string { return Error(panicked{value}, limit) }
 
 type panicked struct{ value any }

@@ -1,6 +1,6 @@
-// Package ledger keeps the books of a stream of numbered messages, for examples and tests
+// Package ledger counts a stream of numbered messages, for examples and tests
 // that break a broker meanwhile: which are confirmed, which were processed and how often,
-// and how long nothing came.
+// and the longest time without a message.
 package ledger
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Ledger is the books of one stream. Its methods may be called by many goroutines at once.
+// Ledger counts one stream. Its methods may be called by many goroutines at once.
 type Ledger struct {
 	mu        sync.Mutex
 	messages  []message // by number
@@ -18,33 +18,33 @@ type Ledger struct {
 	processed beat
 }
 
-// message is what is known of one.
+// message is the state of one message.
 type message struct {
 	confirmed bool
 	processed int
 }
 
-// Books is where a stream stands.
+// Books are the counts of a stream at one moment.
 type Books struct {
 	Sent       int           // publishes begun
 	InFlight   int           // of them not answered
 	Confirmed  int           // the broker has them
 	Failed     int           // publishes that returned an error: the broker may or may not have the message
 	Processed  int           // different messages
-	Again      int           // processed once more, each time
-	Missing    int           // confirmed and not processed: lost, if nothing is on its way any more
+	Again      int           // processed again, each time
+	Missing    int           // confirmed and not processed: lost, if none is on its way any more
 	PublishGap time.Duration // the longest time without a confirm since [Ledger.Mark]
-	ProcessGap time.Duration // the longest time without a message that is new, since then
+	ProcessGap time.Duration // the longest time without a new message, since then
 }
 
-// String is one line for people.
+// String returns the counts in one line.
 func (b Books) String() string {
 	return fmt.Sprintf("sent %d, in flight %d, confirmed %d, failed %d, processed %d, again %d, missing %d, longest gap: publishing %v, consuming %v",
 		b.Sent, b.InFlight, b.Confirmed, b.Failed, b.Processed, b.Again, b.Missing,
 		b.PublishGap.Round(time.Millisecond), b.ProcessGap.Round(time.Millisecond))
 }
 
-// New returns empty books. The gaps are measured from now on.
+// New returns an empty ledger. The gaps are measured from now on.
 func New() *Ledger {
 	l := &Ledger{}
 	l.Mark()
@@ -61,7 +61,7 @@ func (l *Ledger) Send() int {
 	return len(l.messages) - 1
 }
 
-// Answer takes down what Publish has returned for message n. It is called once for each.
+// Answer records what Publish has returned for message n. It is called once for each.
 func (l *Ledger) Answer(n int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +79,7 @@ func (l *Ledger) Answer(n int, err error) {
 	l.published.now()
 }
 
-// Process takes down that message n was processed.
+// Process records that message n was processed.
 func (l *Ledger) Process(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,7 +109,7 @@ func (l *Ledger) Missing(n int) int {
 	return missing
 }
 
-// Mark begins the measuring of gaps anew.
+// Mark restarts the measuring of gaps.
 func (l *Ledger) Mark() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,7 +117,7 @@ func (l *Ledger) Mark() {
 	l.published, l.processed = beat{last: now}, beat{last: now}
 }
 
-// Books returns where the stream stands. A gap that is not over counts.
+// Books returns the counts of the stream. A gap that is not over counts.
 func (l *Ledger) Books() Books {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package lines has items with equal keys wait for one another.
+// Package lines makes items with equal keys wait for one another.
 package lines
 
 import (
@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 )
 
-// Lines are items that wait, in a line for each key, while another item with that key is out. Make
+// Lines hold items that wait, in a line for each key, while another item with that key is out. Make
 // them with [New]. They may be used by many goroutines at once.
 type Lines[T any] struct {
 	waiting *atomic.Int64
@@ -16,18 +16,18 @@ type Lines[T any] struct {
 
 	mu    sync.Mutex
 	lines map[string][]T // of each key that has an item out
-	ready []T            // the first of their lines, which wait for Take
+	ready []T            // the first of their lines, waiting for Take
 }
 
-// New returns lines without items. How many wait is in waiting. Stale items at the front of a line
-// are dropped when another one joins it, so that a line that nothing leaves does not grow with them.
-// They count in dropped.
+// New returns lines without items. waiting counts the items that wait. Stale items at the front of a
+// line are dropped when another one joins it, so that a line that no item leaves does not grow with
+// them; dropped counts these.
 func New[T any](waiting *atomic.Int64, dropped *atomic.Uint64, stale func(T) bool) *Lines[T] {
 	return &Lines[T]{waiting: waiting, dropped: dropped, stale: stale, lines: map[string][]T{}}
 }
 
-// Enter reports whether the item is out at once, as every one with the key "" is. If not, it joins
-// the end of the line of its key.
+// Enter reports whether the item is out at once, as an item with the key "" always is. If not, it
+// joins the end of the line of its key.
 func (l *Lines[T]) Enter(key string, item T) (out bool) {
 	if key == "" {
 		return true
@@ -48,7 +48,7 @@ func (l *Lines[T]) Enter(key string, item T) (out bool) {
 	return !busy
 }
 
-// Leave ends the turn of the item that is out. The next one in its line is for [Lines.Take].
+// Leave ends the turn of the item that is out. The next one in its line is ready for [Lines.Take].
 func (l *Lines[T]) Leave(key string) {
 	if key == "" {
 		return
@@ -77,7 +77,7 @@ func (l *Lines[T]) Take() (item T, ok bool) {
 	return item, true
 }
 
-// behind returns the line without its first item, of which it keeps nothing.
+// behind returns the line without its first item, which it does not reference any more.
 func behind[T any](line []T) []T {
 	var none T
 	line[0] = none

@@ -79,7 +79,7 @@ func TestTheEmptyKeyWaitsForNobody(t *testing.T) {
 	l.nothing(t)
 }
 
-// Each channel that was lost while a handler hung left a prefetch of messages behind.
+// Each loss of a channel while a handler hung left a prefetch of messages behind.
 func TestStaleItemsAreDroppedWhenOthersJoin(t *testing.T) {
 	t.Parallel()
 	l := newLines(func(n int) bool { return n < 10 })
@@ -144,7 +144,7 @@ func TestEachKeyKeepsItsOrder(t *testing.T) {
 	}
 }
 
-// Who is in a line that never ends kept all that ever stood before it.
+// A line that was never empty kept all items that had left it.
 func TestALineKeepsNothingThatHasLeftIt(t *testing.T) { //nolint:paralleltest // it measures the whole process
 	l := newLines(never[[]byte])
 	before := heap()

@@ -1,5 +1,5 @@
-// Package logattr is what Warren's packages say about a message in a log. What a sender
-// may have written is cut.
+// Package logattr has the log attributes of a message. Values that a sender may have written are
+// cut.
 package logattr
 
 import (

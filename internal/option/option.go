@@ -1,4 +1,4 @@
-// Package option applies functional options, and checks what they were given.
+// Package option applies functional options, and checks their values.
 package option
 
 import (

@@ -16,8 +16,8 @@ func Doubling(base, limit time.Duration, n int) time.Duration {
 	return base << doublings
 }
 
-// Jitter returns a random time between half of d and d, so that those who wait for the same thing
-// do not march in step. It is 0 if d is not positive.
+// Jitter returns a random time between half of d and d, so that clients that wait for the same
+// event do not try in step. It is 0 if d is not positive.
 func Jitter(d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0

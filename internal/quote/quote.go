@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// Name is a name as it stands in a text: bare if it is one word, else quoted, so that
-// no name breaks a line, moves the cursor or passes for something else.
+// Name is a name for a text: bare if it is one word, else quoted, so that
+// no name breaks a line, moves the cursor or looks like something else.
 func Name(name string) string {
 	odd := func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("._-:/#*@+", r)

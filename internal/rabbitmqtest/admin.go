@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// admin is who changes things, in what the node logs and tells of its events.
+// admin is the user in the node's log and events for changes by tests.
 const admin = `<<"rabbitmqtest">>`
 
 // AddVhost adds a vhost, in which guest may do everything.
@@ -32,15 +32,15 @@ func (n *Node) SetPassword(tb TB, user, password string) {
 	n.evalOKf(tb, "rabbit_auth_backend_internal:change_password(%s)", binaries(user, password))
 }
 
-// Permit allows the user to configure, write and read what has these names, which are regular
-// expressions, and nothing else in the vhost.
+// Permit allows the user to configure, write and read the resources with these names, which are
+// regular expressions, and nothing else in the vhost.
 func (n *Node) Permit(tb TB, user, vhost, configure, write, read string) {
 	tb.Helper()
 	n.evalOKf(tb, "rabbit_auth_backend_internal:set_permissions(%s)", binaries(user, vhost, configure, write, read))
 }
 
-// PermitTopics allows the user to publish to the topic exchange with these routing keys, which are
-// a regular expression, and with no other, and to bind to it with any.
+// PermitTopics allows the user to publish to the topic exchange only with routing keys that match
+// write, a regular expression, and to bind to it with any.
 func (n *Node) PermitTopics(tb TB, user, vhost, exchange, write string) {
 	tb.Helper()
 	n.evalOKf(tb, "rabbit_auth_backend_internal:set_topic_permissions(%s)", binaries(user, vhost, exchange, write, ".*"))
@@ -58,8 +58,8 @@ func (n *Node) ImportDefinitions(tb TB, definitions []byte) {
 	n.evalOKf(tb, "rabbit_definitions:import_raw(list_to_binary(%s))", erlangString(string(definitions)))
 }
 
-// binaries is the texts as arguments of an Erlang function that changes something, whose last one
-// says who does it.
+// binaries is the texts as arguments of an Erlang function that changes something; its last argument
+// is the acting user.
 func binaries(texts ...string) string {
 	var b strings.Builder
 	for _, text := range texts {

@@ -19,8 +19,7 @@ func newNode(c *Cluster) *Node {
 	return &Node{cluster: c, name: fmt.Sprintf("warren-%d-%06d", os.Getpid(), nodes.Add(1))}
 }
 
-// prepare gives the node all it needs but its broker. It needs to know all nodes of its
-// cluster.
+// prepare gives the node everything but its broker. All nodes of the cluster must be known.
 func (n *Node) prepare(ctx context.Context) error {
 	var err error
 	if n.port, err = freePort(ctx); err != nil {

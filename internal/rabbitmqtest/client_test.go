@@ -59,7 +59,7 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	}
 }
 
-// requireSilent requires that nobody listens on address.
+// requireSilent requires that address has no listener.
 func requireSilent(t *testing.T, address string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return !listening(t, address) }, soon, 10*time.Millisecond, address)

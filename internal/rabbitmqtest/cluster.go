@@ -24,11 +24,12 @@ type Cluster struct {
 }
 
 // StartCluster starts a cluster of size nodes that is the test's own, and waits until
-// each of them serves clients and sees all others, which is when a quorum queue can have
-// a replica on each. It goes when the test ends.
+// each of them serves clients and sees all others, so that a quorum queue can have
+// a replica on each. It is removed when the test ends.
 //
 // Nodes without a majority pause (cluster_partition_handling = pause_minority) if their
-// release does ([Release.PausesMinority]), and a node that hangs counts as down after 5 to 6 s (net_ticktime = 5). [Config] overrides both.
+// release does ([Release.PausesMinority]), and a node that hangs counts as down after 5 to 6 s
+// (net_ticktime = 5). [Config] overrides both.
 func StartCluster(tb TB, size int, opts ...Option) *Cluster {
 	tb.Helper()
 	c, err := startCluster(tb, size, opts...)

@@ -112,7 +112,7 @@ func testMajority(t *testing.T, c *rabbitmqtest.Cluster) {
 		dial(t, rest.URL())
 	}
 	c.Partition(t, rest)
-	c.Heal(t, rest) // there is nobody to wait for
+	c.Heal(t, rest) // there is no node to wait for
 	killed[0].Restart(t)
 	c.AwaitQuorum(t, queue)
 	put(t, rest.URL(), queue, "during")

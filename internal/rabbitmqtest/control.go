@@ -15,11 +15,11 @@ import (
 
 const (
 	callLimit = 10 * time.Second
-	evalLimit = 2 * time.Minute // for what may have the node do much
+	evalLimit = 2 * time.Minute // for long work of the node
 )
 
-// Ctl runs rabbitmqctl and returns what it printed. It takes two seconds, and many times that
-// on a busy machine, so it is for what [Node.Eval] cannot do.
+// Ctl runs rabbitmqctl and returns its output. It takes two seconds, and many times that
+// on a busy machine: use [Node.Eval] where that works.
 func (n *Node) Ctl(tb TB, args ...string) string {
 	tb.Helper()
 	args = append([]string{"--quiet", "--node", n.address()}, args...)
@@ -63,11 +63,11 @@ func text(printed string) string {
 	return b.String()
 }
 
-// calls counts the calls of this process, for the names that they go by.
+// calls counts the calls of this process, for their names.
 var calls atomic.Int64
 
-// erlCall is Erlang's tool to call the node. It is a node itself, and refused while one of
-// the same name is there: by default all have the same, and the random ones that it offers
+// erlCall is Erlang's tool to call the node. It is a node itself, and refused while another of
+// the same name exists: by default all have the same name, and its random names
 // change every second.
 func (n *Node) erlCall(ctx context.Context, args ...string) *exec.Cmd {
 	name := fmt.Sprintf("call-%d-%d", os.Getpid(), calls.Add(1))
@@ -75,7 +75,7 @@ func (n *Node) erlCall(ctx context.Context, args ...string) *exec.Cmd {
 	return n.command(ctx, n.cluster.installed.erlCall, args...)
 }
 
-// output runs a command and returns what it printed.
+// output runs a command and returns its output.
 func output(tb TB, cmd *exec.Cmd) string {
 	tb.Helper()
 	out, err := cmd.CombinedOutput()
@@ -86,7 +86,7 @@ func output(tb TB, cmd *exec.Cmd) string {
 	return text
 }
 
-// command is one of RabbitMQ's or Erlang's tools, to be used on the node.
+// command is one of RabbitMQ's or Erlang's tools, for use on the node.
 func (n *Node) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = n.environment()
@@ -94,7 +94,7 @@ func (n *Node) command(ctx context.Context, program string, args ...string) *exe
 	return cmd
 }
 
-// callOK is [Node.Call] for what must return ok.
+// callOK is [Node.Call] for a call that must return ok.
 func (n *Node) callOK(tb TB, call string) {
 	tb.Helper()
 	if result := n.Call(tb, call); result != "ok" {

@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
-// victimVariable makes TestVictim the process that is to be killed.
+// victimVariable makes TestVictim the process that is killed.
 const victimVariable = "WARREN_RABBITMQTEST_VICTIM"
 
 func TestNodesDieWithAKilledTestProcess(t *testing.T) {
@@ -44,7 +44,7 @@ func TestNodesDieWithAKilledTestProcess(t *testing.T) {
 	}
 }
 
-// TestVictim tells where its nodes are and waits to be killed, when it is asked to.
+// TestVictim prints where its nodes are and waits to be killed, when it is asked to.
 func TestVictim(t *testing.T) {
 	if os.Getenv(victimVariable) == "" {
 		return

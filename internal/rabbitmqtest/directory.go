@@ -16,17 +16,17 @@ const (
 )
 
 // directory is a temporary directory that is locked for as long as this process lives.
-// The kernel drops the lock with the process, so whoever can take it knows that the
-// owner died; a process id in the name could be somebody else's by then.
+// The kernel drops the lock with the process, so a process that can take it knows that the
+// owner died; a process id in the name could have been reused by then.
 type directory struct {
 	path string
 	lock *os.File
 }
 
-// newDirectory removes what dead processes left behind and makes a directory.
+// newDirectory removes the directories of dead processes and makes one.
 func newDirectory() (*directory, error) {
 	sweep()
-	// It gets the name that sweep looks for once it is locked, so that no other
+	// It gets the name that sweep looks for only when it is locked, so that no other
 	// process can take it for a dead one's in between.
 	nascent, err := os.MkdirTemp("", "."+directoryPrefix)
 	if err != nil {
@@ -48,13 +48,13 @@ func newDirectory() (*directory, error) {
 	return d, nil
 }
 
-// remove deletes the directory, then lets go of the lock.
+// remove deletes the directory, then releases the lock.
 func (d *directory) remove() error {
 	return errors.Join(os.RemoveAll(d.path), d.lock.Close())
 }
 
-// sweep removes the directories whose owner is dead. What it may not touch, or what
-// another process is removing right now, it leaves alone.
+// sweep removes the directories whose owner is dead. It ignores those that it may not touch, or
+// that another process is removing.
 func sweep() {
 	stale, _ := filepath.Glob(filepath.Join(os.TempDir(), directoryPrefix+"*"))
 	for _, path := range stale {

@@ -18,9 +18,9 @@
 // for one test, which may kill it, hang it and raise its alarms. A node takes two to
 // six seconds to start, and about 130 MB.
 //
-// [SharedCluster] and [StartCluster] are the same for several nodes that are one broker,
+// [SharedCluster] and [StartCluster] are the same for a cluster of several nodes,
 // with quorum queues that outlive any one of them. Two of the three start when the first is
-// there; it is all work for the processor, so ask for them where one node will not do:
+// ready, which takes much processor time: use a cluster only where one node is not enough:
 //
 //	cluster := rabbitmqtest.StartCluster(t, 3)
 //	...
@@ -31,17 +31,17 @@
 //
 // # Where RabbitMQ is
 //
-// RABBITMQ_HOME says, if it is set: the directory that has sbin/rabbitmq-server or
-// bin/rabbitmq-server, of a generic Unix archive, of "brew --prefix rabbitmq", or
+// RABBITMQ_HOME, if it is set, is the directory with sbin/rabbitmq-server or
+// bin/rabbitmq-server: of a generic Unix archive, of "brew --prefix rabbitmq", or
 // /usr/lib/rabbitmq of Debian's package. If it is not, the nodes are of the newest
-// RabbitMQ that is there: of those that scripts/unpack-rabbitmq has put in the user's cache
-// (warren/rabbitmq-* in [os.UserCacheDir]), and of Debian's package rabbitmq-server. What
-// was unpacked has an Erlang of its own; for the others erl, epmd and erl_call must be on
+// RabbitMQ that is installed: of those that scripts/unpack-rabbitmq has put in the user's cache
+// (warren/rabbitmq-* in [os.UserCacheDir]), and of Debian's package rabbitmq-server. An
+// unpacked one has its own Erlang; for the others erl, epmd and erl_call must be on
 // the PATH. A test that finds no broker fails; it does not skip.
 //
-// # What depends on the version
+// # Versions
 //
-// Tests ask [Version]. The harness is the same for all, but for what the broker does:
+// Tests ask [Version]. The harness is the same for all, but the broker is not:
 //
 //   - Without a majority a node pauses before 4.2: it closes its connections and accepts
 //     none. From 4.2 Khepri holds the definitions instead of Mnesia, nothing pauses, and
@@ -49,13 +49,12 @@
 //   - The consumer timeout closes the channel before 4.3. From 4.3 it cancels the consumer
 //     of a quorum queue, and a classic queue has none; [Node.SetConsumerTimeout].
 //
-// # What is left behind
+// # Isolation
 //
-// Nothing. Each node has a directory and ports of its own, and a cookie and an epmd that
+// Each node has its own directory and ports, and a cookie and an epmd that
 // are its own or its cluster's, so any number of test processes can run side by side,
-// beside any other RabbitMQ. On Linux the kernel kills the nodes and epmd with the test
-// process, however that ends. A directory that such a death leaves behind is removed by
-// the next start.
+// beside any other RabbitMQ. Nothing is left behind. On Linux the kernel kills the nodes and epmd
+// with the test process, however that ends, and the next start removes its directory.
 //
 // # Debugging
 //

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// environment is all that the node and its tools get to see: whatever RABBITMQ_ and
-// ERL_ variables the caller has are not for this node.
+// environment is the whole environment of the node and its tools: the RABBITMQ_ and
+// ERL_ variables of the caller are not for this node.
 func (n *Node) environment() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"),
@@ -30,8 +30,8 @@ func (n *Node) environment() []string {
 		"RABBITMQ_LOG_BASE=" + n.dir.path,
 		"RABBITMQ_LOGS=" + n.path(brokerLog),
 
-		// It makes the script become the broker, instead of watching over it, so that
-		// a signal to the child is a signal to the broker.
+		// With it the script execs the broker, so that a signal to the child is a signal to
+		// the broker.
 		"RUNNING_UNDER_SYSTEMD=true",
 		// Two schedulers that sleep when they are idle are enough and leave the
 		// processors to the tests.

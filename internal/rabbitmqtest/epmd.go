@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// epmd is Erlang's port mapper, through which the command line tools find a node. Left
-// to itself a node starts one for the whole machine, as a daemon that stays behind.
+// epmd is Erlang's port mapper, through which the command line tools find a node. By
+// default a node starts one for the whole machine, as a daemon that stays behind.
 type epmd struct {
 	*process
 	port int

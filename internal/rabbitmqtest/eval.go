@@ -55,7 +55,7 @@ func (n *Node) eval(ctx context.Context, expression string) (string, error) {
 	return strings.TrimSuffix(result, "}"), nil
 }
 
-// erlangString is s as what a string is in Erlang, a list of numbers: erl_call splits
+// erlangString is s as a list of numbers, which is a string in Erlang: erl_call splits
 // its argument without regard for quotes.
 func erlangString(s string) string {
 	codes := make([]string, len(s))

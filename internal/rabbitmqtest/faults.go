@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// syncExpression is true when all is written. Mnesia holds what is declared before 4.2, the
-// log of Khepri after it, and that is written before the answer.
+// syncExpression is true when everything is written. Before 4.2 Mnesia holds the definitions, from
+// 4.2 the log of Khepri, which is written before the answer.
 const syncExpression = `
 lists:member(mnesia:sync_log(), [ok, {error, {node_not_running, node()}}]) andalso
 lists:all(fun(Table) -> dets:sync(Table) =:= ok end,
  [ra_log_meta, ra_directory_reverse, ra_coordination_log_meta, ra_coordination_directory_reverse])`
 
-// Sync has the node write to disk what has been declared. It answers a declare before
+// Sync makes the node write its definitions to disk. It answers a declare before
 // that: killed within some seconds, it may forget a durable queue, and a quorum queue that
-// it remembers may never find a leader again. That is the node's loss, so a test of
-// somebody else's calls Sync before [Node.Kill].
+// it remembers may never find a leader again. A test that does not want that loss
+// calls Sync before [Node.Kill].
 func (n *Node) Sync(tb TB) {
 	tb.Helper()
 	ctx, cancel := within(tb, callLimit)
@@ -29,7 +29,7 @@ func (n *Node) Sync(tb TB) {
 	}
 }
 
-// CloseConnections has the node close every client connection, as an operator would:
+// CloseConnections makes the node close every client connection, as an operator would:
 // clients get 320, connection forced, with the reason.
 func (n *Node) CloseConnections(tb TB, reason string) {
 	tb.Helper()
@@ -61,8 +61,8 @@ func (n *Node) SetDiskAlarm(tb TB, on bool) {
 	n.awaitAlarm(tb, "disk", on)
 }
 
-// awaitAlarm waits until the alarm is on or off. The monitors only send word to the
-// process that keeps the alarms; that one tells the connections before it answers.
+// awaitAlarm waits until the alarm is on or off. The monitors only send a message to the
+// process that keeps the alarms, which notifies the connections before it answers.
 func (n *Node) awaitAlarm(tb TB, resource string, on bool) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
@@ -76,10 +76,10 @@ func (n *Node) awaitAlarm(tb TB, resource string, on bool) {
 }
 
 // SetConsumerTimeout limits how long a delivery may stay unsettled, in milliseconds and
-// looked at every second. The broker's default is 30 minutes. Before 4.3 the node closes
+// checked every second. The broker's default is 30 minutes. Before 4.3 the node closes
 // the channel of such a delivery, and the limit holds for channels that are opened from now
-// on. From 4.3 it cancels the consumer where the queue is a quorum queue that is declared
-// from now on, and a classic queue waits for ever.
+// on. From 4.3 it cancels the consumer, for quorum queues that are declared
+// from now on; a classic queue has no limit.
 func (n *Node) SetConsumerTimeout(tb TB, d time.Duration) {
 	tb.Helper()
 	n.callOK(tb, fmt.Sprintf("application set_env [rabbit, consumer_timeout, %d]", d.Milliseconds()))

@@ -73,7 +73,7 @@ func testAlarm(t *testing.T, node *rabbitmqtest.Node, set func(rabbitmqtest.TB, 
 	require.False(t, receive(t, blockings).Active)
 }
 
-// What the timeout ends depends on the version: see [rabbitmqtest.Node.SetConsumerTimeout].
+// The effect depends on the version: see [rabbitmqtest.Node.SetConsumerTimeout].
 func testConsumerTimeout(t *testing.T, node *rabbitmqtest.Node) {
 	t.Helper()
 	node.SetConsumerTimeout(t, time.Second)

@@ -6,11 +6,11 @@ import "context"
 
 // form starts the nodes and makes them a cluster.
 //
-// Nodes that look for one another as equals settle who is first with a lock, and sleep for
-// seconds between their tries: three take 12 to 17 s. So the first node looks for nobody,
-// and the others for it alone, once it is ready: a node that joins one that is still
+// Nodes that look for one another as equals decide with a lock which is first, and sleep for
+// seconds between their tries: three take 12 to 17 s. So the first node looks for no other,
+// and the others only for the first, once it is ready: a node that joins one that is still
 // starting may get only some of its feature flags, and no quorum queues. From 4.0 a node
-// that has to look twice starts an Erlang of its own for each try.
+// that has to look twice starts another Erlang for each try.
 func (c *Cluster) form(ctx context.Context) error {
 	first, others := c.nodes[0], c.nodes[1:]
 	if err := first.startBroker(); err != nil {
@@ -31,7 +31,7 @@ func (n *Node) formation() []string {
 	if len(nodes) == 1 {
 		return nil
 	}
-	common := []string{ //nolint:prealloc // nobody counts these
+	common := []string{ //nolint:prealloc // the count does not matter
 		"cluster_partition_handling = pause_minority",
 		"net_ticktime = 5",
 	}

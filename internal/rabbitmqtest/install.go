@@ -18,7 +18,7 @@ const (
 	// unpacked is where scripts/unpack-rabbitmq puts the scripts, in the user's cache.
 	unpacked = "warren/rabbitmq-*/home/sbin"
 
-	// besideUnpacked is where, from those scripts, it puts what they start.
+	// besideUnpacked is where, from those scripts, it puts the programs that they start.
 	besideUnpacked = "../../root/usr/lib"
 )
 

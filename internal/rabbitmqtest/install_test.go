@@ -37,7 +37,7 @@ func TestStartABrokenNode(t *testing.T) {
 }
 
 // runAgain runs one test of this binary in a process of its own, requires that it
-// fails, and returns what it printed.
+// fails, and returns its output.
 func runAgain(t *testing.T, test string, env ...string) string {
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$", "-test.v")

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	consoleLog = "console.log" // what comes before the broker has its log
+	consoleLog = "console.log" // output before the broker has its log
 	brokerLog  = "broker.log"
 
 	tailBytes = 4 << 10

@@ -24,14 +24,14 @@ type Node struct {
 	cutOff   bool // by Partition
 }
 
-// Start starts a node that is the test's own, and waits until it is ready. The node
-// goes when the test ends.
+// Start starts a node for one test, and waits until it is ready. The node
+// is removed when the test ends.
 func Start(tb TB, opts ...Option) *Node {
 	tb.Helper()
 	return StartCluster(tb, 1, opts...).nodes[0]
 }
 
-// URL returns amqp://guest:guest@127.0.0.1:port/. It stays the same for good.
+// URL returns amqp://guest:guest@127.0.0.1:port/. It never changes.
 func (n *Node) URL() string { return n.URLFor("guest", "guest", "/") }
 
 // URLFor returns the URL of another user or vhost; see [Node.AddUser].

@@ -29,7 +29,7 @@ func newConfig(opts []Option) (config, error) {
 	return c, nil
 }
 
-// Heartbeat is what the node proposes to its clients, in whole seconds; 0 is none. The
+// Heartbeat is the interval that the node proposes to its clients, in whole seconds; 0 is none. The
 // default is a minute.
 func Heartbeat(d time.Duration) Option {
 	return func(c *config) error {
@@ -49,7 +49,7 @@ func Config(lines ...string) Option {
 	}
 }
 
-// Setting sets one of RabbitMQ's own settings that rabbitmq.conf has no line for, such as
+// Setting sets one of RabbitMQ's settings that rabbitmq.conf lacks, such as
 // Setting("dead_letter_worker_publisher_confirm_timeout", "1000"). It holds after a restart
 // too. The value is an Erlang term without spaces.
 func Setting(name, value string) Option {

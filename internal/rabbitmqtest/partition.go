@@ -10,8 +10,8 @@ import (
 
 // Partition cuts the node off from the other nodes, but not from its clients, and returns
 // when both sides have noticed. By default a node without a majority has paused then, if its
-// release does ([Release.PausesMinority]): it has closed its connections and accepts none. Whoever is cut off is alone, also where
-// there are several. A node that is down or hangs cannot be cut off.
+// release does ([Release.PausesMinority]): it has closed its connections and accepts none. Each node
+// that is cut off is alone, also if there are several. A node that is down or hangs cannot be cut off.
 func (c *Cluster) Partition(tb TB, n *Node) {
 	tb.Helper()
 	ctx, cancel := within(tb, startLimit)
@@ -29,8 +29,8 @@ func (c *Cluster) cut(ctx context.Context, n *Node) error {
 	if err := c.setCookies(ctx); err != nil {
 		return err
 	}
-	// All connections at once. A node that could reach this one through another for a
-	// moment would take it for a partial partition, and pause until all nodes are back.
+	// All connections at once. If a node could reach this one through another for a
+	// moment, it would see a partial partition, and pause until all nodes are back.
 	if _, err := n.ask(ctx, "lists:foreach(fun erlang:disconnect_node/1, nodes())"); err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ const (
 )
 
 // awaitNoticed waits until the nodes that run have lost those that they cannot reach, and
-// have paused if they are to.
+// have paused if their release does.
 func (c *Cluster) awaitNoticed(ctx context.Context) error {
 	return each(c.running(), func(n *Node) error {
 		reached, lost := c.view(n)
@@ -84,7 +84,7 @@ func (c *Cluster) join(ctx context.Context, n *Node) error {
 }
 
 // setCookies gives each node that runs the cookie of every other. Two nodes that are cut
-// off from each other have different wrong ones: with the same they would get on.
+// off from each other have different wrong ones: with the same they would connect.
 func (c *Cluster) setCookies(ctx context.Context) error {
 	if len(c.nodes) == 1 {
 		return nil

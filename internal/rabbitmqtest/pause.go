@@ -24,9 +24,9 @@ func (n *Node) Pause(tb TB) {
 	n.paused = true
 }
 
-// Resume lets a paused node go on. Nodes that it kept waiting for net_ticktime have left it
-// by then; by default it pauses for want of a majority, if its release does, and joins them
-// again, and Resume waits for that.
+// Resume lets a paused node go on. Nodes that waited for it longer than net_ticktime have left it;
+// then by default it pauses without a majority, if its release does, and joins them again. Resume
+// waits for that.
 func (n *Node) Resume(tb TB) {
 	tb.Helper()
 	ctx, cancel := within(tb, startLimit)
@@ -64,9 +64,9 @@ func (n *Node) left(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// rejoin resumes a node that was left, such that it notices. If it could connect again in
-// the same moment it would not pause, and stay in the cluster with data of its own: that
-// is how a RabbitMQ cluster breaks, and this one is to be used on.
+// rejoin resumes a node that was left, such that it notices. If it could connect again at
+// once, it would not pause, and would stay in the cluster with different data: that
+// breaks a RabbitMQ cluster, and this one is still needed.
 func (n *Node) rejoin(ctx context.Context) error {
 	c := n.cluster
 	n.cutOff = true

@@ -11,15 +11,15 @@ import (
 )
 
 // Ports are taken from below the range that the kernel gives to outgoing connections
-// (32768 and up on Linux, 49152 on others). A node that is down keeps its port: from
-// that range, a client that dials it over and over would sooner or later be given the
+// (32768 and up on Linux, 49152 on others). A node that is down keeps its port. If that were
+// in the range, a client that dials it over and over would sooner or later get the
 // same port for its own end, connect to itself, and keep the node from coming back.
 const (
 	firstPort = 10000
 	lastPort  = 32767
 )
 
-// freePort returns a port that nobody listens on. Somebody may take it before it is
+// freePort returns a port without a listener. Another process may take it before it is
 // used, so starting is tried more than once.
 func freePort(ctx context.Context) (int, error) {
 	var listen net.ListenConfig

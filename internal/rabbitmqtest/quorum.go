@@ -17,7 +17,7 @@ const (
 )
 
 // AwaitQuorum waits until a quorum queue in the vhost / can take messages: until it has a
-// leader, and the leader has heard from a majority of the replicas since the call. It
+// leader, and the leader has had answers from a majority of the replicas since the call. It
 // fails after 30 s.
 func (c *Cluster) AwaitQuorum(tb TB, queue string) {
 	tb.Helper()
@@ -38,7 +38,7 @@ func (c *Cluster) Followers(tb TB, queue string) []*Node {
 	return c.replicas(tb, queue)[1:]
 }
 
-// leadExpression is run in the node that is to lead.
+// leadExpression is run in the future leader.
 const leadExpression = `
 {ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, list_to_binary(%s))),
 {Name, _} = amqqueue:get_pid(Q),
@@ -79,7 +79,7 @@ func (c *Cluster) replicas(tb TB, queue string) []*Node {
 	}
 }
 
-// askReplicas asks one node after the other, until one knows.
+// askReplicas asks one node after the other, until one answers.
 func (c *Cluster) askReplicas(ctx context.Context, queue string) ([]*Node, error) {
 	var errs []error
 	for _, n := range c.running() {
@@ -92,8 +92,8 @@ func (c *Cluster) askReplicas(ctx context.Context, queue string) ([]*Node, error
 	return nil, errors.Join(errs...)
 }
 
-// replicasExpression makes the leader hear from a majority before it answers. The query is a
-// function of Erlang's by name: 4.3 refuses one that is made up here. The replicas are a
+// replicasExpression makes the leader ask a majority before it answers. The query is a
+// named function of Erlang's: 4.3 refuses an anonymous one. The replicas are a
 // list, and from 4.3 the keys of a map.
 const replicasExpression = `
 {ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, list_to_binary(%s))),

@@ -31,8 +31,7 @@ func quorumQueue(t *testing.T, c *rabbitmqtest.Cluster) string {
 }
 
 // put publishes a message to the queue until it is confirmed. A channel whose queue has
-// just got a new leader may be told that it failed, and may be told so for good: each try
-// has a channel of its own.
+// just got a new leader may get nacks, perhaps without end: each try has a new channel.
 func put(t *testing.T, url, queue, body string) {
 	t.Helper()
 	deadline := time.Now().Add(soon)
@@ -56,7 +55,7 @@ func confirmed(t *testing.T, url, queue, body string) bool {
 	}
 }
 
-// requireMessages requires that the queue gives each message to a consumer. What was put
+// requireMessages requires that the queue delivers each message. A message that was published
 // more than once may come more than once.
 func requireMessages(t *testing.T, url, queue string, bodies ...string) {
 	t.Helper()
@@ -70,7 +69,7 @@ func requireMessages(t *testing.T, url, queue string, bodies ...string) {
 	}
 }
 
-// spy is a test that takes note of its failure.
+// spy is a test that records its failure.
 type spy struct {
 	testing.TB
 	message string
@@ -83,7 +82,7 @@ func (s *spy) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// failure runs what fails a test, and returns the message.
+// failure runs do, which fails the test, and returns the message.
 func failure(t *testing.T, do func(*spy)) string {
 	t.Helper()
 	s := &spy{TB: t}

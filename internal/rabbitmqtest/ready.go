@@ -34,9 +34,9 @@ func poll(ctx context.Context, p *process, ready func() bool) error {
 }
 
 // greets reports whether the broker on port answers an AMQP client and has name in its
-// greeting. The first frame of a broker, connection.start, tells the name of its
-// cluster, which is its own to begin with, on the host's full name. So a node that lost
-// its port to another process's node is not taken for ready.
+// greeting. The first frame of a broker, connection.start, has the name of its
+// cluster, which is at first the node's name with the host's full name. So a node that lost
+// its port to another process's node does not look ready.
 func greets(ctx context.Context, port int, name string) bool {
 	conn, err := dial(ctx, port)
 	if err != nil {

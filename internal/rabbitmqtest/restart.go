@@ -10,9 +10,9 @@ import (
 // Restart starts the node again, on the same data and the same ports, and waits until
 // it is ready and back in its cluster. A node that still runs is stopped first.
 //
-// RabbitMQ keeps a node that was not the last of its cluster to go down from starting
-// before that one is back (before 4.2), and one without a majority from serving. So where no other
-// node is up, or too few are, Restart starts the process and returns; the one that makes
+// Before 4.2 a node starts only when the last of its cluster to go down is back, and on every
+// version one without a majority does not serve. So if no other
+// node is up, or too few are, Restart starts the process and returns; the call that makes
 // the nodes a majority, or complete if none was up, waits for all. Restart all of them,
 // in any order.
 //
@@ -44,9 +44,9 @@ func (c *Cluster) awaitStarted(ctx context.Context) error {
 	return awaitMembers(ctx, members)
 }
 
-// memberExpression is true in a node that sees that all nodes run and have the same data,
-// which a node that was left has to fetch, and that has done with its own pause. Before
-// that it would not pause again. Split data is what somebody who asks for ignore wants.
+// memberExpression is true in a node whose own pause is over, and which sees all nodes run with
+// the same data; a node that was left has to fetch that. During its pause it would not
+// pause again. With cluster_partition_handling = ignore split data is allowed.
 const memberExpression = `
 lists:all(fun rabbit:is_running/1, %[1]s) andalso
 whereis(rabbit_outside_app_process) =:= undefined andalso

@@ -11,12 +11,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-// clusterSize is that of the shared cluster: the least that has a majority without one.
+// clusterSize is the size of the shared cluster: the smallest with a majority after the loss of one.
 const clusterSize = 3
 
 // The package's node, which is a cluster of one, and its cluster.
 var (
-	inMain        bool // somebody will stop them
+	inMain        bool // Main will stop them
 	sharedNode    = shared{size: 1}
 	sharedCluster = shared{size: clusterSize}
 )
@@ -31,7 +31,7 @@ type shared struct {
 // errNoMain keeps a node from outliving the tests that share it.
 var errNoMain = errors.New("Shared and SharedCluster need func TestMain(m *testing.M) { rabbitmqtest.Main(m) }")
 
-// Main runs the tests of a package, stops what they shared, and exits. m is a [testing.M].
+// Main runs the tests of a package, stops their shared nodes, and exits. m is a [testing.M].
 // Goroutines that are left when all tests have passed are a failure.
 func Main(m goleak.TestingM, opts ...goleak.Option) {
 	inMain = true
@@ -49,16 +49,15 @@ func Main(m goleak.TestingM, opts ...goleak.Option) {
 	os.Exit(code)
 }
 
-// Shared returns the node that all tests of the package share, and starts it for the
-// first that asks. If the start fails, every test that asks fails. The node has no
-// owner: use names of your own on it, and [Start] to harm one.
+// Shared returns the node that all tests of the package share; the first call starts it.
+// If the start fails, every test that calls it fails. Use unique names on it, and [Start] to
+// harm a node.
 func Shared(tb TB) *Node {
 	tb.Helper()
 	return sharedNode.get(tb).nodes[0]
 }
 
-// SharedCluster is [Shared] for a cluster of three nodes: [StartCluster] is for those who
-// harm one.
+// SharedCluster is [Shared] for a cluster of three nodes; use [StartCluster] to harm one.
 func SharedCluster(tb TB) *Cluster {
 	tb.Helper()
 	return sharedCluster.get(tb)

@@ -15,7 +15,7 @@ const (
 	stopLimit  = 30 * time.Second
 	killLimit  = 10 * time.Second
 
-	// startTries allows for a port that somebody else takes between the choice and
+	// startTries allows for a port that another process takes between the choice and
 	// the start.
 	startTries = 2
 )
@@ -57,7 +57,7 @@ func startOnce(tb TB, installed installation, config config, size int) (*Cluster
 	return c, nil
 }
 
-// prepare gives the cluster all it needs but its brokers.
+// prepare gives the cluster everything but its brokers.
 func (c *Cluster) prepare(ctx context.Context, size int) error {
 	var err error
 	if c.epmd, err = startEPMD(ctx, c.installed.epmd); err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TB is what a node asks of the test that it is for. Every [testing.TB] is one; for
+// TB has the methods of a test that nodes use. Every [testing.TB] is one; for
 // programs there is [Run].
 type TB interface {
 	Helper()
@@ -24,10 +24,10 @@ type TB interface {
 }
 
 // Run runs f as a test outside of go test, for programs that start nodes, and returns
-// what failed. f runs in a goroutine of its own, which Fatalf ends. Cleanups run in
+// its failures. f runs in a goroutine of its own, which Fatalf ends. Cleanups run in
 // reverse order when f has returned, failed or panicked; a panic then goes on.
 //
-// When ctx ends, whatever waits for a node to start, to come back or to lead fails at
+// When ctx ends, every wait for a node to start, to come back or to lead fails at
 // once. f should return then: Run waits for it.
 func Run(ctx context.Context, f func(TB)) error {
 	p := &program{ctx: ctx}
@@ -83,7 +83,7 @@ func (p *program) Failed() bool {
 
 func (*program) Log(args ...any) { fmt.Fprintln(os.Stderr, args...) }
 
-// cleanUp runs what is left to clean up, the last first, even if one of them fails.
+// cleanUp runs the cleanups that are left, the last first, even if one of them fails.
 func (p *program) cleanUp() {
 	p.mu.Lock()
 	n := len(p.cleanups)
@@ -98,7 +98,7 @@ func (p *program) cleanUp() {
 	last()
 }
 
-// within returns a context for something that tb waits for. It does not end with a test's
+// within returns a context for a wait. It does not end with a test's
 // own context, which is over when the cleanups run: one of them may bring a node back.
 func within(tb TB, limit time.Duration) (context.Context, context.CancelFunc) {
 	ctx := context.Background()

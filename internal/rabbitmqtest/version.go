@@ -24,7 +24,7 @@ func (r Release) AtLeast(major, minor int) bool {
 }
 
 // PausesMinority reports whether a node without a majority pauses: it does where Mnesia
-// holds the definitions, which new clusters leave to Khepri from 4.2.
+// holds the definitions; in new clusters from 4.2 on Khepri does.
 func (r Release) PausesMinority() bool { return !r.AtLeast(4, 2) }
 
 // Version returns the version of the RabbitMQ that the nodes run. It starts none.
@@ -41,8 +41,8 @@ func Version(tb TB) Release {
 	return r
 }
 
-// applications are where the broker itself may lie, from its scripts: it is in a directory,
-// or an archive, that has its version in its name.
+// applications are the places of the broker itself, from its scripts: a directory,
+// or an archive, with the version in its name.
 var applications = []string{
 	"../lib/rabbitmq_server-*/plugins/rabbit-*",                         // Debian's package
 	besideUnpacked + "/rabbitmq/lib/rabbitmq_server-*/plugins/rabbit-*", // the same, unpacked
@@ -51,7 +51,7 @@ var applications = []string{
 
 var applicationVersion = regexp.MustCompile(`/rabbit-(\d+\.\d+\..+?)(\.ez)?$`)
 
-// releaseOf returns the version of the RabbitMQ that has its scripts in a directory.
+// releaseOf returns the version of the RabbitMQ with its scripts in a directory.
 func releaseOf(scripts string) (Release, error) {
 	server, err := filepath.EvalSymlinks(filepath.Join(scripts, "rabbitmq-server"))
 	if err != nil {

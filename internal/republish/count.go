@@ -9,11 +9,11 @@ import (
 // HeaderAttempts holds the number of retries by key so far, in Swarrot too.
 const HeaderAttempts = "swarrot_retry_attempts"
 
-// HeaderBackoffs holds the number of delays by backoff so far. It is not the other's, so
-// that both processors can be in one stack, each with a limit of its own.
+// HeaderBackoffs holds the number of delays by backoff so far. It is another header, so
+// that both processors can be in one stack, each with its own limit.
 const HeaderBackoffs = "warren-backoffs"
 
-// CountHeaders are those that count.
+// CountHeaders are the headers with counts.
 var CountHeaders = []string{HeaderAttempts, HeaderBackoffs}
 
 // Retries is how often a message with these headers has been retried. A sender may write
@@ -28,5 +28,5 @@ func count(h processor.Headers, name string) int64 {
 	return min(max(n, 0), math.MaxInt64-1)
 }
 
-// Attempt is the number of the attempt that a message with these headers is, from 1.
+// Attempt is the number of the attempt, from 1, of a message with these headers.
 func Attempt(h processor.Headers) int64 { return Retries(h) + 1 }

@@ -18,7 +18,7 @@ var wrappers = []string{
 }
 
 // errorType is the type of the outermost error that is not a mere wrapper: the one that a
-// person wrote to tell failures apart. What it wraps is often only an errors.New. Where
+// program defines to tell failures apart. The error that it wraps is often only an errors.New. If
 // all are wrappers it is the type of the innermost.
 func errorType(err error) string {
 	for isWrapper(err) {
@@ -42,8 +42,8 @@ func isWrapper(err error) bool {
 	return slices.Contains(wrappers, t.PkgPath())
 }
 
-// unwrap returns what err wraps, the first if there are several; nil if nothing, or if its
-// Unwrap panics, as that of a typed nil pointer may.
+// unwrap returns the error that err wraps, the first if there are several; nil if there is none, or
+// if Unwrap panics, as that of a typed nil pointer may.
 func unwrap(err error) (inner error) {
 	_ = callback.Call("Unwrap", func() {
 		switch e := err.(type) { //nolint:errorlint // one step of the walk

@@ -18,7 +18,7 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// mailError is what a handler returns to say what failed.
+// mailError is the error of a handler.
 type mailError struct{ cause error }
 
 func (e *mailError) Error() string { return "mail: " + e.cause.Error() }
@@ -64,7 +64,7 @@ func TestTheErrorTypeIsTheOneThatTells(t *testing.T) {
 	}
 }
 
-// unsent is what a retry makes of cause when the broker refuses its copy.
+// unsent is the error that a retry makes of cause when the broker refuses its copy.
 func unsent(t *testing.T, cause error) error {
 	t.Helper()
 	pub := &processortest.Publisher{}

@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// The headers that say why a message was given up. They are on the parked copy alone, flat
+// The headers that say why a message was given up. They are only on the parked copy, flat
 // and small, so that libraries in other languages can read them.
 const (
 	HeaderError     = "warren-error"
@@ -21,10 +21,10 @@ const (
 	HeaderStack     = "warren-stack"
 )
 
-// FinalHeaders are those that only the parked copy has.
+// FinalHeaders are the headers that only the parked copy has.
 var FinalHeaders = []string{HeaderError, HeaderErrorType, HeaderFailedAt, HeaderFailures, HeaderHost, HeaderStack}
 
-// Most bytes of a header of ours, and the highest count.
+// The most bytes of a header, and the highest count.
 const (
 	maxError     = 512
 	maxErrorType = 128
@@ -37,13 +37,13 @@ const (
 type Failure struct {
 	Err error
 	At  time.Time
-	// Count is how often the message has failed, this time included, as the processor
-	// counts: what it read from a header is a sender's claim, and it has its own limit.
+	// Count is how often the message has failed, this time included, by the processor's
+	// count: a header is a sender's claim, and the processor has its own limit.
 	Count int64
 	// First is when it failed first, if the processor knows of a failure before At that
 	// left no copy.
 	First time.Time
-	// Stack has the stack of a panic told.
+	// Stack adds the stack of a panic.
 	Stack bool
 }
 
@@ -58,7 +58,7 @@ func Park(msg processor.Message, f Failure) processor.Envelope {
 	return e
 }
 
-// setFailure overwrites what the message came with.
+// setFailure overwrites the headers that the message came with.
 func setFailure(h processor.Headers, f Failure) {
 	h[HeaderError], h[HeaderErrorType] = Describe(f.Err)
 	h[HeaderFailedAt] = onWire(f.At)

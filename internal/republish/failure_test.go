@@ -89,7 +89,7 @@ func TestFailureOfATypedNilError(t *testing.T) {
 	require.Equal(t, "*fs.PathError, whose Error method panics", h[republish.HeaderError])
 }
 
-// asError and traceError are errors of a handler that means no good.
+// asError and traceError are errors of a hostile handler.
 type asError struct{ error }
 
 func (asError) As(any) bool { panic("no as") }

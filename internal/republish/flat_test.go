@@ -16,8 +16,8 @@ import (
 )
 
 // php-amqplib, and so Swarrot, can read a table, an array, a timestamp, or a number over
-// 2^31, and not publish it again: the message would be lost there. So what Again and
-// Final add to a message is text, and counts that are no larger, and little of it, whatever
+// 2^31, and not publish it again: the message would be lost there. So Again and
+// Park add only text and smaller counts to a message, and little of it, whatever
 // the message and the error are.
 func TestWhatCopiesAddIsFlatAndSmall(t *testing.T) {
 	t.Parallel()

@@ -8,13 +8,13 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Layer is what the layers have in common that retry. Each embeds it.
+// Layer is embedded by each layer that retries.
 type Layer struct {
 	Sender Sender
 	Next   processor.Processor
 }
 
-// Name is the processor's.
+// Name is the name of the processor.
 func (l *Layer) Name() string { return l.Sender.Name }
 
 // Role is [stack.Retries].
@@ -23,8 +23,8 @@ func (*Layer) Role() stack.Role { return stack.Retries }
 // Unwrap returns the inner layers.
 func (l *Layer) Unwrap() processor.Processor { return l.Next }
 
-// Run runs the inner layers. It reports whether they failed in a way that the layer is to deal
-// with, by retrying or parking the message. If not, the error is what the layer returns.
+// Run runs the inner layers. It reports whether they failed such that the layer has to retry or
+// park the message. If not, the layer returns the error.
 func (l *Layer) Run(ctx context.Context, msg processor.Message) (d processor.Decision, failed bool, err error) {
 	if err = l.Next.Process(ctx, msg); err == nil {
 		return d, false, nil
@@ -40,9 +40,8 @@ func (l *Layer) Run(ctx context.Context, msg processor.Message) (d processor.Dec
 	return d, true, err
 }
 
-// Copied is the result for a message that failed with err, now that the broker has a copy: it is
-// to be acked. What is not as usual is an error all the same, so that somebody sees it, and a
-// wish to end the run stands.
+// Copied is the result for a message that failed with err, now that the broker has a copy: the
+// message is acked. Unusual events are still errors, for the log, and a stop of the run is kept.
 func Copied(err error) error {
 	if IsUnsent(err) || processor.Decide(err).Stop {
 		return processor.Drop(err)

@@ -13,13 +13,13 @@ const (
 	HeaderFirstFailedAt    = "warren-first-failed-at"
 )
 
-// OriginHeaders are those that the first failure writes.
+// OriginHeaders are the headers that the first failure writes.
 var OriginHeaders = []string{HeaderOriginalExchange, HeaderOriginalKey, HeaderFirstFailedAt}
 
 // Again is a copy of msg for another attempt. The first failure is recorded on it: where
-// the message was published to, and when it failed. A count of retries of 0 makes it the
-// first, and overwrites what a sender may have claimed. The count is a sender's claim
-// too: one who writes a count of 1 keeps a forged origin. It is for people to read, and
+// the message was published to, and when it failed. It is the first if the count of retries is 0,
+// and overwrites the headers of a sender. The count is a sender's claim
+// too: with a count of 1 a forged origin is kept. The origin is for operators to read, and
 // nothing may be routed by it.
 func Again(msg processor.Message, at time.Time) processor.Envelope {
 	e := Envelope(msg)
@@ -32,9 +32,9 @@ func Again(msg processor.Message, at time.Time) processor.Envelope {
 	return e
 }
 
-// Origin is where msg was first published to, as far as its headers say: they are a
-// sender's claim. Without them, if they cannot be names, and if it has not failed yet, it
-// is where it was published to. The rest is of the message as it is.
+// Origin is where msg was first published to, by its headers, which are a
+// sender's claim. If they are absent or cannot be names, or if msg has not failed yet, it
+// is where msg was published to. The other fields are those of msg.
 func Origin(msg processor.Message) processor.Origin {
 	o, h := msg.Origin(), msg.Headers()
 	if _, parked := h[HeaderFailures]; Retries(h) == 0 && !parked {
@@ -48,8 +48,8 @@ func Origin(msg processor.Message) processor.Origin {
 	return o
 }
 
-// FirstFailure is when msg failed for the first time, at now unless its headers say
-// that it was before: they are a sender's claim.
+// FirstFailure is when a message with headers h failed for the first time: now, unless they have an
+// earlier time. They are a sender's claim.
 func FirstFailure(h processor.Headers, now time.Time) time.Time {
 	if at, ok := Time(h, HeaderFirstFailedAt); ok && at.Before(now) && Retries(h) > 0 {
 		return at
@@ -57,12 +57,11 @@ func FirstFailure(h processor.Headers, now time.Time) time.Time {
 	return now
 }
 
-// onWire is t as our headers have it: text, to the millisecond. A timestamp would do but for
-// php-amqplib, with which Swarrot can read one and not publish it again: it would lose the
-// message.
+// onWire is t in the form of Warren's headers: text, to the millisecond. It is no timestamp, because
+// with php-amqplib Swarrot can read one and not publish it again: it would lose the message.
 func onWire(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
-// Time reads a time from a header of ours. A timestamp will do, too.
+// Time reads a time from a header of Warren's. It also accepts a timestamp.
 func Time(h processor.Headers, name string) (time.Time, bool) {
 	if at, ok := h.Time(name); ok {
 		return at, true

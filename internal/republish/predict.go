@@ -9,11 +9,11 @@ import (
 type Prediction struct {
 	First    string // where its first copy goes
 	Park     string // where its last copy goes; "" is nowhere, and it fails
-	Unwanted bool   // it is not to be retried
+	Unwanted bool   // it is not retried
 	Last     bool   // its retries are used up
 }
 
-// Of returns what becomes of o.
+// Of returns the outcome after the layer, from o.
 func (p Prediction) Of(o stack.Outcome) stack.Outcome {
 	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
 		return o

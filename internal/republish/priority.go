@@ -7,18 +7,18 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// HeaderOriginalPriority is the priority of a copy that waits: a broker in whose delay queues
-// urgent messages hold up all others is given it without the property.
+// HeaderOriginalPriority is the priority of a waiting copy. A broker in whose delay queues
+// urgent messages hold up all others gets the copy without the property.
 const HeaderOriginalPriority = "warren-original-priority"
 
-// SavePriority writes the priority of e, which is to wait, into its headers.
+// SavePriority writes the priority of e, a waiting copy, into its headers.
 func SavePriority(e processor.Envelope) {
 	if e.Priority > 0 {
 		e.Headers[HeaderOriginalPriority] = int64(e.Priority)
 	}
 }
 
-// Priority is that of a message as it was before it had to wait. The header is a sender's
+// Priority is the priority of a message before it had to wait. The header is a sender's
 // claim, as the property is.
 func Priority(e processor.Envelope) uint8 {
 	if e.Priority > 0 {
@@ -33,8 +33,8 @@ func Priority(e processor.Envelope) uint8 {
 
 type waiting struct{}
 
-// Waiting returns a context for publishing a copy into a queue where it waits. The context and
-// not the message says so, for the sake of the publishers between here and the broker's.
+// Waiting returns a context for publishing a copy into a queue where it waits. The mark is on the
+// context and not on the message, to pass the publishers between here and the broker's.
 func Waiting(ctx context.Context) context.Context { return context.WithValue(ctx, waiting{}, true) }
 
 // IsWaiting reports whether ctx is from [Waiting].

@@ -1,6 +1,6 @@
 // Package republish turns a message that was taken from a queue into one to publish
-// again. What it keeps and what it drops is one contract for every processor that
-// retries or parks, and for replay; docs/semantics.md has it as a table.
+// again. Every processor that retries or parks, and replay, keeps and drops the same;
+// docs/semantics.md has it as a table.
 package republish
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// DelayPrefix begins the headers that steer a message through delay queues. They are of
+// DelayPrefix begins the headers that steer a message through delay queues. They belong to
 // one delay, and would lengthen the next.
 const DelayPrefix = "warren-delay-"
 
@@ -20,8 +20,8 @@ const (
 	// HeaderOriginalExpiration is the expiration as the property had it: milliseconds, in
 	// digits. A number might be over 2^31, which some clients cannot pass on.
 	HeaderOriginalExpiration = "warren-original-expiration"
-	// HeaderOriginalUserID is the user that the broker had checked. It has not checked
-	// the header.
+	// HeaderOriginalUserID is the user that the broker had checked. The broker does not
+	// check the header.
 	HeaderOriginalUserID = "warren-original-user-id"
 )
 
@@ -35,7 +35,7 @@ var brokerHeaders = []string{
 
 // Envelope returns a copy of msg to publish: the same body, its own header map without
 // the broker's headers, and the properties without those that would harm the copy, which
-// headers of ours save. The expiration would cut the delay short, a foreign user id is
+// are saved in headers. The expiration would cut the delay short, a foreign user id is
 // refused, and a copy that must survive is persistent.
 func Envelope(msg processor.Message) processor.Envelope {
 	e := bare(msg)
@@ -49,7 +49,7 @@ func Envelope(msg processor.Message) processor.Envelope {
 	return e
 }
 
-// bare is a copy without anything of ours: no larger than msg, which has been sent.
+// bare is a copy without Warren's headers: no larger than msg, which has been sent.
 func bare(msg processor.Message) processor.Envelope {
 	e := processor.Envelope{
 		Body:       msg.Body(),

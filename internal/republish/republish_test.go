@@ -52,7 +52,7 @@ func TestWhatACopyKeepsAndDrops(t *testing.T) {
 	require.Contains(t, msg.Headers(), "x-death", "the message itself is left as it was")
 }
 
-// What is there is not a zero, and what is not there leaves no header.
+// A property that is present is saved, and an absent one leaves no header.
 func TestOnlyPropertiesThatAreThereAreSaved(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, republish.Envelope(processortest.NewMessage()).Headers)
@@ -64,7 +64,7 @@ func TestOnlyPropertiesThatAreThereAreSaved(t *testing.T) {
 	}
 }
 
-// A copy of a copy has no such property any more.
+// The copy of a copy has the saved headers too, although the first copy lacks the properties.
 func TestWhatIsSavedStays(t *testing.T) {
 	t.Parallel()
 	first := republish.Envelope(processortest.NewMessage(processortest.Properties(processor.Properties{Expiration: time.Minute, UserID: "sender"})))

@@ -29,13 +29,13 @@ type Sender struct {
 	Log        *slog.Logger  // nil is the default
 }
 
-// To publishes e to a place; see [Sender.Send].
+// To publishes e to a destination; see [Sender.Send].
 func (s *Sender) To(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope) error {
 	return s.Send(ctx, msg, to.String(), func(ctx context.Context) error { return s.Publisher.Publish(ctx, to, e) })
 }
 
-// Send returns nil when the broker has the copy of msg that publish hands to it. A
-// failure that may pass is tried again here: a message that is requeued instead uses up
+// Send returns nil when the broker has the copy of msg that publish publishes. After a
+// failure that may pass it tries again: requeueing msg instead would use up
 // the delivery limit of its queue.
 func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, publish func(context.Context) error) error {
 	err := publish(ctx)
@@ -58,7 +58,7 @@ func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, pub
 
 // Park publishes e, the parked copy of msg, which had failed with err. If it cannot be sent
 // with the headers that say why, msg is sent as it came in: so it has been sent before. It
-// returns whether the broker has a copy, and the error that is to be told, err or one
+// returns whether the broker has a copy, and the error to report, err or one
 // around it.
 func (s *Sender) Park(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope, err error) (parked bool, told error) {
 	problem := s.To(ctx, msg, to, e)

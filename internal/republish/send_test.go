@@ -20,8 +20,8 @@ var errMail = errors.New("mail server says no")
 
 var parked = processor.Destination{RoutingKey: "parked"}
 
-// answers is a publisher that gives one answer after the other, the last one for ever. It
-// remembers when it was asked, and for what.
+// answers is a publisher that gives one answer after the other, and then repeats the last. It
+// records when it was called, and with what.
 type answers struct {
 	say       []error
 	at        []time.Time

@@ -8,8 +8,8 @@ import (
 	"github.com/gowarren/warren/internal/excerpt"
 )
 
-// stackTrace is that of the panic in err, as processors/recovery keeps it; "" if there is none.
-// Its lines stay lines, and are otherwise text as in the other headers.
+// stackTrace is the stack of the panic in err, as processors/recovery keeps it; "" if there is none.
+// Its line breaks stay; otherwise it is text as in the other headers.
 func stackTrace(err error) string {
 	var lines []string
 	size := 0

@@ -6,7 +6,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Strip removes from h what the broker wrote, and what would steer a copy.
+// Strip removes from h the broker's headers, and those that would steer a copy.
 func Strip(h processor.Headers) {
 	for _, name := range brokerHeaders {
 		delete(h, name)

@@ -17,8 +17,8 @@ type unsent struct {
 	err       error // why the message had failed
 }
 
-// Unsent returns the error of a message that had failed with err and whose copy for a
-// place was not sent because of problem.
+// Unsent returns the error of a message that had failed with err and whose copy to a
+// destination was not sent because of problem.
 func (s *Sender) Unsent(what, to string, problem, err error) error {
 	return &unsent{processor: s.Name, what: what, to: to, problem: problem, err: err}
 }
@@ -26,7 +26,7 @@ func (s *Sender) Unsent(what, to string, problem, err error) error {
 // GoesBack is the decision about a message that has no parked copy. It goes back to its queue.
 // One whose copy can never be sent, as with a body over the broker's limit, is released: from
 // RabbitMQ 4.3 on that does not use up the delivery limit of the queue, at which the message
-// would be lost, or be in its dead-letter exchange without need.
+// would be lost, or dead-lettered without need.
 func GoesBack(err error) error {
 	if u, ok := err.(*unsent); ok && Unsendable(u.problem) { //nolint:errorlint // not wrapped here
 		return processor.Release(err)

@@ -8,7 +8,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Most bytes of a header that is read or written. W3C asks for 512 of tracestate and 8192
+// The most bytes of a header that is read or written. W3C asks for 512 of tracestate and 8192
 // of baggage.
 const (
 	maxField   = 512

@@ -23,7 +23,7 @@ func TestKeys(t *testing.T) {
 	require.Equal(t, "mail.sent", key.RoutingKey(processortest.NewMessage(processortest.Origin(processor.Origin{RoutingKey: "mail.sent"}))))
 }
 
-// A header without a name was accepted, and ordered nothing.
+// A header without a name was accepted, and no message was ordered.
 func TestAHeaderWithoutANameIsNoKey(t *testing.T) {
 	t.Parallel()
 	require.Nil(t, key.Header(""))

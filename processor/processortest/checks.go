@@ -62,7 +62,7 @@ func passesSuccess(t *testing.T, c Contract) string {
 	return ""
 }
 
-// testHeaders are made anew at each call, to be compared with those of a message.
+// testHeaders are made anew at each call, for comparison with those of a message.
 func testHeaders() processor.Headers {
 	return processor.Headers{"test-flat": "value", "test-nested": processor.Headers{"key": "value"}}
 }
@@ -87,7 +87,7 @@ func allocatesNothing(t *testing.T, c Contract) string {
 	return ""
 }
 
-// handlerErrors are one error for each decision, all around errHandler.
+// handlerErrors have one error for each decision, all wrapping errHandler.
 var handlerErrors = map[string]error{
 	"plain":       errHandler,
 	"wrapped":     fmt.Errorf("handler: %w", errHandler),
@@ -117,7 +117,7 @@ func keepsErrors(t *testing.T, c Contract) string {
 	return ""
 }
 
-// replaced says what is wrong with err, which a layer made of the handler's cause.
+// replaced says what is wrong with err, which a layer returned for the handler's cause.
 func (c Contract) replaced(cause, err error) (problem string) {
 	switch {
 	case processor.Decide(cause).Stop && !processor.Decide(err).Stop:
@@ -131,7 +131,7 @@ func (c Contract) replaced(cause, err error) (problem string) {
 	return ""
 }
 
-// allows reports whether so many calls of a handler that fails are right.
+// allows reports whether a failing handler may be called that often.
 func (c Contract) allows(calls, messages int) bool {
 	return calls == messages || c.Repeats && calls > messages
 }

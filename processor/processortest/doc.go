@@ -1,5 +1,5 @@
-// Package processortest helps people who write processors to test them: a message
-// whose settlements can be looked at, a publisher that records or fails, and a
+// Package processortest helps to test processors: a message
+// whose settlements can be inspected, a publisher that records or fails, and a
 // conformance suite, [TestMiddleware], that every shipped processor passes.
 //
 // It depends on the standard library only.

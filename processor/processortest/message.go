@@ -19,7 +19,7 @@ const (
 	Released Settlement = "release"
 )
 
-// Message is a fake message that remembers each attempt to settle it, also those that
+// Message is a fake message that records each attempt to settle it, also those that
 // a real message refuses because it is settled already. It is safe for many goroutines.
 type Message struct {
 	envelope processor.Envelope

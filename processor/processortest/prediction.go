@@ -9,8 +9,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// keepsItsWord compares what becomes of a message with what the description of the stack
-// says.
+// keepsItsWord compares the outcome of a message with the description of the stack.
 func keepsItsWord(t *testing.T, c Contract) string {
 	for _, want := range c.build(t, func(context.Context, processor.Message) error { return nil }).Describe().Outcomes {
 		if want.Unknown != "" {
@@ -24,7 +23,7 @@ func keepsItsWord(t *testing.T, c Contract) string {
 	return ""
 }
 
-// fact is what can be seen of an outcome without a broker.
+// fact is the part of an outcome that can be seen without a broker.
 type fact struct {
 	Panics  bool
 	Action  processor.Action // Done if it panics

@@ -16,7 +16,7 @@ type Publishing struct {
 	Envelope processor.Envelope
 }
 
-// Publisher is a fake publisher that records what it is given. The zero value accepts
+// Publisher is a fake publisher that records its messages. The zero value accepts
 // everything. It is safe for many goroutines.
 type Publisher struct {
 	mu        sync.Mutex
@@ -33,8 +33,8 @@ func (p *Publisher) FailWith(err error) {
 	p.failure = err
 }
 
-// Publish records the message, or fails. It also fails when ctx has ended. What is
-// recorded has a body and a header map of its own, as what a broker stores has; tables
+// Publish records the message, or fails. It also fails when ctx has ended. The recorded
+// message has copies of the body and the header map, as a stored one has; tables
 // and arrays nested in the headers are shared.
 func (p *Publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 	p.mu.Lock()

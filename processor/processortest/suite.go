@@ -6,14 +6,14 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Contract says what is to be expected of a middleware beyond what all have in common.
-// Only New is required.
+// Contract says what a middleware does beyond the duties of all middlewares. Only New is
+// required.
 type Contract struct {
 	// New returns the middleware under test, fresh for each case.
 	New func(tb testing.TB) processor.Middleware
 	// Settles: it settles the message when the inner layers return.
 	Settles bool
-	// Absorbs: it may end the handler's error and return nil.
+	// Absorbs: it may return nil for the handler's error.
 	Absorbs bool
 	// Recovers: it turns panics into errors.
 	Recovers bool
@@ -35,8 +35,8 @@ type check struct {
 	run func(t *testing.T, c Contract) (problem string)
 }
 
-// TestMiddleware runs the conformance suite on a middleware. Each case is a subtest;
-// when one fails it says what a processor owes its users there. The suite counts
+// TestMiddleware runs the conformance suite on a middleware. Each case is a subtest, and
+// says when it fails which duty of a processor it checks. The suite counts
 // allocations, so t must not be parallel.
 func TestMiddleware(t *testing.T, c Contract) {
 	t.Helper()
@@ -67,7 +67,7 @@ var checks = []check{
 	},
 	{
 		"settles at most once",
-		"a second settlement closes the channel, with every message in hand on it",
+		"a second settlement closes the channel, with every message in flight on it",
 		settlesOnce,
 	},
 	{

@@ -11,15 +11,15 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Description says what a pipeline is made of and what becomes of its messages. It
+// Description lists the layers of a pipeline and what becomes of its messages. It
 // prints as text and encodes as JSON.
 type Description struct {
 	// Layers are outermost first; the last is the handler.
 	Layers []LayerDescription `json:"layers"`
 	// Outcomes are what becomes of a message in each [Case].
 	Outcomes []Outcome `json:"outcomes"`
-	// Assumed are the layers that do not say what they make of an outcome, by name. They
-	// are taken to pass on what they get.
+	// Assumed are the names of the layers that do not predict outcomes. They are taken to
+	// pass them on unchanged.
 	Assumed []string `json:"assumed,omitempty"`
 }
 
@@ -39,14 +39,14 @@ type Setting struct {
 
 // Describer is implemented by layers that have settings.
 type Describer interface {
-	// Settings are the settings, those that were left at their default included.
+	// Settings are all settings, defaults included.
 	Settings() []Setting
 }
 
-// Describe returns what the pipeline is made of and what becomes of its messages. The
-// outcomes are put together from what each layer says of itself ([Predictor]); that it
-// says the truth is a case of package processortest, and for the shipped layers a test
-// that runs stacks of them on a broker. No message is processed.
+// Describe returns the layers of the pipeline and what becomes of its messages. The
+// outcomes are combined from the predictions of the layers ([Predictor]). Package
+// processortest checks each prediction, and a test runs stacks of the shipped layers on a
+// broker. No message is processed.
 func (p *Pipeline) Describe() Description {
 	layers := shown(p.layers)
 	d := Description{Layers: make([]LayerDescription, len(layers))}

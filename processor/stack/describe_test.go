@@ -76,7 +76,7 @@ func TestAStackWithoutAnAckLeavesItToTheHandler(t *testing.T) {
 	require.Equal(t, "given back untouched", all[stack.CaseShutdown])
 }
 
-// A layer with a role that cannot just pass on what it gets, and no word on what it does.
+// The layer has a role that cannot just pass on outcomes, and predicts nothing.
 func TestAPredictionIsNotMadeUp(t *testing.T) {
 	t.Parallel()
 	for _, role := range []stack.Role{settles, retries, recovers, catches, stack.Limits} {

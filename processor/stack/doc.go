@@ -12,12 +12,12 @@
 //
 //   - [Layer] gives it a name and a [Role]. By their roles a stack refuses an order
 //     that loses or doubles messages, with [ErrOrder].
-//   - [Wrapper] shows what it stands around, so that a stack also sees layers that
+//   - [Wrapper] shows the processor that it wraps, so that a stack also sees layers that
 //     were composed by hand.
 //   - [Starter], [Idler] and [Stopper] tell it when a run starts, has nothing to do
 //     and ends. [RunFrom] gives it the [Run], to end it or pause it.
-//   - [Describer] and [Predictor] are what [Pipeline.Describe] asks: for its settings,
-//     and for what it makes of an [Outcome]. [Caser] adds rows to the table of outcomes.
+//   - [Describer] and [Predictor] give [Pipeline.Describe] its settings, and how it
+//     changes an [Outcome]. [Caser] adds rows to the table of outcomes.
 //   - [processor.Checker] lets it say, when the stack is built, that it cannot work.
 //     [Invalid] is the middleware of a layer whose options are wrong.
 //

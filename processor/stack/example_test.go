@@ -39,7 +39,7 @@ func ExampleNew() {
 	// outer out
 }
 
-// Options that are wrong show when the stack is built, not at the first message.
+// Wrong options show when the stack is built, not at the first message.
 func ExampleStack_Then() {
 	limit := func(attempts int) processor.Middleware {
 		if attempts < 1 {

@@ -11,24 +11,23 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Wrapper is implemented by layers that show what they stand around. Shipped ones all do,
-// so that a stack also sees those that somebody has put around one another by hand.
+// Wrapper is implemented by layers that show the processor that they wrap. All shipped ones do,
+// so that a stack also sees layers that were composed by hand.
 type Wrapper interface {
 	// Unwrap returns the next layer inwards.
 	Unwrap() processor.Processor
 }
 
-// Layers returns the layers of p as far as they show themselves, outermost first and the
-// handler last, or p itself if it is no pipeline. It is for whoever runs a pipeline, and
-// wants to know whether there is all that the layers need.
+// Layers returns the visible layers of p, outermost first and the handler last, or p itself if
+// it is no pipeline. A runner of pipelines finds there what the layers need.
 func Layers(p processor.Processor) []processor.Processor { return shown(between(p, nil)) }
 
-// function is a ProcessorFunc in a stack. Unlike that it can be told from others.
+// function is a ProcessorFunc in a stack. Unlike a ProcessorFunc it can be compared.
 type function struct{ f processor.ProcessorFunc }
 
 func (f *function) Process(ctx context.Context, msg processor.Message) error { return f.f(ctx, msg) }
 
-// named returns p, or a function that can be told from others.
+// named returns p, or a function that can be compared.
 func named(p processor.Processor) processor.Processor {
 	if f, ok := p.(processor.ProcessorFunc); ok {
 		return &function{f}
@@ -36,7 +35,7 @@ func named(p processor.Processor) processor.Processor {
 	return p
 }
 
-// between returns p and the layers inside it, as far as they show themselves, up to next.
+// between returns p and the visible layers inside it, up to next.
 func between(p, next processor.Processor) []processor.Processor {
 	var found []processor.Processor
 	for p != nil && !same(p, next) {
@@ -57,7 +56,7 @@ func between(p, next processor.Processor) []processor.Processor {
 	return found
 }
 
-// inside returns the pipelines among what between finds, and those inside them.
+// inside returns the pipelines that between finds, and those inside them.
 func inside(p, next processor.Processor) []*Pipeline {
 	for p != nil && !same(p, next) {
 		if inner, ok := p.(*Pipeline); ok {
@@ -72,8 +71,8 @@ func inside(p, next processor.Processor) []*Pipeline {
 	return nil
 }
 
-// shown returns the layers with those of pipelines that one of them embeds: each is one
-// layer as far as its lifecycle goes, and hides the others from nobody.
+// shown returns the layers, and the layers of pipelines that one of them embeds: in the lifecycle
+// an embedded pipeline is one layer, and hides none of its own.
 func shown(layers []processor.Processor) []processor.Processor {
 	var all []processor.Processor
 	for i, l := range layers {

@@ -49,8 +49,8 @@ func (c *counted) middleware(next processor.Processor) processor.Processor {
 	return c
 }
 
-// A layer that is a pipeline holds the layers inside it, which were listed and started
-// twice, and waited for themselves.
+// The layers inside a layer that is a pipeline were listed and started twice, and waited for
+// themselves.
 func TestAPipelineAmongTheLayersIsSeenOnce(t *testing.T) {
 	t.Parallel()
 	c := &counted{}

@@ -17,7 +17,7 @@ type Starter interface {
 }
 
 // Idler is implemented by processors that have something to do while no message is
-// waiting. Idle is called now and then while no message is in hand; one may arrive while
+// waiting. Idle is called now and then while no message is in flight; one may arrive while
 // it runs. An error that wraps [processor.ErrStop] or [processor.Stop] ends the run; any other is logged.
 type Idler interface {
 	Idle(ctx context.Context) error
@@ -40,8 +40,8 @@ var (
 var errStarted = errors.New("stack: the pipeline is running already: its layers belong to one run at a time, so build a pipeline for each consumer")
 
 // Start starts the layers, outermost first. If one fails, those that had started are
-// stopped in reverse, and the error says which failed. A pipeline that has been started
-// and not stopped is an error: layers hold what belongs to one run.
+// stopped in reverse, and the error says which failed. Starting a pipeline that has been started
+// and not stopped is an error: layers hold the state of one run.
 func (p *Pipeline) Start(ctx context.Context) error {
 	if !p.claim() {
 		return errStarted
@@ -61,7 +61,7 @@ func (p *Pipeline) Start(ctx context.Context) error {
 	return nil
 }
 
-// claim takes the pipeline and those inside it for one run, or none of them.
+// claim reserves the pipeline and those inside it for one run: all or none.
 func (p *Pipeline) claim() bool {
 	for i, c := range p.claimed() {
 		if !c.started.CompareAndSwap(false, true) {
@@ -92,7 +92,7 @@ func (p *Pipeline) undo(ctx context.Context, n int) error {
 // undoTimeout bounds the stopping of layers after a start that failed.
 const undoTimeout = 5 * time.Second
 
-// Idle calls the layers that want to know that nothing is waiting, outermost first.
+// Idle calls the layers that are [Idler]s, outermost first.
 func (p *Pipeline) Idle(ctx context.Context) error {
 	var errs []error
 	for _, layer := range p.layers {
@@ -105,7 +105,7 @@ func (p *Pipeline) Idle(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Stop stops the layers, innermost first, every one whatever the others return.
+// Stop stops all layers, innermost first, whatever each returns.
 func (p *Pipeline) Stop(ctx context.Context) error {
 	defer p.release()
 	return stopLayers(ctx, p.layers)

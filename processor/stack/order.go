@@ -63,13 +63,12 @@ var orderRules = []orderRule{
 	{Decodes, Retries, "a message that does not decode is not parked, and copies are published with other content than the message came with"},
 	{Decodes, GivesUp, "a message that does not decode is not given up, so it comes back for ever"},
 
-	{Breaks, Marks, "a message that is skipped looks like a success, so the breaker takes for mended what nobody has tried"},
+	{Breaks, Marks, "a message that is skipped looks like a success, so the breaker closes without a real probe"},
 	{Breaks, Retries, "a retry looks like success, so no failure is ever seen, and every message is retried until it is parked"},
 	{Breaks, Catches, "the error is turned into success first, so no failure is ever seen"},
 }
 
-// checkOrder returns an error for each layer without a name, and for each pair that must
-// not stand as they do.
+// checkOrder returns an error for each layer without a name, and for each pair in a wrong order.
 func checkOrder(layers []processor.Processor) error {
 	var errs []error
 	for _, layer := range layers {

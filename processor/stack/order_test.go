@@ -47,7 +47,7 @@ var roles = []stack.Role{
 	stack.Marks, stack.Waits, stack.Breaks, stack.Repeats, stack.Limits, stack.Transacts, recovers,
 }
 
-// verdicts hold every pair of roles: x where the role of the row must not stand outside
+// verdicts hold every pair of roles: x where the role of the row must not be outside
 // the role of the column.
 //
 //nolint:dupword // a grid

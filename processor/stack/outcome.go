@@ -8,7 +8,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Case is one way in which a message may fare: a row of the table of outcomes.
+// Case is one thing that may happen to a message: a row of the table of outcomes.
 type Case string
 
 // The cases that every stack has. Layers may add others; see [Caser].
@@ -38,28 +38,27 @@ const (
 	SettledByRequeue Settlement = "requeue" // back to its queue
 )
 
-// Outcome is what has become of a message, as a layer leaves it to the one outside.
+// Outcome is what has become of a message, as a layer returns it to the one outside.
 type Outcome struct {
 	// Case is the row. No layer changes it.
 	Case Case
-	// Panics: a panic is on its way up. The action says nothing then.
+	// Panics: a panic is on its way up. The action has no meaning then.
 	Panics bool
 	// Hangs: the inner layers wait for the end of their context, which has not come.
-	// The action says nothing then.
+	// The action has no meaning then.
 	Hangs bool
-	// Action is what [processor.Decide] reads from what is returned.
+	// Action is what [processor.Decide] reads from the error.
 	Action processor.Action
 	// Published are the places that a copy was published to, in words.
 	Published []string
 	// Settled is how the message was settled.
 	Settled Settlement
-	// Unknown names the layer that does not say what it does, "" if all do. Nothing else
-	// but the case is set then.
+	// Unknown names the layer that does not predict what it does, "" if all do. Only the case
+	// is set then.
 	Unknown string
 }
 
-// MarshalJSON encodes the outcome with what String says of it, and without what says
-// nothing.
+// MarshalJSON encodes the outcome with its String, and leaves out fields without a meaning.
 func (o Outcome) MarshalJSON() ([]byte, error) {
 	j := struct {
 		Case      Case       `json:"case"`
@@ -81,19 +80,20 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 }
 
 // Predictor is implemented by layers that say what becomes of a message. The others are
-// taken to pass on what they get, and a description says so.
+// taken to pass on outcomes unchanged, and a description says so.
 type Predictor interface {
-	// Predict returns what the layer makes of inner. It must not do anything.
+	// Predict returns the outcome after the layer, from that of the inner layers. It must have
+	// no effects.
 	Predict(inner Outcome) Outcome
 }
 
-// Caser is implemented by layers that have cases of their own, for the table of outcomes.
+// Caser is implemented by layers that add cases of their own to the table of outcomes.
 // In each the handler has failed with an error, unless the layer predicts otherwise.
 type Caser interface {
 	Cases() []Case
 }
 
-// Returns reports whether the inner layers return, so that a layer has something to act on.
+// Returns reports whether the inner layers return, so that a layer can act on it.
 func (o Outcome) Returns() bool { return !o.Panics && !o.Hangs }
 
 // CopyTo returns the outcome with a copy published there.
@@ -158,7 +158,7 @@ func predict(c Case, layers []processor.Processor) Outcome {
 	return o
 }
 
-// mustPredict reports whether a layer of that role cannot just pass on what it gets.
+// mustPredict reports whether a layer of that role cannot just pass on outcomes.
 func mustPredict(r Role) bool {
 	return slices.Contains([]Role{Settles, Retries, Recovers, Catches, Limits}, r)
 }

@@ -9,7 +9,7 @@ import (
 
 // Pipeline is a built stack, for one run at a time: build one for each consumer. It is a
 // [processor.Processor], safe for many goroutines, and passes the lifecycle calls on to
-// those of its layers that have them, which decorating one another by hand would hide.
+// the layers that have them. Layers decorated by hand would hide these.
 type Pipeline struct {
 	head   processor.Processor
 	layers []processor.Processor // outermost first, the handler last; those of pipelines inside too

@@ -72,7 +72,7 @@ type afterEnd struct{ processor.Processor }
 
 func (afterEnd) Start(ctx context.Context) error { return ctx.Err() }
 
-// undone records the context that it is stopped with.
+// undone records the context of its Stop.
 type undone struct {
 	processor.Processor
 	err error

@@ -16,7 +16,7 @@ const (
 	Recovers Role = "recovers"
 	// Catches: turns an error of the inner layers into success.
 	Catches Role = "catches"
-	// Judges: makes a decision of its own about a message, by an error or by success.
+	// Judges: decides about a message itself, by an error or by success.
 	Judges Role = "judges"
 	// GivesUp: ends the retries of a message that has failed too often.
 	GivesUp Role = "gives up"
@@ -39,10 +39,10 @@ const (
 	Breaks Role = "breaks"
 )
 
-// Layer is implemented by processors that say what they are. Shipped ones all do; a
-// processor of your own may stay silent, and is then allowed anywhere.
+// Layer is implemented by processors with a name and a role. All shipped ones have them; a
+// processor of your own need not, and is then allowed anywhere.
 type Layer interface {
-	// Name is how the layer is called in errors, such as "retry".
+	// Name is the name of the layer in errors, such as "retry".
 	Name() string
 	// Role is what it does; "" where the order does not matter.
 	Role() Role

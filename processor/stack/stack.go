@@ -56,8 +56,7 @@ func (s Stack) ThenFunc(handler func(ctx context.Context, msg processor.Message)
 	return s.Then(processor.ProcessorFunc(handler))
 }
 
-// wrap returns the pipeline, unchecked. A middleware that returns its argument has chosen
-// to be no layer.
+// wrap returns the pipeline, unchecked. A middleware that returns its argument adds no layer.
 func (s Stack) wrap(handler processor.Processor) (*Pipeline, error) {
 	built := &Pipeline{head: handler, layers: between(handler, nil), inner: inside(handler, nil)}
 	for i, m := range slices.Backward(s.middlewares) {

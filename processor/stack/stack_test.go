@@ -31,7 +31,7 @@ func app(out *bytes.Buffer) processor.Processor {
 	})
 }
 
-// message returns a message that nobody may settle.
+// message returns a message that must not be settled.
 func message() processor.Message {
 	return broker.NewDelivery(processor.Envelope{}, processor.Origin{}, nil, 1)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Raw is a channel of the client's own.
+// Raw returns a channel of the AMQP client.
 func Raw(tb testing.TB, url string) *amqp.Channel {
 	tb.Helper()
 	conn, err := amqp.Dial(url)

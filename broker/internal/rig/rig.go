@@ -1,6 +1,6 @@
-// Package rig is what tests of packages around broker/rabbitmq do again and again: they open a
-// broker, look past it with a channel of the client's own, and wait, each for at most
-// [Patience]. What it opens is closed when the test is over.
+// Package rig has helpers for tests of packages around broker/rabbitmq: they open a
+// broker, look past it with a channel of the AMQP client, and wait, each for at most
+// [Patience]. Everything opened is closed when the test is over.
 package rig
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Patience bounds everything that is waited for.
+// Patience bounds every wait.
 const Patience = time.Minute
 
 // Open opens a broker that logs nothing.
@@ -41,7 +41,7 @@ func Close(c interface {
 	_ = c.Close(ctx)
 }
 
-// Within is the test's context for as long as the patience.
+// Within is the test's context for [Patience].
 func Within(tb testing.TB) context.Context {
 	tb.Helper()
 	return WithinTime(tb, Patience)
@@ -63,7 +63,7 @@ func Name(tb testing.TB) string {
 	return fmt.Sprintf("%s-%d", tb.Name(), names.Add(1))
 }
 
-// To is the queue's place on the default exchange.
+// To is the queue as a destination on the default exchange.
 func To(queue string) processor.Destination { return processor.Destination{RoutingKey: queue} }
 
 // Text is a message whose body is its id.

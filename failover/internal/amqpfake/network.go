@@ -16,7 +16,7 @@ import (
 // Method is the class and the method of an AMQP frame.
 type Method struct{ Class, Method uint16 }
 
-// What the fake broker knows.
+// The methods that the fake broker knows.
 var (
 	ConnectionStart        = Method{10, 10}
 	ConnectionStartOk      = Method{10, 11}
@@ -37,20 +37,20 @@ var (
 	ExchangeUnbindOk       = Method{40, 51}
 )
 
-// Network is a network of brokers that know connections, channels and how to unbind, and nothing
-// else. Change its fields within Set once it is in use.
+// Network is a network of brokers that only know connections, channels and how to unbind.
+// Change its fields within Set once it is in use.
 type Network struct {
 	mu     sync.Mutex
 	dialed []string
 	conns  []*Conn
 
-	Down   map[string]bool          // by address: nobody listens
+	Down   map[string]bool          // by address: no broker listens
 	Refuse map[string]bool          // by address: the password is wrong
 	Opened func(conn *Conn)         // a connection is open; it runs in the broker's goroutine
 	Answer func(*Conn, Method) bool // true: the broker's own answer is not sent
 }
 
-// ErrRefused is why nobody can be dialled at an address that is Down.
+// ErrRefused is the error of dialling an address that is Down.
 var ErrRefused = errors.New("connection refused")
 
 // Dial is for failover.NetDialer.

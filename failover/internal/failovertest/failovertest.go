@@ -1,4 +1,4 @@
-// Package failovertest is what the tests of failover and of the packages on it have in common.
+// Package failovertest has helpers for the tests of failover and of the packages on it.
 package failovertest
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
-// Patience is how long a test waits for what should come at once.
+// Patience is how long a test waits for events that should come at once.
 const Patience = 30 * time.Second
 
 // Quiet logs nothing.
@@ -34,7 +34,7 @@ func Dial(t *testing.T, urls []string, opts ...failover.Option) *failover.Connec
 	return c
 }
 
-// DialFake connects to a network that is not there, and closes when the test is over.
+// DialFake connects to a fake network, and closes when the test is over.
 func DialFake(t *testing.T, f *amqpfake.Network, url string, opts ...failover.Option) *failover.Connection {
 	t.Helper()
 	return Dial(t, []string{url}, append([]failover.Option{failover.NetDialer(f.Dial)}, opts...)...)
@@ -56,7 +56,7 @@ func Session(t *testing.T, c *failover.Connection) *failover.Session {
 	return s
 }
 
-// CloseNow closes what lives in a bubble of synctest, before the test's end.
+// CloseNow closes a connection in a bubble of synctest, before the test's end.
 func CloseNow(t *testing.T, c *failover.Connection) {
 	t.Helper()
 	require.NoError(t, c.Close(Limit(t, Patience)))
