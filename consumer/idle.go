@@ -11,7 +11,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// never is no count of messages.
+// never differs from every count of messages.
 const never = math.MaxUint64
 
 // watchIdle tells the layers when nothing has arrived for a while.
@@ -32,7 +32,7 @@ func (r *run) watchIdle() {
 		now := r.stats.received.Load()
 		switch {
 		case r.gate.paused() || r.stats.inHand.Load() > 0 || r.resting.Load() > 0:
-			now = never // nothing is known of the queue
+			now = never // the queue may not be empty
 		case now == before:
 			r.idle(r.hands, idler)
 		}

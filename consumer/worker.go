@@ -14,7 +14,7 @@ import (
 
 // work takes messages until the intake ends.
 func (r *run) work() {
-	var back int // messages in a row that went back
+	var back int // requeued messages in a row
 	for {
 		d, err := r.next()
 		if err != nil {
@@ -30,8 +30,8 @@ func (r *run) work() {
 	}
 }
 
-// receiveFailed ends the run if the reason is the source's: when the intake has ended, it is
-// ours.
+// receiveFailed ends the run if the source failed or ended, and not if the intake had ended
+// before.
 func (r *run) receiveFailed(err error) {
 	switch {
 	case r.intake.Err() != nil:
@@ -42,16 +42,16 @@ func (r *run) receiveFailed(err error) {
 	}
 }
 
-// handle processes one message and reports whether it comes again at once: a handler may nack it,
-// and an ack layer may requeue what has failed. Where the broker holds what has failed, it sees
-// to the pace.
+// handle processes one message and reports whether it is redelivered at once: a handler may nack
+// it, and an ack layer may requeue a failed one. It does not count one that the
+// broker delays.
 func (r *run) handle(d delivery) bool {
 	r.stats.inHand.Add(1)
 	returned := false
 	defer func() {
 		r.stats.inHand.Add(-1)
 		if !d.Settled() {
-			r.release(d) // when the run has ended, if this message ends it
+			r.release(d) // deferred: a message that ends the run is released after that
 		}
 		r.lines.Leave(d.key)
 		if !returned {
@@ -68,7 +68,7 @@ func (r *run) handle(d delivery) bool {
 	switch lost := d.Lost(); {
 	case lost && !isDone(decision):
 		r.lost(d, err, decision)
-		return false // the source sees to the pace of new channels
+		return false // the source paces new channels
 	case !d.Settled():
 		r.unsettled(d, err, decision)
 		return !lost
@@ -88,7 +88,7 @@ func (r *run) failed(d delivery, err error, decision processor.Decision) {
 	r.stopIf(decision, err)
 }
 
-// level is how what has become of a message is logged.
+// level is the level at which the outcome of a message is logged.
 func level(a processor.Action) slog.Level {
 	switch a {
 	case processor.Dropped:
@@ -111,13 +111,13 @@ func (r *run) stopIf(d processor.Decision, err error) {
 	}
 }
 
-// isDone reports whether nothing more is to be done for the message.
+// isDone reports whether the message needs nothing more.
 func isDone(d processor.Decision) bool {
 	return d.Action == processor.Done || d.Action == processor.Dropped
 }
 
-// lost notes a message that was not processed before its channel was lost. That says nothing
-// about the message, and there may be many: the source has logged the reason.
+// lost notes a message that was not processed before its channel was lost. It logs no failure:
+// the message is not to blame, there may be many, and the source has logged the reason.
 func (r *run) lost(d delivery, err error, decision processor.Decision) {
 	if d.Settled() {
 		r.stats.released.Add(1)
@@ -126,8 +126,8 @@ func (r *run) lost(d delivery, err error, decision processor.Decision) {
 	r.stopIf(decision, err)
 }
 
-// unsettled notes a message that goes back. If it was neither cut short nor released by a layer, the
-// pipeline forgets to settle, and would do so until the prefetch is full.
+// unsettled notes a message that is requeued. If it was neither cut short nor released by a
+// layer, the pipeline forgets to settle, and would do so until the prefetch is full.
 func (r *run) unsettled(d delivery, err error, decision processor.Decision) {
 	switch {
 	case decision.Action == processor.Released:
@@ -141,8 +141,8 @@ func (r *run) unsettled(d delivery, err error, decision processor.Decision) {
 	}
 }
 
-// release gives the message back. When the intake has ended, the subscription is paused before:
-// so it knows what else is to go back with it, and in which order.
+// release requeues the message. If the intake has ended, the subscription is paused first, so
+// that it knows which others it must requeue with this one, and in which order.
 func (r *run) release(d delivery) {
 	r.stats.released.Add(1)
 	if r.intake.Err() != nil {
@@ -153,22 +153,22 @@ func (r *run) release(d delivery) {
 	}
 }
 
-// exited replaces a worker whose goroutine was ended by runtime.Goexit, which nothing can stop. It
-// also runs while a panic is on its way up; then the process ends, and so does the new worker.
+// exited replaces a worker whose goroutine was ended by runtime.Goexit, which cannot be stopped.
+// It also runs during a panic; then the process ends, and the new worker with it.
 func (r *run) exited(d delivery, err error) {
 	r.log.LogAttrs(r.hands, slog.LevelError, "the handler or the key function ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, err)...)
 	r.workers.Go(func() { r.rest(1); r.work() })
 }
 
-// Pauses after messages that went back.
+// Pauses after requeued messages.
 const (
 	firstPause = 100 * time.Millisecond
 	lastPause  = 5 * time.Second
 )
 
-// rest waits after the nth message in a row that went back, between half and all of the nominal
-// time, so that workers do not march in step. The end of the intake cuts it short, and so does a
-// pause, which is a rest for all.
+// rest waits after the nth requeued message in a row, between half and all of the nominal time,
+// so that workers do not march in step. The end of the intake or a pause of the run cuts it
+// short.
 func (r *run) rest(n int) {
 	r.resting.Add(1)
 	defer r.resting.Add(-1)
