@@ -61,7 +61,7 @@ func (d *Declarer) exchanges(ctx context.Context, t broker.Topology, limit time.
 	return nil
 }
 
-// queue declares a queue. It returns ErrQueueDown at once for one that is known not to answer.
+// queue declares a queue. It is down while an earlier question about it is unanswered.
 func (d *Declarer) queue(ctx context.Context, q broker.Queue, limit time.Duration) error {
 	err := d.unanswered.wait(ctx, q.Name, limit)
 	if err == nil {

@@ -29,7 +29,7 @@ func (p *Publisher) refused(c *confirmChannel) {
 		life.Sleep(p.broker.Life.Context(), wait)
 		p.mu.Lock()
 		p.refusals.waiting = false
-		c := p.refusals.nacked // may be later than c
+		c := p.refusals.nacked // may be a later channel
 		p.mu.Unlock()
 		p.refused(c)
 	})
