@@ -31,8 +31,8 @@ func (v *verification) unsupported(context.Context) error {
 	return nil
 }
 
-// exchanges finds those that are missing or different. Bindings are checked even of exchanges that
-// are not planned.
+// exchanges finds those that are missing or different. The exchange of a planned
+// binding must exist even if it is not planned.
 func (v *verification) exchanges(ctx context.Context) error {
 	for _, x := range v.plan.Exchanges {
 		s, err := v.exchange(ctx, x.Name)
