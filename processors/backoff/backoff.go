@@ -18,8 +18,8 @@ const HeaderBackoffs = republish.HeaderBackoffs
 // New returns a middleware that delivers failed messages to queue, from which they were taken,
 // again later, through publisher. By default it does so for every error, after 1, 2, 3, 5, 8, 13,
 // 21, 34 and then 55 seconds, at most 20 times. It is safe for concurrent use and allocates nothing
-// on success. A failed message of another queue also goes to queue: each queue has a layer of its
-// own.
+// on success. A message of another queue is requeued there when it fails: each queue needs its
+// own layer.
 //
 // The stack refuses a publisher that is nil, or that is a [processor.Checker] whose Check fails,
 // options that cannot work, delays that the strategy refuses, and delays whose topology the

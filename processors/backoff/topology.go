@@ -25,8 +25,9 @@ import (
 //
 // The error says what a layer could not work with: options that [New] refuses as well, a work queue
 // that is deleted automatically (AutoDelete, Exclusive, Expires), a quorum queue behind classic
-// delays that has a length and refuses messages when full, one with a low delivery limit and no
-// dead-letter target, and one whose dead letters go to the delays or otherwise in a [broker.Loop].
+// delays, one that has a length and refuses messages when full, one with a low delivery limit and
+// no dead-letter target, and one whose dead letters go to the delays or otherwise in a
+// [broker.Loop].
 func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	c, err := configure(work.Name, opts)
 	if err != nil {

@@ -93,7 +93,7 @@ func (b *circuit) next() func() {
 		switch wanted := open && !h.over; {
 		case wanted && !h.paused:
 			h.paused = true
-			return func() { h.resume = h.run.Pause() } // only read while busy, by this goroutine
+			return func() { h.resume = h.run.Pause() } // only used by the goroutine in catchUp
 		case !wanted && h.paused:
 			h.paused = false
 			return h.resume

@@ -112,10 +112,10 @@ func (*signals) Role() stack.Role { return "" }
 // Unwrap returns the inner layers.
 func (s *signals) Unwrap() processor.Processor { return s.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*signals) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (s *signals) Settings() []stack.Setting {
 	names := make([]string, len(s.signals))
 	for i, sig := range s.signals {

@@ -96,10 +96,10 @@ func (*transaction) Role() stack.Role { return stack.Transacts }
 // Unwrap returns the inner layers.
 func (t *transaction) Unwrap() processor.Processor { return t.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*transaction) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (t *transaction) Settings() []stack.Setting {
 	inbox := "none"
 	if t.marks {

@@ -75,7 +75,7 @@ func (*throttle) Role() stack.Role { return stack.Waits }
 // Unwrap returns the inner layers.
 func (t *throttle) Unwrap() processor.Processor { return t.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*throttle) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings are those of the limiter now.

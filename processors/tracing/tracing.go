@@ -69,10 +69,10 @@ func (*tracing) Role() stack.Role { return "" }
 // Unwrap returns the inner layers.
 func (t *tracing) Unwrap() processor.Processor { return t.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*tracing) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (t *tracing) Settings() []stack.Setting {
 	provider := "global"
 	if t.provider != nil {

@@ -57,10 +57,10 @@ func (*xdeath) Role() stack.Role { return stack.GivesUp }
 // Unwrap returns the inner layers.
 func (x *xdeath) Unwrap() processor.Processor { return x.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*xdeath) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (x *xdeath) Settings() []stack.Setting {
 	count, lifetime := "off", "off"
 	if x.counts() {
