@@ -12,12 +12,11 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// New returns a publisher that publishes through next, and again after an error that may
-// pass. It is safe for many goroutines if next is. A panic of next's goes on.
+// New returns a publisher that publishes through next, and again after an error that may pass. It
+// is safe for concurrent use if next is. A panic of next passes through.
 //
-// Wrong options, and a next that is nil, have no place to show but the publisher itself:
-// it then is a [processor.Checker] that says what to change, and Publish fails with the
-// same error and publishes nothing.
+// With wrong options, or a nil next, it returns a [processor.Checker] that says what to change, and
+// whose Publish fails with the same error and publishes nothing.
 func New(next processor.Publisher, opts ...Option) processor.Publisher {
 	c := config{base: DefaultBase, limit: DefaultLimit, retries: processor.NoLimit}
 	err := option.Apply("retrying", &c, opts)
@@ -36,7 +35,7 @@ func New(next processor.Publisher, opts ...Option) processor.Publisher {
 	return &publisher{c, next}
 }
 
-// invalid is the publisher that New returns when it was called wrongly.
+// invalid is the publisher that New returns for wrong arguments.
 type invalid struct{ err error }
 
 var (
@@ -63,8 +62,8 @@ var (
 // Unwrap is for [processor.Decorated].
 func (p *publisher) Unwrap() processor.Publisher { return p.next }
 
-// Publish publishes e until next has taken it, or trying again is of no use; see the
-// package's comment. e is the caller's own: the id that it may lack is on a copy.
+// Publish publishes e until next has taken it, or retrying is of no use; see the package
+// documentation. The caller's e is not changed: a missing id is set on a copy.
 func (p *publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 	if e.ID == "" {
 		id, err := p.newID()
@@ -80,7 +79,7 @@ func (p *publisher) Publish(ctx context.Context, to processor.Destination, e pro
 	return p.insist(ctx, to, e, err)
 }
 
-// insist publishes e again, whose first try failed with err.
+// insist retries e, whose first try failed with err.
 func (p *publisher) insist(ctx context.Context, to processor.Destination, e processor.Envelope, err error) error {
 	var h history
 	for {
@@ -107,7 +106,7 @@ func (p *publisher) insist(ctx context.Context, to processor.Destination, e proc
 	}
 }
 
-// sleep returns false if ctx ended meanwhile.
+// sleep returns false if ctx has ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -132,8 +131,8 @@ func (p *publisher) passes(err error) (again bool, problem error) {
 	return again, problem
 }
 
-// lasts reports whether err is the same whatever is tried. It may be of unknown outcome as
-// well, as when the publisher is closed before the answer.
+// lasts reports whether err is permanent. Its outcome may be unknown too, as when the publisher is
+// closed before the answer.
 func lasts(err error) bool {
 	return errors.Is(err, processor.ErrClosed) || errors.Is(err, processor.ErrForbidden) ||
 		errors.Is(err, processor.ErrTooLarge) || errors.Is(err, processor.ErrHeaderType)
