@@ -27,8 +27,8 @@ type jetStream struct {
 
 var _ station = (*jetStream)(nil)
 
-// openJetStream starts a server that keeps its messages in dir, and declares there what
-// retry.Topology declares on RabbitMQ. ackWait is how long a message may be in hand.
+// openJetStream starts a server that keeps its messages in dir, and declares the counterpart of
+// what retry.Topology declares on RabbitMQ. ackWait is how long a message may be in flight.
 func openJetStream(ctx context.Context, dir string, ackWait time.Duration) (*jetStream, error) {
 	s, err := startServer(dir)
 	if err != nil {
@@ -50,7 +50,7 @@ func startServer(dir string) (*server.Server, error) {
 	}
 	s, err := server.NewServer(&server.Options{
 		JetStream: true, StoreDir: dir,
-		SyncAlways: true, // confirmed is on the disk; by default it is there within two minutes
+		SyncAlways: true, // a confirmed message is on the disk; by default only within two minutes
 		DontListen: true, NoSigs: true, NoLog: true,
 	})
 	if err != nil {
@@ -72,8 +72,8 @@ func (j *jetStream) connect() (err error) {
 	if j.streams, err = j.conn.JetStream(); err != nil {
 		return err
 	}
-	// TrackMsgId must stay off: a retry has the id of its message, and JetStream would
-	// confirm it, and drop it as a duplicate.
+	// TrackMsgId must stay off: a retry has the id of its message, and JetStream would confirm it,
+	// and drop it as a duplicate.
 	j.publisher, err = wmnats.NewPublisher(wmnats.PublisherConfig{NatsOptions: []nats.Option{here}}, nil)
 	return err
 }
@@ -97,8 +97,8 @@ func (j *jetStream) declare() error {
 	_, err = j.streams.AddConsumer(queue, &nats.ConsumerConfig{
 		Durable: queue, DeliverSubject: "deliver." + queue, DeliverGroup: queue,
 		AckPolicy: nats.AckExplicitPolicy, AckWait: j.ackWait,
-		// No more than the workers take: the time for an ack runs while a message waits
-		// in the client, and what is late comes twice.
+		// No more than the workers take: the time for an ack runs while a message waits in the
+		// client, and late ones come twice.
 		MaxAckPending: workers,
 	})
 	if err != nil {
@@ -107,8 +107,8 @@ func (j *jetStream) declare() error {
 	return nil
 }
 
-// Source is where orders come from. What is rejected has been parked by the retry layer: if
-// something is not, it goes back.
+// Source is where orders come from. The retry layer parks every rejected order; if not, it is
+// requeued.
 func (j *jetStream) Source(queue string) broker.Source {
 	s := &subscriber{server: nats.InProcessServer(j.server), ackWait: j.ackWait}
 	return watermill.NewSource(s, queue, watermill.Return)
@@ -117,7 +117,7 @@ func (j *jetStream) Source(queue string) broker.Source {
 // Publisher publishes to subjects.
 func (j *jetStream) Publisher() processor.Publisher { return watermill.NewPublisher(j.publisher) }
 
-// Ready counts what a subject holds, whether or not somebody has it in hand.
+// Ready counts what a subject holds, including messages in flight.
 func (j *jetStream) Ready(ctx context.Context, subject string) (int, error) {
 	stream, err := j.streams.StreamNameBySubject(subject, nats.Context(ctx))
 	if err != nil {
