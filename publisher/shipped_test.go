@@ -35,7 +35,7 @@ var shipped = map[string]func(processor.Publisher) processor.Publisher{
 	"tracing": func(p processor.Publisher) processor.Publisher { return tracing.New(p) },
 }
 
-// foreign is a decorator of somebody else's, who has read what [processor.Publisher] says.
+// foreign is a decorator from elsewhere, written by the documentation of [processor.Publisher].
 type foreign struct{ next processor.Publisher }
 
 func (f foreign) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
@@ -44,7 +44,7 @@ func (f foreign) Publish(ctx context.Context, to processor.Destination, e proces
 
 func (f foreign) Unwrap() processor.Publisher { return f.next }
 
-// decorators are each that is shipped, each around each, and each around and in a foreign one.
+// decorators are all shipped ones, each around each, and each around and in a foreign one.
 func decorators() map[string]func(processor.Publisher) processor.Publisher {
 	all := maps.Clone(shipped)
 	around := func(outer, inner func(processor.Publisher) processor.Publisher) func(processor.Publisher) processor.Publisher {
@@ -69,7 +69,7 @@ func each(t *testing.T, test func(t *testing.T, decorate func(processor.Publishe
 	}
 }
 
-// layers are all that are given a publisher.
+// layers are all that take a publisher.
 func layers(p processor.Publisher) map[string]processor.Middleware {
 	return map[string]processor.Middleware{
 		"retry":      retry.New(p, "retry_%attempt%", retry.ParkKey("parked")),
@@ -130,7 +130,7 @@ var errBare = errors.New("nothing can be declared here")
 
 func (*bare) CheckTopology(broker.Topology) error { return errBare }
 
-// Copies went to a topic that nobody reads, and the stack said nothing.
+// Copies went to a topic without a subscriber, and the stack gave no error.
 func TestADecoratorDoesNotHideWhatCannotBeDeclared(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, decorate func(processor.Publisher) processor.Publisher) {
@@ -191,8 +191,8 @@ func ids(all []processortest.Publishing) []string {
 	return list
 }
 
-// A batch stays one where each decorator can have batches, and goes message by message through
-// one that cannot: nothing goes past a decorator.
+// A batch stays one if each decorator takes batches, and goes message by message through one that
+// does not: it never bypasses a decorator.
 func TestABatchGoesThroughEachDecorator(t *testing.T) {
 	t.Parallel()
 	to := processor.Destination{RoutingKey: "q"}

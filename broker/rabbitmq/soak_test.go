@@ -112,7 +112,7 @@ func (s *soak) consume(ctx context.Context, t *testing.T, b *rabbitmq.Broker) (p
 	return run.Pause, result
 }
 
-// handle takes its time. Cut short, it has processed nothing.
+// handle takes a while. If cut short, it has processed nothing.
 func (s *soak) handle(ctx context.Context, msg processor.Message) error {
 	if msg.Origin().Redelivered {
 		s.redelivered.Add(1)
@@ -143,7 +143,7 @@ func raise(highest *atomic.Int64, msg processor.Message, header string) {
 	}
 }
 
-// end ends a consumer that has messages in hand.
+// end ends a consumer with messages in flight.
 func (s *soak) end(t *testing.T, i int) {
 	t.Helper()
 	b := open(t, s.node.URL())
@@ -192,7 +192,7 @@ func moment(t *testing.T) {
 	}
 }
 
-// finish processes what is left and closes the books.
+// finish processes the rest and checks the counts.
 func (s *soak) finish(t *testing.T) {
 	t.Helper()
 	close(s.enough)
