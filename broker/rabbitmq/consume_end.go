@@ -18,7 +18,7 @@ import (
 //
 // Between our channel.close and the broker's answer the client may still send on the channel, and a
 // settlement that arrives after channel.close ends the whole connection, with all its
-// subscriptions. So no settlement is under way when channel.close is sent, and none follows.
+// subscriptions. So no settlement is in progress when channel.close is sent, and none follows.
 //
 // If the broker does not answer in time its connection is cut, which also ends a settlement that
 // hangs.

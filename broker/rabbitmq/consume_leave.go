@@ -9,7 +9,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 )
 
-// The broker has 32 acks of a channel under way to a quorum queue, holds back further ones, and
+// The broker passes 32 acks of a channel at a time to a quorum queue, holds back further ones, and
 // forgets those when the channel is closed: of 150 messages acked at once, 100 were redelivered.
 // Nothing tells when it has passed on the last. It took less than 5 ms.
 // than 5 ms.

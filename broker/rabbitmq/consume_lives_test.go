@@ -34,7 +34,7 @@ func (k *book) count() int {
 	return len(k.confirmed)
 }
 
-// missing returns the messages that were confirmed, and never acked by whoever got them.
+// missing returns the messages that were confirmed, and never acked.
 func (k *book) missing() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -78,9 +78,9 @@ func (j *jetStream) connect() (err error) {
 	return err
 }
 
-// declare makes a stream of the orders, which has those that are retried too, and one of
-// what is parked. In a work queue, what is acked is gone; any other stream keeps it, and a
-// consumer that is deleted and made again gets it once more.
+// declare makes a stream of the orders, including those that are retried, and one of the parked
+// ones. In a work queue, acked messages are gone; any other stream keeps them, and a consumer that
+// is deleted and made again gets them once more.
 //
 // The consumer is declared here, because one that watermill-nats has made is deleted when
 // its subscriber ends.

@@ -12,7 +12,7 @@ var errNoStore = errors.New("dedup: the store is nil: pass one, such as NewMemor
 //
 // Its duties:
 //
-//  1. Both methods may be called by many goroutines at once, and return soon after ctx
+//  1. Both methods may be called concurrently, and return soon after ctx
 //     ends.
 //  2. Seen returns true only for an id that was given to Mark. A wrong true loses a
 //     message: a Bloom filter is no Store.

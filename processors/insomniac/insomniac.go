@@ -41,8 +41,8 @@ func Confirm(ready func(ctx context.Context) (int, error)) Option {
 // slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that ends the run when no message is waiting. It is safe for
-// many goroutines and allocates nothing. The stack refuses a nil option.
+// New returns a middleware that ends the run when no message is waiting. It is safe for concurrent
+// use and allocates nothing. The stack refuses a nil option.
 func New(opts ...Option) processor.Middleware {
 	var c config
 	if err := option.Apply("insomniac", &c, opts); err != nil {
