@@ -14,9 +14,9 @@
 // its goroutine: its message is requeued, and later settlements of it have no effect. Closing
 // the subscription takes at most 2 s, and stopping the layers 2 s more. Run therefore returns
 // within the drain time and 5 s, whatever hangs.
+//
 // # Errors
 //
-// A handler's error is logged and counted, and the consumer goes on with the next
 // A handler's error is logged and counted, and the consumer goes on with the next message:
 // retrying and settling are the pipeline's business. Only [processor.Stop], [processor.ErrStop]
 // and [ErrUnsettled] end the run; without the last, a pipeline that forgets to settle would
@@ -27,9 +27,9 @@
 // whichever layer or handler requeued it: 100 ms, doubling to 5 s, until a message is not
 // requeued or the run is paused. It does not wait where the broker delays a failed message
 // ([broker.Channel]).
+//
 // # Lost channels
 //
-// When the channel that a message came from is lost, with its connection, by the broker's
 // A channel is lost with its connection, by the broker's consumer timeout, or because its queue
 // was deleted. The broker then redelivers the channel's messages, to this consumer or another,
 // and accepts no settlement of the old deliveries. The context of each handler ends, with a

@@ -12,7 +12,6 @@ import (
 // The broker passes 32 acks of a channel at a time to a quorum queue, holds back further ones, and
 // forgets those when the channel is closed: of 150 messages acked at once, 100 were redelivered.
 // Nothing tells when it has passed on the last. It took less than 5 ms.
-// than 5 ms.
 const ackTime = 50 * time.Millisecond
 
 // Closing a channel returns before a quorum queue knows of it. A consumer that subscribes at this

@@ -14,7 +14,6 @@ import (
 // deaths are x-deaths that RabbitMQ does not write, and the queues that 3.10 harms because of them:
 // one such message crashed a classic queue permanently, with all its messages, and was lost from a
 // quorum queue.
-// lost from a quorum queue.
 var deaths = map[string]any{"classic": []any{"malformed"}, "quorum": "malformed"}
 
 // RabbitMQ 4.x dead-letters such a message. With 3.10 it is first replaced by a copy, and comes

@@ -24,7 +24,6 @@ var ErrRejected = errors.New("the message was nacked without requeue")
 // DeadLetter returns nil it has dealt with the message, which is acked. An error, which should wrap
 // err, requeues it to its topic. A DeadLetter may be called concurrently, and must not settle or
 // change the message. msg.Context() bounds it.
-// goroutines at once, and must not settle or change the message. msg.Context() bounds it.
 type DeadLetter func(msg *message.Message, topic string, err error) error
 
 // Metadata that Watermill's PoisonQueue writes.

@@ -46,5 +46,4 @@
 // Warren cannot keep what a broker loses by its settings. When it is closed, watermill-nats acks
 // messages in flight unless nats.ManualAck is set: examples/watermill-nats has settings for
 // JetStream that lose nothing.
-// JetStream that lose nothing.
 package watermill

@@ -87,7 +87,6 @@ func (s *service) run(ctx context.Context, enough <-chan struct{}, urls []string
 // stable is how long a connection must have lived for its loss to be a new incident, and not one of
 // a node that drops its clients, which are dialled ever more slowly. Here nodes die within seconds
 // of each other. Leave it at its default, 30 s.
-// die within seconds of each other. Leave it at its default, 30 s.
 const stable = 5 * time.Second
 
 func closeBroker(ctx context.Context, b *rabbitmq.Broker) error {

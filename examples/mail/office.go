@@ -56,7 +56,6 @@ func (o *office) work(ctx context.Context, copies int) error {
 // all of them: Ready counts neither mails in flight nor those on their way from a retry queue to
 // the work queue, and the queues are asked one after the other. So they count as empty after three
 // times in a row.
-// the other. So they count as empty when they were so three times in a row.
 func (o *office) wait(ctx context.Context) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

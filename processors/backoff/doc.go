@@ -67,5 +67,4 @@
 // show the error, the number of the retry, its limit, its delay and when it is due. The error of a
 // copy that was not sent has the number and the delay. On the parked copy, the header warren-error
 // says how many retries there were and how long they took.
-// took.
 package backoff

@@ -55,7 +55,6 @@ func Policy(opts ...PolicyOption) Option {
 // cannot be sent. The copy's headers say why, when, where and after how many failures: warren-error
 // and others. If they make the copy too large, it is published without them. Default: none, the
 // error is returned instead.
-// comes back instead.
 func Park(to processor.Destination) Option {
 	return setting(func(c *config) { c.final = &to })
 }

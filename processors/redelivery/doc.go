@@ -55,5 +55,4 @@
 // It cannot be changed once declared, has no jitter, and [processor.RetryAfter] is a failure like
 // any other. For these use processors/backoff. The order is not kept: other messages overtake
 // waiting ones.
-// overtaken.
 package redelivery

@@ -3,7 +3,6 @@
 // the trace.
 //
 // Wrap the broker's publisher once and use it everywhere:
-// Wrap the broker's publisher once and give it to all that publish:
 //
 //	traced := tracing.New(broker.Publisher())
 //	err := traced.Publish(ctx, to, envelope)

@@ -37,7 +37,6 @@ var errNotSent = errors.New("not sent")
 //
 // The channel `returns` cannot fill up and stall the client: it has room for as many returns as
 // there are slots, and a slot is freed only after `returns` was drained.
-// there are slots, and a slot is freed only after `returns` was emptied.
 type confirmChannel struct {
 	life    *life.Life
 	session *failover.Session
