@@ -19,7 +19,7 @@
 //
 // A handler's error is logged and counted, and the consumer goes on with the next message:
 // retrying and settling are the pipeline's business. Only [processor.Stop], [processor.ErrStop]
-// and [ErrUnsettled] end the run; without the last, a pipeline that forgets to settle would
+// and [ErrUnsettled] end the run. Without [ErrUnsettled], a pipeline that forgets to settle would
 // stall silently once the prefetch is full.
 //
 // A message that is requeued is redelivered at once, also one that the pipeline did not begin
@@ -34,9 +34,9 @@
 // was deleted. The broker then redelivers the channel's messages, to this consumer or another,
 // and accepts no settlement of the old deliveries. The context of each handler ends, with a
 // cause that wraps [processor.ErrStale] and gives the reason; [processor.Lost] reports it. What
-// a handler does after that is done twice. If it returns an error, no copy is published, no
-// attempt is used up, and nothing is parked or logged as a failure. If it returns nil, it has
-// not failed, but the message is still redelivered.
+// a handler does after that is done twice. One that heeds its context makes room for the next
+// delivery. If it returns an error, no copy is published, no attempt is used up, and nothing is
+// parked or logged as a failure. If it returns nil, the message is still redelivered.
 //
 // With [FinishLost] the handler's context does not end, and two deliveries of a message may be
 // in flight at a time. Package processors/dedup makes the second wait for the first, and skips

@@ -26,8 +26,8 @@
 //	retry.New(broker.Publisher(), key, schedule...)
 //
 // With %delay% in the pattern the queues are mail_retry_30s and mail_retry_3m, and a later schedule
-// gets queues of its own. Without, for example to share queues with PHP, the broker refuses a
-// changed delay.
+// gets queues of its own. Without %delay%, as where PHP works on the same queues, the broker
+// refuses a changed delay.
 //
 // # The message is never lost
 //

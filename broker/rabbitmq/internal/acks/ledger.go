@@ -57,7 +57,7 @@ type Ledger[M any] struct {
 	closed error // why nothing more is sent
 	paused bool
 	full   int           // how many may be outstanding
-	idle   chan struct{} // closed when nothing is in flight; nil outside a pause
+	idle   chan struct{} // closed when nothing is in flight; nil if Pause does not wait
 
 	book     book[M]
 	inHand   int // received, and not settled
