@@ -16,10 +16,10 @@ var (
 	// ErrUnsettled ends the run when the pipeline returns without settling a message.
 	ErrUnsettled = errors.New("the pipeline returned without settling the message: put processors/ack outermost, or ack in the handler")
 	// ErrAbandoned is returned by a run whose handlers or a layer's Idle ignored the end of
-	// their context. Their messages went back to the broker; their goroutines are left, with what
-	// they hold in layers such as dedup and breaker. End the program, or build a new pipeline.
+	// their context. Their messages were requeued; their goroutines are left, with what they
+	// hold in layers such as dedup and breaker. End the program, or build a new pipeline.
 	ErrAbandoned = errors.New("handlers or an idle hook did not return after the end of their context, and were abandoned")
-	// ErrRunning is returned by Run while another Run of the same consumer is going on.
+	// ErrRunning is returned by Run while another Run of the same consumer is in progress.
 	ErrRunning = errors.New("the consumer is running already")
 )
 
@@ -47,13 +47,13 @@ func New(source broker.Source, p processor.Processor, opts ...Option) (*Consumer
 	return c, nil
 }
 
-// Run consumes until ctx is cancelled, a processor stops it, or the source ends, and
-// then drains. See the package documentation for the order of things.
+// Run consumes until ctx is cancelled, a processor stops it, or the source ends, and then
+// drains. See the package documentation.
 //
-// It returns nil after a shutdown that was asked for: by ctx, by [processor.ErrStop], or
-// by the end of the source. Otherwise it returns what ended the run: the error given to
-// [processor.Stop], [ErrUnsettled], a source that is broken for good, or a lifecycle
-// method that failed. Run may be called again after it has returned.
+// It returns nil after a regular shutdown: by ctx, by [processor.ErrStop], or by the end of the
+// source. Otherwise it returns what ended the run: the error given to [processor.Stop],
+// [ErrUnsettled], the permanent failure of the source, or a lifecycle method that failed. Run
+// may be called again after it has returned.
 func (c *Consumer) Run(ctx context.Context) error {
 	if !c.running.CompareAndSwap(false, true) {
 		return fmt.Errorf("consumer: %w", ErrRunning)
@@ -82,7 +82,7 @@ func (c *Consumer) check() error {
 	return c.options.check()
 }
 
-// stop ends the lifecycle of the layers, also when ctx has long ended.
+// stop ends the lifecycle of the layers, also after ctx has ended.
 func (c *Consumer) stop(ctx context.Context) error {
 	s, ok := c.handler.(stack.Stopper)
 	if !ok {

@@ -101,7 +101,7 @@ func TestLogsAreBoundedAndEscaped(t *testing.T) {
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
 }
 
-// It took the process down, and again each time the broker delivered the message.
+// It ended the process, and again each time the broker redelivered the message.
 func TestAnErrorWhoseTextPanicsIsLogged(t *testing.T) {
 	t.Parallel()
 	q := newQueue(messages(1)...)
@@ -123,7 +123,7 @@ func TestCancellingDrainsWhatIsInHand(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c := must.Have(consumer.New(q, acked(t, func(ctx context.Context, _ processor.Message) error {
 			cancel()
-			time.Sleep(19 * time.Second) // work that takes its time
+			time.Sleep(19 * time.Second) // slow work
 			return ctx.Err()
 		}), quiet()))
 		require.NoError(t, c.Run(ctx))
@@ -147,7 +147,7 @@ func TestDrainDeadlineCutsShortAndGivesBackUntouched(t *testing.T) {
 		require.NoError(t, err)
 		c := must.Have(consumer.New(newQueue(msgs...), p, consumer.Workers(2), consumer.DrainTimeout(5*time.Second), quiet()))
 		go func() {
-			synctest.Wait() // both are in hand
+			synctest.Wait() // both are in flight
 			cancel()
 		}()
 		start := time.Now()

@@ -23,7 +23,7 @@ import (
 	"github.com/gowarren/warren/processors/ack"
 )
 
-// helm is a layer that lets a test steer the run.
+// helm is a layer through which a test steers the run.
 type helm struct {
 	processor.Processor
 	run   stack.Run
@@ -174,8 +174,8 @@ func TestAPauseLeavesTheQueueUntouched(t *testing.T) {
 	}
 }
 
-// A message in hand may outlast the pause: it is settled on the subscription that it came
-// from, while the next one works.
+// A message in flight may outlast the pause: it is settled on the subscription that it came from,
+// while the next one works.
 func TestAPauseDoesNotWaitForWhatIsInHand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestARunEndsWhileItIsPaused(t *testing.T) {
 	})
 }
 
-// fickle is a queue that is broken after a pause.
+// fickle is a queue that breaks after a pause.
 type fickle struct {
 	*queue
 	resumed chan struct{}
@@ -296,8 +296,8 @@ func TestAReleasedMessageIsReleasedAndNotNacked(t *testing.T) {
 	require.Equal(t, []processortest.Settlement{processortest.Released}, msg.Settlements())
 }
 
-// Pauses come and go at random, some messages fail and go back, and the run ends now and
-// then: every message is done once in the end, and nothing is left.
+// Pauses come and go at random, some messages fail and are requeued, and the run ends now and then:
+// every message is done once in the end, and none is left.
 func TestPausesUnderLoad(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -10,66 +10,65 @@
 //
 // # Shutdown
 //
-// Cancelling ctx ends the intake only. Messages that were not received go back to the
-// broker at once (see below where the order matters). Those in flight go on, under a
-// context that does not end with ctx, and are settled as usual. When the drain time is
-// over that context ends too, with a cause that wraps [processor.ErrShutdown]; what then
-// comes back unsettled is given back to the broker untouched. A handler or an Idle that ignores
-// its context is abandoned one second later, with its goroutine: its message goes back to the
-// broker, and whatever it still does with the message has no effect. Closing the subscription
-// takes at most 2 s, and stopping the layers 2 s more. Run therefore returns within the drain
-// time and 5 s, whatever hangs.
+// Cancelling ctx ends the intake only. Messages that were not received are requeued at once (but
+// see "Order"). Messages in flight go on, under a context that does not end with ctx, and are
+// settled as usual. When the drain time is over that context ends too, with a cause that wraps
+// [processor.ErrShutdown]; a message that the pipeline then returns unsettled is requeued
+// untouched. A handler or an Idle that ignores its context is abandoned one second later, with
+// its goroutine: its message is requeued, and later settlements of it have no effect. Closing
+// the subscription takes at most 2 s, and stopping the layers 2 s more. Run therefore returns
+// within the drain time and 5 s, whatever hangs.
 //
 // # Errors
 //
-// A handler's error is logged and counted, and the consumer goes on with the next
-// message: retrying and settling are the pipeline's business. Only [processor.Stop] and
-// [processor.ErrStop] end the run, and [ErrUnsettled], because a pipeline that forgets
-// to settle would otherwise stall without a word as soon as the prefetch is full.
+// A handler's error is logged and counted, and the consumer goes on with the next message:
+// retrying and settling are the pipeline's business. Only [processor.Stop], [processor.ErrStop]
+// and [ErrUnsettled] end the run. Without [ErrUnsettled], a pipeline that forgets to settle would
+// stall silently once the prefetch is full.
 //
 // A message that is requeued is redelivered at once, also one that the pipeline did not begin
-// ([processor.Release]), and a quorum queue gives it up after 20 times. So it is held before, by its
-// worker and whoever requeues it: 100 ms the first time, doubling to 5 s, which 20 times take at
-// least 38 s. A pause or the end of the run cuts that short. It is not held where the broker keeps a
-// failed message for a while ([broker.Channel]).
+// ([processor.Release]), and a quorum queue gives it up after 20 times. So its worker holds it
+// before it is requeued, by whichever layer or handler: 100 ms the first time, doubling to 5 s;
+// 20 times take at least 38 s. A pause, the end of the run and the loss of its channel cut that
+// short. It is not held where the broker delays a failed message ([broker.Channel]).
 //
 // # Lost channels
 //
-// When the channel that a message came from is lost, with its connection, by the broker's
-// consumer timeout, or because its queue was deleted, the broker delivers the message again,
-// here or elsewhere, and takes no settlement of this delivery any more. The context of its
-// handler ends, with a cause that wraps [processor.ErrStale] and says why; [processor.Lost]
-// reports it. What a handler does beyond that is done twice. One that heeds its context makes
-// room for the next delivery, and if it returns an error, no copy is published, no attempt is
-// used up and nothing is parked or logged as a failure. One that returns nil all the same has
-// not failed; its message comes again.
+// A channel is lost with its connection, by the broker's consumer timeout, or because its queue
+// was deleted. The broker then redelivers the channel's messages, to this consumer or another,
+// and accepts no settlement of the old deliveries. The context of each handler ends, with a
+// cause that wraps [processor.ErrStale] and gives the reason; [processor.Lost] reports it. What
+// a handler does after that is done twice. One that heeds its context makes room for the next
+// delivery. If it returns an error, no copy is published, no attempt is used up, and nothing is
+// parked or logged as a failure. If it returns nil, the message is still redelivered.
 //
-// With [FinishLost] the handler's context does not end. Two deliveries of a message may then
-// be in flight at a time: processors/dedup has the second wait for the first, and skips it if
-// that succeeds, and the inbox of processors/sqltx does so across processes. An error still
-// has no copy published. A handler that never ends within the broker's consumer timeout
-// is called again and again, whichever way.
+// With [FinishLost] the handler's context does not end, and two deliveries of a message may be
+// in flight at a time. Package processors/dedup makes the second wait for the first, and skips
+// it if the first succeeds; the inbox of processors/sqltx does so across processes. After an
+// error, still no copy is published. A handler that always outlasts the broker's consumer
+// timeout is called again and again, with or without FinishLost.
 //
 // # Layers that steer
 //
-// A layer finds the run in the context of its Start ([stack.RunFrom]), and may end, abort or pause
-// it. While it is paused nothing is received: what the broker has sent already goes back to the
-// queue, and stays there until the run is resumed. What was received goes on meanwhile.
+// A layer finds the run in the context of its Start ([stack.RunFrom]), and may end, abort or
+// pause it. While the run is paused nothing is received: what the broker has sent already is
+// requeued, and stays in the queue until the run is resumed. Messages already received go on.
 // Layers are not told that a paused run is idle.
 //
 // # Order
 //
-// With [OrderBy] a message begins when the one before it with its key has left the pipeline: settled,
-// and with all published that had to be. Until then it occupies no worker, but counts toward the
-// prefetch: let [Prefetch] be a multiple of the workers.
+// With [OrderBy] a message begins when the one before it with its key has left the pipeline:
+// settled, with all its messages published. Until then it occupies no worker but counts toward
+// the prefetch, so let [Prefetch] be a multiple of the workers.
 //
-// When the run ends, what has not begun goes back untouched. At a pause, what was received goes on. Both
-// times all goes back in order, once nothing is in flight ([broker.SubscribeOptions]); a paused run goes on
-// after that, so a handler that hangs holds it up. In the middle of a run, a message that goes back
-// to its queue or is retried through another comes again behind others. See docs/semantics.md.
+// When the run ends, messages that have not begun are requeued untouched. At a pause, messages
+// already received go on. Both times all are requeued in order, once nothing is in flight
+// ([broker.SubscribeOptions]). A paused run resumes only after that, so a handler that hangs
+// delays it. In the middle of a run, a message that is requeued or retried through another queue
+// is redelivered behind others. See docs/semantics.md.
 //
 // # Panics
 //
-// A panic is not the consumer's to catch; it ends the process, and the broker delivers
-// the message again. Put processors/recovery into the stack to make it an error.
+// The consumer does not recover panics. A panic ends the process, and the broker redelivers the
+// message. Put processors/recovery into the stack to make it an error.
 package consumer

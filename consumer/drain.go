@@ -9,21 +9,21 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// drain gives back what was not received, waits for what is in hand, and closes the
+// drain requeues what was not received, waits for what is in flight, and closes the
 // subscription. It takes no longer than the drain timeout, the grace and the close timeout,
-// whatever handlers, layers and broker do.
+// whatever hangs.
 func (r *run) drain(workers, idle <-chan struct{}) error {
 	r.gate.close()
 	r.finishHands(workers)
 	err := r.endure(workers, idle)
 	if err := bounded(r.intake, closeTimeout, r.sub.Close); err != nil {
-		// Nothing is lost: the broker gives back what belongs to a connection that is gone.
+		// Nothing is lost: the broker requeues what a lost connection held.
 		r.log.Warn("subscription not closed cleanly", slog.Any("error", err))
 	}
 	return err
 }
 
-// finishHands waits for what is in hand, and ends its context.
+// finishHands waits for the messages in flight, and ends their context.
 func (r *run) finishHands(workers <-chan struct{}) {
 	deadline := time.NewTimer(r.options.drainTimeout)
 	defer deadline.Stop()
@@ -39,7 +39,7 @@ func (r *run) finishHands(workers <-chan struct{}) {
 	}
 }
 
-// endure gives everybody the grace to see that the run is over.
+// endure gives workers and idle hook the grace to see that the run is over.
 func (r *run) endure(workers, idle <-chan struct{}) error {
 	patience := time.After(grace)
 	for _, ended := range []<-chan struct{}{workers, idle} {
@@ -52,8 +52,8 @@ func (r *run) endure(workers, idle <-chan struct{}) error {
 	return nil
 }
 
-// bounded calls f with a context that lives on when ctx has ended, and returns after
-// timeout at the latest. A function that ignores its context is left behind.
+// bounded calls f with a context that outlives ctx, and returns after timeout at the latest. A
+// function that ignores its context is abandoned.
 func bounded(ctx context.Context, timeout time.Duration, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout-toReturn)
 	defer cancel()

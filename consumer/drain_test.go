@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// hang is how something hangs: it may heed its context, or only the end of the test.
+// hang is a way to hang: until the context ends, or only until the test ends.
 type hang func(ctx context.Context)
 
 func (h hang) wait(ctx context.Context) error {
@@ -47,7 +47,7 @@ func (s *stuck) Close(ctx context.Context) error {
 	return errors.Join(s.close.wait(ctx), s.queue.Close(ctx))
 }
 
-// weary is a pipeline, parts of which hang.
+// weary is a pipeline with parts that hang.
 type weary struct {
 	begun               chan struct{}
 	process, idle, stop hang
@@ -66,7 +66,7 @@ func (w *weary) Process(ctx context.Context, msg processor.Message) error {
 func (w *weary) Idle(ctx context.Context) error { return w.idle.wait(ctx) }
 func (w *weary) Stop(ctx context.Context) error { return w.stop.wait(ctx) }
 
-// Everything hangs, with one message in hand: the run ends on time all the same.
+// Everything hangs, with one message in flight: the run still ends on time.
 func TestARunEndsOnTimeWhateverHangs(t *testing.T) {
 	t.Parallel()
 	for _, drain := range []time.Duration{0, 20 * time.Second} {

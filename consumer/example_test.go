@@ -42,7 +42,7 @@ func Example() {
 			return errors.New("451 try again later")
 		}
 		fmt.Printf("sent to %s at the attempt %d\n", m.To, tries)
-		return processor.ErrStop // done, and that is all for today
+		return processor.ErrStop // done, and no more messages
 	}
 	pipeline, err := stack.New(
 		ack.New(),

@@ -49,7 +49,7 @@ func (g *gate) resume() {
 	}
 }
 
-// close pauses for good.
+// close pauses permanently.
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -97,7 +97,7 @@ func (g *gate) isOpen() <-chan struct{} {
 	return g.open
 }
 
-// isShut is closed when a pause is on, or has begun since the call.
+// isShut returns a channel that is closed while a pause is on, or once one begins.
 func (g *gate) isShut() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// never is no count of messages.
+// never differs from every count of messages.
 const never = math.MaxUint64
 
 // watchIdle tells the layers when nothing has arrived for a while.

@@ -44,7 +44,7 @@ func (w *wire) cut() { w.channel.Lose(errWire) }
 
 func (w *wire) message(tag uint64) overWire { return overWire{w, tag} }
 
-// overWire is a message that comes over a wire.
+// overWire is a message received over a wire.
 type overWire struct {
 	*wire
 	tag uint64
@@ -80,7 +80,7 @@ func (w *wire) settlement(tag uint64) string {
 	return w.settled[tag]
 }
 
-// wires is a source of messages that come over one wire and another.
+// wires is a source of messages received over several wires.
 type wires chan overWire
 
 func (w wires) Subscribe(_ context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
@@ -107,8 +107,8 @@ func (w overWires) Receive(ctx context.Context) (*broker.Delivery, error) {
 	}
 }
 
-// losing is a run whose first message is in hand when its wire is cut; the next one comes
-// over another.
+// losing is a run whose first message is in flight when its wire is cut; the next one comes over
+// another.
 type losing struct {
 	source wires
 	first  *wire
@@ -202,7 +202,7 @@ func TestAHandlerThatSucceedsOnALostChannelHasNotFailed(t *testing.T) {
 	})
 }
 
-// Without an ack layer the message comes back unsettled, which ends a run otherwise.
+// Without an ack layer the message is returned unsettled, which would otherwise end a run.
 func TestAMessageThatIsLeftUnsettledOnALostChannelDoesNotEndTheRun(t *testing.T) {
 	t.Parallel()
 	for _, result := range []error{nil, errMail, processor.Release(errMail)} {
@@ -215,7 +215,7 @@ func TestAMessageThatIsLeftUnsettledOnALostChannelDoesNotEndTheRun(t *testing.T)
 	}
 }
 
-// The message comes again: a copy beside it would be one message more with each loss.
+// The message is redelivered: with a copy there would be one more message after each loss.
 func TestNoCopyIsPublishedOfAMessageWhoseChannelIsLost(t *testing.T) {
 	t.Parallel()
 	for name, layer := range map[string]func(processor.Publisher) processor.Middleware{
@@ -274,7 +274,7 @@ func TestAHandlerThatFinishesIsStillCutShortByTheEndOfTheRun(t *testing.T) {
 	})
 }
 
-// With one channel lost, what came over another goes on.
+// With one channel lost, messages of another go on.
 func TestOnlyTheHandlersOfTheLostChannelAreCutShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -306,7 +306,7 @@ func TestOnlyTheHandlersOfTheLostChannelAreCutShort(t *testing.T) {
 	})
 }
 
-// The first delivery is in hand when the second comes, in the same process.
+// The first delivery is in flight when the second comes, in the same process.
 func TestAMessageThatComesAgainWhileItIsInHandIsProcessedOnce(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -393,7 +393,7 @@ func TestTheConsumerAllocatesNothingForAMessage(t *testing.T) {
 	}
 }
 
-// made is a source of deliveries that are there already.
+// made is a source of prepared deliveries.
 type made chan *broker.Delivery
 
 func (m made) Subscribe(context.Context, broker.SubscribeOptions) (broker.Subscription, error) {

@@ -10,14 +10,14 @@ import (
 // delivery is a message with its place in the order.
 type delivery struct {
 	*broker.Delivery
-	key     string // "": it waits for no other
-	problem error  // why it has failed, and has no key
+	key     string // "" waits for no other
+	problem error  // why it has failed without a key
 }
 
-// next returns the next message to process. The worker that ends the wait of one comes here to
-// take it, so those that are blocked in Receive miss none. Once the run has ended, or the channel is
-// lost, no message with a key begins, not even one that was just received: an earlier one may have
-// gone back.
+// next returns the next message to process. A worker that finishes a message takes its successor
+// here itself, so the workers blocked in Receive miss none. Once the run has ended, or the
+// channel is lost, nothing more begins, not even a message just received: an earlier one may
+// have been requeued.
 func (r *run) next() (delivery, error) {
 	if r.options.key == nil {
 		return r.receive()
@@ -39,7 +39,7 @@ func (r *run) next() (delivery, error) {
 }
 
 // receiveInTurn receives until a message need not wait for an earlier one with its key. Workers
-// take turns, so that messages stand in line in the order of the source.
+// take turns, so that messages queue up in the order of the source.
 func (r *run) receiveInTurn() (delivery, error) {
 	r.turn <- struct{}{}
 	defer func() { <-r.turn }()

@@ -27,13 +27,13 @@ import (
 	"github.com/gowarren/warren/processors/recovery"
 )
 
-// beforeColon makes the key of what stands before the colon in a message such as "k:1".
+// beforeColon returns the key of a message such as "k:1": the part before the colon.
 func beforeColon(msg processor.Message) string {
 	before, _, _ := strings.Cut(string(msg.Body()), ":")
 	return before
 }
 
-// begun is what has begun, in its order, and holds each message that is told to wait.
+// begun lists the messages that have begun, in order, and holds each that is told to wait.
 type begun struct {
 	mu     sync.Mutex
 	bodies []string
@@ -64,7 +64,7 @@ func (b *begun) handle(ctx context.Context, msg processor.Message) error {
 	}
 }
 
-// now returns what has begun when nothing moves any more.
+// now returns the messages that have begun once nothing moves any more.
 func (b *begun) now() []string {
 	synctest.Wait()
 	b.mu.Lock()
@@ -80,7 +80,7 @@ func bodies(texts ...string) []*processortest.Message {
 	return msgs
 }
 
-// ordered runs a consumer that keeps the order of what stands before the colon.
+// ordered runs a consumer that orders by the part before the colon.
 func ordered(t *testing.T, source broker.Source, p processor.Processor, opts ...consumer.Option) (c *consumer.Consumer, end func() error) {
 	t.Helper()
 	c = must.Have(consumer.New(source, p, append([]consumer.Option{consumer.OrderBy(beforeColon), quiet()}, opts...)...))
@@ -99,7 +99,7 @@ func TestAMessageBeginsWhenTheOneBeforeItHasLeftThePipeline(t *testing.T) {
 			begins = append(begins, time.Since(start))
 			time.Sleep(time.Second)
 			err := msg.Ack()
-			time.Sleep(time.Second) // it has something to do still
+			time.Sleep(time.Second) // still busy
 			return err
 		}), consumer.Workers(4))
 		time.Sleep(time.Minute)
@@ -167,7 +167,7 @@ func TestWhatWaitsAtTheEndGoesBackUntouched(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for range 20 { // selects that are free to choose
+			for range 20 { // selects choose at random
 				synctest.Test(t, func(t *testing.T) {
 					begun := 0
 					ctx, cancel := context.WithCancel(t.Context())
@@ -193,7 +193,7 @@ func TestWhatWaitsAtTheEndGoesBackUntouched(t *testing.T) {
 	}
 }
 
-// What waits when its channel is lost comes again, and is processed then.
+// A message that waits when its channel is lost is redelivered, and is processed then.
 func TestWhatWaitsWhenItsChannelIsLostIsNotBegun(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string][]consumer.Option{
@@ -264,7 +264,7 @@ func TestAKeyThatPanicsFailsItsMessageAndHoldsUpNoOther(t *testing.T) {
 	}
 }
 
-// It is paced like any other that goes back.
+// It is paced like any other requeued message.
 func TestAKeyThatAlwaysPanicsIsNoBusyLoop(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(){"panic": func() { panic("boom") }, "Goexit": runtime.Goexit} {
@@ -283,7 +283,7 @@ func TestAKeyThatAlwaysPanicsIsNoBusyLoop(t *testing.T) {
 	}
 }
 
-// The line was without its first, and nobody called the next.
+// The line lost its first, and no worker called the next.
 func TestAHandlerThatEndsItsGoroutineEndsItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

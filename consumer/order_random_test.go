@@ -21,12 +21,12 @@ import (
 	"github.com/gowarren/warren/processors/recovery"
 )
 
-// fate is what is to happen to a message.
+// fate is how a message should end.
 type fate struct {
 	*processortest.Message
 	key   string
 	takes time.Duration
-	away  bool         // an outer layer keeps it
+	away  bool         // an outer layer releases it
 	end   func() error // of the handler
 
 	begun, left bool // guarded by fates.mu
@@ -87,8 +87,8 @@ func (f *fates) handle(_ context.Context, msg processor.Message) error {
 	return one.end()
 }
 
-// begin checks that what came earlier with the key has begun and is settled, and that nothing later
-// has begun.
+// begin checks that all earlier messages with the key have begun and are settled, and that no later
+// one has begun.
 func (f *fates) begin(one *fate) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -130,8 +130,8 @@ func randomFates(t *testing.T, r *rand.Rand) *fates {
 	return f
 }
 
-// Whatever handlers do, and whenever the run is paused or ended, each key has its order, and every
-// message that was received is processed or goes back.
+// Whatever handlers do, and whenever the run is paused or ended, each key keeps its order, and
+// every received message is processed or requeued.
 func TestRandomMessagesKeepTheOrderOfTheirKeys(t *testing.T) {
 	t.Parallel()
 	for range 10 {

@@ -33,13 +33,13 @@ func slips(t *testing.T, kind broker.QueueType, n int) *memory.Broker {
 	return b
 }
 
-// interruption is what ends or pauses a run after each tenth message.
+// interruption ends or pauses a run after each tenth message.
 type interruption struct {
 	drain time.Duration
 	come  func(h *helm, cancel func())
 }
 
-// A quorum queue puts what is given back one by one at its tail.
+// A quorum queue puts messages released one by one at its tail.
 func TestTheOrderOutlivesRestartsAndPauses(t *testing.T) {
 	t.Parallel()
 	for name, interrupt := range map[string]interruption{
@@ -73,8 +73,7 @@ func TestTheOrderOutlivesRestartsAndPauses(t *testing.T) {
 	}
 }
 
-// run is a run of eight workers. It returns done with what it did, and ends with the nth
-// message.
+// run is a run of eight workers. It appends what it did to done, and ends with the nth message.
 func (i interruption) run(t *testing.T, b *memory.Broker, n int, done []string) []string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -99,8 +98,8 @@ func (i interruption) run(t *testing.T, b *memory.Broker, n int, done []string) 
 	return done
 }
 
-// What is released as the run ends keeps its place only if what nobody has received does not go
-// back before it.
+// A message released as the run ends keeps its place only if no message not yet received is
+// requeued before it.
 func TestNothingIsReleasedBetweenTheEndOfTheIntakeAndThePause(t *testing.T) {
 	t.Parallel()
 	for name, act := range map[string]func(cancel func()) error{
@@ -145,8 +144,7 @@ func (w *watched) Release(uint64) error {
 	return nil
 }
 
-// A pause that was missed left the message with a subscription that nobody closed, and the
-// prefetch full.
+// A missed pause left the message with a subscription that was never closed, and the prefetch full.
 func TestEachPauseGivesBackWhatWasLeftToIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

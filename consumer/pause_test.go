@@ -21,8 +21,8 @@ import (
 	"github.com/gowarren/warren/processors/ack"
 )
 
-// Whoever gives a message back, and whatever error comes with it: the broker delivers it
-// again at once, and without a pause that is a million deliveries in a second.
+// Whichever layer requeues a message, and with whatever error: the broker redelivers it at once,
+// and without a pause that is a million deliveries in a second.
 func TestAMessageThatGoesBackDoesNotMakeABusyLoop(t *testing.T) {
 	t.Parallel()
 	returns := func(err error) processor.ProcessorFunc {
@@ -144,8 +144,8 @@ func TestThePauseEndsWithAMessageThatDoesNotGoBack(t *testing.T) {
 	})
 }
 
-// keeper is a queue whose broker keeps what failed for a second, and delivers what was given
-// back untouched at once.
+// keeper is a queue whose broker delays failed messages for a second, and redelivers released ones
+// at once.
 type keeper struct {
 	*queue
 	next chan struct{}
@@ -206,7 +206,7 @@ func TestWhereTheBrokerPacesTheConsumerDoesNot(t *testing.T) {
 				require.NoError(t, c.Run(ctx))
 				require.GreaterOrEqual(t, c.Stats().Received, tc.from)
 				require.LessOrEqual(t, c.Stats().Received, tc.to)
-				time.Sleep(time.Second) // what the keeper still holds
+				time.Sleep(time.Second) // for messages that the keeper still holds
 			})
 		})
 	}

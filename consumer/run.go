@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Why the context of the messages in hand ends.
+// Why the context of the messages in flight ends.
 var (
 	errDrained = fmt.Errorf("consumer: the drain deadline has passed: %w", processor.ErrShutdown)
 	errAborted = fmt.Errorf("consumer: the run was aborted: %w", processor.ErrShutdown)
@@ -25,14 +25,14 @@ var (
 type run struct {
 	*Consumer
 	log   *slog.Logger
-	lines *lines.Lines[delivery] // what waits for an earlier message with its key
-	turn  chan struct{}          // has room for the worker that receives, where the order matters
+	lines *lines.Lines[delivery] // messages that wait for an earlier message with its key
+	turn  chan struct{}          // held by the worker that receives, with OrderBy
 	gate  *gate
 	sub   broker.Subscription
 
-	intake    context.Context //nolint:containedctx // ends when no more messages may be taken
+	intake    context.Context //nolint:containedctx // ends with the intake
 	endIntake context.CancelCauseFunc
-	hands     context.Context //nolint:containedctx // of the messages in hand; ends at the drain deadline
+	hands     context.Context //nolint:containedctx // of the messages in flight; ends at the drain deadline
 	endHands  context.CancelCauseFunc
 
 	workers sync.WaitGroup
@@ -53,13 +53,13 @@ func newRun(ctx context.Context, c *Consumer) *run {
 // End stops the intake. The first reason counts.
 func (r *run) End(reason error) { r.endIntake(&ending{reason}) }
 
-// Abort ends what is in hand as well.
+// Abort ends the messages in flight as well.
 func (r *run) Abort(reason error) {
 	r.End(reason)
 	r.endHands(errAborted)
 }
 
-// Pause has nothing received when it has returned.
+// Pause stops receiving before it returns.
 func (r *run) Pause() (resume func()) { return r.gate.pause() }
 
 // consume runs the workers until the intake ends, and then drains.
@@ -82,8 +82,8 @@ func (r *run) consume() error {
 	return errors.Join(r.reason(), err)
 }
 
-// subscribe subscribes, once no layer's Start has the run paused. When the intake has ended
-// meanwhile, that is no error.
+// subscribe subscribes once no layer's Start pauses the run. It is no error if the intake has
+// ended before.
 func (r *run) subscribe() error {
 	if !r.gate.await(r.intake) {
 		return nil
@@ -98,7 +98,7 @@ func (r *run) subscribe() error {
 		r.gate.attach(sub)
 		return nil
 	case r.intake.Err() != nil:
-		return nil //nolint:nilerr // asked to end before it had begun
+		return nil //nolint:nilerr // asked to end before it began
 	}
 	return fmt.Errorf("consumer: subscribe: %w", err)
 }
@@ -110,12 +110,12 @@ func began(f func()) <-chan struct{} {
 	return ended
 }
 
-// ending tells a run that ended from a caller that cancelled.
+// ending marks an end by the run itself, not by a caller that cancelled.
 type ending struct{ err error }
 
 func (e *ending) Error() string { return fmt.Sprint("consumer: ended: ", e.err) }
 
-// reason returns what Run returns, nil if somebody asked for the end.
+// reason returns what Run returns: nil after a regular end.
 func (r *run) reason() error {
 	if e, ok := context.Cause(r.intake).(*ending); ok { //nolint:errorlint // never wrapped
 		return e.err

@@ -98,7 +98,7 @@ func (q *queue) Close(context.Context) error {
 	return nil
 }
 
-// settles has a fake message remember its settlements.
+// settles makes a fake message remember its settlements.
 type settles struct{ *processortest.Message }
 
 func (s settles) Ack(uint64) error                  { return s.Message.Ack() }

@@ -8,14 +8,13 @@ import (
 
 // Stats are counts of messages since the consumer was made.
 type Stats struct {
-	// Received is how many were taken from the source; a message that comes again
-	// counts again.
+	// Received is how many were taken from the source; a redelivered message counts again.
 	Received uint64
-	// Done, Dropped, Rejected, Failed and Requeued are how many ended that way, by what
-	// the pipeline returned. A message that a retry layer has republished is done.
+	// Done, Dropped, Rejected, Failed and Requeued are how many ended that way, by what the
+	// pipeline returned. A message that a retry layer has republished is done.
 	Done, Dropped, Rejected, Failed, Requeued uint64
-	// Released is how many were given back untouched: at shutdown, or because a layer did
-	// not let them in. Those that were not processed before their channel was lost count too.
+	// Released is how many were requeued untouched: at shutdown, or because a layer did not let
+	// them in. Messages not processed before their channel was lost count too.
 	Released uint64
 	// InHand is how many are being processed now, and Waiting how many wait for an earlier
 	// message with their key ([OrderBy]).

@@ -22,8 +22,8 @@ func (r *run) work() {
 	}
 }
 
-// receiveFailed ends the run if the reason is the source's: when the intake has ended, it is
-// ours.
+// receiveFailed ends the run if the source failed or ended, and not if the intake had ended
+// before.
 func (r *run) receiveFailed(err error) {
 	switch {
 	case r.intake.Err() != nil:
@@ -40,7 +40,7 @@ func (r *run) handle(d delivery) {
 	returned := false
 	defer func() {
 		if !d.Settled() {
-			r.release(d) // when the run has ended, if this message ends it
+			r.release(d) // deferred: a message that ends the run is released after that
 		}
 		r.stats.inHand.Add(-1)
 		if !d.Returned() {
@@ -82,7 +82,7 @@ func (r *run) failed(d delivery, err error, decision processor.Decision) {
 	r.stopIf(decision, err)
 }
 
-// level is how what has become of a message is logged.
+// level is the level at which the outcome of a message is logged.
 func level(a processor.Action) slog.Level {
 	switch a {
 	case processor.Dropped:
@@ -105,13 +105,13 @@ func (r *run) stopIf(d processor.Decision, err error) {
 	}
 }
 
-// isDone reports whether nothing more is to be done for the message.
+// isDone reports whether the message needs nothing more.
 func isDone(d processor.Decision) bool {
 	return d.Action == processor.Done || d.Action == processor.Dropped
 }
 
-// lost notes a message that was not processed before its channel was lost. That says nothing
-// about the message, and there may be many: the source has logged the reason.
+// lost notes a message that was not processed before its channel was lost. It logs no failure:
+// the message is not to blame, there may be many, and the source has logged the reason.
 func (r *run) lost(d delivery, err error, decision processor.Decision) {
 	if d.Settled() {
 		r.stats.released.Add(1)
@@ -120,8 +120,8 @@ func (r *run) lost(d delivery, err error, decision processor.Decision) {
 	r.stopIf(decision, err)
 }
 
-// unsettled notes a message that goes back. If it was neither cut short nor released by a layer, the
-// pipeline forgets to settle, and would do so until the prefetch is full.
+// unsettled notes a message that is requeued. If it was neither cut short nor released by a
+// layer, the pipeline forgets to settle, and would do so until the prefetch is full.
 func (r *run) unsettled(d delivery, err error, decision processor.Decision) {
 	switch {
 	case decision.Action == processor.Released:
@@ -135,7 +135,8 @@ func (r *run) unsettled(d delivery, err error, decision processor.Decision) {
 	}
 }
 
-// release gives the message back.
+// release requeues the message. If the intake has ended, the subscription is paused first, so
+// that it knows which others it must requeue with this one, and in which order.
 func (r *run) release(d delivery) {
 	r.stats.released.Add(1)
 	if err := d.Release(); err != nil && !errors.Is(err, processor.ErrStale) {

@@ -6,10 +6,10 @@ import (
 	"errors"
 )
 
-// database is one that begins, commits and rolls back, and can do nothing else.
+// database only begins, commits and rolls back.
 type database struct {
 	commit           error // of each commit
-	begun, committed *int  // counts, if somebody wants them
+	begun, committed *int  // counts; nil if not needed
 }
 
 func (d database) Connect(context.Context) (driver.Conn, error) { return d, nil }

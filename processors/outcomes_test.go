@@ -1,5 +1,5 @@
-// Package processors_test holds all shipped processors to one another: the order they
-// may stand in, and what becomes of a message in a stack of them.
+// Package processors_test checks all shipped processors together: the orders that a stack allows,
+// and the outcomes of a message in it.
 package processors_test
 
 import (
@@ -23,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// What the process starts with the first of these must not live in a bubble.
+	// Goroutines that the process starts with the first of these must not belong to a bubble.
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt)
 	signal.Stop(c)
@@ -45,17 +45,17 @@ func (r recipe) build(w *world, handler processor.Processor) (*stack.Pipeline, e
 	return s.Then(handler)
 }
 
-// blank is a world to build stacks in that nothing is sent through.
+// blank is a world for building stacks, without messages.
 func blank() *world { return &world{db: &sql.DB{}} }
 
-// valid reports whether a stack may be built so.
+// valid reports whether the stack may be built in this order.
 func (r recipe) valid() bool {
 	_, err := r.build(blank(), processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil }))
 	return err == nil
 }
 
-// The table of outcomes that a stack describes itself by is what happens on a broker, and
-// no message is lost or doubled by any stack that can be built.
+// The table of outcomes by which a stack describes itself is true on a broker, and no stack that
+// can be built loses or doubles a message.
 func TestNoDescriptionLies(t *testing.T) {
 	t.Parallel()
 	for _, r := range recipes() {
@@ -81,7 +81,7 @@ func TestNoDescriptionLies(t *testing.T) {
 	}
 }
 
-// expected is the fate that an outcome means.
+// expected is the fate of an outcome.
 func expected(t *testing.T, o stack.Outcome) fate {
 	t.Helper()
 	require.Empty(t, o.Unknown)
@@ -131,10 +131,10 @@ func recipes() []recipe {
 	return all
 }
 
-// kinds are all names, of the variants too.
+// kinds are all names, with the variants.
 func kinds() []string { return slices.Concat(names(), slices.Sorted(maps.Keys(variants))) }
 
-// random grows a stack: each layer goes to a random place, if it may stand there.
+// random grows a stack: each layer goes to a random place, if allowed there.
 func random() recipe {
 	r := recipe{}
 	shuffled := kinds()

@@ -27,7 +27,7 @@ import (
 	"github.com/gowarren/warren/processors/throttle"
 )
 
-// Orders that a stack refuses are built by hand here, to show that the refusal is right.
+// Refused orders are built by hand here, to show that the refusal is right.
 
 // byHand wraps the handler as a stack would, and refuses nothing.
 func byHand(handler processor.Processor, outermost ...processor.Middleware) processor.Processor {
@@ -183,7 +183,7 @@ func TestInstantRetryOutsideMaxMessagesCountsTries(t *testing.T) {
 	require.Equal(t, 3, handler.n)
 }
 
-// Without retry or ack inside, what takes too long is retried or nacked.
+// Without retry or ack inside, a message that takes too long is retried or nacked.
 func TestTimeoutOutsideRetryBringsTheMessageBackForEver(t *testing.T) {
 	t.Parallel()
 	for _, r := range []recipe{{"ack", "timeout", "retry"}, {"timeout", "ack", "retry"}, {"ack", "timeout", "xdeath"}} {
@@ -193,7 +193,7 @@ func TestTimeoutOutsideRetryBringsTheMessageBackForEver(t *testing.T) {
 				for _, name := range r {
 					layers = append(layers, w.the(name))
 				}
-				return stack.New().ThenFunc(byHand(handler, layers...).Process) // so that it is not seen
+				return stack.New().ThenFunc(byHand(handler, layers...).Process) // hides the layers from the stack
 			})
 			if slices.Contains(r, "xdeath") {
 				require.Equal(t, stack.SettledByNack, f.settled, "unjudged, back by way of the dead letters")

@@ -130,10 +130,10 @@ var variants = map[string]func(*world) processor.Middleware{
 	},
 }
 
-// errFiltered is the error of the case that a filter has.
+// errFiltered is the error of a filter's case.
 var errFiltered = errors.New("not to be retried")
 
-// errUnwanted is the error of the case that policies have.
+// errUnwanted is the error of a policy's case.
 var errUnwanted = errors.New("not to be delayed")
 
 func (w *world) the(name string) processor.Middleware {
@@ -173,7 +173,7 @@ func TestEveryProcessorSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// The order that the documentation gives is one, and has every layer whose place matters.
+// The documented order is valid, and has every layer whose place matters.
 func TestTheDocumentedOrderWorks(t *testing.T) {
 	t.Parallel()
 	doc, err := os.ReadFile("../docs/semantics.md")

@@ -58,7 +58,7 @@ func (w *world) Publish(ctx context.Context, to processor.Destination, e process
 	return w.Broker.Publisher().Publish(ctx, to, e)
 }
 
-// backoff is a layer whose delays are in the world, if there is a broker. They are few, so
+// backoff is a layer whose delays are declared in the world, if it has a broker. They are few, so
 // that many worlds can be made.
 func (w *world) backoff(opts ...backoff.Option) processor.Middleware {
 	opts = append([]backoff.Option{
@@ -85,7 +85,7 @@ func (w *world) expects(t broker.Topology) {
 	}
 }
 
-// holds is how many messages each queue has, those that have none left out.
+// holds is how many messages each queue has, without empty queues.
 func (w *world) holds(t *testing.T) map[string]int {
 	t.Helper()
 	found := map[string]int{}
@@ -106,7 +106,7 @@ func (w *world) holds(t *testing.T) map[string]int {
 	return found
 }
 
-// fate is what has become of the message.
+// fate is the outcome of the message.
 type fate struct {
 	panics  bool
 	hangs   bool
@@ -115,11 +115,11 @@ type fate struct {
 	holds   map[string]int
 }
 
-// patience is longer than anything that a layer may wait for.
+// patience is longer than any wait of a layer.
 const patience = 24 * time.Hour
 
-// live takes the message through the stack as a consumer would, and sees what becomes of
-// it. It must run in a synctest bubble.
+// live takes the message through the stack as a consumer would, and returns its fate. It must run
+// in a synctest bubble.
 func live(t *testing.T, c stack.Case, build func(*world, processor.Processor) (*stack.Pipeline, error)) fate {
 	t.Helper()
 	var headers processor.Headers
@@ -127,7 +127,7 @@ func live(t *testing.T, c stack.Case, build func(*world, processor.Processor) (*
 		headers = processor.Headers{
 			retry.HeaderAttempts:   int64(retry.DefaultRetries),
 			backoff.HeaderBackoffs: int64(backoff.DefaultRetries),
-			// On a classic queue, what somebody wrote stays.
+			// On a classic queue, a sender's header stays.
 			redelivery.HeaderDeliveries: int64(redelivery.DefaultRetries),
 		}
 	}
@@ -161,7 +161,7 @@ func live(t *testing.T, c stack.Case, build func(*world, processor.Processor) (*
 	return f
 }
 
-// process runs the pipeline, and ends its context when it goes on for ever.
+// process runs the pipeline, and ends its context if it goes on without end.
 func process(ctx context.Context, cancel context.CancelCauseFunc, p *stack.Pipeline, msg processor.Message) (f fate) {
 	var running sync.WaitGroup
 	done := make(chan struct{})

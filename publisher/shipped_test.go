@@ -39,7 +39,7 @@ var shipped = map[string]decorator{
 	"tracing": func(p processor.Publisher) (processor.Publisher, error) { return tracing.New(p) },
 }
 
-// foreign is a decorator of somebody else's, who has read what [processor.Publisher] says.
+// foreign is a decorator from elsewhere, written by the documentation of [processor.Publisher].
 type foreign struct{ next processor.Publisher }
 
 func (f foreign) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
@@ -79,7 +79,7 @@ func each(t *testing.T, test func(t *testing.T, decorate decorator)) {
 	}
 }
 
-// layers are all that are given a publisher.
+// layers are all that take a publisher.
 func layers(p processor.Publisher) map[string]processor.Middleware {
 	return map[string]processor.Middleware{
 		"retry":      retry.New(p, "retry_%attempt%", retry.ParkKey("parked")),
@@ -145,7 +145,7 @@ var errBare = errors.New("nothing can be declared here")
 
 func (*bare) CheckTopology(broker.Topology) error { return errBare }
 
-// Copies went to a topic that nobody reads, and the stack said nothing.
+// Copies went to a topic without a subscriber, and the stack gave no error.
 func TestADecoratorDoesNotHideWhatCannotBeDeclared(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, decorate decorator) {
@@ -211,8 +211,8 @@ func ids(all []processortest.Publishing) []string {
 	return list
 }
 
-// A batch stays one where each decorator can have batches, and goes message by message through
-// one that cannot: nothing goes past a decorator.
+// A batch stays one if each decorator takes batches, and goes message by message through one that
+// does not: it never bypasses a decorator.
 func TestABatchGoesThroughEachDecorator(t *testing.T) {
 	t.Parallel()
 	to := processor.Destination{RoutingKey: "q"}

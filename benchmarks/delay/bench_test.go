@@ -68,7 +68,7 @@ func (r row) mixed(n int, longest time.Duration) []time.Duration {
 	return list
 }
 
-// BenchmarkDelay has a thousand messages wait at once, for up to 30 s.
+// BenchmarkDelay lets a thousand messages wait at once, for up to 30 s.
 func BenchmarkDelay(b *testing.B) {
 	for _, r := range rows {
 		b.Run(r.name, func(b *testing.B) {

@@ -1,7 +1,7 @@
-// Package delay_test measures how late a message comes that was asked for later, with each
-// strategy of broker/delay on a real RabbitMQ node: a thousand messages in flight, with
-// delays from 50 ms to 30 s. Late is from the end of the delay, counted from before the
-// publish, to the moment when the message is received; so it has the publish in it.
+// Package delay_test measures how late delayed messages arrive, with each strategy of broker/delay
+// on a real RabbitMQ node: a thousand messages in flight, with delays from 50 ms to 30 s. Lateness
+// runs from the end of the delay, counted from before the publish, to the receipt of the message;
+// so it includes the publish.
 package delay_test
 
 import (

@@ -18,7 +18,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// BenchmarkQueue is BenchmarkDelay for what the work queue itself delays: each message fails
+// BenchmarkQueue is BenchmarkDelay for the delays of the work queue itself: each message fails
 // once, and waits for as long as its queue says. RabbitMQ does it from 4.3 on.
 func BenchmarkQueue(b *testing.B) {
 	b.Run("delayed retry/quorum", func(b *testing.B) {
@@ -35,8 +35,8 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// runQueues has a message wait for each of delays, each in the queue of its delay, and returns
-// by how much each was late, from before the reject on.
+// runQueues lets a message wait for each of delays, each in the queue of its delay, and returns how
+// late each was, counted from before the reject.
 func runQueues(tb testing.TB, delays []time.Duration) []time.Duration {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 3*time.Minute)
@@ -95,7 +95,7 @@ func runQueues(tb testing.TB, delays []time.Duration) []time.Duration {
 	return late
 }
 
-// second rejects each of n messages once, and acks it when it comes again.
+// second rejects each of n messages once, and acks it when it is redelivered.
 func second(ctx context.Context, tb testing.TB, sub broker.Subscription, d time.Duration, n int) []time.Duration {
 	tb.Helper()
 	due, late := map[string]time.Time{}, []time.Duration(nil)

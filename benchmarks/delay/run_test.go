@@ -19,8 +19,8 @@ import (
 // publishers is how many messages are published at once.
 const publishers = 32
 
-// run has a message wait for each of delays, and returns by how much each was late. It
-// fails if one is early, lost, or there twice.
+// run lets a message wait for each of delays, and returns how late each was. It fails if one is
+// early, lost, or duplicated.
 func run(tb testing.TB, r row, delays []time.Duration) []time.Duration {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 3*time.Minute)
@@ -63,7 +63,7 @@ func run(tb testing.TB, r row, delays []time.Duration) []time.Duration {
 	return late
 }
 
-// known are the delays that the strategy is told of.
+// known are the delays passed to the strategy.
 func (r row) known(delays []time.Duration) []time.Duration {
 	if r.stepped {
 		return delays

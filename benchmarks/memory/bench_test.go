@@ -14,10 +14,10 @@ type contender struct {
 	start func(tb testing.TB, handled func()) system
 }
 
-// system is a consumer that runs.
+// system is a running consumer.
 type system struct {
 	publish func() error
-	// stop ends the consumer and returns how many messages it has dealt with.
+	// stop ends the consumer and returns how many messages it has processed.
 	stop func() int
 }
 
@@ -28,7 +28,7 @@ var contenders = []contender{
 	{"watermill", watermill}, // a goroutine for each message
 }
 
-// windows are how many messages may be under way at once.
+// windows are how many messages may be in flight.
 var windows = []int{1, 100}
 
 func BenchmarkRoundTrip(b *testing.B) {
@@ -42,7 +42,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
-// Every message that is published is dealt with.
+// Every published message is processed.
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, window := range windows {
@@ -55,8 +55,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// roundTrips publishes n messages, at most window ahead of the handler. Whoever has
-// handled a message frees its place, a moment before it is acked.
+// roundTrips publishes n messages, at most window ahead of the handler, which frees a place when it
+// has handled a message, a moment before the ack.
 func roundTrips(tb testing.TB, c contender, n, window int, begin, end func()) {
 	tb.Helper()
 	places := make(chan struct{}, window)

@@ -10,6 +10,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // logging is not what is measured
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // logging is not measured
 	goleak.VerifyTestMain(m)
 }

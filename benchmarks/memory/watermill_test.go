@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// watermill is Watermill's Go channel and a router. The channel is no broker: it has no
-// queues, and forgets what nobody is subscribed to.
+// watermill is Watermill's Go channel and a router. The channel is no broker: it has no queues, and
+// drops messages without a subscriber.
 func watermill(tb testing.TB, handled func()) system {
 	tb.Helper()
 	channel := gochannel.NewGoChannel(gochannel.Config{OutputChannelBuffer: 100}, wm.NopLogger{})

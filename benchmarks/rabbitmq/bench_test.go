@@ -10,8 +10,8 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// rows are what is measured, and with how many messages in a turn. Turns are short, so
-// that a busy moment of the machine meets both sides of a pair.
+// rows are the measurements, with the number of messages in a turn. Turns are short, so that a busy
+// moment of the machine affects both sides of a pair.
 var rows = []struct {
 	name string
 	turn int
@@ -29,14 +29,13 @@ var rows = []struct {
 // pairs is how often each side has its turn.
 const pairs = 51
 
-// BenchmarkRabbitMQ lets Warren and the raw client take turns. What it reports is the
-// median of the turns: an op is one message of Warren's, what begins with raw is the raw
-// client's, and the ratio is that of each pair of turns: 1 is as fast as the raw client,
-// 0.5 half as fast.
+// BenchmarkRabbitMQ lets Warren and the raw client take turns. It reports the median of the turns:
+// an op is one message of Warren's, columns that begin with raw are the raw client's, and the ratio
+// is that of each pair of turns: 1 is as fast as the raw client, 0.5 half as fast.
 func BenchmarkRabbitMQ(b *testing.B) { benchmark(b, newWarrenClient) }
 
-// BenchmarkControl has the raw client in Warren's place. How far its ratio is from 1 is
-// how far off the other can be.
+// BenchmarkControl has the raw client in Warren's place. The distance of its ratio from 1 is the
+// error of the other.
 func BenchmarkControl(b *testing.B) { benchmark(b, newRawClient) }
 
 func benchmark(b *testing.B, challenger func(testing.TB, string) client) {
@@ -50,7 +49,7 @@ func benchmark(b *testing.B, challenger func(testing.TB, string) client) {
 					if i%2 == 0 {
 						raw = append(raw, measure(b, d, d.raw, t))
 						other = append(other, measure(b, d, d.challenger, t))
-					} else { // so that neither always comes second
+					} else { // so that neither is always second
 						other = append(other, measure(b, d, d.challenger, t))
 						raw = append(raw, measure(b, d, d.raw, t))
 					}
@@ -61,7 +60,7 @@ func benchmark(b *testing.B, challenger func(testing.TB, string) client) {
 	}
 }
 
-// Both sides do what they are measured by, down to the last message.
+// Both sides really do the measured work, down to the last message.
 func TestRabbitMQ(t *testing.T) {
 	t.Parallel()
 	for _, row := range rows {
@@ -79,20 +78,20 @@ func TestRabbitMQ(t *testing.T) {
 // patience is how long a turn may take.
 const patience = time.Minute
 
-// cost is what one turn took.
+// cost is the cost of one turn.
 type cost struct {
 	time          time.Duration
 	allocs, bytes uint64
 }
 
-// measure gives one side its turn and checks what it has done.
+// measure runs one side's turn and checks the result.
 func measure(tb testing.TB, d *duel, side client, t task) cost {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
 	d.prepare(ctx, tb, t)
 	var before, after runtime.MemStats
-	runtime.GC() // nobody pays for what the other has left
+	runtime.GC() // neither side pays for the other's garbage
 	runtime.ReadMemStats(&before)
 	begin := time.Now()
 	end, err := t.do(ctx, side, d.queue)

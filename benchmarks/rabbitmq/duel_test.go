@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
-// duel is two clients, a queue, and somebody who counts.
+// duel is two clients, a queue, and a referee that counts.
 type duel struct {
 	queue           string
 	referee         *amqp.Channel
@@ -32,7 +32,7 @@ func newDuel(tb testing.TB, kind broker.QueueType, challenger func(testing.TB, s
 		raw:        newRawClient(tb, url),
 		challenger: challenger(tb, url),
 	}
-	// Declared here, so that neither side has a topology to see to.
+	// Declared here, so that neither side has to declare a topology.
 	_, err := d.referee.QueueDeclare(d.queue, true, false, false, false, amqp.Table{"x-queue-type": string(kind)})
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
@@ -42,7 +42,7 @@ func newDuel(tb testing.TB, kind broker.QueueType, challenger func(testing.TB, s
 	return d
 }
 
-// prepare leaves in the queue what the task begins with.
+// prepare puts the task's initial messages into the queue.
 func (d *duel) prepare(ctx context.Context, tb testing.TB, t task) {
 	tb.Helper()
 	_, err := d.referee.QueuePurge(d.queue, false)
@@ -52,7 +52,7 @@ func (d *duel) prepare(ctx context.Context, tb testing.TB, t task) {
 	}
 }
 
-// check counts what is left. Whatever was not acked is back in the queue by then.
+// check counts what is left. Unacked messages are requeued by then.
 func (d *duel) check(tb testing.TB, t task) {
 	tb.Helper()
 	require.Eventually(tb, func() bool { // a quorum queue counts a moment later

@@ -3,8 +3,8 @@
 // each with its own confirm that is waited for, on one channel shared by the same number
 // of goroutines; and the same prefetch and workers, each message acked singly.
 //
-// What counts is the ratio, and only that of one run: the two take turns on the same
-// node, so that whatever else the machine does slows both.
+// Only the ratio within one run counts: the two take turns on the same node, so that other load on
+// the machine slows both.
 package rabbitmq_test
 
 import (

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// rawClient is amqp091-go, used with care: one connection to publish and one to
-// consume, and a look at whether a message was returned. It mends nothing that breaks.
+// rawClient is amqp091-go, used with care: one connection to publish and one to consume, and a
+// check for returned messages. It recovers from nothing.
 type rawClient struct {
 	publishing *amqp.Channel
 	returns    chan amqp.Return
@@ -73,7 +73,7 @@ func (r *rawClient) consume(ctx context.Context, queue string, n, goroutines int
 
 const tag = "raw"
 
-// work acks until there were n, and closes the channel to end the workers. It cancels before: a
+// work acks until there were n, and closes the channel to end the workers. It cancels first: a
 // channel that is closed at once forgets acks that are on their way to a quorum queue.
 func (r *rawClient) work(ctx context.Context, ch *amqp.Channel, deliveries <-chan amqp.Delivery, n, goroutines int) (time.Time, error) {
 	last := make(chan time.Time, 1)

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// task is one thing to do with messages, for whichever client.
+// task is one thing to do with messages, for either client.
 type task struct {
-	// filled is how many messages are in the queue before, and left how many must be
-	// in it afterwards.
+	// filled is how many messages are in the queue before, and left how many must be in it
+	// afterwards.
 	filled, left int
-	// do returns when the last message was through. What comes after that, such as
-	// letting go of the queue, is not measured.
+	// do returns when the last message was through. What comes after that, such as closing the
+	// channel, is not measured.
 	do func(ctx context.Context, c client, queue string) (time.Time, error)
 }
 
-// client is what is measured. Both methods take the name of a queue, a number of
-// messages and how many goroutines share them.
+// client is a measured client. Both methods take the name of a queue, a number of messages and how
+// many goroutines share them.
 type client interface {
 	// publish publishes n messages. Each goroutine waits for the confirm of its message
 	// before it publishes the next.

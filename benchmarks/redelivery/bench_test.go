@@ -24,8 +24,8 @@ func delays(tb testing.TB) bool {
 	return rabbitmqtest.Version(tb).AtLeast(4, 3)
 }
 
-// BenchmarkRedelivery reports by how much retries without copies are faster, and what they
-// use of the client's processor: medians and quartiles of the pairs of turns.
+// BenchmarkRedelivery reports by how much retries without copies are faster, and their use of the
+// client's processor: medians and quartiles of the pairs of turns.
 func BenchmarkRedelivery(b *testing.B) {
 	if !delays(b) {
 		b.Fatal("this needs RabbitMQ 4.3: set RABBITMQ_HOME")
@@ -43,7 +43,7 @@ func BenchmarkRedelivery(b *testing.B) {
 					var x, y cost
 					if i%2 == 0 {
 						x, y = one.turn(b, n, workers), other.turn(b, n, workers)
-					} else { // so that neither always comes second
+					} else { // so that neither is always second
 						y, x = other.turn(b, n, workers), one.turn(b, n, workers)
 					}
 					speed = append(speed, float64(y.time)/float64(x.time))
@@ -64,7 +64,7 @@ func BenchmarkRedelivery(b *testing.B) {
 	}
 }
 
-// Both sides do what they are measured by.
+// Both sides really do the measured work.
 func TestRedelivery(t *testing.T) {
 	t.Parallel()
 	for range 2 {

@@ -2,8 +2,8 @@
 // beside retries by copies (processors/retry), on a real RabbitMQ node: messages that fail
 // once, wait for 100 ms and then succeed, in a full stack. Both have quorum queues.
 //
-// What counts is the ratio, and only that of one run: the two take turns on the same node, so
-// that whatever else the machine does slows both.
+// Only the ratio within one run counts: the two take turns on the same node, so that other load on
+// the machine slows both.
 package redelivery_test
 
 import (

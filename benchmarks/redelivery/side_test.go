@@ -91,7 +91,7 @@ func (s *side) fill(tb testing.TB, n int) {
 	publishing.Wait()
 }
 
-// cost is what a turn took, all of it and of the processor.
+// cost is the time of a turn, and that of the processor in it.
 type cost struct{ time, cpu time.Duration }
 
 // turn consumes n messages until each has succeeded, at its second try.
@@ -136,7 +136,7 @@ func (s *side) turn(tb testing.TB, n, workers int) cost {
 	return c
 }
 
-// used is what the process has used of the processors.
+// used is the processor time of the process.
 func used(tb testing.TB) time.Duration {
 	tb.Helper()
 	var u syscall.Rusage

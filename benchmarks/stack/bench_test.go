@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// work is one thing to do with a message, and all who can do it.
+// work is one thing to do with a message, and all contenders for it.
 type work struct {
 	name       string
 	handler    error // what the handler returns
@@ -15,7 +15,7 @@ type work struct {
 	contenders []contender
 }
 
-// contender makes messages and works on them.
+// contender makes messages and processes them.
 type contender struct {
 	by string
 	// build returns a function for one message. It is called by one goroutine.
@@ -68,7 +68,7 @@ func BenchmarkStack(b *testing.B) {
 	}
 }
 
-// Every contender does the work that it is measured by.
+// Every contender really does the measured work.
 func TestStack(t *testing.T) {
 	t.Parallel()
 	const messages = 10

@@ -14,8 +14,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// closure is what people write who need no library. It works on Warren's messages, so
-// that nothing but the layers differs.
+// closure is what people write without a library. It works on Warren's messages, so that only the
+// layers differ.
 type closure func(ctx context.Context, msg processor.Message) error
 
 func closureStack(tb testing.TB, t *tally, handler error) func() error {
@@ -60,7 +60,7 @@ func settle(next closure) closure {
 	}
 }
 
-// republish knows nothing of limits, final keys and broken headers.
+// republish ignores limits, park keys and broken headers.
 func republish(p processor.Publisher, next closure) closure {
 	return func(ctx context.Context, msg processor.Message) error {
 		if next(ctx, msg) == nil {

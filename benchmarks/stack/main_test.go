@@ -1,8 +1,8 @@
 // Package stack_test measures what the layers of a stack cost for each message: Warren's,
 // the same written by hand as closures, and Watermill's middlewares.
 //
-// Every contender works on a message that is made for it, with a header map of its own,
-// as a broker's client hands it over. BenchmarkMessage has the price of that alone.
+// Every contender processes a message that is made for it, with a header map of its own, as a
+// broker's client delivers it. BenchmarkMessage has the price of that alone.
 package stack_test
 
 import (
@@ -13,6 +13,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // logging is not what is measured
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // logging is not measured
 	goleak.VerifyTestMain(m)
 }

@@ -63,7 +63,7 @@ func warrenShipped(tb testing.TB, t *tally, handler error) func() error {
 	return func() error { return pipeline.Process(ctx, delivery(t)) }
 }
 
-// warrenLayers works on one message again and again: nothing but the layers is left.
+// warrenLayers processes one message again and again: only the layers are left.
 func warrenLayers(tb testing.TB, t *tally, handler error) func() error {
 	tb.Helper()
 	var s stack.Stack

@@ -23,16 +23,16 @@ func watermillMessage(_ testing.TB, t *tally, _ error) func() error {
 	return func() error { return t.route(newMessage(), handled) }
 }
 
-// watermillStack publishes what fails to another topic, as Warren's retry does. That
-// is what Watermill calls a poison queue.
+// watermillStack publishes failed messages to another topic, as Warren's retry does, with what
+// Watermill calls a poison queue.
 func watermillStack(tb testing.TB, t *tally, handler error) func() error {
 	tb.Helper()
 	process := around(handles(handler), poison(tb, t), middleware.Recoverer)
 	return func() error { return t.route(newMessage(), process) }
 }
 
-// watermillRetryStack tries again at once before that, in the same goroutine. It is
-// measured on success alone: on failure it waits.
+// watermillRetryStack first retries at once, in the same goroutine. It is measured on success
+// alone: on failure it waits.
 func watermillRetryStack(tb testing.TB, t *tally, handler error) func() error {
 	tb.Helper()
 	retry := middleware.Retry{MaxRetries: 3, InitialInterval: 100 * time.Millisecond, Multiplier: 2, MaxInterval: time.Second}

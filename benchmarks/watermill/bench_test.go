@@ -23,8 +23,8 @@ var consumed = []struct {
 	{"latency=10ms", 10 * time.Millisecond, 5, 400},
 }
 
-// BenchmarkConsume reports the rate of each contender, and how often that of watermill-amqp
-// it is: the median over the turns.
+// BenchmarkConsume reports the rate of each contender, and its ratio to that of watermill-amqp: the
+// median over the turns.
 func BenchmarkConsume(b *testing.B) {
 	for _, row := range consumed {
 		b.Run(row.name, func(b *testing.B) {
@@ -49,7 +49,7 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// Each does what it is measured by, down to the last message.
+// Each really does the measured work, down to the last message.
 func TestWatermill(t *testing.T) {
 	for _, c := range corners(t) {
 		c.publish(t, 300)
@@ -100,7 +100,7 @@ func duel(b *testing.B, turns, messages int, do func(testing.TB, *corner) time.D
 			b.ReportMetric(median(ratios), c.name+"-ratio")
 		}
 	}
-	b.ReportMetric(0, "ns/op") // which is the sum of all of them
+	b.ReportMetric(0, "ns/op") // the sum of all contenders
 }
 
 func median[T int64 | float64 | time.Duration](values []T) T {

@@ -24,7 +24,7 @@ type contender struct {
 	make func(tb testing.TB) (message.Publisher, message.Subscriber)
 }
 
-// contenders begin with the one that the others are compared with.
+// contenders begin with the reference.
 var contenders = []contender{
 	{"watermill-amqp", theirs},
 	{"default", ours()},
@@ -32,8 +32,8 @@ var contenders = []contender{
 	{"in-flight=100", ours(pubsub.InFlight(100))},
 }
 
-// theirs has its defaults, but for confirms and one channel that it keeps: without these it
-// opens a channel for each publish and knows nothing of its outcome.
+// theirs has its defaults, except confirms and one channel that it keeps: without these it opens a
+// channel for each publish and knows nothing of its outcome.
 func theirs(tb testing.TB) (message.Publisher, message.Subscriber) {
 	tb.Helper()
 	config := wamqp.NewDurableQueueConfig(rabbitmqtest.Shared(tb).URL())

@@ -2,6 +2,6 @@
 // watermill-amqp beside Warren's pubsub. Each takes the same messages from a durable classic
 // queue, and starts a goroutine for each, as Watermill's router does.
 //
-// What counts is the ratio, and only that of one run: the contenders take turns on the same
-// node, so that whatever else the machine does slows all of them.
+// Only the ratio within one run counts: the contenders take turns on the same node, so that other
+// load slows all of them.
 package watermill_test

@@ -16,8 +16,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Broker is RabbitMQ behind one or several nodes. Its methods may be called by many
-// goroutines at once.
+// Broker is RabbitMQ behind one or several nodes. Its methods may be called concurrently.
 type Broker struct {
 	life       *life.Life
 	publishing *failover.Connection
@@ -28,7 +27,7 @@ type Broker struct {
 	consumers  consumers
 
 	onPublishing *declare.Declarations // what any connection may declare
-	onConsuming  *declare.Declarations // all of it
+	onConsuming  *declare.Declarations // the whole topology
 
 	mu       sync.Mutex
 	topology broker.Topology
@@ -40,10 +39,9 @@ var (
 	_ broker.Redeclarer = (*Broker)(nil)
 )
 
-// Open connects to the first of urls that answers, and keeps two connections from then
-// on, until Close. See [failover.Dial] for the form of urls, and for how long Open goes
-// on trying: until ctx ends, but no longer than one round if every node refuses the
-// credentials or is not trusted. Errors and logs hold no password.
+// Open connects to the first of urls that answers, and keeps two connections until Close. See
+// [failover.Dial] for the form of urls, and for how long Open tries: until ctx ends, but no longer
+// than one round if every node refuses the credentials. Errors and logs contain no password.
 func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	o, err := newOptions(opts)
 	if err != nil {
@@ -65,8 +63,8 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	return b, nil
 }
 
-// dial opens both connections at the same time: where the first node hangs, neither waits
-// for the other one's time-out.
+// dial opens both connections at the same time: if the first node hangs, neither waits for the
+// other's time-out.
 func dial(ctx context.Context, urls []string, o *options) (publishing, consuming *failover.Connection, err error) {
 	var failed error
 	var dialling sync.WaitGroup
@@ -101,10 +99,9 @@ func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
 	return q.Messages, nil
 }
 
-// Close ends all subscriptions and publishes and both connections. Messages in hand go
-// back to their queues. It works twice, and returns when ctx ends; the sockets are
-// closed by then too. A node that hangs is waited for no longer than
-// [failover.AnswerTimeout].
+// Close ends all subscriptions and publishes and both connections. Messages in flight are requeued.
+// It may be called twice, and returns when ctx ends; the sockets are closed by then too. It waits
+// for a node that hangs no longer than [failover.AnswerTimeout].
 func (b *Broker) Close(ctx context.Context) error {
 	b.life.End()
 	b.consumers.shut(ctx)
@@ -132,8 +129,8 @@ func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)
 	return value, b.life.OverOr(err)
 }
 
-// openChannel opens a channel on the consuming connection, which a broker that is low on
-// memory answers.
+// openChannel opens a channel on the consuming connection, which works also while the broker is low
+// on memory.
 func (b *Broker) openChannel(ctx context.Context) (*amqp.Channel, error) {
 	session, err := b.session(ctx)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// A node that comes back answers a few times before it is connected. Close comes at each
-// of these moments.
+// A returning node answers a few times before it is connected. Close is called at each of these
+// moments.
 func TestABrokerThatIsClosedWhileItsNodeComesBackStaysClosed(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
@@ -53,7 +53,7 @@ func TestABrokerThatIsClosedWhileItsNodeComesBackStaysClosed(t *testing.T) {
 	}, patience, 100*time.Millisecond)
 }
 
-// noticed says when it is about to hand over its nth answer, of all that share the count.
+// noticed reports when it is about to deliver its nth answer, of all that share the count.
 type noticed struct {
 	net.Conn
 	reads *atomic.Int64
@@ -69,7 +69,7 @@ func (c *noticed) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// After failover.MaxRounds nobody dials any more, so there is nothing to wait for.
+// After failover.MaxRounds nothing is dialled any more, so there is nothing to wait for.
 func TestABrokerThatHasGivenUpIsClosedForAll(t *testing.T) {
 	t.Parallel()
 	w := newWire()

@@ -18,7 +18,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// busy is a broker with everything under way: a subscription, publishers, a declaration.
+// busy is a broker with everything in progress: a subscription, publishers, a declaration.
 type busy struct {
 	*rabbitmq.Broker
 	wire  *wire
@@ -26,7 +26,7 @@ type busy struct {
 	sub   broker.Subscription
 	inUse processor.Message // received, not settled
 
-	sent    atomic.Int64 // publishes that were begun
+	sent    atomic.Int64 // publishes begun so far
 	ended   chan error   // how each publisher, the receiver and the declarer ended
 	workers int
 }
@@ -45,10 +45,10 @@ func newBusy(t *testing.T, url string, opts ...failover.Option) *busy {
 	return b
 }
 
-// large is a body of which no network has buffers for a few.
+// large is a body so large that network buffers hold only a few.
 var large = make([]byte, 16<<20)
 
-// work begins publishing, receiving and declaring, until each is told that it is over.
+// work starts publishing, receiving and declaring, until each gets the error that ends it.
 func (b *busy) work() {
 	for i := range publishers {
 		b.publish([][]byte{[]byte("small"), large}[i%2])
@@ -79,7 +79,7 @@ func (b *busy) until(f func(context.Context) error) {
 	}()
 }
 
-// requireOver checks that everybody was told soon, and whoever comes now is told at once.
+// requireOver checks that every waiting call has returned soon, and that a new one returns at once.
 func (b *busy) requireOver(t *testing.T) {
 	t.Helper()
 	soon := withinTime(t, prompt)
@@ -116,7 +116,7 @@ func (b *busy) requireOver(t *testing.T) {
 // prompt is long for a loaded machine, and short of the 10 s of heartbeats and time-outs.
 const prompt = 8 * time.Second
 
-// Whatever the network and the node do, and whoever waits for them. The rows take turns
+// In each state of the network and the node, with each kind of waiting call. The rows take turns
 // with one node, and goroutines are counted, so nothing is parallel.
 func TestCloseKeepsItsDeadlineInEachState(t *testing.T) {
 	node := rabbitmqtest.Start(t)
@@ -125,7 +125,7 @@ func TestCloseKeepsItsDeadlineInEachState(t *testing.T) {
 		name    string
 		trouble func(*testing.T, *busy)
 		phase   failover.Phase // of the publishing connection
-		late    bool           // the goodbye is not answered
+		late    bool           // the close is not answered
 		mend    func()
 	}{
 		{"connected", func(*testing.T, *busy) {}, failover.Connected, false, nothing},
@@ -137,7 +137,7 @@ func TestCloseKeepsItsDeadlineInEachState(t *testing.T) {
 		},
 		{
 			"hung in a write", func(t *testing.T, b *busy) {
-				// Its size is known to be taken, so that the next is not asked for first.
+				// Its size is then known to be accepted, so the next is not tried first.
 				require.NoError(t, b.Publisher().Publish(within(t), to(b.queue+" that nobody reads"), processor.Envelope{Body: large}))
 				node.Pause(t)
 				for range publishers { // those before may all wait for a confirm
@@ -177,8 +177,8 @@ func TestCloseKeepsItsDeadlineInEachState(t *testing.T) {
 	}
 }
 
-// Without a deadline of the caller's, failover's is the bound: once, not once for each of
-// the two connections.
+// Without a deadline of the caller's, failover's is the bound: once, not for each of the two
+// connections.
 func TestCloseWaitsForANodeThatHangsOnce(t *testing.T) {
 	t.Parallel()
 	const answer = 3 * time.Second
@@ -193,7 +193,7 @@ func TestCloseWaitsForANodeThatHangsOnce(t *testing.T) {
 	require.Less(t, took, 2*answer)
 }
 
-// Each asks something that a network which has stopped never answers.
+// Each asks for something that a stopped network never answers.
 func TestWhoeverWaitsForAnAnswerIsToldThatTheBrokerIsClosed(t *testing.T) {
 	t.Parallel()
 	queueDeclare := []byte{0, 50, 0, 10, 0, 0}

@@ -17,8 +17,8 @@ var (
 	chaosSeed = flag.Uint64("chaos.seed", 0, "the seed of TestChaos; 0 is a new one")
 )
 
-// TestChaos harms a cluster in random ways, several at a time, while a stream goes through
-// it: make chaos. It ends early, and in good order, when it is interrupted.
+// TestChaos harms a cluster in random ways, several at a time, while a stream goes through it: make
+// chaos. When interrupted it ends early and cleanly.
 func TestChaos(t *testing.T) {
 	if *chaosTime == 0 {
 		return
@@ -48,7 +48,7 @@ func TestChaos(t *testing.T) {
 		c.elapsed(), c.stream.harmed, c.stream, c.publishGap.Round(time.Millisecond), c.processGap.Round(time.Millisecond))
 }
 
-// chaos is a random course of things.
+// chaos is a random sequence of faults.
 type chaos struct {
 	site   *site
 	stream *stream
@@ -56,20 +56,19 @@ type chaos struct {
 	random *rand.Rand
 	broken map[int]harm // what each node suffers from
 
-	dark bool // all were down, and serve nobody before the last is back
+	dark bool // all were down, and serve no client before the last is back
 
-	// There was no majority, and not all are back. Were another one to go now, those that are
-	// up might wait for it: RabbitMQ does not always know who was the last.
+	// There was no majority, and not all are back. If another one died now, those that are up might
+	// wait for it: RabbitMQ does not always know which was the last.
 	healing bool
 
 	publishGap, processGap time.Duration // the longest while there was a majority
 }
 
-// most is how many nodes are broken at a time, but for all at once. With so many there is
-// no majority.
+// most is how many nodes are broken at a time, unless all are. With so many there is no majority.
 const most = 2
 
-// step breaks something, or mends something that is broken.
+// step breaks or repairs something.
 func (c *chaos) step(t *testing.T) {
 	t.Helper()
 	switch n := len(c.broken); {
@@ -138,7 +137,7 @@ func (c *chaos) mendAll(t *testing.T) {
 	}
 }
 
-// note takes down the gaps since the mark, while there was a majority.
+// note records the gaps since the mark, if there was a majority.
 func (c *chaos) note() {
 	b := c.stream.books.Books()
 	c.publishGap, c.processGap = max(c.publishGap, b.PublishGap), max(c.processGap, b.ProcessGap)
@@ -151,7 +150,7 @@ func (c *chaos) say(t *testing.T, what string, i int) {
 
 func (c *chaos) elapsed() time.Duration { return time.Since(c.start).Round(100 * time.Millisecond) }
 
-// rest lets things be for a while, mostly a short one.
+// rest waits for a random time, mostly a short one.
 func (c *chaos) rest(ctx context.Context) {
 	select {
 	case <-time.After(time.Duration(min(c.random.ExpFloat64(), 4) * float64(2*time.Second))):

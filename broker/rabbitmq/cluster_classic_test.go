@@ -16,8 +16,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// A classic queue is gone with its node, until that is back. Whoever consumes from it waits,
-// whoever publishes to it is told, and nobody else notices.
+// A classic queue is gone with its node, until that is back. Its consumers wait, publishes to it
+// fail, and other queues do not notice.
 func testClassicQueueDown(t *testing.T, w *site) {
 	t.Helper()
 	wire := newWire()
@@ -45,7 +45,7 @@ func testClassicQueueDown(t *testing.T, w *site) {
 	requireWaiting()
 	s.books.Mark()
 	// Channels that are opened now find it down.
-	wire.cut((&net.Dialer{}).DialContext) // a node that is asked to close them waits for what has no answer
+	wire.cut((&net.Dialer{}).DialContext) // a node that closes them waits for answers that never come
 	s.flows(t)
 	require.True(t, down())
 	requireWaiting()
@@ -59,8 +59,8 @@ func testClassicQueueDown(t *testing.T, w *site) {
 	t.Log(s)
 }
 
-// isDown is what becomes of a publish to a classic queue whose node is down. 3.10 nacks at
-// first, and then cannot route it; 4.x nacks.
+// isDown is the outcome of a publish to a classic queue whose node is down. 3.10 nacks at first,
+// and then cannot route it; 4.x nacks.
 func isDown(t *testing.T) error {
 	t.Helper()
 	if rabbitmqtest.Version(t).AtLeast(4, 0) {
@@ -69,7 +69,7 @@ func isDown(t *testing.T) error {
 	return processor.ErrUnroutable
 }
 
-// classic is a queue, and what became of each message that was published to it.
+// classic is a queue, and the outcome of each message published to it.
 type classic struct {
 	broker   *rabbitmq.Broker
 	queue    string
@@ -84,9 +84,9 @@ func (c *classic) publish(t *testing.T) error {
 	return err
 }
 
-// requireStored receives every message whose publish was a success, but for the one that
-// was received before, and none that could not be routed. What was received before may come
-// again: its ack can be lost with the node.
+// requireStored receives every message whose publish was a success, except the one received before,
+// and none that could not be routed. That one may be redelivered: its ack can be lost with the
+// node.
 func (c *classic) requireStored(t *testing.T, sub broker.Subscription) {
 	t.Helper()
 	missing := map[string]bool{}

@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// neighbours are a quorum queue, and classic queues that one node has, in one topology.
+// neighbours are a quorum queue, and classic queues on one node, in one topology.
 type neighbours struct {
 	work string
 	down []string
@@ -27,15 +27,15 @@ func (n neighbours) topology() broker.Topology {
 		t.Queues = append(t.Queues, broker.Queue{Name: q})
 		t.Bindings = append(t.Bindings, broker.Binding{Exchange: "amq.topic", Queue: q, RoutingKey: q})
 	}
-	// Last, so that all the others are in its way.
+	// Last, so that all the others come before it.
 	t.Queues = append(t.Queues, broker.Queue{Name: n.work, Type: broker.Quorum})
 	t.Bindings = append(t.Bindings, broker.Binding{Exchange: "amq.topic", Queue: n.work, RoutingKey: n.work})
 	return t
 }
 
-// Nothing that is asked about a classic queue whose node is down is answered by RabbitMQ 4.x
-// for 78 s; 3.10 refuses with a 404 at once. Either way the others flow within seconds, and
-// the queue comes back with its node.
+// RabbitMQ 4.x answers no question about a classic queue whose node is down for 78 s; 3.10 refuses
+// with a 404 at once. Either way the others flow within seconds, and the queue comes back with its
+// node.
 func TestQueuesOfANodeThatIsDownKeepNobodyFromTheOthers(t *testing.T) {
 	t.Parallel()
 	w := newSite(t)
@@ -91,8 +91,8 @@ func TestQueuesOfANodeThatIsDownKeepNobodyFromTheOthers(t *testing.T) {
 	require.Eventually(t, func() bool { return b.Health() == nil }, patience, 10*time.Millisecond, "%s", j)
 }
 
-// requireBounded requires that whoever asks about a queue that is down gets an error in time,
-// again and again.
+// requireBounded requires that each question about a queue that is down fails in time, again and
+// again.
 func requireBounded(tb testing.TB, b *rabbitmq.Broker, queue string) {
 	tb.Helper()
 	t := broker.Topology{Queues: []broker.Queue{{Name: queue}}}

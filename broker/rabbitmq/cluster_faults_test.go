@@ -35,8 +35,8 @@ func TestAStreamThroughAClusterThatBreaks(t *testing.T) {
 	}
 }
 
-// node harms the first node, while a stream goes through a queue that one node leads from
-// clients on two. Never is there no news for as long as the gap.
+// node harms the first node, while a stream goes through a queue that one node leads from clients
+// on two. The stream never stands still for as long as the gap.
 func node(h harm, leader, publishing, consuming int, gap time.Duration) func(*testing.T, *site) {
 	return func(t *testing.T, w *site) {
 		s := w.start(t, leader, publishing, consuming)

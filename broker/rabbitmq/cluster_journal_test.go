@@ -9,7 +9,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq"
 )
 
-// journal is what a broker has logged.
+// journal is a broker's log.
 type journal struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -21,7 +21,7 @@ func (j *journal) Write(b []byte) (int, error) {
 	return j.text.Write(b)
 }
 
-// tail is as much of its end as somebody reads.
+// tail is how much of its end is shown.
 const tail = 32 << 10
 
 // String returns the end of the journal.

@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// A node that does not pause serves its clients alone, but for quorum queues.
+// A node that does not pause serves its clients alone, except for quorum queues.
 func TestANodeWithoutAMajority(t *testing.T) {
 	t.Parallel()
 	w := newSite(t, rabbitmqtest.Config("cluster_partition_handling = ignore"))
@@ -30,12 +30,12 @@ func TestANodeWithoutAMajority(t *testing.T) {
 	s.requireNoneTaken(t, flood)
 	leaving.requireLeaves(t)
 
-	// It says so within the broker's own 15 s, and takes nothing down for long.
+	// It answers within the broker's own 15 s, and stops nothing for long.
 	start := time.Now()
 	err = s.broker.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: name(t), Type: broker.Quorum}}})
 	t.Logf("declare: %v: %v", time.Since(start).Round(time.Millisecond), err)
 	require.Error(t, err)
-	// The stream's own connection is full of what cannot be stored.
+	// The stream's own connection is full of messages that cannot be stored.
 	b, _ := w.open(t, 0, 0)
 	require.NoError(t, b.Publisher().Publish(within(t), to(other), text("1")))
 	require.NoError(t, receive(t, sub).Ack())
@@ -51,7 +51,7 @@ func TestANodeWithoutAMajority(t *testing.T) {
 	leaving.goOn(t, w)
 }
 
-// requireLeaves requires that a program can end while nothing is answered, and on time.
+// requireLeaves requires that a program can end on time while nothing is answered.
 func (s *stream) requireLeaves(tb testing.TB) {
 	tb.Helper()
 	start := time.Now()
@@ -71,8 +71,8 @@ func (s *stream) requireLeaves(tb testing.TB) {
 	require.Equal(tb, senders, b.Failed, "those that waited: %v", b)
 }
 
-// goOn has another program process what the one that has left did not, and requires that
-// nothing is missing.
+// goOn lets another program process what the one that left did not, and requires that nothing is
+// missing.
 func (s *stream) goOn(tb testing.TB, w *site) {
 	tb.Helper()
 	s.broker, _ = w.open(tb, 0, 0)
@@ -85,7 +85,7 @@ func (s *stream) goOn(tb testing.TB, w *site) {
 	tb.Log("left and went on:", s)
 }
 
-// requireNoneTaken floods a queue with more than may be under way, and requires that none
+// requireNoneTaken floods a queue with more messages than may be in flight, and requires that none
 // is a success, and that each that may have been stored says so.
 func (s *stream) requireNoneTaken(tb testing.TB, queue string) {
 	tb.Helper()

@@ -27,8 +27,8 @@ func (d *dials) option() failover.Option {
 	})
 }
 
-// Two nodes of three die, and the third pauses until one is back. From RabbitMQ 4.2 on it serves
-// on, and confirms nothing.
+// Two nodes of three die, and the third pauses until one is back. From RabbitMQ 4.2 on it keeps
+// serving, and confirms nothing.
 func testMajorityLost(t *testing.T, w *site) {
 	t.Helper()
 	var d dials
@@ -54,7 +54,7 @@ func testMajorityLost(t *testing.T, w *site) {
 	restart(t, w, w.nodes[2])
 	s.flows(t)
 	s.finish(t)
-	s.within(t, 40*time.Second) // a node starts in it
+	s.within(t, 40*time.Second) // a node starts in that time
 	t.Log("since the first is started again:", s)
 }
 
@@ -97,8 +97,8 @@ func (s *stream) requireCut(tb testing.TB, d *dials) {
 
 var waiting = regexp.MustCompile(`"failover: waiting before the next round" connection=publishing attempt=(\d+)`)
 
-// A node dies again and again, each time soon after it has come back. A client that knows
-// no other one does not begin its backoff anew, and the stream has others to go to.
+// A node dies again and again, each time soon after it has come back. A client that knows no other
+// does not restart its backoff, and the stream has other nodes.
 func testFlapping(t *testing.T, w *site) {
 	t.Helper()
 	var d dials

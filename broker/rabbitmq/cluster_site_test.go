@@ -16,7 +16,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
-// What a program sets that wants to notice within seconds.
+// Settings of a program that must notice within seconds.
 const (
 	heartbeat = 2 * time.Second
 	answer    = 3 * time.Second
@@ -25,7 +25,7 @@ const (
 	cutOffFor = 6 * time.Second // until a node that is cut off and does not pause is left
 )
 
-// site is a cluster that is broken and mended.
+// site is a cluster that is broken and repaired.
 type site struct {
 	*rabbitmqtest.Cluster
 
@@ -35,22 +35,22 @@ type site struct {
 
 func newSite(tb testing.TB, opts ...rabbitmqtest.Option) *site {
 	tb.Helper()
-	// How long a quorum queue waits for the one that it hands a message on to, before it
-	// tries again. The default is 180 s.
+	// How long a quorum queue waits for the queue that it dead-letters to, before it tries again.
+	// The default is 180 s.
 	opts = append(opts, rabbitmqtest.Setting("dead_letter_worker_publisher_confirm_timeout", "1000"))
 	c := rabbitmqtest.StartCluster(tb, 3, opts...)
 	return &site{Cluster: c, nodes: c.Nodes(), urls: c.URLs()}
 }
 
-// open opens a broker on all nodes. The connection that publishes begins on one of them,
-// by its number, and the one that consumes on another.
+// open opens a broker on all nodes. The publishing connection begins on one of them, by its number,
+// and the consuming one on another.
 func (w *site) open(tb testing.TB, publishing, consuming int, opts ...failover.Option) (*rabbitmq.Broker, *journal) {
 	tb.Helper()
 	opts = append([]failover.Option{
 		failover.Heartbeat(heartbeat), failover.ConnectTimeout(answer), failover.AnswerTimeout(answer),
 		failover.Backoff(50*time.Millisecond, rest), failover.LeaveCutOff(cutOffFor),
 	}, opts...)
-	for range 100 { // which connection asks for the order first is left to chance
+	for range 100 { // which connection asks for the order first is random
 		j := &journal{}
 		opts := append(slices.Clone(opts), failover.InOrder(beginOn(publishing, consuming)))
 		b, err := rabbitmq.Open(within(tb), w.urls, j.option(), rabbitmq.Failover(opts...))
@@ -70,8 +70,8 @@ func (w *site) open(tb testing.TB, publishing, consuming int, opts ...failover.O
 	return nil, nil
 }
 
-// beginOn has the first connection that asks begin on one node, the second on another, and
-// takes the nodes in turn after that.
+// beginOn makes the first connection that asks begin on one node, the second on another, and takes
+// the nodes in turn after that.
 func beginOn(nodes ...int) failover.Order {
 	var asked atomic.Int32
 	return func(inTurn []failover.Endpoint) iter.Seq[failover.Endpoint] {
@@ -83,8 +83,8 @@ func beginOn(nodes ...int) failover.Order {
 	}
 }
 
-// queues declares what a stream needs, led by one node, and returns the work queue. They
-// are deleted when the test ends.
+// queues declares a stream's queues, led by one node, and returns the work queue. They are deleted
+// when the test ends.
 func (w *site) queues(tb testing.TB, leader int) string {
 	tb.Helper()
 	work := name(tb)
@@ -110,7 +110,7 @@ func (w *site) queues(tb testing.TB, leader int) string {
 	return work
 }
 
-// start starts a stream on queues of its own that node leader leads, and has it flow.
+// start starts a stream on queues of its own that node leader leads, and waits until it flows.
 func (w *site) start(tb testing.TB, leader, publishing, consuming int, opts ...failover.Option) *stream {
 	tb.Helper()
 	work := w.queues(tb, leader)
@@ -121,7 +121,7 @@ func (w *site) start(tb testing.TB, leader, publishing, consuming int, opts ...f
 	return s
 }
 
-// harm is a way to break a node, and to mend it.
+// harm is a way to break a node, and to repair it.
 type harm struct {
 	name       string
 	harm, mend func(testing.TB, *site, *rabbitmqtest.Node)

@@ -15,8 +15,8 @@ import (
 	"github.com/gowarren/warren/publisher/retrying"
 )
 
-// A channel may nack for ever when the first that it publishes to a queue comes just after
-// the queue's leader has died. Here are some whose first publish does.
+// A channel may nack without end if its first publish to a queue comes just after the queue's
+// leader has died. Some of these channels do that.
 func testStaleChannels(t *testing.T, w *site) {
 	t.Helper()
 	const publishers = 6

@@ -34,8 +34,8 @@ const (
 	drain    = 5 * time.Second
 )
 
-// stream is numbered messages on their way through a quorum queue and a stack that
-// retries and parks, with the books of what became of each.
+// stream is numbered messages on their way through a quorum queue and a stack that retries and
+// parks, with the outcome of each.
 type stream struct {
 	books   *ledger.Ledger
 	broker  *rabbitmq.Broker
@@ -45,7 +45,7 @@ type stream struct {
 
 	unknown atomic.Int64 // publishes of unknown outcome, those of retries as well
 	refused atomic.Int64 // publishes that were nacked
-	copies  sync.Map     // numbers that were processed as a copy that a retry had made
+	copies  sync.Map     // numbers processed as the copy of a retry
 	again   atomic.Int64 // copies that were processed once more
 	harmed  int          // how often a node was harmed
 
@@ -70,7 +70,7 @@ func retryOptions(work string) []retry.Option {
 	}
 }
 
-// startStream sends and consumes through b until finish. Its queues are there.
+// startStream sends and consumes through b until finish. Its queues exist.
 func startStream(tb testing.TB, b *rabbitmq.Broker, j *journal, work string) *stream {
 	tb.Helper()
 	s := &stream{
@@ -201,8 +201,8 @@ func (s *stream) flows(tb testing.TB) {
 	})
 }
 
-// drained waits until every message that is confirmed so far is processed, and what came
-// more than once too.
+// drained waits until every message confirmed so far is processed, and so are those delivered more
+// than once.
 func (s *stream) drained(tb testing.TB) {
 	tb.Helper()
 	s.eventually(tb, "nothing is missing", func(b ledger.Books) bool { return b.Missing == 0 && b.InFlight == 0 })
@@ -211,8 +211,8 @@ func (s *stream) drained(tb testing.TB) {
 	}
 }
 
-// enoughTime bounds what a stream is waited for: a worker for dead letters may come to a
-// halt until a node is back, and some time after that.
+// enoughTime bounds the wait for a stream: a dead-letter worker may stop until a node is back, and
+// some time after that.
 const enoughTime = 2 * time.Minute
 
 func (s *stream) eventually(tb testing.TB, what string, f func(ledger.Books) bool) {
@@ -224,8 +224,8 @@ func (s *stream) eventually(tb testing.TB, what string, f func(ledger.Books) boo
 	}
 }
 
-// finish has every message arrive, ends the stream and closes the broker, and requires
-// that nothing was lost, that little came twice, and that nothing took long to end.
+// finish waits for every message, ends the stream and closes the broker, and requires that nothing
+// was lost, that little came twice, and that nothing took long to end.
 func (s *stream) finish(tb testing.TB) {
 	tb.Helper()
 	close(s.enough)
@@ -245,8 +245,8 @@ func (s *stream) finish(tb testing.TB) {
 	s.account(tb)
 }
 
-// account requires that the books are right once everything has arrived. The broker itself
-// may double copies: it hands on again what was on its way from a retry queue.
+// account requires that the counts are right once everything has arrived. The broker itself may
+// double copies: it dead-letters again what was on its way from a retry queue.
 func (s *stream) account(tb testing.TB) {
 	tb.Helper()
 	b := s.books.Books()
@@ -258,7 +258,7 @@ func (s *stream) account(tb testing.TB) {
 	require.LessOrEqual(tb, copies, most+handedOn*s.harmed, "%v\n%s", s, s.journal)
 }
 
-// handedOn is how many messages a quorum queue has on their way to the next.
+// handedOn is how many messages a quorum queue has on their way to its dead-letter target.
 const handedOn = 32
 
 // losses is how often a consumer lost its channel.
@@ -271,7 +271,7 @@ func (s *stream) String() string {
 		s.books.Books(), s.again.Load(), s.unknown.Load(), s.refused.Load(), s.losses())
 }
 
-// within requires that there was always news.
+// within requires that the stream never stood still for longer than gap.
 func (s *stream) within(tb testing.TB, gap time.Duration) {
 	tb.Helper()
 	b := s.books.Books()

@@ -97,8 +97,8 @@ func TestBothConnectionsHaveTheNewSecretAtTheNextDial(t *testing.T) {
 	require.ErrorIs(t, b.UpdateSecret(within(t), "newer", "too late"), failover.ErrClosed)
 }
 
-// A question that the broker refuses costs its own channel, and one that is not answered keeps
-// nobody waiting.
+// A question that the broker refuses costs its own channel, and one that is not answered delays no
+// other.
 func TestAskHasAChannelOfItsOwn(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())

@@ -36,5 +36,5 @@ func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (brok
 	return sub, nil
 }
 
-// maxPrefetch is the protocol's.
+// maxPrefetch is the protocol's maximum.
 const maxPrefetch = 65535

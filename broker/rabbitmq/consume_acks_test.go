@@ -26,7 +26,7 @@ import (
 type ackWatch struct {
 	mu     sync.Mutex
 	frames int
-	acked  map[uint64]time.Time // by tag; those below an ack of several have none
+	acked  map[uint64]time.Time // by tag; not for those below a multiple ack
 	below  []uint64
 }
 
@@ -40,7 +40,7 @@ func (c watchedConn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// look finds the frames of basic.ack: class 60, method 80, the tag, and whether it is for all below.
+// look finds the frames of basic.ack: class 60, method 80, the tag, and the multiple bit.
 func (w *ackWatch) look(b []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

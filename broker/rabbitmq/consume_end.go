@@ -8,38 +8,38 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 )
 
-// shut closes the channel; what is unsettled on it is requeued.
+// shut closes the channel, which requeues what is unsettled on it.
 //
-// RabbitMQ 4.3 counts the end of a channel as a failed delivery of all that is unsettled on
-// it, and drops what has used up the delivery limit. It does not count basic.nack. So from 4.0
-// on the consumer is cancelled, and all that it holds goes back with one basic.nack, which
-// keeps its order. Before 4.0 everything counts, and what is given back one by one goes to the
-// tail, so there the end of the channel is left to do it.
+// RabbitMQ 4.3 counts the end of a channel as a failed delivery of every message unsettled on it,
+// and drops those that have used up the delivery limit. It does not count basic.nack. So from 4.0
+// on the consumer is cancelled, and all that it holds is requeued by one basic.nack, which keeps
+// the order. Before 4.0 everything counts, and messages requeued one by one go to the tail, so
+// there closing the channel requeues them.
 //
-// The client goes on sending on a channel between our goodbye and the broker's, and a
-// settlement that arrives after the goodbye ends the whole connection, with every other
-// subscription on it. So none is under way when the goodbye is sent, and none follows.
+// Between our channel.close and the broker's answer the client may still send on the channel, and a
+// settlement that arrives after channel.close ends the whole connection, with all its
+// subscriptions. So no settlement is in progress when channel.close is sent, and none follows.
 //
-// A broker that does not answer in time has its connection cut, which also ends a
-// settlement that hangs.
+// If the broker does not answer in time its connection is cut, which also ends a settlement that
+// hangs.
 func (g *generation) shut() {
 	cut := time.AfterFunc(life.AnswerTimeout, g.abandon)
 	defer cut.Stop()
-	_ = g.acks.Close() // an error is that of a channel that is gone
+	_ = g.acks.Close() // fails only if the channel is lost
 	g.shared.Lose(nil)
 	g.asking.Lock()
 	defer g.asking.Unlock()
 	if g.givesBackAtOnce() && g.cancel() == nil {
-		// Tag 0 is all that is outstanding. Errors are those of a channel that is gone.
+		// Tag 0 is all that is outstanding. This fails only if the channel is lost.
 		_ = g.channel.Nack(0, true, true)
 	}
 	_ = g.channel.Close()
 	g.broker.consumers.remove(g)
 }
 
-// abandon cuts the connection, which has not answered in time. A quorum queue without a majority
-// does not answer a cancel, and nothing behind it on its channel: where the connection has an
-// answer to something else, the other channels are left alone, and this one to itself.
+// abandon gives up on the channel, which has not answered in time. A quorum queue without a
+// majority does not answer a cancel, nor anything after it on the channel. In
+// that case the connection is cut only if it does not answer on another channel either.
 func (g *generation) abandon() {
 	if g.cancelling.Load() {
 		ch, err := g.session.Channel(g.broker.life.Context()) // cuts the connection if it does not answer
@@ -51,12 +51,12 @@ func (g *generation) abandon() {
 	g.session.Abort(fmt.Errorf("closing the channel of queue %q: no answer in %v", g.queue, life.AnswerTimeout))
 }
 
-// givesBackAtOnce reports whether all that is outstanding goes back by one basic.nack.
+// givesBackAtOnce reports whether all outstanding messages are requeued by one basic.nack.
 func (g *generation) givesBackAtOnce() bool {
 	return version.Of(g.session.ServerProperties()).KeepsOrderOfNack()
 }
 
-// setAside gives back what is not received. Where the order matters it goes back with the others.
+// setAside requeues what is not received; with Ordered it waits, to be requeued with the others.
 func (g *generation) setAside(tag uint64) error {
 	g.acks.Came(tag)
 	if g.options.Ordered {
@@ -65,7 +65,7 @@ func (g *generation) setAside(tag uint64) error {
 	return g.acks.Release(tag)
 }
 
-// hasStopped reports whether the consumer was cancelled by us.
+// hasStopped reports whether we cancelled the consumer.
 func (g *generation) hasStopped() bool {
 	g.asking.Lock()
 	defer g.asking.Unlock()
@@ -96,7 +96,7 @@ func (g *generation) giveBack() error {
 	if err := g.cancel(); err != nil {
 		return err
 	}
-	// The client hands over what it has buffered, and then closes the channel.
+	// The client delivers what it has buffered, and then closes the channel.
 	for d := range g.deliveries {
 		if g.isStream() {
 			g.position.miss(headers(d.Headers))

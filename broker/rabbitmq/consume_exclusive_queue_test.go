@@ -18,7 +18,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// fleeting is a queue that goes away by itself, bound to an exchange that goes with it.
+// fleeting is a queue that is deleted automatically, bound to an exchange that is too.
 func fleeting(tb testing.TB, q broker.Queue) broker.Topology {
 	tb.Helper()
 	q.Name, q.MaxLength = name(tb), 100
@@ -29,7 +29,7 @@ func fleeting(tb testing.TB, q broker.Queue) broker.Topology {
 	}
 }
 
-// What is published while the queue is away is unroutable, and known to be.
+// A message published while the queue is away is unroutable, and reported so.
 func TestAQueueThatGoesAwayByItselfComesBackWithAllThatBelongsToIt(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
@@ -85,8 +85,8 @@ func (r reader) reads(t *testing.T) {
 	require.ErrorIs(t, err, processor.ErrUnroutable)
 }
 
-// publish publishes until the queue is there. What does not arrive is known not to: where the
-// exchange has just gone the outcome is unknown, since its channel is closed.
+// publish publishes until the queue exists. A message that does not arrive is reported: if the
+// exchange has just been deleted its outcome is unknown, since its channel is closed.
 func (r reader) publish(t *testing.T, key string) {
 	t.Helper()
 	var unexpected error
@@ -100,8 +100,8 @@ func (r reader) publish(t *testing.T, key string) {
 	require.NoError(t, unexpected)
 }
 
-// Queues and exchanges of a lost connection take their time to go. They may do so right after
-// the next channel has found them: that passes, and is no reason to end the subscription.
+// Queues and exchanges of a lost connection take a moment to go. They may do so right after the
+// next channel has found them: that passes, and must not end the subscription.
 func TestWhatVanishesWhileItIsDeclaredIsDeclaredOnceMore(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -147,7 +147,7 @@ func removeQueue(ch *amqp.Channel, t broker.Topology) error {
 
 var queueBind = []byte{0, 50, 0, 20}
 
-// All that the caller was told was that the time was over.
+// The caller only learned that the time was over.
 func TestSubscribingInVainSaysWhy(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()

@@ -24,8 +24,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// generation is one consuming channel: its deliveries can be settled on it and on no
-// other.
+// generation is one consuming channel: its deliveries can be settled on no other.
 type generation struct {
 	broker     *Broker
 	queue      string
@@ -36,17 +35,17 @@ type generation struct {
 	cancelled  <-chan string
 	closed     <-chan *amqp.Error
 	opened     time.Time
-	used       atomic.Bool // something was delivered
+	used       atomic.Bool // a message was delivered
 
 	shared   *broker.Channel // of its deliveries
 	acks     *acks.Ledger[*broker.Delivery]
-	position position // in its stream, if it is one
+	position position // in the stream, if the queue is one
 
-	// asking is held while the broker is asked something on the channel. The client
-	// gives an answer to whoever waits, not to the one who asked.
+	// asking is held while the broker is asked something on the channel: the client gives an answer
+	// to any goroutine that waits for one.
 	asking    sync.Mutex
-	consumers int  // that were begun; guarded by asking
-	stopping  bool // the consumer was cancelled by us; guarded by asking
+	consumers int  // begun so far; guarded by asking
+	stopping  bool // we cancelled the consumer; guarded by asking
 
 	cancelling atomic.Bool // it is being cancelled
 	silent     atomic.Bool // the broker did not answer in time
@@ -54,9 +53,9 @@ type generation struct {
 
 var _ broker.Acknowledger = (*generation)(nil)
 
-// openGeneration opens a channel and consumes, when the broker's topology has been declared
-// after a certain moment. It returns when ctx ends, whatever the broker does; a generation
-// that is ready too late is closed.
+// openGeneration opens a channel and consumes, once the broker's topology has been declared later
+// than after. It returns when ctx ends, whatever the broker does; a generation that opens later is
+// closed.
 func (s *subscription) openGeneration(ctx context.Context, begin any, after time.Time) (*generation, error) {
 	b, queue := s.broker, s.queue
 	session, err := b.consuming.Session(ctx)
@@ -103,17 +102,16 @@ func (s *subscription) newGeneration(session *failover.Session, ch *amqp.Channel
 		acks: acks.New[*broker.Delivery](ch, acks.Options{
 			Prefetch: s.options.Prefetch, Ordered: s.options.Ordered, Singly: s.broker.acksSingly,
 		}),
-		// Registered before consuming, so that nothing is missed. Both have room for the
-		// one event that they can get.
+		// Registered before consuming, to miss nothing. Each has room for its only event.
 		cancelled: ch.NotifyCancel(make(chan string, 1)),
 		closed:    ch.NotifyClose(make(chan *amqp.Error, 1)),
 	}
 }
 
-// consume starts the deliveries, without the broker's consume-ok. RabbitMQ 3.10 may send that
-// twice while a quorum queue changes its leader, and dies of the second one; the client, whose
-// reader waits for somebody to take it, hears no more of the connection. So the answer to the
-// next question says whether the broker consumes.
+// consume starts the deliveries, without the broker's consume-ok. RabbitMQ 3.10 may send consume-ok
+// twice while a quorum queue changes its leader, and the client's reader then blocks on the second,
+// which no goroutine receives: the whole connection hangs. So the answer to the next question shows
+// whether the broker consumes.
 func (g *generation) consume(begin any) error {
 	g.asking.Lock()
 	defer g.asking.Unlock()
@@ -135,14 +133,14 @@ func (g *generation) consume(begin any) error {
 	return nil
 }
 
-// nextTag names the next consumer of the channel.
+// nextTag names the channel's next consumer.
 func (g *generation) nextTag() string {
 	g.consumers++
 	return g.tag()
 }
 
-// tag is that of the latest consumer. A quorum queue keeps one that was cancelled for as long
-// as something is in hand, so another one needs another name.
+// tag is that of the latest consumer. A quorum queue keeps a cancelled consumer while any of its
+// messages is in flight, so the next consumer needs another name.
 func (g *generation) tag() string {
 	tag := cmp.Or(g.options.Consumer.Tag, "warren")
 	if g.consumers > 1 {
@@ -168,8 +166,8 @@ func arguments(o broker.ConsumerOptions, begin any) amqp.Table {
 	return args
 }
 
-// watch ends the life of the deliveries when the channel is gone. It goes on when the
-// subscription has stopped: what is in hand then is told as well.
+// watch ends the context of the deliveries when the channel is lost. It runs on after the
+// subscription has stopped, for the messages still in flight.
 func (g *generation) watch() {
 	var e ending
 	select {
@@ -186,7 +184,7 @@ func (g *generation) watch() {
 	g.shared.Lose(&e)
 }
 
-// ending is the cause of the end of a life: the channel is gone.
+// ending is the cause with which a generation's context ends: the channel is lost.
 type ending struct {
 	cause   error
 	overdue *broker.Delivery // may have been held for longer than the consumer timeout
@@ -195,16 +193,16 @@ type ending struct {
 func (e *ending) Error() string   { return processor.ErrStale.Error() + ": " + e.cause.Error() }
 func (e *ending) Unwrap() []error { return []error{processor.ErrStale, e.cause} }
 
-// ended returns how the generation has ended, when it has.
+// ended returns how the generation has ended, or nil.
 func (g *generation) ended() *ending {
 	cause := context.Cause(g.shared.Life())
 	if e, ok := cause.(*ending); ok { //nolint:errorlint // never wrapped
 		return e
 	}
-	return &ending{cause: cause} // it was shut
+	return &ending{cause: cause} // shut by us
 }
 
-// lost is why the channel was closed. err is nil when the connection went first.
+// lost returns why the channel was closed. err is nil when the connection was lost first.
 func (g *generation) lost(err *amqp.Error) error {
 	if err != nil {
 		return err
@@ -212,8 +210,8 @@ func (g *generation) lost(err *amqp.Error) error {
 	return cmp.Or(g.session.Err(), error(amqp.ErrClosed))
 }
 
-// receive makes a message of a delivery. It returns false if nobody may have it any more: it
-// comes again.
+// receive makes a message of a delivery. It returns false if the message must not be processed: it
+// is redelivered.
 func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 	g.used.Store(true)
 	e := envelope(d)
@@ -223,7 +221,7 @@ func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 	}
 	msg := g.shared.Deliver(e, origin(g.queue, d), settler, d.DeliveryTag)
 	switch {
-	case g.shared.Lost(): // the client hands over what it has buffered
+	case g.shared.Lost(): // the client delivers what it has buffered
 		return msg, false
 	case g.acks.Receive(d.DeliveryTag, msg):
 		if g.isStream() {
@@ -231,16 +229,16 @@ func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 		}
 		return msg, true
 	}
-	_ = g.setAside(d.DeliveryTag) // an error is that of a channel that is gone
+	_ = g.setAside(d.DeliveryTag) // fails only if the channel is lost
 	return msg, false
 }
 
 // Ack acks one delivery of this generation, a moment later: see [acks.Ledger].
 func (g *generation) Ack(tag uint64) error { return g.acks.Ack(tag) }
 
-// Nack rejects one delivery: basic.reject counts as an attempt on a quorum queue. So none is
-// sent where the broker has cancelled the consumer and its channel is still open: the message
-// comes again anyway. An ack is: it may still be in time.
+// Nack rejects one delivery: basic.reject counts as an attempt on a quorum queue. It is not sent
+// where the broker has cancelled the consumer and its channel is still open: the message is
+// redelivered anyway. An ack is sent there, since it may still be in time.
 func (g *generation) Nack(tag uint64, requeue bool) error {
 	if g.shared.Lost() {
 		return processor.ErrStale
@@ -248,8 +246,8 @@ func (g *generation) Nack(tag uint64, requeue bool) error {
 	return g.acks.Nack(tag, requeue)
 }
 
-// Release gives one delivery back with basic.nack, which from RabbitMQ 4.3 on does not
-// count as an attempt. As with Nack, there is nothing to give back once the channel is lost.
+// Release requeues one delivery with basic.nack, which from RabbitMQ 4.3 on does not count as an
+// attempt. Like Nack, it sends nothing once the channel is lost.
 func (g *generation) Release(tag uint64) error {
 	if g.shared.Lost() {
 		return processor.ErrStale
@@ -257,8 +255,8 @@ func (g *generation) Release(tag uint64) error {
 	return g.acks.Release(tag)
 }
 
-// stale: whatever keeps a settlement from being sent is the end of the channel, and then
-// the broker requeues the delivery.
+// stale marks the error of a settlement that could not be sent: the channel has ended, so the
+// broker requeues the delivery.
 func stale(err error) error {
 	if err == nil {
 		return nil

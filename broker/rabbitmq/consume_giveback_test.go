@@ -22,13 +22,13 @@ import (
 	"github.com/gowarren/warren/processors/ack"
 )
 
-// returns is more often than the delivery limit that quorum queues have by default from
-// RabbitMQ 4.0 on, which is 20.
+// returns is more than the default delivery limit of quorum queues from RabbitMQ 4.0 on, which is
+// 20.
 const returns = 25
 
-// givenBack is a quorum queue that may take a message back any number of times. RabbitMQ 4.3
-// does not count what a consumer gives back, so there the queue has the default limit. 4.0
-// counts it, and 3.10 has no limit unless it is set.
+// givenBack is a quorum queue that allows any number of requeues. RabbitMQ 4.3 does not count what
+// a consumer releases, so there the queue has the default limit. 4.0 counts it, and 3.10 has no
+// limit unless it is set.
 func givenBack(t *testing.T, b *rabbitmq.Broker) string {
 	t.Helper()
 	q := broker.Queue{Name: name(t), Type: broker.Quorum}
@@ -114,10 +114,10 @@ func TestClosingABrokerUsesUpNoDeliveryLimit(t *testing.T) {
 	ready(t, b, queue, 5)
 }
 
-// A subscription is closed at any moment, while messages are on their way to it and acks are
-// on their way to the broker. The prefetch is always the same: a quorum queue delivers what
-// came back first, in the order in which it came back, so a consumer with a smaller prefetch
-// than the one before it takes the first of them, and puts them behind the rest of them.
+// A subscription is closed at any moment, while messages are on their way to it and acks are on
+// their way to the broker. The prefetch is always the same: a quorum queue redelivers messages in
+// the order in which they were requeued, so a consumer with a smaller prefetch than the previous
+// one takes the first of them, and requeues them behind the rest.
 func TestClosingASubscriptionKeepsTheOrderAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	for name, kind := range map[string]string{"quorum": "quorum", "classic": "classic"} {

@@ -23,7 +23,7 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// surgeon is a consumer whose first message takes until its context ends.
+// surgeon is a consumer whose first message runs until its context ends.
 type surgeon struct {
 	*consumer.Consumer
 	broker   *rabbitmq.Broker
@@ -38,7 +38,7 @@ type surgeon struct {
 	done  atomic.Int64 // other messages
 }
 
-// lockedLog is what the consumer and the layers have logged.
+// lockedLog is the log of the consumer and the layers.
 type lockedLog struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -83,8 +83,8 @@ func (s *surgeon) operations() int {
 	return len(s.begun)
 }
 
-// newSurgeon has a work queue with the long message, in hand, and nine others. Whatever
-// fails would be published to one of the topology's queues.
+// newSurgeon has a work queue with the long message, in flight, and nine others. Failed messages
+// would be published to one of the topology's queues.
 func newSurgeon(t *testing.T, url string, withBackoff bool, opts ...rabbitmq.Option) *surgeon {
 	t.Helper()
 	s := &surgeon{broker: open(t, url, opts...), queue: name(t), result: func(err error) error { return err }}
@@ -128,7 +128,7 @@ func (s *surgeon) run(t *testing.T) {
 	})
 }
 
-// requireUnharmed checks that the long message came again, and nothing else has become of it.
+// requireUnharmed checks that the long message was redelivered and nothing else has happened to it.
 func (s *surgeon) requireUnharmed(t *testing.T, url, why string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.operations() == 2 }, patience, time.Millisecond)
@@ -162,7 +162,7 @@ func TestAHandlerHearsThatItsChannelIsLost(t *testing.T) {
 	}{
 		{"connection closed", "by the test", func(t *testing.T, _ *surgeon, _ *link) { t.Helper(); node.CloseConnections(t, "by the test") }},
 		{"consumer cancelled", "cancelled", func(_ *testing.T, _ *surgeon, l *link) { l.consuming((*pair).cancel) }},
-		{"consumer timeout", overTime(t), nil}, // by the node, for all who come now: the last row
+		{"consumer timeout", overTime(t), nil}, // set on the node for all later rows: the last row
 	} {
 		if fault.harm == nil {
 			node.SetConsumerTimeout(t, 500*time.Millisecond)
@@ -179,7 +179,7 @@ func TestAHandlerHearsThatItsChannelIsLost(t *testing.T) {
 			{"succeeding, retry", false, func(error) error { return nil }},
 		} {
 			if fault.name == "consumer cancelled" && row.name == "succeeding, retry" {
-				continue // the ack may be in time, and the message does not come again
+				continue // the ack may be in time: no redelivery
 			}
 			t.Run(fault.name+", "+row.name, func(t *testing.T) {
 				l := newLink(t, node.URL())
@@ -194,7 +194,7 @@ func TestAHandlerHearsThatItsChannelIsLost(t *testing.T) {
 	}
 }
 
-// overTime is what a consumer hears of the consumer timeout.
+// overTime is the consumer's error for the consumer timeout.
 func overTime(t *testing.T) string {
 	t.Helper()
 	if rabbitmqtest.Version(t).AtLeast(4, 3) {
@@ -203,7 +203,7 @@ func overTime(t *testing.T) string {
 	return "timed out"
 }
 
-// Its messages are gone with it. A queue that is declared comes back, and so do its bindings.
+// Its messages are gone with it. A declared queue comes back, and so do its bindings.
 func TestAHandlerHearsThatItsQueueIsDeleted(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()

@@ -9,24 +9,22 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 )
 
-// The broker's end of a channel has 32 acks under way to a quorum queue, keeps back what
-// comes meanwhile, and forgets it when the channel is closed: of 150 messages that were
-// acked at once 100 came again. Nothing tells when it has passed on the last. It took less
-// than 5 ms.
+// The broker passes 32 acks of a channel at a time to a quorum queue, holds back further ones, and
+// forgets those when the channel is closed: of 150 messages acked at once, 100 were redelivered.
+// Nothing tells when it has passed on the last. It took less than 5 ms.
 const ackTime = 50 * time.Millisecond
 
-// Closing a channel returns before a quorum queue knows of it, and whoever subscribes in
-// this moment is handed what is behind the messages that are about to come back. Unless
-// the queue says sooner that one consumer is gone, it is given this long. Other consumers
-// that come in this time hide that one has gone.
+// Closing a channel returns before a quorum queue knows of it. A consumer that subscribes at this
+// moment receives what is behind the messages that are about to be requeued. Unless the queue
+// reports sooner that one consumer is gone, it is given this long. Consumers that subscribe in this
+// time hide the departure.
 const returnTimeout = 500 * time.Millisecond
 
-// leave closes the channel of a generation, and returns when what was unsettled on
-// it is back in its queue.
+// leave closes the channel of a generation, and returns when what was unsettled on it is requeued.
 func (s *subscription) leave(last *generation) {
 	ctx, cancel := context.WithTimeout(s.broker.life.Context(), ackTime+returnTimeout)
 	defer cancel()
-	_ = last.acks.Flush() // an error is that of a channel that is gone
+	_ = last.acks.Flush() // fails only if the channel is lost
 	if last.givesBackAtOnce() {
 		s.settle(ctx, last)
 		last.shut()
@@ -35,12 +33,12 @@ func (s *subscription) leave(last *generation) {
 	s.leaveByClosing(ctx, last)
 }
 
-// settle returns when nothing is on its way to the consumer: its prefetch is used up, or
-// nothing came for a moment and the queue has nothing ready. What is on its way to a consumer
-// that is cancelled is returned by a quorum queue itself, ahead of the messages before it.
+// settle returns when no message is on its way to the consumer: its prefetch is used up, or none
+// came for a moment and the queue has none ready. A quorum queue itself requeues what is on its way
+// to a cancelled consumer, ahead of the messages before it.
 //
-// Acks that are on their way to the queue need no time: cancelling sends them on. In a
-// pause, which has cancelled already, they do.
+// Acks on their way to the queue need no time here: cancelling the consumer sends them on. In a
+// pause, where it is cancelled already, they do.
 func (s *subscription) settle(ctx context.Context, g *generation) {
 	quiet := time.NewTimer(ackTime)
 	defer quiet.Stop()
@@ -70,11 +68,11 @@ func (s *subscription) settle(ctx context.Context, g *generation) {
 	}
 }
 
-// leaveByClosing is leave where the end of the channel gives back what is unsettled. In a
-// pause that has given back one by one there is nothing to wait for: the consumer is gone.
+// leaveByClosing is leave where closing the channel requeues what is unsettled. In a pause that has
+// requeued the messages one by one there is nothing to wait for: the consumer is gone.
 //
-// The consumer is not cancelled first, which would be a way to wait for the acks: messages
-// that are on their way to it would go back one by one.
+// Cancelling the consumer first would also wait for the acks, but would requeue the messages on
+// their way to it one by one.
 func (s *subscription) leaveByClosing(ctx context.Context, last *generation) {
 	if last.used.Load() {
 		life.Sleep(ctx, ackTime)

@@ -19,8 +19,7 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// link is a network between clients and a node that passes on whole frames, until it is
-// told otherwise.
+// link is a network between clients and a node that passes on whole frames, until told otherwise.
 type link struct {
 	t        *testing.T
 	node     string
@@ -43,8 +42,8 @@ type pair struct {
 
 	writing sync.Mutex // to the client
 
-	upLost, downLost atomic.Bool // what is sent that way never arrives
-	torn             atomic.Bool // it is cut in the middle of the next frame to the client
+	upLost, downLost atomic.Bool // data sent that way never arrives
+	torn             atomic.Bool // cut in the middle of the next frame to the client
 	forgotten        atomic.Bool // the node does not hear of the client's end
 }
 
@@ -97,7 +96,7 @@ func (l *link) accept() {
 	}
 }
 
-// each does something to every connection there is. Those that follow are whole.
+// each does something to every current connection. Later ones are whole.
 func (l *link) each(f func(*pair)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -106,7 +105,7 @@ func (l *link) each(f func(*pair)) {
 	}
 }
 
-// consuming does something to the connections that consume, and says how many.
+// consuming does something to the consuming connections, and returns how many.
 func (l *link) consuming(f func(*pair)) (n int) {
 	l.each(func(p *pair) {
 		if p.channel.Load() != 0 {
@@ -134,7 +133,7 @@ var (
 	basicCancel  = []byte{0, 60, 0, 30}
 )
 
-// up passes on what the client sends.
+// up passes on data from the client.
 func (p *pair) up() {
 	r := bufio.NewReader(p.client)
 	greeting := make([]byte, 8)
@@ -158,7 +157,7 @@ func (p *pair) up() {
 	_ = p.node.Close()
 }
 
-// down passes on what the node sends.
+// down passes on data from the node.
 func (p *pair) down() {
 	r := bufio.NewReader(p.node)
 	for {
@@ -180,14 +179,13 @@ func (p *pair) down() {
 	}
 	p.over()
 	_ = p.node.Close()
-	if !p.downLost.Load() { // the goodbye is lost too
+	if !p.downLost.Load() { // the close is lost too
 		_ = p.client.Close()
 	}
 }
 
-// cancel has the client hear that the node has cancelled its consumer, which RabbitMQ does
-// when a queue is deleted or moves and, from 4.3 on, after the consumer timeout. The node
-// itself knows nothing of it.
+// cancel sends the client a cancel of its consumer, as RabbitMQ does when a queue is deleted or
+// moves and, from 4.3 on, after the consumer timeout. The node itself knows nothing of it.
 func (p *pair) cancel() {
 	payload := append(append([]byte{}, basicCancel...), byte(len("warren")))
 	payload = append(append(payload, "warren"...), 1)
@@ -200,7 +198,7 @@ func (p *pair) cancel() {
 	_, _ = p.client.Write(frame)
 }
 
-// write takes as long as the rate has it.
+// write takes the time that the rate requires.
 func (l *link) write(to net.Conn, b []byte) error {
 	for len(b) > 0 {
 		n, rate := len(b), l.rate.Load()

@@ -19,7 +19,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// book is what became of the messages, by their id.
+// book is the outcome of the messages, by their id. missing returns the messages that were
+// confirmed, and never acked.
 type book struct {
 	mu        sync.Mutex
 	confirmed map[string]bool
@@ -33,7 +34,7 @@ func (k *book) count() int {
 	return len(k.confirmed)
 }
 
-// missing returns the messages that were confirmed, and never acked by whoever got them.
+// missing returns the messages that were confirmed, and never acked.
 func (k *book) missing() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -82,9 +83,9 @@ func (k *book) consume(ctx context.Context, sub broker.Subscription) error {
 	}
 }
 
-// Brokers that are opened, used by several, cut off by the node or by the network, and
-// closed. It is not parallel, so that the goroutines it looks at, and the connections that
-// the node closes, are its own.
+// Brokers that are opened, used concurrently, cut off by the node or by the network, and closed. It
+// is not parallel, so that the goroutines it checks, and the connections that the node closes, are
+// its own.
 func TestStressOfLivesLosesNoMessageAndLeavesNoGoroutine(t *testing.T) {
 	node := rabbitmqtest.Shared(t)
 	queue := name(t)
@@ -106,7 +107,7 @@ func TestStressOfLivesLosesNoMessageAndLeavesNoGoroutine(t *testing.T) {
 	t.Logf("%d confirmed, %d of unknown outcome", kept.count(), kept.doubtful)
 }
 
-// live is one life of a broker. The number says what becomes of it.
+// live is one life of a broker. The number decides what happens to it.
 func live(t *testing.T, node *rabbitmqtest.Node, kept *book, queue string, number int) {
 	t.Helper()
 	w := newWire()

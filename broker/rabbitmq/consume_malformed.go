@@ -13,16 +13,16 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// malformed settles a message whose x-death is not what the broker writes. RabbitMQ 3.10.8
-// reads what a sender has written there when it adds the next death, and rejecting the
-// message crashes its queue: a classic queue dies at it again after each start, with all that
-// it holds, and a quorum queue loses the message. From 4.0 on it is ignored.
+// malformed settles a message whose x-death is not what the broker writes. When RabbitMQ 3.10.8
+// adds the next death it reads what the sender wrote there, and rejecting the message crashes its
+// queue: a classic queue crashes again after each start, with all that it holds, and a quorum queue
+// loses the message. From 4.0 on such an x-death is ignored.
 type malformed struct {
 	*generation
 	envelope processor.Envelope
 }
 
-// isMalformed reports whether x-death is there, and is not a list of deaths.
+// isMalformed reports whether x-death is present but is not a list of deaths.
 func isMalformed(h processor.Headers) bool {
 	death, there := h["x-death"]
 	if !there {
@@ -33,17 +33,17 @@ func isMalformed(h processor.Headers) bool {
 }
 
 const (
-	// replaceTimeout is how long the broker is waited for when such a message is replaced.
+	// replaceTimeout is how long replacing such a message may take.
 	replaceTimeout = 5 * time.Second
-	// malformedPause is how long one that cannot be replaced is held before it goes round
-	// once more: whoever asked for the rejection does not know that it comes again.
+	// malformedPause is how long a message that cannot be replaced is held before it is requeued:
+	// the code that rejected it does not know that it is redelivered.
 	malformedPause = time.Second
 )
 
-// Nack replaces the message by a copy without its x-death, which comes again and can be
-// rejected as any other. Giving the message itself back would not do: with a prefetch of 1 a
-// queue that gives it out first again gives out nothing else. Only where the broker does not
-// take the copy it is given back.
+// Nack replaces the message by a copy without its x-death, which is delivered and can be rejected
+// like any other. Requeueing the message itself would not do: with a prefetch of 1, a queue that
+// redelivers it first delivers nothing else. It is requeued only where the broker does not take the
+// copy.
 func (m malformed) Nack(tag uint64, requeue bool) error {
 	if requeue || m.shared.Lost() || !version.Of(m.session.ServerProperties()).ReadsDeaths() {
 		return m.generation.Nack(tag, requeue)

@@ -11,14 +11,14 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// deaths are x-deaths that RabbitMQ does not write, and the queues that 3.10 harms over them:
-// one message of a sender crashed a classic queue for good, with all that was in it, and was
-// lost from a quorum queue.
+// deaths are x-deaths that RabbitMQ does not write, and the queues that 3.10 harms because of them:
+// one such message crashed a classic queue permanently, with all its messages, and was lost from a
+// quorum queue.
 var deaths = map[string]any{"classic": []any{"malformed"}, "quorum": "malformed"}
 
-// RabbitMQ 4.x dead-letters such a message. With 3.10 it is replaced by a copy first, and comes
-// twice. Given back, as it was once, it came again and again: 15 times in 15 s, and with a
-// prefetch of 1 nothing else.
+// RabbitMQ 4.x dead-letters such a message. With 3.10 it is first replaced by a copy, and comes
+// twice. When it was simply requeued, as before, it was redelivered again and again: 15 times in 15
+// s, and with a prefetch of 1 nothing else was delivered.
 func TestAMalformedDeathIsRejectedAndHarmsNobody(t *testing.T) {
 	t.Parallel()
 	times := 2
@@ -65,7 +65,7 @@ func TestAMalformedDeathIsRejectedAndHarmsNobody(t *testing.T) {
 	}
 }
 
-// A copy is published for it with 3.10. Where that is refused the message goes back, paced.
+// A copy is published for it with 3.10. If that is refused the message is requeued, with a pause.
 func TestAMalformedDeathInAQueueThatTakesNoCopyIsNotLost(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -105,7 +105,7 @@ func TestAMalformedDeathOnAChannelThatIsGone(t *testing.T) {
 	ready(t, b, work, 1)
 }
 
-// What is not rejected is settled as any other.
+// Without a rejection it is settled like any other.
 func TestAMalformedDeathCanBeAckedAndRequeued(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()

@@ -41,7 +41,7 @@ func TestNoMessageIsLostWithItsNode(t *testing.T) {
 					require.Eventually(t, func() bool { return w.losses() > 0 }, patience, time.Millisecond)
 					w.fill(t, 50)
 					if kind == "classic" && fault.name == "killed" {
-						w.end(t) // it has written down none of the acks of the last seconds
+						w.end(t) // the node has stored none of the acks of the last seconds
 						return
 					}
 					w.finish(t)

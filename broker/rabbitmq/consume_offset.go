@@ -10,11 +10,11 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// headerOffset is where RabbitMQ says at which offset of its stream a message is.
+// headerOffset is the header in which RabbitMQ gives a message's offset in its stream.
 const headerOffset = "x-stream-offset"
 
-// checkOffset returns what is wrong with the offset that a consumer of queue is to begin at.
-// What was declared by somebody else is not known.
+// checkOffset returns what is wrong with the offset at which a consumer of queue would begin. It
+// knows only what was declared through this broker.
 func checkOffset(t broker.Topology, queue string, offset any) error {
 	switch offset.(type) {
 	case nil, string, int64, time.Time:
@@ -37,17 +37,17 @@ func checkOffset(t broker.Topology, queue string, offset any) error {
 	return nil
 }
 
-// position is how far a channel has got in its stream. Messages are handed out by several
-// goroutines, so it moves on only over those that have been, without a gap.
+// position is how far a channel has got in its stream. Several goroutines receive the messages, so
+// it advances only over those received without a gap.
 type position struct {
 	mu    sync.Mutex
-	tag   uint64           // everything up to it was handed out
-	next  int64            // the offset behind that
-	known bool             // next is
-	ahead map[uint64]int64 // offsets, by tag, of what was handed out above a gap
+	tag   uint64           // everything up to it was received
+	next  int64            // the offset after that
+	known bool             // whether next is known
+	ahead map[uint64]int64 // offsets, by tag, of messages received above a gap
 }
 
-// pass notes that a message was handed out.
+// pass notes that a message was received.
 func (p *position) pass(tag uint64, h processor.Headers) {
 	at, ok := offsetOf(h)
 	if !ok {
@@ -66,7 +66,7 @@ func (p *position) pass(tag uint64, h processor.Headers) {
 	}
 }
 
-// miss notes that a message was delivered and is not handed out: a stream takes nothing back.
+// miss notes a message that was delivered and not received: a stream takes nothing back.
 func (p *position) miss(h processor.Headers) {
 	at, ok := offsetOf(h)
 	if !ok {
@@ -79,8 +79,8 @@ func (p *position) miss(h processor.Headers) {
 	}
 }
 
-// begin returns where the next consumer begins, was if nothing has come since then. Its first tag
-// is behind latest.
+// begin returns where the next consumer begins: was, if nothing has come since then. Its first tag
+// follows latest.
 func (p *position) begin(was any, latest uint64) any {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,8 +95,8 @@ func offsetOf(h processor.Headers) (int64, bool) { return h.Int64(headerOffset) 
 
 func (g *generation) isStream() bool { return g.options.Consumer.Offset != nil }
 
-// resumeAt returns where the consumer after those of g begins. What g has in hand comes again when
-// its channel is gone.
+// resumeAt returns where the consumer after those of g begins. What is in flight on g is
+// redelivered when its channel is gone.
 func (g *generation) resumeAt(was any) any {
 	if !g.isStream() {
 		return nil

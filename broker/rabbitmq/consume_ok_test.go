@@ -13,8 +13,8 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
-// doubledConn says each basic.consume-ok twice, as RabbitMQ 3.10 may while a quorum queue
-// changes its leader.
+// doubledConn repeats each basic.consume-ok, as RabbitMQ 3.10 may while a quorum queue changes its
+// leader.
 type doubledConn struct {
 	net.Conn
 	unread []byte
@@ -34,7 +34,7 @@ func (c *doubledConn) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// doubled repeats the frame of a consume-ok. A frame that comes in two reads is left alone.
+// doubled repeats the frame of a consume-ok. A frame split over two reads is left alone.
 func doubled(read []byte) []byte {
 	consumeOK := []byte("\x00\x3c\x00\x15\x06warren\xce")
 	const header = 1 + 2 + 4 // type, channel, size
@@ -46,8 +46,8 @@ func doubled(read []byte) []byte {
 	return bytes.Join([][]byte{read[:end], read[i-header : end], read[end:]}, nil)
 }
 
-// The client's reader would wait for somebody to take the second one, and the connection
-// would be silent until a heartbeat cannot be written.
+// The client's reader would block on the second one, and the connection would be silent until a
+// heartbeat cannot be written.
 func TestAConsumeOKThatComesTwiceStopsNothing(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()

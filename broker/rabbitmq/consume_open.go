@@ -26,9 +26,9 @@ func (c *consumers) remove(g *generation) {
 	delete(c.open, g)
 }
 
-// shut closes all channels at the same time, so that what they hold goes back before the end
-// of the connection, which RabbitMQ counts as a failed delivery. It returns after a moment in
-// any case: a node that hangs must not keep anybody from closing the connection.
+// shut closes all channels at the same time, so that what they hold is requeued before the
+// connection ends, which RabbitMQ counts as a failed delivery. It returns after a moment in any
+// case: a node that hangs must not keep the connection from being closed.
 func (c *consumers) shut(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, returnTimeout)
 	defer cancel()

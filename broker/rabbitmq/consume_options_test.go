@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// asking subscribes with what is asked of the broker.
+// asking subscribes with consumer options.
 func asking(tb testing.TB, b *rabbitmq.Broker, queue string, prefetch int, o broker.ConsumerOptions) broker.Subscription {
 	tb.Helper()
 	sub, err := b.Source(queue).Subscribe(within(tb), broker.SubscribeOptions{Prefetch: prefetch, Consumer: o})
@@ -90,8 +90,8 @@ func numberedStream(t *testing.T, b *rabbitmq.Broker, n int) string {
 	return queue
 }
 
-// awaitFirst publishes until something comes. RabbitMQ 3.10 takes a moment to know which message is
-// the next one.
+// awaitFirst publishes until a message arrives. RabbitMQ 3.10 takes a moment to know which message
+// is the next one.
 func awaitFirst(t *testing.T, b *rabbitmq.Broker, queue string, sub broker.Subscription) {
 	t.Helper()
 	for {
@@ -146,8 +146,8 @@ func declareNamed(t *testing.T, b *rabbitmq.Broker, q broker.Queue) string {
 	return q.Name
 }
 
-// With the offset that was asked for it would begin again with the first message, or with the
-// next one that is published, and miss those that came meanwhile.
+// With the original offset it would begin again with the first message, or with the next one that
+// is published, and miss those that came meanwhile.
 func TestAStreamGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -207,15 +207,15 @@ func TestAStreamSkipsNothingWhenItsChannelIsLostAgain(t *testing.T) {
 	}
 }
 
-// What was delivered and not received was given back, which a stream ignores, and "next" was then
-// behind it.
+// Messages delivered and not received were requeued, which a stream ignores, and "next" was then
+// behind them.
 func TestAPauseBeforeTheFirstMessageOfAStreamLosesNothing(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
 	queue := numberedStream(t, b, 0)
 	sub := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: broker.OffsetNext})
 	publishNumbers(t, b, queue, 5)
-	// They are with the client when one more has come and gone through another consumer.
+	// The client holds them when one more has come and gone through another consumer.
 	other := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: int64(0)})
 	for n := range 5 {
 		requireNumber(t, other, n)
@@ -270,7 +270,7 @@ func TestAPauseWhileTheConnectionIsAwayIsOverAtOnce(t *testing.T) {
 	require.NoError(t, receive(t, sub).Ack())
 }
 
-// Nobody said so when the channel was lost after the pause had been taken back.
+// The pause's channel was never closed when the consuming channel was lost after Resume.
 func TestAPauseWhoseChannelIsLostIsOver(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)

@@ -20,7 +20,7 @@ import (
 	"github.com/gowarren/warren/processors/ack"
 )
 
-// Of 300 messages, 33 came after a later one: what a consumer gave back one by one when it
+// Of 300 messages, 33 came after a later one: messages that a consumer released one by one when it
 // was stopped or paused went to the tail of the queue.
 func TestOneKeyStaysInOrderThroughRestartsAndPauses(t *testing.T) {
 	t.Parallel()
@@ -51,9 +51,9 @@ func TestOneKeyStaysInOrderThroughRestartsAndPauses(t *testing.T) {
 	}
 }
 
-// restless is a run of eight workers that is paused after 10 messages, and again after
-// 20, and ends after 30, or after the last. It returns what was done. Every third run has
-// no time to drain: those that wait for their turn are cut short.
+// restless is a run of eight workers that is paused after 10 messages, and again after 20, and ends
+// after 30, or after the last. It returns what was done. Every third run has no time to drain:
+// messages that wait for their turn are cut short.
 func restless(t *testing.T, b *rabbitmq.Broker, queue string, run, last int) (done []int) {
 	t.Helper()
 	h := &helm{runs: make(chan stack.Run, 1)}

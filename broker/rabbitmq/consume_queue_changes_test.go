@@ -13,7 +13,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Whoever reads the error decides which side is right.
+// The error names both sides, so that an operator can decide which is right.
 func TestAQueueThatSomebodyElseMakesAnewWithOtherArgumentsEndsTheSubscription(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -28,7 +28,7 @@ func TestAQueueThatSomebodyElseMakesAnewWithOtherArgumentsEndsTheSubscription(t 
 	sub := subscribe(t, b, q.Name, 5)
 	channel := l.consumes.Load()
 
-	// In one go, before the subscription can declare it again.
+	// Quickly, before the subscription can declare it again.
 	ch := raw(t, url)
 	_, err := ch.QueueDelete(q.Name, false, false, true)
 	require.NoError(t, err)
@@ -45,8 +45,8 @@ func TestAQueueThatSomebodyElseMakesAnewWithOtherArgumentsEndsTheSubscription(t 
 	ready(t, b, bystander, 0)
 }
 
-// A binding that is taken away is declared again with the next channel, and not before:
-// nobody is told of it.
+// A removed binding is declared again with the next channel, and not before: the broker reports no
+// such removal.
 func TestABindingThatWasTakenAwayComesBackWithTheNextChannel(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -90,7 +90,8 @@ func TestTheTroubleOfOneQueueIsNotTheOthers(t *testing.T) {
 	require.Zero(t, w.log.count("connection lost"))
 }
 
-// The prefetch belongs to a channel: without it the next one would be handed all there is.
+// The prefetch belongs to a channel: without it the next channel would receive all messages at
+// once.
 func TestThePrefetchIsThereOnEachChannel(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)

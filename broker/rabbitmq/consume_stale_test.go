@@ -16,8 +16,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// The tags of a channel are those of the one before it: none of the settlements for the old
-// deliveries may reach the new ones, or end the connection.
+// The tags of a channel are those of the previous one: no settlement of an old delivery may reach a
+// new one, or end the connection.
 func TestNoSettlementOfALostChannelReachesTheNext(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -113,8 +113,8 @@ func (h *hoarder) note(err error) (ok bool) {
 	return err == nil
 }
 
-// disgorge acks all that is kept, on whichever channel that was, and returns how many
-// messages were acked so far.
+// disgorge acks all kept messages, on whichever channel they came, and returns how many were acked
+// so far.
 func (h *hoarder) disgorge() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -137,7 +137,7 @@ func (h *hoarder) takes(t *testing.T, n int) {
 	require.Eventually(t, func() bool { return count() >= goal }, patience, time.Millisecond)
 }
 
-// Were one settlement to reach another message, that would never be acked on its own channel.
+// If one settlement reached another message, that would never be acked on its own channel.
 func TestEachMessageIsAckedOnItsOwnChannelWhileChannelsComeAndGo(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -170,7 +170,7 @@ func TestEachMessageIsAckedOnItsOwnChannelWhileChannelsComeAndGo(t *testing.T) {
 	}
 }
 
-// The client goes on handing over what it has buffered when the consumer is cancelled, and its
+// The client goes on delivering what it has buffered when the consumer is cancelled, and its
 // channel is open for a moment: a rejection in that moment would use up an attempt.
 func TestWhatWasBufferedWhenTheConsumerWasCancelledIsNeitherHandedOutNorRejected(t *testing.T) {
 	t.Parallel()
@@ -213,9 +213,9 @@ func TestWhatWasBufferedWhenTheConsumerWasCancelledIsNeitherHandedOutNorRejected
 	require.Equal(t, ofTheSource(t), rejections.Load(), "none is of a handler")
 }
 
-// ofTheSource is how often a source gives back when the broker has cancelled its consumer: all
-// at once from RabbitMQ 4.0 on, and from 4.3 on the oldest once more, since it may have been
-// over the consumer timeout.
+// ofTheSource is how often a source requeues when the broker has cancelled its consumer: all at
+// once from RabbitMQ 4.0 on, and from 4.3 on the oldest once more, since it may have been over the
+// consumer timeout.
 func ofTheSource(t *testing.T) int64 {
 	t.Helper()
 	switch v := rabbitmqtest.Version(t); {

@@ -13,8 +13,8 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 )
 
-// subscription consumes one queue through one generation after another. One goroutine,
-// supervise, owns the succession.
+// subscription consumes one queue through one generation after another, each opened by the
+// goroutine supervise.
 type subscription struct {
 	broker  *Broker
 	queue   string
@@ -25,7 +25,7 @@ type subscription struct {
 	end     context.CancelFunc
 	stopped chan struct{} // closed when there will be no more messages
 	done    chan struct{} // closed when supervise has returned
-	asked   chan struct{} // has room for one who has paused or resumed
+	asked   chan struct{} // wakes supervise after a pause or resume; has room for one
 
 	stop     sync.Once // closes stopped
 	err      error     // why the subscription broke; set before stopped is closed
@@ -34,22 +34,22 @@ type subscription struct {
 
 	// supervise's own:
 	failures int         // generations in a row that did not last
-	last     *generation // that was lost, until there is another
-	begin    any         // where the next consumer of a stream begins; nil if it is none
+	last     *generation // the lost one, until it is replaced
+	begin    any         // where the next consumer of a stream begins; nil if the queue is none
 
 	mu      sync.Mutex
 	paused  bool
-	current *generation     // nil during a pause, when nothing is in hand any more
-	idle    <-chan struct{} // closed when nothing is in hand; nil if current was not paused
-	back    chan struct{}   // closed when what was not received is back; nil after that
-	forget  func()          // ends the opening of a generation; nil if none is opened
+	current *generation     // nil during a pause, once nothing is in flight
+	idle    <-chan struct{} // closed when nothing is in flight; nil if current was not paused
+	back    chan struct{}   // closed when what was not received is requeued; nil after that
+	forget  func()          // cancels the opening of a generation; nil if there is none
 }
 
 // view is what Receive sees until something changes.
 type view struct {
 	generation *generation
 	deliveries <-chan amqp.Delivery // nil during a pause
-	over       chan struct{}        // closed when there is another view, or nothing to see
+	over       chan struct{}        // closed when the view is replaced, or the intake ends
 }
 
 var _ broker.Subscription = (*subscription)(nil)
@@ -66,7 +66,7 @@ func newSubscription(b *Broker, queue string, o broker.SubscribeOptions) *subscr
 
 // start opens the first generation within ctx.
 func (s *subscription) start(ctx context.Context) error {
-	// The first generation ends with the broker too, not only with the caller.
+	// The first generation ends with the broker too, not only with ctx.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)() //nolint:contextcheck // two lives meet here
@@ -86,7 +86,7 @@ func (s *subscription) start(ctx context.Context) error {
 	return nil
 }
 
-// Receive waits for the next message of whichever generation is current.
+// Receive waits for the next message of the current generation.
 func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 	for {
 		v := s.view.Load()
@@ -99,7 +99,7 @@ func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 		}
 		msg, ok := v.generation.receive(&d)
 		switch {
-		case !ok: // paused or lost meanwhile, and it comes again
+		case !ok: // paused or lost meanwhile: it is redelivered
 		case s.timedOut.take(msg):
 			s.count(v.generation, &d, msg)
 		default:
@@ -108,7 +108,7 @@ func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 	}
 }
 
-// next waits for a delivery, and returns false when there is something else to look at.
+// next waits for a delivery, and returns false when the view has changed.
 func (s *subscription) next(ctx context.Context, v *view) (d amqp.Delivery, ok bool, err error) {
 	switch {
 	case ctx.Err() != nil:
@@ -131,7 +131,7 @@ func (s *subscription) next(ctx context.Context, v *view) (d amqp.Delivery, ok b
 	if ok {
 		return d, true, nil
 	}
-	// Closed: a zero delivery is no message. Wait for the successor.
+	// Closed: a zero delivery is no message. Wait for the next view.
 	select {
 	case <-v.over:
 		return d, false, nil
@@ -140,8 +140,8 @@ func (s *subscription) next(ctx context.Context, v *view) (d amqp.Delivery, ok b
 	}
 }
 
-// flush sends the acks that wait for others if the broker waits for them. Errors are those of a
-// channel that is lost.
+// flush sends the acks that wait for others if the broker waits for them. It fails only if the
+// channel is lost.
 func (v *view) flush() {
 	if v.generation != nil {
 		_ = v.generation.acks.FlushFull()
@@ -177,9 +177,8 @@ func (s *subscription) show() {
 	}
 }
 
-// Pause has nobody receive a message until Resume. What was delivered and not received goes
-// back, at once, or with [broker.SubscribeOptions.Ordered] when nothing is in hand any more.
-// When that is so, the channel is closed.
+// Pause stops Receive until Resume. What was delivered and not received is requeued at once, or
+// with [broker.SubscribeOptions.Ordered] once nothing is in flight. Then back is closed.
 func (s *subscription) Pause() (back <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,7 +193,7 @@ func (s *subscription) Pause() (back <-chan struct{}) {
 		s.paused = true
 		s.idle = s.current.acks.Pause()
 		s.show()
-		if s.back == nil { // else the pause before this one has not ended yet
+		if s.back == nil { // else the previous pause has not ended yet
 			s.back = make(chan struct{})
 		}
 	}
@@ -205,7 +204,7 @@ func (s *subscription) Pause() (back <-chan struct{}) {
 	return s.back
 }
 
-// Resume goes on, on the channel that there is, or on the next.
+// Resume goes on, on the current channel or the next.
 func (s *subscription) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,14 +212,14 @@ func (s *subscription) Resume() {
 	s.ask()
 }
 
-// cameBack says that a pause has nothing more to give back.
+// cameBack notes that a pause has nothing more to requeue.
 func (s *subscription) cameBack() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tellBack()
 }
 
-// tellBack is called with mu held.
+// tellBack closes back. The caller holds mu.
 func (s *subscription) tellBack() {
 	if s.back != nil {
 		close(s.back)
@@ -228,10 +227,10 @@ func (s *subscription) tellBack() {
 	}
 }
 
-// closed is closed.
+// closed is a channel that is always closed.
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// ask has supervise look at what is due.
+// ask wakes supervise to look at what is due.
 func (s *subscription) ask() {
 	select {
 	case s.asked <- struct{}{}:
@@ -245,12 +244,12 @@ func (s *subscription) interrupt() {
 	s.halt(nil)
 }
 
-// fail ends the intake because the subscription cannot go on.
+// fail ends the intake because the subscription cannot continue.
 func (s *subscription) fail(err error) {
 	s.halt(err)
 }
 
-// halt ends the intake. Whoever waits in Receive looks at a new view, and sees it.
+// halt ends the intake. A goroutine that waits in Receive finds a new view, which shows the end.
 func (s *subscription) halt(err error) {
 	s.stop.Do(func() {
 		s.err = err
@@ -261,12 +260,12 @@ func (s *subscription) halt(err error) {
 	})
 }
 
-// Close ends the intake and gives back what is unsettled, all at once: one by one it would go
-// to the tail of a quorum queue. When ctx ends first, that is done in the background.
+// Close ends the intake and requeues what is unsettled, all at once: one by one it would go to the
+// tail of a quorum queue. If ctx ends first, that is done in the background.
 func (s *subscription) Close(ctx context.Context) error {
 	s.interrupt()
 	err := s.shut.Do(ctx, s.broker.life, func() { //nolint:contextcheck // it outlives the call
-		<-s.done // from here on current is the last generation
+		<-s.done // current is the last generation now
 		if s.current != nil {
 			s.leave(s.current)
 		}

@@ -18,9 +18,9 @@ import (
 )
 
 // supervise does what is due, one thing at a time, until the subscription is closed or cannot
-// go on. When it has returned, current is the last generation.
+// continue. When it has returned, current is the last generation.
 func (s *subscription) supervise() {
-	defer s.cameBack() // whoever pauses from now on sees that it is done
+	defer s.cameBack() // a later Pause has nothing to wait for
 	defer close(s.done)
 	for s.life.Err() == nil {
 		switch due, err := s.step(); {
@@ -113,12 +113,12 @@ func (s *subscription) lose(g *generation) {
 	s.last = g
 	s.set(nil)
 	if g.silent.Load() {
-		s.broker.life.Go(g.shut) // it may be left to itself
+		s.broker.life.Go(g.shut) // it may take long
 	} else {
 		g.shut()
 	}
 	s.begin = g.resumeAt(s.begin)
-	s.cameBack() // of a pause that is over by now: the broker has all of it
+	s.cameBack() // ends a pause: the broker has requeued all of it
 }
 
 // replace opens the next generation.
@@ -132,7 +132,7 @@ func (s *subscription) replace() error {
 	s.opening(nil)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil // paused meanwhile, or closed
+			return nil // paused or closed meanwhile
 		}
 		if s.last != nil {
 			err = errors.Join(err, s.last.ended().cause)
@@ -144,7 +144,7 @@ func (s *subscription) replace() error {
 	return nil
 }
 
-// opening has a pause call forget, nil for nothing. It returns false if there is a pause already.
+// opening lets a pause call forget; nil ends that. It returns false if there is a pause already.
 func (s *subscription) opening(forget func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,8 +152,8 @@ func (s *subscription) opening(forget func()) bool {
 	return !s.paused
 }
 
-// askOn calls f, which asks the broker something on the channel. Without an answer in time the
-// generation is lost.
+// askOn calls f, which asks the broker something on the channel. If the answer does not come in
+// time, the generation is lost.
 func (s *subscription) askOn(g *generation, f func() error) {
 	ctx, cancel := context.WithTimeout(s.broker.life.Context(), life.AnswerTimeout)
 	defer cancel()
@@ -165,9 +165,9 @@ func (s *subscription) askOn(g *generation, f func() error) {
 	g.shared.Lose(err)
 }
 
-// giveBack cancels the consumer, and gives back what was not received. Where the order matters
-// the consumer is not cancelled before all that it holds goes back: what is on its way to one that
-// is cancelled goes back before what it holds, and each ack has more on its way.
+// giveBack cancels the consumer and requeues what was not received. With Ordered it does not cancel
+// before all that the consumer holds is requeued: what is on its way to a cancelled consumer is
+// requeued before what it holds, and each ack brings more on its way.
 func (s *subscription) giveBack(g *generation) {
 	s.askOn(g, g.giveBack)
 	if g.shared.Lost() {
@@ -176,10 +176,10 @@ func (s *subscription) giveBack(g *generation) {
 	}
 }
 
-// goOn ends a pause on the channel that there is.
+// goOn ends a pause on the current channel.
 func (s *subscription) goOn(g *generation) {
 	if g.hasStopped() {
-		begin := g.resumeAt(s.begin) // the call may outlive this one
+		begin := g.resumeAt(s.begin) // f may outlive this call
 		s.begin = begin
 		s.askOn(g, func() error { return g.consume(begin) })
 	}
@@ -197,11 +197,11 @@ func (s *subscription) goOn(g *generation) {
 	s.show()
 }
 
-// open opens a generation, trying again for as long as that may help. The generations
-// before it that did not last lengthen the wait.
+// open opens a generation, retrying for as long as that may help. Previous generations that did not
+// last lengthen the wait.
 func (s *subscription) open(ctx context.Context) (*generation, error) {
 	var failed error
-	var after time.Time // when a queue may have gone; each session has declared all at first
+	var after time.Time // when a queue may have vanished; zero: what the session declared first will do
 	if s.last != nil && s.last.session.Err() == nil {
 		after = time.Now()
 	}
@@ -214,7 +214,7 @@ func (s *subscription) open(ctx context.Context) (*generation, error) {
 			return g, nil
 		}
 		if ctx.Err() != nil {
-			// An attempt that was only too late does not say why there had to be another.
+			// An attempt that only came too late does not explain the earlier failure.
 			return nil, errors.Join(life.Ended(ctx), err, failed)
 		}
 		if reply.Fatal(err) && !s.lingers(err) || s.broker.life.Over() {
@@ -231,14 +231,13 @@ func (s *subscription) open(ctx context.Context) (*generation, error) {
 	}
 }
 
-// lingers reports whether an exclusive consumer may not be opened because the broker has not
-// noticed yet that its last channel is gone.
+// lingers reports whether an exclusive consumer is refused because the broker has not yet noticed
+// that its last channel is gone.
 func (s *subscription) lingers(err error) bool {
 	return s.last != nil && s.options.Consumer.Exclusive && errors.Is(err, broker.ErrInUse)
 }
 
-// suspicious is after how many generations without a delivery the queue's first message
-// is suspected.
+// suspicious is how many generations without a delivery make the queue's first message suspect.
 const suspicious = 3
 
 // report logs that a generation was lost.

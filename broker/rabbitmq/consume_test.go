@@ -51,8 +51,8 @@ func closeSubscription(t *testing.T, sub broker.Subscription) {
 	require.NoError(t, sub.Close(within(t)))
 }
 
-// RabbitMQ cancels the consumer and leaves the channel open; the client then hands out
-// empty deliveries. Neither may look like a quiet queue.
+// RabbitMQ cancels the consumer and leaves the channel open; the client then delivers empty
+// messages. Neither may look like a quiet queue.
 func TestAQueueDeletedUnderItsConsumerEndsTheSubscription(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -95,7 +95,7 @@ func TestAMissingQueueIsAnErrorAtOnce(t *testing.T) {
 	require.ErrorIs(t, err, broker.ErrNoQueue)
 }
 
-// What differs is in the error, so that a person can decide which side is right.
+// The error contains the difference, so that an operator can decide which side is right.
 func TestAQueueWithOtherArgumentsIsNamedWithBoth(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()

@@ -10,18 +10,18 @@ import (
 
 // timedOut remembers the messages whose handlers took longer than the consumer timeout.
 //
-// RabbitMQ 4.3 cancels the consumer of such a message, and delivers the message again without
-// counting it as a failed delivery: 14 times in 14 rounds, with a delivery count of 1. Such a
-// handler would go round without end. Before 4.3 the timeout closes the channel, which does
-// count. So the message is rejected once for each timeout, when it comes again, and the
-// queue's delivery limit ends it.
+// RabbitMQ 4.3 cancels the consumer of such a message and redelivers the message without counting a
+// failed delivery: 14 times in 14 rounds, with a delivery count of 1. Such a message would be
+// redelivered without end. Before 4.3 the timeout closes the channel, which counts. So the message
+// is rejected once for each timeout, when it is redelivered, and the queue's delivery limit ends
+// it.
 type timedOut struct {
 	mu    sync.Mutex
 	seed  maphash.Seed
 	marks []uint64 // the latest last
 }
 
-// maxTimedOut bounds what is remembered: a message may come again to another consumer.
+// maxTimedOut bounds what is remembered: a message may be redelivered to another consumer.
 const maxTimedOut = 100
 
 func newTimedOut() timedOut { return timedOut{seed: maphash.MakeSeed()} }
@@ -39,7 +39,7 @@ func (t *timedOut) note(msg *broker.Delivery) {
 	t.marks = append(t.marks, t.mark(msg))
 }
 
-// take reports whether msg is one that was noted, once.
+// take reports whether msg was noted, and forgets it once.
 func (t *timedOut) take(msg *broker.Delivery) bool {
 	if !msg.Origin().Redelivered {
 		return false
@@ -57,12 +57,12 @@ func (t *timedOut) take(msg *broker.Delivery) bool {
 	return true
 }
 
-// mark is the same for the same message. Another message may share it, and be delivered once
-// more than it would.
+// mark is the same for the same message. Another message may share the mark, and be redelivered
+// once more than needed.
 func (t *timedOut) mark(msg *broker.Delivery) uint64 {
 	var m maphash.Hash
 	m.SetSeed(t.seed)
-	_, _ = m.WriteString(msg.Properties().ID) // neither fails
+	_, _ = m.WriteString(msg.Properties().ID) // never fails
 	_, _ = m.Write(msg.Body())
 	return m.Sum64()
 }

@@ -23,9 +23,9 @@ func impatient(t *testing.T) *rabbitmq.Broker {
 	return open(t, node.URL())
 }
 
-// stir publishes to the queue once a second. A quorum queue of RabbitMQ 4.3.6 may forget the timer of
-// its next consumer timeout (rabbit_fifo compares two times of the same millisecond), and sets it
-// again with the next change of the queue, whatever that is.
+// stir publishes to the queue once a second. A quorum queue of RabbitMQ 4.3.6 may forget the timer
+// of its next consumer timeout (rabbit_fifo compares two times of the same millisecond), and sets
+// it again with any next change of the queue.
 func stir(t *testing.T, b *rabbitmq.Broker, queue string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

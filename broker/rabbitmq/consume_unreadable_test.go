@@ -59,7 +59,7 @@ func publishPoison(t *testing.T, url, queue string) {
 }
 
 // nested is a table in a table, and so on. From RabbitMQ 4.0 on a number of the type that the
-// forger writes comes as one that the client reads; so deep a table it reads nowhere.
+// forger writes arrives as one that the client reads; it never reads so deep a table.
 func nested(levels int) amqp.Table {
 	if levels == 0 {
 		return amqp.Table{}
@@ -73,7 +73,7 @@ func (f forger) Write(b []byte) (int, error) {
 	return io.WriteString(f.Conn, strings.ReplaceAll(string(b), "\x06poisonl", "\x06poisonL"))
 }
 
-// records is a log handler that keeps what it is given.
+// records is a log handler that keeps its records.
 type records struct {
 	mu       sync.Mutex
 	messages bytes.Buffer

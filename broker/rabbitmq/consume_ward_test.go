@@ -20,8 +20,8 @@ import (
 	"github.com/gowarren/warren/processors/ack"
 )
 
-// ward is a consumer under observation. Its messages are published, and its queue is looked
-// at, by an outsider with a connection of his own.
+// ward is a consumer under observation. An outsider with a connection of its own publishes the
+// messages and watches the queue.
 type ward struct {
 	url    string
 	queue  string
@@ -34,7 +34,7 @@ type ward struct {
 
 	mu    sync.Mutex
 	sent  int
-	times map[string]int // each message was processed
+	times map[string]int // how often each message was processed
 }
 
 const wardPrefetch = 20
@@ -48,7 +48,7 @@ func newWard(t *testing.T, url, kind string, opts ...rabbitmq.Option) *ward {
 	return w
 }
 
-// fill has the outsider publish n messages, and returns when the node has them.
+// fill makes the outsider publish n messages, and returns when the node has them.
 func (w *ward) fill(t *testing.T, n int) {
 	t.Helper()
 	conn, err := amqp.Dial(w.url)
@@ -104,15 +104,15 @@ func (w *ward) reaches(t *testing.T, n int) {
 // losses is how many consuming channels were lost.
 func (w *ward) losses() int { return w.log.count("consuming channel lost") }
 
-// finish waits for every message, ends the consumer, and has the outsider look.
+// finish waits for every message, ends the consumer, and lets the outsider check the queue.
 func (w *ward) finish(t *testing.T) {
 	t.Helper()
 	duplicates := w.end(t)
 	require.LessOrEqual(t, duplicates, w.prefetch*w.losses(), "at most what was in the prefetch, for each loss")
 }
 
-// end is finish for a node that forgets acks. It returns how many messages were processed
-// once more than needed, each time.
+// end is finish for a node that forgets acks. It returns how often messages were processed more
+// than once.
 func (w *ward) end(t *testing.T) (duplicates int) {
 	t.Helper()
 	w.reaches(t, w.sent)

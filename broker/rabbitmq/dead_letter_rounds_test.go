@@ -20,7 +20,7 @@ import (
 	"github.com/gowarren/warren/processors/xdeath"
 )
 
-// The broker sends a message round between the work queue and one where it waits, and
+// The broker dead-letters a message in rounds between the work queue and one where it waits, and
 // counts in x-death; xdeath ends it.
 func TestTheRoundsOfABrokerEnd(t *testing.T) {
 	t.Parallel()

@@ -12,20 +12,19 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// Declare creates what t lists, and again on every new connection, and when a channel is lost,
-// for as long as the broker is open. What exists already with other arguments is [broker.ErrMismatch];
-// RabbitMQ's text names both values. What the server would silently ignore, as one before 4.3
-// does a delayed retry, is [broker.ErrUnsupported], and nothing is declared; a subscription
-// that comes to such a server later, by a failover, ends with it. A dead-letter target that does not exist is logged as
-// a warning: RabbitMQ drops what is sent there without a word. An exclusive queue belongs to the consuming
-// connection, and is declared again when that one is replaced.
+// Declare creates what t lists, and does so again on every new connection, and when a channel is
+// lost, for as long as the broker is open. What exists with other arguments is
+// [broker.ErrMismatch]; RabbitMQ's text names both values. What the server would silently ignore,
+// such as a delayed retry before 4.3, is [broker.ErrUnsupported], and nothing is declared; a
+// subscription that reaches such a server later, by a failover, ends with that error. A dead-letter
+// target that does not exist is logged as a warning: RabbitMQ silently drops what is sent there. An
+// exclusive queue belongs to the consuming connection, and is declared again when that is replaced.
 //
-// A quorum queue that is new, while a majority of its nodes is down, is an error, and RabbitMQ
-// closes the consuming connection over it after 15 s (541): the subscriptions on it begin
-// anew. What is not answered in 10 s is an error too, and so is a classic queue whose node is
-// down: [ErrQueueDown], at once from RabbitMQ 3.10 and after the 10 s with 4.x. Once declared,
-// it is asked for again in the background, and keeps nobody from the other queues for more
-// than about 2 s.
+// A new quorum queue, while a majority of its nodes is down, is an error, and RabbitMQ closes the
+// consuming connection over it after 15 s (541): its subscriptions begin anew. A declaration not
+// answered in 10 s is an error too. So is a classic queue whose node is down: [ErrQueueDown], at
+// once from RabbitMQ 3.10 and after the 10 s with 4.x. Once declared, such a queue is tried again
+// in the background, and delays the other queues by no more than about 2 s.
 func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err
@@ -44,7 +43,7 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	return nil
 }
 
-// declareNow declares t, and has it declared on the sessions to come.
+// declareNow declares t, now and on later sessions.
 func (b *Broker) declareNow(ctx context.Context, t broker.Topology) error {
 	session, err := b.session(ctx)
 	if err != nil {
@@ -59,16 +58,16 @@ func (b *Broker) declareNow(ctx context.Context, t broker.Topology) error {
 	b.topology = b.topology.Merge(t)
 	b.mu.Unlock()
 	if session.Err() != nil {
-		b.onConsuming.Outdate() // the next one may have declared what there was before
+		b.onConsuming.Outdate() // the next session may have declared the topology without t
 	}
 	return nil
 }
 
-// Redeclare creates what t lists, once: new channels do not declare it again. A queue
-// that was there and expires ([broker.Queue.Expires]) begins its time anew; RabbitMQ does
-// that for classic queues only. Errors are those of Declare. It is called before each
-// publish to such a queue, and so it keeps the channels that it asks on. A queue that is not
-// answered for in 10 s is [ErrQueueDown], at once for as long as there is no answer.
+// Redeclare creates what t lists, once: new channels do not declare it again. For an existing queue
+// that expires ([broker.Queue.Expires]) the time begins anew; RabbitMQ does that for classic queues
+// only. Errors are those of Declare. Redeclare is called before each publish to such a queue, so it
+// keeps its channels. A queue not answered for in 10 s is [ErrQueueDown], and from then on at once
+// until there is an answer.
 func (b *Broker) Redeclare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err
@@ -97,7 +96,7 @@ func understood(s *failover.Session, t broker.Topology) broker.Topology {
 	return declare.Only(t, func(queue string) bool { return !ignored[queue] })
 }
 
-// ErrQueueDown is wrapped by the error of a queue that exists and cannot be used for now: a
-// classic one whose node is down, above all. RabbitMQ 3.10 says so at once, with a 404; 4.x
-// says nothing, for 78 s.
+// ErrQueueDown is wrapped by the error of a queue that exists but cannot be used for now, such as a
+// classic queue whose node is down. RabbitMQ 3.10 says so at once, with a 404; 4.x is silent for 78
+// s.
 var ErrQueueDown = reply.ErrQueueDown

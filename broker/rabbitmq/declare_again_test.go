@@ -27,7 +27,7 @@ var (
 	queueDeclare = []byte{0, 50, 0, 10}
 )
 
-// tap is a network that keeps what was sent, and can be cut.
+// tap is a network that keeps sent data, and can be cut.
 type tap struct {
 	mu    sync.Mutex
 	conns []net.Conn
@@ -94,8 +94,8 @@ func TestWhatIsRedeclaredIsNotDeclaredOnNewChannels(t *testing.T) {
 	require.Error(t, err)
 }
 
-// RabbitMQ answered a declare at the moment at which the queue's time was up, and removed
-// it: 7 messages of 5,809 were confirmed and lost, and none with a second declare.
+// RabbitMQ answered a declare at the moment at which the queue's time was up, and removed it: 7
+// messages of 5,809 were confirmed and lost, and none with a second declare.
 func TestWhatExpiresIsDeclaredTwice(t *testing.T) {
 	t.Parallel()
 	var wire tap

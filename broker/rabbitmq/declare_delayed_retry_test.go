@@ -19,7 +19,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// delayed is a queue that keeps what failed for a while, beside one that does not.
+// delayed is a queue that delays failed messages, and one that does not.
 func delayed(tb testing.TB) (work string, t broker.Topology) {
 	tb.Helper()
 	work = name(tb)
@@ -32,8 +32,8 @@ func delayed(tb testing.TB) (work string, t broker.Topology) {
 	}}
 }
 
-// RabbitMQ delays retries from 4.3 on. Before, it takes the arguments and ignores them: what
-// fails was delivered again at once, 6 times within 10 ms (4.0.5 and 3.10.8).
+// RabbitMQ delays retries from 4.3 on. Before, it takes the arguments and ignores them: failed
+// messages were redelivered at once, 6 times within 10 ms (4.0.5 and 3.10.8).
 func delays(tb testing.TB) bool {
 	tb.Helper()
 	return rabbitmqtest.Version(tb).AtLeast(4, 3)
@@ -73,7 +73,7 @@ func TestAServerThatWouldIgnoreADelayedRetryIsRefused(t *testing.T) {
 	require.Equal(t, []verify.Kind{verify.Unsupported, verify.MissingQueue}, found)
 }
 
-// By the arguments alone it is the same.
+// The same, by the arguments alone.
 func TestArgumentsOfADelayedRetryAreRefusedToo(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
@@ -88,8 +88,8 @@ func TestArgumentsOfADelayedRetryAreRefusedToo(t *testing.T) {
 	}
 }
 
-// What failed is held, and the wait grows; what is given back untouched comes at once, and
-// does not count. The message knows which it was.
+// A failed message is held, and the wait grows; a released one is redelivered at once, and does not
+// count. The message knows which it was.
 func TestADelayedRetryHoldsWhatFailed(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
@@ -131,7 +131,7 @@ func TestADelayedRetryHoldsWhatFailed(t *testing.T) {
 
 func released(m processor.Message) *broker.Delivery { return m.(*broker.Delivery) } //nolint:forcetypeassert // a delivery
 
-// putBack hands out one message first.
+// putBack delivers one message first.
 type putBack struct {
 	broker.Subscription
 	msg *broker.Delivery
@@ -145,7 +145,7 @@ func (p *putBack) Receive(ctx context.Context) (*broker.Delivery, error) {
 	return p.Subscription.Receive(ctx)
 }
 
-// Other values for a queue that is there are a mismatch, and Verify tells both.
+// Other values for an existing queue are a mismatch, and Verify names both.
 func TestAnotherDelayedRetryIsADifference(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -163,8 +163,8 @@ func TestAnotherDelayedRetryIsADifference(t *testing.T) {
 	require.Contains(t, report.String(), "x-delayed-retry-min")
 }
 
-// A failover led to an older node, and there what failed came again at once. (A proxy makes the
-// node say that it is one.)
+// A failover led to an older node, where failed messages were redelivered at once. (A proxy makes
+// the node report an older version.)
 func TestASubscriptionThatComesToAnOlderServerEnds(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
@@ -186,8 +186,8 @@ func TestASubscriptionThatComesToAnOlderServerEnds(t *testing.T) {
 	ready(t, b, work, 1)
 }
 
-// aged is a node behind a proxy. older cuts all connections, and has the node greet with an
-// older version from then on.
+// aged is a node behind a proxy. older cuts all connections, and makes the node greet with an older
+// version from then on.
 func aged(tb testing.TB, node string) (url string, older func()) {
 	tb.Helper()
 	u, err := amqp.ParseURI(node)
@@ -236,7 +236,7 @@ func (p *agingProxy) serve(l net.Listener) {
 	}
 }
 
-// answer passes on what the node says. Its version is in the first thing.
+// answer passes on the node's data. Its version is at the beginning.
 func (p *agingProxy) answer(client io.Writer, server io.Reader, old bool) {
 	greeting := make([]byte, 8192)
 	n, err := server.Read(greeting)

@@ -20,8 +20,8 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// crash takes the first message of a queue and loses the channel, as a worker that is killed
-// does, until none comes for a while, at most n times. It returns how often one came.
+// crash takes the first message of a queue and loses the channel, like a killed worker, until none
+// comes for a while, at most n times. It returns how often one came.
 func crash(t *testing.T, url, queue string, n int) int {
 	t.Helper()
 	conn, err := amqp.Dial(url)
@@ -44,9 +44,9 @@ func crash(t *testing.T, url, queue string, n int) int {
 	return n
 }
 
-// A message that kills its worker each time is parked by the broker, and lies there however
-// often it is fetched. Without a place for it, it stays in its queue. Before, both were lost
-// on RabbitMQ 4 after 21 deliveries.
+// A message that kills its worker each time is parked by the broker, and stays there however often
+// it is fetched. Without a parked queue, it stays in its queue. Before, both were lost on RabbitMQ
+// 4 after 21 deliveries.
 func TestNothingIsLostAtTheDeliveryLimitOfATopology(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -100,8 +100,8 @@ func queues(list ...broker.Queue) broker.Topology { return broker.Topology{Queue
 
 func nameOf(t *testing.T) string { t.Helper(); return name(t) }
 
-// What dies of the limit in a loop is lost on every version; what is rejected goes round; and
-// nothing is lost with the limit that we tell people to set.
+// In a loop a message at the delivery limit is lost on every version; a rejected one makes its
+// rounds; and nothing is lost with the recommended limit.
 func TestALoopLosesWhatDiesOfTheDeliveryLimit(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -132,7 +132,7 @@ func TestALoopLosesWhatDiesOfTheDeliveryLimit(t *testing.T) {
 					}, patience, 10*time.Millisecond)
 					require.NoError(t, d.Reject(false))
 				}
-				ready(t, b, queue, 1) // what is rejected goes round
+				ready(t, b, queue, 1) // a rejected message makes its rounds
 				d, _, err := rounds.Get(queue, true)
 				require.NoError(t, err)
 				require.Equal(t, []byte("round"), d.Body)
@@ -159,8 +159,8 @@ func TestALoopLosesWhatDiesOfTheDeliveryLimit(t *testing.T) {
 	}
 }
 
-// A quorum queue that nobody gave a limit loses messages from RabbitMQ 4.0 on: 20 returns. 3.10
-// has no limit, and drops at the first return where the limit is -1.
+// A quorum queue without a declared limit loses messages from RabbitMQ 4.0 on: 20 returns. 3.10 has
+// no limit, and drops at the first return if the limit is -1.
 func TestWhatIsLostByDefaultIsSaid(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -195,7 +195,7 @@ func TestWhatIsLostByDefaultIsSaid(t *testing.T) {
 	ready(t, b, queue, 0)
 }
 
-// warnings are what a broker logs at level warn or above.
+// warnings are a broker's log records at level warn or above.
 type warnings struct {
 	mu   sync.Mutex
 	text bytes.Buffer

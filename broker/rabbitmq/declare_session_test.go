@@ -41,7 +41,7 @@ func TestNinetyConsumersThatReconnectDeclareOnce(t *testing.T) {
 	require.LessOrEqual(t, wire.count(queueDeclare)-declared, 5*consumers, "one that was too early, or too late, begins anew")
 }
 
-// hasty is a network that is lost right behind the answer that opens a channel.
+// hasty is a network that is lost right after the answer that opens a channel.
 type hasty struct{ armed atomic.Bool }
 
 func (h *hasty) option() rabbitmq.Option {
@@ -71,8 +71,8 @@ func (c *hastyConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A question that was never asked, because its channel was gone by then, was waited for as one
-// without an answer. The queue stayed down for the rest of the session.
+// A question that was never asked, because its channel was gone by then, was treated as unanswered.
+// The queue stayed down for the rest of the session.
 func TestAQuestionThatWasNeverAskedIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	var network hasty

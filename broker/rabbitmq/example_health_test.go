@@ -10,9 +10,8 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// Probes for Kubernetes. While a broker is away or blocks, the program is not ready, and
-// starting it again would mend nothing. Only a connection that has given up
-// ([failover.MaxRounds]) takes a new start.
+// Probes for Kubernetes. While a broker is away or blocks, the program is not ready, and a restart
+// would not help. Only a connection that has given up ([failover.MaxRounds]) needs one.
 func ExampleBroker_Health() { //nolint:testableexamples // it needs a broker
 	ctx := context.Background()
 	b, err := rabbitmq.Open(ctx, []string{"amqp://broker1:5672;amqp://broker2:5672"})

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	rabbitmqtest.Main(m)
 }
 
-// What these tests share with others over this broker.
+// Shared with other tests over this broker.
 const patience = rig.Patience
 
 var (
@@ -35,8 +35,7 @@ var (
 	ready      = rig.Ready
 )
 
-// declareQueue declares a queue that is forgotten by the broker under test: it is not in
-// its topology.
+// declareQueue declares a queue that is not in the topology of the broker under test.
 func declareQueue(tb testing.TB, url string, args amqp.Table) string {
 	tb.Helper()
 	q := name(tb)
@@ -45,7 +44,7 @@ func declareQueue(tb testing.TB, url string, args amqp.Table) string {
 	return q
 }
 
-// loseConnections has the node close b's connections, and returns when b has others: until then
+// loseConnections makes the node close b's connections, and returns when b has others: until then
 // something may still be published on the old ones, or be received from them.
 func loseConnections(tb testing.TB, node *rabbitmqtest.Node, b *rabbitmq.Broker) {
 	tb.Helper()

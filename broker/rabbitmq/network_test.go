@@ -17,14 +17,14 @@ import (
 
 type dial = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// wire is a network whose dials and connections the test has in hand.
+// wire is a network whose dials and connections the test controls.
 type wire struct {
 	mu    sync.Mutex
 	conns []*wireConn
 	dial  dial
 
-	torn  atomic.Bool // the next write of some size is cut in its middle
-	mute  atomic.Bool // nothing arrives after the next write that holds frame
+	torn  atomic.Bool // the next large write is cut in the middle
+	mute  atomic.Bool // nothing arrives after the next write that contains frame
 	frame []byte
 	muted atomic.Bool
 }
@@ -50,7 +50,7 @@ func (w *wire) dialer() failover.Option {
 	})
 }
 
-// cut closes all connections, and has next open those that follow.
+// cut closes all connections, and makes next open later ones.
 func (w *wire) cut(next dial) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -61,8 +61,7 @@ func (w *wire) cut(next dial) {
 	w.conns = nil
 }
 
-// stuck reports whether a write on one of the connections has been under way since the
-// last call.
+// stuck reports whether a write on one of the connections has been in progress since the last call.
 func (w *wire) stuck() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -106,7 +105,7 @@ func (c *wireConn) Read(b []byte) (int, error) {
 	}
 }
 
-// silent dials somebody who accepts and says nothing.
+// silent dials a listener that accepts and never answers.
 func silent(t *testing.T) dial {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -117,7 +116,7 @@ func silent(t *testing.T) dial {
 	}
 }
 
-// down dials where nobody listens.
+// down dials an address without a listener.
 func down(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("connection refused")
 }

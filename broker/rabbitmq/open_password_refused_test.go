@@ -31,7 +31,7 @@ func address(t *testing.T, of string) string {
 	return u.Host
 }
 
-// logText is what has been logged so far, by any goroutine.
+// logText is the log so far, by any goroutine.
 type logText struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

@@ -24,19 +24,17 @@ type options struct {
 	acksSingly bool
 }
 
-// Name sets how the two connections are called in RabbitMQ's management, with what they
-// are for behind it. Default: the name of the program.
+// Name sets the name of the two connections in RabbitMQ's management, to which each adds its
+// purpose. Default: the name of the program.
 func Name(name string) Option { return func(o *options) { o.name = name } }
 
-// Logger sets where connections, channels and settlements that came too late are
-// logged. Default, also for nil: slog.Default() when the broker is opened.
+// Logger sets where connections, channels and late settlements are logged. Default, also for nil:
+// slog.Default() when the broker is opened.
 func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 
-// AckSingly sends each ack at once, with a frame of its own. By default acks travel together: up
-// to 64, or a quarter of the prefetch, or what was acked within 2 ms. Ack then returns before the
-// broker has it, and when the process or the connection ends in this moment, those messages are
-// delivered again: at most half the prefetch. A consumer whose handlers do little is faster with
-// the default (benchmarks/rabbitmq).
+// AckSingly sends each ack at once, in a frame of its own. By default acks travel together, as
+// under "Acks" in the package documentation. A consumer whose handlers do little is faster with the
+// default (benchmarks/rabbitmq).
 func AckSingly() Option { return func(o *options) { o.acksSingly = true } }
 
 // Failover passes options on to both connections, such as [failover.Heartbeat].
@@ -56,8 +54,8 @@ func newOptions(opts []Option) (*options, error) {
 	return o, nil
 }
 
-// connection returns the options of the connection for one purpose. The caller's own come
-// last, and win.
+// connection returns the options of the connection for one purpose. The caller's own come last, and
+// override.
 func (o *options) connection(purpose string) []failover.Option {
 	return append([]failover.Option{
 		failover.Logger(o.log.With(slog.String("connection", purpose))),

@@ -57,7 +57,7 @@ func planned() broker.Topology {
 	}
 }
 
-// importPlan imports what t plans, and returns the vhost's URL.
+// importPlan imports t's plan, and returns the vhost's URL.
 func importPlan(t *testing.T, vhost string, topology broker.Topology) string {
 	t.Helper()
 	node := rabbitmqtest.Shared(t)
@@ -130,7 +130,7 @@ func TestOnlyANarrowNumberMakesASecondBindingAndItsMessagesComeOnce(t *testing.T
 	require.Equal(t, 1, ready)
 }
 
-// What [plan.Plan.Definitions] says of an import.
+// As [plan.Plan.Definitions] says of an import.
 func TestAnImportKeepsWhatExistsAndLeavesOutWhatItCannotBind(t *testing.T) {
 	t.Parallel()
 	vhost := name(t)
@@ -149,7 +149,7 @@ func TestAnImportKeepsWhatExistsAndLeavesOutWhatItCannotBind(t *testing.T) {
 	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: "q"}}}))
 }
 
-// What was declared on an older RabbitMQ comes to a newer one as definitions, since a data
+// A topology declared on an older RabbitMQ comes to a newer one as definitions, since a data
 // directory of 3.10 does not start there. It is as planned, retries and parks.
 func TestATopologyThatWasImportedRetriesAndParks(t *testing.T) {
 	t.Parallel()

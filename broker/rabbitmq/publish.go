@@ -9,7 +9,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// publisher is the broker's.
+// publisher is the broker's publisher.
 type publisher struct {
 	*publish.Publisher
 
@@ -28,8 +28,8 @@ func newPublisher(b *Broker) *publisher {
 	})}
 }
 
-// CheckTopology says what the server would silently ignore of t. While there is no connection
-// it does not know, and whoever declares or subscribes is told.
+// CheckTopology returns an error for what the server would silently ignore of t. Without a
+// connection it does not know and returns nil; declaring or subscribing reports it later.
 func (p *publisher) CheckTopology(t broker.Topology) error {
 	now, cancel := context.WithCancel(context.Background())
 	cancel() // do not wait

@@ -52,7 +52,7 @@ func TestAnEmptyBatchIsPublished(t *testing.T) {
 	require.Nil(t, publishBatch(within(t), t, open(t, rabbitmqtest.Shared(t).URL()), "nowhere", nil))
 }
 
-// Each of them waits for room on the channel while it holds some.
+// Each of them waits for slots on the channel while it holds some.
 func TestBatchesTogetherLargerThanTheChannelDoNotWaitForEachOther(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -88,7 +88,7 @@ func TestNothingOfABatchIsSentIfOneMessageCannotBe(t *testing.T) {
 	ready(t, b, queue, 1)
 }
 
-// What only the connection knows was found when the messages before it were sent.
+// The connection's own limits were checked only after the messages before had been sent.
 func TestNothingOfABatchIsSentIfTheConnectionMayNotSendOneMessage(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -141,7 +141,7 @@ func TestABatchEndsWithItsContext(t *testing.T) {
 	ready(t, b, queue, 0)
 }
 
-// What is stored is the beginning of the batch, and no success is a lie.
+// The stored messages are the beginning of the batch, and each success is true.
 func TestABatchThatLosesItsChannelLeavesNoGap(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -173,8 +173,7 @@ func TestABatchThatLosesItsChannelLeavesNoGap(t *testing.T) {
 	}
 }
 
-// The others were answered and held all the room on the channel, so that nobody else could
-// publish anything.
+// The others were answered and held all slots on the channel, so that no other publish could start.
 func TestOneMessageOfABatchThatIsNotAnsweredHoldsUpNothing(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)

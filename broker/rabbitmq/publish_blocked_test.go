@@ -23,7 +23,7 @@ func TestABrokerLowOnMemoryBlocksPublishingOnly(t *testing.T) {
 	sub := subscribe(t, b, queue, 10)
 	node.SetMemoryAlarm(t, true)
 
-	// The first is sent, and makes the broker say that it blocks. Its fate is unknown.
+	// The first is sent, and makes the broker block. Its outcome is unknown.
 	err := b.Publisher().Publish(withinTime(t, 500*time.Millisecond), to(queue), text("first"))
 	require.ErrorIs(t, err, processor.ErrIndeterminate)
 	err = b.Publisher().Publish(withinTime(t, 200*time.Millisecond), to(queue), text("second"))

@@ -19,8 +19,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// RabbitMQ closes the channel over a body that is too large, and with it the outcome of all
-// that waited there was unknown.
+// RabbitMQ closes the channel over a body that is too large, and the outcome of all that waited
+// there was unknown.
 func TestABodyThatIsTooLargeHarmsNoSibling(t *testing.T) {
 	t.Parallel()
 	const limit = 1_000_000

@@ -18,8 +18,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// A broker that hangs: the outcome is unknown, the wait is the caller's to bound, and so
-// is Close.
+// A broker that hangs: the outcome is unknown, and the caller bounds the wait, also of Close.
 func TestABrokerThatHangs(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -41,7 +40,7 @@ func TestABrokerThatHangs(t *testing.T) {
 	require.ErrorIs(t, b.Publisher().Publish(within(t), to(queue), text("3")), processor.ErrClosed)
 }
 
-// Heartbeats notice a node that hangs, and what waited becomes unknown.
+// Heartbeats notice a node that hangs, and waiting publishes become unknown.
 func TestHeartbeatsEndAPublishOnANodeThatHangs(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -57,8 +56,7 @@ func TestHeartbeatsEndAPublishOnANodeThatHangs(t *testing.T) {
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("3")), "on a new connection")
 }
 
-// The broker closes all connections, then dies: every message whose publish was
-// confirmed is there.
+// The broker closes all connections, then dies: every confirmed message is stored.
 func TestConfirmedMessagesSurviveLostConnections(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -105,7 +103,7 @@ func TestConfirmedMessagesSurviveLostConnections(t *testing.T) {
 	}
 }
 
-// What the client does not call confirmed may well be stored.
+// A message that the client does not report as confirmed may be stored.
 func TestPublishesInDoubtMayBeStored(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -140,7 +138,7 @@ func TestPublishesInDoubtMayBeStored(t *testing.T) {
 	require.LessOrEqual(t, stored, 1+confirmed+doubtful)
 }
 
-// It said that the deadline was exceeded, and nothing of why it had waited.
+// It said that the deadline was exceeded, and not why it had waited.
 func TestAPublishWithoutANodeSaysThatItWasNotSentAndWhy(t *testing.T) {
 	t.Parallel()
 	w := newWire()

@@ -13,7 +13,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// A user id that is not ours would close the channel that all share.
+// A user id that is not ours would close the shared channel.
 func TestAForeignUserIDLeavesTheOtherPublishesUnhurt(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -39,7 +39,7 @@ func TestAForeignUserIDLeavesTheOtherPublishesUnhurt(t *testing.T) {
 }
 
 // The broker closes the channel over it, once: all that waits there is in doubt. From then on
-// it is refused here.
+// Warren refuses it.
 func TestWhatTheUserMayNotPublishIsForbidden(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
@@ -85,8 +85,8 @@ func TestWhatTheUserMayNotPublishIsForbidden(t *testing.T) {
 	ready(t, b, queue, 90)
 }
 
-// From 4.3 on the broker refuses the question whether an exchange exists to a user who may do
-// nothing with it. Before, it closes the channel of the first message.
+// From 4.3 on the broker refuses the question whether an exchange exists to a user without any
+// permission on it. Before, it closes the channel of the first message.
 func TestAnExchangeThatTheUserMayNotSeeIsForbidden(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
@@ -100,7 +100,7 @@ func TestAnExchangeThatTheUserMayNotSeeIsForbidden(t *testing.T) {
 	}
 }
 
-// Whoever sets the permissions right need not restart anything.
+// After the permissions are corrected nothing needs a restart.
 func TestWhatIsForbiddenIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
@@ -121,7 +121,7 @@ func TestWhatIsForbiddenIsTriedAgain(t *testing.T) {
 	require.LessOrEqual(t, told.times.Load(), 1+int64(time.Since(start)/(10*time.Second)), "once, and then every ten seconds")
 }
 
-// RabbitMQ closes the channel over it, where nobody consumes direct replies.
+// RabbitMQ closes the channel over it, if no client consumes direct replies.
 func TestADirectReplyThatNobodyWaitsForIsForbidden(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -137,8 +137,7 @@ func TestADirectReplyThatNobodyWaitsForIsForbidden(t *testing.T) {
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), e))
 }
 
-// Each place that is new closes a channel, and the next one is opened only after a wait that
-// grows.
+// Each new place closes a channel, and the next one is opened only after a wait that grows.
 func TestPublishingWhatIsForbiddenIsNotABusyLoop(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())

@@ -22,8 +22,8 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// The most that is let through arrives as it was sent, and can be sent again. Any more would
-// kill the connection: of the publisher, or of each consumer in turn.
+// The largest accepted message arrives unchanged, and can be sent again. A larger one would end the
+// connection: of the publisher, or of each consumer in turn.
 func TestWhatIsAtALimitArrives(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -88,8 +88,8 @@ func levels(n int) any {
 	return v
 }
 
-// A copy grows in the broker on its way through the retry queue, and in a quorum queue once
-// more when it is given back.
+// A copy grows in the broker on its way through the retry queue, and in a quorum queue again when
+// it is requeued.
 func TestTheLargestRetryComesBack(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []broker.QueueType{broker.Classic, broker.Quorum} {

@@ -16,8 +16,8 @@ import (
 
 var pid = regexp.MustCompile(`<[^>]+>`)
 
-// A channel that nacks may do so for ever. It was kept when the one before it had been
-// replaced less than a moment ago, and whoever tried again was nacked by it again.
+// A channel that nacks may do so without end. It was kept if the previous one had been replaced
+// less than a moment ago, and each retry was nacked by it again.
 func TestAChannelThatHasRefusedIsReplacedSoonerOrLater(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -40,9 +40,9 @@ func TestAChannelThatHasRefusedIsReplacedSoonerOrLater(t *testing.T) {
 	}
 }
 
-// A queue that answers nothing kept each channel open that another queue's nacks had replaced:
-// one more every five seconds, with a thousand messages on each. What somebody waits for does
-// keep its channel.
+// A queue that answers nothing kept each channel open that another queue's nacks had replaced: one
+// more every five seconds, with a thousand messages on each. Publishes whose callers still wait do
+// keep their channel.
 func TestReplacedChannelsDoNotWaitForWhatWasAbandoned(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -77,7 +77,7 @@ func TestReplacedChannelsDoNotWaitForWhatWasAbandoned(t *testing.T) {
 	require.Eventually(t, func() bool { return len(channels()) == 1 }, patience, 10*time.Millisecond)
 }
 
-// tell has the process of a queue suspend, so that it answers nothing, or resume.
+// tell makes the process of a queue suspend, so that it answers nothing, or resume.
 func tell(tb testing.TB, node *rabbitmqtest.Node, queue, what string) {
 	tb.Helper()
 	node.Eval(tb, `{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<%q>>)), sys:%s(amqqueue:get_pid(Q))`, queue, what)

@@ -28,7 +28,7 @@ func publishAll(t *testing.T, b *rabbitmq.Broker, tos []processor.Destination) [
 	return errs
 }
 
-// RabbitMQ returns an unroutable message and then confirms it all the same.
+// RabbitMQ returns an unroutable message and then still confirms it.
 func TestEachOfManyConcurrentPublishesGetsItsOwnOutcome(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -82,7 +82,7 @@ func TestEqualMessagesThatOnlyHeadersTellApart(t *testing.T) {
 	ready(t, b, x, 100)
 }
 
-// A full queue refuses. That is no reason to stop, and none to hammer.
+// A full queue refuses. Publishing goes on, but without hammering.
 func TestAFullQueueRefusesAndTheOthersGoOn(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()

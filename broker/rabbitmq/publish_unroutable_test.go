@@ -9,7 +9,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// A missing exchange would close the channel that all share.
+// A missing exchange would close the shared channel.
 func TestAMissingExchangeLeavesTheOtherPublishesUnhurt(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -71,7 +71,7 @@ func TestManyPublishesToAnExchangeThatIsNotInTheTopology(t *testing.T) {
 	ready(t, b, queue, len(tos))
 }
 
-// More are unroutable at once than wait on one channel.
+// More messages are unroutable at once than may wait on one channel.
 func TestManyUnroutablePublishes(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())

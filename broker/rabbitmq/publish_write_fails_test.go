@@ -17,10 +17,10 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// unsure is a connection that reports one write as failed although all of it has gone out.
+// unsure is a connection that reports one write as failed although it was sent completely.
 type unsure struct {
 	net.Conn
-	of     []byte // what that write holds
+	of     []byte // contained in that write
 	failed *atomic.Bool
 }
 
@@ -32,7 +32,7 @@ func (c unsure) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// The publisher does not publish again by itself: the message may be stored, and here it is.
+// The publisher does not publish again by itself: the message may be stored, as it is here.
 func TestAWriteThatFailsLeavesADoubt(t *testing.T) {
 	t.Parallel()
 	url, failed := rabbitmqtest.Shared(t).URL(), new(atomic.Bool)

@@ -27,7 +27,7 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// republisher is a layer that retries once and parks, and what tells it from others.
+// republisher is a layer that retries once and parks, and how it differs from others.
 type republisher struct {
 	layer    processor.Middleware
 	topology broker.Topology // with the work queue and the parked one
@@ -94,8 +94,8 @@ func byDelays(t *testing.T, b *rabbitmq.Broker, work, parked string, s delay.Str
 	return r
 }
 
-// everything is a message with each property and each kind of header, among them those
-// that would harm a copy.
+// everything is a message with each property and each kind of header, including those that would
+// harm a copy.
 func everything(work, elsewhere string) amqp.Publishing {
 	return amqp.Publishing{
 		Body: []byte("hello"), MessageId: "id", CorrelationId: "corr", ReplyTo: "reply", Type: "type", AppId: "app",
@@ -120,7 +120,7 @@ func everything(work, elsewhere string) amqp.Publishing {
 	}
 }
 
-// kept are the headers of everything that a copy has.
+// kept are the headers of everything that a copy keeps.
 func kept(sent amqp.Publishing, more ...amqp.Table) amqp.Table {
 	h := amqp.Table{}
 	for _, name := range []string{
@@ -135,7 +135,7 @@ func kept(sent amqp.Publishing, more ...amqp.Table) amqp.Table {
 	return h
 }
 
-// What every copy has on the wire, whole: docs/semantics.md has it as a table.
+// Every copy as it is on the wire: docs/semantics.md has the table.
 func TestWhatCopiesAreOnTheWire(t *testing.T) {
 	t.Parallel()
 	for kind, with := range map[string]func(t *testing.T, b *rabbitmq.Broker, work, parked string) republisher{
@@ -206,8 +206,8 @@ func TestWhatCopiesAreOnTheWire(t *testing.T) {
 	}
 }
 
-// run consumes a queue with a layer around a handler that fails, and returns where it
-// finds each message to come from.
+// run consumes a queue with a layer around a handler that fails, and returns the origin of each
+// message.
 func run(t *testing.T, b *rabbitmq.Broker, work string, layer processor.Middleware) <-chan processor.Origin {
 	t.Helper()
 	origins := make(chan processor.Origin, 10)
@@ -231,7 +231,7 @@ func run(t *testing.T, b *rabbitmq.Broker, work string, layer processor.Middlewa
 // took is how long the one retry took, which depends on the machine.
 var took = regexp.MustCompile(`1 retry in [0-9.m]+s`)
 
-// atRest is d without what is of this one delivery, and with times that are near as "now".
+// atRest is d without the values of this one delivery, and with recent times as "now".
 func atRest(t *testing.T, d amqp.Delivery) amqp.Delivery {
 	t.Helper()
 	d.Acknowledger, d.DeliveryTag, d.MessageCount, d.Timestamp = nil, 0, 0, d.Timestamp.UTC()

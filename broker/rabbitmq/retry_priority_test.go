@@ -23,8 +23,8 @@ import (
 
 const urgentWait = 500 * time.Millisecond
 
-// From 4.0 to before 4.3 a quorum queue hands out two urgent messages for one normal one, and
-// looks at the TTL of the next alone: of 100 normal retries 6 came back in time.
+// From 4.0 to before 4.3 a quorum queue delivers two urgent messages for one normal one, and checks
+// the TTL of the next message only: of 100 normal retries 6 came back in time.
 func TestUrgentRetriesDoNotHoldUpTheOthers(t *testing.T) {
 	t.Parallel()
 	for kind, retries := range map[string]func(*testing.T, *rabbitmq.Broker, broker.Queue, string) (broker.Topology, processor.Middleware){

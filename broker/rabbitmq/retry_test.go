@@ -75,7 +75,7 @@ func get(t *testing.T, ch *amqp.Channel, queue string, settle bool) amqp.Deliver
 	return d
 }
 
-// On the wire: what PHP, Python and ill-meaning senders write as the count.
+// On the wire: the count as PHP, Python and malicious senders write it.
 func TestTheRetryCountAsOthersWriteIt(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -130,8 +130,8 @@ func TestRetriesOnAQuorumQueueDoNotUseUpItsDeliveryLimit(t *testing.T) {
 	require.NotContains(t, last.Headers(), "x-delivery-count")
 }
 
-// The queues of a schedule are those that its keys lead to, also when it changes: what
-// waits in one of the old queues comes back.
+// The queues of a schedule are those of its keys, also when it changes: messages waiting in an old
+// queue come back.
 func TestAScheduleThatChanges(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []broker.QueueType{broker.Classic, broker.Quorum} {

@@ -27,12 +27,12 @@ import (
 
 var soakEnds = flag.Int("soak", 30, "how often TestSoak ends a consumer")
 
-// TestSoak ends a consumer in every way there is, again and again, while a stream goes through a
-// quorum queue without a dead-letter exchange, so that what dies of the delivery limit is lost.
-// On RabbitMQ 4.3 that is the default, 20; see [givenBack] for the others. No message is lost:
-// what ends in good order gives back uncounted, and a connection that is cut counts once for
-// each message in hand. There always are some: the queue has a backlog, and a message goes back
-// more often than the limit before a handler is done with it.
+// TestSoak ends a consumer in every possible way, again and again, while a stream goes through a
+// quorum queue without a dead-letter exchange, so that a message over the delivery limit is lost.
+// On RabbitMQ 4.3 that is the default, 20; see [givenBack] for the others. No message is lost: a
+// regular end requeues uncounted, and a cut connection counts once for each message in flight.
+// There always are some: the queue has a backlog, and a message is requeued more often than the
+// limit before a handler is done with it.
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	s := newSoak(t)
@@ -67,7 +67,7 @@ func newSoak(t *testing.T) *soak {
 	node := rabbitmqtest.Start(t)
 	s := &soak{node: node, books: ledger.New(), ends: map[string]int{}, enough: make(chan struct{})}
 	// It loses its connection more often than every StableAfter. With the default backoff it would
-	// soon wait for most of the time, and there would be nothing in hand to lose.
+	// soon wait for most of the time, with no messages in flight to lose.
 	s.broker = open(t, node.URL(), rabbitmq.Failover(failover.Backoff(50*time.Millisecond, rest)))
 	s.queue = givenBack(t, s.broker)
 	node.Sync(t)
@@ -113,7 +113,7 @@ func (s *soak) consume(ctx context.Context, t *testing.T, b *rabbitmq.Broker) (p
 	return run.Pause, result
 }
 
-// handle takes its time. Cut short, it has processed nothing.
+// handle takes a while. If cut short, it has processed nothing.
 func (s *soak) handle(ctx context.Context, msg processor.Message) error {
 	if msg.Origin().Redelivered {
 		s.redelivered.Add(1)
@@ -144,7 +144,7 @@ func raise(highest *atomic.Int64, msg processor.Message, header string) {
 	}
 }
 
-// end ends a consumer that has messages in hand.
+// end ends a consumer with messages in flight.
 func (s *soak) end(t *testing.T, i int) {
 	t.Helper()
 	b := open(t, s.node.URL())
@@ -193,7 +193,7 @@ func moment(t *testing.T) {
 	}
 }
 
-// finish processes what is left and closes the books.
+// finish processes the rest and checks the counts.
 func (s *soak) finish(t *testing.T) {
 	t.Helper()
 	close(s.enough)

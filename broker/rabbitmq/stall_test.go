@@ -80,7 +80,7 @@ func TestSubscribeReturnsWhenItsContextEndsWhateverTheBrokerDoes(t *testing.T) {
 }
 
 // The next generation is being opened while the subscription is closed. It must not go on
-// consuming, or its messages sit unacked for as long as the connection lives.
+// consuming, or its messages stay unacked for as long as the connection lives.
 func TestClosingWhileReconnectingLeavesNoConsumerBehind(t *testing.T) {
 	t.Parallel()
 	node, network := rabbitmqtest.Start(t), newStall(basicQos)
@@ -120,8 +120,8 @@ func (c swallowing) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// The connection is cut in the end. Without that the message would stay in the hands of
-// nobody for as long as the connection lives.
+// In the end the connection is cut. Otherwise the message would stay unacked for as long as the
+// connection lives.
 func TestAChannelWhoseGoodbyeIsNeverAnsweredGivesBackItsMessages(t *testing.T) {
 	t.Parallel()
 	url, armed := rabbitmqtest.Shared(t).URL(), new(atomic.Bool)
@@ -153,7 +153,7 @@ func TestACancelledCloseLeavesTheOthersAlone(t *testing.T) {
 	require.NoError(t, msg.Ack())
 }
 
-// A nack replaces the channel. Nobody waits for the old one's goodbye.
+// A nack replaces the channel. Publish does not wait for the answer to its close.
 func TestAPublishDoesNotWaitForTheGoodbyeOfAChannel(t *testing.T) {
 	t.Parallel()
 	node, network := rabbitmqtest.Start(t), newStall(channelClose)
@@ -180,8 +180,8 @@ func (l late) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A queue goes away under busy workers. Their acks must not arrive after the goodbye of
-// the channel: that would end the connection, and the other queue's message with it.
+// A queue is deleted under busy workers. Their acks must not arrive after the channel.close: that
+// would end the connection, and the other queue's message with it.
 func TestAcksUnderwayWhenAChannelIsClosedLeaveTheConnectionAlone(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()

@@ -13,9 +13,9 @@ import (
 
 // call is one message on its way from a router through a stack.
 //
-// A settlement is written down, and not passed on to the message: the router settles it when
-// what the handler has produced is published, and a middleware outside, such as Watermill's
-// Retry, may want to call again.
+// A settlement is noted, and not passed on to the message: the router settles it once what the
+// handler has produced is published, and an outer middleware, such as Watermill's Retry, may call
+// again.
 type call struct {
 	msg      *message.Message
 	produced []*message.Message // by the last try of the handler, if that succeeded
@@ -67,11 +67,11 @@ func begin(msg *message.Message) (*call, *delivery) {
 
 type callKey struct{}
 
-// errNoCall is the error of a handler that does not know which message of the router's it is
-// called for.
+// errNoCall is the error of a handler that cannot tell which of the router's messages it is called
+// for.
 var errNoCall = errors.New("watermill: the context does not come from the router: a layer has replaced it")
 
-// last makes f, which may produce messages, the handler of a stack.
+// last turns f, which may produce messages, into the handler of a stack.
 func last(f func(ctx context.Context, c *call, msg processor.Message) ([]*message.Message, error)) processor.ProcessorFunc {
 	return func(ctx context.Context, msg processor.Message) error {
 		c, ok := ctx.Value(callKey{}).(*call)
@@ -87,13 +87,13 @@ func last(f func(ctx context.Context, c *call, msg processor.Message) ([]*messag
 	}
 }
 
-// run calls h with the router's own message, under ctx, unless a layer has given msg other
+// run calls h with the router's own message, under ctx, or with a copy if a layer has changed the
 // content.
 func (c *call) run(ctx context.Context, msg processor.Message, h message.HandlerFunc) ([]*message.Message, error) {
 	if d, ok := msg.(*delivery); ok && d.call == c {
 		outer := c.msg.Context()
 		c.msg.SetContext(ctx)
-		defer c.msg.SetContext(outer) //nolint:contextcheck // it is put back
+		defer c.msg.SetContext(outer) //nolint:contextcheck // restored
 		defer follow(msg, c.msg, isAcked(c.msg), isNacked(c.msg))
 		return h(c.msg)
 	}
@@ -103,12 +103,12 @@ func (c *call) run(ctx context.Context, msg processor.Message, h message.Handler
 	return h(decorated)
 }
 
-// follow settles to as a handler of Watermill's has settled from itself, so that no layer
-// publishes a copy as well.
+// follow settles to in the way in which a Watermill handler has settled from, so that no layer also
+// publishes a copy.
 func follow(to processor.Message, from *message.Message, wasAcked, wasNacked bool) {
 	switch {
 	case isAcked(from) && !wasAcked:
-		_ = to.Ack() // the only error is that it has been settled
+		_ = to.Ack() // fails only if settled already
 	case isNacked(from) && !wasNacked:
 		_ = to.Nack(true)
 	}

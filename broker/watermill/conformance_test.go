@@ -17,8 +17,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// A GoChannel is no queue: each subscription gets a copy of every message there was, in any
-// order, and forgets what is in hand when it ends. It takes messages of any size.
+// A GoChannel is no queue: each subscription gets a copy of every earlier message, in any order,
+// and forgets messages in flight when it ends. It takes messages of any size.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	brokertest.Run(t, func(tb testing.TB) broker.Broker {
@@ -27,7 +27,7 @@ func TestConformance(t *testing.T) {
 	}, brokertest.Without(brokertest.Topologies, brokertest.Queues, brokertest.Order, brokertest.Redelivered, brokertest.Limits))
 }
 
-// goChannelBroker closes what the adapters leave to their owner.
+// goChannelBroker closes the subscriber and publisher, which the adapters do not.
 type goChannelBroker struct {
 	tb      testing.TB
 	channel *gochannel.GoChannel

@@ -12,21 +12,21 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 )
 
-// ErrRejected is the reason that a [DeadLetter] is given where a message was nacked without
-// requeue, and nobody said why.
+// ErrRejected is the reason that a [DeadLetter] gets for a message nacked without requeue and
+// without an error.
 var ErrRejected = errors.New("the message was nacked without requeue")
 
 // DeadLetter takes a message that must not be delivered again. It is a parameter, and not an
-// option, because Watermill has no dead-lettering that could be the default: without a place
-// for it, such a message comes back for ever or is lost.
+// option, because Watermill has no dead-lettering as a default: without a place for it, such a
+// message is redelivered without end or lost.
 //
-// topic is where the message came from, "" where that is not known; err is why it was
-// rejected, never nil. nil says that the message is taken care of, and it is acked. An error
-// gives it back to its topic; it should wrap err. A DeadLetter may be called by many
-// goroutines at once, and must not settle or change the message. msg.Context() bounds it.
+// topic is where the message came from, "" if unknown; err is why it was rejected, never nil. If
+// DeadLetter returns nil it has dealt with the message, which is acked. An error, which should wrap
+// err, requeues it to its topic. A DeadLetter may be called concurrently, and must not settle or
+// change the message. msg.Context() bounds it.
 type DeadLetter func(msg *message.Message, topic string, err error) error
 
-// What Watermill's PoisonQueue writes into the metadata of a message.
+// Metadata that Watermill's PoisonQueue writes.
 const (
 	poisonReason     = "reason_poisoned"
 	poisonTopic      = "topic_poisoned"
@@ -42,7 +42,7 @@ const maxReason = 512
 // subscriber_poisoned.
 func Poison(publisher message.Publisher, topic string) DeadLetter {
 	if publisher == nil || topic == "" {
-		return nil // refused where it is passed to
+		return nil // refused by the function that gets it
 	}
 	return func(msg *message.Message, from string, err error) error {
 		poisoned := msg.Copy()
@@ -60,9 +60,8 @@ func Poison(publisher message.Publisher, topic string) DeadLetter {
 	}
 }
 
-// Discard drops rejected messages, as RabbitMQ does where a queue has no dead-letter
-// exchange, and logs each at level error, without its body. l may be nil, for slog.Default()
-// at the time.
+// Discard drops rejected messages, as RabbitMQ does without a dead-letter exchange, and logs each
+// at level error, without its body. l may be nil, for slog.Default() at the time.
 func Discard(l *slog.Logger) DeadLetter {
 	return func(msg *message.Message, topic string, err error) error {
 		logattr.Or(l).LogAttrs(msg.Context(), slog.LevelError, "message rejected, and dropped",
@@ -71,6 +70,6 @@ func Discard(l *slog.Logger) DeadLetter {
 	}
 }
 
-// Return returns the reason: for a [Middleware] inside a middleware of Watermill's that takes
-// rejected messages, such as PoisonQueueWithFilter. Without one they come back for ever.
+// Return returns the reason: for a [Middleware] inside a Watermill middleware that takes rejected
+// messages, such as PoisonQueueWithFilter. Without one they are redelivered without end.
 func Return(_ *message.Message, _ string, err error) error { return err }

@@ -12,20 +12,20 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Delays is a strategy for processors/backoff on brokers that have delayed messages of
-// Watermill's, as its SQL publishers do:
+// Delays is a strategy for processors/backoff on brokers with Watermill's delayed messages, such as
+// its SQL publishers:
 //
 //	publisher, err := watermill.NewPublisher(p)
 //	...
 //	backoff.New(publisher, "mail", backoff.Strategy(watermill.Delays))
 //
-// The delay is written into the metadata, as Watermill's delay component does, and rounded up to
-// a whole second of the clock, because that is how it is written there. Nothing checks that
-// the broker follows it: one that does not, such as GoChannel and Kafka, delivers at once.
+// The delay is written into the metadata, as by Watermill's delay component, and rounded up to a
+// whole second of the clock, which is the format there. Nothing checks that the broker follows it:
+// one that does not, such as GoChannel and Kafka, delivers at once.
 //
-// The publisher must be one that [NewPublisher] made, or a decorator of such a one. What
-// another publishes comes without delay: the first time Delay returns an error that says so,
-// and after that it publishes nothing.
+// The publisher must be one made by [NewPublisher], or a decorator of one. Another publishes
+// without delay: the first time Delay returns an error that says so, and after that it publishes
+// nothing.
 func Delays(queue string, _ []time.Duration) (delay.Delayer, error) {
 	if queue == "" {
 		return nil, errors.New("watermill: the topic to come back to is empty: name it")
@@ -37,7 +37,7 @@ var _ delay.Strategy = Delays
 
 type delays struct {
 	topic   string
-	foreign atomic.Bool // the publisher is none of ours
+	foreign atomic.Bool // the publisher is not from NewPublisher
 }
 
 // delayKey is the context key of a delayRequest.

@@ -14,7 +14,7 @@ import (
 
 // Entries of the metadata that are not headers.
 const (
-	// reservedKey has what metadata, which is text, cannot say: see [reserved].
+	// reservedKey holds what metadata, which is text, cannot express: see [reserved].
 	reservedKey = "_warren"
 	// correlationKey is where Watermill's middleware keeps a correlation id.
 	correlationKey = "correlation_id"
@@ -23,13 +23,13 @@ const (
 // maxReserved is the most bytes of the reserved entry that are read.
 const maxReserved = 1 << 20
 
-// reserved is the entry of the metadata that makes types and properties survive, as JSON.
-// A sender may have written it.
+// reserved is the entry of the metadata that preserves types and properties, as JSON. A sender may
+// have written it.
 type reserved struct {
-	// Kinds are those of the headers that are not text.
+	// Kinds are the kinds of headers that are not text.
 	Kinds map[string]string `json:"kinds,omitempty"`
-	// Headers are those whose names mean something else in metadata, and those that do
-	// not survive every broker's metadata, with their kinds.
+	// Headers are those whose names have another meaning in metadata, and those that some brokers'
+	// metadata would change, with their kinds.
 	Headers map[string]any `json:"headers,omitempty"`
 
 	ReplyTo         string `json:"replyTo,omitempty"`
@@ -39,19 +39,19 @@ type reserved struct {
 	ContentType     string `json:"contentType,omitempty"`
 	ContentEncoding string `json:"contentEncoding,omitempty"`
 	Expiration      int64  `json:"expirationMs,omitempty"`
-	Timestamp       *int64 `json:"timestamp,omitempty"` // seconds; nil is none
+	Timestamp       *int64 `json:"timestamp,omitempty"` // seconds; nil if there is none
 	Priority        uint8  `json:"priority,omitempty"`
 	Transient       bool   `json:"transient,omitempty"`
 }
 
-// newMessage returns e as a message of Watermill's, without the headers of types that no
-// broker carries. It shares the body.
+// newMessage returns e as a Watermill message, without headers of types that no broker carries. It
+// shares the body.
 func newMessage(e processor.Envelope) *message.Message {
 	msg, _ := convert(e)
 	return msg
 }
 
-// convert is newMessage with an error that says which headers are left out.
+// convert is newMessage with an error that names the headers left out.
 func convert(e processor.Envelope) (*message.Message, error) {
 	msg := message.NewMessage(e.ID, e.Body)
 	r := propertiesEntry(e.Properties)
@@ -77,8 +77,8 @@ func envelopeOf(msg *message.Message) processor.Envelope {
 	return e
 }
 
-// fill writes headers into m, and what it takes to read them into r. It returns the names of
-// those that it cannot write.
+// fill writes headers into m, and what is needed to read them into r. It returns the names of those
+// that it cannot write.
 func (r *reserved) fill(m message.Metadata, h processor.Headers) (unknown []string) {
 	for name, value := range h {
 		if name == reservedKey || name == correlationKey {
@@ -138,8 +138,8 @@ func (r *reserved) setKind(name, kind string) {
 	r.Kinds[name] = kind
 }
 
-// readMetadata is the inverse of convert. Without a reserved entry, and where it makes no
-// sense, headers are text and there are no properties but the correlation id.
+// readMetadata is the inverse of convert. Without a valid reserved entry, headers are text and the
+// correlation id is the only property.
 func readMetadata(m message.Metadata) (processor.Headers, processor.Properties) {
 	r := readReserved(m[reservedKey])
 	p := r.properties()
@@ -161,9 +161,9 @@ func readMetadata(m message.Metadata) (processor.Headers, processor.Properties) 
 	return h, p
 }
 
-// counts reports whether a header is what the reserved entry says and not what m does: m has
-// something else under that name, or what HTTP has made of the header. Whatever else m has
-// was changed on the way, and a name that HTTP can have and m has not was deleted.
+// counts reports whether a header has the value of the reserved entry and not of m: its name has
+// another meaning in m, or HTTP does not allow the name, or m has what HTTP makes of the value.
+// Otherwise the entry of m was changed or deleted on the way.
 func counts(m message.Metadata, name string, value any) bool {
 	if name == reservedKey || name == correlationKey {
 		return true
@@ -176,7 +176,7 @@ func counts(m message.Metadata, name string, value any) bool {
 	return isText && exact != text && asHTTP(exact) == text
 }
 
-// typed returns text as a value of a kind, or as it is if it is no such value.
+// typed returns text as a value of a kind, or as text if it is no such value.
 func typed(kind, text string) any {
 	if value, ok := decode(kind, text); ok {
 		return value

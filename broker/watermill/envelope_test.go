@@ -18,7 +18,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// onWire returns e as Watermill gets it.
+// onWire returns e as Watermill receives it.
 func onWire(tb testing.TB, e processor.Envelope) *message.Message {
 	tb.Helper()
 	var p published
@@ -27,7 +27,7 @@ func onWire(tb testing.TB, e processor.Envelope) *message.Message {
 	return p.messages[0]
 }
 
-// read returns msg as a stack gets it.
+// read returns msg as a stack receives it.
 func read(tb testing.TB, msg *message.Message) processor.Envelope {
 	tb.Helper()
 	var e processor.Envelope
@@ -50,7 +50,7 @@ func TestAMessageSurvivesMetadata(t *testing.T) {
 		"time": time.Unix(1_700_000_000, 0).UTC(), "year 20000": time.Unix(600_000_000_000, 0).UTC(),
 		"list": []any{nil, int8(1), "s", "\xff", []any{h{"k": []byte("b")}}}, "table": h{"deep": h{"deeper": int16(1)}},
 		"no list": []any{}, "no table": h{},
-		// What metadata has for something else.
+		// Names with another meaning in metadata.
 		"correlation_id": "a header", "_warren": int32(7),
 	}
 	sent := processor.Envelope{Body: []byte("hello"), Headers: all, Properties: processor.Properties{
@@ -63,7 +63,7 @@ func TestAMessageSurvivesMetadata(t *testing.T) {
 	require.Equal(t, processor.Envelope{}, read(t, onWire(t, processor.Envelope{})), "what is absent stays so")
 }
 
-// throughJSON does with a message what brokers without binary headers do.
+// throughJSON changes a message as brokers without binary headers do.
 func throughJSON(tb testing.TB, msg *message.Message) *message.Message {
 	tb.Helper()
 	b, err := json.Marshal(msg.Metadata)
@@ -73,7 +73,7 @@ func throughJSON(tb testing.TB, msg *message.Message) *message.Message {
 	return again
 }
 
-// throughHTTP does with a message what NATS does, whose headers are those of HTTP.
+// throughHTTP changes a message as NATS does, whose headers are those of HTTP.
 func throughHTTP(tb testing.TB, msg *message.Message) *message.Message {
 	tb.Helper()
 	header := http.Header{}
@@ -179,7 +179,7 @@ func TestForgedTimesAreClamped(t *testing.T) {
 	}
 }
 
-// Whatever a sender writes can be read, and what was read once survives publishing.
+// Whatever a sender writes can be read, and what was read survives publishing.
 func FuzzMetadata(f *testing.F) {
 	f.Add(`{"kinds":{"n":"list"},"headers":{"_warren":["table",{"k":["raw","/w=="]}]},"timestamp":1}`, `[["int8","1"],["list",[]]]`)
 	f.Add(`{"kinds":{"n":"decimal"},"priority":9}`, "-1e-2")

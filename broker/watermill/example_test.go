@@ -71,7 +71,7 @@ func ExampleMiddleware() {
 	// mail.dead: a letter, after 3 failures: 550 no such mailbox
 }
 
-// A middleware of Watermill's in a stack, on a broker of Watermill's.
+// A Watermill middleware in a stack, on a Watermill broker.
 func ExampleFromMiddleware() {
 	broker := gochannel.NewGoChannel(gochannel.Config{Persistent: true}, nil)
 	defer func() { _ = broker.Close() }()

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// On some brokers metadata are HTTP headers. NATS's client writes a line break in a text as a
-// space, cuts the space around it, and leaves out a name that is no HTTP token, each without
-// a word. Such headers are in the reserved entry as well, where nothing happens to them.
+// On some brokers metadata are HTTP headers. NATS's client silently writes a line break in a text
+// as a space, trims the text, and omits a name that is no HTTP token. Such headers are in the
+// reserved entry as well, where they survive.
 
 // isFragile reports whether HTTP headers would change an entry of metadata, or lose it.
 func isFragile(name, text string) bool { return !isToken(name) || asHTTP(text) != text }
 
-// asHTTP is what net/http makes of a header's value.
+// asHTTP is what net/http turns a header's value into.
 func asHTTP(text string) string {
 	return textproto.TrimString(oneLine.Replace(text))
 }

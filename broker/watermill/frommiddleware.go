@@ -15,19 +15,19 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// FromMiddleware returns a middleware of Watermill's, such as Timeout, Throttle,
-// CircuitBreaker or Recoverer, as one for a stack.
+// FromMiddleware returns a Watermill middleware, such as Timeout, Throttle, CircuitBreaker or
+// Recoverer, as one for a stack.
 //
 // It sees the body, the metadata that [NewPublisher] makes of headers and properties, and the
-// context. The inner layers see what it changes of these; an error comes out of it as it went
-// in. What it makes of the body must be a slice of its own. A panic passes it as it passes
-// any layer. A message that it acks is acked, and one that it nacks is nacked with requeue,
-// when it returns: InstantAck is no more instant than that.
+// context. The inner layers see its changes to these; an error leaves it as it went in. A body that
+// it makes must be a slice of its own. A panic passes through it as through any layer. A message
+// that it acks is acked, and one that it nacks is nacked with requeue, when it returns: InstantAck
+// is no more instant than that.
 //
-// A stack has nobody who publishes what a middleware produces: that is an error, though the
-// inner layers have succeeded. Nor does a stack know what the middleware does, and so where
-// it must not stand. One that turns errors into success, such as IgnoreErrors and
-// PoisonQueue, belongs outside retry and backoff; Retry and Timeout belong inside.
+// A stack cannot publish what a middleware produces: that is an error, though the inner layers have
+// succeeded. Nor does a stack know what the middleware does, and so where it must not stand. One
+// that turns errors into success, such as IgnoreErrors and PoisonQueue, belongs outside retry and
+// backoff; Retry and Timeout belong inside.
 //
 // The stack refuses a nil middleware. Each message costs a map and a context value.
 func FromMiddleware(m message.HandlerMiddleware) processor.Middleware {
@@ -43,7 +43,7 @@ func FromMiddleware(m message.HandlerMiddleware) processor.Middleware {
 	}
 }
 
-// foreign is a middleware of Watermill's as a layer.
+// foreign is a Watermill middleware as a layer.
 type foreign struct {
 	next   processor.Processor
 	name   string
@@ -58,7 +58,7 @@ var (
 // Name is such as "Watermill's Timeout".
 func (f *foreign) Name() string { return f.name }
 
-// Role is none: nobody knows.
+// Role is "": it is unknown.
 func (*foreign) Role() stack.Role { return "" }
 
 // Unwrap returns the inner layers.
@@ -67,7 +67,7 @@ func (f *foreign) Unwrap() processor.Processor { return f.next }
 // passage is one message on its way through a foreign middleware.
 type passage struct {
 	msg   processor.Message
-	given *message.Message // as it was before the middleware
+	given *message.Message // before the middleware
 }
 
 // passageKey is the context key of a passage through one layer; a stack may have several.
@@ -87,7 +87,7 @@ func (f *foreign) Process(ctx context.Context, msg processor.Message) error {
 	return err
 }
 
-// inner runs the inner layers with what the middleware has made of the message.
+// inner runs the inner layers with the message as the middleware has changed it.
 func (f *foreign) inner(seen *message.Message) ([]*message.Message, error) {
 	ctx := seen.Context()
 	p, ok := ctx.Value(passageKey{f}).(*passage)
@@ -97,7 +97,7 @@ func (f *foreign) inner(seen *message.Message) ([]*message.Message, error) {
 	return nil, f.next.Process(ctx, p.decorated(seen))
 }
 
-// decorated returns the message as seen has it: the message itself if nothing is changed.
+// decorated returns the message as in seen: the message itself if nothing has changed.
 func (p *passage) decorated(seen *message.Message) processor.Message {
 	g := p.given
 	sameMetadata := maps.Equal(seen.Metadata, g.Metadata)
@@ -115,7 +115,7 @@ func (p *passage) decorated(seen *message.Message) processor.Message {
 // sameSlice reports whether a and b are the same bytes in the same place.
 func sameSlice(a, b []byte) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
 
-// decorated is a message as a middleware has changed it.
+// decorated is a message as changed by a middleware.
 type decorated struct {
 	processor.Message
 	body       []byte
@@ -123,17 +123,17 @@ type decorated struct {
 	properties processor.Properties
 }
 
-// Body is that of the middleware.
+// Body returns the middleware's body.
 func (d *decorated) Body() []byte { return d.body }
 
-// Headers are the message's, but for what the middleware has changed.
+// Headers returns the message's headers with the middleware's changes.
 func (d *decorated) Headers() processor.Headers { return d.headers }
 
-// Properties are the message's, but for what the middleware has changed.
+// Properties returns the message's properties with the middleware's changes.
 func (d *decorated) Properties() processor.Properties { return d.properties }
 
-// change applies the difference between two metadata. A header keeps its type where the new
-// text is one of that type.
+// change applies the difference between two metadata. A header keeps its type if the new text is of
+// that type.
 func (d *decorated) change(before, after message.Metadata) {
 	d.properties.CorrelationID = after[correlationKey]
 	d.headers = d.headers.Clone()
@@ -151,8 +151,8 @@ func (d *decorated) change(before, after message.Metadata) {
 	}
 }
 
-// functionName is what the function that made f is called, such as Timeout, or its type
-// where it is a method Middleware.
+// functionName is the name of the function that made f, such as Timeout, or its type if it is a
+// method Middleware.
 func functionName(f message.HandlerMiddleware) string {
 	found := runtime.FuncForPC(reflect.ValueOf(f).Pointer())
 	if found == nil {

@@ -33,7 +33,7 @@ func TestRecovererTurnsAPanicIntoAnError(t *testing.T) {
 	require.Equal(t, "boom", recovered.V)
 }
 
-// inside runs a middleware of Watermill's around f.
+// inside runs a Watermill middleware around f.
 func inside(tb testing.TB, m message.HandlerMiddleware, msg processor.Message, f processor.ProcessorFunc) error {
 	tb.Helper()
 	p, err := stack.New(watermill.FromMiddleware(m)).Then(f)

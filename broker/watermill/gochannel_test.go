@@ -121,7 +121,7 @@ func TestWatermillsPoisonQueueTakesWhatIsReturned(t *testing.T) {
 	})
 }
 
-// A message is acked when what was produced is published, and not before.
+// A message is acked when its produced messages are published, and not before.
 func TestWhatIsProducedGoesOutBeforeTheAck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

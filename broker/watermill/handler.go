@@ -10,11 +10,10 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Handler returns p, usually a [*stack.Pipeline], as a handler for a router that produces
-// no messages: AddConsumerHandler. What becomes of a message is in the table of the package
-// documentation.
+// Handler returns p, usually a [*stack.Pipeline], as a handler for a router that produces no
+// messages: AddConsumerHandler. For the outcomes see the table in the package documentation.
 //
-// A router starts and stops nothing: call the pipeline's Start before it runs and Stop after
+// A router starts and stops no layers: call the pipeline's Start before it runs and Stop after
 // that, if a layer needs it. An error says which layer cannot work in a router.
 func Handler(p processor.Processor, dead DeadLetter, opts ...Option) (message.NoPublishHandlerFunc, error) {
 	r, err := newRouter(dead, opts)
@@ -32,14 +31,14 @@ func Handler(p processor.Processor, dead DeadLetter, opts ...Option) (message.No
 	}, nil
 }
 
-// Produce is the handler of a stack that produces messages. They are the router's to publish.
+// Produce is the handler of a stack that produces messages. The router publishes them.
 type Produce func(ctx context.Context, msg processor.Message) ([]*message.Message, error)
 
 // HandlerFunc returns produce inside layers as a handler for a router: AddHandler. The router
 // publishes the messages of the last call of produce, if it succeeded and its message is acked:
-// never those of a try that failed.
+// never those of a failed try.
 //
-// It refuses what [Middleware] refuses. A layer that only has to be started is started here.
+// It refuses what [Middleware] refuses. A layer that needs a start only is started here.
 func HandlerFunc(layers stack.Stack, produce Produce, dead DeadLetter, opts ...Option) (message.HandlerFunc, error) {
 	r, err := newRouter(dead, opts)
 	if produce == nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// heed is how long a subscriber is given to see that its last messages are settled, before
-// the subscription ends: it forgets what it has not seen.
+// heed is how long a subscriber has to notice the settlement of its last messages before the
+// subscription ends: it forgets the others.
 const heed = 500 * time.Millisecond
 
-// stop ends the intake. What was not received goes back at once if nothing is in hand,
-// and otherwise when that has been settled.
+// stop ends the intake. What was not received is requeued at once, or once the messages in flight
+// are settled.
 func (p *part) stop() {
 	p.mu.Lock()
 	p.halt()
@@ -25,7 +25,7 @@ func (p *part) stop() {
 	}
 }
 
-// close nacks what is in hand, and ends the part. Its channel is lost by now.
+// close nacks the messages in flight, and ends the part. Its channel is lost by now.
 func (p *part) close() {
 	p.mu.Lock()
 	p.halt()
@@ -39,7 +39,7 @@ func (p *part) close() {
 func (p *part) halt() { p.halting.Do(func() { close(p.stopped) }) }
 
 // leave ends the subscription in a goroutine, which ends when the subscriber has closed its
-// channel. Nothing is in hand any more, but for unsettled.
+// channel. Only unsettled is still in flight.
 func (p *part) leave(unsettled map[uint64]*message.Message) {
 	p.leaving.Do(func() {
 		p.mu.Lock()
@@ -49,7 +49,7 @@ func (p *part) leave(unsettled map[uint64]*message.Message) {
 			defer close(p.drained)
 			await(settled)
 			p.end()
-			// Nacked before, a message would come again in this very subscription.
+			// If nacked earlier, a message would be redelivered to this very subscription.
 			for _, msg := range unsettled {
 				msg.Nack()
 			}
@@ -68,12 +68,12 @@ func (p *part) left(ctx context.Context) error {
 	}
 }
 
-// remember keeps the context of a message that is settled, until its subscriber has ended
-// it. It is called with mu held.
+// remember keeps the context of a settled message until its subscriber has ended it. It is called
+// with mu held.
 func (p *part) remember(settled context.Context) {
 	p.settled = slices.DeleteFunc(p.settled, func(ctx context.Context) bool { return ctx.Err() != nil })
 	if len(p.settled) == cap(p.room) {
-		p.settled = slices.Delete(p.settled, 0, 1) // of a subscriber that ends none
+		p.settled = slices.Delete(p.settled, 0, 1) // the subscriber may end none
 	}
 	p.settled = append(p.settled, settled)
 }

@@ -21,7 +21,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 var errMail = errors.New("550 no such mailbox")
 
-// goChannel returns a broker of Watermill's that is closed when the test ends.
+// goChannel returns a Watermill broker that is closed when the test ends.
 func goChannel(tb testing.TB, c gochannel.Config) *gochannel.GoChannel {
 	tb.Helper()
 	g := gochannel.NewGoChannel(c, nil)
@@ -29,7 +29,7 @@ func goChannel(tb testing.TB, c gochannel.Config) *gochannel.GoChannel {
 	return g
 }
 
-// published records what it is given, or fails.
+// published records messages, or fails.
 type published struct {
 	mu       sync.Mutex
 	topics   []string
@@ -51,7 +51,7 @@ func (p *published) Publish(topic string, messages ...*message.Message) error {
 
 func (*published) Close() error { return nil }
 
-// deadLetters remembers what was rejected.
+// deadLetters records rejected messages.
 type deadLetters struct {
 	reasons []error
 	topics  []string
@@ -68,7 +68,7 @@ func gives(err error) processor.ProcessorFunc {
 	return func(context.Context, processor.Message) error { return err }
 }
 
-// layer makes a function that is called with the next layer a middleware.
+// layer turns a function that is called with the next layer into a middleware.
 func layer(f func(ctx context.Context, msg processor.Message, next processor.Processor) error) processor.Middleware {
 	return func(next processor.Processor) processor.Processor {
 		return processor.ProcessorFunc(func(ctx context.Context, msg processor.Message) error { return f(ctx, msg, next) })

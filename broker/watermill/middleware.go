@@ -10,23 +10,23 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Middleware returns layers as a middleware of Watermill's router, for all of its handlers or
-// one. Each handler gets a pipeline of its own. What becomes of a message is in the table of
-// the package documentation.
+// Middleware returns layers as a middleware for a Watermill router, for all of its handlers or one.
+// Each handler gets a pipeline of its own. For the outcomes see the table in the package
+// documentation.
 //
-// The handler is called with the router's message, whose context is the one that the stack
-// passes inwards; with a copy of it if a layer gives it other content. The messages that it
-// returns are passed on when it has succeeded and its message is acked. A layer that fails
-// after that, inside one that retries, does not take them back: the copy produces them once
-// more. It may be called by many goroutines at once, as by the router.
+// The handler is called with the router's message, under the context that the stack passes inwards;
+// with a copy of it if a layer changes the content. The messages that it returns are passed on if
+// it has succeeded and its message is acked. A layer that fails after that, inside one that
+// retries, does not take them back: the retry produces them once more. The middleware may be called
+// concurrently, as by the router.
 //
-// An error says why the stack cannot work: in a router, or anywhere. Layers that have to be
-// stopped, such as breaker and sqltx, need [Handler], and those that want to know when
-// nothing is waiting or in which order messages came need a consumer. A layer that only has
-// to be started is started when the router runs the handler; if it fails, so does each message.
+// An error says why the stack cannot work: in a router, or anywhere. Layers that must be stopped,
+// such as breaker and sqltx, need [Handler], and those that need to know when the consumer is idle,
+// or in which order messages came, need a consumer. A layer that needs a start only is started when
+// the router runs the handler; if it fails, so does each message.
 func Middleware(layers stack.Stack, dead DeadLetter, opts ...Option) (message.HandlerMiddleware, error) {
 	r, err := newRouter(dead, opts)
-	// The handlers come later, when nobody takes an error any more.
+	// The handlers come later, when an error can no longer be returned.
 	_, problem := build(layers, message.PassthroughHandler)
 	if err = errors.Join(err, problem); err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func Middleware(layers stack.Stack, dead DeadLetter, opts ...Option) (message.Ha
 	}, nil
 }
 
-// build returns the pipeline of a handler, if a router has all that its layers need.
+// build returns the pipeline of a handler, if a router has what its layers need.
 func build(layers stack.Stack, h message.HandlerFunc) (*stack.Pipeline, error) {
 	p, err := layers.Then(last(func(ctx context.Context, c *call, msg processor.Message) ([]*message.Message, error) {
 		return c.run(ctx, msg, h)

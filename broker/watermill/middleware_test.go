@@ -148,7 +148,7 @@ func TestProduce(t *testing.T) {
 	require.Equal(t, "re: id", produced[0].UUID)
 }
 
-// A retry outside the stack is a new attempt, with a message that nobody has settled.
+// A retry outside the stack is a new attempt, with an unsettled message.
 func TestARetryOutsideTheStackCallsItAgain(t *testing.T) {
 	t.Parallel()
 	calls := 0
@@ -175,7 +175,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// A message that its handler has settled, as with InstantAck, gets no copy as well.
+// A message that its handler has settled, as with InstantAck, does not also get a copy.
 func TestAHandlerThatSettlesItselfIsHeeded(t *testing.T) {
 	t.Parallel()
 	for name, settle := range map[string]func(*message.Message) bool{"ack": (*message.Message).Ack, "nack": (*message.Message).Nack} {
@@ -199,7 +199,7 @@ func TestAHandlerThatSettlesItselfIsHeeded(t *testing.T) {
 	}
 }
 
-// InstantAck outside says nothing about the handler inside.
+// InstantAck outside does not settle for the handler inside.
 func TestAMessageThatWasAckedBeforeIsRetried(t *testing.T) {
 	t.Parallel()
 	var pub processortest.Publisher

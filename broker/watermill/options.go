@@ -7,7 +7,7 @@ import (
 	"github.com/gowarren/warren/internal/option"
 )
 
-// Option changes how a router's messages go through a stack.
+// Option changes how a stack handles a router's messages.
 type Option func(*config)
 
 type config struct {
@@ -16,18 +16,17 @@ type config struct {
 	onStop func(error)
 }
 
-// Logger sets where is logged what a router does not see: messages that are acked although
-// they failed, and processors that want to stop a run which nobody can. Default, also for
-// nil: slog.Default() at the time.
+// Logger sets where events that a router does not see are logged: messages that are acked although
+// they failed, and stops that have no effect. Default, also for nil: slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// OnStop sets what is called when a processor wants the run to end: with nil after
-// [processor.ErrStop], with the error after [processor.Stop]. A stack cannot end a router:
+// OnStop sets what is called when a processor stops the run: with nil after [processor.ErrStop],
+// with the error after [processor.Stop]. A stack cannot end a router:
 //
 //	watermill.OnStop(func(error) { _ = router.Close() })
 //
-// It is called once, in a goroutine of its own, because closing a router waits for its
-// handlers; a panic is logged. Default, also for nil: none, and the wish is logged.
+// It is called once, in a goroutine of its own, because closing a router waits for its handlers; a
+// panic is logged. Default, also for nil: none, and the stop is logged.
 func OnStop(f func(err error)) Option { return func(c *config) { c.onStop = f } }
 
 func newConfig(dead DeadLetter, opts []Option) (config, error) {

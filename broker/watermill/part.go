@@ -12,13 +12,13 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// part is one Subscribe: that of a subscription until it is paused. It keeps nothing that nobody
-// has asked for: receive takes from the subscriber's channel.
+// part is one Subscribe: that of a subscription until it is paused. It reads no messages ahead:
+// only receive takes one from the subscriber's channel.
 type part struct {
 	*source
 	messages <-chan *message.Message
 	end      context.CancelFunc // of the subscriber's part
-	room     chan struct{}      // holds one for each message that is out
+	room     chan struct{}      // holds one for each message in flight
 	stopped  chan struct{}      // closed when no more are received
 	drained  chan struct{}      // closed when the subscriber has closed its channel
 	halting  sync.Once
@@ -28,8 +28,8 @@ type part struct {
 	mu     sync.Mutex
 	inHand map[uint64]*message.Message
 	last   uint64 // tag
-	// settled are the contexts of the messages settled last. A subscriber ends them when
-	// it has seen that.
+	// settled are the contexts of the messages settled last. A subscriber ends one when it has seen
+	// the settlement.
 	settled []context.Context
 }
 
@@ -84,7 +84,7 @@ func (p *part) next(ctx context.Context) (*broker.Delivery, error) {
 	}
 }
 
-// take hands out msg, unless the subscription was stopped meanwhile.
+// take delivers msg, unless the subscription was stopped meanwhile.
 func (p *part) take(msg *message.Message) (*broker.Delivery, error) {
 	e := envelopeOf(msg)
 	p.mu.Lock()
@@ -105,7 +105,7 @@ func (p *part) isDrained() bool { return isClosed(p.drained) }
 // Ack acks the message.
 func (p *part) Ack(tag uint64) error { return p.settle(tag, (*message.Message).Ack) }
 
-// Nack nacks the message, or acks it when the dead-letter function has it.
+// Nack nacks the message, or acks it after DeadLetter has taken it.
 func (p *part) Nack(tag uint64, requeue bool) error {
 	if requeue {
 		return p.Release(tag)
@@ -115,7 +115,7 @@ func (p *part) Nack(tag uint64, requeue bool) error {
 		return processor.ErrStale
 	}
 	if problem := p.dead(msg, p.topic, ErrRejected); problem != nil {
-		_ = p.Release(tag) // if it is too late for that, it has gone back
+		_ = p.Release(tag) // if too late, it is requeued already
 		return fmt.Errorf("watermill: the rejected message goes back to topic %q: %w", p.topic, problem)
 	}
 	return p.Ack(tag)
@@ -141,7 +141,7 @@ func (p *part) settle(tag uint64, how func(*message.Message) bool) error {
 	delete(p.inHand, tag)
 	abandoned := p.isAbandoned(msg)
 	if !how(msg) || abandoned {
-		ok = false // somebody has settled it otherwise, or nobody listens any more
+		ok = false // settled in another way, or the subscriber has stopped waiting
 	}
 	p.remember(msg.Context())
 	isLast := len(p.inHand) == 0 && p.isStopped()
@@ -156,9 +156,9 @@ func (p *part) settle(tag uint64, how func(*message.Message) bool) error {
 	return nil
 }
 
-// isAbandoned reports whether the subscriber has given up waiting for the message to be
-// settled: it has ended its context before that. A context that does not come from the
-// subscription, but from a publisher, says nothing.
+// isAbandoned reports whether the subscriber has given up waiting for the settlement: it has ended
+// the message's context before. A context that comes from a publisher, not from the subscription,
+// says nothing.
 func (p *part) isAbandoned(msg *message.Message) bool {
 	ctx := msg.Context()
 	return ctx.Err() != nil && ctx.Value(partKey{}) == p

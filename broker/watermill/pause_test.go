@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/internal/must"
 )
 
-// alone is a subscriber that takes its time, and one subscription.
+// alone is a slow subscriber that allows one subscription.
 type alone struct{ now, total atomic.Int64 }
 
 func (a *alone) subscribe(ctx context.Context) (<-chan *message.Message, error) {

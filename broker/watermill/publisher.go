@@ -19,25 +19,23 @@ import (
 // PublisherOption changes how messages are published.
 type PublisherOption func(*publisher)
 
-// Topic sets which topic a destination is. f may be called by many goroutines at once; its
-// panic is an error of the publish.
-// Default, also for nil: the routing key, in the default exchange; a destination with another
-// exchange is refused, because Watermill has none.
+// Topic maps a destination to a topic. f may be called concurrently; its panic is an error of the
+// publish. Default, also for nil: the routing key, in the default exchange; a destination with
+// another exchange is refused, because Watermill has none.
 func Topic(f func(to processor.Destination) (string, error)) PublisherOption {
 	return func(p *publisher) { p.topic = f }
 }
 
-// NewPublisher returns a publisher of Watermill's as one of Warren's: for processors/retry,
-// processors/backoff with [Delays], and the like. Closing it is up to you.
+// NewPublisher returns a Watermill publisher as a Warren one: for processors/retry,
+// processors/backoff with [Delays], and others. It does not close next.
 //
-// Headers that are text become metadata as they are, and others readable text; one more
-// entry, _warren, makes types and properties survive, and headers that could not be headers
-// of HTTP, which metadata are on NATS. The id becomes the UUID and the correlation id
-// Watermill's, correlation_id. Sizes are for the broker to check, and so is what a property
-// means there.
+// Text headers become metadata unchanged, and others readable text; one more entry, _warren,
+// preserves types and properties, and headers that would not survive as HTTP headers, which
+// metadata are on NATS. The id becomes the UUID and the correlation id Watermill's, correlation_id.
+// The broker checks sizes, and decides what a property means there.
 //
-// A copy that is to be retried or parked has the id of the message that failed. A broker must
-// not take it for that one and drop it, as JetStream does where TrackMsgId is set.
+// A copy for a retry or for parking has the id of the failed message. A broker must not drop it as
+// a duplicate, as JetStream does with TrackMsgId.
 //
 // Publish returns nil when Watermill's does. That says less than RabbitMQ does: not every
 // broker confirms, and none says that nobody takes a topic. A GoChannel drops what nobody
@@ -87,7 +85,7 @@ func (p *publisher) Publish(ctx context.Context, to processor.Destination, e pro
 	if err != nil {
 		return err
 	}
-	e.Body = bytes.Clone(e.Body) // a GoChannel keeps it
+	e.Body = bytes.Clone(e.Body) // a GoChannel keeps the slice
 	msg, err := convert(e)
 	if err != nil {
 		return err
@@ -115,7 +113,7 @@ func (p *publisher) topicOf(to processor.Destination) (string, error) {
 	return topic, nil
 }
 
-// routingKey is the topic of a destination where there is no option.
+// routingKey is the default topic of a destination.
 func routingKey(to processor.Destination) (string, error) {
 	if to.Exchange != "" {
 		return "", fmt.Errorf("%v: Watermill has topics and no exchanges: publish to the default exchange, with the topic as routing key, or say with the option Topic which one is meant", to)
@@ -123,9 +121,9 @@ func routingKey(to processor.Destination) (string, error) {
 	return to.RoutingKey, nil
 }
 
-// setDelay writes the delay that ctx asks for into the metadata, and nothing else there: one
-// that came with an earlier delivery would count again. The context that it returns asks for
-// none, since some brokers pass it on to those who receive the message.
+// setDelay writes the delay that ctx requests into the metadata, and removes one of an earlier
+// delivery, which would count again. The context that it returns requests none, since some brokers
+// pass it on to receivers.
 func setDelay(ctx context.Context, msg *message.Message) context.Context {
 	delete(msg.Metadata, delay.DelayedUntilKey)
 	delete(msg.Metadata, delay.DelayedForKey)

@@ -93,7 +93,7 @@ func TestBackoffNeedsDelaysThatWatermillHas(t *testing.T) {
 		_, err := stack.New(backoff.New(pub, "mail", opts...)).Then(gives(nil))
 		require.ErrorContains(t, err, "watermill.Delays", name)
 
-		// A decorator hides what the publisher says when the stack is built.
+		// A decorator hides the publisher's errors when the stack is built.
 		opts = append(opts, backoff.KeepTrying(0), backoff.Logger(quiet))
 		p, err := stack.New(backoff.New(decorator{pub}, "mail", opts...)).Then(gives(errMail))
 		require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestBackoffDelaysAsWatermillDoes(t *testing.T) {
 	})
 }
 
-// A delay that came with a message is over, and must not count for its copies.
+// The delay of a received message is over, and must not count for its copies.
 func TestADelayIsNotPublishedAgain(t *testing.T) {
 	t.Parallel()
 	msg := onWire(t, processor.Envelope{Headers: processor.Headers{
@@ -164,7 +164,7 @@ func TestDelaysKnowsItsPublisher(t *testing.T) {
 	require.Error(t, err)
 }
 
-// What is published is the sender's again afterwards, though a GoChannel keeps what it gets.
+// A published message belongs to the sender again, though a GoChannel keeps the body.
 func TestTheBodyIsCopied(t *testing.T) {
 	t.Parallel()
 	g := goChannel(t, gochannel.Config{})
@@ -194,7 +194,7 @@ func TestATopicThatPanicsIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "the function given to Topic panicked: boom")
 }
 
-// A copy went to a topic that nobody reads, because the decorator hid that Watermill declares
+// A copy went to a topic without a subscriber, because the decorator hid that Watermill declares
 // nothing.
 func TestADecoratorDoesNotHideThatWatermillDeclaresNothing(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// errReturned is the error of a message that a stack gave back without one.
+// errReturned is the error of a message that a stack requeued without one.
 var errReturned = errors.New("watermill: the stack gave the message back")
 
 // router runs stacks for routers.
@@ -29,7 +29,8 @@ func newRouter(dead DeadLetter, opts []Option) (*router, error) {
 	return &router{config: c}, err
 }
 
-// handle runs p, and returns what the router is to publish and whether it is to ack.
+// handle runs p, and returns the messages for the router to publish, and an error unless it may
+// ack.
 func (r *router) handle(p processor.Processor, msg *message.Message) ([]*message.Message, error) {
 	c, d := begin(msg)
 	err := p.Process(context.WithValue(msg.Context(), callKey{}, c), d)
@@ -56,7 +57,7 @@ func (r *router) reject(d *delivery, err error) error {
 	return r.dead(d.call.msg, d.Origin().Queue, err)
 }
 
-// told logs why a message has failed that is acked, since the router gets no error.
+// told logs why a message that is acked has failed, since the router gets no error.
 func (r *router) told(action processor.Action, d *delivery, err error) {
 	level := slog.LevelError
 	switch action {
@@ -68,7 +69,7 @@ func (r *router) told(action processor.Action, d *delivery, err error) {
 	logattr.Or(r.log).LogAttrs(d.call.msg.Context(), level, "message "+action.String()+", and acked", logattr.Of(d, err)...)
 }
 
-// wantsToStop passes on what a consumer would return.
+// wantsToStop passes on a stop with the error that a consumer would return.
 func (r *router) wantsToStop(action processor.Action, d *delivery, err error) {
 	if r.onStop == nil {
 		logattr.Or(r.log).LogAttrs(d.call.msg.Context(), slog.LevelWarn,
@@ -88,8 +89,8 @@ func (r *router) tellOfStop(err error) {
 	}
 }
 
-// checkLayers refuses layers that a router has nothing for. A pipeline that its owner starts
-// may have layers that need to be stopped.
+// checkLayers refuses layers that cannot work in a router. A pipeline that its owner starts may
+// have layers that need to be stopped.
 func checkLayers(p processor.Processor, started bool) error {
 	layers := stack.Layers(p)
 	errs := make([]error, len(layers))

@@ -48,7 +48,7 @@ func TestWhatTheRouterGets(t *testing.T) {
 		stack   stack.Stack
 		handler processor.ProcessorFunc
 		want    string
-		err     error // in what the router gets, or in what the dead-letter function does
+		err     error // of the router, or of the dead-letter function
 		logged  string
 	}{
 		"ok":                         {handler: gives(nil), want: toAck},

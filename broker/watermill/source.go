@@ -10,22 +10,22 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// NewSource returns what a subscriber of Watermill's receives of a topic, for a consumer.
-// dead gets what is nacked without requeue. Closing the subscriber is up to you.
+// NewSource returns a Watermill subscriber's messages of a topic as a source for a consumer. dead
+// gets those that are nacked without requeue. It does not close the subscriber.
 //
-// Each subscription is one Subscribe at a time, whatever its prefetch, which is a bound alone: a second
-// one would get a copy of each message from some brokers. Most of them hand out a message
-// when the one before is acked, so that one worker has work at a time; of some, such as
-// GoChannel, a consumer with many workers keeps them busy.
+// Each subscription calls Subscribe once at a time, whatever its prefetch, which is only a bound:
+// on some brokers a second call would get a copy of each message. Most brokers deliver a message
+// when the previous one is acked, so that one worker at a time has work; some, such as GoChannel,
+// keep a consumer with many workers busy.
 //
-// A message that is nacked with requeue, or given back, is nacked, and comes again as Watermill's
-// subscriber sees fit, mostly at once. Nothing marks it as redelivered. What nobody has
-// received when the subscription is paused goes back when the last message in hand is
-// settled, because a subscriber that ends forgets those in hand. What is in hand when it is
-// closed is nacked and comes again, but from a GoChannel, which is no queue: it is lost there.
+// A message that is nacked with requeue, or released, is nacked, and Watermill's subscriber
+// redelivers it, mostly at once. Nothing marks it as redelivered. At a pause, messages not yet
+// received are requeued once the last message in flight is settled, because a subscriber that ends
+// forgets those in flight. At the close, those in flight are nacked and redelivered, except from a
+// GoChannel, which is no queue: they are lost there.
 //
-// Some subscribers wait for a settlement only so long, NATS's for 30 seconds. What is settled
-// later is [processor.ErrStale], and comes again: have them wait longer than a handler takes.
+// Some subscribers wait for a settlement for a limited time, NATS's for 30 seconds. A later one is
+// [processor.ErrStale], and the message is redelivered: make them wait longer than a handler takes.
 //
 // Messages have the headers and properties that [NewPublisher] wrote, and from others
 // metadata as text. Their contexts are not passed on.
@@ -51,8 +51,8 @@ type source struct {
 	dead       DeadLetter
 }
 
-// Subscribe subscribes once, and once more after each pause. There are no
-// [broker.ConsumerOptions] here: [broker.ErrUnsupported].
+// Subscribe subscribes once, and again after each pause. [broker.ConsumerOptions] are not available
+// here: [broker.ErrUnsupported].
 func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
 	if err := errors.Join(o.Check(), o.Consumer.Unsupported()); err != nil {
 		return nil, fmt.Errorf("watermill: topic %q: %w", s.topic, err)
@@ -85,7 +85,7 @@ func (s *subscription) begin(ctx context.Context) (*part, error) {
 	return p, nil
 }
 
-// giveBack nacks what still comes of a subscription that has ended, until it is closed. Some
+// giveBack nacks what still arrives from a subscription that has ended, until it is closed. Some
 // subscribers wait for that.
 func giveBack(messages <-chan *message.Message) {
 	if messages == nil {

@@ -24,8 +24,8 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// oneByOne is a subscriber that hands out a message when the one before is settled, as most
-// do, and hears of an ack only after a while.
+// oneByOne is a subscriber that delivers a message when the previous one is settled, as most do,
+// and notices an ack only after a while.
 type oneByOne struct {
 	bodies []string
 	slow   time.Duration
@@ -69,7 +69,7 @@ func (o *oneByOne) hand(ctx context.Context, out chan<- *message.Message, body s
 	}
 	time.Sleep(o.slow)
 	if ctx.Err() != nil {
-		o.write(&o.unsettled, body) // whatever was said meanwhile
+		o.write(&o.unsettled, body) // whatever was settled meanwhile
 		return false
 	}
 	select {
@@ -105,7 +105,7 @@ func receive(tb testing.TB, s broker.Subscription) processor.Message {
 	return msg
 }
 
-// nothing fails if a message comes within a while.
+// nothing fails if a message arrives within a while.
 func nothing(tb testing.TB, s broker.Subscription) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), 100*time.Millisecond)
@@ -125,7 +125,7 @@ func TestAMessageOfASource(t *testing.T) {
 	})
 }
 
-// A GoChannel hands out whatever there is, whether or not something was settled.
+// A GoChannel delivers every message, whether or not earlier ones were settled.
 func TestThePrefetchIsABound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -169,8 +169,8 @@ func TestAMessageThatItsSubscriberHasSettledIsStale(t *testing.T) {
 	})
 }
 
-// impatient is a subscriber that waits for a settlement only so long, and then hands out the
-// message again, as NATS's does.
+// impatient is a subscriber that waits for a settlement for a limited time, and then redelivers the
+// message, as NATS's does.
 func impatient(patience time.Duration, body string) subscriberFunc {
 	return func(ctx context.Context) (<-chan *message.Message, error) {
 		out := make(chan *message.Message)
@@ -217,7 +217,7 @@ func TestAnAckThatNobodyWaitsForAnyMoreIsStale(t *testing.T) {
 	})
 }
 
-// With PreserveContext a message has the context of its publisher, who may be gone.
+// With PreserveContext a message has the context of its publisher, which may have ended.
 func TestTheContextOfAPublisherSaysNothingOfAnAck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -282,7 +282,7 @@ func TestHowAMessageIsSettled(t *testing.T) {
 	}
 }
 
-// A subscriber that is told to end may forget an ack that it has not seen yet.
+// A subscriber that is told to end may forget an ack that it has not noticed yet.
 func TestWhatWasAckedStaysAckedHoweverSoonItIsClosed(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*testing.T, broker.Subscription){
@@ -303,7 +303,7 @@ func TestWhatWasAckedStaysAckedHoweverSoonItIsClosed(t *testing.T) {
 	}
 }
 
-// A context that nobody ends, as with PreserveContext of a GoChannel.
+// A context that never ends, as with PreserveContext of a GoChannel.
 func TestASubscriberThatTellsNothingHoldsNobodyUpForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -462,7 +462,7 @@ func (f subscriberFunc) Subscribe(ctx context.Context, _ string) (<-chan *messag
 
 func (subscriberFunc) Close() error { return nil }
 
-// The count is in the metadata, so that it does not matter whose broker it is.
+// The count is in the metadata, so it works on every broker.
 func TestAStackRetriesOnAGoChannel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

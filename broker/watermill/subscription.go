@@ -11,7 +11,7 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// subscription is one part after another: a subscriber cannot be paused, so each pause ends one.
+// subscription is a sequence of parts: a subscriber cannot be paused, so each pause ends one.
 type subscription struct {
 	*source
 	options broker.SubscribeOptions
@@ -22,9 +22,9 @@ type subscription struct {
 	paused  bool
 	closed  bool
 	err     error         // why there are no more messages
-	goingOn chan struct{} // closed when the part that is begun has begun; nil if none is
-	parts   []*part       // those before the latest may have messages in hand
-	changed chan struct{} // closed, and replaced, when Receive is to look again
+	goingOn chan struct{} // closed when the next part has begun; nil if none is beginning
+	parts   []*part       // those before the latest may have messages in flight
+	changed chan struct{} // closed and replaced to make Receive look again
 }
 
 var _ broker.Subscription = (*subscription)(nil)
@@ -64,7 +64,7 @@ func (s *subscription) latest() (p *part, changed <-chan struct{}, err error) {
 	return s.parts[len(s.parts)-1], s.changed, nil
 }
 
-// change has Receive look again. The caller holds mu.
+// change makes Receive look again. The caller holds mu.
 func (s *subscription) change() {
 	close(s.changed)
 	s.changed = make(chan struct{})
@@ -83,8 +83,8 @@ func (s *subscription) Pause() (back <-chan struct{}) {
 	return last.drained
 }
 
-// Resume begins another part in the background, where the order matters when what the last one
-// had in hand is settled. If that fails, Receive says so.
+// Resume begins another part in the background, with Ordered once the messages in flight of the
+// last one are settled. If that fails, Receive returns the error.
 func (s *subscription) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,7 +125,7 @@ func (s *subscription) goOn(last *part, begun chan struct{}) {
 	s.parts = append(slices.DeleteFunc(s.parts, (*part).isDrained), next)
 }
 
-// Close nacks what is in hand, and ends all parts.
+// Close nacks the messages in flight, and ends all parts.
 func (s *subscription) Close(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.closed {

@@ -33,8 +33,8 @@ const (
 	kindTable   = "table"
 )
 
-// encode returns the kind of a header's value, "" for text, and the value as text. It
-// returns false for a type that no broker carries.
+// encode returns the kind of a header's value, "" for text, and the value as text. It returns false
+// for a type that no broker carries.
 func encode(value any) (kind, text string, ok bool) {
 	switch v := carried(value).(type) {
 	case string:
@@ -55,7 +55,7 @@ func encode(value any) (kind, text string, ok bool) {
 	}
 }
 
-// carried returns a value as the type that stands for it; see [processor.Headers].
+// carried returns a value as the type that represents it; see [processor.Headers].
 func carried(value any) any {
 	switch v := value.(type) {
 	case int:
@@ -109,8 +109,8 @@ func encodeScalar(value any) (kind, text string, ok bool) {
 	return "", "", false
 }
 
-// decode is the inverse of encode. Kind and text may be a sender's: it returns false for
-// what does not go together.
+// decode is the inverse of encode. Kind and text may be a sender's: it returns false if they do not
+// match.
 func decode(kind, text string) (value any, ok bool) {
 	switch kind {
 	case kindNil:
@@ -175,8 +175,8 @@ func decodeDecimal(text string) (value any, ok bool) {
 	return processor.Decimal{Scale: uint8(s), Value: int32(n)}, found && err == nil && err2 == nil
 }
 
-// tag returns a value for JSON, with its kind before it: nested values, of which nobody
-// but us reads the text.
+// tag returns a value for JSON, preceded by its kind: for nested values, whose text only Warren
+// reads.
 func tag(value any) (tagged []any, ok bool) {
 	switch v := carried(value).(type) {
 	case []any:
@@ -203,7 +203,7 @@ func tag(value any) (tagged []any, ok bool) {
 	return []any{kind, text}, ok
 }
 
-// untag is the inverse of tag, of what JSON has made of it.
+// untag is the inverse of tag, for a value that JSON has decoded.
 func untag(tagged any) (value any, ok bool) {
 	pair, _ := tagged.([]any)
 	if len(pair) != 2 {

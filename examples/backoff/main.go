@@ -1,6 +1,6 @@
-// Backoff is a worker that waits for payments. What is not paid yet comes back by a
-// schedule, what the bank is too busy for comes back soon, what has a date comes back on
-// it, and what is never paid is parked:
+// Backoff is a worker that waits for payments. An unpaid one is retried by a schedule, one that the
+// bank is too busy for is retried soon, one with a date is retried on that date, and one that is
+// never paid is parked:
 //
 //	go run ./examples/backoff
 //	go run ./examples/backoff -plan     // what it needs in the broker
@@ -34,7 +34,7 @@ const (
 	parked = "payments_parked"
 )
 
-// options are those of the layer, and of what it needs in the broker.
+// options are those of the layer and of its topology.
 func options() []backoff.Option {
 	return []backoff.Option{
 		backoff.Schedule(backoff.List(100*time.Millisecond, 200*time.Millisecond, 500*time.Millisecond)),

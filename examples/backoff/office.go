@@ -16,7 +16,7 @@ var (
 	errNotFound = errors.New("there is no such account")
 )
 
-// office asks a bank about payments, one at a time, and prints what it hears.
+// office asks a bank about payments, one at a time, and prints the answers.
 type office struct {
 	out      io.Writer
 	begun    time.Time
@@ -46,7 +46,7 @@ func (o *office) ask(_ context.Context, msg processor.Message) error {
 	return err
 }
 
-// bank says what became of a payment.
+// bank returns the answer about a payment.
 func (o *office) bank(payment string, asked int) error {
 	switch {
 	case payment == "rent" && asked < 3:
@@ -63,7 +63,7 @@ func (o *office) bank(payment string, asked int) error {
 	return nil
 }
 
-// told hears of each payment that will be asked about again, or was parked.
+// told prints each payment that will be asked about again, or was parked.
 func (o *office) told(_ context.Context, e backoff.Event) {
 	payment := e.Message.Properties().ID
 	if e.Parked {

@@ -1,10 +1,10 @@
-// Custom shows a processor of your own in a stack. It is in stale.go, and it rejects login
-// codes that have come too late to be of use.
+// Custom shows a processor of your own in a stack. It is in stale.go, and it rejects login codes
+// that come too late to be of use.
 //
-// The program runs on the embedded broker. Of three codes it sends two, and retry parks
-// the one that stale rejects. Then it builds the stack in a wrong order, which is refused
-// because stale says what it is. A processor without Name and Role is allowed anywhere; a
-// function that calls the next one is enough for it, as the README shows.
+// The program runs on the embedded broker. It sends two of three codes, and retry parks the one
+// that stale rejects. Then it builds the stack in a wrong order, which is refused because stale
+// declares its role. A processor without Name and Role is allowed anywhere; a function that calls
+// the next one is enough for that, as the README shows.
 package main
 
 import (

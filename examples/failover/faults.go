@@ -15,8 +15,8 @@ import (
 // fault is one way to break a node.
 type fault struct {
 	name    string
-	clients bool // it happens to the node that the clients are on, or else to another one
-	leads   bool // that node leads the queue, or another one does
+	clients bool // breaks the node that the clients are on, not another one
+	leads   bool // that node leads the queue, not another one
 	strike  func(*rabbitmqtest.Node, rabbitmqtest.TB)
 	mend    func(*rabbitmqtest.Node, rabbitmqtest.TB)
 	hangs   bool
@@ -39,11 +39,10 @@ var faults = []fault{
 	{name: "SIGSTOP, leader", leads: true, strike: pause, mend: resume, hangs: true},
 }
 
-// most is how long the stream may stand still once a fault has taken its time.
+// most is how long the stream may stand still after a fault.
 const most = 60 * time.Second
 
-// breakNodes starts three nodes and breaks them in each way. Whatever happens, they end
-// with it.
+// breakNodes starts three nodes and breaks them in each way. The nodes always end with it.
 //
 //nolint:contextcheck // tb has it
 func breakNodes(ctx context.Context, p *program, faults []fault) error {
@@ -70,10 +69,10 @@ func breakNodes(ctx context.Context, p *program, faults []fault) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return nil // interrupted: of course something was cut short
+	return nil // interrupted: what was cut short is no failure
 }
 
-// suffer breaks one node, looks whether the stream goes on, and mends the node.
+// suffer breaks one node, checks that the stream goes on, and repairs the node.
 //
 //nolint:contextcheck // tb has it
 func (p *program) suffer(ctx context.Context, tb rabbitmqtest.TB, c *rabbitmqtest.Cluster, f fault) {

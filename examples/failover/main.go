@@ -1,18 +1,16 @@
-// Failover publishes a numbered stream and consumes it, while nodes of the cluster die, and
-// keeps the books: what was confirmed, what was processed, what came twice, what is lost,
-// and how long nothing went on.
+// Failover publishes a numbered stream and consumes it, while nodes of the cluster die, and counts
+// what was confirmed, processed, duplicated and lost, and how long the stream stood still.
 //
 //	go run ./examples/failover                               // three nodes of its own, killed in turn
 //	go run ./examples/failover -urls "amqp://a;amqp://b"     // yours: break them yourself
 //
-// A program that lives through this is in service.go, and nothing in there is about
-// failing nodes but the list of their URLs and the publisher that tries again. The nodes
-// are broken in faults.go.
+// A program that survives this is in service.go. Only the list of URLs and the publisher that
+// retries have to do with failing nodes there. The nodes are broken in faults.go.
 //
-// Three nodes of its own need RabbitMQ installed; see internal/rabbitmqtest. With -urls
-// it kills nothing and runs until Ctrl-C, or for as long as -for says; it declares the
-// queues numbers, numbers_retry_1s and numbers_parked there, and leaves them behind. It ends with
-// status 1 if a confirmed message is lost.
+// Three nodes of its own need RabbitMQ installed; see internal/rabbitmqtest. With -urls it kills
+// nothing and runs until Ctrl-C, or for as long as -for says; it declares the queues numbers,
+// numbers_retry_1s and numbers_parked there, and leaves them behind. It ends with status 1 if a
+// confirmed message is lost.
 package main
 
 import (
@@ -68,8 +66,7 @@ func (s *settings) parse(args []string, stderr io.Writer) error {
 	return nil
 }
 
-// logger prints what Warren has to say, if that is wanted: its warnings are of the nodes
-// that are broken on purpose.
+// logger prints Warren's warnings if asked to: they concern nodes that are broken on purpose.
 func (s *settings) logger(stderr io.Writer) *slog.Logger {
 	if !s.verbose {
 		return slog.New(slog.DiscardHandler)

@@ -19,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) { rabbitmqtest.Main(m) }
 
-// output calls what is to be done on a line, once it has been printed.
+// output calls a function once a certain line has been printed.
 type output struct {
 	on map[string]func()
 

@@ -8,9 +8,9 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// observe shows what happens to nodes that are somebody else's.
+// observe shows what happens to nodes that the user breaks.
 func observe(ctx context.Context, p *program, urls string) error {
-	// What is under way when ctx ends is waited for: nothing else could tell it from a loss.
+	// Messages in flight when ctx ends are waited for, or they would count as lost.
 	return p.beside(context.WithoutCancel(ctx), []string{urls}, func(service context.Context) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -29,8 +29,7 @@ func observe(ctx context.Context, p *program, urls string) error {
 	})
 }
 
-// incident returns when connections were lost and are back for a while, and gives the row
-// its name.
+// incident returns when connections were lost and have been back for a while, and names the row.
 func (p *program) incident(ctx context.Context) {
 	connections := []*failover.Connection{p.service.broker.Publishing(), p.service.broker.Consuming()}
 	before := []failover.State{connections[0].State(), connections[1].State()}

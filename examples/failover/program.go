@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// program is the service, and what looks at it.
+// program is the service, and what observes it.
 type program struct {
 	*settings
 
 	service *service
 	screen  *screen
 	report  *report
-	calm    time.Duration // between faults, and after one is mended
+	calm    time.Duration // between faults, and after one is repaired
 	down    time.Duration // how long a node is dead
 }
 
@@ -27,8 +27,8 @@ func newProgram(set *settings, out io.Writer, log *slog.Logger) *program {
 	}
 }
 
-// beside runs the service and follows it on the screen, and runs script when the queues
-// are there. When script ends, so does the service.
+// beside runs the service, follows it on the screen, and runs script once the queues are declared.
+// When script ends, so does the service.
 func (p *program) beside(ctx context.Context, urls []string, script func(context.Context)) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -58,8 +58,8 @@ func (p *program) beside(ctx context.Context, urls []string, script func(context
 	return nil
 }
 
-// settle waits until all messages have come that were confirmed so far, and returns how many
-// have not after a while.
+// settle waits until all messages confirmed so far have arrived, and returns how many are still
+// missing after a while.
 func (p *program) settle(ctx context.Context) int {
 	books := p.service.stream.books
 	sent := books.Books().Sent
@@ -69,8 +69,7 @@ func (p *program) settle(ctx context.Context) int {
 	return books.Missing(sent)
 }
 
-// until looks at a condition again and again, and reports whether it came true before ctx
-// ended.
+// until checks a condition again and again, and reports whether it came true before ctx ended.
 func until(ctx context.Context, condition func() bool) bool {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

@@ -9,11 +9,11 @@ import (
 	"github.com/gowarren/warren/internal/ledger"
 )
 
-// report is what each fault has cost.
+// report is the cost of each fault.
 type report struct {
 	books *ledger.Ledger
 	rows  []row
-	open  *row // of the fault that is under way; nil if none is
+	open  *row // of the current fault; nil if there is none
 
 	again, lost int // before it
 }
@@ -33,8 +33,8 @@ func (r *report) begin(fault string) {
 	r.again = r.books.Books().Again
 }
 
-// end ends it. missing is how many of the messages confirmed so far have not come, and should
-// have.
+// end ends the row. missing is how many of the messages confirmed so far should have arrived and
+// have not.
 func (r *report) end(missing int) {
 	if r.open == nil {
 		return
@@ -57,9 +57,8 @@ func (r *row) add(other row) {
 	r.again, r.lost, r.times = r.again+other.again, r.lost+other.lost, r.times+other.times
 }
 
-// print prints the table and the sum, and returns an error if a message is lost. What had
-// not come when the program was cut short is in the queue, or in the hands of a node that
-// is down.
+// print prints the table and the sum, and returns an error if a message is lost. Messages missing
+// when the program was cut short are in the queue, or on a node that is down.
 func (r *report) print(out io.Writer, cutShort bool) error {
 	lost, left := r.books.Books().Missing, 0
 	if cutShort {

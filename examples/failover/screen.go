@@ -12,8 +12,8 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// screen prints what happens, a line for each event. At a terminal the last line shows
-// where the stream stands, ten times in a second.
+// screen prints a line for each event. At a terminal the last line shows the state of the stream,
+// ten times a second.
 type screen struct {
 	out      io.Writer
 	terminal bool
@@ -88,7 +88,7 @@ func (s *screen) follow(ctx context.Context, of *service) {
 	running.Wait()
 }
 
-// watch prints where a connection goes.
+// watch prints each reconnect.
 func (s *screen) watch(ctx context.Context, what string, c *failover.Connection) {
 	var last string
 	for state := range c.Watch(ctx) {
@@ -100,7 +100,7 @@ func (s *screen) watch(ctx context.Context, what string, c *failover.Connection)
 	}
 }
 
-// describe says what a connection does, and nothing of the many nodes that it tries.
+// describe says what a connection does, without the many nodes that it tries.
 func (s *screen) describe(state failover.State) string {
 	node := s.nameOf(state.Node)
 	switch state.Phase {

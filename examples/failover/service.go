@@ -29,18 +29,18 @@ type service struct {
 
 	log    *slog.Logger
 	stream *stream
-	opened chan struct{} // closed when the queues are there
+	opened chan struct{} // closed when the queues are declared
 	broker *rabbitmq.Broker
 
-	cutShort bool // it ended before everything had come
+	cutShort bool // it ended before everything had arrived
 }
 
 func newService(set *settings, log *slog.Logger) *service {
 	return &service{settings: set, log: log, stream: newStream(), opened: make(chan struct{})}
 }
 
-// run publishes until enough is closed, and consumes until all of it has come. The end of
-// ctx cuts both short.
+// run publishes until enough is closed, and consumes until all of it has arrived. The end of ctx
+// cuts both short.
 func (s *service) run(ctx context.Context, enough <-chan struct{}, urls []string) (err error) {
 	s.broker, err = rabbitmq.Open(ctx, urls, rabbitmq.Logger(s.log), rabbitmq.Failover(
 		failover.Heartbeat(s.heartbeat),
@@ -91,9 +91,9 @@ func (s *service) run(ctx context.Context, enough <-chan struct{}, urls []string
 	return <-consumed
 }
 
-// stable is how long a connection must have lived for its loss to be news, and not the
-// failure of a node that drops its clients, which are dialled ever more slowly. Here nodes
-// die within seconds of each other. Leave it at its default, 30 s.
+// stable is how long a connection must have lived for its loss to be a new incident, and not one of
+// a node that drops its clients, which are dialled ever more slowly. Here nodes die within seconds
+// of each other. Leave it at its default, 30 s.
 const stable = 5 * time.Second
 
 func closeBroker(ctx context.Context, b *rabbitmq.Broker) error {

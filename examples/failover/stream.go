@@ -14,22 +14,22 @@ import (
 
 const (
 	publishers = 8
-	patience   = 30 * time.Second // for what is under way when nothing more is published
+	patience   = 30 * time.Second // for messages in flight when nothing more is published
 	hurry      = 2 * time.Second  // the same, when the program is interrupted
 )
 
-// stream is the messages of one run, and the books of them.
+// stream is the messages of one run, with their counts.
 type stream struct {
 	books  *ledger.Ledger
-	prefix string // of the ids; tells this run's messages from those that another has left
+	prefix string // of the ids; tells this run's messages from those of an earlier one
 }
 
 func newStream() *stream {
 	return &stream{books: ledger.New(), prefix: rand.Text()[:8] + "-"}
 }
 
-// publish publishes the numbers from 0, at most rate of them in a second, until enough is
-// closed or ctx ends. It returns when all of them are answered.
+// publish publishes the numbers from 0, at most rate a second, until enough is closed or ctx ends.
+// It returns when all are answered.
 func (s *stream) publish(ctx context.Context, enough <-chan struct{}, p processor.Publisher, rate int) {
 	under, cancel := lingering(ctx)
 	defer cancel()
@@ -80,8 +80,8 @@ func (s *stream) process(_ context.Context, msg processor.Message) error {
 	return nil
 }
 
-// await waits until all that was confirmed has come, and reports whether it has. What has
-// not after a while is lost.
+// await waits until all confirmed messages have arrived, and reports whether they have. After a
+// while the missing ones count as lost.
 func (s *stream) await(ctx context.Context) bool {
 	ctx, cancel := lingering(ctx)
 	defer cancel()
@@ -90,7 +90,7 @@ func (s *stream) await(ctx context.Context) bool {
 	return until(ctx, func() bool { return s.books.Books().Missing == 0 })
 }
 
-// lingering is ctx for what is under way when it ends: it ends a little later.
+// lingering is a context that ends a little after ctx, for messages in flight.
 func lingering(ctx context.Context) (context.Context, context.CancelFunc) {
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() { time.AfterFunc(hurry, cancel) })

@@ -1,10 +1,10 @@
 package main
 
-// counts are what the last line says. A mail that an earlier run has published, and this
-// one found, counts as published.
+// counts are the figures of the last line. A mail that an earlier run published and this one found
+// counts as published.
 type counts struct{ published, processed, retried, parked int }
 
-// count takes the parked mails from what the parked queue really holds.
+// count takes the parked mails from the parked queue itself.
 func (j *journal) count(parked map[string]bool) counts {
 	j.mu.Lock()
 	defer j.mu.Unlock()

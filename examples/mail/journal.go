@@ -30,9 +30,9 @@ type life struct {
 	parked    bool
 }
 
-// entry is what became of one attempt.
+// entry is the outcome of one attempt.
 type entry struct {
-	attempt int // tries, from 1: one more than the retries so far
+	attempt int // number of the try, from 1: one more than the retries so far
 	outcome string
 	queue   string // that it waits in afterwards
 	elapsed time.Duration
@@ -66,11 +66,11 @@ func (j *journal) sent(msg processor.Message) {
 	j.note(id, entry{attempt: int(retries) + 1, outcome: "sent"})
 }
 
-// failed is told of each mail that was put into a retry queue, or was parked.
+// failed is called with each mail that was put into a retry queue or parked.
 func (j *journal) failed(_ context.Context, e retry.Event) {
-	// The journal's attempt is a try. The event's, like %attempt% in the pattern, is a
-	// retry: retry 1 follows try 1, so it has the number of the try that just failed.
-	// Parking is not a retry. Try 4 failed when the retries that there were are 3.
+	// The journal counts tries. The event, like %attempt% in the pattern, counts retries: retry 1
+	// follows try 1, so it has the number of the try that just failed. Parking is not a retry: try
+	// 4 has failed after 3 retries.
 	tried := e.Attempt
 	if e.Parked {
 		tried++
@@ -82,7 +82,7 @@ func (j *journal) failed(_ context.Context, e retry.Event) {
 	j.note(id, entry{attempt: tried, outcome: e.Err.Error(), queue: e.To.RoutingKey})
 }
 
-// note and find expect the lock to be held.
+// note and find are called with the lock held.
 func (j *journal) note(id string, e entry) {
 	l := j.find(id)
 	e.elapsed = time.Since(l.begun)

@@ -20,7 +20,7 @@ func TestKilledAndStartedAgainNothingIsLost(t *testing.T) {
 	url := rabbitmqtest.Start(t).URL()
 	published, ended := map[string]bool{}, map[string]bool{}
 
-	// Each run is killed at another point of its work: after so many lines.
+	// Each run is killed at another point of its work: after this many lines.
 	for _, lines := range []int{40, 150, 350} {
 		scan(t, start(t, url, lines), published, ended)
 	}
@@ -36,7 +36,7 @@ func TestKilledAndStartedAgainNothingIsLost(t *testing.T) {
 	require.Contains(t, last.String(), "mail_retry_3   0\n")
 }
 
-// start runs the example until it ends, or kills it after so many lines.
+// start runs the example until it ends, or kills it after this many lines.
 func start(t *testing.T, url string, lines int) *bytes.Buffer {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-scale", scale, "-copies", "30")

@@ -11,8 +11,7 @@ import (
 // mail is what the queue carries, as JSON.
 type mail struct {
 	To string `json:"to"`
-	// Refused is how often the mail server says no before it takes the mail; -1 is for
-	// ever.
+	// Refused is how often the mail server refuses the mail before it takes it; -1 is always.
 	Refused int `json:"refused"`
 }
 

@@ -1,12 +1,12 @@
 // Mail is a worker that sends mails and retries those that fail: after 30 seconds,
 // after 3 minutes and after half an hour; then it parks them.
 //
-// To make it yours, copy topology.go, worker.go and publish.go. The journal and the
-// report are there to watch it: they show the life of each mail, and count.
+// To make it yours, copy topology.go, worker.go and publish.go. The journal and the report only
+// show the life of each mail, and count.
 //
-// It runs on the embedded broker, or on RabbitMQ if AMQP_URL is set. -scale divides the
-// delays. Killed in the middle on RabbitMQ and started again, it goes on with the mails
-// that it finds.
+// It runs on the embedded broker, or on RabbitMQ if AMQP_URL is set. -scale divides the delays. If
+// it is killed in the middle on RabbitMQ and started again, it continues with the mails that it
+// finds.
 package main
 
 import (
@@ -36,7 +36,7 @@ func main() {
 	}
 }
 
-// run is main without the process: it returns an error if a mail was lost or is left.
+// run is main without the process: it returns an error if a mail was lost or is left over.
 func run(ctx context.Context, args []string, url string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("mail", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, url string, stdout, stderr io.Write
 	return newOffice(b, delays, t, log, stdout).work(ctx, *copies)
 }
 
-// countingBroker counts, beside what every broker does.
+// countingBroker is a broker that can count.
 type countingBroker interface {
 	broker.Broker
 	broker.Counter

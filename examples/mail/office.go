@@ -10,8 +10,8 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// office is a day at work: it publishes mails, has a worker send them, and closes when
-// each is sent or parked.
+// office is a day at work: it publishes mails, has a worker send them, and closes when each is sent
+// or parked.
 type office struct {
 	broker  countingBroker
 	delays  []time.Duration
@@ -49,13 +49,13 @@ func (o *office) work(ctx context.Context, copies int) error {
 	return errors.Join(publishErr, <-ended, o.report(context.WithoutCancel(ctx)))
 }
 
-// wait returns when every mail is sent or parked and, since there may be mails of an
-// earlier run, nothing waits in a queue.
+// wait returns when every mail is sent or parked and, since there may be mails of an earlier run,
+// no queue has any.
 //
-// Of those earlier mails the journal knows nothing until they are tried, and the queues
-// do not show all of them: Ready counts neither what a worker has in hand nor what is
-// just moving from a retry queue to the work queue, and the queues are asked one after
-// the other. So they count as empty when they were so three times in a row.
+// The journal knows nothing of those earlier mails until they are tried, and the queues do not show
+// all of them: Ready counts neither mails in flight nor those on their way from a retry queue to
+// the work queue, and the queues are asked one after the other. So they count as empty after three
+// times in a row.
 func (o *office) wait(ctx context.Context) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

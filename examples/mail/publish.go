@@ -11,8 +11,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// publishMails publishes the set of mails so many times. A mail counts as published once
-// the broker has confirmed it.
+// publishMails publishes the set of mails a number of times. A mail counts as published once the
+// broker has confirmed it.
 func publishMails(ctx context.Context, p processor.Publisher, copies int, j *journal, log *slog.Logger) error {
 	day := rand.Text()[:6] // tells this run's mails from an earlier run's
 	for n := range copies {
@@ -31,8 +31,8 @@ func publishMails(ctx context.Context, p processor.Publisher, copies int, j *jou
 	return nil
 }
 
-// publish publishes until the broker says yes or no. When its answer is lost the mail is
-// published again, under the same id: rather twice than never.
+// publish publishes until the broker confirms or refuses. If its answer is lost the mail is
+// published again, under the same id: better twice than never.
 func publish(ctx context.Context, p processor.Publisher, id string, m mail, log *slog.Logger) error {
 	body, err := json.Marshal(m)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// report prints each mail's life, what is where, and the sum. It returns an error if a
-// mail is lost, or is left for the next run.
+// report prints each mail's life, the queues, and the sum. It returns an error if a mail is lost,
+// or is left for the next run.
 func (o *office) report(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -40,7 +40,7 @@ func (o *office) report(ctx context.Context) error {
 	return nil
 }
 
-// parked looks into the parked queue, and leaves it as it is.
+// parked reads the parked queue, and leaves it unchanged.
 func (o *office) parked(ctx context.Context) (map[string]bool, error) {
 	n, err := o.broker.Ready(ctx, parkedQueue)
 	if err != nil || n == 0 {
@@ -58,11 +58,11 @@ func (o *office) parked(ctx context.Context) (map[string]bool, error) {
 		}
 		ids[msg.Properties().ID] = true
 	}
-	return ids, sub.Close(ctx) // unsettled: they go back
+	return ids, sub.Close(ctx) // unsettled: they are requeued
 }
 
-// table prints each life: what became of each attempt, where the mail waited then, and
-// how long after its publishing that was.
+// table prints each life: the outcome of each attempt, where the mail waited then, and how long
+// after its publishing that was.
 func (j *journal) table() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()

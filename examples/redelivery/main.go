@@ -1,6 +1,6 @@
-// Redelivery is a worker that sends letters, and leaves the waiting to the queue: what fails
-// goes back to it, comes again after a while that grows, and is parked in the end. There are no
-// retry queues and no copies:
+// Redelivery is a worker that sends letters, and lets the queue delay the retries: a failed letter
+// is requeued, redelivered after a growing wait, and parked in the end. There are no retry queues
+// and no copies:
 //
 //	go run ./examples/redelivery
 //	go run ./examples/redelivery -plan     // what it needs in the broker
@@ -35,7 +35,7 @@ const (
 	parked = "letters_parked"
 )
 
-// quiet: the office prints what would be logged.
+// quiet discards logs: the office prints the same.
 var quiet = slog.New(slog.DiscardHandler)
 
 // options are those of the layer, and of the work queue.

@@ -19,7 +19,7 @@ var (
 	errUnknown = errors.New("unknown at this address")
 )
 
-// office sends letters, and prints what becomes of them.
+// office sends letters, and prints their outcomes.
 type office struct {
 	begun time.Time
 	done  chan struct{}
@@ -49,7 +49,7 @@ func (o *office) send(_ context.Context, msg processor.Message) error {
 	return err
 }
 
-// door says how it went.
+// door returns the outcome of a try.
 func door(name string, try int) error {
 	switch {
 	case name == "Bob" && try < 3, name == "Cid":
@@ -60,7 +60,7 @@ func door(name string, try int) error {
 	return nil
 }
 
-// parked is the handler of what was given up.
+// parked is the handler of parked letters.
 func (o *office) parked(_ context.Context, msg processor.Message) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()

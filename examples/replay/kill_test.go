@@ -42,7 +42,7 @@ func TestKilledAndStartedAgainNothingIsLost(t *testing.T) {
 	check(t, b)
 }
 
-// Asked to end, it finishes what is in hand: nothing is lost, and nothing doubled.
+// When interrupted, it finishes the messages in flight: nothing is lost, and nothing doubled.
 func TestInterruptedNothingIsDoubled(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Start(t).URL()
@@ -71,7 +71,7 @@ func start(t *testing.T, url string) (*exec.Cmd, *bytes.Buffer) {
 	return cmd, &out
 }
 
-// openBroker returns a broker with messages, every other of which is to be moved.
+// openBroker returns a broker with messages, every other of which should be moved.
 func openBroker(t *testing.T, url string) *rabbitmq.Broker {
 	t.Helper()
 	b, err := rabbitmq.Open(t.Context(), []string{url}, rabbitmq.Logger(slog.New(slog.DiscardHandler)))

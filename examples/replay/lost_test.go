@@ -24,8 +24,8 @@ import (
 
 const lost = "warren.delay.v1.quorum.100ms.lost"
 
-// What the operator's guide says about the lost queue, word for word. It moved messages of
-// other services into the queue mail once.
+// The operator's guide about the lost queue, word for word. It once moved messages of other
+// services into the queue mail.
 func TestTheLostQueueOfALadderAsTheGuideSays(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Start(t).URL()
@@ -78,7 +78,7 @@ func serviceTopology(t *testing.T, service string) broker.Topology {
 	return topology
 }
 
-// lose has a message of a service come out of the ladder while its work queue is gone.
+// lose makes a service's message leave the ladder while its work queue is gone.
 func lose(t *testing.T, b broker.Broker, service string) {
 	t.Helper()
 	topology := serviceTopology(t, service)

@@ -1,21 +1,19 @@
-// Replay moves parked messages back to where they came from, when what they failed on has
-// been mended:
+// Replay moves parked messages back to where they came from, once what they failed on is fixed:
 //
 //	export AMQP_URL=amqp://guest:guest@localhost:5672/
 //	replay -queue mail_parked -dry-run
 //	replay -queue mail_parked -allow mail -match timeout -rate 50
 //
-// A message says itself where it came from, and a sender may have forged that, so each
-// exchange has to be allowed: -allow mail is any key of the exchange mail, -allow mail/new
-// is one key of it, and -allow /mail is the queue mail. A dry run without -allow shows
-// which places there are.
+// A message's headers name its origin, and a sender may have forged them, so each exchange must be
+// allowed: -allow mail is any key of the exchange mail, -allow mail/new is one key of it, and
+// -allow /mail is the queue mail. A dry run without -allow shows the origins.
 //
-// In the lost queue of a ladder of delays the routing key of a message is the name of its
-// work queue. With -by-key it goes there, -allow /mail being the queue mail again, and with
-// -keep-attempts it goes on as if nothing had happened.
+// In the lost queue of a ladder of delays the routing key of a message is the name of its work
+// queue. With -by-key it goes there, -allow /mail being the queue mail again, and with
+// -keep-attempts its count of attempts is kept.
 //
-// The exit code is 0 if the run came to its end and the broker has taken all that should
-// move, 1 if not, and 2 if the command is wrong. What did not move is still in its queue.
+// The exit code is 0 if the run is complete and the broker has taken all that should move, 1 if
+// not, and 2 if the command is wrong. Messages that did not move are still in their queue.
 package main
 
 import (
@@ -59,7 +57,7 @@ func run(ctx context.Context, args []string, url string, stdout, stderr io.Write
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		_ = b.Close(ctx) // nothing is in hand any more
+		_ = b.Close(ctx) // nothing is in flight any more
 	}()
 	return work(ctx, b, s, stdout, newProgress(stderr, terminal))
 }
@@ -71,7 +69,7 @@ func open(ctx context.Context, url string, stderr io.Writer) (*rabbitmq.Broker, 
 	return rabbitmq.Open(ctx, []string{url}, rabbitmq.Logger(log))
 }
 
-// work replays, and prints what came of it.
+// work replays, and prints the result.
 func work(ctx context.Context, b replay.Broker, s settings, stdout io.Writer, p *progress) int {
 	if s.dryRun {
 		fmt.Fprintln(stdout, "Dry run: nothing is moved.")

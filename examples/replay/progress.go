@@ -10,13 +10,14 @@ import (
 	"github.com/gowarren/warren/broker/replay"
 )
 
-// isTerminal reports whether somebody may be looking.
+// isTerminal reports whether a user may be watching.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// progress shows how far the run is: a bar on a terminal, and a line now and then elsewhere.
+// progress shows the progress of the run: as a bar on a terminal, and as a line now and then
+// elsewhere.
 type progress struct {
 	out      io.Writer
 	terminal bool
@@ -61,6 +62,6 @@ func (p *progress) print(c replay.Counts) {
 	if c.Seen < c.Total {
 		done = width * c.Seen / c.Total
 	}
-	// Back to the beginning of the line, and away with the rest of the last one.
+	// Back to the beginning of the line, and clear the rest of the last one.
 	fmt.Fprintf(p.out, "\r[%s%s] %s\x1b[K", strings.Repeat("#", done), strings.Repeat(".", width-done), text)
 }

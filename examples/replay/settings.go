@@ -11,7 +11,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// settings are what the command line says.
+// settings are the command line's.
 type settings struct {
 	url, queue   string
 	allow        []processor.Destination
@@ -28,8 +28,8 @@ type settings struct {
 func parse(args []string, url string, stderr io.Writer) (settings, error) {
 	var s settings
 	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // it prints what it does not understand, such as a URL in the wrong place
-	// The default is not the environment's: -h would print it.
+	flags.SetOutput(io.Discard) // it prints unknown arguments, such as a URL in the wrong place
+	// The environment's URL is not the default here: -h would print it.
 	flags.StringVar(&s.url, "url", "", "the broker's `URL` (default: the environment's AMQP_URL, which other users do not see)")
 	flags.StringVar(&s.queue, "queue", "", "the parked `queue`")
 	flags.Func("allow", "a `place` that messages may go back to: exchange, exchange/key or /queue; may be repeated", func(v string) error {
@@ -87,8 +87,7 @@ func (s *settings) check(extra int) error {
 	return nil
 }
 
-// place reads exchange, exchange/key or /queue. Names of exchanges have no slash here;
-// keys may have some.
+// place reads exchange, exchange/key or /queue. Names of exchanges have no slash here; keys may.
 func place(s string) processor.Destination {
 	exchange, key, _ := strings.Cut(s, "/")
 	return processor.Destination{Exchange: exchange, RoutingKey: key}
@@ -133,7 +132,7 @@ func (s *settings) options() []replay.Option {
 	return opts
 }
 
-// wants reports whether msg is one of those that are to be moved.
+// wants reports whether msg should be moved.
 func (s *settings) wants(msg processor.Message) bool {
 	f := replay.FailureOf(msg)
 	return (s.errorType == "" || s.errorType == f.Type) && strings.Contains(f.Error, s.match)

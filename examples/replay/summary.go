@@ -15,7 +15,7 @@ const maxLines = 20
 
 const others = "... and others"
 
-// summary counts what became of the messages, by place and by reason.
+// summary counts the outcomes of messages, by place and by reason.
 type summary map[string]int
 
 func (s summary) add(e replay.Event) {
@@ -34,8 +34,8 @@ func (s summary) add(e replay.Event) {
 	s[line]++
 }
 
-// print prints one line for each, the most frequent first. What a run that began again has
-// counted before is in it.
+// print prints one line for each, the most frequent first, including the counts of a run that began
+// again.
 func (s summary) print(out io.Writer) {
 	lines := slices.SortedFunc(maps.Keys(s), func(a, b string) int {
 		return cmp.Or(cmp.Compare(s[b], s[a]), cmp.Compare(a, b))

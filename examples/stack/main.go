@@ -1,5 +1,4 @@
-// Stack prints what a stack is made of and what becomes of its messages, as text or as
-// JSON:
+// Stack prints the layers of a stack and the outcomes of its messages, as text or as JSON:
 //
 //	go run ./examples/stack
 //	go run ./examples/stack -json
@@ -57,8 +56,7 @@ func layers(p processor.Publisher) stack.Stack {
 	)
 }
 
-// describe builds the stack and prints what it says of itself. No message is processed,
-// and nothing is published.
+// describe builds the stack and prints its description. No message is processed or published.
 func describe(w io.Writer, asJSON bool) error {
 	pipeline, err := layers(memory.New().Publisher()).Then(sender{})
 	if err != nil {
@@ -73,7 +71,7 @@ func describe(w io.Writer, asJSON bool) error {
 	return err
 }
 
-// sender would send mails.
+// sender stands for a mail sender.
 type sender struct{}
 
 func (sender) Process(context.Context, processor.Message) error { return nil }

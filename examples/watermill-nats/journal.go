@@ -25,8 +25,8 @@ type life struct {
 
 func (l *life) ended() bool { return l.shipped || l.parked }
 
-// counts are what the last line says. An order that an earlier run has published, and this
-// one found, counts as published.
+// counts are the figures of the last line. An order that an earlier run published and this one
+// found counts as published.
 type counts struct{ published, processed, retried, parked int }
 
 func newJournal(out io.Writer) *journal { return &journal{out: out, lives: map[string]*life{}} }
@@ -38,7 +38,7 @@ func (j *journal) shipped(msg processor.Message) {
 	j.note(msg.Properties().ID, fmt.Sprintf("try %d: shipped", retries+1), func(l *life) { l.shipped = true })
 }
 
-// failed is told of each order that is tried again, or parked.
+// failed is called with each order that is retried or parked.
 func (j *journal) failed(_ context.Context, e retry.Event) {
 	id := e.Message.Properties().ID
 	if e.Parked {

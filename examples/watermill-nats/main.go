@@ -1,28 +1,27 @@
-// Watermill-nats runs one stack on two brokers: on RabbitMQ, or the broker that is built in,
-// and on NATS JetStream, through Watermill. Orders that fail are tried again, and one that
-// always fails is parked. The stack, in stack.go, is the same to the letter.
+// Watermill-nats runs one stack on two brokers: on RabbitMQ, or the embedded broker, and on NATS
+// JetStream, through Watermill. Orders that fail are retried, and one that always fails is parked.
+// The stack, in stack.go, is exactly the same.
 //
 //	go run .
 //	AMQP_URL=amqp://guest:guest@localhost:5672/ go run . -broker rabbitmq
 //
-// NATS is embedded, and keeps its messages in files. With -store they are there for the next
-// run: stop the program in the middle, or kill it, and start it again with -orders 0.
+// NATS is embedded, and keeps its messages in files. With -store they are kept for the next run:
+// stop the program in the middle, or kill it, and start it again with -orders 0.
 //
-// # What JetStream has, and what it has not
+// # What JetStream has and lacks
 //
-// A publish is confirmed, what nobody has acked comes again, and a message that no stream
-// takes is an error. So retries and parking lose nothing there, with the settings in nats.go.
+// A publish is confirmed, unacked messages are redelivered, and a message that no stream takes is
+// an error. So retries and parking lose nothing there, with the settings in nats.go.
 //
-// Nothing waits there. A retry comes back at once, behind what is in the stream already,
-// where RabbitMQ holds it back in a queue with a TTL: the delays of the stack are those of
-// the queues that retry.Topology declares, and NATS has none. processors/backoff, which
-// would have to wait as well, is refused when the stack is built. Its Strategy
-// watermill.Delays is not refused, and changes nothing: JetStream delivers at once.
+// Nothing waits there. A retry is delivered at once, behind what is in the stream already, where
+// RabbitMQ holds it back in a queue with a TTL: the delays of the stack are those of the queues
+// that retry.Topology declares, and NATS has none. processors/backoff, which would have to wait as
+// well, is refused when the stack is built. Its Strategy watermill.Delays is not refused, and
+// changes nothing: JetStream delivers at once.
 //
-// Watermill-nats has a NakDelay, for what is nacked. That is one delay for all that goes back
-// to a stream, for a reason that it does not see, and counted in no header. It fits
-// processor.Requeue and a stack without retry. Its MaxRetryDelay ends by terminating the
-// message, which drops it: do not use it.
+// Watermill-nats has a NakDelay for nacked messages. It is one delay for every message that returns
+// to a stream, whatever the reason, and counted in no header. It fits processor.Requeue and a stack
+// without retry. Its MaxRetryDelay ends by terminating the message, which drops it: do not use it.
 package main
 
 import (
@@ -52,7 +51,7 @@ func main() {
 	}
 }
 
-// run is main without the process: it returns an error if an order was lost or is left.
+// run is main without the process: it returns an error if an order was lost or is left over.
 func run(ctx context.Context, args []string, url string, out io.Writer) error {
 	flags := flag.NewFlagSet("watermill-nats", flag.ContinueOnError)
 	flags.SetOutput(out)
@@ -89,7 +88,7 @@ func run(ctx context.Context, args []string, url string, out io.Writer) error {
 	return work(ctx, "nats", n, *orders, out)
 }
 
-// open connects to one of Warren's own brokers, and declares what the stack needs there.
+// open connects to one of Warren's own brokers, and declares the stack's topology there.
 func open(ctx context.Context, name, url string) (b ownBroker, err error) {
 	switch name {
 	case "memory":
@@ -114,7 +113,7 @@ func open(ctx context.Context, name, url string) (b ownBroker, err error) {
 	return b, nil
 }
 
-// ownBroker is a broker of Warren's, which can count.
+// ownBroker is a broker of Warren's that can count.
 type ownBroker interface {
 	broker.Broker
 	broker.Counter

@@ -64,8 +64,8 @@ func TestTheSameHappensOnEveryBroker(t *testing.T) {
 	}
 }
 
-// byOrder puts the lines of each order together, in the order of its tries. A publisher may
-// hear that something is published when it has been processed already.
+// byOrder groups the lines of each order, in the order of its tries. A publisher may receive the
+// confirm after the order was processed.
 func byOrder(text string) string {
 	lines := slices.Collect(strings.Lines(text))
 	var sorted []string

@@ -29,8 +29,8 @@ type jetStream struct {
 
 var _ station = (*jetStream)(nil)
 
-// openJetStream starts a server that keeps its messages in dir, and declares there what
-// retry.Topology declares on RabbitMQ. ackWait is how long a message may be in hand.
+// openJetStream starts a server that keeps its messages in dir, and declares the counterpart of
+// what retry.Topology declares on RabbitMQ. ackWait is how long a message may be in flight.
 func openJetStream(ctx context.Context, dir string, ackWait time.Duration) (*jetStream, error) {
 	s, err := startServer(dir)
 	if err != nil {
@@ -52,7 +52,7 @@ func startServer(dir string) (*server.Server, error) {
 	}
 	s, err := server.NewServer(&server.Options{
 		JetStream: true, StoreDir: dir,
-		SyncAlways: true, // confirmed is on the disk; by default it is there within two minutes
+		SyncAlways: true, // a confirmed message is on the disk; by default only within two minutes
 		DontListen: true, NoSigs: true, NoLog: true,
 	})
 	if err != nil {
@@ -86,9 +86,9 @@ func (j *jetStream) connect() (err error) {
 	return err
 }
 
-// declare makes a stream of the orders, which has those that are retried too, and one of
-// what is parked. In a work queue, what is acked is gone; any other stream keeps it, and a
-// consumer that is deleted and made again gets it once more.
+// declare makes a stream of the orders, including those that are retried, and one of the parked
+// ones. In a work queue, acked messages are gone; any other stream keeps them, and a consumer that
+// is deleted and made again gets them once more.
 //
 // The consumer is declared here, because one that watermill-nats has made is deleted when
 // its subscriber ends.
@@ -105,8 +105,8 @@ func (j *jetStream) declare() error {
 	_, err = j.streams.AddConsumer(queue, &nats.ConsumerConfig{
 		Durable: queue, DeliverSubject: "deliver." + queue, DeliverGroup: queue,
 		AckPolicy: nats.AckExplicitPolicy, AckWait: j.ackWait,
-		// No more than the workers take: the time for an ack runs while a message waits
-		// in the client, and what is late comes twice.
+		// No more than the workers take: the time for an ack runs while a message waits in the
+		// client, and late ones come twice.
 		MaxAckPending: workers,
 	})
 	if err != nil {
@@ -122,7 +122,7 @@ func (j *jetStream) Source(string) broker.Source { return j.source }
 // Publisher publishes to subjects.
 func (j *jetStream) Publisher() processor.Publisher { return j.publisher }
 
-// Ready counts what a subject holds, whether or not somebody has it in hand.
+// Ready counts what a subject holds, including messages in flight.
 func (j *jetStream) Ready(ctx context.Context, subject string) (int, error) {
 	stream, err := j.streams.StreamNameBySubject(subject, nats.Context(ctx))
 	if err != nil {

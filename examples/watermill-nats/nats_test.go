@@ -53,8 +53,8 @@ func empty(t *testing.T, j *jetStream) {
 	}, 10*time.Second, 10*time.Millisecond)
 }
 
-// Two handlers are at work and two messages wait for them when the consumer has to end and
-// the server stops.
+// Two handlers are at work and two messages wait for them when the consumer must end and the server
+// stops.
 func TestWhatIsInHandAtTheEndComesAgain(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -96,7 +96,7 @@ func TestWhatIsInHandAtTheEndComesAgain(t *testing.T) {
 	empty(t, j)
 }
 
-// Unless it is told not to, NATS's client acks what Watermill has waited for in vain.
+// Without ManualAck, NATS's client acks messages that Watermill has waited for in vain.
 func TestWhatNobodySettlesComesAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	j := start(t, t.TempDir(), 100*time.Millisecond)
@@ -147,7 +147,7 @@ func TestASubjectThatNoStreamTakesIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "nobody")
 }
 
-// With the id alone to tell them apart, JetStream would drop the second.
+// With only the id to tell them apart, JetStream would drop the second.
 func TestACopyWithTheSameIDIsKept(t *testing.T) {
 	t.Parallel()
 	j := start(t, t.TempDir(), time.Minute)

@@ -21,11 +21,10 @@ const (
 	parked    = "orders_parked"
 )
 
-// quiet is for layers of which the journal says what they would log.
+// quiet is for layers whose events the journal prints.
 var quiet = slog.New(slog.DiscardHandler)
 
-// retries are the options of the retry layer, and of the queues that it needs where there
-// are queues.
+// retries are the options of the retry layer, and of its queues on brokers that have queues.
 func retries() []retry.Option {
 	return []retry.Option{
 		retry.Delays(50*time.Millisecond, 100*time.Millisecond),
@@ -34,7 +33,7 @@ func retries() []retry.Option {
 	}
 }
 
-// newPipeline is all that there is to processing an order, and knows no broker.
+// newPipeline is the whole processing of an order, and knows no broker.
 func newPipeline(p processor.Publisher, j *journal) (*stack.Pipeline, error) {
 	return stack.New(
 		ack.New(),

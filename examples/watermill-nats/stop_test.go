@@ -36,7 +36,7 @@ func TestStoppedAndStartedAgainNothingIsLost(t *testing.T) {
 	finish(t, dir, ends)
 }
 
-// Killed with kill -9, too. What was in hand comes again when its time for an ack is over.
+// Killed with kill -9, too. Orders in flight are redelivered when their time for an ack is over.
 func TestKilledAndStartedAgainNothingIsLost(t *testing.T) {
 	t.Parallel()
 	dir, ends := t.TempDir(), newEnds()
@@ -78,8 +78,8 @@ func newEnds() *ends { return &ends{published: map[string]bool{}, ended: map[str
 
 var event = regexp.MustCompile(`^(order \d+)  (published|try \d+: shipped|try \d+: .*, parked)$`)
 
-// read reads what a run prints, and calls stop after so many lines. An order that is
-// published again, by another run, has to end again.
+// read reads what a run prints, and calls stop after a number of lines. An order that another run
+// publishes again must end again.
 func (e *ends) read(t *testing.T, out io.Reader, lines int, stop func()) {
 	t.Helper()
 	lined := bufio.NewScanner(out)

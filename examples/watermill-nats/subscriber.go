@@ -10,11 +10,11 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// subscriber is watermill-nats's, but for how it ends. That one closes the channel of its
-// messages at once, and panics if it is just sending one. Here each subscription has a
-// connection, and ends by draining it: the server is told to send no more, and what it has
-// sent is nacked before the channel is closed. So it comes again at once, as a rule; what the
-// server sends into the void while it hears of the end comes after the time for an ack.
+// subscriber is watermill-nats's with another end. That one closes the channel of its messages at
+// once, and panics if it is just sending one. Here each subscription has a connection, and ends by
+// draining it: the server is told to send no more, and what it has sent is nacked before the
+// channel is closed. So it is normally redelivered at once; what the server still sends before it
+// hears of the end is redelivered after the time for an ack.
 type subscriber struct {
 	server  nats.Option
 	ackWait time.Duration
@@ -22,8 +22,8 @@ type subscriber struct {
 
 var _ message.Subscriber = (*subscriber)(nil)
 
-// Subscribe subscribes until ctx ends, or the connection is lost for good. Whoever reads the
-// channel has to nack what still comes then.
+// Subscribe subscribes until ctx ends, or the connection is lost permanently. The reader of the
+// channel must nack what still comes then.
 func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	conn, err := nats.Connect("", s.server, nats.ClosedHandler(func(*nats.Conn) { end() }))
@@ -51,12 +51,12 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 
 func (s *subscriber) config(topic string) wmnats.SubscriberSubscriptionConfig {
 	return wmnats.SubscriberSubscriptionConfig{
-		SubscribersCount: workers, QueueGroupPrefix: topic, // each hands out one at a time
+		SubscribersCount: workers, QueueGroupPrefix: topic, // each delivers one at a time
 		AckWaitTimeout: s.ackWait,
 		JetStream: wmnats.JetStreamConfig{
 			DurablePrefix: topic,
-			// Without it the client acks whatever the subscriber lets go of, and so loses
-			// what is not settled in time, or is in hand when it ends.
+			// Without it the client acks whatever the subscriber drops, and so loses messages that
+			// are not settled in time, or are in flight when it ends.
 			SubscribeOptions: []nats.SubOpt{nats.ManualAck()},
 		},
 	}

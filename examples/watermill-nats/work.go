@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// workers is how many orders are in hand at a time.
+// workers is how many orders are in flight at a time.
 const workers = 4
 
 // station is what the work needs of a broker. Those of Warren have it.
@@ -61,8 +61,8 @@ func work(ctx context.Context, name string, s station, orders int, out io.Writer
 	return errors.Join(problem, <-ended, report(context.WithoutCancel(ctx), s, j, before, out))
 }
 
-// publish publishes orders with the numbers from 1. When the broker's answer is lost an order
-// is published again, under the same id: rather twice than never.
+// publish publishes orders with the numbers from 1. If the broker's answer is lost an order is
+// published again, under the same id: better twice than never.
 func publish(ctx context.Context, p processor.Publisher, orders int, j *journal) error {
 	for number := 1; number <= orders; number++ {
 		e := processor.Envelope{Body: []byte(strconv.Itoa(number)), Properties: processor.Properties{ID: "order " + strconv.Itoa(number)}}
@@ -80,9 +80,9 @@ func publish(ctx context.Context, p processor.Publisher, orders int, j *journal)
 	return nil
 }
 
-// wait returns when every order is shipped or parked, and none waits. What an earlier run has
-// left is in no journal until it is tried, and may just be moving from one queue to the
-// other: the queues count as empty when they were so three times in a row.
+// wait returns when every order is shipped or parked, and none waits. Orders of an earlier run are
+// in no journal until they are tried, and may be on their way from one queue to the other: so the
+// queues count as empty after three times in a row.
 func wait(ctx context.Context, s station, j *journal) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

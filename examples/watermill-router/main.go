@@ -1,11 +1,10 @@
-// Watermill-router is a router of Watermill's with a stack of Warren's: letters that fail are
-// retried later, those that cannot be sent are parked, and each has one trace.
+// Watermill-router is a Watermill router with a stack of Warren's: failed letters are retried
+// later, those that cannot be sent are parked, and each has one trace.
 //
 //	AMQP_URL=amqp://guest:guest@localhost:5672/ go run ./examples/watermill-router
 //	AMQP_URL=... go run ./examples/watermill-router -warren
 //
-// The first takes the letters with watermill-amqp, the second with Warren's pubsub. The
-// difference is two lines.
+// The first uses watermill-amqp, the second Warren's pubsub. The difference is two lines.
 package main
 
 import (
@@ -45,19 +44,19 @@ func main() {
 // letters is the topic, and so the queue.
 const letters = "letters"
 
-// options are those of the retry layer, and of what it needs in the broker.
+// options are those of the retry layer and of its topology.
 func options() []retry.Option {
 	return []retry.Option{
 		retry.Retries(2),
 		retry.Delays(50*time.Millisecond, 100*time.Millisecond),
 		retry.ParkKey("letters_parked"),
-		retry.Logger(slog.New(slog.DiscardHandler)), // the office says it
+		retry.Logger(slog.New(slog.DiscardHandler)), // the office prints it
 	}
 }
 
 const retryKeys = "letters_retry_%attempt%"
 
-// start connects, and declares what the retries need.
+// start connects, and declares the topology of the retries.
 func start(ctx context.Context, url string, ours bool, w io.Writer) (err error) {
 	if url == "" {
 		return errors.New("AMQP_URL is not set")
@@ -89,7 +88,7 @@ func start(ctx context.Context, url string, ours bool, w io.Writer) (err error) 
 // theirs is watermill-amqp.
 func theirs(url string, _ broker.Broker) (message.Subscriber, message.Publisher, error) {
 	config := wamqp.NewDurableQueueConfig(url)
-	config.Marshaler = marshaler.Typed{} // its own cannot read what was retried
+	config.Marshaler = marshaler.Typed{} // its own cannot read retried messages
 	config.Publish.ConfirmDelivery = true
 	sub, err := wamqp.NewSubscriber(config, watermill.NopLogger{})
 	if err != nil {
@@ -99,8 +98,7 @@ func theirs(url string, _ broker.Broker) (message.Subscriber, message.Publisher,
 	return sub, pub, err
 }
 
-// warrens are the two lines that change: several letters at once, and nodes to go on with
-// when one is lost.
+// warrens are the two lines that change: several letters at once, and other nodes when one is lost.
 func warrens(_ string, b broker.Broker) (message.Subscriber, message.Publisher, error) {
 	sub, err := pubsub.NewSubscriber(b, pubsub.DurableQueue(), pubsub.InFlight(4))
 	if err != nil {

@@ -13,10 +13,10 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// names are those whom letters are posted to.
+// names are the recipients of the letters.
 var names = []string{"ann", "bob", "cid", "dot"}
 
-// office sends letters, as well as it can.
+// office sends letters; some fail.
 type office struct {
 	empty chan struct{} // closed when every letter is sent or parked, and off the queue
 
@@ -52,12 +52,12 @@ func (o *office) try(name string) int {
 	return o.tries[name]
 }
 
-// failed is told of each letter that is retried or parked.
+// failed is called with each letter that is retried or parked.
 func (o *office) failed(_ context.Context, e retry.Event) {
 	o.note(e.Message.Properties().ID, fmt.Sprintf("%v, now in %s", e.Err, e.To.RoutingKey), e.Parked)
 }
 
-// note prints what became of a letter.
+// note prints the outcome of a letter.
 func (o *office) note(name, what string, end bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -65,8 +65,8 @@ func (o *office) note(name, what string, end bool) {
 	o.ended[name] = o.ended[name] || end
 }
 
-// watch is a middleware that sees when a letter is off the queue: the context of a message
-// ends after its ack. watermill-amqp would give back what is not acked when it is closed.
+// watch is a middleware that sees when a letter is off the queue: the context of a message ends
+// after its ack. watermill-amqp would requeue unacked messages when it is closed.
 func (o *office) watch(next message.HandlerFunc) message.HandlerFunc {
 	return func(msg *message.Message) ([]*message.Message, error) {
 		context.AfterFunc(msg.Context(), func() { o.settled(msg.UUID) })

@@ -31,7 +31,7 @@ func run(ctx context.Context, b broker.Broker, sub message.Subscriber, pub messa
 		retry.New(publisher, retryKeys, append(options(), retry.OnRepublish(office.failed))...),
 		recovery.New(),
 	)
-	// Nothing is rejected for good without the park key, so nothing is discarded.
+	// With the park key nothing is rejected, so nothing is discarded.
 	middleware, err := watermill.Middleware(layers, watermill.Discard(nil)) //nolint:contextcheck // it has that of each message
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// propagator is how a retried letter finds its trace again.
+// propagator lets a retried letter continue its trace.
 var propagator = propagation.TraceContext{}
 
 // traces counts spans. A real program has an exporter there.

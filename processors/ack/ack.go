@@ -1,23 +1,21 @@
-// Package ack settles messages: the layer that a stack owes the broker.
+// Package ack settles messages: every stack needs this layer.
 //
-// It acks what the inner layers dealt with and nacks what they failed on, as Swarrot's
-// AckProcessor does, and passes their error on. Put it outside retry and recovery, so
-// that a message is acked only after its copy is published:
+// It acks what the inner layers dealt with and nacks what failed, as Swarrot's AckProcessor does,
+// and returns their error. Put it outside retry and recovery, so that a message is acked only after
+// its copy is published:
 //
 //	stack.New(ack.New(), retry.New(...), recovery.New()).Then(handler)
 //
-// What it does with a message that failed is read from the error by
-// [processor.Decide]:
+// [processor.Decide] reads from the error what to do with a failed message:
 //
 //	done, dropped  ack
 //	rejected       nack, dead-lettered
 //	failed         nack; dead-lettered, or requeued with [RequeueOnError]
 //	requeued       nack, requeued whatever the options
-//	released       nothing: whoever runs the pipeline gives it back untouched
+//	released       nothing: the consumer requeues it untouched
 //
-// A message whose processing was cut short, because ctx ended, has not failed: it goes
-// back to its queue, and at shutdown it is left unsettled for the consumer to give back
-// untouched.
+// A message whose processing was cut short, because ctx ended, has not failed: it is requeued, or
+// at shutdown left unsettled for the consumer to requeue untouched.
 package ack
 
 import (
@@ -34,17 +32,17 @@ import (
 // Option changes how messages are settled.
 type Option func(*config)
 
-// RequeueOnError requeues messages that failed. Default: they are nacked without
-// requeue, so the queue dead-letters them, or drops them if it has no dead-letter
-// exchange. A message that always fails is then delivered for ever.
+// RequeueOnError requeues messages that failed, so one that always fails is redelivered without
+// end. Default: they are nacked without requeue; the queue dead-letters them, or drops them if it
+// has no dead-letter exchange.
 func RequeueOnError() Option { return func(c *config) { c.requeue = true } }
 
-// New returns a middleware that settles each message once the inner layers return. It
-// is safe for many goroutines and allocates nothing.
+// New returns a middleware that settles each message once the inner layers return. It is safe for
+// concurrent use and allocates nothing.
 //
-// A message that an inner layer has settled itself is left alone. A settlement that
-// fails is joined to the error of the inner layers, except for [processor.ErrStale]:
-// then the broker delivers the message again, and there is nothing that a stack could do.
+// A message that an inner layer has settled itself is left alone. The error of a failed settlement
+// is joined to that of the inner layers, except [processor.ErrStale]: then the broker redelivers
+// the message, and the stack can do nothing about it.
 //
 // The stack refuses a nil option.
 func New(opts ...Option) processor.Middleware {
@@ -80,7 +78,7 @@ func (*ack) Role() stack.Role { return stack.Settles }
 // Unwrap returns the inner layers.
 func (a *ack) Unwrap() processor.Processor { return a.next }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (a *ack) Settings() []stack.Setting {
 	return []stack.Setting{{Name: "requeue on error", Value: strconv.FormatBool(a.requeue)}}
 }
@@ -107,8 +105,7 @@ func (a *ack) Predict(o stack.Outcome) stack.Outcome {
 // Process runs the inner layers and settles msg by what they return.
 func (a *ack) Process(ctx context.Context, msg processor.Message) error {
 	err := a.next.Process(ctx, msg)
-	// Settling stands outside any try: an ack that fails must not end in a nack of
-	// the same tag.
+	// Settling is outside any retry: a failed ack must not end in a nack of the same tag.
 	if failure := a.settle(ctx, msg, err); failure != nil {
 		return errors.Join(err, failure)
 	}

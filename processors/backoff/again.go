@@ -10,10 +10,10 @@ import (
 // ErrAgain asks for a later delivery; see [Again]. A handler may return it as it is.
 var ErrAgain = errors.New("delivered again later")
 
-// Again wraps err, which may be nil: the message is to be delivered again, after the next
-// delay of its schedule, whatever [For] and [If] say. It is [ErrAgain]. A decision in err,
-// such as [processor.Reject], does not count; a wish to stop does. For a delay of its own
-// use [processor.RetryAfter].
+// Again wraps err, which may be nil, to request redelivery after the next delay of its schedule,
+// whatever [For] and [If] say. The result is [ErrAgain]. A decision in err, such as
+// [processor.Reject], does not count; a stop does. For a delay of its own use
+// [processor.RetryAfter].
 //
 // Without a backoff layer it fails as any other error.
 func Again(err error) error {
@@ -23,7 +23,7 @@ func Again(err error) error {
 	return processor.RetryAfter(&again{err}, 0)
 }
 
-// again is a request of the handler's.
+// again is a handler's request.
 type again struct{ err error }
 
 func (a *again) Error() string        { return a.err.Error() }

@@ -42,10 +42,10 @@ func TestAgainWithoutACauseStillAsks(t *testing.T) {
 	require.EqualError(t, err, backoff.ErrAgain.Error())
 }
 
-// nothing is an If that wants no error.
+// nothing is an If that selects no error.
 func nothing(error) bool { return false }
 
-// A request is followed whatever For and If say; what asks for nothing is not.
+// A request is followed whatever For and If say; a plain error is not.
 func TestARequestIsAlwaysFollowed(t *testing.T) {
 	t.Parallel()
 	var typedNil *fs.PathError
@@ -79,7 +79,7 @@ func TestARequestIsAlwaysFollowed(t *testing.T) {
 	}
 }
 
-// The request is about its cause: the policy that is for it says how it is followed.
+// A request follows the policy that covers its cause.
 func TestARequestTakesThePolicyOfItsCause(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

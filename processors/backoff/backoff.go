@@ -15,16 +15,16 @@ import (
 // HeaderBackoffs holds the number of retries so far.
 const HeaderBackoffs = republish.HeaderBackoffs
 
-// New returns a middleware that gives messages back to queue, from which they were taken,
-// later, through publisher. By default it does so for every error, after 1, 2, 3, 5, 8, 13,
-// 21, 34 and then 55 seconds, at most 20 times. It is safe for many goroutines and allocates
-// nothing on success. A message of another queue goes back there when it fails: each queue
-// has a layer of its own.
+// New returns a middleware that delivers failed messages to queue, from which they were taken,
+// again later, through publisher. By default it does so for every error, after 1, 2, 3, 5, 8, 13,
+// 21, 34 and then 55 seconds, at most 20 times. It is safe for concurrent use and allocates nothing
+// on success. A message of another queue is requeued there when it fails: each queue needs its
+// own layer.
 //
-// The stack refuses a publisher that is nil, or that is a [processor.Checker] and finds
-// itself wanting, options that cannot work, what the strategy of the delays refuses, and
-// delays that need what the publisher ([broker.TopologyChecker]) cannot have declared. The
-// delays must be in the broker: declare [Topology].
+// The stack refuses a publisher that is nil, or that is a [processor.Checker] whose Check fails,
+// options that cannot work, delays that the strategy refuses, and delays whose topology the
+// publisher cannot have declared ([broker.TopologyChecker]). Declare the delays in the broker: see
+// [Topology].
 func New(publisher processor.Publisher, queue string, opts ...Option) processor.Middleware {
 	c, err := configure(queue, opts)
 	if err = errors.Join(option.Publisher("backoff: the publisher", publisher), err); err == nil {
@@ -53,7 +53,7 @@ var (
 	_ stack.Caser     = (*backoff)(nil)
 )
 
-// Process runs the inner layers, and has the message come again later if they fail.
+// Process runs the inner layers, and publishes the message for a later delivery if they fail.
 func (b *backoff) Process(ctx context.Context, msg processor.Message) error {
 	decision, failed, err := b.Run(ctx, msg)
 	switch {
@@ -66,7 +66,7 @@ func (b *backoff) Process(ctx context.Context, msg processor.Message) error {
 	}
 }
 
-// rejected parks a message that is not to be retried where there is a place for that.
+// rejected parks a message that must not be retried, if there is a park destination.
 func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error) error {
 	if b.final == nil {
 		return err
@@ -77,7 +77,7 @@ func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error
 	return b.park(ctx, retry{msg: msg, done: b.count(msg.Headers(), b.top), limit: *b.top.limit}, err)
 }
 
-// failed publishes the next attempt, or the last copy.
+// failed publishes the next attempt, or parks the message.
 func (b *backoff) failed(ctx context.Context, msg processor.Message, f failure) error {
 	if republish.CutShort(ctx) {
 		return processor.Requeue(f.err)
@@ -103,7 +103,7 @@ func (b *backoff) failed(ctx context.Context, msg processor.Message, f failure) 
 	return b.again(ctx, r, f.err)
 }
 
-// failure is why a message failed, and the delay that it asks for, if any.
+// failure is why a message failed, and the delay that it requests, if any.
 type failure struct {
 	err   error
 	after time.Duration

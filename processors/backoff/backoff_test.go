@@ -33,12 +33,12 @@ var (
 	parked   = processor.Destination{RoutingKey: "mail_parked"}
 )
 
-// recorder is a strategy that delays nothing and remembers what it was asked for.
+// recorder is a strategy that delays nothing and records its calls.
 type recorder struct {
 	queue   string
 	all     []time.Duration
 	longest time.Duration // 0: none
-	waits   int64         // that it finds in any message
+	waits   int64         // found in any message
 	refuses error
 
 	mu     sync.Mutex
@@ -96,7 +96,7 @@ func (f *fixture) process(t *testing.T, opts ...processortest.Option) error {
 	return f.pipeline.Process(t.Context(), message(opts...))
 }
 
-// keys are where copies went.
+// keys are the destinations of the copies.
 func (f *fixture) keys() []string {
 	var keys []string
 	for _, p := range f.pub.Published() {
@@ -105,7 +105,7 @@ func (f *fixture) keys() []string {
 	return keys
 }
 
-// last is the copy that was published last.
+// last is the latest copy.
 func (f *fixture) last(t *testing.T) processor.Envelope {
 	t.Helper()
 	all := f.pub.Published()
@@ -200,7 +200,7 @@ func TestWithoutRetriesTheFirstFailureIsTheLast(t *testing.T) {
 	require.Equal(t, []string{"mail_parked"}, f.keys())
 }
 
-// Without a limit nothing is ever the last.
+// Without a limit no retry is the last.
 func TestNoLimit(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, errMail, backoff.Retries(processor.NoLimit), backoff.Schedule(backoff.List(time.Second, time.Minute)), backoff.Park(parked))

@@ -51,7 +51,7 @@ func TestAFunctionThatPanicsDoesNotEndTheProcess(t *testing.T) {
 	}
 }
 
-// badError panics where another error would tell of itself.
+// badError panics in its Error method.
 type badError struct{ kind string }
 
 func (e *badError) Error() string { panic("no text for " + e.kind) }

@@ -16,7 +16,7 @@ import (
 	"github.com/gowarren/warren/processors/backoff"
 )
 
-// A message that a Python service has delayed three times goes on from there.
+// A message that a Python service has delayed three times continues its schedule.
 func TestWhatPythonHasDelayedGoesOn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

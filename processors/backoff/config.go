@@ -16,13 +16,13 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// maxCount is the most retries that are counted: libraries of other languages cannot read
-// integers of 2^31 and more, and there is one more to come.
+// maxCount is the highest count: libraries of other languages cannot read integers of 2^31 and
+// more, and one retry is still added.
 const maxCount = math.MaxInt32 - 1
 
 type config struct {
 	queue      string
-	top        policy // of errors that no other is for
+	top        policy // for errors without a policy of their own
 	policies   []policy
 	final      *processor.Destination
 	strategy   delay.Strategy
@@ -102,7 +102,7 @@ func (c *config) finalProblem() string {
 	return ""
 }
 
-// prepare asks the strategy for all delays.
+// prepare passes all delays to the strategy.
 func (c *config) prepare() error {
 	all, exact := c.delays()
 	strategy := c.strategy
@@ -113,7 +113,7 @@ func (c *config) prepare() error {
 		}
 	}
 	if all != nil && !exact {
-		// What is known before it is spread must be possible, at least.
+		// The delays that are known, before they are spread, must at least be possible.
 		if _, err := strategy(c.queue, all); err != nil {
 			return fmt.Errorf("backoff: the delays cannot be had: %w", err)
 		}
@@ -134,8 +134,8 @@ func (c *config) prepare() error {
 	return nil
 }
 
-// delays are all of the schedules, each once, in order; nil if there are computed ones.
-// exact is that they are not spread.
+// delays are those of all schedules, each once, in order; nil if any are computed. exact means that
+// they are not spread.
 func (c *config) delays() (all []time.Duration, exact bool) {
 	exact = true
 	for _, p := range append([]policy{c.top}, c.policies...) {
@@ -149,7 +149,7 @@ func (c *config) delays() (all []time.Duration, exact bool) {
 	return slices.Compact(all), exact
 }
 
-// checkPlace returns an error if what the delays need cannot be where p publishes to.
+// checkPlace returns an error if the topology of the delays cannot be where p publishes to.
 func checkPlace(p processor.Publisher, delays delay.Delayer) error {
 	if problem := broker.CheckTopology(p, delays.Topology()); problem != nil {
 		return fmt.Errorf("backoff: the delays cannot be had with this publisher: %w", problem)

@@ -9,7 +9,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (b *backoff) Settings() []stack.Setting {
 	final := "none"
 	if b.final != nil {
@@ -33,10 +33,10 @@ func (b *backoff) Settings() []stack.Setting {
 	return settings
 }
 
-// caseUnwanted is an error that no policy is for.
+// caseUnwanted is an error that no policy covers.
 const caseUnwanted stack.Case = "error not to be retried (For, If)"
 
-// Cases are those of republishing, and that of an error that no policy is for.
+// Cases are those of republishing, and that of an error that no policy covers.
 func (b *backoff) Cases() []stack.Case {
 	cases := []stack.Case{stack.CaseRepublishFailed}
 	if *b.top.limit != processor.NoLimit {
@@ -48,9 +48,8 @@ func (b *backoff) Cases() []stack.Case {
 	return cases
 }
 
-// Predict says where a message goes that failed for the first time, or, in its case, for the
-// last, by the top level. But in a case of its own, an error is taken to be one that is
-// retried.
+// Predict returns where a message goes that failed for the first time, or, in its case, for the
+// last, by the top level. Outside caseUnwanted it takes an error to be one that is retried.
 func (b *backoff) Predict(o stack.Outcome) stack.Outcome {
 	p := republish.Prediction{
 		Unwanted: o.Case == caseUnwanted && b.top.selects(),

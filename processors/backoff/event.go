@@ -10,36 +10,34 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Event tells of a copy that was published.
+// Event describes a copy that was published.
 type Event struct {
 	// Message is the message that failed. It must not be kept.
 	Message processor.Message
-	// Err is why it failed: [ErrExpired] if its retries are used up. If a copy could not be
-	// sent, or not with the delay that was asked for, Err says so. It wraps the handler's
-	// error.
+	// Err is why it failed: [ErrExpired] if its retries are used up. If a copy could not be sent,
+	// or not with the requested delay, Err says so. It wraps the handler's error.
 	Err error
 	// Attempt is the number of this retry, from 1; for the parked copy, how many there were.
 	Attempt int
-	// Retries is the most that there can be, or [processor.NoLimit].
+	// Retries is the limit, or [processor.NoLimit].
 	Retries int
 	// Delay is how long the copy waits, at least; 0 for the parked copy.
 	Delay time.Duration
-	// Next is when the message is due again, and no earlier; zero for the parked copy.
+	// Next is the earliest time at which the message is due again; zero for the parked copy.
 	Next time.Time
 	// Parked says that the copy went to the park destination.
 	Parked bool
-	// To is where the copy comes to: the work queue, or the park destination.
+	// To is where the copy arrives: the work queue, or the park destination.
 	To processor.Destination
 }
 
-// FirstOrigin is where msg was first published to: the exchange and the key, before any retry.
-// Its queue, and whether it was redelivered, are those of this delivery. After the first
-// failure it is in headers, and so a sender's claim: nothing may be routed by it. It is the
-// same for processors/retry.
+// FirstOrigin is where msg was first published to: the exchange and the key, before any retry. Its
+// queue and redelivered flag are those of this delivery. After the first failure it comes from
+// headers, which a sender can write: do not route by it. It is the same for processors/retry.
 func FirstOrigin(msg processor.Message) processor.Origin { return republish.Origin(msg) }
 
-// report logs a copy that the broker has. The layer turns the failure into success, so
-// nobody outside would know of it.
+// report logs a copy that the broker has. The layer turns the failure into success, so the outer
+// layers cannot log it.
 func (b *backoff) report(ctx context.Context, ev Event) {
 	level, text := slog.LevelInfo, "message failed, retried later"
 	switch {
@@ -50,7 +48,7 @@ func (b *backoff) report(ctx context.Context, ev Event) {
 	}
 	log := logattr.Or(b.log)
 	if !log.Enabled(ctx, level) {
-		return // before anything is made up for nobody
+		return // before an unread record is built
 	}
 	attrs := append(logattr.Of(ev.Message, ev.Err), slog.String("to", ev.To.String()), slog.Int("retry", ev.Attempt))
 	if ev.Retries != processor.NoLimit {

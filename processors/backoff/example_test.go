@@ -47,7 +47,7 @@ func Example() {
 				return errors.New("451 try again later")
 			}
 			fmt.Printf("sent %s at the attempt %d\n", msg.Body(), tries)
-			return processor.ErrStop // done, and that is all for today
+			return processor.ErrStop // done, and no more messages
 		})
 	if err != nil {
 		panic(err)
@@ -72,7 +72,7 @@ func Example() {
 
 var errMailboxFull = errors.New("452 mailbox full")
 
-// Errors with schedules of their own, and a handler that knows when to come back.
+// Errors with schedules of their own, and a handler that knows when to retry.
 func ExamplePolicy() {
 	layer := backoff.New(memory.New().Publisher(), "mail",
 		backoff.For(context.DeadlineExceeded), // of other errors, these alone

@@ -9,12 +9,12 @@ import (
 	"github.com/gowarren/warren/internal/republish"
 )
 
-// ErrExpired is wrapped, together with the handler's error, by the error of a message that
-// has used up its retries. Its text says how many there were and how long they took.
+// ErrExpired is wrapped, with the handler's error, by the error of a message that has used up its
+// retries. Its text says how many there were and how long they took.
 var ErrExpired = errors.New("expired")
 
-// expired is the failure of a message that has used up its retries. It unwraps to the
-// handler's error alone, whose type is the one that tells.
+// expired is the failure of a message that has used up its retries. It unwraps to the handler's
+// error alone, whose type matters to callers.
 type expired struct {
 	retries int
 	took    time.Duration
@@ -30,7 +30,7 @@ func (e *expired) Error() string {
 	return fmt.Sprintf("backoff: %v after %s in %v: %v", ErrExpired, times(e.retries), rounded(e.took), e.err)
 }
 
-// rounded leaves out what nobody needs to know.
+// rounded drops needless precision.
 func rounded(d time.Duration) time.Duration {
 	if d < time.Minute {
 		return d.Round(100 * time.Millisecond)
@@ -48,8 +48,8 @@ func times(retries int) string {
 	return fmt.Sprintf("%d retries", retries)
 }
 
-// delayError is the failure of a message that waits for the longest delay there is, because
-// the one it was to wait for is longer. It unwraps to the handler's error alone.
+// delayError is the failure of a message that waits for the longest delay, because the requested
+// one is longer. It unwraps to the handler's error alone.
 type delayError struct {
 	retry   retry
 	problem *delay.TooLongError
@@ -58,7 +58,7 @@ type delayError struct {
 
 // tooEarly reports whether err itself is a delayError.
 func tooEarly(err error) bool {
-	_, ok := err.(*delayError) //nolint:errorlint // not wrapped here, and As may panic on a handler's error
+	_, ok := err.(*delayError) //nolint:errorlint // not wrapped here, and a handler's error may panic in As
 	return ok
 }
 
@@ -68,8 +68,8 @@ func (e *delayError) Error() string {
 
 func (e *delayError) Unwrap() error { return e.err }
 
-// Is finds the problem as well.
+// Is also matches the problem.
 func (e *delayError) Is(target error) bool { return errors.Is(e.problem, target) }
 
-// As finds the problem as well.
+// As also matches the problem.
 func (e *delayError) As(target any) bool { return errors.As(e.problem, target) }

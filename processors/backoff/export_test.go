@@ -1,4 +1,4 @@
 package backoff
 
-// Normal sets what jitter is made from, instead of a random number.
+// Normal replaces the random number that jitter is made from.
 func Normal(f func() float64) Option { return setting(func(c *config) { c.normal = f }) }

@@ -15,8 +15,8 @@ import (
 	"github.com/gowarren/warren/processors/backoff"
 )
 
-// The snippets of nameko-amqp-retry's documentation, each to its exact times, which it has
-// where its random_sigma is 0.
+// The snippets of nameko-amqp-retry's documentation, each with its exact times, as with
+// random_sigma 0.
 
 const ms = time.Millisecond
 

@@ -16,29 +16,28 @@ import (
 const (
 	DefaultRetries = 20
 	DefaultJitter  = 100 * time.Millisecond
-	// DefaultKeepTrying is less than a consumer's drain timeout, so that a shutdown does
-	// not cut it short.
+	// DefaultKeepTrying is less than a consumer's drain timeout, so that a shutdown does not cut it
+	// short.
 	DefaultKeepTrying = republish.DefaultKeepTrying
 )
 
-// Option changes how messages are retried: a [PolicyOption], or one of those below. The
-// same options make the [Topology].
+// Option changes how messages are retried: a [PolicyOption], or one of those below. [Topology]
+// takes the same options.
 type Option interface{ apply(c *config) }
 
 type setting func(*config)
 
 func (o setting) apply(c *config) { o(c) }
 
-// Policy is for some errors, which [For] or [If] name: they have a schedule, a limit and a
-// jitter of their own. The first policy that is for an error counts. What it does not set is
-// as at the top level. Default: none.
+// Policy gives some errors, selected by [For] or [If], a schedule, a limit and a jitter of their
+// own. The first policy that covers an error counts. What it does not set is as at the top level.
+// Default: none.
 //
-// A message has one count for all policies. One that was busy nine times, and then fails in
-// another way, takes the tenth delay of that policy, or has reached its limit.
+// A message has one count for all policies. One that was busy nine times, and then fails in another
+// way, takes the tenth delay of that policy, or has reached its limit.
 //
-// A handler's request ([Again], or [processor.RetryAfter] with a delay) is followed by the
-// first policy that is for its cause, and otherwise by the top level, whatever For and If
-// say there.
+// A handler's request ([Again], or [processor.RetryAfter] with a delay) follows the first policy
+// that covers its cause, and otherwise the top level, whatever For and If say there.
 func Policy(opts ...PolicyOption) Option {
 	return setting(func(c *config) {
 		var p policy
@@ -51,11 +50,11 @@ func Policy(opts ...PolicyOption) Option {
 	})
 }
 
-// Park sets where a message is published when its retries are used up, when it is rejected
-// or no policy is for its error, or when the copy for a retry is over a size limit or has a
-// header that cannot be sent. The copy's headers say why, when, where and after how many
-// failures: warren-error and others. A copy that is too large with them is published as it came in. Default: none, the error
-// comes back instead.
+// Park sets where a message is published when its retries are used up, when it is rejected or no
+// policy covers its error, or when the copy for a retry is over a size limit or has a header that
+// cannot be sent. The copy's headers say why, when, where and after how many failures: warren-error
+// and others. If they make the copy too large, it is published without them. Default: none, the
+// error is returned instead.
 func Park(to processor.Destination) Option {
 	return setting(func(c *config) { c.final = &to })
 }
@@ -63,31 +62,29 @@ func Park(to processor.Destination) Option {
 // Strategy sets where messages wait. Default, also for nil: [delay.Steps], one queue for each
 // delay, if all delays are known and there is no [Jitter]; otherwise [delay.Ladder].
 //
-// A strategy is called when the layer is built; where known delays are spread, twice: with
+// A strategy is called when the layer is built. If known delays are spread it is called twice: with
 // the delays, so that it can refuse them, and then with nil.
 func Strategy(s delay.Strategy) Option { return setting(func(c *config) { c.strategy = s }) }
 
-// KeepTrying sets how long a republish that failed is tried again, at intervals that grow
-// from 100 ms to 5 s, before the message goes back to its queue. The worker waits meanwhile;
-// it stops waiting when the message's context ends. What cannot succeed the next time is not
-// tried again: [processor.ErrTooLarge], [processor.ErrHeaderType] and [processor.ErrClosed].
-// Default: 15 s. With 0 the message goes back at once; otherwise it is a millisecond or
-// more.
+// KeepTrying sets how long a failed republish is retried, at intervals that grow from 100 ms to 5
+// s, before the message is requeued. The worker waits meanwhile, until the message's context ends.
+// Permanent errors are not retried: [processor.ErrTooLarge], [processor.ErrHeaderType] and
+// [processor.ErrClosed]. Default: 15 s. With 0 the message is requeued at once; otherwise it is a
+// millisecond or more.
 func KeepTrying(d time.Duration) Option { return setting(func(c *config) { c.keepTrying = d }) }
 
-// OnBackoff calls f after each copy that the broker has taken, before the original is acked.
-// f may be called by many goroutines at once, and should not block. A panic is an error that
-// drops the original: its copy is out. Default: nil, nothing is called.
+// OnBackoff calls f after each copy that the broker has taken, before the original is acked. f may
+// be called concurrently, and should not block. A panic is an error that drops the original: its
+// copy has been published. Default: nil, nothing is called.
 func OnBackoff(f func(ctx context.Context, e Event)) Option {
 	return setting(func(c *config) { c.notify = f })
 }
 
-// StackTrace has the parked copy carry the stack of a handler that panicked, as
-// processors/recovery recorded it, at most 4096 bytes in the header warren-stack. A stack
-// shows the inside of the program to whoever reads the queue. Default: off.
+// StackTrace adds to the parked copy the stack of a handler that panicked, as processors/recovery
+// recorded it, at most 4096 bytes in the header warren-stack. A stack shows the inside of the
+// program to everyone who reads the queue. Default: off.
 func StackTrace() Option { return setting(func(c *config) { c.stack = true }) }
 
-// Logger sets where retries are logged (at level info), parked messages (error), and
-// republishes that fail and are tried again (warn). Default, also for nil: slog.Default() at
-// the time.
+// Logger sets where retries are logged (at level info), parked messages (error), and failed
+// republishes that are retried (warn). Default, also for nil: slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return setting(func(c *config) { c.log = l }) }

@@ -142,7 +142,7 @@ func TestTheDefaultStrategy(t *testing.T) {
 	}
 }
 
-// setting is what a layer with these options says of itself.
+// setting is the named setting of a layer with these options.
 func setting(t *testing.T, name string, opts ...backoff.Option) string {
 	t.Helper()
 	p, err := stack.New(backoff.New(&processortest.Publisher{}, "mail", opts...)).ThenFunc(succeed)

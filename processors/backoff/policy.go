@@ -13,13 +13,13 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// PolicyOption is an option of one policy, for [Policy]. Given to [New] itself it is about
-// the errors that no policy is for, and what policies do not set they take from there.
+// PolicyOption is an option of one policy, for [Policy]. Given to [New] itself it applies to the
+// errors that no policy covers, and is the default of what policies do not set.
 type PolicyOption func(*policy)
 
 func (o PolicyOption) apply(c *config) { o(&c.top) }
 
-// policy is how failures of some kind are retried. What is nil is not set.
+// policy is how failures of some kind are retried. Nil fields are not set.
 type policy struct {
 	schedule *Intervals
 	limit    *int
@@ -43,16 +43,17 @@ func Schedule(s Intervals) PolicyOption {
 // first failure is the last; with [processor.NoLimit] it is retried without end.
 func Retries(n int) PolicyOption { return func(p *policy) { p.limit = &n } }
 
-// Jitter sets the standard deviation by which the delays of the schedule are spread, so
-// that messages which failed together do not come back together. The spread is normal, and
-// rounded to a fifth of sigma, as in nameko-amqp-retry; no delay becomes negative. A ladder
-// then rounds up to its unit, 100 ms by default. A delay that [processor.RetryAfter] asks for is not spread. Default: 100 ms. With 0 there is none.
+// Jitter sets the standard deviation by which the delays of the schedule are spread, so that
+// messages which failed together are not redelivered together. The spread is normal, and rounded to
+// a fifth of sigma, as in nameko-amqp-retry; no delay becomes negative. A ladder then rounds up to
+// its unit, 100 ms by default. A delay that [processor.RetryAfter] requests is not spread. Default:
+// 100 ms. With 0 there is none.
 func Jitter(sigma time.Duration) PolicyOption { return func(p *policy) { p.jitter = &sigma } }
 
-// For is about these errors, and those that wrap one of them, as errors.Is finds out.
-// Default: all errors, unless there is [If]. With both, either is enough. At the top level,
-// errors that it is not about, and no policy, are parked if there is a [Park] destination;
-// otherwise they come back as they are, for an outer layer or the broker.
+// For selects these errors, and those that wrap one of them, as in errors.Is. Default: all errors,
+// unless there is [If]. With both, either is enough. At the top level, errors that neither it nor a
+// policy selects are parked if there is a [Park] destination, and otherwise returned, for an outer
+// layer or the broker.
 func For(errs ...error) PolicyOption {
 	return func(p *policy) {
 		p.errs = append(p.errs, errs...)
@@ -62,9 +63,8 @@ func For(errs ...error) PolicyOption {
 	}
 }
 
-// If is about the errors for which f is true. f may be called by many goroutines at once; a
-// panic gives the message back to its queue. Default: all errors, unless there is [For].
-// With both, either is enough.
+// If selects the errors for which f is true. f may be called concurrently; a panic requeues the
+// message. Default: all errors, unless there is [For]. With both, either is enough.
 func If(f func(err error) bool) PolicyOption {
 	return func(p *policy) {
 		p.ifs = append(p.ifs, f)
@@ -74,10 +74,10 @@ func If(f func(err error) bool) PolicyOption {
 	}
 }
 
-// selects reports whether the policy is for some errors only.
+// selects reports whether the policy covers some errors only.
 func (p *policy) selects() bool { return len(p.errs)+len(p.ifs) > 0 }
 
-// matches asks [For] and [If].
+// matches reports whether [For] or [If] selects err.
 func (p *policy) matches(err error) bool {
 	return slices.ContainsFunc(p.errs, func(target error) bool { return callback.Is(err, target) }) ||
 		slices.ContainsFunc(p.ifs, func(f func(error) bool) bool { return f(err) })
@@ -116,7 +116,7 @@ func (p *policy) String() string {
 	return fmt.Sprintf("for %s: %v, retries: %s, jitter %v", p.whom(), p.schedule, often(*p.limit), *p.jitter)
 }
 
-// whom says which errors it is for.
+// whom says which errors the policy covers.
 func (p *policy) whom() string {
 	whom := make([]string, 0, len(p.errs)+len(p.ifs))
 	for _, err := range p.errs {

@@ -40,7 +40,7 @@ func TestWhichErrorsAreRetried(t *testing.T) {
 				f := newFixture(t, err, tc.opts...)
 				require.Equal(t, err, f.process(t, retries(20)), "as it is, not even expired")
 				require.Empty(t, f.keys())
-				// It came back to a queue that may have no dead-letter exchange, and was lost.
+				// It was returned to a queue that may have no dead-letter exchange, and was lost.
 				f = newFixture(t, err, append(tc.opts, backoff.Park(parked))...)
 				require.NoError(t, f.process(t))
 				require.Equal(t, []string{parked.RoutingKey}, f.keys())
@@ -52,12 +52,12 @@ func TestWhichErrorsAreRetried(t *testing.T) {
 
 var temporary2 = backoff.If(func(err error) bool { return errors.Is(err, errMail) })
 
-// The first policy that is for an error counts, and takes what it does not set from the top.
+// The first policy that covers an error counts, and takes what it does not set from the top.
 func TestPolicies(t *testing.T) {
 	t.Parallel()
 	opts := []backoff.Option{
 		backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(time.Minute))),
-		backoff.Schedule(backoff.Fixed(time.Hour)), // after it, and for all the same
+		backoff.Schedule(backoff.Fixed(time.Hour)), // later, for the same error
 		backoff.Retries(2),
 		backoff.Policy(backoff.For(errMail, errBusy), backoff.Retries(4)),
 	}

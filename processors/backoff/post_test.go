@@ -58,7 +58,7 @@ func (p *post) restart(t *testing.T, handler processor.ProcessorFunc, layers ...
 	require.NoError(t, err)
 }
 
-// deliver processes the next n deliveries, and returns what the stack said of the last.
+// deliver processes the next n deliveries, and returns the stack's last result.
 func (p *post) deliver(t *testing.T, n int) error {
 	t.Helper()
 	var result error
@@ -70,8 +70,8 @@ func (p *post) deliver(t *testing.T, n int) error {
 	return result
 }
 
-// ends checks what there is in a few days, when nothing more can come back: the messages of
-// each queue, those that have none left out.
+// ends checks the messages of each queue after a few days, when none can be redelivered. Queues
+// without any are left out.
 func (p *post) ends(t *testing.T, want map[string]int) {
 	t.Helper()
 	require.NoError(t, p.sub.Close(t.Context()))

@@ -12,8 +12,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// again publishes the next attempt. A copy that can never be sent is parked: requeued, its
-// message would fail in the same way for ever.
+// again publishes the next attempt. A copy that can never be sent is parked: if it were requeued,
+// it would fail in the same way without end.
 func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	e := republish.Again(r.msg, time.Now())
 	e.Headers[HeaderBackoffs] = int64(r.done + 1)
@@ -35,19 +35,18 @@ func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	}
 }
 
-// sent is how a copy was handed to the delays.
+// sent is how a copy was passed to the delays.
 type sent struct {
 	at      time.Time
 	delay   time.Duration
 	tooLong *delay.TooLongError // nil if the delay was not
 }
 
-// send hands the copy to the delays. One that is to wait longer than anything can waits for
-// the longest there is.
+// send passes the copy to the delays. If its delay is longer than the longest, it gets the longest.
 func (b *backoff) send(ctx context.Context, r retry, e processor.Envelope) (s sent, problem error) {
 	s.delay = r.delay
 	problem = b.Sender.Send(ctx, r.msg, r.String(), func(ctx context.Context) error {
-		s.at = time.Now() // before the broker has it: so it is due no earlier than told
+		s.at = time.Now() // before the broker has it, so it is never due earlier
 		problem := b.delayer.Delay(ctx, b.Sender.Publisher, e, s.delay)
 		if errors.As(problem, &s.tooLong) {
 			s.delay = min(s.delay, s.tooLong.Longest)
@@ -63,7 +62,7 @@ func (b *backoff) unsent(r retry, problem, err error) error {
 	return b.Sender.Unsent("copy", fmt.Sprintf("%s, at %s, to queue %q,", r, due, b.queue), problem, err)
 }
 
-// expired is the end of a message that has used up its retries.
+// expired ends the retries of a message that has used them up.
 func (b *backoff) expired(ctx context.Context, r retry, err error) error {
 	if err = r.expired(err); b.final == nil {
 		return err
@@ -84,7 +83,7 @@ func (b *backoff) park(ctx context.Context, r retry, err error) error {
 	})
 }
 
-// published returns what has the original acked, now that the broker has the copy.
+// published returns the result that acks the original, now that the broker has the copy.
 func (b *backoff) published(ctx context.Context, ev Event) error {
 	b.report(ctx, ev)
 	if b.notify != nil {

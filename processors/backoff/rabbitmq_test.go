@@ -76,7 +76,7 @@ func TestOnRabbitMQ(t *testing.T) {
 	}
 }
 
-// tally is a handler that lets each message fail once for each delay.
+// tally is a handler that makes each message fail once for each delay.
 type tally struct {
 	delays []time.Duration
 

@@ -8,7 +8,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// retry is one that is to be.
+// retry is the next attempt of a message.
 type retry struct {
 	msg   processor.Message
 	done  int // retries before it
@@ -27,7 +27,7 @@ func (r retry) String() string {
 	return fmt.Sprintf("retry %d of %d in %v", r.done+1, r.limit, r.delay)
 }
 
-// pick returns the policy for a failure, nil if it is not to be retried.
+// pick returns the policy for a failure, nil if it must not be retried.
 func (b *backoff) pick(f failure) (p *policy, problem error) {
 	problem = callback.After("backoff: the function given to If", f.err, func() { p = b.policyFor(f) })
 	return p, problem
@@ -45,7 +45,7 @@ func (b *backoff) policyFor(f failure) *policy {
 	return nil
 }
 
-// delay is how long a message is to wait: as the handler says, or by the schedule.
+// delay is how long a message waits: as the handler requests, or by the schedule.
 func (b *backoff) delay(p *policy, r retry, f failure) (d time.Duration, problem error) {
 	if f.after > 0 {
 		return f.after, nil

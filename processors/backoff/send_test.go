@@ -20,8 +20,7 @@ import (
 	"github.com/gowarren/warren/processors/backoff"
 )
 
-// answering is a publisher that answers by the queue that a copy is for, and remembers what
-// it was asked for.
+// answering is a publisher that answers by the queue of a copy, and records its calls.
 type answering struct {
 	answer func(to string, e processor.Envelope) error
 	asked  []processortest.Publishing
@@ -46,20 +45,20 @@ func process(t *testing.T, ctx context.Context, pub processor.Publisher, msg pro
 
 func settledAs(t *testing.T, msg *processortest.Message, want processortest.Settlement) {
 	t.Helper()
-	if want == "" { // it is released by whoever runs the pipeline
+	if want == "" { // the consumer releases it
 		require.Empty(t, msg.Settlements())
 		return
 	}
 	require.Equal(t, []processortest.Settlement{want}, msg.Settlements())
 }
 
-// A copy that the broker does not have: back to the queue, whatever else is set.
+// Without a copy on the broker the message is requeued, whatever else is set.
 func TestAFailedRepublishGivesTheMessageBack(t *testing.T) {
 	t.Parallel()
 	for _, failure := range []error{
 		processor.ErrUnroutable, processor.ErrRefused, processor.ErrIndeterminate, processor.ErrBlocked,
 		processor.ErrTooLarge, processor.ErrHeaderType, processor.ErrClosed, errors.New("anything"),
-		// A decision in the publisher's error is not about our message.
+		// A decision in the publisher's error does not apply to our message.
 		processor.Drop(errors.New("dropped")), processor.Reject(errors.New("rejected")), processor.ErrStop, backoff.ErrAgain,
 	} {
 		for _, opts := range [][]backoff.Option{{}, {backoff.Park(parked)}} {
@@ -142,7 +141,7 @@ func TestACopyIsTriedAgainForAWhile(t *testing.T) {
 	})
 }
 
-// Requeued it would be a poison message, round and round.
+// If requeued it would be a poison message, redelivered without end.
 func TestACopyThatCanNeverBeSentIsParked(t *testing.T) {
 	t.Parallel()
 	pub := &answering{answer: func(to string, _ processor.Envelope) error {
@@ -198,7 +197,7 @@ func TestACopyThatCannotEvenBeParkedGoesBack(t *testing.T) {
 	settledAs(t, msg, "")
 }
 
-// It waits for the longest there is, and somebody sees why.
+// It waits for the longest delay, and the log shows why.
 func TestADelayThatIsTooLong(t *testing.T) {
 	t.Parallel()
 	for name, result := range map[string]error{
@@ -254,7 +253,7 @@ func TestACopyWithATooLongDelayThatIsNotSentGoesBack(t *testing.T) {
 	}
 }
 
-// liar says of so many delays that they are too long, and that longer ones are not.
+// liar reports certain delays as too long, but longer ones not.
 type liar struct {
 	recorder
 	lies int

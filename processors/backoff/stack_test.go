@@ -23,7 +23,7 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// remember keeps the delays of all retries.
+// remember records the delays of all retries.
 func remember(delays *[]time.Duration) func(context.Context, backoff.Event) {
 	return func(_ context.Context, e backoff.Event) {
 		if !e.Parked {
@@ -148,7 +148,7 @@ func TestACrashBetweenConfirmAndAckIsADuplicateNeverALoss(t *testing.T) {
 	})
 }
 
-// Each has its own count: what is busy is delayed, anything else is retried by key.
+// Each has its own count: busy errors are delayed, any others retried by key.
 func TestBackoffInsideRetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -167,7 +167,7 @@ func TestBackoffInsideRetry(t *testing.T) {
 	})
 }
 
-// What has used up its delays goes on by key, and does not come back to the delays.
+// A message that has used up its delays is retried by key, and is not delayed again.
 func TestWhatIsExpiredIsRetriedByKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestWhatIsExpiredIsRetriedByKey(t *testing.T) {
 	})
 }
 
-// Nobody has declared the delays.
+// The delays were never declared.
 func TestMissingDelaysKeepTheMessageWhereItIs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -244,7 +244,7 @@ func TestAConsumerProcessesWhatComesBack(t *testing.T) {
 	})
 }
 
-// A wrong name had the broker drop what came out of a delay, or put it into a lost queue.
+// With a wrong name the broker dropped delayed messages, or put them into a lost queue.
 func TestTheNameOfAnotherQueueKeepsTheMessageWhereItIs(t *testing.T) {
 	t.Parallel()
 	var pub processortest.Publisher

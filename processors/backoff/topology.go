@@ -11,24 +11,23 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Topology returns what has to be in the broker for a layer with the same options: the work
-// queue, the queues and exchanges of its delays, and the queue that [Park] names on the
-// default exchange, of the same type as the work queue. A final exchange, and what is bound
-// to it, are yours to declare.
+// Topology returns what a layer with the same options needs in the broker: the work queue, the
+// queues and exchanges of its delays, and the queue that [Park] names on the default exchange, of
+// the same type as the work queue. Declare a park exchange, and what is bound to it, yourself.
 //
-// A quorum work queue without a dead-letter exchange would drop a message that came back too
-// often, 20 times by default from RabbitMQ 4.0 on. So what it gives up goes to the queue of
-// [Park], at least once, after [delay.DeliveryLimit] returns or the limit that it was given: messages that kill
-// their worker each time, and also what a consumer rejects or what expires by an expiration of
-// its own. Without such a queue, or with a TTL or a length, it gets
-// [broker.HighDeliveryLimit], and so do all the other queues. It is the first queue of the
-// topology: whoever else declares it has to take it from there.
+// A quorum work queue without a dead-letter exchange would drop a message that is redelivered too
+// often, 20 times by default from RabbitMQ 4.0 on. So it dead-letters to the queue of [Park], at
+// least once, what exceeds [delay.DeliveryLimit] returns or its own limit: messages that kill their
+// worker each time. The same happens to what a consumer rejects or what expires by an expiration of
+// its own. Without such a queue, or with a TTL or a length, it gets [broker.HighDeliveryLimit], and
+// so do all the other queues. It is the first queue of the topology: other programs must declare it
+// with these arguments.
 //
-// The error says what a layer could not work with: options that [New] refuses as well, a
-// work queue that goes away by itself (AutoDelete, Exclusive, Expires), a quorum queue behind
-// classic delays, one that has a length and refuses messages when it is full, one with a low
-// delivery limit and no place for what is over it, and one whose dead letters go to the delays
-// or otherwise in a [broker.Loop].
+// The error says what a layer could not work with: options that [New] refuses as well, a work queue
+// that is deleted automatically (AutoDelete, Exclusive, Expires), a quorum queue behind classic
+// delays, one that has a length and refuses messages when full, one with a low delivery limit and
+// no dead-letter target, and one whose dead letters go to the delays or otherwise in a
+// [broker.Loop].
 func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	c, err := configure(work.Name, opts)
 	if err != nil {
@@ -52,8 +51,8 @@ func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	return t, nil
 }
 
-// checkDeadLetter refuses a work queue that rejects into the delays: a broker takes the
-// second round for a cycle, and drops the message or holds it up.
+// checkDeadLetter refuses a work queue that rejects into the delays: a broker takes the second
+// round for a cycle, and drops the message or holds it up.
 func checkDeadLetter(work broker.Queue, delays broker.Topology) error {
 	target, _ := argument.DeadLetters(work.AllArguments())
 	if to := (processor.Destination{Exchange: target.Exchange, RoutingKey: target.Key}); leadsInto(delays, to) {
@@ -63,7 +62,7 @@ func checkDeadLetter(work broker.Queue, delays broker.Topology) error {
 	return nil
 }
 
-// leadsInto reports whether what is published there is delayed.
+// leadsInto reports whether messages published there are delayed.
 func leadsInto(delays broker.Topology, to processor.Destination) bool {
 	if to.Exchange != "" {
 		return slices.ContainsFunc(delays.Exchanges, func(x broker.Exchange) bool { return x.Name == to.Exchange })

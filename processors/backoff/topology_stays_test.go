@@ -11,8 +11,8 @@ import (
 	"github.com/gowarren/warren/processors/backoff"
 )
 
-// A worker that is away for a deploy takes such a queue with it, and what comes back
-// meanwhile finds nothing.
+// A worker that is away for a deploy takes such a queue with it, and delayed messages then find no
+// queue.
 func TestAWorkQueueThatGoesAwayByItselfIsRefused(t *testing.T) {
 	t.Parallel()
 	for want, work := range map[string]broker.Queue{

@@ -12,17 +12,17 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// ErrOpen is the error of a message that was given back because the breaker is open. Its
-// action is [processor.Released].
+// ErrOpen is the error of a message that was released because the breaker is open. Its action is
+// [processor.Released].
 var ErrOpen = errors.New("the breaker is open")
 
-// New returns a middleware that lets no message through while downstream keeps failing,
-// and pauses the consumer meanwhile. downstream is its name, for logs and errors. Stacks
-// that are built with the same middleware share one breaker.
+// New returns a middleware that lets no message through while downstream keeps failing, and pauses
+// the consumer meanwhile. downstream is its name, for logs and errors. Stacks built with the same
+// middleware share one breaker.
 //
-// It is safe for many goroutines and allocates nothing on success. The stack refuses an
-// empty name, a nil option, no failures, less than a millisecond to be open for, and a second
-// layer of this breaker where it sees one.
+// It is safe for concurrent use and allocates nothing on success. The stack refuses an empty name,
+// a nil option, Failures below 1, OpenFor below a millisecond, and a second layer of this breaker
+// where it sees one.
 func New(downstream string, opts ...Option) processor.Middleware {
 	c := config{downstream: downstream, failures: DefaultFailures, openFor: DefaultOpenFor}
 	if err := option.Apply("breaker", &c, opts); err != nil {
@@ -41,7 +41,7 @@ func New(downstream string, opts ...Option) processor.Middleware {
 type breaker struct {
 	*circuit
 	next processor.Processor
-	hold *hold // the run that is going on; guarded by mu
+	hold *hold // the current run; guarded by mu
 }
 
 var (
@@ -63,10 +63,10 @@ func (*breaker) Role() stack.Role { return stack.Breaks }
 // Unwrap returns the inner layers.
 func (b *breaker) Unwrap() processor.Processor { return b.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*breaker) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (b *breaker) Settings() []stack.Setting {
 	counts := "failed"
 	if b.counts != nil {
@@ -80,7 +80,7 @@ func (b *breaker) Settings() []stack.Setting {
 	}
 }
 
-// Check refuses a second layer of this breaker among the inner ones, where it can be seen.
+// Check refuses a second layer of this breaker among the inner ones, if visible.
 func (b *breaker) Check() error {
 	for p := range processor.Decorated(b.next) {
 		if inner, ok := p.(*breaker); ok && inner.circuit == b.circuit {
@@ -103,7 +103,7 @@ func (b *breaker) Process(ctx context.Context, msg processor.Message) error {
 			return b.refusal
 		default:
 			if ctx.Value(probing{b.circuit}) != nil {
-				return b.next.Process(ctx, msg) // to wait for the probe would be to wait for itself
+				return b.next.Process(ctx, msg) // it would wait for itself as the probe
 			}
 			switch err := p.enter(ctx); {
 			case err != nil:
@@ -116,17 +116,17 @@ func (b *breaker) Process(ctx context.Context, msg processor.Message) error {
 	}
 }
 
-// probing is the context key of a circuit's probe, for a layer inside that has the circuit
-// too and that Check did not see.
+// probing is the context key of a circuit's probe, for an inner layer with the same circuit that
+// Check did not see.
 type probing struct{ *circuit }
 
-// probe is pass for the one message of p. The next one enters when its verdict has counted.
+// probe is pass for the one message of p. The next enters when its verdict has counted.
 func (b *breaker) probe(ctx context.Context, msg processor.Message, p *phase) error {
 	defer p.leave()
 	return b.pass(context.WithValue(ctx, probing{b.circuit}, p), msg, p)
 }
 
-// pass runs the inner layers and counts what comes of msg in p.
+// pass runs the inner layers and counts the outcome of msg in p.
 func (b *breaker) pass(ctx context.Context, msg processor.Message, p *phase) (err error) {
 	v := errFailed // of a panic, and of a Goexit
 	defer func() { b.count(p, v) }()
@@ -135,14 +135,14 @@ func (b *breaker) pass(ctx context.Context, msg processor.Message, p *phase) (er
 	return err
 }
 
-// The verdicts on a message, beside nil for success. They go to gobreaker in place of the
-// handler's error, whose methods may panic.
+// The verdicts on a message, beside nil for success. gobreaker gets them instead of the handler's
+// error, whose methods may panic.
 var (
 	errFailed  = errors.New("failed")
 	errNeutral = errors.New("says nothing")
 )
 
-// judge returns the verdict, and err, joined by what [Counts] panicked with.
+// judge returns the verdict, and err, joined by a panic of [Counts].
 func (b *breaker) judge(ctx context.Context, err error) (verdict, result error) {
 	if err == nil {
 		return nil, nil

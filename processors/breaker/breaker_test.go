@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 
 var errMail = errors.New("mail server says no")
 
-// fakeRun counts who has it paused.
+// fakeRun counts its pauses.
 type fakeRun struct {
 	stack.Run
 	mu             sync.Mutex
@@ -65,7 +65,7 @@ func (r *fakeRun) Pauses() int {
 	return r.pauses
 }
 
-// service is a pipeline that is being run.
+// service is a running pipeline.
 type service struct {
 	*stack.Pipeline
 	fakeRun
@@ -89,7 +89,7 @@ func (s *service) process(ctx context.Context) error {
 	return s.Process(ctx, processortest.NewMessage())
 }
 
-// returning is a handler that returns what the test says next.
+// returning is a handler that returns a result set by the test.
 type returning struct{ err error }
 
 func (r *returning) handle(context.Context, processor.Message) error { return r.err }
@@ -145,7 +145,7 @@ func TestTheRunGoesOnWhenTheOpenTimeIsOver(t *testing.T) {
 	})
 }
 
-// gate is a handler whose messages wait for what it is told to return.
+// gate is a handler whose messages wait for their result.
 type gate struct {
 	entered chan struct{}
 	result  chan error
@@ -163,7 +163,7 @@ func (g *gate) handle(ctx context.Context, _ processor.Message) error {
 	}
 }
 
-// halfOpen returns a stack that is half-open, of which n messages have come.
+// halfOpen returns a stack that is half-open, with n messages in it.
 func halfOpen(t *testing.T, ctx context.Context, g *gate, n int) (s *service, results chan error) {
 	t.Helper()
 	s = start(t, breaker.New("mail server", breaker.Failures(1)), g.handle) //nolint:contextcheck // a run has a context of its own
@@ -277,9 +277,8 @@ func TestAProbeThatIsCutShortMakesRoomForAnother(t *testing.T) {
 	})
 }
 
-// A slow message that began before the breaker opened says nothing about the downstream
-// as it is when it ends: a late success closed the breaker without a probe, a late failure
-// took the room of the probe.
+// A slow message that began before the breaker opened says nothing about the downstream at its end:
+// a late success closed the breaker without a probe, a late failure took the place of the probe.
 func TestMessagesThatBeganInAnotherStateDoNotCount(t *testing.T) {
 	t.Parallel()
 	for name, late := range map[string]error{"success": nil, "failure": errMail} {
@@ -383,7 +382,7 @@ func exits(f func()) (returned bool) {
 	return returned
 }
 
-// In gobreaker's Execute neither is counted: the probe never ends, and with it the outage.
+// In gobreaker's Execute neither is counted: the probe never ends, nor does the outage.
 func TestAProbeThatPanicsOrExitsFails(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(){"panic": func() { panic(errMail) }, "goexit": runtime.Goexit} {
@@ -428,8 +427,8 @@ func TestPanicOfNilGoesOnItsWayWithOldSemantics(t *testing.T) {
 	require.NoError(t, s.Stop(t.Context()))
 }
 
-// errors.As panics on some errors that handlers return by mistake. The message came back
-// each time the process was started, and ended it.
+// errors.As panics on some errors that handlers return by mistake. The message was redelivered each
+// time the process was started, and ended it.
 func TestCountsThatPanicsDoesNotEndTheProcess(t *testing.T) {
 	t.Parallel()
 	m := breaker.New("mail server", breaker.Failures(1), breaker.Counts(func(error) bool { panic("boom") }))
@@ -442,7 +441,7 @@ func TestCountsThatPanicsDoesNotEndTheProcess(t *testing.T) {
 	require.NoError(t, s.Stop(t.Context()))
 }
 
-// The message was taken for one that says nothing about the downstream.
+// The message was treated as one that says nothing about the downstream.
 func TestCountsThatPanicsWithNilCounts(t *testing.T) {
 	t.Setenv("GODEBUG", "panicnil=1")
 	m := breaker.New("mail server", breaker.Failures(1), breaker.Counts(func(error) bool { panic(nil) }))
@@ -452,7 +451,7 @@ func TestCountsThatPanicsWithNilCounts(t *testing.T) {
 	require.NoError(t, s.Stop(t.Context()))
 }
 
-// The probe waited for itself, and with it every message, for ever.
+// The probe waited for itself, and every message with it, without end.
 func TestABreakerTwiceInOneStackIsRefused(t *testing.T) {
 	t.Parallel()
 	m, other := breaker.New("mail server"), breaker.New("mail server")
@@ -464,7 +463,7 @@ func TestABreakerTwiceInOneStackIsRefused(t *testing.T) {
 	require.NoError(t, err, "in another stack")
 }
 
-// No stack can see past a layer that does not show what it stands around.
+// No stack can see past a layer that has no Unwrap.
 func TestAProbeDoesNotWaitForItselfInALayerThatIsHidden(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -524,7 +523,7 @@ func TestAFunctionThatIsSlowIsToldOneChangeAfterTheOther(t *testing.T) {
 	})
 }
 
-// The function may ask the breaker for something itself, such as to process a message.
+// The function may use the breaker itself, such as to process a message.
 func TestAFunctionThatIsToldMayUseTheStack(t *testing.T) {
 	t.Parallel()
 	var s *service
@@ -583,7 +582,7 @@ type cursed struct{}
 
 func (c *cursed) Error() string { panic(c) }
 
-// The text of the panic was made without care, and took the process down.
+// The panic's text was built without a recover, and ended the process.
 func TestAPanicThatCannotBePrintedIsSurvived(t *testing.T) {
 	t.Parallel()
 	m := breaker.New("mail server", breaker.Failures(1), breaker.Logger(slog.New(slog.DiscardHandler)),

@@ -25,12 +25,12 @@ const (
 	HalfOpen State = "half-open" // one message passes, as a probe
 )
 
-// circuit is one downstream's.
+// circuit is the circuit of one downstream.
 //
-// gobreaker counts and decides, and only it changes the phase. The handler does not run
-// inside its Execute: that would take a Goexit in a probe for a probe without end, and let
-// nothing through any more, and with GODEBUG=panicnil=1 a panic(nil) for a success. The
-// two-step form allocates. So a message is counted when it is over.
+// gobreaker counts and decides, and only it changes the phase. The handler does not run inside its
+// Execute, which would take a Goexit in a probe for a probe without end and let nothing through any
+// more, and with GODEBUG=panicnil=1 would take a panic(nil) for a success. The two-step form
+// allocates. So a message is counted when it has ended.
 type circuit struct {
 	config
 	gobreaker *gobreaker.CircuitBreaker[struct{}]
@@ -39,26 +39,26 @@ type circuit struct {
 
 	// mu is taken while gobreaker's lock is held, so never the other way round.
 	mu      sync.Mutex
-	changes []State // that nobody has been told of
+	changes []State // not yet reported
 	holds   map[*hold]struct{}
-	timer   *time.Timer // ends an open phase, for the sake of those that are paused
-	busy    bool        // somebody is in catchUp
+	timer   *time.Timer // ends an open phase, for paused runs
+	busy    bool        // a goroutine is in catchUp
 }
 
-// phase is the time from one change of state to the next. A message counts in the phase
-// that it has begun in, and not at all if that is over.
+// phase is the time from one change of state to the next. A message counts in the phase in which it
+// began, and not at all once that has ended.
 type phase struct {
 	state State
-	until time.Time     // that an open phase lasts
-	probe chan struct{} // full while a probe is under way
+	until time.Time     // end of an open phase
+	probe chan struct{} // full during a probe
 }
 
 func newPhase(s State, until time.Time) *phase {
 	return &phase{state: s, until: until, probe: make(chan struct{}, 1)}
 }
 
-// enter waits until no probe is under way. Unless it returns an error it owes a call of
-// leave. The phase may have ended meanwhile: whoever waits then enters and leaves again.
+// enter waits until no probe is in progress. Unless it returns an error, leave must be called. The
+// phase may have ended meanwhile: every goroutine that waits then enters and leaves again.
 func (p *phase) enter(ctx context.Context) error {
 	select {
 	case p.probe <- struct{}{}:
@@ -86,8 +86,8 @@ func newCircuit(c config) *circuit {
 	return b
 }
 
-// count counts a message of p. Should p end between the look and the count, then within
-// nanoseconds, and the count is refused unless the open phase is over in that time too.
+// count counts a message of p. If p ends between the check and the count, within nanoseconds, the
+// count is refused, unless the open phase ends in that time too.
 func (b *circuit) count(p *phase, verdict error) {
 	if b.phase.Load() == p {
 		_, _ = b.gobreaker.Execute(func() (struct{}, error) { return struct{}{}, verdict })
@@ -97,7 +97,7 @@ func (b *circuit) count(p *phase, verdict error) {
 	}
 }
 
-// ask reports whether p, which is open, has ended. It ends when somebody asks.
+// ask reports whether p, which is open, has ended. It ends only when asked.
 func (b *circuit) ask(p *phase) bool {
 	b.gobreaker.State()
 	if b.phase.Load() == p {
@@ -107,7 +107,7 @@ func (b *circuit) ask(p *phase) bool {
 	return true
 }
 
-// changed begins a phase. gobreaker calls it with its lock held: it must not call anybody.
+// changed begins a phase. gobreaker calls it with its lock held, so it calls no other code.
 func (b *circuit) changed(_ string, _, to gobreaker.State) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -22,7 +22,7 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// mailServer is a downstream: it is down at the times that outage says.
+// mailServer is a downstream: it is down at the times of outage.
 type mailServer struct {
 	start  time.Time
 	outage func(time.Duration) bool
@@ -44,8 +44,8 @@ func (m *mailServer) send(_ context.Context, msg processor.Message) error {
 	return nil
 }
 
-// outage runs a worker on the embedded broker while 20 messages come each second for two
-// minutes, and 10 minutes more. Every message must have been delivered once, none parked.
+// outage runs a worker on the embedded broker while 20 messages arrive each second for two minutes,
+// and 10 minutes more. Every message must have been delivered once, none parked.
 func outage(t *testing.T, down func(time.Duration) bool, during func(b *memory.Broker), opts ...breaker.Option) *mailServer {
 	t.Helper()
 	const messages = 2400

@@ -17,7 +17,7 @@ func ExampleNew() {
 	if err != nil {
 		panic(err)
 	}
-	for range 3 { // what a consumer does, which would be paused after the second
+	for range 3 { // a consumer would be paused after the second
 		err := pipeline.Process(context.Background(), processortest.NewMessage())
 		fmt.Println(processor.Decide(err).Action, "-", err)
 	}

@@ -29,24 +29,24 @@ type config struct {
 	log        *slog.Logger
 }
 
-// Failures sets how many failures in a row open the breaker, counted over all that share
-// it. Default: 5. At least 1.
+// Failures sets how many failures in a row open the breaker, counted over all stacks that share it.
+// Default: 5. At least 1.
 func Failures(n int) Option { return func(c *config) { c.failures = n } }
 
 // OpenFor sets how long the breaker is open before it lets a probe through. Default: 30 s.
 // At least a millisecond.
 func OpenFor(d time.Duration) Option { return func(c *config) { c.openFor = d } }
 
-// Counts has an error count as a failure of the downstream if f is true for it. f is asked
-// whatever the error decides about its message, unless it is released or was cut short.
-// Errors for which f is false are neither failures nor successes. f may be called by many
-// goroutines at once; if it panics the error counts, and tells of the panic. Default, also
-// for nil: those whose action is [processor.Failed].
+// Counts makes an error count as a failure of the downstream if f is true for it. f is asked
+// whatever the error decides about its message, unless it is released or was cut short. Errors for
+// which f is false are neither failures nor successes. f may be called concurrently; if it panics
+// the error counts, with the panic joined. Default, also for nil: those whose action is
+// [processor.Failed].
 func Counts(f func(err error) bool) Option { return func(c *config) { c.counts = f } }
 
-// OnStateChange calls f with each new state, for one change after the other and while no
-// lock is held. The run is not resumed before it has returned, so it should not block. A
-// panic is logged. Default: nil, nothing is called.
+// OnStateChange calls f with each new state, one change at a time, with no lock held. The run is
+// not resumed before f has returned, so f should not block. A panic is logged. Default: nil,
+// nothing is called.
 func OnStateChange(f func(to State)) Option { return func(c *config) { c.notify = f } }
 
 // Logger sets where changes of state are logged: at level warn when the breaker opens,

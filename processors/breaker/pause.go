@@ -40,19 +40,19 @@ func (b *breaker) Stop(context.Context) error {
 	return nil
 }
 
-// arm sets the timer, or stops it where there is nobody to resume: then the next message
-// asks. It is called with mu held.
+// arm sets the timer, or stops it without a run to resume: then the next message asks. It is called
+// with mu held.
 func (b *circuit) arm() {
 	if b.timer != nil {
 		b.timer.Stop()
 	}
 	if p := b.phase.Load(); p.state == Open && len(b.holds) > 0 {
-		b.timer = time.AfterFunc(time.Until(p.until)+1, b.timeIsUp) // + 1: gobreaker wants it to be over
+		b.timer = time.AfterFunc(time.Until(p.until)+1, b.timeIsUp) // + 1: gobreaker wants the time to have passed
 	}
 }
 
-// timeIsUp ends the open phase. Should gobreaker see that differently, or should the timer
-// be one of before, it is asked again: nobody else does so while everybody is paused.
+// timeIsUp ends the open phase. If gobreaker disagrees, or the timer is an earlier one, it asks
+// again later: while all runs are paused, no message does.
 func (b *circuit) timeIsUp() {
 	p := b.phase.Load()
 	if p.state != Open || b.ask(p) {
@@ -63,8 +63,8 @@ func (b *circuit) timeIsUp() {
 	b.arm()
 }
 
-// catchUp does what changes of state ask for, one thing after the other and with no lock
-// held: whom it calls may call back. If somebody is at it already, they will see to it.
+// catchUp does what changes of state require, one thing at a time and with no lock held: the
+// functions it calls may call back. If another goroutine is in catchUp, that one does it.
 func (b *circuit) catchUp() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -85,15 +85,15 @@ func (b *circuit) unlocked(do func()) {
 	do()
 }
 
-// next returns what is to be done next, nil if there is nothing: first to pause and to
-// resume as the phase wants it, then to tell. It is called with mu held.
+// next returns the next thing to do, or nil: first to pause or resume as the phase requires, then
+// to report. It is called with mu held.
 func (b *circuit) next() func() {
 	open := b.phase.Load().state == Open
 	for h := range b.holds {
 		switch wanted := open && !h.over; {
 		case wanted && !h.paused:
 			h.paused = true
-			return func() { h.resume = h.run.Pause() } // read by nobody else while we are busy
+			return func() { h.resume = h.run.Pause() } // only used by the goroutine in catchUp
 		case !wanted && h.paused:
 			h.paused = false
 			return h.resume

@@ -115,7 +115,7 @@ func TestStoppedTwiceOrNeverStarted(t *testing.T) {
 	require.NoError(t, s.Stop(t.Context()))
 }
 
-// A Watermill router, say: nobody sets a timer, and the next message asks for the time.
+// As in a Watermill router: there is no timer, and the next message checks the time.
 func TestWithoutARunMessagesAreGivenBackUntilTheOpenTimeIsOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -131,8 +131,8 @@ func TestWithoutARunMessagesAreGivenBackUntilTheOpenTimeIsOver(t *testing.T) {
 	})
 }
 
-// However the downstream flaps and whoever starts and stops, each message has an outcome
-// and in the end all runs go on.
+// However the downstream flaps and whichever runs start and stop, each message has an outcome and
+// in the end all runs go on.
 func TestStress(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -1,10 +1,9 @@
 // Package catch ends errors: it logs what the inner layers return and reports success,
 // as Swarrot's ExceptionCatcherProcessor does.
 //
-// Put it outermost. Inside ack or retry it would turn every failed message into one
-// that is acked and gone, and a stack refuses that order. A consumer of this library
-// logs errors and goes on by itself and does not need it; a stack inside something that
-// acts on errors, such as a Watermill router, may.
+// Put it outermost. Inside ack or retry it would ack and lose every failed message, and a stack
+// refuses that order. A consumer of this library logs errors and goes on by itself and does not
+// need it; a stack inside something that acts on errors, such as a Watermill router, may.
 package catch
 
 import (
@@ -20,17 +19,16 @@ import (
 // Option changes how errors are caught.
 type Option func(*config)
 
-// Logger sets where caught errors are logged, at level error, with texts that a sender
-// may have written cut to a bounded size. Default, also for nil:
-// slog.Default() at the time of the error.
+// Logger sets where caught errors are logged, at level error, with texts that a sender may have
+// written cut to a bounded size. Default, also for nil: slog.Default() at the time of the error.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that logs the error of the inner layers and returns nil. It
-// is safe for many goroutines and allocates nothing on success.
+// New returns a middleware that logs the error of the inner layers and returns nil. It is safe for
+// concurrent use and allocates nothing on success.
 //
-// Three things pass through, for the sake of the message and of the run: an error that
-// says [processor.Requeue] or [processor.Release], the error of a message that was cut short because ctx
-// ended, and the wish to stop, as [processor.ErrStop]. Panics pass too; see recovery.
+// Some errors pass through: [processor.Requeue] or [processor.Release], the error of a message that
+// was cut short because ctx ended, and a stop, as [processor.ErrStop]. Panics pass too; see
+// recovery.
 //
 // The stack refuses a nil option.
 func New(opts ...Option) processor.Middleware {

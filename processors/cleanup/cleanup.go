@@ -1,27 +1,24 @@
-// Package cleanup calls a function after each message, whatever has become of it: to reset
-// services, to close what a handler left open, or to let go of memory. It is Swarrot's
-// ServicesResetterProcessor, and with a function to suit its MemoryReset and Doctrine
-// processors.
+// Package cleanup calls a function after each message, whatever its outcome: to reset services, to
+// close what a handler left open, or to free memory. It replaces Swarrot's
+// ServicesResetterProcessor, and with a suitable function its MemoryReset and Doctrine processors.
 //
 //	cleanup.New(func(ctx context.Context, _ processor.Message, err error) error {
 //		return session.Reset(ctx)
 //	})
 //
-// Put it outside recovery, so that it learns of a panic as an error, and inside
-// instantretry, so that no try begins with what the one before has left behind.
+// Put it outside recovery, so that it receives a panic as an error, and inside instantretry, so
+// that each try starts clean.
 //
-// # What its failure changes
+// # Errors of the function
 //
-// Nothing about the message, whose work is done or has failed without it: the error of the
-// function is logged, and the inner layers' comes back as it is. Only a wish to stop is
-// added: return [processor.Stop] where nothing should run on what could not be cleaned up.
-// A panic of the function is an error like any other.
+// They change nothing about the message: the function's error is logged, and that of the inner
+// layers is returned. Only a stop is added: return [processor.Stop] if nothing should run after a
+// failed cleanup. A panic of the function is an error like any other.
 //
 // # Panics
 //
-// The function also runs when the inner layers panic or call runtime.Goexit, with
-// [ErrNoReturn]. The panic then goes on its way. A function that calls runtime.Goexit
-// itself takes its worker along.
+// The function also runs when the inner layers panic or call runtime.Goexit, with [ErrNoReturn].
+// The panic then continues. A function that calls runtime.Goexit itself ends its worker.
 package cleanup
 
 import (
@@ -44,10 +41,9 @@ var ErrNoReturn = errors.New("cleanup: the inner layers did not return: a panic,
 // DefaultTimeout is how long a cleanup may take unless [Timeout] says otherwise.
 const DefaultTimeout = 5 * time.Second
 
-// Func cleans up after msg, which the inner layers have returned err for: nil is success;
-// see [processor.Decide] for others, and [ErrNoReturn]. It may be called by many goroutines
-// at once and must not keep msg. ctx is alive also when the message was cut short, and
-// has its values.
+// Func cleans up after msg, for which the inner layers have returned err: nil is success; see
+// [processor.Decide] for others, and [ErrNoReturn]. It may be called concurrently and must not keep
+// msg. ctx has the values of the message's context, but does not end with it.
 type Func func(ctx context.Context, msg processor.Message, err error) error
 
 // Option changes how the function is called.
@@ -58,18 +54,18 @@ type config struct {
 	log     *slog.Logger
 }
 
-// Timeout sets when the context of the function ends. It does not end with that of the
-// message; a run that ends waits for a cleanup no longer than for a handler. Default: 5 s.
-// At least a millisecond.
+// Timeout sets when the context of the function ends. It does not end with that of the message; a
+// run that ends waits for a cleanup no longer than for a handler. Default: 5 s. At least a
+// millisecond.
 func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
 
 // Logger sets where errors of the function are logged, at level error. Default, also for
 // nil: slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that calls f after the inner layers. It is safe for many
-// goroutines. It allocates a context and a timer for each message, for f. The stack
-// refuses a nil function or option, and a timeout below a millisecond.
+// New returns a middleware that calls f after the inner layers. It is safe for concurrent use. It
+// allocates a context and a timer for each message. The stack refuses a nil function or option, and
+// a timeout below a millisecond.
 func New(f Func, opts ...Option) processor.Middleware {
 	c := config{timeout: DefaultTimeout}
 	if err := option.Apply("cleanup", &c, opts); err != nil {
@@ -110,10 +106,10 @@ func (*cleanup) Role() stack.Role { return "" }
 // Unwrap returns the inner layers.
 func (c *cleanup) Unwrap() processor.Processor { return c.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*cleanup) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (c *cleanup) Settings() []stack.Setting {
 	return []stack.Setting{{Name: "timeout", Value: c.timeout.String()}}
 }
@@ -122,7 +118,7 @@ func (c *cleanup) Settings() []stack.Setting {
 func (c *cleanup) Process(ctx context.Context, msg processor.Message) error {
 	returned := false
 	defer func() {
-		if !returned { // and no recover: what is on its way goes on
+		if !returned { // no recover: the panic continues
 			c.clean(ctx, msg, ErrNoReturn)
 		}
 	}()

@@ -2,8 +2,8 @@ package decode
 
 import "strings"
 
-// charsets are words that senders write where an encoding belongs, and that say nothing
-// about compression: charsets, and MIME's names for bytes that are sent as they are.
+// charsets are words that senders write as an encoding although they name no compression: charsets,
+// and MIME's names for bytes that are sent as they are.
 var charsets = map[string]bool{
 	"7bit": true, "8bit": true, "binary": true,
 	"ascii": true, "us-ascii": true, "ansi": true, "unicode": true,
@@ -14,7 +14,7 @@ var charsets = map[string]bool{
 	"koi8-r": true, "koi8-u": true, "macroman": true, "macintosh": true,
 }
 
-// families are how charsets begin that come in many numbers.
+// families are prefixes of charsets that have many numbers.
 var families = []string{"utf-", "iso-8859-", "iso8859-", "iso_8859-", "windows-", "cp125"}
 
 func isCharset(name string) bool {

@@ -14,11 +14,11 @@ import (
 // codec decodes a body to at most limit bytes.
 type codec func(body []byte, limit int) ([]byte, error)
 
-// stream is a reader of what src decodes to, used again and again.
+// stream is a reusable reader of what src decodes to.
 type stream struct {
 	io.Reader
 	src   bytes.Reader
-	reset func() error // begins anew with src
+	reset func() error // starts again with src
 }
 
 var (
@@ -29,7 +29,7 @@ var (
 	}}
 	zlibs = sync.Pool{New: func() any {
 		return resetting(func(src io.Reader) io.Reader {
-			r, _ := zlib.NewReader(src) // of an empty stream that is well-formed
+			r, _ := zlib.NewReader(src) // src is a well-formed empty stream
 			return r
 		})
 	}}
@@ -38,8 +38,8 @@ var (
 	}}
 )
 
-// resetting makes a stream of a reader of package zlib or flate, which share a way to be
-// reset. Only with a stream to begin with does zlib make one.
+// resetting makes a stream of a reader of package zlib or flate, which are reset in the same way.
+// zlib makes a reader only from a well-formed stream.
 func resetting(open func(io.Reader) io.Reader) *stream {
 	s := &stream{}
 	s.src.Reset([]byte("\x78\x9c\x03\x00\x00\x00\x00\x01"))
@@ -59,16 +59,16 @@ func inflate(body []byte, limit int) ([]byte, error) {
 	return pooled(&flates, body, limit)
 }
 
-// hasZlibHeader tells RFC 1950 from a bare RFC 1951 stream: the latter would have to begin
-// with a stored block with bits set that every encoder leaves clear.
+// hasZlibHeader tells RFC 1950 from a bare RFC 1951 stream: the latter would have to begin with a
+// stored block with bits set that every encoder leaves clear.
 func hasZlibHeader(body []byte) bool {
 	return len(body) >= 2 && body[0]&0x0f == 8 && body[0]>>4 <= 7 &&
 		(uint16(body[0])<<8|uint16(body[1]))%31 == 0
 }
 
-// pooled decodes with a stream of pool. One that panics does not go back there.
+// pooled decodes with a stream of pool. One that panics is not put back.
 func pooled(pool *sync.Pool, body []byte, limit int) ([]byte, error) {
-	s := pool.Get().(*stream) //nolint:forcetypeassert // there is nothing else in it
+	s := pool.Get().(*stream) //nolint:forcetypeassert // it holds nothing else
 	s.src.Reset(body)
 	err := s.reset()
 	if errors.Is(err, io.EOF) {
@@ -83,7 +83,7 @@ func pooled(pool *sync.Pool, body []byte, limit int) ([]byte, error) {
 	return decoded, err
 }
 
-// custom decodes with a function of the user's.
+// custom decodes with the user's function.
 func custom(open func(io.Reader) (io.Reader, error)) codec {
 	return func(body []byte, limit int) ([]byte, error) {
 		src := bytes.NewReader(body)
@@ -92,7 +92,7 @@ func custom(open func(io.Reader) (io.Reader, error)) codec {
 			return nil, err
 		}
 		if c, ok := r.(io.Closer); ok {
-			defer func() { _ = c.Close() }() // what it could tell, the end of the stream has told
+			defer func() { _ = c.Close() }() // the end of the stream has shown any error
 		}
 		return read(r, src, limit)
 	}

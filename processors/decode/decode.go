@@ -11,20 +11,19 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// The errors of messages that are rejected, but for those of a body that is corrupt.
+// The errors of rejected messages, except those of a corrupt body.
 var (
 	// ErrTooLarge: the decoded body is over the limit.
 	ErrTooLarge = errors.New("the decoded body is too large")
-	// ErrUnknown: the content encoding is none that is known.
+	// ErrUnknown: the content encoding is unknown.
 	ErrUnknown = errors.New("the content encoding is not known")
 )
 
-// New returns a middleware that decodes messages. It is safe for many goroutines. A message
-// without a content encoding, or with a charset there, costs no allocation; the memory that
-// decoding works in is used again, the decoded body never is.
+// New returns a middleware that decodes messages. It is safe for concurrent use. A message without
+// a content encoding, or with a charset there, costs no allocation; decoding reuses its working
+// memory, but never the decoded body.
 //
-// The stack refuses a nil option, a size out of range, and a name or function that is
-// missing.
+// The stack refuses a nil option, a size out of range, and a missing name or function.
 func New(opts ...Option) processor.Middleware {
 	c := defaults()
 	if err := option.Apply("decode", &c, opts); err != nil {
@@ -59,10 +58,10 @@ func (*decode) Role() stack.Role { return stack.Decodes }
 // Unwrap returns the inner layers.
 func (d *decode) Unwrap() processor.Processor { return d.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*decode) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (d *decode) Settings() []stack.Setting {
 	ignored := append([]string{"charsets"}, d.names(true)...)
 	return []stack.Setting{
@@ -72,7 +71,7 @@ func (d *decode) Settings() []stack.Setting {
 	}
 }
 
-// size is in MiB where that is a whole number.
+// size is in MiB if that is a whole number.
 func size(bytes int) string {
 	if bytes%(1<<20) == 0 {
 		return strconv.Itoa(bytes>>20) + "MiB"
@@ -108,7 +107,7 @@ func (d *decode) Process(ctx context.Context, msg processor.Message) error {
 	return d.next.Process(ctx, &decoded{msg, body, headers})
 }
 
-// decoded is a message with other content than it came with.
+// decoded is a message with its decoded content.
 type decoded struct {
 	processor.Message
 	body    []byte
@@ -118,10 +117,10 @@ type decoded struct {
 // Body returns the decoded body.
 func (d *decoded) Body() []byte { return d.body }
 
-// Headers returns those of the message without kombu's compression.
+// Headers returns the message's headers without kombu's compression.
 func (d *decoded) Headers() processor.Headers { return d.headers }
 
-// Properties returns those of the message without the encoding.
+// Properties returns the message's properties without the encoding.
 func (d *decoded) Properties() processor.Properties {
 	p := d.Message.Properties()
 	p.ContentEncoding = ""

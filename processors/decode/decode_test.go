@@ -63,7 +63,7 @@ func message(encoding, body string) *processortest.Message {
 		processortest.Properties(processor.Properties{ID: "1", ContentType: "text/plain", ContentEncoding: encoding}))
 }
 
-// process returns what the handler got, nil if it was not called.
+// process returns the handler's message, nil if it was not called.
 func process(tb testing.TB, msg processor.Message, opts ...decode.Option) (got processor.Message, err error) {
 	tb.Helper()
 	p, err := stack.New(decode.New(opts...)).
@@ -121,7 +121,7 @@ func TestTheInnerMessageDiffersInBodyAndEncodingOnly(t *testing.T) {
 	require.Equal(t, "gzip", outer.Properties().ContentEncoding)
 }
 
-// nameko and kombu send utf-8, others what they please.
+// nameko and kombu send utf-8, others any word.
 func TestCharsetsPassUntouched(t *testing.T) {
 	t.Parallel()
 	for _, word := range []string{
@@ -184,7 +184,7 @@ func TestABodyMustBeWholeAndNothingElse(t *testing.T) {
 			if tc.want != nil {
 				require.ErrorIs(t, err, tc.want)
 			}
-			// The readers are used again: what one message leaves behind must not matter.
+			// The readers are reused: a message must not affect the next.
 			got, err := process(t, message("gzip", gzipped(text)))
 			require.NoError(t, err)
 			require.Equal(t, text, string(got.Body()))
@@ -204,7 +204,7 @@ func TestMaxSizeIsTheLastThatPasses(t *testing.T) {
 	require.NoError(t, err, "what is not encoded is not measured")
 }
 
-// endless is a reader that counts what is taken from it.
+// endless is a reader that counts the bytes read from it.
 type endless struct{ read int }
 
 func (e *endless) Read(p []byte) (int, error) { e.read += len(p); return len(p), nil }
@@ -222,8 +222,7 @@ func TestABombStopsAtTheLimit(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Members of gzip that hold nothing: a step in the middle could have gone on for hours, and
-// the result been small.
+// Empty gzip members: a step in the middle could have gone on for hours with a small result.
 func TestABombInTheMiddleOfAListStopsToo(t *testing.T) {
 	t.Parallel()
 	nothing := strings.Repeat(gzipped(""), 10_000)

@@ -9,8 +9,8 @@ import (
 	"github.com/gowarren/warren/processors/decode"
 )
 
-// FuzzDecode gives it whatever a sender can send: it decodes to no more than the limit, or
-// rejects, and never panics. What it does not decode it does not touch.
+// FuzzDecode decodes any body: to no more than the limit, or with a rejection, and never with a
+// panic. A message that is not decoded stays unchanged.
 func FuzzDecode(f *testing.F) {
 	for _, encoding := range []string{"gzip", "deflate", "deflate, gzip", "x-gzip,x-gzip,gzip", "utf-8", "br", ",,", "İ"} {
 		for _, body := range []string{"", text, gzipped(text), zlibbed(text), deflated(text), gzipped(deflated(text)), gzipped(text) + gzipped("")} {
@@ -35,7 +35,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzRoundTrip packs whatever, and gets it back.
+// FuzzRoundTrip encodes any body, and gets it back.
 func FuzzRoundTrip(f *testing.F) {
 	f.Add([]byte(text))
 	f.Add([]byte{})

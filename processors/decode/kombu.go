@@ -12,8 +12,7 @@ import (
 // content encoding then says what the body was before, such as utf-8.
 const compression = "compression"
 
-// kombus are its compressions that the standard library can undo, by the names that it gives
-// them.
+// kombus are the compressions of kombu that the standard library can decode, by kombu's names.
 var kombus = map[string]codec{
 	"application/x-gzip": zlibOrGzip,
 	"application/x-bz2":  custom(func(src io.Reader) (io.Reader, error) { return bzip2.NewReader(src), nil }),
@@ -27,7 +26,7 @@ func zlibOrGzip(body []byte, limit int) ([]byte, error) {
 	return inflate(body, limit)
 }
 
-// compressed returns what the header says, empty if it is not there or somebody else's.
+// compressed returns what the header says, empty if it is missing or not kombu's.
 func compressed(h processor.Headers) string {
 	name, _ := h[compression].(string)
 	if !strings.HasPrefix(name, "application/") || strings.Contains(name, ",") {

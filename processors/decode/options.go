@@ -30,15 +30,15 @@ func defaults() config {
 	return config{maxSize: DefaultMaxSize, codecs: codecs}
 }
 
-// MaxSize sets the most bytes of a decoded body, and of what each encoding of a list
-// decodes to. A message that has more is rejected with [ErrTooLarge]; one without an
-// encoding is not measured. Default: 16 MiB. At most 2 GiB less a byte.
+// MaxSize sets the most bytes of a decoded body, and of what each encoding of a list decodes to. A
+// larger message is rejected with [ErrTooLarge]; one without an encoding is not measured. Default:
+// 16 MiB. At most 2 GiB less a byte.
 func MaxSize(bytes int) Option { return func(c *config) { c.maxSize = bytes } }
 
-// Encoding adds an encoding, or replaces one: f returns a reader of what src decodes to. The
-// reader is closed if it is an io.Closer. It must read src to its end, and report a stream
-// that is cut short: what it leaves unread has the message rejected. f may be called by
-// many goroutines at once; a panic in it rejects the message. zstd, for one:
+// Encoding adds an encoding, or replaces one: f returns a reader of what src decodes to. The reader
+// is closed if it is an io.Closer. It must read src to its end, and report a stream that is cut
+// short: a message with unread bytes is rejected. f may be called concurrently; a panic in it
+// rejects the message. For zstd:
 //
 //	decode.Encoding("zstd", func(src io.Reader) (io.Reader, error) {
 //		d, err := zstd.NewReader(src)
@@ -48,7 +48,7 @@ func MaxSize(bytes int) Option { return func(c *config) { c.maxSize = bytes } }
 //		return d.IOReadCloser(), nil
 //	})
 //
-// Default: gzip, x-gzip and deflate, and of kombu application/x-gzip and application/x-bz2.
+// Default: gzip, x-gzip and deflate, and kombu's application/x-gzip and application/x-bz2.
 func Encoding(name string, f func(src io.Reader) (io.Reader, error)) Option {
 	return func(c *config) {
 		if f == nil {
@@ -59,8 +59,8 @@ func Encoding(name string, f func(src io.Reader) (io.Reader, error)) Option {
 	}
 }
 
-// Ignore lets messages pass untouched that have one of these words for an encoding.
-// Default: none but charsets and identity.
+// Ignore lets messages with one of these words as encoding pass unchanged. Default: only charsets
+// and identity.
 func Ignore(names ...string) Option {
 	return func(c *config) {
 		for _, name := range names {

@@ -15,7 +15,7 @@ const (
 	maxName = 64
 )
 
-// plan is what is to be undone, in that order.
+// plan lists the encodings to undo, in that order.
 type plan struct {
 	steps [maxSteps]step
 	n     int

@@ -16,13 +16,12 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// New returns a middleware that processes each message once, as far as store knows, and
-// returns nil for one that was processed before. It is safe for many goroutines. It
-// allocates the id of a message, its place among those in hand, and a context with a
-// timer for each call of the store.
+// New returns a middleware that processes each message once, as far as store knows, and returns nil
+// for one that was processed before. It is safe for concurrent use. For each message it allocates
+// the id and an entry among those in flight, and for each call of the store a context with a timer.
 //
-// The stack refuses a store that is nil, or one that cannot work ([processor.Check]), a
-// nil option, and less than a millisecond for the store.
+// The stack refuses a store that is nil or cannot work ([processor.Check]), a nil option, and a
+// StoreTimeout below a millisecond.
 func New(store Store, opts ...Option) processor.Middleware {
 	c := config{store: store, timeout: DefaultStoreTimeout}
 	if err := option.Apply("dedup", &c, opts); err != nil {
@@ -59,10 +58,10 @@ func (*dedup) Role() stack.Role { return stack.Marks }
 // Unwrap returns the inner layers.
 func (d *dedup) Unwrap() processor.Processor { return d.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*dedup) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (d *dedup) Settings() []stack.Setting {
 	key, scope := "app id, type and message id", "queue"
 	if d.key != nil {
@@ -121,7 +120,7 @@ func (d *dedup) first(ctx context.Context, msg processor.Message, id string, h *
 	if processor.Decide(err).Action != processor.Done {
 		return err
 	}
-	h.processed = true // whether it can be marked or not
+	h.processed = true // even if it cannot be marked
 	if problem := d.mark(ctx, id); problem != nil {
 		return processor.Drop(errors.Join(fmt.Errorf("dedup: mark message as processed, which it is: %w", problem), err))
 	}
@@ -136,7 +135,7 @@ func (d *dedup) seen(ctx context.Context, id string) (seen bool, err error) {
 	return seen, err
 }
 
-// mark goes on when ctx has ended: the message is processed, whoever waits for it.
+// mark goes on after ctx has ended: the message has been processed.
 func (d *dedup) mark(ctx context.Context, id string) error {
 	return d.insist(context.WithoutCancel(ctx), func(ctx context.Context) error { return d.store.Mark(ctx, id) })
 }
@@ -147,7 +146,7 @@ const (
 	lastWait  = 2 * time.Second
 )
 
-// insist calls f until it succeeds or the time is over, and returns its last error.
+// insist calls f until it succeeds or the time is up, and returns its last error.
 func (d *dedup) insist(outer context.Context, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(outer, d.timeout)
 	defer cancel()
@@ -156,7 +155,7 @@ func (d *dedup) insist(outer context.Context, f func(context.Context) error) err
 		if err == nil || outer.Err() != nil {
 			return err
 		}
-		if wait == firstWait { // here: whoever runs the pipeline need not warn of what it gives back
+		if wait == firstWait { // the consumer may not log what it requeues
 			logattr.Or(d.log).LogAttrs(ctx, slog.LevelWarn, "store failed, trying again", logattr.Err(err), slog.Duration("for", d.timeout))
 		}
 		if !pacing.Sleep(ctx, wait) {

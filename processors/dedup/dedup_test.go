@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 		New: func(testing.TB) processor.Middleware {
 			return dedup.New(newMemory(), dedup.Key(func(processor.Message) string { return strconv.FormatInt(n.Add(1), 10) }))
 		},
-		Allocates: true, // the id, the place in hand, a context for each call of the store
+		Allocates: true, // the id, the entry in flight, a context for each call of the store
 	})
 }
 
@@ -52,7 +52,7 @@ func TestConformanceOfMessagesWithoutID(t *testing.T) {
 
 var errMail = errors.New("mail server says no")
 
-// handler counts its calls and returns what the test says next.
+// handler counts its calls and returns a result set by the test.
 type handler struct {
 	calls atomic.Int64
 	err   error
@@ -94,7 +94,7 @@ func TestTheStoreOutlivesThePipeline(t *testing.T) {
 	require.EqualValues(t, 1, h.calls.Load())
 }
 
-// What has failed comes again, as itself or as a copy with its id, and must get in.
+// A failed message is redelivered, as itself or as a copy with its id, and must get in.
 func TestOnlySuccessIsMarked(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{

@@ -2,22 +2,22 @@ package dedup
 
 import "sync"
 
-// hands are the messages that are being processed, by their id.
+// hands are the messages in flight, by their id.
 type hands struct {
 	mu sync.Mutex
 	of map[string]*hand
 }
 
-// hand is one of them.
+// hand is one message in flight.
 type hand struct {
-	over      chan struct{} // closed when it has left
-	processed bool          // to be read after that
+	over      chan struct{} // closed by leave
+	processed bool          // read only after that
 }
 
 func newHands() *hands { return &hands{of: map[string]*hand{}} }
 
-// take returns what has id in hand, and whether that is the caller, who then owes a call
-// of leave.
+// take returns the message with id in flight. first is true if it is the caller's, who must then
+// call leave.
 func (h *hands) take(id string) (held *hand, first bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// id returns what msg is known by in the store, "" if it cannot be told from others.
+// id returns the id of msg in the store, "" if it has none.
 func (c *config) id(msg processor.Message) (id string, err error) {
 	kind, scope := "scope", c.scope
 	if scope == "" {
@@ -29,8 +29,8 @@ func (c *config) id(msg processor.Message) (id string, err error) {
 	return digest(kind, scope, "key", key), nil
 }
 
-// digest is the SHA-256 of the parts, each after its length, so that no two lists of
-// parts are the same text. Stores hold these: to change it is to forget all messages.
+// digest is the SHA-256 of the parts, each after its length, so that no two lists of parts are the
+// same text. Stores hold these: a change here forgets all messages.
 func digest(parts ...string) string {
 	b := make([]byte, 0, 256)
 	for _, p := range parts {

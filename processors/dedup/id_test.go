@@ -31,7 +31,7 @@ func id(id string) processor.Properties { return processor.Properties{ID: id} }
 
 func key(k string) dedup.Option { return dedup.Key(func(processor.Message) string { return k }) }
 
-// Stores that outlive a process hold these. A change makes every message new.
+// Stores that outlive a process hold these. A change forgets all messages.
 func TestMarksStayWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	p := processor.Properties{ID: "17", AppID: "billing", Type: "invoice"}
@@ -79,8 +79,8 @@ func TestCopiesHaveTheSameMark(t *testing.T) {
 	require.Equal(t, want, markOf(t, id("1"), "mail", dedup.Key(nil), dedup.Scope("")), "the defaults")
 }
 
-// What a sender wrote panics a function of the user's. The message came back each time the
-// process was started, and ended it.
+// A sender's message makes the user's function panic. It was redelivered each time the process was
+// started, and ended it.
 func TestKeyThatPanicsFailsTheMessage(t *testing.T) {
 	t.Parallel()
 	var h handler

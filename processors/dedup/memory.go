@@ -10,17 +10,17 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Memory is a [Store] in the process. It is lost when the process ends, and other
-// processes do not see it: it finds what is delivered again after a lost connection, or
-// sent twice within a short time, in a service of one instance.
+// Memory is a [Store] in the process. It is lost when the process ends, and not shared with others.
+// In a service of one instance it finds messages redelivered after a lost connection, or sent twice
+// within a short time.
 type Memory struct {
 	size int
 	keep time.Duration
 
 	mu    sync.Mutex
 	marks map[string]time.Time
-	order []mark // a ring once it is full
-	next  int    // the oldest of it then
+	order []mark // a ring once full
+	next  int    // the oldest in the ring
 }
 
 type mark struct {
@@ -33,13 +33,13 @@ var (
 	_ processor.Checker = (*Memory)(nil)
 )
 
-// NewMemory returns an empty store of the last size ids, each kept for that long. An id
-// takes about 300 bytes. A stack refuses a store of no ids, or for less than a millisecond.
+// NewMemory returns an empty store of the last size ids, each kept for that long. An id takes about
+// 300 bytes. A stack refuses a size below 1, or a time below a millisecond.
 func NewMemory(size int, keep time.Duration) *Memory {
 	return &Memory{size: size, keep: keep, marks: map[string]time.Time{}}
 }
 
-// Check returns why the store cannot work, as one that NewMemory has not made.
+// Check returns why the store cannot work, such as one not made by NewMemory.
 func (m *Memory) Check() error {
 	if m == nil {
 		return errNoStore
@@ -50,7 +50,8 @@ func (m *Memory) Check() error {
 	return option.Unit("dedup: the time of NewMemory", m.keep, time.Millisecond)
 }
 
-// Seen reports whether id was marked. It waits for nothing, and does not make it younger.
+// Seen reports whether id was marked. It never blocks, and does not extend the time that the mark
+// is kept.
 func (m *Memory) Seen(_ context.Context, id string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -58,7 +59,7 @@ func (m *Memory) Seen(_ context.Context, id string) (bool, error) {
 	return ok && time.Since(at) < m.keep, m.Check()
 }
 
-// Mark remembers id from now on. It waits for nothing.
+// Mark remembers id from now on. It never blocks.
 func (m *Memory) Mark(_ context.Context, id string) error {
 	if problem := m.Check(); problem != nil {
 		return problem

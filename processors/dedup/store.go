@@ -12,7 +12,7 @@ var errNoStore = errors.New("dedup: the store is nil: pass one, such as NewMemor
 //
 // Its duties:
 //
-//  1. Both methods may be called by many goroutines at once, and return soon after ctx
+//  1. Both methods may be called concurrently, and return soon after ctx
 //     ends.
 //  2. Seen returns true only for an id that was given to Mark. A wrong true loses a
 //     message: a Bloom filter is no Store.
@@ -23,8 +23,8 @@ var errNoStore = errors.New("dedup: the store is nil: pass one, such as NewMemor
 // A store that decorates another has a method Unwrap() Store, so that the stack can ask that one
 // too whether it can work ([processor.Check]).
 //
-// An id is 64 hexadecimal digits in lower case, a SHA-256, whatever a sender wrote: it is
-// safe in a query, a file name or a URL, and of a case-insensitive collation.
+// An id is 64 hexadecimal digits in lower case, a SHA-256, whatever a sender wrote: it is safe in a
+// query, a file name or a URL, and with a case-insensitive collation.
 type Store interface {
 	// Seen reports whether the message has been processed.
 	Seen(ctx context.Context, id string) (bool, error)

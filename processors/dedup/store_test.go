@@ -22,7 +22,7 @@ import (
 
 var errStore = errors.New("connection refused")
 
-// flaky is a store that fails until its time has come.
+// flaky is a store that fails for some time.
 type flaky struct {
 	dedup.Store
 	seenFails, markFails time.Time
@@ -32,7 +32,7 @@ type flaky struct {
 func (f *flaky) Seen(ctx context.Context, id string) (bool, error) {
 	f.calls++
 	if time.Now().Before(f.seenFails) {
-		return true, errStore // a value that is not to be looked at
+		return true, errStore // a value to be ignored
 	}
 	return f.Store.Seen(ctx, id)
 }
@@ -106,7 +106,7 @@ func TestAMessageThatCannotBeMarkedIsDoneAllTheSame(t *testing.T) {
 	}
 }
 
-// The mark may be lost, but a copy that has waited knows better.
+// The mark may be lost, but a waiting copy knows the outcome.
 func TestACopyThatWaitedIsSkippedAlsoIfTheFirstCannotBeMarked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -119,8 +119,8 @@ func TestACopyThatWaitedIsSkippedAlsoIfTheFirstCannotBeMarked(t *testing.T) {
 	})
 }
 
-// A handler that ended just as the run was cut short is done: without the mark the message
-// was processed again after the restart.
+// A handler that ended just as the run was cut short is done: without the mark the message was
+// processed again after the restart.
 func TestAMessageIsMarkedAlsoIfItsContextHasEnded(t *testing.T) {
 	t.Parallel()
 	store := contextStore{newMemory()}
@@ -223,7 +223,7 @@ func TestMemoryKeepsWhatIsMarkedAgain(t *testing.T) {
 	})
 }
 
-// A store that a stack has refused, used all the same.
+// A store that a stack has refused, but is used.
 func TestMemoryOfNoSizeFails(t *testing.T) {
 	t.Parallel()
 	m := dedup.NewMemory(0, time.Hour)
@@ -237,7 +237,7 @@ type decorated struct{ dedup.Store }
 
 func (d decorated) Unwrap() dedup.Store { return d.Store }
 
-// What a store cannot do was hidden by a store around it.
+// A store around another hid that it cannot work.
 func TestADecoratorDoesNotHideAStoreThatCannotWork(t *testing.T) {
 	t.Parallel()
 	for says, inner := range map[string]dedup.Store{

@@ -1,13 +1,13 @@
 // Package insomniac ends the run when no message is waiting, as Swarrot's
 // InsomniacProcessor does: for jobs that empty a queue and end.
 //
-// Its place in the stack does not matter. The run ends when nothing is in hand and nothing
-// has arrived for the consumer's IdleInterval, 1 s by default. Make that longer than the
-// gaps between messages. A broker that is slow and a connection that is lost look the same
-// as an empty queue: [Confirm] asks the broker first. A run that is paused is not idle.
+// Its place in the stack does not matter. The run ends when nothing is in flight and nothing has
+// arrived for the consumer's IdleInterval, 1 s by default. Make that longer than the gaps between
+// messages. A slow broker or a lost connection looks like an empty queue: [Confirm] asks the broker
+// first. A paused run is not idle.
 //
-// Messages that wait in retry or delay queues do not count, nor do those in the hands of
-// other consumers: the run ends without them.
+// Messages that wait in retry or delay queues do not count, nor do those in flight at other
+// consumers: the run ends without them.
 package insomniac
 
 import (
@@ -25,24 +25,24 @@ import (
 // Option changes when the run ends.
 type Option func(*config)
 
-// Confirm asks ready, before the run ends, how many messages are ready to be delivered.
-// The run goes on if it says more than 0, fails or panics; the consumer logs the error. It is
-// asked again each IdleInterval, never twice at once, and should return when its context
-// ends. The Ready method of a broker fits, where it has one (broker.Counter):
+// Confirm asks ready, before the run ends, how many messages are ready to be delivered. The run
+// goes on if that is more than 0, fails or panics; the consumer logs the error. ready is called
+// again each IdleInterval, never twice at once, and should return when its context ends. The Ready
+// method of a broker fits, where it has one (broker.Counter):
 //
 //	insomniac.Confirm(func(ctx context.Context) (int, error) { return b.Ready(ctx, "mail") })
 //
-// Default, also for nil: nobody is asked.
+// Default, also for nil: the run ends without asking.
 func Confirm(ready func(ctx context.Context) (int, error)) Option {
 	return func(c *config) { c.ready = ready }
 }
 
-// Logger sets where it is logged, at level info, that the run ends. Default, also for nil:
+// Logger sets where the end of the run is logged, at level info. Default, also for nil:
 // slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that ends the run when no message is waiting. It is safe for
-// many goroutines and allocates nothing. The stack refuses a nil option.
+// New returns a middleware that ends the run when no message is waiting. It is safe for concurrent
+// use and allocates nothing. The stack refuses a nil option.
 func New(opts ...Option) processor.Middleware {
 	var c config
 	if err := option.Apply("insomniac", &c, opts); err != nil {
@@ -80,10 +80,10 @@ func (*insomniac) Role() stack.Role { return "" }
 // Unwrap returns the inner layers.
 func (i *insomniac) Unwrap() processor.Processor { return i.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*insomniac) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (i *insomniac) Settings() []stack.Setting {
 	confirm := "nobody"
 	if i.ready != nil {
@@ -112,8 +112,8 @@ func (i *insomniac) Idle(ctx context.Context) error {
 	return processor.ErrStop
 }
 
-// count calls [Confirm], apart: nobody replaces the goroutine that tells layers of an idle
-// consumer.
+// count calls [Confirm] in a goroutine of its own: a Goexit would end the consumer's idle
+// goroutine, which is not replaced.
 func (i *insomniac) count(ctx context.Context) (n int, err error) {
 	if problem := callback.Apart("the function given to Confirm", func() { n, err = i.ready(ctx) }); problem != nil {
 		return 0, problem

@@ -93,7 +93,7 @@ func TestTheRunGoesOnWhileMessagesArriveWithinTheIdleInterval(t *testing.T) {
 	})
 }
 
-// The idle hook was called while a worker paused after a message that went back.
+// The idle hook was called while a worker waited after a requeued message.
 func TestTheRunDoesNotEndWhileAMessageThatWentBackIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestTheRunDoesNotEndBetweenTwoSlowMessages(t *testing.T) {
 	})
 }
 
-// A source that hands out nothing for a while looks like an empty queue.
+// A source that delivers nothing for a while looks like an empty queue.
 func TestConfirmKeepsTheRunGoing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -221,7 +221,7 @@ func ExampleNew() {
 	// ended with <nil>
 }
 
-// It ended the process, or left a run without anybody who looks for its end.
+// It ended the process, or left a run that never checked again for its end.
 func TestAConfirmThatPanicsOrExitsIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	for _, end := range []func(){func() { panic("boom") }, runtime.Goexit} {

@@ -14,10 +14,9 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// New returns a middleware that calls the inner layers again when they fail. It is safe
-// for many goroutines and allocates nothing on success. The stack refuses a nil option,
-// a negative number of retries, a delay below a millisecond
-// unless it is 0, and a limit below the delay.
+// New returns a middleware that calls the inner layers again when they fail. It is safe for
+// concurrent use and allocates nothing on success. The stack refuses a nil option, a negative
+// number of retries, a delay below a millisecond unless it is 0, and a limit below the delay.
 func New(opts ...Option) processor.Middleware {
 	c := config{retries: DefaultRetries, delay: DefaultDelay}
 	if err := option.Apply("instantretry", &c, opts); err != nil {
@@ -52,7 +51,7 @@ func (*instantRetry) Role() stack.Role { return stack.Repeats }
 // Unwrap returns the inner layers.
 func (r *instantRetry) Unwrap() processor.Processor { return r.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*instantRetry) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Process runs the inner layers, again and again if they fail.
@@ -81,16 +80,16 @@ func (r *instantRetry) Process(ctx context.Context, msg processor.Message) error
 	}
 }
 
-// mayMend reports whether what failed in that try is to be tried again by its decision.
+// mayMend reports whether the decision of a failed try allows another.
 func (r *instantRetry) mayMend(d processor.Decision, try int) bool {
 	return d.Action == processor.Failed && !d.Stop && d.After <= r.nominal(try)
 }
 
-// report logs a try that failed. If a later one succeeds, nobody outside knows of it.
+// report logs a failed try. If a later one succeeds, the outer layers do not learn of it.
 func (r *instantRetry) report(ctx context.Context, msg processor.Message, err error, try int, pause time.Duration) {
 	log := logattr.Or(r.log)
 	if !log.Enabled(ctx, slog.LevelInfo) {
-		return // before anything is made up for nobody
+		return // before an unread record is built
 	}
 	log.LogAttrs(ctx, slog.LevelInfo, "message failed, trying again in place", append(logattr.Of(msg, err),
 		slog.Int("try", try), slog.Int("tries", r.retries+1), slog.Duration("delay", pause))...)
@@ -102,8 +101,8 @@ type triesError struct {
 	err   error
 }
 
-// after returns err with the number of tries. It calls no method of err, which is a
-// handler's and may panic.
+// after returns err with the number of tries. It calls no method of err, which may be a handler's
+// and panic.
 func after(tries int, err error) error {
 	if tries == 1 {
 		return err

@@ -50,7 +50,7 @@ func TestConformanceWithBackoff(t *testing.T) {
 	})
 }
 
-// script is a handler that returns one result after the other, the last one for ever.
+// script is a handler that returns one result after the other, and repeats the last.
 type script struct {
 	results []error
 	at      []time.Duration // when it was called
@@ -144,7 +144,7 @@ func TestDecisionOfALaterTryStands(t *testing.T) {
 func TestAskedForDelayIsKeptWhereThePauseIsLonger(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// The jittered pause may be shorter than what was asked for.
+		// The jittered pause may be shorter than the requested delay.
 		s := newScript(processor.RetryAfter(errMail, time.Second), nil)
 		p := build(t, s, instantretry.Delay(time.Second), instantretry.DoubleUpTo(time.Second))
 		require.NoError(t, p.Process(t.Context(), processortest.NewMessage()))

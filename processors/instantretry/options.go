@@ -12,13 +12,13 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Defaults of the options; Swarrot's are the same. It counts the first try too, and calls it 3.
+// Defaults of the options. Swarrot's are the same, but it counts the first try too: 3.
 const (
 	DefaultRetries = 2
 	DefaultDelay   = 2 * time.Second
 )
 
-// Option changes how messages are tried again.
+// Option changes how messages are retried.
 type Option func(*config)
 
 type config struct {
@@ -30,28 +30,28 @@ type config struct {
 	log     *slog.Logger
 }
 
-// Retries sets how often the inner layers are called again at most, after the first time.
-// Default: 2. Swarrot's instant_retry_attempts counts the first time as well.
+// Retries sets how often the inner layers are called again at most, after the first time. Default:
+// 2. Swarrot's instant_retry_attempts counts the first time as well.
 func Retries(n int) Option { return func(c *config) { c.retries = n } }
 
 // Delay sets how long to wait before the next try. Default: 2 s. At least a millisecond,
 // or 0 for no wait.
 func Delay(d time.Duration) Option { return func(c *config) { c.delay = d } }
 
-// DoubleUpTo doubles the delay after each try, until it is limit. The wait is then a random
-// time between half and all of the delay, so that messages that failed together do not
-// come back together. Default: the delay is the same each time, and exact.
+// DoubleUpTo doubles the delay after each try, up to limit. The wait is then a random time between
+// half and all of the delay, so that messages that failed together are not retried together.
+// Default: the delay is the same each time, and exact.
 func DoubleUpTo(limit time.Duration) Option {
 	return func(c *config) { c.doubles, c.limit = true, limit }
 }
 
-// If tries again only after errors for which f is true; others come back as they are. f
-// may be called by many goroutines at once. If it panics, the message is not tried again:
-// its error comes back, with what the panic said. Default, also for nil: every error.
+// If retries only after errors for which f is true; others are returned unchanged. f may be called
+// concurrently. If it panics, the message is not retried: its error is returned, with the panic's
+// text. Default, also for nil: every error.
 func If(f func(err error) bool) Option { return func(c *config) { c.filter = f } }
 
-// Logger sets where each failure that is tried again is logged, at level info. Default,
-// also for nil: slog.Default() at the time.
+// Logger sets where each retried failure is logged, at level info. Default, also for nil:
+// slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // check returns every reason why the options cannot work.
@@ -87,7 +87,7 @@ func (c *config) pause(try int) time.Duration {
 	return pacing.Jitter(d)
 }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (r *instantRetry) Settings() []stack.Setting {
 	limit := "off"
 	if r.doubles {

@@ -14,10 +14,10 @@ type rule struct {
 	match func(err error) (slog.Level, bool)
 }
 
-// level is that of a message. problem says that a rule panicked, and is "" otherwise.
+// level is the level of a message. problem tells of a rule that panicked, and is "" otherwise.
 func (c *config) level(err error, f fate) (l slog.Level, problem string) {
 	if f.action == processor.Done {
-		return c.success, "" // an error, if any, is the wish to stop
+		return c.success, "" // an error, if any, is a stop
 	}
 	for _, r := range c.rules {
 		var ok bool
@@ -37,11 +37,11 @@ func (c *config) level(err error, f fate) (l slog.Level, problem string) {
 	return byDecision(f.action), problem
 }
 
-// fate is what becomes of a message.
+// fate is the outcome of a message.
 type fate struct {
 	action   processor.Action
 	cutShort bool // by the end of the run
-	lost     bool // it comes again, whatever its processing has returned
+	lost     bool // redelivered, whatever its processing has returned
 }
 
 func fateOf(ctx context.Context, a processor.Action) fate {

@@ -1,8 +1,8 @@
-// Package logging logs what becomes of each message, at a level that its error decides,
-// as the log level maps of Swarrot's processors do.
+// Package logging logs the outcome of each message, at a level that its error decides, as the log
+// level maps of Swarrot's processors do.
 //
-// Put it inside retry, outside which every retried message looks like a success, and
-// outside recovery, which makes an error of a panic:
+// Put it inside retry, outside which every retried message looks like a success, and outside
+// recovery, which turns a panic into an error:
 //
 //	stack.New(ack.New(), retry.New(...), logging.New(), recovery.New()).Then(handler)
 //
@@ -13,18 +13,18 @@
 //	requeued, released  warn
 //	rejected, failed    error
 //
-// A message that was cut short because the run is over has not failed: warn. Neither has one
-// whose channel is lost, and there may be many at once: debug.
+// A message that was cut short because the run is over has not failed: warn. Neither has one whose
+// channel is lost, and there may be many at once: debug.
 //
-// A consumer logs the errors that reach it, too. This layer sees them before another one
-// turns them into success, and says how long the message took.
+// A consumer also logs the errors that reach it. This layer sees them before another one turns them
+// into success, and says how long the message took.
 //
 // # Attributes
 //
-// queue, message_id, routing_key, redelivered and error, as everywhere in Warren;
-// decision; duration, that of the inner layers; and attempt, the number of the attempt, from
-// 1: one more than the retries that the header swarrot_retry_attempts counts, which is the
-// sender's claim. Texts are cut to a bounded size, and control characters in them replaced.
+// queue, message_id, routing_key, redelivered and error, as everywhere in Warren; decision;
+// duration, that of the inner layers; and attempt, the number of the attempt, from 1: one more than
+// the retries in the header swarrot_retry_attempts, which a sender can write. Texts are cut to a
+// bounded size, and their control characters replaced.
 package logging
 
 import (
@@ -39,9 +39,9 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// New returns a middleware that logs each message once the inner layers return. Errors
-// pass through unchanged; panics pass too, unlogged. It is safe for many goroutines. A
-// message whose level is not enabled costs a look at the clock and allocates nothing.
+// New returns a middleware that logs each message once the inner layers return. Errors pass through
+// unchanged; panics pass too, unlogged. It is safe for concurrent use. A message whose level is not
+// enabled costs a look at the clock and allocates nothing.
 //
 // The stack refuses a nil option, a nil target of [Level] and a nil [LevelFunc].
 func New(opts ...Option) processor.Middleware {
@@ -72,16 +72,16 @@ var (
 // Name is "logging".
 func (*logging) Name() string { return "logging" }
 
-// Role is none: it loses and doubles nothing anywhere.
+// Role is "": it loses and doubles nothing in any place.
 func (*logging) Role() stack.Role { return "" }
 
 // Unwrap returns the inner layers.
 func (l *logging) Unwrap() processor.Processor { return l.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*logging) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options, and the levels of what no option is about.
+// Settings returns those of the options, and the default levels.
 func (l *logging) Settings() []stack.Setting {
 	settings := []stack.Setting{{Name: "success", Value: l.success.String()}}
 	for _, r := range l.rules {
@@ -104,7 +104,7 @@ func (l *logging) log(ctx context.Context, msg processor.Message, err error, sta
 	level, problem := l.level(err, fate)
 	log := logattr.Or(l.logger)
 	if !log.Enabled(ctx, level) {
-		return // before anything is made up for nobody
+		return // before an unread record is built
 	}
 	attrs := append(logattr.Of(msg, err),
 		slog.String("decision", action.String()), slog.Duration("duration", time.Since(start)),

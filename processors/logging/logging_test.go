@@ -43,7 +43,7 @@ var (
 	errUser = errors.New("no such user")
 )
 
-// process returns the one line that is logged, and checks that the error passes.
+// process returns the logged line, and checks that the error passes.
 func process(t *testing.T, ctx context.Context, result error, msg processor.Message, opts ...logging.Option) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -145,7 +145,7 @@ func TestAMessageThatTheShutdownCutShortIsNoError(t *testing.T) {
 	require.Contains(t, process(t, ctx, errMail, processortest.NewMessage()), "level=ERROR", "a timeout is a failure")
 }
 
-// With its channel hundreds may be lost at once, and all of them come again.
+// Hundreds may be lost at once with a channel, and all are redelivered.
 func TestAMessageWhoseChannelIsLostIsNoErrorWhateverItsHandlerSays(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -167,7 +167,7 @@ func TestWhatASenderWroteIsCutAndEscaped(t *testing.T) {
 	require.NotContains(t, line, "\x1b")
 }
 
-// badError panics where another error would tell of itself, and its value does so again.
+// badError panics in its Error method, with a value that panics too.
 type badError struct{}
 
 func (e *badError) Error() string   { panic(e) }

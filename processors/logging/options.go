@@ -8,7 +8,7 @@ import (
 	"github.com/gowarren/warren/internal/excerpt"
 )
 
-// maxText is the most bytes of a text of a rule's, in a log or a setting.
+// maxText is the most bytes of a rule's text, in a log or a setting.
 const maxText = 256
 
 // Option changes how messages are logged.
@@ -25,13 +25,12 @@ type config struct {
 // time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.logger = l } }
 
-// Success sets the level of messages that are done. Default: slog.LevelDebug, which most
-// loggers leave out.
+// Success sets the level of messages that are done. Default: slog.LevelDebug, which most loggers
+// omit.
 func Success(l slog.Level) Option { return func(c *config) { c.success = l } }
 
-// Level logs messages that fail with target, by errors.Is, at level. The first Level or
-// [LevelFunc] that matches counts. An error whose methods panic does not match. Default:
-// there are none.
+// Level logs messages that fail with target, by errors.Is, at level. The first Level or [LevelFunc]
+// that matches counts. An error whose methods panic does not match. Default: none.
 func Level(target error, level slog.Level) Option {
 	return func(c *config) {
 		if target == nil {
@@ -45,9 +44,9 @@ func Level(target error, level slog.Level) Option {
 	}
 }
 
-// LevelFunc asks f for the level of each message that fails. If f returns false or panics,
-// the next [Level] or LevelFunc is asked; of a panic the record says so. f may be called by
-// many goroutines at once. Default: there are none.
+// LevelFunc asks f for the level of each failed message. If f returns false or panics, the next
+// [Level] or LevelFunc is asked; the record mentions a panic. f may be called concurrently.
+// Default: none.
 func LevelFunc(f func(err error) (level slog.Level, ok bool)) Option {
 	return func(c *config) {
 		if f == nil {

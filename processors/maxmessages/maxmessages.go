@@ -1,18 +1,16 @@
-// Package maxmessages ends the run after so many messages, as Swarrot's
-// MaxMessagesProcessor does, so that a supervisor starts the worker afresh.
+// Package maxmessages ends the run after a number of messages, as Swarrot's MaxMessagesProcessor
+// does, so that a supervisor restarts the worker.
 //
-// Put it outermost: what is counted is then settled when the run is told to end. A stack
-// refuses it inside instantretry, which would have it count each try.
+// Put it outermost: counted messages are then settled when the run is told to end. A stack refuses
+// it inside instantretry, where it would count each try.
 //
-// Every message that comes in counts, also one that fails. With many workers no more than
-// that many come in. The last one pauses the run: the others stay in their queue, and those
-// that have come in take the time they need. When all have left the run ends. The count
-// starts anew with each run.
+// Every message that comes in counts, also one that fails. With many workers no more than that many
+// come in. The last one pauses the run: the others stay in their queue, and those that have come in
+// take the time they need. When all have left the run ends. The count begins at 0 in each run.
 //
-// The run returns nil, also if the last message has failed. Where whoever runs the
-// pipeline cannot be told to end ([stack.RunFrom]), the wish to stop is joined to the
-// error of the message that leaves last instead, and one that comes too late goes back
-// untouched.
+// The run returns nil, also if the last message has failed. If the runner of the pipeline cannot be
+// told to end ([stack.RunFrom]), a stop is joined to the error of the message that leaves last
+// instead, and messages that come too late are released untouched.
 package maxmessages
 
 import (
@@ -32,7 +30,7 @@ import (
 // DefaultMax is how many messages come in unless [Max] says otherwise.
 const DefaultMax = 100
 
-// What is returned for a message that is one too many.
+// The errors of a message that is one too many.
 var (
 	errSurplus     = processor.Release(errors.New("maxmessages: the run has had its messages, and ends"))
 	errSurplusStop = errors.Join(processor.ErrStop, errSurplus)
@@ -44,13 +42,12 @@ type Option func(*config)
 // Max sets after how many messages the run ends, at least 1. Default: 100.
 func Max(n int) Option { return func(c *config) { c.max = n } }
 
-// Logger sets where it is logged, at level info, that the run ends. Default, also for nil:
+// Logger sets where the end of the run is logged, at level info. Default, also for nil:
 // slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that ends the run after [Max] messages. It is safe for many
-// goroutines and allocates nothing until the last message. The stack refuses a nil option
-// and a Max below 1.
+// New returns a middleware that ends the run after [Max] messages. It is safe for concurrent use
+// and allocates nothing until the last message. The stack refuses a nil option and a Max below 1.
 func New(opts ...Option) processor.Middleware {
 	c := config{max: DefaultMax}
 	if err := option.Apply("maxmessages", &c, opts); err != nil {
@@ -77,10 +74,10 @@ type maxMessages struct {
 	count atomic.Pointer[count]
 }
 
-// count is that of one run. A message belongs to the one that it has begun in: a handler
-// that was abandoned may return during the next.
+// count is the count of one run. A message belongs to the run in which it began: a handler that was
+// abandoned may return during the next.
 type count struct {
-	run         stack.Run // nil: it cannot be told to end
+	run         stack.Run // nil if it cannot be told to end
 	begun, left atomic.Int64
 }
 
@@ -102,10 +99,10 @@ func (*maxMessages) Role() stack.Role { return stack.Counts }
 // Unwrap returns the inner layers.
 func (m *maxMessages) Unwrap() processor.Processor { return m.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*maxMessages) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (m *maxMessages) Settings() []stack.Setting {
 	return []stack.Setting{{Name: "max", Value: strconv.Itoa(m.max)}}
 }
@@ -116,7 +113,7 @@ func (m *maxMessages) Start(ctx context.Context) error {
 	return nil
 }
 
-// Idle ends a run that could not be told to, and whose last message has panicked.
+// Idle ends a run that could not be told to end, and whose last message has panicked.
 func (m *maxMessages) Idle(context.Context) error {
 	if c := m.count.Load(); c.run != nil || c.begun.Load() < int64(m.max) {
 		return nil
@@ -124,7 +121,7 @@ func (m *maxMessages) Idle(context.Context) error {
 	return processor.ErrStop
 }
 
-// Process lets the message in if it is not one too many.
+// Process passes the message on if it is not one too many.
 func (m *maxMessages) Process(ctx context.Context, msg processor.Message) error {
 	c := m.count.Load()
 	n := c.begun.Add(1)

@@ -48,7 +48,7 @@ func build(t *testing.T, h processor.ProcessorFunc, opts ...maxmessages.Option) 
 
 func succeed(context.Context, processor.Message) error { return nil }
 
-// run remembers how it was ended.
+// run records how it was ended.
 type run struct {
 	ends   []error
 	pauses int
@@ -93,8 +93,8 @@ func TestTheLastMessagePausesTheRunAndOthersAreNotBegun(t *testing.T) {
 	require.Equal(t, []error{nil}, r.ends)
 }
 
-// A message that came too late ended the run, and with it those that took longer than the
-// drain timeout: run after run got nothing done.
+// A message that came too late ended the run, and with it those that took longer than the drain
+// timeout: no run got anything done.
 func TestTheLastMessagesTakeTheTimeTheyNeed(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{1, 2, 8} {
@@ -166,7 +166,7 @@ func TestTheCountStartsAnewWithEachRun(t *testing.T) {
 	require.Equal(t, processor.ErrStop, errors.Unwrap(onlyOf(p.Process(t.Context(), processortest.NewMessage()))))
 }
 
-// onlyOf makes an error of several that can be unwrapped, if it holds one.
+// onlyOf returns the single error that several wrap, if there is only one.
 func onlyOf(err error) error {
 	var several interface{ Unwrap() []error }
 	if errors.As(err, &several) && len(several.Unwrap()) == 1 {
@@ -218,7 +218,7 @@ func TestARunTakesExactlySoManyMessagesWhateverTheWorkers(t *testing.T) {
 					n := calls.Add(1)
 					time.Sleep(time.Duration(n%7) * 100 * time.Millisecond)
 					if n%3 == 0 {
-						return errMail // acked all the same, see below
+						return errMail // still acked, see below
 					}
 					return nil
 				}

@@ -1,14 +1,13 @@
-// Package maxtime ends the run after a time, as Swarrot's MaxExecutionTimeProcessor does,
-// so that a supervisor starts the worker afresh.
+// Package maxtime ends the run after a time, as Swarrot's MaxExecutionTimeProcessor does, so that a
+// supervisor restarts the worker.
 //
-// Its place in the stack does not matter. The time counts from the start of each run, and
-// ends it also while nothing arrives and while a message is in hand, which then has the
-// consumer's drain timeout to finish.
+// Its place in the stack does not matter. The time counts from the start of each run, and ends it
+// also while nothing arrives and while messages are in flight, which then have the consumer's drain
+// timeout to finish.
 //
-// The run returns nil. Where whoever runs the pipeline cannot be told to end
-// ([stack.RunFrom]), the wish to stop is joined to the result of each message that
-// finishes after the time, and returned when nothing arrives. Where nobody starts the
-// pipeline ([stack.Starter]), no time counts.
+// The run returns nil. If the runner of the pipeline cannot be told to end ([stack.RunFrom]), a
+// stop is joined to the result of each message that finishes after the time, and returned when
+// nothing arrives. If the runner does not start the pipeline ([stack.Starter]), no time counts.
 package maxtime
 
 import (
@@ -33,13 +32,12 @@ type Option func(*config)
 // After sets how long the run lasts, at least a millisecond. Default: 300 s.
 func After(d time.Duration) Option { return func(c *config) { c.after = d } }
 
-// Logger sets where it is logged, at level info, that the run ends. Default, also for nil:
+// Logger sets where the end of the run is logged, at level info. Default, also for nil:
 // slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that ends the run after a time. It is safe for many goroutines
-// and allocates nothing per message. The stack refuses a nil option and an After below
-// a millisecond.
+// New returns a middleware that ends the run after a time. It is safe for concurrent use and
+// allocates nothing per message. The stack refuses a nil option and an After below a millisecond.
 func New(opts ...Option) processor.Middleware {
 	c := config{after: DefaultAfter}
 	if err := option.Apply("maxtime", &c, opts); err != nil {
@@ -92,10 +90,10 @@ func (*maxTime) Role() stack.Role { return "" }
 // Unwrap returns the inner layers.
 func (m *maxTime) Unwrap() processor.Processor { return m.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*maxTime) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (m *maxTime) Settings() []stack.Setting {
 	return []stack.Setting{{Name: "after", Value: m.after.String()}}
 }
@@ -118,7 +116,7 @@ func (m *maxTime) Stop(context.Context) error {
 	return nil
 }
 
-// Idle asks for the end where the clock could not.
+// Idle ends the run if the clock could not.
 func (m *maxTime) Idle(context.Context) error { return m.clock.Load().join(nil) }
 
 // Process passes the message on.
@@ -127,7 +125,7 @@ func (m *maxTime) Process(ctx context.Context, msg processor.Message) error {
 	return c.join(m.next.Process(ctx, msg))
 }
 
-// join adds the wish to stop to err where the run could not be told.
+// join adds a stop to err if the run could not be told.
 func (c *clock) join(err error) error {
 	if c == nil {
 		return err

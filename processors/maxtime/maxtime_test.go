@@ -107,7 +107,7 @@ func TestARunThatEndsBeforeLeavesNoTimer(t *testing.T) {
 	})
 }
 
-// run remembers how it was ended.
+// run records how it was ended.
 type run struct{ ends []error }
 
 func (r *run) End(err error) { r.ends = append(r.ends, err) }

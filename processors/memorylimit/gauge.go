@@ -8,7 +8,7 @@ import (
 // gauge reads how much memory is used. It is used by one goroutine at a time.
 type gauge struct {
 	used    func() (bytes uint64)
-	collect func() // gives back to the system what is garbage
+	collect func() // returns garbage to the system
 }
 
 func newGauge() gauge {

@@ -1,22 +1,20 @@
 // Package memorylimit ends the run when the process uses too much memory, as Swarrot's
-// MemoryLimitProcessor does, so that a supervisor starts the worker afresh before the
-// system kills it.
+// MemoryLimitProcessor does, so that a supervisor restarts the worker before the system kills it.
 //
-// Its place in the stack does not matter. What is in hand when the limit is reached has
-// the consumer's drain timeout to finish; set the limit well below what the system allows.
+// Its place in the stack does not matter. Messages in flight when the limit is reached have the
+// consumer's drain timeout to finish; set the limit well below what the system allows.
 //
 // # What is measured
 //
-// The memory that the Go runtime has from the system and has not given back, which is what
-// GOMEMLIMIT bounds: heap, stacks and the runtime's own. It is the same figure on every
-// system and takes about a microsecond to get. The resident set is not: it needs /proc or
-// cgo, and shared and swapped pages blur it. Memory of C code and of mapped files is in
-// neither GOMEMLIMIT nor this limit.
+// The memory that the Go runtime has from the system and has not returned, which is what GOMEMLIMIT
+// bounds: heap, stacks and the runtime's own. It is the same figure on every system and takes about
+// a microsecond to get. The resident set needs /proc or cgo, and is blurred by shared and swapped
+// pages. Memory of C code and of mapped files is in neither GOMEMLIMIT nor this limit.
 //
-// Garbage is no leak. Over the limit, the garbage is collected and given back to the
-// system first, and the run ends only if that does not help. Where it helps, nothing is
-// checked for ten times as long as usual: collecting costs time. If you see it often, set
-// GOMEMLIMIT a little below the limit, and the runtime will collect in time by itself.
+// Garbage is no leak. Over the limit, the garbage is first collected and returned to the system,
+// and the run ends only if that does not help. If it helps, nothing is checked for ten times as
+// long as usual, since collecting costs time. If you see it often, set GOMEMLIMIT a little below
+// the limit, and the runtime collects in time by itself.
 package memorylimit
 
 import (
@@ -38,7 +36,7 @@ import (
 // DefaultEvery is how often memory is measured unless [Every] says otherwise.
 const DefaultEvery = time.Second
 
-// patience is how many times as long nothing is checked after a collection that helped.
+// patience is by how much the interval is multiplied after a collection that helped.
 const patience = 10
 
 // maxMiB is the highest limit, 16 TiB.
@@ -47,24 +45,22 @@ const maxMiB = 1 << 24
 // Option changes how memory is limited.
 type Option func(*config)
 
-// Every sets how much time passes at least between two measurements, which are made after
-// a message and while nothing arrives. With 0 each message is followed by one. Default:
-// 1 s.
+// Every sets the least time between two measurements, which are made after a message and while
+// nothing arrives. With 0 each message is followed by one. Default: 1 s.
 func Every(d time.Duration) Option { return func(c *config) { c.every = d } }
 
-// Logger sets where it is logged, at level warn with the figure and the limit, that the
-// run ends. Default, also for nil: slog.Default() at the time.
+// Logger sets where the end of the run is logged, at level warn with the figure and the limit.
+// Default, also for nil: slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that ends the run when the process uses mib mebibytes of
-// memory or more. It is safe for many goroutines, of which one measures at a time, and
-// allocates nothing.
+// New returns a middleware that ends the run when the process uses mib mebibytes of memory or more.
+// It is safe for concurrent use, with one goroutine measuring at a time, and allocates nothing.
 //
-// The run returns nil. Where whoever runs the pipeline cannot be told to end
-// ([stack.RunFrom]), the wish to stop is joined to the result of each message that
-// finishes from then on, and returned when nothing arrives.
+// The run returns nil. If the runner of the pipeline cannot be told to end ([stack.RunFrom]), a
+// stop is joined to the result of each message that finishes from then on, and returned when
+// nothing arrives.
 //
-// The stack refuses a limit below 1 or above 16 TiB, as one in bytes would be, an Every below
+// The stack refuses a limit below 1 or above 16 TiB, as one given in bytes would be, an Every below
 // a millisecond unless it is 0, and a nil option.
 func New(mib int, opts ...Option) processor.Middleware {
 	c := config{mib: mib, every: DefaultEvery, gauge: newGauge}
@@ -105,7 +101,7 @@ type memoryLimit struct {
 
 	end     atomic.Pointer[ending.Ending]
 	created time.Time
-	due     atomic.Int64 // when to measure next, since created; never while it is being done, and afterwards if over
+	due     atomic.Int64 // when to measure next, since created; never during a measurement, or once over the limit
 }
 
 const never = math.MaxInt64
@@ -128,10 +124,10 @@ func (*memoryLimit) Role() stack.Role { return "" }
 // Unwrap returns the inner layers.
 func (m *memoryLimit) Unwrap() processor.Processor { return m.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*memoryLimit) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (m *memoryLimit) Settings() []stack.Setting {
 	return []stack.Setting{
 		{Name: "limit", Value: strconv.Itoa(m.mib) + "MiB"},
@@ -139,7 +135,7 @@ func (m *memoryLimit) Settings() []stack.Setting {
 	}
 }
 
-// Start begins anew, should the last run have been over the limit.
+// Start measures again if the last run was over the limit.
 func (m *memoryLimit) Start(ctx context.Context) error {
 	if m.end.Swap(ending.Of(ctx)).Asked() {
 		m.due.Store(0)
@@ -155,14 +151,14 @@ func (m *memoryLimit) Process(ctx context.Context, msg processor.Message) error 
 	return m.join(ctx, m.next.Process(ctx, msg))
 }
 
-// join measures, and adds the wish to stop to err where the run cannot be told.
+// join measures, and adds a stop to err if the run cannot be told.
 func (m *memoryLimit) join(ctx context.Context, err error) error {
 	m.check(ctx)
 	return m.end.Load().Join(err)
 }
 
-// check measures if it is time to, and ends the run if need be. Only one goroutine gets
-// past its beginning, and none when the run is over the limit.
+// check measures if it is due, and ends the run over the limit. Only one goroutine gets past its
+// beginning, and none once the run is over the limit.
 func (m *memoryLimit) check(ctx context.Context) {
 	due := m.due.Load()
 	if m.since() < due || !m.due.CompareAndSwap(due, never) {

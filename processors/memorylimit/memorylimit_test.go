@@ -65,7 +65,7 @@ func (p *process) gauge() memorylimit.Option {
 	})
 }
 
-// run remembers how it was ended.
+// run records how it was ended.
 type run struct{ ends []error }
 
 func (r *run) End(err error) { r.ends = append(r.ends, err) }
@@ -224,7 +224,7 @@ func TestAConsumerDrainsAndEndsWithoutAnError(t *testing.T) {
 	}
 }
 
-// The figure is that of this process, whatever else the seam is good for.
+// The figure is that of this process, without the test's gauge.
 func TestTheMemoryOfTheProcessIsMeasured(t *testing.T) {
 	held := make([]byte, 64<<20)
 	for i := 0; i < len(held); i += 4096 {

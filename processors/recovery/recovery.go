@@ -1,9 +1,8 @@
-// Package recovery turns panics into errors, so that a message that makes its handler
-// panic takes the same way as one that fails: retried, then parked. Swarrot has nothing like
-// it, as PHP throws what Go panics with.
+// Package recovery turns panics into errors, so that a message whose handler panics is handled like
+// one that fails: retried, then parked. Swarrot has nothing like it: PHP throws where Go panics.
 //
-// Put it innermost, next to the handler. Outside the retry and ack layers it would be
-// too late: the panic would have passed them by, and a stack refuses that order.
+// Put it innermost, next to the handler. Outside the retry and ack layers the panic would have
+// bypassed them, and a stack refuses that order.
 package recovery
 
 import (
@@ -24,10 +23,10 @@ import (
 // t.FailNow does.
 var ErrGoexit = errors.New("recovery: the handler called runtime.Goexit")
 
-// PanicError is the error of a handler that panicked. The message has failed and may be
-// retried, whatever the value says: a handler that panics with [processor.ErrStop] or
-// with an error that says drop has not dealt with its message. Only a wish to stop
-// counts still, after the message.
+// PanicError is the error of a handler that panicked. The message has failed and may be retried,
+// whatever the value says: a handler that panics with [processor.ErrStop] or with an error that
+// says drop has not dealt with its message. Only a stop in the value still counts, after the
+// message.
 type PanicError struct {
 	// Value is what the handler panicked with.
 	Value any
@@ -50,19 +49,18 @@ func (e *PanicError) Unwrap() error {
 // Option changes what is recovered.
 type Option func(*config)
 
-// Goexit also recovers from runtime.Goexit, as [ErrGoexit], by running the inner layers
-// in a goroutine of their own, at the price of one goroutine a message. Default: off;
-// a goroutine that exits takes its worker along, and the consumer replaces the worker
-// and gives the message back.
+// Goexit also recovers from runtime.Goexit, as [ErrGoexit], by running the inner layers in a
+// goroutine of their own, one for each message. Default: off; a goroutine that exits ends its
+// worker, and the consumer replaces the worker and requeues the message.
 func Goexit() Option { return func(c *config) { c.isolate = true } }
 
 // Logger sets where panics are logged, with their stack, at level error. Default, also
 // for nil: slog.Default() at the time of the panic.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that turns a panic of the inner layers into a
-// [*PanicError]. It is safe for many goroutines, and allocates nothing unless there is
-// a panic. The stack refuses a nil option.
+// New returns a middleware that turns a panic of the inner layers into a [*PanicError]. It is safe
+// for concurrent use, and allocates nothing unless there is a panic. The stack refuses a nil
+// option.
 func New(opts ...Option) processor.Middleware {
 	var c config
 	if err := option.Apply("recovery", &c, opts); err != nil {
@@ -99,12 +97,12 @@ func (*recovery) Role() stack.Role { return stack.Recovers }
 // Unwrap returns the inner layers.
 func (r *recovery) Unwrap() processor.Processor { return r.next }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (r *recovery) Settings() []stack.Setting {
 	return []stack.Setting{{Name: "goexit", Value: strconv.FormatBool(r.isolate)}}
 }
 
-// Predict makes an error of a panic.
+// Predict turns a panic into an error.
 func (*recovery) Predict(o stack.Outcome) stack.Outcome {
 	if o.Panics {
 		o.Panics, o.Action = false, processor.Failed
@@ -134,18 +132,18 @@ func (r *recovery) run(ctx context.Context, msg processor.Message) (err error) {
 	return err
 }
 
-// recovered makes the error of a panic value. nil is a panic(nil), or a Goexit, which
-// goes on after the deferred call and never sees the error.
+// recovered turns a panic value into an error. nil is a panic(nil), or a Goexit, which continues
+// after the deferred call and never sees the error.
 func (r *recovery) recovered(ctx context.Context, msg processor.Message, value any) error {
 	if value == nil {
 		return ErrGoexit
 	}
 	p := &PanicError{Value: value, Stack: debug.Stack()}
-	// Here and nowhere else: a retry that follows turns the error into success.
+	// Logged here: a retry that follows turns the error into success.
 	logattr.Or(r.log).LogAttrs(ctx, slog.LevelError, "the handler panicked",
 		append(logattr.Of(msg, p), slog.String("stack", string(p.Stack)))...)
-	// An explicit decision, so that one inside the value, which PanicError unwraps to,
-	// does not count.
+	// An explicit decision, so that one inside the value, to which PanicError unwraps, does not
+	// count.
 	return processor.RetryAfter(p, 0)
 }
 

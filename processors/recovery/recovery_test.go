@@ -103,7 +103,7 @@ func TestPanicIsAFailureWhateverItsValueSays(t *testing.T) {
 	}
 }
 
-// It was acked and gone: ErrStop without a panic means that the message is dealt with.
+// It was acked and lost: ErrStop without a panic means that the message is dealt with.
 func TestPanicWithErrStopParksTheMessage(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}

@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (r *redelivery) Settings() []stack.Setting {
 	settings := []stack.Setting{
 		{Name: "retries", Value: strconv.Itoa(r.retries)},
@@ -46,8 +46,8 @@ func (r *redelivery) schedule() string {
 // Cases are those of republishing, and that of a filter.
 func (r *redelivery) Cases() []stack.Case { return republish.Cases(r.filter) }
 
-// Predict says where a message goes that failed for the first time, or, in its case, for the
-// last. But in a case of its own, a filter is taken to let the error through.
+// Predict returns where a message goes that failed for the first time, or, in its case, for the
+// last. Outside caseFiltered, it assumes that the filter lets the error through.
 func (r *redelivery) Predict(o stack.Outcome) stack.Outcome {
 	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
 		return o

@@ -17,16 +17,16 @@ const (
 	DefaultRetries     = 10
 	DefaultFirstWait   = time.Second
 	DefaultLongestWait = time.Minute
-	// DefaultKeepTrying is less than a consumer's drain timeout, so that a shutdown does
-	// not cut it short.
+	// DefaultKeepTrying is less than a consumer's drain timeout, so that a shutdown does not cut it
+	// short.
 	DefaultKeepTrying = republish.DefaultKeepTrying
 )
 
-// Margin is by how much the delivery limit of the work queue is above [Retries], unless the
-// queue is given a limit of its own.
+// Margin is by how much the delivery limit of the work queue exceeds [Retries], unless the queue
+// has a limit of its own.
 const Margin = 10
 
-// maxRetries leaves room for a limit of the broker's above it.
+// maxRetries leaves room for the broker's limit above it.
 const maxRetries = broker.HighDeliveryLimit - Margin
 
 // Option changes how messages are retried. [New] and [Topology] take the same ones.
@@ -42,8 +42,8 @@ type config struct {
 	log        *slog.Logger
 }
 
-// Retries sets how often a message is tried again after its first failure. Default: 10.
-// With 0 the first failure is the last.
+// Retries sets how often a message is retried after its first failure. Default: 10. With 0 the
+// first failure is the last.
 func Retries(n int) Option { return func(c *config) { c.retries = n } }
 
 // Wait sets how long the queue keeps a message after a failure: least after the first one,
@@ -54,23 +54,23 @@ func Wait(least, most time.Duration) Option {
 }
 
 // If retries only errors for which f is true. The others are parked at once. f may be called
-// by many goroutines at once; a panic counts as a failure, and the message is tried again.
-// Default, also for nil: every error is retried.
+// concurrently; a panic counts as a failure, and the message is retried. Default, also for nil:
+// every error is retried.
 func If(f func(err error) bool) Option { return func(c *config) { c.filter = f } }
 
-// KeepTrying sets how long the layer tries to park a message, at intervals that grow from
-// 100 ms to 5 s, before the message goes back to its queue, which is a failure more. Default:
-// 15 s. With 0 it goes back at once; otherwise it is a millisecond or more.
+// KeepTrying sets how long the layer tries to park a message, at intervals that grow from 100 ms to
+// 5 s, before the message is requeued, which counts as one more failure. Default: 15 s. With 0 it
+// is requeued at once; otherwise it is a millisecond or more.
 func KeepTrying(d time.Duration) Option { return func(c *config) { c.keepTrying = d } }
 
-// StackTrace has the parked copy carry the stack of a handler that panicked, as
-// processors/recovery recorded it, at most 4096 bytes in the header warren-stack. A stack
-// shows the inside of the program to whoever reads the queue. Default: off.
+// StackTrace adds to the parked copy the stack of a handler that panicked, as processors/recovery
+// recorded it, at most 4096 bytes in the header warren-stack. A stack shows the inside of the
+// program to everyone who reads the queue. Default: off.
 func StackTrace() Option { return func(c *config) { c.stack = true } }
 
-// Logger sets where messages that were parked are logged (at level error), and those that
-// could not be and are tried again (warn). The consumer logs the failures before that.
-// Default, also for nil: slog.Default() at the time.
+// Logger sets where parked messages are logged (at level error), and failed attempts to park that
+// are retried (warn). The consumer logs the failures before that. Default, also for nil:
+// slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // configure returns the options with their defaults, or every reason why they cannot work.
@@ -103,12 +103,12 @@ func (c *config) check() error {
 	return errors.Join(errs...)
 }
 
-// probe is a topology with a queue that waits, whatever its name.
+// probe is a topology with a queue that waits, under any name.
 func (c *config) probe() broker.Topology {
 	return broker.Topology{Queues: []broker.Queue{{Name: "work", Type: broker.Quorum, DelayedRetry: &c.wait}}}
 }
 
-// checkPublisher says why nothing can be parked, or why what fails would not wait.
+// checkPublisher says why messages could not be parked, or failed ones would not wait.
 func (c *config) checkPublisher(p processor.Publisher) error {
 	if err := option.Publisher("redelivery: the publisher", p); err != nil {
 		return err

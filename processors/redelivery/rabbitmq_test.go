@@ -23,7 +23,7 @@ import (
 	"github.com/gowarren/warren/processors/redelivery"
 )
 
-// rounds are the times at which the handler had a message.
+// rounds are the times at which the handler received a message.
 type rounds struct {
 	mu sync.Mutex
 	at []time.Time
@@ -96,8 +96,8 @@ func TestTheScheduleIsTheQueues(t *testing.T) {
 	})
 }
 
-// open returns a broker on the shared node, nil where the server has no delayed retries, which
-// are refused then: from RabbitMQ 4.3 on it has.
+// open returns a broker on the shared node, nil if the server has no delayed retries, which come
+// with RabbitMQ 4.3, and refuses them.
 func open(t *testing.T) *rabbitmq.Broker {
 	t.Helper()
 	b, err := rabbitmq.Open(t.Context(), []string{rabbitmqtest.Shared(t).URL()}, rabbitmq.Logger(quiet))
@@ -134,8 +134,8 @@ func TestOnRabbitMQ(t *testing.T) {
 	require.NotContains(t, msg.Headers(), "x-death")
 }
 
-// A message that kills its worker never comes to the layer's end. The queue parks it, after
-// each death of a connection has made it wait for longer.
+// A message that kills its worker never reaches the layer's end. The queue parks it, after each
+// death of a connection has made it wait longer.
 func TestAMessageThatKillsItsWorkerIsParkedByTheQueue(t *testing.T) {
 	t.Parallel()
 	b := open(t)

@@ -14,18 +14,18 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// HeaderDeliveries is where a quorum queue says how often a message has failed.
+// HeaderDeliveries is the header in which a quorum queue counts how often a message has failed.
 const HeaderDeliveries = "x-delivery-count"
 
-// New returns a middleware that gives what failed back to its queue, which waits before it
-// delivers it again, and that publishes what has failed too often to the queue parked, through
-// publisher. It is safe for many goroutines and allocates nothing on success.
+// New returns a middleware that requeues failed messages, which their queue redelivers after a
+// wait, and that publishes those that have failed too often to the queue parked, through publisher.
+// It is safe for concurrent use and allocates nothing on success.
 //
 // The work queue is that of [Topology], which takes the same arguments.
 //
-// The stack refuses a publisher that is nil, or that is a [processor.Checker] whose Check
-// fails, one that knows ([broker.TopologyChecker]) that the server does not wait, and
-// options that cannot work.
+// The stack refuses a publisher that is nil, or that is a [processor.Checker] whose Check fails,
+// one that knows ([broker.TopologyChecker]) that the server does not wait, and options that cannot
+// work.
 func New(publisher processor.Publisher, parked string, opts ...Option) processor.Middleware {
 	c, err := configure(parked, opts)
 	if err = errors.Join(c.checkPublisher(publisher), err); err != nil {
@@ -51,7 +51,7 @@ var (
 	_ stack.Caser     = (*redelivery)(nil)
 )
 
-// Process runs the inner layers, and gives the message back or parks it if they fail.
+// Process runs the inner layers, and requeues or parks the message if they fail.
 func (r *redelivery) Process(ctx context.Context, msg processor.Message) error {
 	decision, failed, err := r.Run(ctx, msg)
 	switch {
@@ -73,8 +73,8 @@ func (r *redelivery) Process(ctx context.Context, msg processor.Message) error {
 	return r.park(ctx, msg, failures, err)
 }
 
-// failures is how often msg has failed, now included, from 1 to one more than there are
-// attempts. What was never delivered before has not failed: its count is a sender's.
+// failures is how often msg has failed, including this time, from 1 to one more than the retries.
+// At the first delivery it has not failed before: a count then is the sender's.
 func (r *redelivery) failures(msg processor.Message) int {
 	if !msg.Origin().Redelivered {
 		return 1
@@ -88,7 +88,7 @@ func (r *redelivery) park(ctx context.Context, msg processor.Message, failures i
 	to := processor.Destination{RoutingKey: r.parked}
 	e := republish.Park(msg, republish.Failure{Err: err, At: time.Now(), Count: int64(failures), Stack: r.stack})
 	if failures > 1 {
-		delete(e.Headers, republish.HeaderFirstFailedAt) // nobody has noted it
+		delete(e.Headers, republish.HeaderFirstFailedAt) // not recorded
 	}
 	parked, err := r.Sender.Park(ctx, msg, to, e, err)
 	if !parked {
@@ -99,7 +99,7 @@ func (r *redelivery) park(ctx context.Context, msg processor.Message, failures i
 	return republish.Copied(err)
 }
 
-// failedError is a failure that is tried again.
+// failedError is a failure that is retried.
 type failedError struct {
 	failures, attempts int
 	after              time.Duration

@@ -41,7 +41,7 @@ const (
 func TestConformance(t *testing.T) {
 	processortest.TestMiddleware(t, processortest.Contract{
 		New:     func(testing.TB) processor.Middleware { return redelivery.New(&processortest.Publisher{}, parked) },
-		Absorbs: true, // what is rejected
+		Absorbs: true, // a rejected message
 	})
 }
 
@@ -144,7 +144,7 @@ func TestWhatWasCutShortIsNotParked(t *testing.T) {
 	require.Empty(t, pub.Published())
 }
 
-// RabbitMQ shows a count that a sender has written until the queue has one of its own.
+// RabbitMQ shows a sender's count until the queue has one of its own.
 func TestASenderCannotEndTheRetriesOfAFreshMessage(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
@@ -224,7 +224,7 @@ func TestAHandlerThatHasSettledIsLeftAlone(t *testing.T) {
 	require.Empty(t, pub.Published())
 }
 
-// checked is a publisher of which something is known.
+// checked is a publisher with a known check.
 type checked struct {
 	processortest.Publisher
 	problem error

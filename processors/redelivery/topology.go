@@ -8,19 +8,18 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Topology returns what has to be in the broker for [New] with the same arguments: the work
-// queue, which waits before it delivers again what failed, and the quorum queue parked, which
-// never gives anything up.
+// Topology returns what [New] with the same arguments needs in the broker: the work queue, which
+// waits before it redelivers failed messages, and the quorum queue parked, which never drops a
+// message.
 //
-// The work queue is a quorum queue, and gets the waits, a delivery limit [Margin] above
-// [Retries] unless it has a higher one of its own, and parked as its dead-letter target, at
-// least once. For that its overflow is reject-publish, which does nothing without a
-// bound on its length. A MessageTTL also runs while a message waits, and then moves it to the
-// parked queue.
+// The work queue is a quorum queue. It gets the waits, a delivery limit [Margin] above [Retries]
+// unless it has a higher one of its own, and parked as its dead-letter target, at least once. That
+// requires the overflow reject-publish, which does nothing without a bound on the length. A
+// MessageTTL also runs while a message waits, and then moves it to the parked queue.
 //
-// It refuses what New refuses, and a work queue that is of another type, goes away by itself, has waits of
-// its own, a limit that is reached before the layer parks, another dead-letter target, or
-// drops its head when it is full: that would be at most once.
+// It refuses what New refuses, and a work queue that is of another type, is deleted automatically,
+// has waits of its own, a limit that is reached before the layer parks, another dead-letter target,
+// or drops its head when full: that would be at most once.
 func Topology(work broker.Queue, parked string, opts ...Option) (broker.Topology, error) {
 	c, err := configure(parked, opts)
 	if err != nil {
@@ -54,7 +53,7 @@ func (c *config) work(q broker.Queue) broker.Queue {
 	return q
 }
 
-// checkWork says what of the work queue cannot be had.
+// checkWork says what of the work queue is not possible.
 func (c *config) checkWork(q broker.Queue) error {
 	var errs []error
 	fail := func(format string, args ...any) {
@@ -91,7 +90,7 @@ func (c *config) checkWork(q broker.Queue) error {
 	return errors.Join(errs...)
 }
 
-// ours are the arguments that a work queue gets.
+// ours are the arguments that Topology sets on a work queue.
 var ours = []string{
 	strategyArg, "x-queue-type", "x-expires", "x-overflow", "x-dead-letter-exchange", "x-dead-letter-routing-key",
 	"x-delivery-limit", "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max",

@@ -15,7 +15,7 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// Each took the process down, and again each time the broker delivered the message.
+// Each ended the process, and again each time the broker redelivered the message.
 func TestAFunctionThatPanicsDoesNotEndTheProcess(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -50,7 +50,7 @@ func TestAFunctionThatPanicsDoesNotEndTheProcess(t *testing.T) {
 	}
 }
 
-// badError panics where another error would tell of itself.
+// badError panics in its Error method.
 type badError struct{ kind string }
 
 func (e *badError) Error() string { panic("no text for " + e.kind) }

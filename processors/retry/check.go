@@ -10,8 +10,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// maxQueues is how many retries are looked at one by one, and how many queues for them
-// [Topology] lists at most.
+// maxQueues is how many retries are checked one by one, and how many queues for them [Topology]
+// lists at most.
 const maxQueues = 1000
 
 // check returns every reason why the options cannot work.
@@ -39,7 +39,7 @@ func (c *config) check() error {
 	return errors.Join(append(errs, c.keyProblem())...)
 }
 
-// delayProblem says which delay no queue can have.
+// delayProblem says which delay is impossible for a queue.
 func (c *config) delayProblem() error {
 	if c.delays != nil && len(c.delays) == 0 {
 		return errors.New("retry: Delays has none: give one for each retry, or leave it out")
@@ -55,7 +55,7 @@ func (c *config) delayProblem() error {
 	return nil
 }
 
-// keyProblem says why there can be no key for each retry.
+// keyProblem says why there cannot be a key for each retry.
 func (c *config) keyProblem() error {
 	switch {
 	case c.retries <= 0 && c.parkKey != "":
@@ -80,7 +80,7 @@ func (c *config) keyProblem() error {
 	return c.eachKeyProblem()
 }
 
-// eachKeyProblem looks at the keys themselves.
+// eachKeyProblem checks the keys themselves.
 func (c *config) eachKeyProblem() error {
 	if len(c.patternKey(c.retries)) > processor.MaxName {
 		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", processor.MaxName)

@@ -8,7 +8,7 @@ import (
 	"github.com/gowarren/warren/internal/argument"
 )
 
-// circle says which message would go round for ever.
+// circle says which message would be dead-lettered in a circle without end.
 func (c *config) circle(work broker.Queue) error {
 	if work.Name == "" {
 		return errors.New("retry: the work queue has no name: what waits would have nowhere to come back to")

@@ -66,7 +66,7 @@ func TestADescriptionHasTheDelays(t *testing.T) {
 	require.NotContains(t, p.Describe().String(), "delays")
 }
 
-// A handler that goes by the routing key finds it after a retry, too.
+// A handler that uses the routing key also finds it after a retry.
 func TestOriginIsWhereAMessageWasFirstPublished(t *testing.T) {
 	t.Parallel()
 	opts := []retry.Option{retry.Delays(time.Millisecond), retry.ParkKey(parked)}

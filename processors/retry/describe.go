@@ -11,7 +11,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (r *retry) Settings() []stack.Setting {
 	keys := string(r.pattern)
 	if r.keyFunc != nil {
@@ -33,7 +33,7 @@ func (r *retry) Settings() []stack.Setting {
 	return settings
 }
 
-// texts are what %delay% would be.
+// texts are the values of %delay%.
 func texts(delays []time.Duration) []string {
 	all := make([]string, len(delays))
 	for i, d := range delays {
@@ -45,8 +45,8 @@ func texts(delays []time.Duration) []string {
 // Cases are those of republishing, and that of a filter.
 func (r *retry) Cases() []stack.Case { return republish.Cases(r.filter) }
 
-// Predict says where a message goes that failed for the first time, or, in its case, for
-// the last. But in a case of its own, a filter is taken to let the error through.
+// Predict returns where a message goes that failed for the first time, or, in its case, for the
+// last. Outside caseFiltered, it assumes that the filter lets the error through.
 func (r *retry) Predict(o stack.Outcome) stack.Outcome {
 	p := republish.Prediction{
 		Unwanted: o.Case == republish.CaseFiltered && r.filter != nil,

@@ -1,6 +1,6 @@
-// Package retry publishes a copy of a message that failed under a key for this attempt,
-// as Swarrot's RetryProcessor does. The key leads to a queue whose TTL is the delay and
-// whose dead-letter exchange leads back to the work queue:
+// Package retry publishes a copy of a failed message under a key for this attempt, as Swarrot's
+// RetryProcessor does. The key leads to a queue whose TTL is the delay and whose dead-letter
+// exchange leads back to the work queue:
 //
 //	retry.New(broker.Publisher(), "mail_retry_%attempt%",
 //		retry.Exchange("retry"),
@@ -8,13 +8,13 @@
 //		retry.ParkKey("mail_parked"))
 //
 // publishes the first failure to mail_retry_1, the second to mail_retry_2, the third to
-// mail_retry_3, and the fourth to mail_parked. Without a park key the fourth error
-// comes back, wrapped in [ErrExhausted].
+// mail_retry_3, and the fourth to mail_parked. Without a park key the fourth error is returned,
+// wrapped in [ErrExhausted].
 //
 // # The queues
 //
-// [Topology] lists them, if it is told the delays. The same key pattern and options make
-// both, so that no key leads nowhere:
+// [Topology] lists them, if it is told the delays. It takes the same key pattern and options, so
+// that each key has its queue:
 //
 //	const key = "mail_retry_%delay%"
 //	schedule := []retry.Option{
@@ -25,43 +25,43 @@
 //	// ... broker.Declare(ctx, topology)
 //	retry.New(broker.Publisher(), key, schedule...)
 //
-// With %delay% in the pattern the queues are mail_retry_30s and mail_retry_3m, and a
-// schedule that changes later gets queues of its own. Without, as where PHP works on the
-// same queues, a delay that changes is refused by the broker.
+// With %delay% in the pattern the queues are mail_retry_30s and mail_retry_3m, and a later schedule
+// gets queues of its own. Without %delay%, as where PHP works on the same queues, the broker
+// refuses a changed delay.
 //
 // # The message is never lost
 //
-// The layer lets the original be acked only when the broker has confirmed a copy and has
-// routed it. Otherwise it returns [processor.Requeue], and the ack layer outside gives
-// the message back to its queue, whatever its own options say. A crash between the
-// confirm and the ack leaves two copies with the same message id, never none.
+// The original is acked only after the broker has confirmed and routed a copy. Otherwise the layer
+// returns [processor.Requeue], and the ack layer outside requeues the message, whatever its own
+// options say. A crash between the confirm and the ack leaves two copies with the same message id,
+// never none.
 //
-// A republish that fails, because the retry queue is full or missing, is first tried
-// again for a while with the message in hand; see [KeepTrying]. Each time that a message
-// goes back counts toward the delivery limit of a quorum queue, which is 20 by default
-// from RabbitMQ 4.0 on, and a message over the limit is dropped if its queue has no
-// dead-letter exchange, or one that leads back to it. The work queue of [Topology] parks it,
-// or has a limit that is never reached. Declared by hand, give it one or the other.
+// A republish that fails, because the retry queue is full or missing, is first retried for a while
+// with the message in flight; see [KeepTrying]. Each requeue counts toward the delivery limit of a
+// quorum queue, which is 20 by default from RabbitMQ 4.0 on, and a message over the limit is
+// dropped if its queue has no dead-letter exchange, or one that leads back to it. The work queue of
+// [Topology] parks it, or has a limit that is never reached. A queue declared by hand needs one or
+// the other.
 //
-// A copy that the broker could never take, because it is over a size limit or has a
-// header that cannot be sent, is parked under the park key, if there is one. The error
-// that comes back says so; the original is acked.
+// A copy that the broker could never take, because it is over a size limit or has a header that
+// cannot be sent, is parked under the park key, if there is one. The returned error says so; the
+// original is acked.
 //
-// If the handler has settled the message itself and then fails, nothing is republished:
-// the error comes back, wrapped in [processor.ErrSettled].
+// If the handler has settled the message itself and then fails, nothing is republished: the error
+// is returned, wrapped in [processor.ErrSettled].
 //
 // # Which errors are retried
 //
-// A plain error and [processor.RetryAfter], whose delay this processor cannot follow: its
-// delays are the queues'. For that there is processors/backoff. [processor.Reject], and an
-// error for which [If] is false, are never retried: the message is published to the park key at once if there is one, and otherwise
-// the error comes back, for the broker to dead-letter. [processor.Drop] and
-// [processor.Requeue] come back untouched. A message that was cut short because the context
-// ended has not used up an attempt and is requeued.
+// A plain error and [processor.RetryAfter], whose delay this layer cannot follow: its delays are
+// the queues'. For that use processors/backoff. [processor.Reject], and an error for which [If] is
+// false, are never retried: the message is published to the park key at once if there is one;
+// otherwise the error is returned, for the broker to dead-letter. [processor.Drop] and
+// [processor.Requeue] are returned unchanged. A message that was cut short because the context
+// ended has used up no attempt and is requeued.
 //
 // # The count
 //
-// Attempts are counted in the header [HeaderAttempts], which Swarrot uses too, so PHP
-// and Go workers can share a queue. Senders write it as well: a count that is missing,
-// negative or no number is 0, and one that is too large is the last.
+// Attempts are counted in the header [HeaderAttempts], which Swarrot uses too, so PHP and Go
+// workers can share a queue. Senders can write it: a missing, negative or non-numeric count is 0,
+// and one that is too large counts as the last.
 package retry

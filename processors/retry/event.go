@@ -2,17 +2,17 @@ package retry
 
 import "github.com/gowarren/warren/processor"
 
-// Event tells of a copy that was published.
+// Event describes a copy that was published.
 type Event struct {
 	// Message is the message that failed. It must not be kept.
 	Message processor.Message
-	// Err is why it failed. If a copy could not be sent where it should have gone, or
-	// not with the headers that it should have had, Err says so and wraps the cause.
+	// Err is why it failed. If a copy could not be sent to its place, or not with its headers, Err
+	// says so and wraps the cause.
 	Err error
 	// Attempt is the number of this retry, from 1; for the parked copy, how many there
 	// were.
 	Attempt int
-	// Retries is the most that there can be.
+	// Retries is the limit.
 	Retries int
 	// Parked says that the copy went to the park key.
 	Parked bool

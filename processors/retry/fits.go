@@ -5,8 +5,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// fitsLater checks that a copy that is published to a place still fits its frame when it
-// comes back from there, one death later.
+// fitsLater checks that a copy published to a place still fits its frame when it is dead-lettered
+// back, with one more death.
 func fitsLater(e processor.Envelope, to processor.Destination) error {
 	queue := len(to.RoutingKey)
 	if to.Exchange != "" {

@@ -7,8 +7,8 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 )
 
-// report logs a copy that the broker has. The layer turns the failure into success, so
-// nobody outside would know of it.
+// report logs a copy that the broker has. The layer turns the failure into success, so the outer
+// layers cannot log it.
 func (r *retry) report(ctx context.Context, ev Event) {
 	level, text := slog.LevelInfo, "message failed, retried"
 	if ev.Parked {
@@ -16,7 +16,7 @@ func (r *retry) report(ctx context.Context, ev Event) {
 	}
 	log := logattr.Or(r.log)
 	if !log.Enabled(ctx, level) {
-		return // before anything is made up for nobody
+		return // before an unread record is built
 	}
 	log.LogAttrs(ctx, level, text, append(logattr.Of(ev.Message, ev.Err),
 		slog.String("to", ev.To.String()), slog.Int("retry", ev.Attempt), slog.Int("retries", ev.Retries))...)

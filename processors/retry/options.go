@@ -14,9 +14,8 @@ import (
 // DefaultRetries is how often a message is retried unless [Retries] says otherwise.
 const DefaultRetries = 3
 
-// DefaultKeepTrying is how long a republish that failed is tried again unless
-// [KeepTrying] says otherwise. It is less than a consumer's drain timeout, so that a
-// shutdown does not cut it short.
+// DefaultKeepTrying is how long a failed republish is retried unless [KeepTrying] says otherwise.
+// It is less than a consumer's drain timeout, so that a shutdown does not cut it short.
 const DefaultKeepTrying = republish.DefaultKeepTrying
 
 // Option changes how messages are retried. [New] and [Topology] take the same ones.
@@ -27,7 +26,7 @@ type config struct {
 	pattern    pattern
 	keyFunc    KeyFunc
 	retries    int
-	explicit   bool // attempts were asked for
+	explicit   bool // Retries was given
 	delays     []time.Duration
 	parkKey    string
 	queueType  broker.QueueType
@@ -47,72 +46,68 @@ func Exchange(name string) Option { return func(c *config) { c.exchange = name }
 // times as there are [Delays], and 3 without. With 0 the first failure is the last.
 func Retries(n int) Option { return func(c *config) { c.retries, c.explicit = n, true } }
 
-// Delays says how long each retry waits; the last one stands for those after it as well.
-// They are the TTLs of the queues that [Topology] lists, and what %delay% in the key
-// pattern is replaced by, in hours, minutes, seconds and milliseconds: 30s, 1h30m, 250ms.
-// Nothing else waits: a queue that was declared otherwise has its own delay. Each is a
-// whole number of milliseconds. Default: none, the queues' delays are not known.
+// Delays sets how long each retry waits; the last one is repeated. They are the TTLs of the queues
+// that [Topology] lists, and replace %delay% in the key pattern, in hours, minutes, seconds and
+// milliseconds: 30s, 1h30m, 250ms. They have no other effect: a queue declared in another way has
+// its own delay. Each is a whole number of milliseconds. Default: none, the queues' delays are not
+// known.
 func Delays(d ...time.Duration) Option {
-	d = append([]time.Duration{}, d...) // not nil: none at all is a mistake
+	d = append([]time.Duration{}, d...) // not nil: an empty list is a mistake
 	return func(c *config) { c.delays = d }
 }
 
-// QueueType sets the type of the queues that [Topology] lists beside the work queue.
-// Default, also for "": that of the work queue.
+// QueueType sets the type of the queues that [Topology] lists besides the work queue. Default, also
+// for "": that of the work queue.
 func QueueType(t broker.QueueType) Option { return func(c *config) { c.queueType = t } }
 
-// MaxLength sets how many messages each retry queue holds at most, in [Topology]. A full
-// one refuses copies, and so the messages stay where they are; see [KeepTrying]. The final
-// key's queue has no bound. Default: 0, there is none.
+// MaxLength sets how many messages each retry queue holds at most, in [Topology]. A full one
+// refuses copies, and the messages stay where they are; see [KeepTrying]. The park key's queue has
+// no bound. Default: 0, no bound.
 func MaxLength(n int) Option { return func(c *config) { c.maxLength = n } }
 
-// ParkKey sets the key that a message is published under when its retries are used
-// up, when it is rejected or [If] is false for its error, or when the copy for a retry is
-// over a size limit or has a header that cannot be sent. The copy's headers say why, when,
-// where and how often it failed: warren-error and others, see docs/semantics.md. A copy that is too large with
-// them is parked as it came in. Default: "", the error comes back instead.
+// ParkKey sets the key that a message is published under when its retries are used up, when it is
+// rejected or [If] is false for its error, or when the copy for a retry is over a size limit or has
+// a header that cannot be sent. The copy's headers say why, when, where and how often it failed:
+// warren-error and others, see docs/semantics.md. If they make the copy too large, it is parked
+// without them. Default: "", the error is returned instead.
 func ParkKey(key string) Option { return func(c *config) { c.parkKey = key } }
 
-// KeepTrying sets how long a republish that failed is tried again, at intervals that
-// grow from 100 ms to 5 s, before the message goes back to its queue. The worker waits
-// meanwhile; it stops waiting when the message's context ends. What cannot succeed the
-// next time is not tried again: [processor.ErrTooLarge], [processor.ErrHeaderType] and
-// [processor.ErrClosed]. It bounds the tries, not one Publish that waits for the broker,
-// as it does while the connection is replaced or blocked: only ctx ends that. Default:
-// 15 s. With 0 the message goes back at once; otherwise it is a millisecond or more.
+// KeepTrying sets how long a failed republish is retried, at intervals that grow from 100 ms to 5
+// s, before the message is requeued. The worker waits meanwhile, until the message's context ends.
+// Permanent errors are not retried: [processor.ErrTooLarge], [processor.ErrHeaderType] and
+// [processor.ErrClosed]. KeepTrying bounds the tries, not one Publish that waits for the broker, as
+// it does while the connection is replaced or blocked: only ctx ends that. Default: 15 s. With 0
+// the message is requeued at once; otherwise it is a millisecond or more.
 func KeepTrying(d time.Duration) Option { return func(c *config) { c.keepTrying = d } }
 
-// KeyFunc makes the routing key of a retry, numbered from 1. It may be called by many
-// goroutines at once. A key that no queue is bound for, and a panic, give the message
-// back to its queue; see [ParkKey] for a key that is too long. Beware of keys made from
-// what a sender wrote.
+// KeyFunc returns the routing key of a retry, numbered from 1. It may be called concurrently. A key
+// that no queue is bound with, and a panic, requeue the message; see [ParkKey] for a key that is
+// too long. Beware of keys made from what a sender wrote.
 type KeyFunc func(attempt int, msg processor.Message) string
 
-// Keys makes keys by a function instead of a pattern; give [New] the pattern "" then.
-// Default: nil, the pattern.
+// Keys replaces the pattern by a function; give [New] the pattern "" then. Default: nil, the
+// pattern.
 func Keys(f KeyFunc) Option { return func(c *config) { c.keyFunc = f } }
 
-// If retries only errors for which f is true. With a park key the others are parked at
-// once; without, they come back as they are, for an outer layer or the broker. f may be
-// called by many goroutines at once; a panic gives the message back to its queue.
-// Default, also for nil: every error is retried.
+// If retries only errors for which f is true. With a park key the others are parked at once;
+// without, they are returned unchanged, for an outer layer or the broker. f may be called
+// concurrently; a panic requeues the message. Default, also for nil: every error is retried.
 func If(f func(err error) bool) Option { return func(c *config) { c.filter = f } }
 
-// OnRepublish calls f after each copy that the broker has taken, before the original
-// is acked. f may be called by many goroutines at once, and should not block. A panic
-// is an error that drops the original: its copy is out. Default: nil, nothing is called.
+// OnRepublish calls f after each copy that the broker has taken, before the original is acked. f
+// may be called concurrently, and should not block. A panic is an error that drops the original:
+// its copy has been published. Default: nil, nothing is called.
 func OnRepublish(f func(ctx context.Context, e Event)) Option {
 	return func(c *config) { c.notify = f }
 }
 
-// StackTrace has the parked copy carry the stack of a handler that panicked, as
-// processors/recovery recorded it, at most 4096 bytes in the header warren-stack. A stack
-// shows the inside of the program to whoever reads the queue. Default: off.
+// StackTrace adds to the parked copy the stack of a handler that panicked, as processors/recovery
+// recorded it, at most 4096 bytes in the header warren-stack. A stack shows the inside of the
+// program to everyone who reads the queue. Default: off.
 func StackTrace() Option { return func(c *config) { c.stack = true } }
 
-// Logger sets where retries are logged (at level info), parked messages (error), and
-// republishes that fail and are tried again (warn). Default, also for nil:
-// slog.Default() at the time.
+// Logger sets where retries are logged (at level info), parked messages (error), and failed
+// republishes that are retried (warn). Default, also for nil: slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // newConfig returns the options with their defaults, or every reason why they cannot work.

@@ -18,9 +18,8 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// One test for each way in which acking and retrying can be put together: what happens
-// to the message, on a broker. Orders that a stack refuses are built by hand here, to
-// show that the refusal is right.
+// One test for each combination of acking and retrying: the outcome of the message, on a broker.
+// Refused orders are built by hand here, to show that the refusal is right.
 
 // office is a work queue, a retry queue that leads nowhere, and a parked queue.
 type office struct {
@@ -62,7 +61,7 @@ func (o *office) next(t *testing.T) processor.Message {
 	return msg
 }
 
-// crash is the end of the consumer's connection: the broker takes back what is unsettled.
+// crash is the end of the consumer's connection: the broker requeues what is unsettled.
 func (o *office) crash(t *testing.T) {
 	t.Helper()
 	require.NoError(t, o.sub.Close(t.Context()))
@@ -133,7 +132,7 @@ func TestTheRepublishFails(t *testing.T) {
 	}
 }
 
-// Copies would multiply, were a message that is settled already still published.
+// Copies would multiply if a settled message were still published.
 func TestRetryOutsideAckWithRequeueNeverRetries(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
@@ -168,8 +167,8 @@ func TestCatchInsideAckLosesEveryFailedMessage(t *testing.T) {
 
 func silentCatch() processor.Middleware { return catch.New(catch.Logger(quiet)) }
 
-// Whoever calls ack again and again settles the delivery once; the other settlements
-// are refused here, before they reach the broker.
+// A layer that acks again and again settles the delivery once; later settlements are refused before
+// they reach the broker.
 func TestRetryingInPlaceOutsideAckSettlesOnce(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
@@ -185,7 +184,7 @@ func TestRetryingInPlaceOutsideAckSettlesOnce(t *testing.T) {
 	require.NoError(t, o.next(t).Ack(), "the channel lives")
 }
 
-// The whole way of a message that never succeeds, on Go's own time.
+// The whole life of a message that never succeeds, on Go's own time.
 func TestAPoisonMessageIsParkedAfterItsRetries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -21,7 +21,7 @@ var (
 // pattern is a key pattern.
 type pattern string
 
-// key is that of one retry.
+// key is the key of one retry.
 func (p pattern) key(attempt int, delay time.Duration) string {
 	return known.ReplaceAllStringFunc(string(p), func(holder string) string {
 		if holder == delayHolder {
@@ -31,7 +31,7 @@ func (p pattern) key(attempt int, delay time.Duration) string {
 	})
 }
 
-// beginning is what every key begins with; "" for a pattern without a placeholder.
+// beginning is the prefix of every key; "" for a pattern without a placeholder.
 func (p pattern) beginning() string {
 	if at := known.FindStringIndex(string(p)); at != nil {
 		return string(p)[:at[0]]
@@ -45,13 +45,13 @@ func (p pattern) holdsNothing() bool { return !known.MatchString(string(p)) }
 // holdsAttempt reports whether each retry has a key of its own.
 func (p pattern) holdsAttempt() bool { return p.key(1, 0) != p.key(2, 0) }
 
-// misspelt reports whether there is a placeholder that is not known.
+// misspelt reports whether there is an unknown placeholder.
 func (p pattern) misspelt() bool {
 	return placeholder.MatchString(known.ReplaceAllString(string(p), " "))
 }
 
-// short is d as %delay% has it: hours, minutes, seconds and milliseconds, without those
-// that are 0. Names of queues are made of it, so it stays as it is.
+// short is d as in %delay%: hours, minutes, seconds and milliseconds, without those that are 0.
+// Names of queues contain it, so its format must not change.
 func short(d time.Duration) string {
 	var b strings.Builder
 	for _, unit := range [...]struct {
@@ -66,7 +66,7 @@ func short(d time.Duration) string {
 	return b.String()
 }
 
-// delay is how long retry attempt waits, 0 if that is not known.
+// delay is how long retry attempt waits, 0 if unknown.
 func (c *config) delay(attempt int) time.Duration {
 	if len(c.delays) == 0 {
 		return 0
@@ -74,5 +74,5 @@ func (c *config) delay(attempt int) time.Duration {
 	return c.delays[min(attempt, len(c.delays))-1]
 }
 
-// patternKey is the key of retry attempt as the pattern has it.
+// patternKey is the key of retry attempt by the pattern.
 func (c *config) patternKey(attempt int) string { return c.pattern.key(attempt, c.delay(attempt)) }

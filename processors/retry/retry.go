@@ -16,18 +16,18 @@ import (
 // HeaderAttempts holds the number of retries so far.
 const HeaderAttempts = republish.HeaderAttempts
 
-// ErrExhausted is wrapped, together with the handler's error, by the error of a message
-// that has used up its retries and has no park key to go to.
+// ErrExhausted is wrapped, with the handler's error, by the error of a message that has used up its
+// retries and has no park key.
 var ErrExhausted = errors.New("retries are used up")
 
-// New returns a middleware that retries messages through publisher, under keys made
-// from keyPattern by putting the number of the retry, from 1, in place of %attempt%
-// (%attempts% means the same), and how long it waits in place of %delay%; see [Delays]. It
-// is safe for many goroutines and allocates nothing on success.
+// New returns a middleware that retries messages through publisher, under keys made from
+// keyPattern: %attempt% (or %attempts%) is replaced by the number of the retry, from 1, and %delay%
+// by how long it waits; see [Delays]. It is safe for concurrent use and allocates nothing on
+// success.
 //
-// The stack refuses a publisher that is nil, or that is a [processor.Checker] and finds
-// itself wanting, an empty pattern, and a pattern without a placeholder where there is
-// more than one attempt: all would share one key, and so one delay.
+// The stack refuses a publisher that is nil, or that is a [processor.Checker] whose Check fails, an
+// empty pattern, and a pattern without a placeholder if there is more than one attempt: all would
+// share one key, and so one delay.
 func New(publisher processor.Publisher, keyPattern string, opts ...Option) processor.Middleware {
 	c, err := newConfig(keyPattern, opts)
 	if err := errors.Join(option.Publisher("retry: the publisher", publisher), err); err != nil {
@@ -66,7 +66,7 @@ func (r *retry) Process(ctx context.Context, msg processor.Message) error {
 	}
 }
 
-// failed publishes the next attempt, or the last copy.
+// failed publishes the next attempt, or parks the message.
 func (r *retry) failed(ctx context.Context, msg processor.Message, err error) error {
 	if republish.CutShort(ctx) {
 		return processor.Requeue(err)
@@ -88,7 +88,7 @@ func (r *retry) failed(ctx context.Context, msg processor.Message, err error) er
 	return r.park(ctx, msg, done, err)
 }
 
-// rejected parks a message that is not to be retried where there is a place for that.
+// rejected parks a message that must not be retried, if there is a park key.
 func (r *retry) rejected(ctx context.Context, msg processor.Message, err error) error {
 	if r.parkKey == "" {
 		return err
@@ -99,8 +99,8 @@ func (r *retry) rejected(ctx context.Context, msg processor.Message, err error) 
 	return r.park(ctx, msg, r.count(msg.Headers()), err)
 }
 
-// again publishes the next attempt. A copy that can never be sent there is parked:
-// requeued, its message would fail in the same way for ever.
+// again publishes the next attempt. A copy that can never be sent is parked: if it were requeued,
+// it would fail in the same way without end.
 func (r *retry) again(ctx context.Context, msg processor.Message, done int, err error) error {
 	key, problem := r.key(done+1, msg, err)
 	if problem != nil {
@@ -135,7 +135,7 @@ func (r *retry) park(ctx context.Context, msg processor.Message, done int, err e
 	return r.published(ctx, Event{Message: msg, Err: err, Attempt: done, Retries: r.retries, Parked: true, To: to})
 }
 
-// published returns what has the original acked, now that the broker has the copy.
+// published returns the result that acks the original, now that the broker has the copy.
 func (r *retry) published(ctx context.Context, ev Event) error {
 	r.report(ctx, ev)
 	if problem := r.tell(ctx, ev); problem != nil {

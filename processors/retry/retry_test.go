@@ -224,13 +224,13 @@ func FuzzTheCountNeverPanics(f *testing.F) {
 	})
 }
 
-// A republish that fails: back to the queue, whatever else is set.
+// If a republish fails the message is requeued, whatever else is set.
 func TestFailedRepublishGivesTheMessageBack(t *testing.T) {
 	t.Parallel()
 	for _, failure := range []error{
 		processor.ErrUnroutable, processor.ErrRefused, processor.ErrIndeterminate, processor.ErrBlocked,
 		processor.ErrTooLarge, processor.ErrHeaderType, processor.ErrClosed, errors.New("anything"),
-		// A decision in the publisher's error is not about our message.
+		// A decision in the publisher's error does not apply to our message.
 		processor.Drop(errors.New("dropped")), processor.Reject(errors.New("rejected")), processor.ErrStop,
 	} {
 		for _, count := range []int{0, 3} { // a retry, and the parked copy
@@ -312,7 +312,7 @@ func TestFilter(t *testing.T) {
 	f = newFixture(t, other, retry.If(temporary))
 	require.Equal(t, other, f.process(t))
 	require.Empty(t, f.keys())
-	// It came back to a queue that may have no dead-letter exchange, and was lost.
+	// It was returned to a queue that may have no dead-letter exchange, and was lost.
 	f = newFixture(t, other, retry.If(temporary), retry.ParkKey("mail_parked"))
 	require.NoError(t, f.process(t))
 	require.Equal(t, []string{"mail_parked"}, f.keys())

@@ -23,14 +23,14 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 )
 
-// attempt is a publish that a fake broker was asked for.
+// attempt is one publish to a fake broker.
 type attempt struct {
 	at      time.Duration
 	to      string
 	headers processor.Headers
 }
 
-// recorder is a publisher that answers by a function of what it is asked.
+// recorder is a publisher that answers by a function of the publish.
 type recorder struct {
 	start    time.Time
 	attempts []attempt
@@ -57,7 +57,7 @@ func process(t *testing.T, ctx context.Context, pub processor.Publisher, msg pro
 
 func settledAs(t *testing.T, msg *processortest.Message, want processortest.Settlement) {
 	t.Helper()
-	if want == "" { // it is released by whoever runs the pipeline
+	if want == "" { // the consumer releases it
 		require.Empty(t, msg.Settlements())
 		return
 	}
@@ -104,9 +104,8 @@ func TestARepublishThatSucceedsLaterIsARetryLikeAnyOther(t *testing.T) {
 	})
 }
 
-// On a quorum queue with a delivery limit and no dead-letter exchange this is what
-// decides how long a full or missing retry queue may stay so: 20 rounds at 5 s are under
-// two minutes.
+// On a quorum queue with a delivery limit and no dead-letter exchange this decides how long a retry
+// queue may be full or missing: 20 rounds at 5 s are under two minutes.
 func TestAMissingRetryQueueCostsFewDeliveries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -170,7 +169,7 @@ func TestWhatCannotSucceedIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-// Requeued it would be a poison message, round and round.
+// If requeued it would be a poison message, redelivered without end.
 func TestACopyThatCanNeverBeSentIsParked(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -249,7 +248,7 @@ func TestACopyThatCannotEvenBeParkedGoesBack(t *testing.T) {
 	settledAs(t, msg, "")
 }
 
-// On a broker: a key function that makes too long a key of what a sender wrote.
+// On a broker: a key function makes a sender's value into a key that is too long.
 func TestAKeyThatIsTooLongParksTheMessage(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
@@ -303,8 +302,8 @@ func TestAMessageThatTheHandlerSettledIsNotRepublished(t *testing.T) {
 	}
 }
 
-// The broker adds to the headers of a copy that comes back. Over the largest frame it would end
-// the connection of its consumer, again and again.
+// The broker adds to the headers of a copy that it dead-letters. Over the largest frame it would
+// end the connection of its consumer, again and again.
 func TestACopyThatWouldNotFitWhenItComesBackIsParked(t *testing.T) {
 	t.Parallel()
 	const frame = 128 << 10

@@ -13,49 +13,47 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Topology returns what has to be in the broker for [New] with the same key pattern and
-// options: the work queue, a queue for each key, where copies wait for the
-// delay of [Delays] and from which they come back to the work queue, and one for the final
-// key. The queues have the names of their keys. With [Exchange] there is also a durable
-// direct exchange, to which they are bound by these names.
+// Topology returns what [New] with the same key pattern and options needs in the broker: the work
+// queue, a queue for each key, where copies wait for the delay of [Delays] before they are
+// dead-lettered to the work queue, and one for the park key. The queues have the names of their
+// keys. With [Exchange] there is also a durable direct exchange, to which they are bound by these
+// names.
 //
-// Retry queues are of the work queue's type; see [QueueType]. Quorum queues hand a message
-// on at least once: it leaves only when the work queue has confirmed it. Classic queues do
-// so at most once, and lose it if the broker dies at that moment.
+// Retry queues are of the work queue's type; see [QueueType]. Quorum queues dead-letter at least
+// once: a message leaves only when the work queue has confirmed it. Classic queues do so at most
+// once, and lose it if the broker dies at that moment.
 //
-// # What was delivered too often
+// # The delivery limit
 //
-// A quorum queue gives up a message that came back too often, 20 times by default from
-// RabbitMQ 4.0 on: it dead-letters it, or drops it where it has no dead-letter exchange. So a
-// quorum work queue that has none gets one: what it gives up goes to the queue of the final
-// key, at least once, after [delay.DeliveryLimit] returns or the limit that it was given. That is a message
-// that kills its worker each time, and so is never parked by this package: it has no reason in
-// its headers but the broker's x-death. What a consumer rejects, and what expires by an
-// expiration of its own, is parked there as well. Without a park key, or with a TTL or a
-// length, the work queue gets [broker.HighDeliveryLimit], and so do all the other queues. A
-// work queue that has a dead-letter exchange is left as it is.
+// A quorum queue limits redeliveries, to 20 by default from RabbitMQ 4.0 on: it dead-letters a
+// message over the limit, or drops it without a dead-letter exchange. So a quorum work queue
+// without one gets one: after [delay.DeliveryLimit] returns or its own limit, a message goes to the
+// queue of the park key, at least once. That is a message that kills its worker each time, so that
+// this package never parks it: its headers have no reason but the broker's x-death. What a consumer
+// rejects, and what expires by an expiration of its own, is parked there as well. Without a park
+// key, or with a TTL or a length, the work queue gets [broker.HighDeliveryLimit], and so do all the
+// other queues. A work queue with a dead-letter exchange is not changed.
 //
-// It is declared so from then on: whoever else declares the work queue has to take it from the
-// topology, whose first queue it is. Nothing can be given to one without a Type, which
-// the vhost may make a quorum queue: verify says so then.
+// Other programs that declare the work queue must then take it from the topology, whose first queue
+// it is. A work queue without a Type gets nothing of this, although the vhost may make it a quorum
+// queue: verify reports that.
 //
-// The queues of a broker cannot be changed. With %delay% in the pattern a new schedule has
-// new names: declare it, and the queues of the old one run empty by themselves. Without,
-// declaring another delay for a name that is there is [broker.ErrMismatch]; so is another
-// type or [MaxLength] either way. Take another pattern then, such as
-// mail_retry_v2_%attempt%, and remove the old queues when they are empty, not before.
+// The queues of a broker cannot be changed. With %delay% in the pattern a new schedule has new
+// names: declare it, and the queues of the old one run empty by themselves. Without, another delay
+// for an existing name is [broker.ErrMismatch]; so is another type or [MaxLength] in either case.
+// Use another pattern then, such as mail_retry_v2_%attempt%, and remove the old queues when they
+// are empty, not before.
 //
-// [broker.Topology.Owned] is what the pattern has before its first placeholder, unless
-// the work queue or that of the park key begins with it too. No other queue of the vhost
-// should.
+// [broker.Topology.Owned] is the part of the pattern before its first placeholder, unless the work
+// queue or that of the park key begins with it too. No other queue of the vhost should.
 //
-// It refuses what New refuses, what it cannot know (no Delays, and keys made by a
-// function), and what would lose messages or send them round for ever: names that are the
-// same, a work queue that dead-letters into a retry queue or otherwise in a [broker.Loop],
-// one with a low delivery limit and no place for what is over it, one that goes away by itself
-// (AutoDelete, Exclusive, Expires), a quorum one behind classic retry queues, and one that has
-// a length and refuses messages when it is full. A retry queue has no way to wait for such a queue: a classic one drops the
-// message, and a quorum one soon holds up all the others.
+// It refuses what New refuses, what it cannot know (no Delays, and keys made by a function), and
+// what would lose messages or send them in a circle without end: equal names, a work queue that
+// dead-letters into a retry queue or otherwise in a [broker.Loop], one with a low delivery limit
+// and no dead-letter target, one that is deleted automatically (AutoDelete, Exclusive, Expires), a
+// quorum one behind classic retry queues, and one that has a length and refuses messages when full.
+// A retry queue cannot wait for such a queue: a classic one drops the message, and a quorum one
+// soon holds up all the others.
 func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topology, error) {
 	c, err := newConfig(keyPattern, opts)
 	if err != nil {
@@ -92,7 +90,7 @@ func (c *config) unknown() error {
 	return nil
 }
 
-// places are where copies are published to: the retry queues, and the exchange with all its
+// places are what copies are published to: the retry queues, and the exchange with all its
 // bindings.
 func (c *config) places(work broker.Queue) broker.Topology {
 	var t broker.Topology
@@ -135,13 +133,13 @@ func (c *config) retryQueue(work broker.Queue, w wait) broker.Queue {
 	return q
 }
 
-// wait is a place to wait at, for one retry or several.
+// wait is a retry queue, for one retry or several.
 type wait struct {
 	key   string
 	delay time.Duration
 }
 
-// waits are all of them, in the order of the retries.
+// waits lists them, in the order of the retries.
 func (c *config) waits() []wait {
 	var all []wait
 	for n := 1; n <= c.differing(); n++ {
@@ -153,8 +151,8 @@ func (c *config) waits() []wait {
 	return all
 }
 
-// differing is how many retries may have a key of their own: those before that have it, if
-// only the delay is in it.
+// differing is how many retries may have a key of their own: as many as there are delays, if only
+// the delay is in the key.
 func (c *config) differing() int {
 	if c.pattern.holdsAttempt() {
 		return c.retries

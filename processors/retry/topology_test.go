@@ -20,7 +20,7 @@ import (
 
 const half = 30 * time.Second
 
-// atLeastOnce is a quorum queue that hands on what has waited only when it is confirmed.
+// atLeastOnce is a quorum queue that dead-letters at least once.
 func atLeastOnce(name string, ttl time.Duration) broker.Queue {
 	return broker.Queue{
 		Name: name, Type: broker.Quorum, MessageTTL: ttl, Overflow: broker.RejectPublish,
@@ -30,10 +30,10 @@ func atLeastOnce(name string, ttl time.Duration) broker.Queue {
 	}
 }
 
-// keeps is a quorum work queue that never gives up a message.
+// keeps is a quorum work queue that never drops a message.
 func keeps(q broker.Queue) broker.Queue { q.DeliveryLimit = broker.HighDeliveryLimit; return q }
 
-// parks is a quorum work queue that gives up messages to the parked queue.
+// parks is a quorum work queue that dead-letters to the parked queue.
 func parks(q broker.Queue, limit int) broker.Queue {
 	q.DeliveryLimit, q.DeadLetter, q.Overflow = limit, &broker.DeadLetter{RoutingKey: parked}, broker.RejectPublish
 	q.Arguments = processor.Headers{"x-dead-letter-strategy": "at-least-once"}
@@ -171,7 +171,7 @@ func TestTopology(t *testing.T) {
 	}
 }
 
-// A name that begins so is not left over, whatever an earlier schedule was.
+// A name with that prefix is no leftover, whatever an earlier schedule was.
 func TestNoNamesAreOwnedThatOthersBeginWith(t *testing.T) {
 	t.Parallel()
 	for pattern, final := range map[string]string{
@@ -237,8 +237,8 @@ func TestWhatATopologyWouldLose(t *testing.T) {
 	require.NoError(t, err, "the same key of another exchange")
 }
 
-// The same options make the keys and the queues: a message that never succeeds takes all
-// of its delays, and is parked.
+// The same options make the keys and the queues: a message that never succeeds has all of its
+// delays, and is parked.
 func TestAScheduleOnItsOwnTopology(t *testing.T) {
 	t.Parallel()
 	for _, pattern := range []string{"mail_retry_%attempt%", "mail_retry_%delay%", "mail_retry_%attempt%_%delay%"} {

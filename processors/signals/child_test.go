@@ -18,8 +18,8 @@ import (
 	"github.com/gowarren/warren/processors/signals"
 )
 
-// child is the program that the tests send signals to: this binary, called again. It
-// prints a line for each thing that happens, and returns its exit code.
+// child is the program that the tests send signals to: this binary, started again. It prints a line
+// for each event, and returns its exit code.
 func child(program string) int {
 	if h, ok := handlers[program]; ok {
 		return exit(consume(h))
@@ -36,7 +36,7 @@ func exit(err error) int {
 }
 
 var handlers = map[string]processor.ProcessorFunc{
-	// finishes when the parent says so
+	// finishes when told by the parent
 	"patient": func(ctx context.Context, _ processor.Message) error {
 		sayf("ready")
 		err := wait()
@@ -69,7 +69,7 @@ func logger(w io.Writer) *slog.Logger {
 	}}))
 }
 
-// consume runs a consumer of a queue with one message, and says what is left of it.
+// consume runs a consumer of a queue with one message, and prints what is left of it.
 func consume(h processor.ProcessorFunc) error {
 	ctx := context.Background()
 	b := memory.New()

@@ -22,7 +22,7 @@ type listener struct {
 func listen(end *ending.Ending, c config) *listener {
 	l := &listener{
 		config: c, end: end,
-		received: make(chan os.Signal, 2), // as many as mean something
+		received: make(chan os.Signal, 2), // only two have a meaning
 		quit:     make(chan struct{}),
 		ended:    make(chan struct{}),
 	}
@@ -54,7 +54,7 @@ func (l *listener) next(act func(os.Signal)) bool {
 func (l *listener) first(s os.Signal) {
 	l.end.Ask()
 	if l.end.Run == nil {
-		signal.Stop(l.received) // there is nothing that a second one could tell anybody
+		signal.Stop(l.received) // a second signal has no meaning
 		l.report(s, "signal received, the run ends after the messages in hand; another one ends the process")
 		return
 	}
@@ -63,7 +63,7 @@ func (l *listener) first(s os.Signal) {
 
 func (l *listener) second(s os.Signal) {
 	l.end.Run.Abort(nil)
-	signal.Stop(l.received) // before the log says so
+	signal.Stop(l.received) // before it is logged
 	l.report(s, "second signal received, the messages in hand are cut short; another one ends the process")
 }
 
@@ -82,7 +82,7 @@ func (l *listener) close(ctx context.Context) error {
 	}
 }
 
-// join adds the wish to stop to err where the run could not be told.
+// join adds a stop to err if the run could not be told.
 func (l *listener) join(err error) error {
 	if l == nil {
 		return err

@@ -1,21 +1,20 @@
 // Package signals ends the run on a signal, as Swarrot's SignalHandlerProcessor does.
 //
-// Its place in the stack does not matter. The first signal ends the intake: what is in
-// hand has the consumer's drain timeout to finish, and is settled. The second ends the
-// context of what is in hand at once; it goes back to its queue untouched. After that
-// signals do again what they do without this layer, unless something else in the process
-// listens to them: a third one ends the process, as kill -9 would.
+// Its place in the stack does not matter. The first signal ends the intake: messages in flight have
+// the consumer's drain timeout to finish, and are settled. The second ends their context at once;
+// they are requeued untouched. After that signals have their usual effect, unless other code in the
+// process listens to them: a third one ends the process, as kill -9 would.
 //
-// Signals are listened to while a run goes on, by each stack that has the layer: two
-// consumers in one process both end. The run returns nil.
+// Each stack with the layer listens to signals during a run: two consumers in one process both end.
+// The run returns nil.
 //
-// Where whoever runs the pipeline cannot be told to end ([stack.RunFrom]), the
-// first signal makes the layer join the wish to stop to the result of each message that
-// finishes from then on, and return it when nothing arrives; the second ends the process.
-// Where nobody starts the pipeline ([stack.Starter]), nobody listens.
+// If the runner of the pipeline cannot be told to end ([stack.RunFrom]), the first signal makes the
+// layer join a stop to the result of each message that finishes from then on, and return it when
+// nothing arrives; the second ends the process. If the runner does not start the pipeline
+// ([stack.Starter]), the layer does not listen.
 //
-// A program that gives the consumer the context of signal.NotifyContext needs no such
-// layer, and has no second signal.
+// A program that gives the consumer the context of signal.NotifyContext needs no such layer, and
+// has no second signal.
 package signals
 
 import (
@@ -35,24 +34,23 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Option changes what is listened to.
+// Option changes which signals the layer listens to.
 type Option func(*config)
 
-// Signals sets the signals that end the run, at least one. Default: SIGTERM, SIGINT and
-// SIGQUIT, as in Swarrot. Leave SIGQUIT out, and it prints the stacks of all goroutines
-// and ends the process, as in any Go program.
+// Signals sets the signals that end the run, at least one. Default: SIGTERM, SIGINT and SIGQUIT, as
+// in Swarrot. Leave SIGQUIT out to let it print the stacks of all goroutines and end the process,
+// as in any Go program.
 func Signals(s ...os.Signal) Option {
 	return func(c *config) { c.signals = slices.Clone(s) }
 }
 
-// Logger sets where it is logged, at level info, which signal came and what it does.
-// Default, also for nil: slog.Default() at the time.
+// Logger sets where each signal and its effect are logged, at level info. Default, also for nil:
+// slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that ends the run on a signal. It is safe for many goroutines,
-// allocates nothing per message, and has one goroutine while a run goes on. The stack
-// refuses a nil option, and Signals with none, with nil, or with one that no process can
-// listen to.
+// New returns a middleware that ends the run on a signal. It is safe for concurrent use, allocates
+// nothing per message, and has one goroutine during a run. The stack refuses a nil option, and
+// Signals with none, with nil, or with one that cannot be listened to.
 func New(opts ...Option) processor.Middleware {
 	c := config{signals: []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT}}
 	if err := option.Apply("signals", &c, opts); err != nil {
@@ -112,10 +110,10 @@ func (*signals) Role() stack.Role { return "" }
 // Unwrap returns the inner layers.
 func (s *signals) Unwrap() processor.Processor { return s.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*signals) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (s *signals) Settings() []stack.Setting {
 	names := make([]string, len(s.signals))
 	for i, sig := range s.signals {
@@ -124,7 +122,7 @@ func (s *signals) Settings() []stack.Setting {
 	return []stack.Setting{{Name: "signals", Value: strings.Join(names, ", ")}}
 }
 
-// names are those of signals that the system calls otherwise, such as "terminated".
+// names are signals whose String is different, such as "terminated".
 var names = map[os.Signal]string{
 	syscall.SIGHUP: "SIGHUP", syscall.SIGINT: "SIGINT", syscall.SIGQUIT: "SIGQUIT", syscall.SIGTERM: "SIGTERM",
 }
@@ -151,7 +149,7 @@ func (s *signals) Stop(ctx context.Context) error {
 	return l.close(ctx)
 }
 
-// Idle asks for the end where the listener could not.
+// Idle ends the run if the listener could not.
 func (s *signals) Idle(context.Context) error { return s.listener.Load().join(nil) }
 
 // Process passes the message on.

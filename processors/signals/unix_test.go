@@ -24,7 +24,7 @@ import (
 
 // Signals reach the whole process, so that no test here is parallel.
 
-// run tells how it was ended.
+// run records how it was ended.
 type run struct{ calls chan string }
 
 func newRun() *run { return &run{make(chan string, 10)} }
@@ -149,14 +149,14 @@ func TestWithoutControlTheWishToStopIsJoined(t *testing.T) {
 	require.Empty(t, r.calls)
 }
 
-// lines hands on what is written, line by line.
+// lines passes on its input, line by line.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) { l <- string(p); return len(p), nil }
 
 func TestStopReturnsWhenItsContextEndsWhateverTheLoggerDoes(t *testing.T) {
 	arrived := guard(t)
-	logged := make(lines) // nobody reads
+	logged := make(lines) // never read
 	p := build(t, succeed, signals.Logger(logger(logged)))
 	r := newRun()
 	require.NoError(t, p.Start(stack.WithRun(t.Context(), r)))

@@ -14,13 +14,12 @@ var (
 )
 
 // From returns the transaction of the message that ctx belongs to. It ends when the handler
-// returns: the handler neither commits nor rolls back, nor keeps it. As every [sql.Tx] it
-// does one thing at a time. Return the errors of its statements: after some, such as a
-// deadlock in MySQL, the database has rolled back already, and a commit of what comes after
-// would succeed.
+// returns: the handler must not commit, roll back or keep it. Like every [sql.Tx] it does one thing
+// at a time. Return the errors of its statements: after some, such as a deadlock in MySQL, the
+// database has rolled back already, and a commit of later statements would succeed.
 //
-// An error says that there is none, so that a handler which is used without this layer
-// fails, and a function that works both ways can fall back on the database:
+// Without a transaction it returns an error, so that a handler without this layer fails, and a
+// function that works both ways can fall back on the database:
 //
 //	tx, err := sqltx.From(ctx)
 //	if err != nil {

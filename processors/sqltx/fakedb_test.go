@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-// fakeDB is a database whose one table has rows of any text. Each statement puts one in,
-// unless it is there. It writes down what it is asked for, and fails where it is told to.
+// fakeDB is a database with one table, whose rows are texts. Each statement inserts one, unless it
+// exists. It logs its calls, and fails where told to.
 type fakeDB struct {
 	failBegin, failCommit, failRollback, failExec error
 
-	same      func(row string) string // what the table takes for the row; nil for itself
+	same      func(row string) string // the row as the table sees it; nil for unchanged
 	forgets   bool                    // each row is new
 	exists    bool                    // no row is new
 	duplicate error                   // of a row that is there already

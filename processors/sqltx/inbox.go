@@ -18,15 +18,15 @@ import (
 const (
 	// PostgresInbox needs PostgreSQL 9.5 or newer.
 	PostgresInbox = `INSERT INTO warren_inbox (queue, id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-	// MySQLInbox also does for MariaDB. Unlike INSERT IGNORE it ignores no other errors.
-	// It does not work with clientFoundRows in the driver's settings; INSERT IGNORE does.
+	// MySQLInbox also works on MariaDB. Unlike INSERT IGNORE it ignores no other errors. It does
+	// not work with clientFoundRows in the driver's settings; INSERT IGNORE does.
 	MySQLInbox = `INSERT INTO warren_inbox (queue, id) VALUES (?, ?) ON DUPLICATE KEY UPDATE id = id`
 	// SQLiteInbox needs SQLite 3.24 or newer.
 	SQLiteInbox = `INSERT INTO warren_inbox (queue, id) VALUES (?, ?) ON CONFLICT DO NOTHING`
 )
 
-// Tables for the statements above; run one when you migrate. Only queue and id are needed.
-// The time is there for deleting old rows; see the package documentation.
+// Tables for the statements above; run one when you migrate. Only queue and id are needed. The time
+// is for deleting old rows; see the package documentation.
 const (
 	// PostgresInboxTable creates the table in the first schema of the search path.
 	PostgresInboxTable = `CREATE TABLE IF NOT EXISTS warren_inbox (
@@ -35,8 +35,7 @@ const (
 	processed_at timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (queue, id)
 )`
-	// MySQLInboxTable has binary columns: others take "a" and "A", or "a" and "a ", for
-	// the same.
+	// MySQLInboxTable has binary columns: others treat "a" and "A", or "a" and "a ", as equal.
 	MySQLInboxTable = `CREATE TABLE IF NOT EXISTS warren_inbox (
 	queue        varbinary(255) NOT NULL,
 	id           varbinary(255) NOT NULL,
@@ -55,22 +54,20 @@ const (
 // maxKey is AMQP's limit for an id and for the name of a queue, in bytes.
 const maxKey = 255
 
-// Inbox skips messages that were processed before: each is marked, in its own transaction,
-// by a statement with two parameters, the queue and the message's id. It has to affect a
-// row if there is none for the two, and otherwise nothing and without an error, such as
-// [PostgresInbox]. The two must be the primary key, or unique, and hold 255 bytes each. Texts
-// that differ in anything, such as case, must be different keys; Start checks that.
-// Default: no inbox.
+// Inbox skips messages that were processed before: each is marked, in its own transaction, by a
+// statement with two parameters, the queue and the message's id, such as [PostgresInbox]. It must
+// affect a row if there is none for the two, and otherwise nothing, without an error. The two must
+// be the primary key, or unique, and hold 255 bytes each. Texts that differ in anything, such as
+// case, must be different keys; Start checks that. Default: no inbox.
 //
-// A second delivery that comes while the first is in hand waits for it, as the database
-// makes it wait for the row. If the statement fails, be it by a deadlock or by a conflict
-// under a strict isolation level, nothing has been begun and the message goes back to its
-// queue.
+// A second delivery waits while the first is in flight, because the database makes it wait for the
+// row. If the statement fails, such as by a deadlock or a conflict under a strict isolation level,
+// nothing has begun and the message is requeued.
 func Inbox(insert string) Option {
 	return func(c *config) { c.marks, c.insert = true, insert }
 }
 
-// mark reports whether the message was marked before, and marks it otherwise.
+// mark reports whether the message was marked before, and marks it if not.
 func (t *transaction) mark(ctx context.Context, tx *sql.Tx, msg processor.Message) (seen bool, err error) {
 	if !t.marks {
 		return false, nil
@@ -103,8 +100,8 @@ func (t *transaction) put(ctx context.Context, tx *sql.Tx, queue, id string) (fr
 	return n > 0, nil
 }
 
-// key is what stands for s in the table. No sender can make the statement fail by it, which
-// would bring the message back for ever.
+// key stands for s in the table. No sender can make the statement fail with it, which would
+// redeliver the message without end.
 func key(s string) string {
 	if len(s) <= maxKey && utf8.ValidString(s) && !strings.ContainsRune(s, 0) {
 		return s
@@ -113,8 +110,7 @@ func key(s string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// report logs a message that is skipped. The layer makes it a success, so nobody outside
-// would know of it.
+// report logs a skipped message. The layer makes it a success, so the outer layers cannot log it.
 func (t *transaction) report(ctx context.Context, msg processor.Message) {
 	if log := logattr.Or(t.log); log.Enabled(ctx, slog.LevelInfo) {
 		log.LogAttrs(ctx, slog.LevelInfo, "message skipped, it was processed before", logattr.Of(msg, nil)...)

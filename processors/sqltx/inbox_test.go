@@ -52,8 +52,8 @@ func TestAnotherQueuesMessageIsNotSkipped(t *testing.T) {
 	require.Equal(t, []string{"mark|fax|a", "mark|mail|a"}, db.kept())
 }
 
-// The copy that the retry layer publishes has the message's id. Marked by the attempt that
-// failed, it would be skipped and lost.
+// The copy that the retry layer publishes has the message's id. If the failed attempt had marked
+// it, it would be skipped and lost.
 func TestTheRetryOfAMessageThatFailedIsNotSkipped(t *testing.T) {
 	t.Parallel()
 	db := &fakeDB{}
@@ -87,8 +87,8 @@ func TestAMessageThatCannotBeMarkedIsProcessedEachTimeAndLoggedOnce(t *testing.T
 	}
 }
 
-// A statement that fails for what a sender wrote would bring the message back for ever;
-// one that cuts it would take two messages for one.
+// A statement that fails because of a sender's id would redeliver the message without end; one that
+// cuts it would treat two messages as one.
 func TestWhatASenderWroteFitsTheTable(t *testing.T) {
 	t.Parallel()
 	hash := func(s string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(s))) }

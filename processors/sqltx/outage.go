@@ -11,22 +11,22 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Pauses between the tries of a database that is down, and how long one may take.
+// Pauses between tries while the database is down, and the time limit of one.
 const (
 	firstTry = 100 * time.Millisecond
 	lastTry  = 30 * time.Second
 	tryLimit = 10 * time.Second
 )
 
-// outage keeps the run paused while the database can begin no transaction. Messages that
-// were only given back would be delivered again at once, and each time counts toward the
-// delivery limit of a quorum queue before RabbitMQ 4.3.
+// outage keeps the run paused while the database cannot begin a transaction. Without a pause,
+// requeued messages would be redelivered at once, and each time count toward the delivery limit of
+// a quorum queue before RabbitMQ 4.3.
 type outage struct {
 	log *slog.Logger
 	try func(context.Context) error
 
 	mu     sync.Mutex
-	run    stack.Run // nil: it cannot be paused, or is over
+	run    stack.Run // nil if it cannot be paused, or is over
 	end    context.CancelFunc
 	waits  sync.WaitGroup
 	paused bool
@@ -58,7 +58,7 @@ func (o *outage) down(problem error) {
 	})
 }
 
-// up comes before the run is resumed, so that the next message that fails pauses it anew.
+// up is called before the run is resumed, so that the next failure pauses it again.
 func (o *outage) up() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -82,7 +82,7 @@ func (o *outage) wait(ctx context.Context) {
 	}
 }
 
-// over lets go of the run.
+// over forgets the run.
 func (o *outage) over() {
 	o.mu.Lock()
 	o.run = nil

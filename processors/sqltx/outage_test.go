@@ -38,8 +38,8 @@ func (f *flaky) Connect(ctx context.Context) (driver.Conn, error) {
 	return f.fakeDB.Connect(ctx)
 }
 
-// Messages that could not be begun were given back again and again: a quorum queue with a
-// delivery limit dropped them all within half a minute.
+// Messages that could not begin were requeued again and again: a quorum queue with a delivery limit
+// dropped them all within half a minute.
 func TestTheRunIsPausedWhileTheDatabaseIsDown(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{1, 8} {

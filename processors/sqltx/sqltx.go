@@ -17,16 +17,16 @@ import (
 // Option changes how transactions are made.
 type Option func(*config)
 
-// TxOptions sets the isolation level, and whether transactions are read-only. Default: the
-// driver's level, and not read-only. What the driver does not know is an error of Start.
+// TxOptions sets the isolation level, and whether transactions are read-only. Default: the driver's
+// level, and not read-only. Start fails on options that the driver does not know.
 func TxOptions(o sql.TxOptions) Option { return func(c *config) { c.tx = o } }
 
-// Logger sets where messages are logged that the inbox skips (at level info), and the
-// first that it cannot mark (warn). Default, also for nil: slog.Default() at the time.
+// Logger sets where messages that the inbox skips are logged (at level info), and the first that it
+// cannot mark (warn). Default, also for nil: slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that runs the inner layers in a transaction of db. It is safe
-// for many goroutines. It allocates: the transaction, and a context that carries it.
+// New returns a middleware that runs the inner layers in a transaction of db. It is safe for
+// concurrent use. It allocates the transaction, and a context that carries it.
 //
 // A run does not start while db cannot begin a transaction, or if the inbox does not work;
 // see [Inbox]. The layer does not close db.
@@ -96,10 +96,10 @@ func (*transaction) Role() stack.Role { return stack.Transacts }
 // Unwrap returns the inner layers.
 func (t *transaction) Unwrap() processor.Processor { return t.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*transaction) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (t *transaction) Settings() []stack.Setting {
 	inbox := "none"
 	if t.marks {
@@ -121,8 +121,8 @@ func (t *transaction) Process(ctx context.Context, msg processor.Message) error 
 	if err != nil {
 		return t.notBegun(ctx, fmt.Errorf("sqltx: begin: %w", err))
 	}
-	// For a panic and for Goexit. Everywhere else the transaction is over by then, and
-	// this does nothing.
+	// For a panic and for Goexit. Otherwise the transaction has ended by then, and this does
+	// nothing.
 	defer func() { _ = tx.Rollback() }()
 
 	seen, err := t.mark(ctx, tx, msg)
@@ -139,7 +139,7 @@ func (t *transaction) Process(ctx context.Context, msg processor.Message) error 
 	return join(err, rollback(tx))
 }
 
-// notBegun gives the message back, and pauses the run if that is the database's doing.
+// notBegun releases the message, and pauses the run if the database is down.
 func (t *transaction) notBegun(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		t.outage.down(err) //nolint:contextcheck // the pause outlives the message
@@ -153,7 +153,7 @@ func commit(ctx context.Context, tx *sql.Tx) error {
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil: // so database/sql has rolled back, or is about to
+	case ctx.Err() != nil: // database/sql has rolled back, or is about to
 		return fmt.Errorf("sqltx: commit: %w: %w", ctx.Err(), err)
 	case errors.Is(err, sql.ErrTxDone):
 		return fmt.Errorf("sqltx: the handler has ended its transaction itself: leave Commit and Rollback to sqltx, and return an error for a rollback: %w", err)
@@ -162,7 +162,7 @@ func commit(ctx context.Context, tx *sql.Tx) error {
 	}
 }
 
-// rollback ends the transaction of a message that failed. That it is over already is fine:
+// rollback ends the transaction of a message that failed. It is no error if that has ended already:
 // the context has ended, or the handler has rolled back before it returned its error.
 func rollback(tx *sql.Tx) error {
 	if err := tx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
@@ -171,7 +171,7 @@ func rollback(tx *sql.Tx) error {
 	return nil
 }
 
-// join keeps an error as it is if there is no other: the handler's type may matter.
+// join returns an error unchanged if there is no other: the handler's type may matter.
 func join(err, failure error) error {
 	if failure == nil {
 		return err

@@ -111,7 +111,7 @@ func TestTheMessageIsAckedAfterTheCommit(t *testing.T) {
 	require.Equal(t, []string{"begin", "letter", "commit", "ack"}, db.notes())
 }
 
-// acks writes settlements down with what the database is asked for.
+// acks adds settlements to the database's log.
 type acks struct{ db *fakeDB }
 
 func (a acks) Ack(uint64) error        { a.db.note("ack"); return nil }
@@ -228,7 +228,7 @@ func TestSuccessAfterTheEndOfTheContextGoesBackToTheQueue(t *testing.T) {
 	}
 }
 
-// The layer that has set the deadline is outside and decides; its own context goes on.
+// The layer with the deadline is outside and decides; its own context goes on.
 func TestSuccessAfterADeadlineOfALayerOutsideIsAnError(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -276,8 +276,8 @@ func TestFromWithoutATransactionIsAnError(t *testing.T) {
 	require.Nil(t, tx)
 }
 
-// The inner commit would go through and the outer might not; with an inbox in the inner
-// one, what the outer had written would be lost.
+// The inner commit would succeed and the outer might not; with an inbox in the inner one, the
+// outer's writes would be lost.
 func TestATransactionInAnotherEndsTheRun(t *testing.T) {
 	t.Parallel()
 	outer, inner := sqltx.New((&fakeDB{}).open(t)), sqltx.New((&fakeDB{}).open(t))

@@ -11,7 +11,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Start sees that the database can be used.
+// Start checks that the database can be used.
 func (t *transaction) Start(ctx context.Context) error {
 	if err := t.check(ctx); err != nil {
 		return err
@@ -20,16 +20,16 @@ func (t *transaction) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop lets go of the run.
+// Stop forgets the run.
 func (t *transaction) Stop(context.Context) error {
 	t.outage.over()
 	return nil
 }
 
-// check begins a transaction, to see that the database can, and tries the inbox in it. All
-// of it is rolled back.
+// check begins a transaction, to see that the database can, and tries the inbox in it. All is
+// rolled back.
 func (t *transaction) check(ctx context.Context) error {
-	// Nobody else has these rows, so that several consumers can start at once.
+	// No other process has these rows, so that several consumers can start at once.
 	name := "warren start " + rand.Text()
 	if err := t.try(ctx, func(tx *sql.Tx) error { return t.tryInbox(ctx, tx, name) }); err != nil {
 		return err
@@ -45,8 +45,8 @@ func (t *transaction) try(ctx context.Context, f func(*sql.Tx) error) error {
 	return join(f(tx), rollback(tx))
 }
 
-// tryInbox returns why the inbox would skip a message that it has not seen, or would not
-// skip one that it has.
+// tryInbox returns an error if the inbox would skip an unseen message, or would not skip a seen
+// one.
 func (t *transaction) tryInbox(ctx context.Context, tx *sql.Tx, name string) error {
 	if !t.marks {
 		return nil
@@ -68,7 +68,7 @@ func (t *transaction) tryInbox(ctx context.Context, tx *sql.Tx, name string) err
 	return t.tryNames(ctx, tx, name)
 }
 
-// tryNames returns which different queues or ids are the same to the table.
+// tryNames returns which different queues or ids the table treats as equal.
 func (t *transaction) tryNames(ctx context.Context, tx *sql.Tx, name string) error {
 	long := name + strings.Repeat("x", maxKey-len(name)-1)
 	for _, pair := range []struct{ a, b, what string }{

@@ -43,7 +43,7 @@ func TestStartTriesKeysThatFitTheTable(t *testing.T) {
 	require.Contains(t, strings.Join(db.notes(), "\n"), strings.Repeat("x", 200))
 }
 
-// Each of these inboxes would skip a message that nobody has processed, or skip none.
+// Each of these inboxes would skip an unprocessed message, or skip none.
 func TestStartRefusesAnInboxThatDoesNotWork(t *testing.T) {
 	t.Parallel()
 	// cut makes a table that keeps no more than n bytes of the queue and m of the id.

@@ -1,14 +1,14 @@
-// Package throttle limits how many messages are processed per second, for the sake of
-// what the handler talks to. Swarrot has nothing like it.
+// Package throttle limits how many messages are processed per second, to protect what the handler
+// calls. Swarrot has nothing like it.
 //
 // Put it inside dedup, whose skipped messages then cost nothing, and outside timeout and
-// transactions: a stack refuses those two outside it. A limiter can be shared by several
-// stacks of a process, and then limits all of them together.
+// transactions: a stack refuses those two outside it. Several stacks of a process can share a
+// limiter, which then limits all of them together.
 //
-// A message that has to wait holds its worker, and is settled later by as much: keep
-// prefetch divided by rate far below the broker's consumer timeout. One whose context ends
-// while it waits was not begun, and goes back to its queue untouched. When the run ends,
-// those in hand go on waiting for the consumer's drain timeout.
+// A message that waits holds its worker, and is settled that much later: keep prefetch divided by
+// rate far below the broker's consumer timeout. One whose context ends while it waits has not
+// begun, and is requeued untouched. When the run ends, waiting messages go on waiting for the
+// consumer's drain timeout.
 package throttle
 
 import (
@@ -23,16 +23,16 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// New returns a middleware that takes a token of limiter for each message, and waits for
-// it if none is free:
+// New returns a middleware that takes a token of limiter for each message, and waits if none is
+// free:
 //
 //	throttle.New(rate.NewLimiter(50, 10)) // 50 a second, and up to 10 at once
 //
-// It is safe for many goroutines and allocates nothing while a token is free. Messages
-// wait in the order in which they came.
+// It is safe for concurrent use and allocates nothing while a token is free. Messages wait in the
+// order in which they came.
 //
-// The stack refuses a limiter that is nil, or lets nothing through now. One that is given
-// a burst of 0 later has every message go back to its queue.
+// The stack refuses a limiter that is nil, or lets nothing through now. With a burst that is set to
+// 0 later, every message is requeued.
 func New(limiter *rate.Limiter) processor.Middleware {
 	if err := check(limiter); err != nil {
 		return stack.Invalid(err)
@@ -75,10 +75,10 @@ func (*throttle) Role() stack.Role { return stack.Waits }
 // Unwrap returns the inner layers.
 func (t *throttle) Unwrap() processor.Processor { return t.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*throttle) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the limiter now.
+// Settings returns those of the limiter now.
 func (t *throttle) Settings() []stack.Setting {
 	limit := "none"
 	if l := t.limiter.Limit(); l != rate.Inf {
@@ -90,8 +90,7 @@ func (t *throttle) Settings() []stack.Setting {
 	}
 }
 
-// short is f without an exponent where it is a rate that people use, and with no more digits
-// than they read.
+// short is f without an exponent for usual rates, and with no more digits than needed.
 func short(f float64) string {
 	if f >= 100 {
 		return strconv.FormatFloat(f, 'f', 0, 64)

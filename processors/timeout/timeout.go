@@ -1,20 +1,19 @@
-// Package timeout sets a limit to how long a message may be worked on, by ending the
-// context of the inner layers. A message that takes too long has failed and can be retried,
-// while one that the broker takes away, after its consumer timeout, takes all others on
-// the channel along.
+// Package timeout limits how long a message may be processed, by ending the context of the inner
+// layers. A message that takes too long has failed and can be retried. Without this layer the
+// broker's consumer timeout would close the channel, with all other messages on it.
 //
-// Put it inside ack and retry, which a stack sees to: outside them a message that
-// takes too long would look as if the run had been cut short. Inside instantretry the
-// limit is that of each try, outside of all together, pauses included.
+// Put it inside ack and retry, which a stack enforces: outside them a message that takes too long
+// would look cut short by the end of the run. Inside instantretry the limit is that of each try,
+// outside of all together, with their pauses.
 //
 //	stack.New(ack.New(), retry.New(...), timeout.New(time.Minute), recovery.New())
 //
-// A handler ends by heeding its context. One that ignores it cannot be ended: its worker
-// waits for it, and when it returns at last, more than a second late, that is logged at
-// level warn. What it returns counts even then: nil is a success.
+// A handler ends by heeding its context. One that ignores it cannot be ended: its worker waits for
+// it, and when it returns more than a second late, that is logged at level warn. Its result still
+// counts: nil is a success.
 //
-// Swarrot has nothing like it: PHP has max_execution_time, and Swarrot's
-// MaxExecutionTimeProcessor ends the run, which processors/maxtime does.
+// Swarrot has nothing like it: PHP has max_execution_time, and Swarrot's MaxExecutionTimeProcessor
+// ends the run, as processors/maxtime does.
 package timeout
 
 import (
@@ -30,17 +29,17 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// ErrTimeout is wrapped by the cause of a context that ended at the limit, and by the error
-// of a handler that failed after it.
+// ErrTimeout is wrapped by the cause of a context that ended at the limit, and by the error of a
+// handler that failed after it.
 var ErrTimeout = errors.New("timeout: the message took too long")
 
 // DefaultBrokerTimeout is RabbitMQ's default for consumer_timeout.
 const DefaultBrokerTimeout = 30 * time.Minute
 
-// grace is how late a handler may be that heeds its context.
+// grace is how late a handler that heeds its context may be.
 const grace = time.Second
 
-// Option changes what is said about the limit.
+// Option changes what is checked and logged about the limit.
 type Option func(*config)
 
 type config struct {
@@ -49,24 +48,22 @@ type config struct {
 	log    *slog.Logger
 }
 
-// BrokerTimeout says how long the broker waits for a settlement before it closes the
-// channel: RabbitMQ's consumer_timeout. A limit that is not below it is logged at level
-// warn when the run starts. The check knows the one limit only: what retries in place, and
-// what waits, comes on top. Default: 30 minutes. 0 turns the check off.
+// BrokerTimeout sets how long the broker waits for a settlement before it closes the channel:
+// RabbitMQ's consumer_timeout. A limit that is not below it is logged at level warn when the run
+// starts. The check knows this limit only: in-place retries and waits are extra. Default: 30
+// minutes. 0 turns the check off.
 func BrokerTimeout(d time.Duration) Option { return func(c *config) { c.broker = d } }
 
-// Logger sets where a limit that is too long, and a handler that ignores its context, are
-// logged, both at level warn. Default, also for nil: slog.Default() at the time.
+// Logger sets where a limit that is too long, and a handler that ignores its context, are logged,
+// both at level warn. Default, also for nil: slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// New returns a middleware that ends the context of the inner layers after limit. The
-// error of a handler that fails after that wraps both [ErrTimeout] and its own error, whose
-// decision stands; one that succeeds has succeeded. If the context that the layer was
-// given ends first, it adds nothing.
+// New returns a middleware that ends the context of the inner layers after limit. The error of a
+// handler that fails after that wraps both [ErrTimeout] and its own error, whose decision stands;
+// one that succeeds has succeeded. If the layer's own context ends first, it adds nothing.
 //
-// It is safe for many goroutines. It allocates a context and a timer for each message.
-// The stack refuses a limit below a millisecond, a broker timeout below one unless it is 0,
-// and a nil option.
+// It is safe for concurrent use. It allocates a context and a timer for each message. The stack
+// refuses a limit below a millisecond, a broker timeout below one unless it is 0, and a nil option.
 func New(limit time.Duration, opts ...Option) processor.Middleware {
 	c := config{limit: limit, broker: DefaultBrokerTimeout}
 	if err := option.Apply("timeout", &c, opts); err != nil {
@@ -114,7 +111,7 @@ func (*timeout) Role() stack.Role { return stack.Limits }
 // Unwrap returns the inner layers.
 func (t *timeout) Unwrap() processor.Processor { return t.next }
 
-// Settings are the limit and those of the options.
+// Settings returns the limit and those of the options.
 func (t *timeout) Settings() []stack.Setting {
 	broker := "off"
 	if t.broker > 0 {
@@ -123,7 +120,7 @@ func (t *timeout) Settings() []stack.Setting {
 	return []stack.Setting{{Name: "limit", Value: t.limit.String()}, {Name: "broker timeout", Value: broker}}
 }
 
-// Predict makes an error of what takes too long.
+// Predict turns what takes too long into an error.
 func (*timeout) Predict(o stack.Outcome) stack.Outcome {
 	if o.Hangs {
 		o.Hangs, o.Action = false, processor.Failed
@@ -131,7 +128,7 @@ func (*timeout) Predict(o stack.Outcome) stack.Outcome {
 	return o
 }
 
-// Start warns of a limit that the broker does not wait for.
+// Start warns of a limit not below the broker's.
 func (t *timeout) Start(ctx context.Context) error {
 	if t.broker > 0 && t.limit >= t.broker {
 		logattr.Or(t.log).LogAttrs(ctx, slog.LevelWarn,
@@ -156,7 +153,7 @@ func (t *timeout) Process(ctx context.Context, msg processor.Message) error {
 	return &exceeded{t.cause, err}
 }
 
-// reportLate logs a handler that has gone on after its context had ended.
+// reportLate logs a handler that went on after the end of its context.
 func (t *timeout) reportLate(limited context.Context, msg processor.Message, err error) {
 	deadline, _ := limited.Deadline()
 	late := time.Since(deadline)
@@ -167,8 +164,8 @@ func (t *timeout) reportLate(limited context.Context, msg processor.Message, err
 		append(logattr.Of(msg, err), slog.Duration("limit", t.limit), slog.Duration("late", late))...)
 }
 
-// exceeded is the error of a message that failed after its limit. Making it calls no
-// method of err, which is a handler's and may panic.
+// exceeded is the error of a message that failed after its limit. Making it calls no method of err,
+// which may be a handler's and panic.
 type exceeded struct{ cause, err error }
 
 func (e *exceeded) Error() string   { return fmt.Sprintf("%v: %v", e.cause, e.err) }

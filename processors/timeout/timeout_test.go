@@ -263,7 +263,7 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	}
 }
 
-// Outside ack or retry a message that takes too long would go back to its queue for ever.
+// Outside ack or retry a message that takes too long would be requeued without end.
 func TestStackRefusesTimeoutOutsideAckOrRetry(t *testing.T) {
 	t.Parallel()
 	for _, inner := range []processor.Middleware{ack.New(), retry.New(&processortest.Publisher{}, "r_%attempt%")} {

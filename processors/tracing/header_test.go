@@ -122,7 +122,7 @@ func TestASpanThatTheRunIsPartOfIsLinkedOrElseTheParent(t *testing.T) {
 	require.Empty(t, ended[2].Links(), "a link of one message on the next")
 }
 
-// A service that has no tracing, or does not sample, does not break the trace.
+// A service without tracing, or that does not sample, does not break the trace.
 func TestTheContextOfTheSenderGoesOnToTheHandlerIfNothingIsRecorded(t *testing.T) {
 	t.Parallel()
 	never, _ := record(sdk.NeverSample())

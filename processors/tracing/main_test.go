@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// What a sender writes: W3C's own example.
+// A sender's headers: W3C's own example.
 const (
 	parent    = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	traceID   = "0af7651916cd43dd8448eb211c80319c"
@@ -30,7 +30,7 @@ const (
 	unsampled = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
 )
 
-// record returns a provider that samples as s says, all if s is nil, and what it recorded.
+// record returns a provider that samples by s, or all if s is nil, and its recorder.
 func record(s sdk.Sampler) (*sdk.TracerProvider, *tracetest.SpanRecorder) {
 	if s == nil {
 		s = sdk.AlwaysSample()

@@ -19,13 +19,13 @@ type config struct {
 	system     string
 }
 
-// TracerProvider sets where spans go. Default, also for nil: OpenTelemetry's global
-// provider, also one that is set later.
+// TracerProvider sets where spans go. Default, also for nil: OpenTelemetry's global provider, even
+// if set later.
 func TracerProvider(p trace.TracerProvider) Option { return func(c *config) { c.provider = p } }
 
-// Propagator sets how the sender's span is read from the headers. Default, also for nil:
-// W3C's traceparent and tracestate, and no baggage. The global propagator is not used
-// unless it is given: it reads nothing until somebody sets it.
+// Propagator sets how the sender's span is read from the headers. Default, also for nil: W3C's
+// traceparent and tracestate, and no baggage. The global propagator is only used if passed here: it
+// reads nothing until a program sets it.
 func Propagator(p propagation.TextMapPropagator) Option {
 	return func(c *config) { c.propagator = p }
 }

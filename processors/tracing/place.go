@@ -14,15 +14,15 @@ import (
 // maxText is the most bytes of a name, key or id.
 const maxText = 256
 
-// place is where messages come from, with what a span starts with there.
+// place is an origin of messages, with the start options of its spans.
 type place struct {
 	origin  processor.Origin
 	name    string
 	options []trace.SpanStartOption
 }
 
-// place returns that of the message before if it is the same, which it mostly is. No
-// others are kept: a sender chooses the keys.
+// place returns the place of the previous message if it is the same, as it mostly is. No others are
+// kept: a sender chooses the keys.
 func (t *tracing) place(o processor.Origin) *place {
 	o.Redelivered = false
 	if p := t.last.Load(); p != nil && p.origin == o {
@@ -55,8 +55,7 @@ func newPlace(o processor.Origin, system string) *place {
 	}}
 }
 
-// destination is exchange:key:queue without what is empty, and without a queue that is
-// called as the key.
+// destination is exchange:key:queue without empty parts, and without a queue whose name is the key.
 func destination(o processor.Origin) string {
 	parts := make([]string, 0, 3)
 	for _, s := range []string{o.Exchange, o.RoutingKey, o.Queue} {

@@ -13,19 +13,19 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// The attributes that OpenTelemetry has no name for.
+// Attributes that OpenTelemetry has no name for.
 const (
-	// AttemptKey is the number of the attempt, from 1: one more than the retries that
-	// the header swarrot_retry_attempts counts, which is the sender's claim.
+	// AttemptKey is the number of the attempt, from 1: one more than the retries in the header
+	// swarrot_retry_attempts, which a sender can write.
 	AttemptKey attribute.Key = "warren.attempt"
 	// RedeliveredKey is the broker's hint that the message was delivered before.
 	RedeliveredKey attribute.Key = "warren.redelivered"
-	// DecisionKey is what becomes of the message: a [processor.Action] in lower case. A
-	// message that was cut short, by the shutdown or since its channel is lost, is released.
+	// DecisionKey is the outcome of the message: a [processor.Action] in lower case. A message that
+	// was cut short, by the shutdown or the loss of its channel, is released.
 	DecisionKey attribute.Key = "warren.decision"
 )
 
-// attributes are those that a span that is recorded has beyond its place's.
+// attributes are those of a recorded span beyond its place's.
 func (t *tracing) attributes(msg processor.Message) []attribute.KeyValue {
 	o, p := msg.Origin(), msg.Properties()
 	attrs := make([]attribute.KeyValue, 0, 6)
@@ -46,7 +46,7 @@ func (t *tracing) attributes(msg processor.Message) []attribute.KeyValue {
 	)
 }
 
-// finish says on the span what became of its message.
+// finish records the outcome of the message on the span.
 func finish(ctx context.Context, span trace.Span, err error) {
 	action := processor.Decide(err).Action
 	if cutShort(ctx, action) {
@@ -58,8 +58,8 @@ func finish(ctx context.Context, span trace.Span, err error) {
 	}
 }
 
-// cutShort reports whether the message has not failed, whatever its processing returned. Not
-// even a rejection reaches a broker whose channel is lost.
+// cutShort reports whether the message has not failed, whatever its processing returned. Even a
+// rejection does not reach a broker whose channel is lost.
 func cutShort(ctx context.Context, a processor.Action) bool {
 	switch a {
 	case processor.Failed, processor.Requeued:
@@ -71,19 +71,19 @@ func cutShort(ctx context.Context, a processor.Action) bool {
 	}
 }
 
-// RecordError marks the span that ctx holds as failed with err, for callbacks of layers
-// that end the errors of the inner ones, such as retry.OnRepublish. The text is cut, and
-// an Error method that panics does no harm. It does nothing if err is nil, or if ctx holds
-// no span that is recorded.
+// RecordError marks the span in ctx as failed with err, for callbacks of layers that end the errors
+// of the inner ones, such as retry.OnRepublish. The text is cut, and an Error method that panics
+// does no harm. It does nothing if err is nil, or if ctx holds no recorded span.
 func RecordError(ctx context.Context, err error) {
 	if span := trace.SpanFromContext(ctx); err != nil && span.IsRecording() {
 		fail(span, err)
 	}
 }
 
-// fail does not use the span's RecordError, which takes the text whole, and panics with it.
+// fail does not use the span's RecordError, which takes the whole text and does not recover its
+// panic.
 func fail(span trace.Span, err error) {
-	// In the words that the headers of a parked message have.
+	// As in the headers of a parked message.
 	text, kind := republish.Describe(err)
 	span.AddEvent(semconv.ExceptionEventName, trace.WithAttributes(
 		semconv.ExceptionType(kind), semconv.ExceptionMessage(text)))

@@ -34,8 +34,8 @@ var office = broker.Topology{Queues: []broker.Queue{
 	{Name: "mail_parked"},
 }}
 
-// work publishes one message and runs a consumer whose handler fails, until the message is
-// parked. layers puts together the stack around the handler.
+// work publishes one message and runs a consumer whose handler fails, until the message is parked.
+// layers builds the stack around the handler.
 func work(t *testing.T, provider oteltrace.TracerProvider, layers func(processor.Publisher) stack.Stack) {
 	t.Helper()
 	b := memory.New()
@@ -96,7 +96,7 @@ func TestOneTraceHoldsThePublishEveryAttemptAndTheParkKey(t *testing.T) {
 	})
 }
 
-// Where the context that retry publishes with holds no span, the headers name the parent.
+// If the context of retry's publish holds no span, the headers name the parent.
 func TestOneTraceHoldsAllAlsoWithTracingInsideRetry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

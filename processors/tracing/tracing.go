@@ -17,12 +17,12 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// scope is the name of what makes the spans.
+// scope is the name of the instrumentation.
 const scope = "github.com/gowarren/warren/processors/tracing"
 
-// New returns a middleware that makes a span of each message. It is safe for many
-// goroutines. It allocates, for the span and the context that holds it; see the package's
-// documentation. Errors come back as they are, and a panic goes on.
+// New returns a middleware that makes a span of each message. It is safe for concurrent use. It
+// allocates the span and the context that holds it; see the package documentation. Errors and
+// panics pass through unchanged.
 //
 // The stack refuses a nil option and an empty system.
 func New(opts ...Option) processor.Middleware {
@@ -50,7 +50,7 @@ type tracing struct {
 	config
 	tracer trace.Tracer
 	next   processor.Processor
-	last   atomic.Pointer[place] // where the message before came from
+	last   atomic.Pointer[place] // of the previous message
 }
 
 var (
@@ -69,10 +69,10 @@ func (*tracing) Role() stack.Role { return "" }
 // Unwrap returns the inner layers.
 func (t *tracing) Unwrap() processor.Processor { return t.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*tracing) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (t *tracing) Settings() []stack.Setting {
 	provider := "global"
 	if t.provider != nil {
@@ -91,8 +91,7 @@ func (t *tracing) Process(ctx context.Context, msg processor.Message) error {
 	ctx, span := t.start(ctx, msg)
 	returned := false
 	defer func() {
-		// Without recover, which would take the place where it panicked from the trace
-		// of a crash.
+		// Without recover, which would hide from a crash's trace where it panicked.
 		if !returned {
 			failPanic(span)
 		}
@@ -106,7 +105,7 @@ func (t *tracing) Process(ctx context.Context, msg processor.Message) error {
 	return err
 }
 
-// start starts the span, as a child of what the headers name.
+// start starts the span, as a child of the one that the headers name.
 func (t *tracing) start(ctx context.Context, msg processor.Message) (context.Context, trace.Span) {
 	ambient := trace.SpanContextFromContext(ctx)
 	ctx = t.propagator.Extract(ctx, tracecontext.Carrier(msg.Headers()))

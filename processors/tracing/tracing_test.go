@@ -89,7 +89,7 @@ func TestNamesLeaveOutWhatIsEmptyTwiceOrMadeUp(t *testing.T) {
 	}
 }
 
-// Spans start with what was kept of the message before.
+// The start options of the previous message's spans are reused.
 func TestMessagesOfSeveralQueuesKeepTheirNamesApart(t *testing.T) {
 	t.Parallel()
 	provider, spans := record(nil)
@@ -169,7 +169,7 @@ func TestASamplerSeesNameKindAndDestination(t *testing.T) {
 	}
 }
 
-// spy is a sampler that remembers what it was asked.
+// spy is a sampler that records its parameters.
 type spy struct{ got *sdk.SamplingParameters }
 
 func (s spy) ShouldSample(p sdk.SamplingParameters) sdk.SamplingResult {

@@ -10,11 +10,11 @@ import (
 // deaths are those of a message in one queue.
 type deaths struct {
 	count int64
-	first time.Time // zero if it is not known
+	first time.Time // zero if unknown
 }
 
-// read adds up the entries of x-death that are about queue: there is one for each reason,
-// in no order to rely on. Any of it may come from a sender.
+// read adds up the entries of x-death for queue: one for each reason, in no defined order. A sender
+// may have written any of them.
 func read(h processor.Headers, queue string, now time.Time) deaths {
 	var d deaths
 	entries, _ := h.List("x-death")

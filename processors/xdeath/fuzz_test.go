@@ -12,8 +12,8 @@ import (
 	"github.com/gowarren/warren/processors/xdeath"
 )
 
-// FuzzDeaths gives it whatever JSON can shape, and numbers and times beside it. It must not
-// panic, must keep the error, and must not count what it has not been told.
+// FuzzDeaths reads any JSON as x-death, with numbers and times besides. It must not panic, must
+// keep the error, and must not count what is not there.
 func FuzzDeaths(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `[]`, `"expired"`, `[{"queue":"test-queue","count":300}]`, `[{"queue":"test-queue","count":"300"}]`,
@@ -24,7 +24,7 @@ func FuzzDeaths(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte, count, seconds int64) {
 		var decoded any
-		_ = json.Unmarshal(data, &decoded) // what does not decode stays nil
+		_ = json.Unmarshal(data, &decoded) // nil if it does not decode
 		list, _ := decoded.([]any)
 		own := entry("test-queue", "count", count, "time", time.Unix(seconds, 0))
 		for _, claim := range []any{decoded, list, append(list, own), []any{own, own, decoded, list}} {

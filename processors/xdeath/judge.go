@@ -12,7 +12,7 @@ import (
 
 // The limits, for errors.Is.
 var (
-	// ErrMaxCount: the message has died as often as it may.
+	// ErrMaxCount: the message has reached the limit of deaths.
 	ErrMaxCount = errors.New("the message has died too often")
 	// ErrMaxLifetime: the first death of the message was too long ago.
 	ErrMaxLifetime = errors.New("the message has lived too long")
@@ -34,10 +34,10 @@ func (e *overError) Error() string {
 	return fmt.Sprintf("xdeath: %v: %d deaths in queue %q%s; it has failed with: %v", e.limit, e.count, e.queue, since, e.err)
 }
 
-// Unwrap has a sentinel beside the handler's error: it does not change its decision.
+// Unwrap returns a sentinel beside the handler's error: it does not change the decision.
 func (e *overError) Unwrap() []error { return []error{e.limit, e.err} }
 
-// judge returns what the answer makes of the message.
+// judge returns the result for the message by the answer.
 func (x *xdeath) judge(ctx context.Context, e Event) error {
 	answer := x.ask(ctx, e)
 	said, result := processor.Decide(answer), answer
@@ -61,8 +61,8 @@ func (x *xdeath) ask(ctx context.Context, e Event) (answer error) {
 	return answer
 }
 
-// answerError is an answer that says nothing of the failure it is about. It unwraps to the
-// answer alone: the decision is the answer's.
+// answerError is an answer that does not wrap the failure. It unwraps to the answer alone: the
+// decision is the answer's.
 type answerError struct {
 	answer error
 	err    error
@@ -71,8 +71,8 @@ type answerError struct {
 func (e *answerError) Error() string { return fmt.Sprintf("%v; %v", e.answer, e.err) }
 func (e *answerError) Unwrap() error { return e.answer }
 
-// Is finds the failure as well.
+// Is also matches the failure.
 func (e *answerError) Is(target error) bool { return errors.Is(e.err, target) }
 
-// As finds the failure as well.
+// As also matches the failure.
 func (e *answerError) As(target any) bool { return errors.As(e.err, target) }

@@ -24,8 +24,8 @@ import (
 
 const wait = 30 * time.Second
 
-// loop publishes e to a queue that the broker alone retries, consumes it for a day, and
-// returns how often the handler was called and how many messages are where.
+// loop publishes e to a queue that only the broker retries, consumes it for a day, and returns how
+// often the handler was called and how many messages each queue has.
 func loop(t *testing.T, e processor.Envelope, handler processor.ProcessorFunc, inner []processor.Middleware, opts ...xdeath.Option) (calls, lost int64, ready map[string]int) {
 	t.Helper()
 	var dropped atomic.Int64

@@ -11,7 +11,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Limits of a message, as Swarrot has them.
+// Limits of a message, as in Swarrot.
 const (
 	DefaultMaxCount    = 300
 	DefaultMaxLifetime = time.Hour
@@ -31,70 +31,69 @@ type config struct {
 	log         *slog.Logger
 }
 
-// Queue names the queue whose deaths count. Default, also for "": the one that the message
-// was taken from.
+// Queue names the queue whose deaths count. Default, also for "": the one that the message was
+// taken from.
 func Queue(name string) Option { return func(c *config) { c.queue = name } }
 
 // MaxCount sets how many deaths a message may have had when it fails. Default: 300.
 // With [processor.NoLimit] they are not counted, as in Swarrot's XDeathMaxLifetimeProcessor.
 func MaxCount(n int) Option { return func(c *config) { c.maxCount = int64(n) } }
 
-// MaxLifetime sets how long ago the first death of a message may have been when it fails.
-// Default: 1 hour. At least 1 s, since the broker writes whole seconds. With
-// [processor.NoLimit] it does not matter, as in Swarrot's XDeathMaxCountProcessor. Rounds of 30 s reach an hour before 300.
+// MaxLifetime sets how long ago the first death of a message may have been when it fails. Default:
+// 1 hour. At least 1 s, since the broker writes whole seconds. With [processor.NoLimit] it does not
+// matter, as in Swarrot's XDeathMaxCountProcessor. Rounds of 30 s reach an hour before 300.
 func MaxLifetime(d time.Duration) Option { return func(c *config) { c.maxLifetime = d } }
 
-// Over asks f what is to become of a message that is over a limit, as Swarrot asks its
-// callback. [processor.Decide] reads the answer:
+// Over asks f what to do with a message that is over a limit, like Swarrot's callback.
+// [processor.Decide] reads the answer:
 //
 //	nil                   f has dealt with the message: it is dropped
 //	processor.Drop(e.Err) the same
-//	e.Err                 it goes on failing, and round once more
+//	e.Err                 it fails as before, and makes another round
 //	any other error       as it says; the handler's stays in its chain
 //
-// In Swarrot a callback that returns null has the message go on failing; here that is e.Err.
-// The wish of the handler to stop stands. f may be called by many goroutines at once; a
-// panic gives the message back to its queue. Default: none, there must be this or [Park].
+// In Swarrot a message goes on failing if the callback returns null; here, if f returns e.Err. A
+// stop of the handler stands. f may be called concurrently; a panic requeues the message. Default:
+// none; this or [Park] is required.
 func Over(f func(ctx context.Context, e Event) error) Option {
 	return func(c *config) { c.over = f }
 }
 
-// Park publishes a message that is over a limit to a place of its own, and drops it from
-// its queue once the broker has the copy. The copy's headers say why, when and how often it
-// has failed, as those of processors/retry do; x-death is not among them. If it cannot be
-// sent with them, it is sent as it came in. If it is not published, the message goes back
-// to its queue, whatever the ack layer's options. The destination must not lead back to
-// the queue. Default: none, there must be this or [Over].
+// Park publishes a message that is over a limit to another place, and drops it from its queue once
+// the broker has the copy. The copy's headers say why, when and how often it has failed, as those
+// of processors/retry do, without x-death. If it cannot be sent with them, it is sent without. If
+// it is not published, the message is requeued, whatever the ack layer's options. The destination
+// must not lead back to the queue. Default: none; this or [Over] is required.
 func Park(publisher processor.Publisher, to processor.Destination) Option {
 	return func(c *config) { c.parking, c.parks = parking{publisher: publisher, to: to}, true }
 }
 
-// StackTrace has the copy of [Park] carry the stack of a handler that panicked, as
-// processors/recovery recorded it, at most 4096 bytes in the header warren-stack. A stack
-// shows the inside of the program to whoever reads the queue. Default: off.
+// StackTrace adds to the copy of [Park] the stack of a handler that panicked, as
+// processors/recovery recorded it, at most 4096 bytes in the header warren-stack. A stack shows the
+// inside of the program to everyone who reads the queue. Default: off.
 func StackTrace() Option { return func(c *config) { c.stack = true } }
 
-// Logger sets where messages that were parked are logged, at level error. Default, also for
-// nil: slog.Default() at the time.
+// Logger sets where parked messages are logged, at level error. Default, also for nil:
+// slog.Default() at the time.
 func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
-// Event tells of a message that is over a limit.
+// Event describes a message that is over a limit.
 type Event struct {
 	// Message is the message. It must not be kept.
 	Message processor.Message
-	// Err wraps the error that it has failed with now, and Limit.
+	// Err wraps the error of this failure, and Limit.
 	Err error
 	// Limit is [ErrMaxCount] or [ErrMaxLifetime], the first of them if both are reached.
 	Limit error
 	// Queue is the queue whose deaths were counted.
 	Queue string
-	// Count is how often the message has died there before, or a sender says so.
+	// Count is how often x-death, which may be a sender's, says that the message died there before.
 	Count int64
-	// First is when it first did, zero if x-death does not say.
+	// First is the time of its first death there, zero if x-death does not say.
 	First time.Time
 }
 
-// check returns every reason why the options cannot work, and settles how a message ends.
+// check returns every reason why the options cannot work, and sets what happens over a limit.
 func (c *config) check() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("xdeath: "+format, args...)) }

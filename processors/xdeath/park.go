@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// parking is where messages go that are over a limit.
+// parking is where messages over a limit go.
 type parking struct {
 	publisher processor.Publisher
 	to        processor.Destination
@@ -32,7 +32,7 @@ func (p parking) check() error {
 	return option.Publisher("xdeath: the publisher of Park", p.publisher)
 }
 
-// park returns nil when the broker has a copy. It is a function for [Over].
+// park returns nil when the broker has a copy. It can be the function of [Over].
 func (p parking) park(ctx context.Context, e Event) error {
 	envelope := republish.Park(e.Message, republish.Failure{
 		Err: cause(e.Err), At: time.Now(), Count: 1 + min(e.Count, math.MaxInt64-1), First: e.First, Stack: p.stack,
@@ -47,9 +47,9 @@ func (p parking) park(ctx context.Context, e Event) error {
 	return nil
 }
 
-// cause is the handler's error, whose type is told.
+// cause is the handler's error, whose type the headers name.
 func cause(err error) error {
-	if over, ok := err.(*overError); ok { //nolint:errorlint // made here, and As may panic on a handler's error
+	if over, ok := err.(*overError); ok { //nolint:errorlint // made here, and a handler's error may panic in As
 		return over.err
 	}
 	return err

@@ -130,7 +130,7 @@ func TestAPublisherThatPanicsDoesNotEndTheProcess(t *testing.T) {
 	require.Equal(t, []processortest.Settlement{processortest.Requeued}, msg.Settlements())
 }
 
-// It went back to its queue for ever: with our headers it was over the frame.
+// It was requeued without end: with our headers it was over the frame.
 func TestAMessageThatIsTooLargeWithOurHeadersIsParkedAsItCameIn(t *testing.T) {
 	t.Parallel()
 	for _, failure := range []error{processor.ErrTooLarge, fmt.Errorf("publish: %w", processor.ErrHeaderType)} {

@@ -12,17 +12,16 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// New returns a middleware that ends the rounds of a message that keeps failing. It is safe
-// for many goroutines and allocates nothing on success.
+// New returns a middleware that ends the rounds of a message that keeps failing. It is safe for
+// concurrent use and allocates nothing on success.
 //
-// What has become of a message that was over a limit is an error all the same, with the
-// handler's in its chain and [ErrMaxCount] or [ErrMaxLifetime]: layers outside, such as one
-// with a transaction, must not take it for a success, and a consumer logs it. One that is
-// dealt with is dropped ([processor.Drop]).
+// A message over a limit still ends in an error, with the handler's in its chain and [ErrMaxCount]
+// or [ErrMaxLifetime]: outer layers, such as one with a transaction, must not take it for a
+// success, and a consumer logs it. One that is dealt with is dropped ([processor.Drop]).
 //
-// The stack refuses options that are nil or negative, a lifetime below a second unless it is
-// 0, no limit at all, anything but one of [Park] and [Over], and a publisher that is nil, or
-// one that cannot work ([processor.Check]).
+// The stack refuses options that are nil or negative, a lifetime below a second unless it is 0, no
+// limit at all, anything but one of [Park] and [Over], and a publisher that is nil or cannot work
+// ([processor.Check]).
 func New(opts ...Option) processor.Middleware {
 	c := config{maxCount: DefaultMaxCount, maxLifetime: DefaultMaxLifetime}
 	if err := option.Apply("xdeath", &c, opts); err != nil {
@@ -57,10 +56,10 @@ func (*xdeath) Role() stack.Role { return stack.GivesUp }
 // Unwrap returns the inner layers.
 func (x *xdeath) Unwrap() processor.Processor { return x.next }
 
-// Predict passes on what it gets.
+// Predict returns o unchanged.
 func (*xdeath) Predict(o stack.Outcome) stack.Outcome { return o }
 
-// Settings are those of the options.
+// Settings returns those of the options.
 func (x *xdeath) Settings() []stack.Setting {
 	count, lifetime := "off", "off"
 	if x.counts() {
@@ -107,7 +106,7 @@ func (x *xdeath) Process(ctx context.Context, msg processor.Message) error {
 	})
 }
 
-// reached returns which limit is, nil if none.
+// reached returns which limit is reached, nil if none.
 func (c *config) reached(d deaths, now time.Time) error {
 	switch {
 	case c.counts() && d.count >= c.maxCount:

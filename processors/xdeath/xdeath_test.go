@@ -35,7 +35,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// always makes every message one that is over the limit, whose failure ends as action.
+// always puts every message over the limit, with a failure that ends as action.
 type always struct {
 	processor.Processor
 	action processor.Action
@@ -113,7 +113,7 @@ func message(h processor.Headers) *processortest.Message {
 	return processortest.NewMessage(opts...)
 }
 
-// process returns the event that the function was given, nil if it was not asked.
+// process returns the event passed to the function, nil if it was not called.
 func process(t *testing.T, msg processor.Message, result error, opts ...xdeath.Option) (e *xdeath.Event, err error) {
 	t.Helper()
 	opts = append(opts, xdeath.Over(func(_ context.Context, got xdeath.Event) error {
@@ -211,7 +211,7 @@ func TestWhatTheFunctionIsTold(t *testing.T) {
 	require.Equal(t, &xdeath.Event{Message: msg, Limit: xdeath.ErrMaxCount, Queue: "test-queue", Count: 300, First: first}, e)
 }
 
-// A sender may write anything; what is no death is not counted.
+// A sender may write anything; an entry that is no death is not counted.
 func TestForgedDeaths(t *testing.T) {
 	t.Parallel()
 	big := entry("test-queue", "count", int64(math.MaxInt64))
@@ -260,7 +260,7 @@ func TestWhoIsJudged(t *testing.T) {
 	}{
 		{nil, false},
 		{errMail, true},
-		{processor.Reject(errMail), true}, // to a broker the same: it goes round
+		{processor.Reject(errMail), true}, // the same for a broker: another round
 		{processor.RetryAfter(errMail, time.Hour), true},
 		{processor.Stop(errMail), true},
 		{processor.Drop(errMail), false},
@@ -290,7 +290,7 @@ func TestAMessageThatWasCutShortHasNotFailed(t *testing.T) {
 	}
 }
 
-// Parked, it would be there beside the one that comes again.
+// If parked, it would be there beside the redelivered one.
 func TestAMessageWhoseChannelIsLostIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}
@@ -298,7 +298,7 @@ func TestAMessageWhoseChannelIsLostIsLeftAlone(t *testing.T) {
 		return errMail
 	})
 	require.NoError(t, err)
-	// The handler was to finish: its context lives on.
+	// With FinishLost: its context lives on.
 	channel, lose := context.WithCancelCause(context.Background())
 	lose(processor.ErrStale)
 	err = p.Process(processor.WithChannel(t.Context(), channel), message(died(300)))
@@ -307,7 +307,7 @@ func TestAMessageWhoseChannelIsLostIsLeftAlone(t *testing.T) {
 	require.Empty(t, pub.Published())
 }
 
-// Parked, it would have been there twice, or once in spite of an ack.
+// If parked, it would have been there twice, or once in spite of an ack.
 func TestAMessageThatTheHandlerHasSettledIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	pub := &processortest.Publisher{}

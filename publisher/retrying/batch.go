@@ -8,10 +8,9 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// PublishBatch publishes batch through next, and each message that failed again by itself, as
-// Publish does. What was skipped meanwhile follows as a batch of its own, unless a message before
-// it could not be published for good. The batch is the caller's own: ids that are missing are on
-// a copy.
+// PublishBatch publishes batch through next, and then each failed message by itself, as Publish
+// does. Messages that were skipped meanwhile follow as a batch of their own, unless an earlier
+// message has finally failed. The caller's batch is not changed: missing ids are set on a copy.
 func (p *publisher) PublishBatch(ctx context.Context, to processor.Destination, batch []processor.Envelope) []error {
 	batch, errs := p.withIDs(batch)
 	if errs != nil {
@@ -37,9 +36,9 @@ func (p *publisher) PublishBatch(ctx context.Context, to processor.Destination, 
 	return errs
 }
 
-// settle tries the messages that failed again, one after the other, and puts the outcome in
-// answers. It returns the place of the first that was skipped, -1 if none was, and whether
-// one failed that ends the batch.
+// settle retries the failed messages, one after the other, and puts the outcome in answers. It
+// returns the place of the first that was skipped, -1 if none was, and whether one failed that ends
+// the batch.
 func (p *publisher) settle(ctx context.Context, to processor.Destination, batch []processor.Envelope, answers []error) (skipped int, over bool) {
 	skipped = slices.IndexFunc(answers, isSkipped)
 	for i, err := range answers {
@@ -56,8 +55,8 @@ func (p *publisher) settle(ctx context.Context, to processor.Destination, batch 
 
 func isSkipped(err error) bool { return errors.Is(err, processor.ErrSkipped) }
 
-// withIDs returns a copy of batch in which each message has an id, or why there is none for one
-// of them, for whose sake none is published.
+// withIDs returns a copy of batch in which each message has an id. If one cannot get an id, none is
+// published, and the errors say why.
 func (p *publisher) withIDs(batch []processor.Envelope) ([]processor.Envelope, []error) {
 	batch = slices.Clone(batch)
 	for i := range batch {

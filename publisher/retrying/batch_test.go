@@ -12,8 +12,7 @@ import (
 	"github.com/gowarren/warren/publisher/retrying"
 )
 
-// batches is a publisher that answers one batch after the other, and takes single messages as a
-// script says.
+// batches is a publisher that answers one batch after the other, and single messages by a script.
 type batches struct {
 	*script
 
@@ -46,7 +45,7 @@ func TestABatchIsTriedAgainMessageByMessage(t *testing.T) {
 		script  []error
 		sent    [][]string
 		again   []string
-		want    []error // nil: all are there
+		want    []error // nil: all are stored
 	}{
 		"all are there": {[][]error{nil}, nil, [][]string{{"a", "b", "c"}}, nil, nil},
 		"one is refused": {
@@ -113,7 +112,7 @@ func TestABatchIsTriedAgainMessageByMessage(t *testing.T) {
 	}
 }
 
-// The copies of one message have one id, and the caller's batch is left alone.
+// The copies of one message have one id, and the caller's batch is unchanged.
 func TestMessagesOfABatchHaveAnID(t *testing.T) {
 	t.Parallel()
 	next := &batches{script: newScript(nil), answers: [][]error{{processor.ErrRefused, nil}}}

@@ -16,8 +16,8 @@ import (
 	"github.com/gowarren/warren/publisher/retrying"
 )
 
-// prompt is long for a loaded machine, on which it took 0.6 to 3 s, and short of the for
-// ever that it takes without a new channel.
+// prompt is long for a loaded machine, on which it took 0.6 to 3 s; without a new channel it would
+// never end.
 const prompt = 8 * time.Second
 
 // stream publishes one message after the other until it is told to stop.
@@ -139,8 +139,8 @@ func leaderHangs(t *testing.T, cluster *rabbitmqtest.Cluster) {
 	require.Len(t, drain(t, b, queue, stored), s.sent)
 }
 
-// RabbitMQ 3.10 may nack for ever what a channel publishes to a queue for the first time
-// just after its leader has died.
+// RabbitMQ 3.10 may nack without end what a channel publishes to a queue for the first time just
+// after its leader has died.
 func leaderDies(t *testing.T, cluster *rabbitmqtest.Cluster) {
 	b, names := declare(t, cluster, 11)
 	s := newStream(t, b, names[0])

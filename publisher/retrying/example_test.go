@@ -15,8 +15,7 @@ import (
 	"github.com/gowarren/warren/publisher/retrying"
 )
 
-// The first answer is lost on its way, so the message is published twice. It is handled
-// once.
+// The first answer is lost on its way, so the message is published twice. It is handled once.
 func ExampleNew() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -78,8 +77,8 @@ func (l *losesOneAnswer) Publish(ctx context.Context, to processor.Destination, 
 	return err
 }
 
-// A classic queue whose node is down is unroutable until the node is back. So is one that
-// was never declared: MaxRetries bounds that.
+// A classic queue whose node is down is unroutable until the node is back. So is one that was never
+// declared: Retries bounds that.
 func ExampleIf() {
 	ctx := context.Background()
 	b := memory.New()

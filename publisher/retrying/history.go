@@ -8,11 +8,11 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// history is what the tries of one message came to.
+// history is the outcome of one message's tries.
 type history struct {
 	tries  int
 	last   error
-	before error // the one before the last
+	before error // the last but one
 	doubt  error // the last of unknown outcome; nil if there is none
 }
 
@@ -24,7 +24,7 @@ func (h *history) add(err error) {
 	}
 }
 
-// end is the error of a message that is given up, because of stop unless that is nil.
+// end is the error of a message that is given up, because of stop if that is not nil.
 func (h *history) end(ctx context.Context, stop error) error {
 	err := h.last
 	if stop != nil {
@@ -36,21 +36,20 @@ func (h *history) end(ctx context.Context, stop error) error {
 	return fmt.Errorf("retrying: tries: %d: %w", h.tries, err)
 }
 
-// interrupted is the error of a message that is not tried again because ctx is over.
+// interrupted is the error of a message that is not retried because ctx is over.
 func (h *history) interrupted(ctx context.Context) error {
 	stop := context.Cause(ctx)
 	switch {
 	case errors.Is(h.last, ctx.Err()):
-		stop = nil // it says so itself
+		stop = nil // ctx's own error says so
 	case !errors.Is(stop, ctx.Err()):
 		stop = fmt.Errorf("%w: %w", ctx.Err(), stop)
 	}
 	return h.end(ctx, stop)
 }
 
-// earlier is what the last error does not say. One try of unknown outcome leaves a doubt
-// that no later refusal takes away; and a try that was only too late says nothing about
-// why there had to be another.
+// earlier is what the last error does not say. A later refusal does not settle a try of unknown
+// outcome, and a try that only came too late does not explain the retry.
 func (h *history) earlier(ctx context.Context) error {
 	switch {
 	case errors.Is(h.last, processor.ErrIndeterminate):

@@ -22,12 +22,12 @@ func TestMain(m *testing.M) {
 	rabbitmqtest.Main(m)
 }
 
-// patience bounds everything that is waited for.
+// patience bounds every wait.
 const patience = 40 * time.Second
 
 var to = processor.Destination{Exchange: "app", RoutingKey: "user.7"}
 
-// script is a publisher that gives one answer after the other, the last one for ever.
+// script is a publisher that gives one answer after the other, and repeats the last.
 type script struct {
 	answers []error
 	start   time.Time

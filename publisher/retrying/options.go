@@ -27,35 +27,34 @@ type config struct {
 	id          func() string
 }
 
-// Backoff is the wait before each retry: base before the first, doubling with each one
-// after it, up to limit. The wait is random between half of that and all of it, so that
-// those who were refused together do not come back together. base is at least a
-// millisecond: a queue that is full must not be a busy loop. Default: 100 ms, 5 s.
+// Backoff is the wait before each retry: base before the first, then doubling up to limit. Each
+// wait is random between half of that and all of it, so that messages refused together are not
+// retried together. base is at least a millisecond: a queue that is full must not be a busy loop.
+// Default: 100 ms, 5 s.
 func Backoff(base, limit time.Duration) Option {
 	return func(c *config) { c.base, c.limit = base, limit }
 }
 
-// Retries is how often a message is published after the first time. 0 is one try.
-// Default: [processor.NoLimit], ctx bounds the whole.
+// Retries is how often a message is published after the first time. With 0 there is one try.
+// Default: [processor.NoLimit], bounded by ctx alone.
 func Retries(n int) Option { return func(c *config) { c.retries = n } }
 
-// If also tries again after errors for which f is true. It is asked about those that are
-// not tried again by themselves, such as [processor.ErrUnroutable], which is what a classic
-// queue gives while its node is down; but not about those that stay the same whatever is
-// tried: [processor.ErrTooLarge], [processor.ErrHeaderType], [processor.ErrForbidden],
-// [processor.ErrClosed]. f may be called by many goroutines at once. Should it panic, the
-// message is not tried again; the error says both. Default, also for nil: none.
+// If also retries after errors for which f is true. f is asked about errors that are not retried by
+// default, such as [processor.ErrUnroutable], which a classic queue gives while its node is down,
+// but not about permanent ones: [processor.ErrTooLarge], [processor.ErrHeaderType],
+// [processor.ErrForbidden], [processor.ErrClosed]. f may be called concurrently. If it panics, the
+// message is not retried; the error says both. Default, also for nil: none.
 func If(f func(err error) bool) Option { return func(c *config) { c.filter = f } }
 
-// OnError is called with each error that is followed by another try, and the wait until
-// that begins. It may be called by many goroutines at once. Should it panic, the message is
-// not tried again; the error says both. Default, also for nil: none.
+// OnError is called with each error before a retry, and the wait until that begins. It may be
+// called concurrently. If it panics, the message is not retried; the error says both. Default, also
+// for nil: none.
 func OnError(f func(err error, next time.Duration)) Option { return func(c *config) { c.onError = f } }
 
-// ID makes the id of a message that has none. It must be a new one each time: receivers
-// take two messages with one id for copies of each other, and drop the second. f may be
-// called by many goroutines at once. Should it panic or return "", nothing is published and
-// the error says so. Default, also for nil: 130 random bits as text, [crypto/rand.Text].
+// ID makes the id of a message without one. It must be new each time: receivers take two messages
+// with one id for copies of each other, and drop the second. f may be called concurrently. If it
+// panics or returns "", nothing is published and the error says so. Default, also for nil: 130
+// random bits as text, [crypto/rand.Text].
 func ID(f func() string) Option { return func(c *config) { c.id = f } }
 
 // check returns every reason why the options cannot work.

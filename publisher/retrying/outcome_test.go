@@ -15,12 +15,12 @@ import (
 	"github.com/gowarren/warren/publisher/retrying"
 )
 
-// What the caller is told, whichever way the tries go. The rule above all: after one try
-// of unknown outcome, nothing but a success takes the doubt away.
+// The caller's error, for each sequence of tries. Above all: after one try of unknown outcome, only
+// a success removes the doubt.
 func TestTheErrorAtTheEnd(t *testing.T) {
 	t.Parallel()
 	doubt, refused := fmt.Errorf("lost: %w", processor.ErrIndeterminate), fmt.Errorf("nack: %w", processor.ErrRefused)
-	late := fmt.Errorf("not sent: %w", context.DeadlineExceeded) // what a try says that comes after ctx
+	late := fmt.Errorf("not sent: %w", context.DeadlineExceeded) // the error of a try after the end of ctx
 	both := fmt.Errorf("%w: %w", processor.ErrIndeterminate, context.DeadlineExceeded)
 	blocked := fmt.Errorf("%w: %w", processor.ErrBlocked, context.DeadlineExceeded)
 	for name, tc := range map[string]struct {
@@ -105,7 +105,7 @@ func TestWhatTheErrorAtTheEndSays(t *testing.T) {
 	})
 }
 
-// The same as a rule, for all that can happen in four tries.
+// The same as a rule, for each sequence of four tries.
 func TestADoubtStays(t *testing.T) {
 	t.Parallel()
 	answers := []error{

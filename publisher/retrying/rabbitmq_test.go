@@ -20,7 +20,7 @@ import (
 	"github.com/gowarren/warren/publisher/retrying"
 )
 
-// watched counts what a publisher answers.
+// watched counts a publisher's answers.
 type watched struct {
 	processor.Publisher
 	calls, doubtful, refused atomic.Int64
@@ -132,7 +132,7 @@ func TestAFullQueueIsNotABusyLoopAndTakesWhatItHasRoomFor(t *testing.T) {
 	require.Equal(t, map[string]int{"second": 1}, drain(t, b, queue, 1))
 }
 
-// A refusal says that not all have it. Those that do get a copy with each try.
+// A refusal means that some queue lacks the message. The others get a copy with each try.
 func TestAMessageToAQueueThatIsFullAndOneThatIsNotIsInTheOtherOften(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
@@ -167,7 +167,7 @@ func TestAnEndWhileTheNodeHangsLeavesADoubt(t *testing.T) {
 	require.Less(t, time.Since(start), 5*time.Second)
 }
 
-// What can never be published is not tried again, for it closes the channel of all.
+// A message that can never be published is not retried, since it closes the shared channel.
 func TestWhatIsForbiddenIsTriedOnce(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)

@@ -17,7 +17,7 @@ import (
 	"github.com/gowarren/warren/publisher/retrying"
 )
 
-// handle has a message fail whose copy goes out through next.
+// handle makes a message fail whose copy is published through next.
 func handle(ctx context.Context, t *testing.T, next processor.Publisher, opts ...retrying.Option) *processortest.Message {
 	t.Helper()
 	p, err := stack.New(ack.New(), retry.New(must.Have(retrying.New(next, opts...)), "retry_%attempt%")).
@@ -37,7 +37,7 @@ func TestUnderRetryACopyThatPassesLaterIsPublishedOnce(t *testing.T) {
 	})
 }
 
-// KeepTrying looks at the time between its own tries, of which there is one.
+// KeepTrying checks the time between its own tries, and there is only one.
 func TestUnderRetryAMessageIsHeldAndNeverLost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// New returns a publisher that publishes through next, and again after an error that may
-// pass. It is safe for many goroutines if next is. A panic of next's goes on.
+// New returns a publisher that publishes through next, and again after an error that may pass. It
+// is safe for concurrent use if next is. A panic of next passes through.
 //
 // The error is about wrong options, and about a next that is nil or cannot work
 // ([processor.Check]).
@@ -45,8 +45,8 @@ var (
 // Unwrap is for [processor.Decorated].
 func (p *publisher) Unwrap() processor.Publisher { return p.next }
 
-// Publish publishes e until next has taken it, or trying again is of no use; see the
-// package's comment. e is the caller's own: the id that it may lack is on a copy.
+// Publish publishes e until next has taken it, or retrying is of no use; see the package
+// documentation. The caller's e is not changed: a missing id is set on a copy.
 func (p *publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 	if e.ID == "" {
 		id, err := p.newID()
@@ -62,7 +62,7 @@ func (p *publisher) Publish(ctx context.Context, to processor.Destination, e pro
 	return p.insist(ctx, to, e, err)
 }
 
-// insist publishes e again, whose first try failed with err.
+// insist retries e, whose first try failed with err.
 func (p *publisher) insist(ctx context.Context, to processor.Destination, e processor.Envelope, err error) error {
 	var h history
 	for {
@@ -103,8 +103,8 @@ func (p *publisher) passes(err error) (again bool, problem error) {
 	return again, problem
 }
 
-// lasts reports whether err is the same whatever is tried. It may be of unknown outcome as
-// well, as when the publisher is closed before the answer.
+// lasts reports whether err is permanent. Its outcome may be unknown too, as when the publisher is
+// closed before the answer.
 func lasts(err error) bool {
 	return errors.Is(err, processor.ErrClosed) || errors.Is(err, processor.ErrForbidden) ||
 		errors.Is(err, processor.ErrTooLarge) || errors.Is(err, processor.ErrHeaderType)

@@ -72,7 +72,7 @@ func TestTheIDMayBeMadeByAFunction(t *testing.T) {
 	require.Equal(t, "given", next.Published()[1].Envelope.ID)
 }
 
-// What fails, and whether it is tried again: by itself, and where If asks for all.
+// Each error, and whether it is retried: by default, and with If for all.
 func TestWhatIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -127,7 +127,7 @@ func TestTheFilterIsNotAskedAboutWhatIsTriedAgainAnyway(t *testing.T) {
 	})
 }
 
-// Between half and all of what has doubled, up to the most; and OnError was told.
+// Between half and all of the doubled wait, up to the limit; OnError gets the wait.
 func TestWaits(t *testing.T) {
 	t.Parallel()
 	const ms = time.Millisecond

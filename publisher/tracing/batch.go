@@ -12,7 +12,7 @@ import (
 )
 
 // PublishBatch publishes batch in one span, which is in the headers of each message. It is a child
-// of that of ctx; where ctx has none, it is linked to those that the headers name.
+// of the span of ctx; without one, it is linked to those that the headers name.
 func (p *publisher) PublishBatch(ctx context.Context, to processor.Destination, batch []processor.Envelope) []error {
 	ctx, span := p.startBatch(ctx, to, batch)
 	returned := false
@@ -30,8 +30,8 @@ func (p *publisher) PublishBatch(ctx context.Context, to processor.Destination, 
 	return errs
 }
 
-// publishBatch publishes batch. What was not sent because it is too much with our headers is sent
-// without them, as publish does: it is the end of the batch, or all of it.
+// publishBatch publishes batch. Messages not sent because one is too large with our headers are
+// sent without them, as in publish: that is the end of the batch, or all of it.
 func (p *publisher) publishBatch(ctx context.Context, to processor.Destination, batch []processor.Envelope) []error {
 	if _, ok := p.next.(processor.BatchPublisher); !ok {
 		return processor.PublishBatch(ctx, processor.PublisherFunc(p.publish), to, batch)
@@ -58,7 +58,7 @@ func (p *publisher) publishBatch(ctx context.Context, to processor.Destination, 
 
 func tooLarge(err error) bool { return errors.Is(err, processor.ErrTooLarge) }
 
-// unsent reports whether a message was too large, or skipped for the sake of one.
+// unsent reports whether a message was too large, or skipped because of one.
 func unsent(err error) bool { return tooLarge(err) || errors.Is(err, processor.ErrSkipped) }
 
 // startBatch starts the span of a batch.
@@ -78,7 +78,7 @@ func (p *publisher) startBatch(ctx context.Context, to processor.Destination, ba
 // maxLinks is how many links a span keeps, by the default of OpenTelemetry's SDKs.
 const maxLinks = 128
 
-// links are those to the spans that the headers name, each once.
+// links are links to the spans that the headers name, each once.
 func (p *publisher) links(ctx context.Context, batch []processor.Envelope) []trace.Link {
 	var links []trace.Link
 	for _, e := range batch {

@@ -16,7 +16,7 @@ import (
 	"github.com/gowarren/warren/publisher/tracing"
 )
 
-// batches is a publisher of batches that takes what no rule of answer is about.
+// batches is a publisher of batches that takes all messages without a set answer.
 type batches struct {
 	processortest.Publisher
 
@@ -82,7 +82,7 @@ func TestTheSpanOfABatchIsAChildOfTheContexts(t *testing.T) {
 	require.Empty(t, spans[0].Links())
 }
 
-// Where batches go message by message they have one span all the same.
+// Batches that go message by message still have one span.
 func TestABatchOfSingleMessagesHasOneSpan(t *testing.T) {
 	t.Parallel()
 	var next processortest.Publisher

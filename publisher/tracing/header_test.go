@@ -67,7 +67,7 @@ func TestHeadersThatAreNoContextStartATraceAndAreReplaced(t *testing.T) {
 	}
 }
 
-// All who read the message are to agree on the trace, and on not recording it.
+// All readers of the message must agree on the trace, and on not recording it.
 func TestASpanThatIsNotSampledIsInTheHeadersToo(t *testing.T) {
 	t.Parallel()
 	provider, spans := record(sdk.NeverSample())
@@ -119,8 +119,8 @@ func TestBaggageIsWrittenOnlyIfAskedFor(t *testing.T) {
 	require.Equal(t, "tenant=1", next.Published()[1].Envelope.Headers["baggage"])
 }
 
-// A retry layer parks what is too large as it came in, and with more headers than that it
-// could never be parked.
+// A retry layer parks a copy that is too large without its headers; with tracing's headers it could
+// never be parked.
 func TestAMessageThatOurHeadersMakeTooLargeIsPublishedWithoutThem(t *testing.T) {
 	t.Parallel()
 	var tries []processor.Headers

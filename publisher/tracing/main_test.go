@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// What was in the headers before: W3C's own example.
+// The headers before: W3C's own example.
 const (
 	parent   = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	traceID  = "0af7651916cd43dd8448eb211c80319c"

@@ -13,15 +13,15 @@ import (
 // maxText is the most bytes of a name, key or id.
 const maxText = 256
 
-// place is where messages go, with what a span starts with for it.
+// place is a destination, with the start options of its spans.
 type place struct {
 	to      processor.Destination
 	name    string
 	options []trace.SpanStartOption
 }
 
-// place returns that of the message before if it is the same. No others are kept: there
-// may be any number of keys.
+// place returns the place of the previous message if it is the same. No others are kept: there may
+// be any number of keys.
 func (p *publisher) place(to processor.Destination) *place {
 	if at := p.last.Load(); at != nil && at.to == to {
 		return at
@@ -54,7 +54,7 @@ func spanName(to processor.Destination) string {
 	return "publish " + excerpt.Of(entity, maxText)
 }
 
-// destination is exchange:key without what is empty.
+// destination is exchange:key without empty parts.
 func destination(to processor.Destination) string {
 	exchange, key := excerpt.Of(to.Exchange, maxText), excerpt.Of(to.RoutingKey, maxText)
 	switch {

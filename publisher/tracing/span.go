@@ -16,7 +16,7 @@ import (
 // maxError is the most bytes of an error's text.
 const maxError = 512
 
-// attributes are those that a span that is recorded has beyond its place's.
+// attributes are those of a recorded span beyond its place's.
 func (p *publisher) attributes(to processor.Destination, e processor.Envelope) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 0, 4)
 	text := func(key attribute.Key, value string) {

@@ -15,11 +15,11 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// scope is the name of what makes the spans.
+// scope is the name of the instrumentation.
 const scope = "github.com/gowarren/warren/publisher/tracing"
 
 // New returns a publisher that publishes through next in a span of its own. It is safe for
-// many goroutines if next is. Errors come back as they are, and a panic goes on.
+// concurrent use if next is. Errors and panics pass through unchanged.
 //
 // The error is about wrong options, and about a next that is nil or cannot work
 // ([processor.Check]).
@@ -53,7 +53,7 @@ type publisher struct {
 	tracer trace.Tracer
 	fields []string // the headers that the propagator writes
 	next   processor.Publisher
-	last   atomic.Pointer[place] // where the message before went
+	last   atomic.Pointer[place] // of the previous message
 }
 
 var (
@@ -82,8 +82,8 @@ func (p *publisher) Publish(ctx context.Context, to processor.Destination, e pro
 	return err
 }
 
-// publish publishes e, without our headers if they are too much. Otherwise a copy that a
-// retry layer parks as it came in could never be parked.
+// publish publishes e, without our headers if they make it too large. Otherwise a copy that a retry
+// layer parks without its own headers could never be parked.
 func (p *publisher) publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 	traced := e
 	traced.Headers = p.inject(ctx, e.Headers)
@@ -104,7 +104,7 @@ func (p *publisher) inject(ctx context.Context, h processor.Headers) processor.H
 	return h
 }
 
-// start starts the span, as a child of that of ctx, or else of what the headers name.
+// start starts the span, as a child of that of ctx, or of the one that the headers name.
 func (p *publisher) start(ctx context.Context, to processor.Destination, e processor.Envelope) (context.Context, trace.Span) {
 	if !trace.SpanContextFromContext(ctx).IsValid() {
 		ctx = p.propagator.Extract(ctx, tracecontext.Carrier(e.Headers))

@@ -65,7 +65,7 @@ func TestNamesOfDestinations(t *testing.T) {
 	}
 }
 
-// Spans start with what was kept of the message before.
+// The start options of the previous message's spans are reused.
 func TestMessagesToSeveralQueuesKeepTheirNamesApart(t *testing.T) {
 	t.Parallel()
 	provider, spans := record(nil)

@@ -13,25 +13,25 @@ import (
 	"github.com/gowarren/warren/internal/amqpwire"
 )
 
-// maxRounds bounds how many differences of one exchange or queue are asked for.
+// maxRounds bounds how many differences of one exchange or queue are found.
 const maxRounds = 40
 
-// contrary is an argument for queues of a type that RabbitMQ takes for none: it knows it
-// for streams only, and there as text. It does not look at it when it compares with a
-// queue that is there, and never creates one that has it.
+// contrary is an argument with a type that RabbitMQ accepts for no queue: it knows the argument for
+// streams only, as text. RabbitMQ does not look at it when it compares with an existing queue, and
+// never creates a queue with it.
 const contrary = "x-max-age"
 
-// everyBroker has exchanges of these kinds.
+// everyBroker lists the exchange kinds of every RabbitMQ.
 var everyBroker = []broker.Kind{broker.Direct, broker.Topic, broker.Fanout, broker.HeadersKind}
 
 var (
-	// errGone: it does not exist.
+	// errGone means that it does not exist.
 	errGone = errors.New("it does not exist")
-	// errUnseen: the broker does not tell; the text says why.
+	// errUnseen means that the broker does not tell; the text says why.
 	errUnseen = errors.New("the broker does not tell")
 )
 
-// askQueue returns how q differs from what is there, without creating it.
+// askQueue returns the attributes of the live queue, starting from q, without creating it.
 func (v *verification) askQueue(ctx context.Context, q broker.Queue) (attributes, error) {
 	live := queueAttributes(q)
 	if err := v.canAsk(live); err != nil {
@@ -47,7 +47,7 @@ func (v *verification) askQueue(ctx context.Context, q broker.Queue) (attributes
 	})
 }
 
-// canAsk says why nothing can be asked for by declaring a.
+// canAsk says why declaring a would find nothing out.
 func (v *verification) canAsk(a attributes) error {
 	_, taken := a[contrary]
 	switch {
@@ -61,8 +61,8 @@ func (v *verification) canAsk(a attributes) error {
 	return nil
 }
 
-// askExchange is askQueue for an exchange: its alternate is what is of a type that cannot
-// be created, and what is compared last. The broker then tells the one that is there.
+// askExchange is askQueue for an exchange. Its alternate has a type that cannot be created; the
+// broker compares it last, and then tells the live one.
 func (v *verification) askExchange(ctx context.Context, x broker.Exchange) (attributes, error) {
 	live := exchangeAttributes(x)
 	if err := v.canAsk(live); err != nil {
@@ -70,7 +70,7 @@ func (v *verification) askExchange(ctx context.Context, x broker.Exchange) (attr
 	}
 	return live, v.adopt(live, fmt.Sprintf("exchange '%s'", x.Name), alternateArg, func() error {
 		if err := v.canAsk(live); err != nil {
-			return err // it is of a plugin's kind, as it turned out
+			return err // it turned out to be of a plugin's kind
 		}
 		arguments := amqpwire.Table(live.arguments())
 		arguments[alternateArg] = int32(0)
@@ -80,8 +80,8 @@ func (v *verification) askExchange(ctx context.Context, x broker.Exchange) (attr
 	})
 }
 
-// adopt changes live until the broker has no more differences, or until it has told last.
-// An error other than errGone and errUnseen is about the connection.
+// adopt changes live until the broker has no more differences, or until it has told last. An error
+// other than errGone and errUnseen is one of the connection.
 func (v *verification) adopt(live attributes, what, last string, declare func() error) error {
 	asked := map[string]bool{}
 	for range maxRounds {
@@ -110,7 +110,7 @@ func (v *verification) adopt(live attributes, what, last string, declare func() 
 	return fmt.Errorf("%w all: there are more than %d differences", errUnseen, maxRounds)
 }
 
-// refusal sorts what the broker says that is no difference.
+// refusal sorts the broker's errors that are not differences.
 func refusal(err error) error {
 	var e *amqp.Error
 	if !errors.As(err, &e) || errors.Is(err, errUnseen) {
@@ -118,7 +118,7 @@ func refusal(err error) error {
 	}
 	switch {
 	case e.Code == amqp.PreconditionFailed && (strings.Contains(e.Reason, "invalid arg '"+contrary) || strings.Contains(e.Reason, "for arg '"+alternateArg)):
-		return errGone // it would have been created, had it been possible
+		return errGone // the broker tried to create it
 	case e.Code == amqp.AccessRefused, e.Code == amqp.NotFound, e.Code == amqp.ResourceLocked, e.Code == amqp.PreconditionFailed:
 		return fmt.Errorf("%w: %s", errUnseen, e.Reason)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// What these declare is missed by nobody: the node is gone after the tests.
+// The node is gone after the tests, so nothing declared here matters.
 
 // RabbitMQ's words are cut off at 255 bytes.
 func TestVerifyOfANameThatLeavesNoRoomForTheDifference(t *testing.T) {
@@ -31,8 +31,8 @@ func TestVerifyOfANameThatLeavesNoRoomForTheDifference(t *testing.T) {
 	require.Contains(t, report.Unchecked[0], "it differs in x-message-ttl, and what follows cannot be seen")
 }
 
-// An exchange of a kind that the broker does not know ends the connection, and a stream
-// has other arguments.
+// An exchange of a kind that the broker does not know ends the connection, and a stream has other
+// arguments.
 func TestVerifyAsksNothingThatIsDangerous(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
@@ -78,7 +78,7 @@ func TestVerifyAfterClose(t *testing.T) {
 	require.ErrorIs(t, err, processor.ErrClosed)
 }
 
-// A consumer goes on while everything that can be wrong is found.
+// A consumer goes on while every kind of finding is found.
 func TestVerifyDisturbsNoConsumer(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())

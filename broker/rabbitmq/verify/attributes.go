@@ -15,8 +15,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// attributes are all that an exchange or a queue is declared with, fields and arguments,
-// under the names that RabbitMQ has for them.
+// attributes are the fields and arguments that an exchange or a queue is declared with, under
+// RabbitMQ's names.
 type attributes map[string]any
 
 // The names of the fields.
@@ -63,7 +63,7 @@ func (a attributes) number(name string) (int64, bool) {
 	return n, ok
 }
 
-// queueType is classic if none is given: RabbitMQ takes them for equal.
+// queueType is classic if none is given: RabbitMQ treats them as equal.
 func (a attributes) queueType() string {
 	if t, ok := a[queueTypeArg].(string); ok {
 		return t
@@ -71,20 +71,21 @@ func (a attributes) queueType() string {
 	return string(broker.Classic)
 }
 
-// deadLetters returns where the dead letters go; false is nowhere.
+// deadLetters returns where the dead letters go; ok is false for nowhere.
 func (a attributes) deadLetters() (exchange, key string, ok bool) {
 	exchange, ok = a["x-dead-letter-exchange"].(string)
 	return exchange, a.text("x-dead-letter-routing-key"), ok
 }
 
-// isDelay: it hands on what has waited in it. A queue that drops what is too old is none.
+// isDelay reports whether the queue passes on what has waited in it. A queue that drops expired
+// messages is no delay.
 func (a attributes) isDelay() bool {
 	_, _, hasTarget := a.deadLetters()
 	_, hasTTL := a[ttlArg]
 	return hasTTL && hasTarget
 }
 
-// rejects: it has a bound, and refuses what goes beyond.
+// rejects reports whether the queue has a bound and refuses what exceeds it.
 func (a attributes) rejects() bool {
 	_, messages := a["x-max-length"]
 	_, bytes := a["x-max-length-bytes"]
@@ -109,9 +110,9 @@ func differences(planned, live attributes) []string {
 
 func same(planned, live any) bool { return reflect.DeepEqual(normal(planned), normal(live)) }
 
-// normal makes values of one kind equal, however wide they are, and whether they come
-// from a topology or from management, whose JSON has a word for null, seconds for times
-// and text for bytes.
+// normal makes equal values equal whatever their integer width, and whether they come from a
+// topology or from management, whose JSON has a word for null, seconds for times and text for
+// bytes.
 func normal(v any) any {
 	switch v := v.(type) {
 	case nil:
@@ -143,7 +144,7 @@ func normal(v any) any {
 		}
 		return object
 	case processor.Decimal:
-		return normal(json.Number(fmt.Sprintf("%d.%d", v.Scale, v.Value))) // so does management
+		return normal(json.Number(fmt.Sprintf("%d.%d", v.Scale, v.Value))) // as management does
 	}
 	return v
 }
@@ -162,7 +163,7 @@ func fromNumber(n json.Number) any {
 // longestShown bounds the text of a value.
 const longestShown = 200
 
-// shown is a value for a report. Milliseconds are a duration as well.
+// shown is a value for a report. Milliseconds are shown as a duration too.
 func shown(name string, v any, there bool) string {
 	if !there {
 		return "none"

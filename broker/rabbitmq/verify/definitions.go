@@ -17,9 +17,9 @@ type definitions struct {
 	exchanges  map[string]attributes
 	queues     map[string]attributes
 	names      []string              // of the queues, in order
-	policies   map[string]attributes // what they set, by queue, as policies name it
+	policies   map[string]attributes // what policies set, by queue, under the policies' names
 	bindings   []broker.Binding      // to queues
-	forwarding []string              // exchanges that are bound to exchanges
+	forwarding []string              // exchanges bound to exchanges
 }
 
 // definitionsFrom asks the nodes in turn until one has answered everything.

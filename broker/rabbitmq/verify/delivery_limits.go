@@ -9,8 +9,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// limits finds quorum queues that give up messages sooner than the consumer's stack does,
-// or for which there is no place then.
+// limits finds quorum queues whose delivery limit drops messages sooner than the consumer's stack
+// gives them up, or that have no dead-letter exchange for them.
 func (v *verification) limits(ctx context.Context) error {
 	for _, q := range v.plan.Queues {
 		s, err := v.queue(ctx, q.Name)
@@ -24,8 +24,7 @@ func (v *verification) limits(ctx context.Context) error {
 	return nil
 }
 
-// What to do about a queue that drops what it gives up. Only a limit that was declared is
-// there to stay.
+// What to do about a queue that drops messages at its limit. Only a declared limit is sure to stay.
 const (
 	placeOrHigh = "give it a dead-letter exchange that does not lead back to it, or the delivery limit broker.HighDeliveryLimit; "
 	byAPolicy   = placeOrHigh + "a queue that exists takes that limit from a policy (delivery-limit 2147483647) as well"
@@ -58,8 +57,8 @@ func (v *verification) limit(queue string, live attributes) {
 	v.find(f)
 }
 
-// deliveryLimit is how often a quorum queue lets a message come back, in words as well; false
-// is without end.
+// deliveryLimit is how often a quorum queue redelivers a message, in words as well; limited is
+// false if without end.
 func (v *verification) deliveryLimit(live attributes) (limit int64, what string, limited bool) {
 	limit, limited = v.server.DeliveryLimit(processor.Headers(live))
 	declared, set := live.number(limitArg)

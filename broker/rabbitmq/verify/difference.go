@@ -11,15 +11,15 @@ import (
 // told is a difference that the broker has named.
 type told struct {
 	name  string
-	value any  // the live one; nil is none
+	value any  // the live one; nil if there is none
 	known bool // the value was told, and can be asked with
 }
 
 // notTold stands for a value that was not told.
 const notTold = "(the broker does not tell)"
 
-// readDifference reads RabbitMQ's words about what was declared as sent. They are cut off at
-// 255 bytes, which long names use up:
+// readDifference reads RabbitMQ's text about what was declared as sent. It is cut off at 255 bytes,
+// which long names use up:
 //
 //	inequivalent arg 'x-message-ttl' for queue 'q' in vhost '/': received '5' but current is '6'
 //	... received none but current is the value '6' of type 'signedint'
@@ -43,7 +43,7 @@ func readDifference(err error, what string, sent attributes) (told, bool) {
 	return d, true
 }
 
-// read reads a value. Where sent has one too, their type is not told, and is the same.
+// read reads a value. Where sent has one too, its type is not told, and is the same.
 func (d *told) read(live string, sent any) {
 	if live == "none" {
 		d.value, d.known = nil, true
@@ -63,7 +63,7 @@ func (d *told) read(live string, sent any) {
 		return
 	}
 	if d.name == kindField {
-		live = strings.Trim(live, "'") // which stand around x-random twice
+		live = strings.Trim(live, "'") // x-random has two pairs
 	}
 	if value, ok := parse(live, kind); ok {
 		d.value, d.known = value, true

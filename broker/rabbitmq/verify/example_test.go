@@ -11,8 +11,8 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq/verify"
 )
 
-// A service does not begin to consume where its messages would be lost. What somebody
-// should look at some time, such as a queue of an earlier schedule, keeps nobody from work.
+// A service does not begin to consume where its messages would be lost. A notice for an operator,
+// such as a queue of an earlier schedule, does not stop it.
 func ExampleTopology() { //nolint:testableexamples // it needs a broker
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

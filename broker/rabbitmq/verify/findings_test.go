@@ -19,7 +19,7 @@ func queues(list ...broker.Queue) broker.Topology { return broker.Topology{Queue
 
 func bound(list ...broker.Binding) broker.Topology { return broker.Topology{Bindings: list} }
 
-// fault is a finding that AMQP shows, too.
+// fault is a finding that AMQP shows as well.
 func fault(kind verify.Kind, exchange, queue, problem string) verify.Finding {
 	return verify.Finding{Kind: kind, Severity: verify.Fault, Exchange: exchange, Queue: queue, Problem: problem}
 }
@@ -33,7 +33,7 @@ func delayTo(name, exchange, key string) broker.Queue {
 	return broker.Queue{Name: name, MessageTTL: time.Hour, DeadLetter: &broker.DeadLetter{Exchange: exchange, RoutingKey: key}}
 }
 
-// atLeastOnce makes a delay keep what its target does not take.
+// atLeastOnce makes a delay keep messages that its target refuses.
 func atLeastOnce(q broker.Queue) broker.Queue {
 	q.Type, q.Overflow, q.Arguments = broker.Quorum, broker.RejectPublish, processor.Headers{"x-dead-letter-strategy": "at-least-once"}
 	return q
@@ -258,7 +258,7 @@ func limited() broker.Topology {
 	)
 }
 
-// bare are the findings without what to change, which each has to say.
+// bare are the findings without their Change, which none may lack.
 func bare(t *testing.T, r *verify.Report) []verify.Finding {
 	t.Helper()
 	var list []verify.Finding
@@ -270,7 +270,7 @@ func bare(t *testing.T, r *verify.Report) []verify.Finding {
 	return list
 }
 
-// holds checks that a report says in its text and as an error what it has found.
+// holds checks that a report's text and error contain its findings.
 func holds(t *testing.T, r *verify.Report) {
 	t.Helper()
 	faults := 0

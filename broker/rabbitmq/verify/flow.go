@@ -10,7 +10,7 @@ import (
 
 const createTarget = "declare it, or plan another"
 
-// deadLetters finds targets of dead letters that are missing, or lead nowhere.
+// deadLetters finds dead-letter targets that are missing or lead nowhere.
 func (v *verification) deadLetters(ctx context.Context) error {
 	for _, q := range v.plan.Queues {
 		exchange, key, ok := queueAttributes(q).deadLetters()
@@ -53,8 +53,7 @@ func (v *verification) deadLetter(ctx context.Context, f Finding, exchange, key 
 	return nil
 }
 
-// routesDeadLetter finds exchanges that have no queue for dead letters, as far as their
-// bindings tell.
+// routesDeadLetter finds exchanges without a queue for dead letters, as far as their bindings tell.
 func (v *verification) routesDeadLetter(f Finding, s seen, exchange, key string) {
 	if len(v.leadsTo(exchange, key)) > 0 || v.hasAlternate(s, exchange) {
 		return
@@ -81,9 +80,8 @@ func (v *verification) hasAlternate(s seen, exchange string) bool {
 	return planned || live
 }
 
-// leadsTo returns the queues that an exchange has for messages with that key: those that
-// are planned, and those that are seen. Without a key it is the message's own, and may
-// lead to each of them.
+// leadsTo returns the planned and the seen queues that an exchange has for messages with that key.
+// Without a key it is the message's own, and may lead to each of them.
 func (v *verification) leadsTo(exchange, key string) []string {
 	all := v.plan.Bindings
 	direct := v.kindOf(exchange) == string(broker.Direct)
@@ -127,7 +125,7 @@ func (v *verification) alternates(ctx context.Context) error {
 	return nil
 }
 
-// lost counts what lies in queues that an alternate exchange leads to.
+// lost counts the messages in queues that an alternate exchange leads to.
 func (v *verification) lost(ctx context.Context) error {
 	for _, x := range v.plan.Exchanges {
 		alternate, _ := x.AllArguments()[alternateArg].(string)

@@ -14,7 +14,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 )
 
-// A limit that nobody has set, of a broker that cannot be run here.
+// The default limit, of a broker that cannot be run here.
 func TestTheDeliveryLimitOfRabbitMQ4(t *testing.T) {
 	t.Parallel()
 	four := version.Of(amqp.Table{"product": "RabbitMQ", "version": "4.1.0"})
@@ -78,7 +78,7 @@ func TestReadDifference(t *testing.T) {
 	}
 }
 
-// Between looking for it and asking about it, it went.
+// The queue vanished between the look-up and the question.
 func TestWhatCouldNotBeCreatedIsNotThere(t *testing.T) {
 	t.Parallel()
 	for _, reason := range []string{
@@ -96,7 +96,8 @@ func TestWhatCouldNotBeCreatedIsNotThere(t *testing.T) {
 	require.NotErrorIs(t, refusal(amqp.ErrClosed), errUnseen)
 }
 
-// A broker that names the same difference for ever, or ever new ones, is not asked for ever.
+// A broker that names the same difference without end, or new ones without end, is asked a bounded
+// number of times.
 func TestDifferencesAreAskedForABoundedNumberOfTimes(t *testing.T) {
 	t.Parallel()
 	asked := 0

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// leftovers finds queues that an earlier topology of the same owner has left.
+// leftovers finds queues left by an earlier topology of the same owner.
 func (v *verification) leftovers(ctx context.Context) error {
 	if v.managed == nil {
 		if len(v.all.Owned) > 0 {

@@ -16,7 +16,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
-// Messages are counted by AMQP: management is some seconds late.
+// AMQP counts messages: management is some seconds late.
 func (m *managed) messages(t *testing.T) {
 	w := m.newVhost(t)
 	topology := ladder(t, broker.Queue{Name: "mail"})
@@ -109,7 +109,7 @@ func (m *managed) policies(t *testing.T) {
 	}, bare(t, report))
 }
 
-// Another broker's management would call everything missing, or all of it fine.
+// Another broker's management would report everything missing, or all of it fine.
 func (m *managed) anotherCluster(t *testing.T) {
 	other := open(t, rabbitmqtest.Shared(t).URL())
 	_, err := verify.Topology(within(t), other, broker.Topology{}, verify.Management(m.url))
@@ -124,7 +124,7 @@ func (m *managed) wrongPassword(t *testing.T) {
 	require.NotContains(t, err.Error(), secret)
 }
 
-// A user of whom management shows nothing must not make everything look missing.
+// A user to whom management shows nothing must not make everything look missing.
 func (m *managed) noRightsInTheVhost(t *testing.T) {
 	w := m.newVhost(t)
 	user := name(t)
@@ -147,7 +147,7 @@ func (m *managed) severalNodes(t *testing.T) {
 	require.NotContains(t, err.Error(), secret)
 }
 
-// A kind that is another, and a plugin's, is told, and no more is asked for.
+// An exchange of another, plugin's kind is reported, and no further question is asked.
 func (m *managed) pluginKinds(t *testing.T) {
 	w := m.newVhost(t)
 	topology := exchanges(broker.Exchange{Name: "x", Kind: "x-random", Transient: true})
@@ -163,7 +163,7 @@ func (m *managed) pluginKinds(t *testing.T) {
 	require.Contains(t, report.Unchecked[0], `what exchange "x" was declared with: the broker does not tell: an exchange of a plugin`)
 }
 
-// Whoever may not configure may not ask by declaring.
+// A user without the configure permission may not ask by declaring.
 func (m *managed) noRights(t *testing.T) {
 	w := m.newVhost(t)
 	user := name(t)
@@ -185,8 +185,8 @@ func (m *managed) noRights(t *testing.T) {
 	require.Empty(t, report.Unchecked)
 }
 
-// What comes and goes while Verify looks is never made by it: whoever declares it again
-// would find that it is there, and as Verify has it planned.
+// Verify never creates a queue that vanishes while it looks: a client that declares it again would
+// find Verify's.
 func (m *managed) race(t *testing.T) {
 	w := m.newVhost(t)
 	plan := exchanges(broker.Exchange{Name: "x", Kind: broker.Topic, AutoDelete: true}).Merge(queues(broker.Queue{Name: "q", MessageTTL: time.Hour, MaxLength: 7}))
@@ -230,8 +230,8 @@ func (m *managed) race(t *testing.T) {
 	require.Equal(t, before, w.everything(t))
 }
 
-// A vhost may make a quorum queue of one without a type, with the server's default delivery
-// limit. It equals what is planned; Verify asks for its type all the same. On 3.10 it has no limit.
+// A vhost may turn a queue without a type into a quorum queue, with the server's default delivery
+// limit. It equals the plan; Verify still asks for its type. On 3.10 it has no limit.
 func (m *managed) typeOfTheVhost(t *testing.T) {
 	w := m.newVhostOf(t, `{"default_queue_type":"quorum"}`)
 	plan := queues(broker.Queue{Name: "q"}, broker.Queue{Name: "c", Type: broker.Classic})

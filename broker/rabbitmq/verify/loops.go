@@ -10,8 +10,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// loops finds ways on which dead letters come back to a planned queue without having been
-// rejected. Without management they are those of planned queues.
+// loops finds paths on which dead letters return to a planned queue without having been rejected.
+// Without management it follows planned queues only.
 func (v *verification) loops(ctx context.Context) error {
 	t, err := v.asItIs(ctx)
 	if err != nil {
@@ -36,8 +36,8 @@ func (v *verification) loops(ctx context.Context) error {
 	return nil
 }
 
-// asItIs is the topology that the broker has, as far as it is seen, with its delivery limits
-// written the same way for every version.
+// asItIs is the broker's topology as far as it is seen, with its delivery limits written the same
+// way for every version.
 func (v *verification) asItIs(ctx context.Context) (broker.Topology, error) {
 	var t broker.Topology
 	for _, q := range v.plan.Queues {

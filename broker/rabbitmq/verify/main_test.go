@@ -13,7 +13,7 @@ func TestMain(m *testing.M) {
 	rabbitmqtest.Main(m)
 }
 
-// What these tests share with others over this broker.
+// Shared with other tests over this broker.
 const patience = rig.Patience
 
 var (

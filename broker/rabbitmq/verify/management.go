@@ -13,14 +13,13 @@ import (
 	"time"
 )
 
-// What management is given: all of it that is read fits, for some 100,000 bindings.
+// Limits of a management answer: enough for some 100,000 bindings.
 const (
 	managementTimeout = 30 * time.Second
 	managementLimit   = 64 << 20
 )
 
-// managementNode is a node whose management is asked. It is not printed whole: it has a
-// password.
+// managementNode is a node whose management is asked. Do not print it whole: it has a password.
 type managementNode struct {
 	base           string // without credentials
 	host           string
@@ -28,8 +27,8 @@ type managementNode struct {
 	timeout        time.Duration
 }
 
-// nodes parses the URLs. Their errors, and those of the standard library, which would
-// print a URL, show nothing that could be part of a password.
+// nodes parses the URLs. Its errors, which replace those of the standard library, contain no part
+// of a URL that could be a password.
 func (o options) nodes() ([]managementNode, error) {
 	if o.managed && len(o.urls) == 0 {
 		return nil, errors.New("verify: Management has no URL: pass one, or leave it out")
@@ -54,7 +53,7 @@ func parseManagement(text string) (managementNode, error) {
 	if err != nil {
 		return managementNode{}, errors.New(form)
 	}
-	// An @ behind the host means that a / in the password ended the host too early.
+	// An @ after the host means that a / in the password ended the host too early.
 	atEnd := strings.Contains(u.Path, "@")
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || atEnd {
 		return managementNode{}, errors.New(form)
@@ -69,15 +68,15 @@ func parseManagement(text string) (managementNode, error) {
 	return n, nil
 }
 
-// managementClient follows no redirect, which could lead the password elsewhere, and keeps
-// no connection.
+// managementClient follows no redirect, which could send the password elsewhere, and keeps no
+// connection.
 var managementClient = &http.Client{
 	Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// get decodes the answer to a question. An error has nothing of the answer's body, which
-// may repeat what was sent.
+// get decodes the answer to a question. Its errors contain nothing of the answer's body, which may
+// repeat what was sent.
 func (n managementNode) get(ctx context.Context, path string, answer any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.base+path, nil)
 	if err != nil {
@@ -93,7 +92,7 @@ func (n managementNode) get(ctx context.Context, path string, answer any) error 
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("it answered %d: give a user with the tag management and rights in the vhost", response.StatusCode)
-	case http.StatusNotFound: // so RabbitMQ 4.3 says that the user has no rights
+	case http.StatusNotFound: // from RabbitMQ 4.3 for a user without rights
 		return errors.New("it answered 404: is it RabbitMQ's management, and has the user rights in the vhost?")
 	default:
 		return fmt.Errorf("it answered %d: is it RabbitMQ's management?", response.StatusCode)
@@ -110,7 +109,7 @@ func (n managementNode) get(ctx context.Context, path string, answer any) error 
 	return nil
 }
 
-// whyNot prefers the reason why ctx ended, and leaves out the URL.
+// whyNot returns the reason why ctx ended if it did, and removes the URL.
 func whyNot(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		if errors.Is(cause, ctx.Err()) {

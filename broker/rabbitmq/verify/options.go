@@ -10,24 +10,24 @@ type options struct {
 	urls     []string
 }
 
-// Management lets [Topology] look through RabbitMQ's management, a plugin, too: the only way
-// to see bindings, policies and queues that are not in the plan. A URL is that of the
-// web interface, with the name and password of a user who has the tag management:
+// Management lets [Topology] also ask RabbitMQ's management plugin: the only way to see bindings,
+// policies and queues that are not in the plan. A URL is that of the web interface, with the name
+// and password of a user who has the tag management:
 //
 //	https://user:password@rabbit-1.example.com:15671
 //
-// Without credentials they are guest's. Several URLs are tried in turn until one answers
-// all questions. The vhost is that of the broker's own connection. A proxy is taken from
-// the environment, certificates from the system; a redirect is not followed. Each URL has
-// 30 s, and an answer 64 MiB. A policy is seen some seconds after it was set. Default: no
-// management; AMQP alone.
+// Without credentials they are guest's. Several URLs are tried in turn until one answers all
+// questions. The vhost is that of the broker's own connection. A proxy is taken from the
+// environment, certificates from the system; redirects are not followed. Each URL has 30 s, and an
+// answer may have 64 MiB. A policy is seen some seconds after it was set. Default: no management;
+// AMQP alone.
 func Management(urls ...string) Option {
 	return func(o *options) { o.managed, o.urls = true, append(o.urls, urls...) }
 }
 
-// InPlace says how often a message may go back to its queue before the consumer's stack
-// gives it up: a quorum queue whose delivery limit is less gives it up first. Queues are
-// those that are consumed so; none is all that are not delays. Default, also for 0: unknown.
+// InPlace says how often the consumer's stack requeues a message before it gives it up: a quorum
+// queue with a lower delivery limit gives it up first. Queues are those consumed like this; without
+// any, all that are not delays. Default, also for 0: unknown.
 func InPlace(n int, queues ...string) Option {
 	return func(o *options) { o.inPlace, o.consumed = n, queues }
 }

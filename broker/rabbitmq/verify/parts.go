@@ -17,7 +17,7 @@ const (
 	reachIt   = "bring back its node, or give the user the right to it"
 )
 
-// unsupported finds queues of which the server would silently ignore something.
+// unsupported finds queues with arguments that the server would silently ignore.
 func (v *verification) unsupported(context.Context) error {
 	for _, q := range v.plan.Queues {
 		if v.server.Ignores(q) {
@@ -31,8 +31,8 @@ func (v *verification) unsupported(context.Context) error {
 	return nil
 }
 
-// exchanges finds those that are missing or different. What is bound to one that is not
-// planned needs it all the same.
+// exchanges finds those that are missing or different. The exchange of a planned
+// binding must exist even if it is not planned.
 func (v *verification) exchanges(ctx context.Context) error {
 	for _, x := range v.plan.Exchanges {
 		s, err := v.exchange(ctx, x.Name)
@@ -53,7 +53,7 @@ func (v *verification) exchanges(ctx context.Context) error {
 	return nil
 }
 
-// queues is exchanges for queues.
+// queues finds those that are missing or different.
 func (v *verification) queues(ctx context.Context) error {
 	for _, q := range v.plan.Queues {
 		s, err := v.queue(ctx, q.Name)
@@ -92,8 +92,8 @@ func (v *verification) compare(s seen, planned attributes, f Finding, different 
 	v.find(f)
 }
 
-// bindings finds those that are missing, and those of planned exchanges to planned queues
-// that are not planned.
+// bindings finds those that are missing, and unplanned ones from planned exchanges to planned
+// queues.
 func (v *verification) bindings(context.Context) error {
 	if v.managed == nil {
 		v.uncheckedf("bindings: AMQP does not show them; use Management")
@@ -117,7 +117,7 @@ func (v *verification) bindings(context.Context) error {
 	return nil
 }
 
-// planned reports whether a binding is b, whichever of them is planned.
+// planned reports whether a binding equals b, whichever of them is planned.
 func planned(b broker.Binding) func(broker.Binding) bool {
 	return func(c broker.Binding) bool {
 		return b.Exchange == c.Exchange && b.Queue == c.Queue && b.RoutingKey == c.RoutingKey && same(b.AllArguments(), c.AllArguments())

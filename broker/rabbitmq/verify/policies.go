@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// effective is what a queue does: what it was declared with, and what policies add.
+// effective is how a queue behaves: by its declaration, and by what policies add.
 func (v *verification) effective(name string, s seen) attributes {
 	planned, isPlanned := plannedQueue(v.plan, name)
 	live := s.live
@@ -23,15 +23,15 @@ func (v *verification) effective(name string, s seen) attributes {
 	return live
 }
 
-// byPolicy are the arguments that a policy may set as well, and that change what becomes of
+// byPolicy are the arguments that a policy may set as well, and that change what happens to
 // messages.
 var byPolicy = []string{
 	ttlArg, overflowArg, limitArg, "x-expires", "x-max-length", "x-max-length-bytes",
 	"x-dead-letter-exchange", "x-dead-letter-routing-key", "x-dead-letter-strategy",
 }
 
-// under returns a with what a policy adds. Of two numbers the smaller counts; of two words,
-// that which the queue was declared with.
+// under returns a with what a policy adds. Of two numbers the smaller counts; of two texts, that of
+// the declaration.
 func (a attributes) under(policy attributes) attributes {
 	all := attributes{}
 	maps.Copy(all, a)
@@ -47,7 +47,7 @@ func (a attributes) under(policy attributes) attributes {
 	return all
 }
 
-// policies finds those that change what planned queues do.
+// policies finds policies that change what planned queues do.
 func (v *verification) policies(context.Context) error {
 	if v.managed == nil {
 		v.uncheckedf("policies: AMQP does not show them; use Management")

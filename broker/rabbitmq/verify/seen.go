@@ -16,10 +16,10 @@ import (
 // seen is what is known of an exchange or a queue.
 type seen struct {
 	there bool
-	down  string     // why the broker does not let it be looked at
+	down  string     // why the broker does not show it
 	ready int        // messages of a queue
 	live  attributes // nil: unknown
-	kind  string     // the type of a queue that is planned without one; "" if it is not known
+	kind  string     // the type of a queue planned without one; "" if unknown
 }
 
 // exchange looks an exchange up, once.
@@ -60,7 +60,7 @@ func (v *verification) queue(ctx context.Context, name string) (seen, error) {
 	return s, err
 }
 
-// passively says what a passive declaration has found.
+// passively interprets the result of a passive declaration.
 func passively(err error) (seen, error) {
 	var (
 		s seen
@@ -109,7 +109,7 @@ func (v *verification) lookIntoQueue(ctx context.Context, name string, s *seen) 
 	if _, typed := arguments[queueTypeArg]; typed || s.live.queueType() == string(broker.Classic) {
 		return nil
 	}
-	// The type that it gets by default depends on the vhost: ask whether that is its type.
+	// Its default type depends on the vhost: ask whether the live queue has it.
 	live, err := v.askQueue(ctx, planned)
 	if _, differs := live[queueTypeArg]; differs {
 		return nil
@@ -119,7 +119,7 @@ func (v *verification) lookIntoQueue(ctx context.Context, name string, s *seen) 
 	return v.told(&seen{}, nil, err, fmt.Sprintf("the type of queue %q", name), nil)
 }
 
-// askType asks for the type that a queue without one has got from its vhost.
+// askType asks for the type that the vhost gave to a queue planned without one.
 func (v *verification) askType(ctx context.Context, planned broker.Queue, s *seen) error {
 	if _, typed := s.live[queueTypeArg]; typed || s.live == nil || planned.AllArguments()[queueTypeArg] != nil {
 		return nil
@@ -128,7 +128,7 @@ func (v *verification) askType(ctx context.Context, planned broker.Queue, s *see
 	live, err := v.askQueue(ctx, planned)
 	switch {
 	case errors.Is(err, errGone), errors.Is(err, errUnseen):
-		return nil // which was said already
+		return nil // reported already
 	case err != nil:
 		return err
 	}
@@ -150,7 +150,7 @@ var compared = []string{
 	"x-single-active-consumer", "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max", "x-queue-master-locator", "x-queue-leader-locator", "x-quorum-initial-group-size",
 }
 
-// told notes what the broker has told when it was asked by declaring.
+// told notes what the broker told in answer to a declaration.
 func (v *verification) told(s *seen, live attributes, err error, what string, arguments map[string]any) error {
 	switch {
 	case errors.Is(err, errGone):

@@ -2,7 +2,7 @@ package verify
 
 import "context"
 
-// targets finds queues that delays hand on to and that refuse when they are full.
+// targets finds queues that delays pass messages to and that refuse them when full.
 func (v *verification) targets(ctx context.Context) error {
 	for _, q := range v.plan.Queues {
 		delay := queueAttributes(q)

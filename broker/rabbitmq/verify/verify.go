@@ -15,23 +15,21 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Topology compares what is in the broker with t. It is for the start of a service, after
-// [rabbitmq.Broker.Declare] and before it consumes, or for a command of its own; t is then all that
-// the service declares, merged ([broker.Topology.Merge]). Nothing is created,
-// changed or deleted, whoever uses the broker at the same time. (A queue that expires when
-// it is unused counts as used now.)
+// Topology compares the broker with t, which is all that the service declares, merged
+// ([broker.Topology.Merge]). It creates, changes and deletes nothing, whatever other clients do at
+// the same time. (A queue that expires when unused counts as used now.)
 //
-// The error says why it could not look; what it sees is in the report: see [Kind].
-// Queues that are exclusive belong to one connection and are not checked.
+// The error says why it could not look; what it found is in the report: see [Kind]. Exclusive
+// queues belong to one connection and are not checked.
 //
 // # What AMQP shows
 //
-// Without [Management], Topology asks for what exists, and for differences: it declares each
-// exchange and queue with one argument of a type that the broker never takes. The broker
-// compares with what is there before it would create, and a declaration like that creates
-// nothing even if the queue has just been deleted. It has to be RabbitMQ from 3.10 on and
-// the user may have to configure. Each difference, and each exchange, is an error in the
-// broker's log. What cannot be seen so is in [Report].Unchecked.
+// Without [Management], Topology asks what exists and how it differs: it declares each exchange and
+// queue with one argument of a type that the broker never accepts. The broker compares with what
+// exists before it would create, and such a declaration creates nothing even if the queue has just
+// been deleted. This needs RabbitMQ 3.10 or later, and a user with the configure permission. Each
+// difference, and each exchange, is an error in the broker's log. What cannot be seen like this is
+// in [Report].Unchecked.
 func Topology(ctx context.Context, b *rabbitmq.Broker, t broker.Topology, opts ...Option) (*Report, error) {
 	var o options
 	if err := option.Apply("verify", &o, opts); err != nil {
@@ -63,8 +61,8 @@ type verification struct {
 	broker  *rabbitmq.Broker
 	server  version.Server
 	options options
-	all     broker.Topology // as given
-	plan    broker.Topology // what is looked at
+	all     broker.Topology // as passed
+	plan    broker.Topology // what is checked
 	managed *definitions    // nil without management
 	report  *Report
 
@@ -96,7 +94,7 @@ func newVerification(ctx context.Context, b *rabbitmq.Broker, t broker.Topology,
 	return v, err
 }
 
-// shared is t without the queues that belong to one connection, and their bindings.
+// shared is t without the exclusive queues and their bindings.
 func shared(t broker.Topology) broker.Topology {
 	exclusive := map[string]bool{}
 	for _, q := range t.Queues {
@@ -117,7 +115,7 @@ func (v *verification) find(f Finding) {
 	}
 }
 
-// uncheckedf says each thing once.
+// uncheckedf notes each unchecked thing once.
 func (v *verification) uncheckedf(format string, values ...any) {
 	if text := fmt.Sprintf(format, values...); !slices.Contains(v.report.Unchecked, text) {
 		v.report.Unchecked = append(v.report.Unchecked, text)

@@ -22,14 +22,14 @@ import (
 
 const secret = "hunter2"
 
-// managed is a node with management, which takes its time to start: all tests of Verify
-// share one, each in a vhost of its own.
+// managed is a node with management, which is slow to start: all tests of Verify share one, each in
+// a vhost of its own.
 type managed struct {
 	node *rabbitmqtest.Node
 	url  string // of the management
 }
 
-// TestVerify has what needs management for itself.
+// TestVerify has the tests that need a management of their own.
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -74,7 +74,7 @@ type world struct {
 	raw    *amqp.Channel
 }
 
-// newVhost makes a vhost whose name has to be escaped. Verify has to find its way there.
+// newVhost makes a vhost whose name has to be escaped in URLs.
 func (m *managed) newVhost(t *testing.T) *world {
 	t.Helper()
 	return m.newVhostOf(t, "{}")
@@ -107,7 +107,7 @@ func (m *managed) do(t *testing.T, method, path, body string) []byte {
 	return answer
 }
 
-// everything is all that is declared in the vhost.
+// everything lists all that is declared in the vhost.
 func (w *world) everything(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
@@ -118,7 +118,7 @@ func (w *world) everything(t *testing.T) string {
 	return all.String()
 }
 
-// verify also holds that nothing has changed, whatever was found.
+// verify also checks that nothing has changed.
 func (w *world) verify(t *testing.T, topology broker.Topology, opts ...verify.Option) *verify.Report {
 	t.Helper()
 	before := w.everything(t)
@@ -128,7 +128,7 @@ func (w *world) verify(t *testing.T, topology broker.Topology, opts ...verify.Op
 	return report
 }
 
-// ladder is what a service with delays has.
+// ladder is the topology of a service with delays.
 func ladder(t *testing.T, work broker.Queue) broker.Topology {
 	t.Helper()
 	d, err := delay.Ladder(delay.Unit(time.Second), delay.Longest(10*time.Second))(work.Name, nil)
@@ -181,7 +181,7 @@ func (m *managed) asPlanned(t *testing.T) {
 	require.NoError(t, report.Err())
 }
 
-// What only management shows, and what it shows in other words than a topology has.
+// Values that only management shows, or shows in another form than a topology.
 func (m *managed) oddArguments(t *testing.T) {
 	w := m.newVhost(t)
 	odd := broker.Topology{Queues: []broker.Queue{{Name: "odd", Arguments: processor.Headers{

@@ -9,8 +9,8 @@ import (
 	"github.com/gowarren/warren/broker/watermill/marshaler"
 )
 
-// A message that Swarrot has retried, as watermill-amqp's subscriber hands it over and its
-// publisher sends it on.
+// A message that Swarrot has retried, as watermill-amqp's subscriber delivers it and its publisher
+// republishes it.
 func Example() {
 	config := wamqp.NewDurableQueueConfig("amqp://guest:guest@localhost:5672/")
 	config.Marshaler = marshaler.Typed{}

@@ -9,8 +9,8 @@ import (
 	"github.com/gowarren/warren/broker/watermill/marshaler"
 )
 
-// A sender may write any header, those of ours too. What is read can be published further,
-// unless it is too large, and is the same message then.
+// A sender may write any header, Warren's too. A message that was read can be republished, unless
+// it is too large, and is then the same.
 func FuzzAMessageThatWasReadIsPublishedFurther(f *testing.F) {
 	f.Add("uuid", "id", "correlation", "_warren", `{"kinds":{"key":"int64"},"headers":{"correlation_id":["int8","1"]}}`)
 	f.Add("", "", "", "_warren_message_id", "other")

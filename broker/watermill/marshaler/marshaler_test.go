@@ -111,7 +111,7 @@ func TestForeignMessagesArePublishedFurtherAsTheyCame(t *testing.T) {
 	require.Equal(t, int64(1_700_000_000), got.Timestamp.Unix())
 }
 
-// watermill-amqp's own marshaler nacks it for ever.
+// watermill-amqp's own marshaler nacks it without end.
 func TestADeadLetteredMessageIsRead(t *testing.T) {
 	t.Parallel()
 	p, s := pair(t, marshaler.Typed{})
@@ -153,9 +153,9 @@ func TestItReadsWhatTheDefaultMarshalerWritesAndTheOtherWayRound(t *testing.T) {
 	}
 }
 
-// While an application changes from one to the other, a message may go round through both. The
-// entry with the types was quoted in the next one each time: after 13 rounds it had 200 KB, which
-// RabbitMQ closes the connection for.
+// While an application changes from one to the other, a message may pass through both repeatedly.
+// The entry with the types was quoted in the next one each time: after 13 rounds it had 200 KB, for
+// which RabbitMQ closes the connection.
 func TestAMessageThatGoesRoundThroughTheDefaultMarshalerStaysAsItIs(t *testing.T) {
 	t.Parallel()
 	first, err := marshaler.Typed{}.Unmarshal(amqp.Delivery{
@@ -178,8 +178,7 @@ func TestAMessageThatGoesRoundThroughTheDefaultMarshalerStaysAsItIs(t *testing.T
 	require.Equal(t, uint8(3), p.Priority)
 }
 
-// The properties that the broker has are no sender's to overrule, and the user id is the
-// broker's alone.
+// A sender cannot overrule the broker's properties, and only the broker sets the user id.
 func TestWhatAHeaderSaysOfThePropertiesIsNotMoreThanThem(t *testing.T) {
 	t.Parallel()
 	msg, err := marshaler.Typed{}.Unmarshal(amqp.Delivery{ContentType: "text/plain", Body: []byte("body"), Headers: amqp.Table{
@@ -221,7 +220,7 @@ func TestADeletedQueueGivesNoEmptyMessage(t *testing.T) {
 	require.True(t, msg.Ack())
 }
 
-// RabbitMQ would close the connection, with everybody's messages on it.
+// RabbitMQ would close the connection, with all other messages on it.
 func TestWhatCannotBeSentIsRefused(t *testing.T) {
 	t.Parallel()
 	msg := message.NewMessage("uuid", nil)

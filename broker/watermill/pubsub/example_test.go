@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/broker/watermill/pubsub"
 )
 
-// A router on a broker of Warren's: with rabbitmq.Open in place of memory.New it is RabbitMQ.
+// A router on a broker of Warren's: with rabbitmq.Open instead of memory.New it is RabbitMQ.
 func Example() {
 	b := memory.New()
 	sub, err := pubsub.NewSubscriber(b, pubsub.DurablePubSub("mail"), pubsub.InFlight(20))

@@ -7,35 +7,34 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Layout says what a topic is on the broker. [DurableQueue] and [DurablePubSub] are those of
-// watermill-amqp, by the same names and with the same arguments, so that both can work on one
-// broker. The functions are given the topic; they are called by many goroutines at once.
+// Layout maps a topic to the broker. [DurableQueue] and [DurablePubSub] are those of
+// watermill-amqp, with the same names and arguments, so that both can work on one broker. The
+// functions get the topic; they are called concurrently.
 type Layout struct {
-	// Exchange is where messages are published to. nil is the default exchange, where the
-	// routing key names a queue.
+	// Exchange is where messages are published. nil is the default exchange, where the routing key
+	// names a queue.
 	Exchange func(topic string) broker.Exchange
-	// Queue is what a subscription takes from. nil is for publishers only.
+	// Queue is what a subscription consumes from. nil is for publishers only.
 	Queue func(topic string) broker.Queue
-	// RoutingKey is that of the published messages. nil is "" with an exchange, and the
-	// queue's name without one.
+	// RoutingKey is the key of published messages. nil is "" with an exchange, and the queue's name
+	// without one.
 	RoutingKey func(topic string) string
-	// BindingKey is what the queue is bound to the exchange with. nil is "".
+	// BindingKey binds the queue to the exchange. nil is "".
 	BindingKey func(topic string) string
 }
 
-// DurableQueue is one queue for each topic, of the topic's name: each message goes to one of
-// the subscribers. It is watermill-amqp's NewDurableQueueConfig. Publishers declare the queue
-// as well.
+// DurableQueue is one queue for each topic, with the topic's name: each message goes to one of the
+// subscribers. It is watermill-amqp's NewDurableQueueConfig. Publishers declare the queue as well.
 func DurableQueue() Layout {
 	return Layout{Queue: func(topic string) broker.Queue { return broker.Queue{Name: topic} }}
 }
 
-// DurablePubSub is one fanout exchange for each topic, of the topic's name, and a queue for
-// each group of subscribers, topic_group: each message goes to one subscriber of each group. It
-// is watermill-amqp's NewDurablePubSubConfig with GenerateQueueNameTopicNameWithSuffix(group).
+// DurablePubSub is one fanout exchange for each topic, with the topic's name, and a queue for each
+// group of subscribers, topic_group: each message goes to one subscriber of each group. It is
+// watermill-amqp's NewDurablePubSubConfig with GenerateQueueNameTopicNameWithSuffix(group).
 //
-// Publishers declare the exchange alone, and may leave group empty. Before any group has a
-// queue there, a publish is [processor.ErrUnroutable]; see [AllowUnroutable].
+// Publishers declare the exchange alone, and may leave group empty. Before any group has a queue
+// there, a publish is [processor.ErrUnroutable]; see [AllowUnroutable].
 func DurablePubSub(group string) Layout {
 	l := Layout{Exchange: func(topic string) broker.Exchange { return broker.Exchange{Name: topic, Kind: broker.Fanout} }}
 	if group != "" {
@@ -44,8 +43,8 @@ func DurablePubSub(group string) Layout {
 	return l
 }
 
-// Queues returns the layout with other queues: change is called with each before it is
-// declared. What exists already with other arguments is [broker.ErrMismatch].
+// Queues returns the layout with changed queues: change is called with each before it is declared.
+// What exists with other arguments is [broker.ErrMismatch].
 //
 //	pubsub.DurableQueue().Queues(func(q *broker.Queue) {
 //		q.Type = broker.Quorum
@@ -64,9 +63,9 @@ func (l Layout) Queues(change func(*broker.Queue)) Layout {
 	return l
 }
 
-// Quorum returns the layout with quorum queues. Without it they have the broker's default
-// type, as watermill-amqp's have. A quorum queue counts each nack as a delivery: from
-// RabbitMQ 4.0 on it drops a message at the 20th, unless it has a dead-letter exchange.
+// Quorum returns the layout with quorum queues. By default queues have the broker's default type,
+// as in watermill-amqp. A quorum queue counts each nack as a delivery: from RabbitMQ 4.0 on it
+// drops a message at the 20th, unless it has a dead-letter exchange.
 func (l Layout) Quorum() Layout {
 	return l.Queues(func(q *broker.Queue) { q.Type = broker.Quorum })
 }
@@ -76,7 +75,7 @@ var (
 	errNoPlace = errors.New("pubsub: the layout has neither an exchange nor a queue to publish to: use DurableQueue or DurablePubSub")
 )
 
-// published is where messages for topic go, and what has to be there for them.
+// published is where messages for topic go, and what they need on the broker.
 func (l Layout) published(topic string) (processor.Destination, broker.Topology) {
 	if l.Exchange == nil {
 		q := l.Queue(topic)
@@ -86,7 +85,7 @@ func (l Layout) published(topic string) (processor.Destination, broker.Topology)
 	return processor.Destination{Exchange: x.Name, RoutingKey: keyOr(l.RoutingKey, topic, "")}, broker.Topology{Exchanges: []broker.Exchange{x}}
 }
 
-// subscribed is the queue of a subscription to topic, and what has to be there for it.
+// subscribed is the queue of a subscription to topic, and what it needs on the broker.
 func (l Layout) subscribed(topic string) (queue string, t broker.Topology) {
 	q := l.Queue(topic)
 	t.Queues = []broker.Queue{q}

@@ -33,13 +33,13 @@ func TestMain(m *testing.M) {
 		}
 	}
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	// Watermill's own, which waits for what its test never sends.
+	// Watermill's own goroutine, which waits for messages that its test never sends.
 	rabbitmqtest.Main(m, goleak.IgnoreTopFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))
 }
 
 const stressVariable = "STRESS_TEST_COUNT"
 
-// What these tests share with others over RabbitMQ.
+// Shared with other tests over RabbitMQ.
 const patience = rig.Patience
 
 var (

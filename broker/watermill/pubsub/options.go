@@ -10,7 +10,7 @@ import (
 	"github.com/gowarren/warren/internal/option"
 )
 
-// SubscriberOption changes how a [Subscriber] hands out messages.
+// SubscriberOption changes how a [Subscriber] delivers messages.
 type SubscriberOption func(*subscriberOptions)
 
 type subscriberOptions struct {
@@ -21,37 +21,35 @@ type subscriberOptions struct {
 	log          *slog.Logger
 }
 
-// InFlight is how many messages of one subscription may be handed out and not yet acked or
-// nacked. With more than one their handlers run at the same time, so nothing is said about
-// the order; Watermill's router starts a goroutine for each message. Default: 1, which keeps
-// the order of the queue.
+// InFlight is how many messages of one subscription may be delivered and not yet acked or nacked.
+// With more than one their handlers run at the same time, in no promised order; Watermill's router
+// starts a goroutine for each message. Default: 1, which keeps the order of the queue.
 func InFlight(n int) SubscriberOption { return func(o *subscriberOptions) { o.inFlight = n } }
 
-// Prefetch is how many messages of one subscription the broker sends ahead: those in flight
-// are among them. More than are in flight saves a round trip for each message. The order
-// stays the queue's but for what is nacked, which comes again after those that had been sent
-// already; and what was sent waits for this subscriber alone. Default, and at least: as many
-// as may be in flight.
+// Prefetch is how many messages of one subscription the broker sends ahead, including those in
+// flight. More than are in flight saves a round trip for each message. The order stays the queue's,
+// except that a nacked message is redelivered after those already sent; and messages sent ahead
+// wait for this subscriber alone. Default, and minimum: as many as may be in flight.
 func Prefetch(n int) SubscriberOption { return func(o *subscriberOptions) { o.prefetch = n } }
 
 // CloseTimeout is how long messages in flight may take to be acked or nacked after Close was
-// called, or the context of Subscribe has ended. Then their contexts end; a second later those
-// that are left go back to their queue. 0 ends the contexts at once. Default: 10 seconds, which
-// is less than the 30 that Watermill's router waits for its handlers.
+// called, or the context of Subscribe has ended. Then their contexts end; a second later the rest
+// are requeued. 0 ends the contexts at once. Default: 10 seconds, which is less than the 30 that
+// Watermill's router waits for its handlers.
 func CloseTimeout(d time.Duration) SubscriberOption {
 	return func(o *subscriberOptions) { o.closeTimeout = d }
 }
 
-// NackPause is the longest that a place in flight stays empty after its message was nacked.
-// The message itself goes back at once. The pause begins with a millisecond and doubles with
-// each further nack until an ack, so that a message which always fails is no busy loop. 0 is
-// no pause. Default: 50 milliseconds.
+// NackPause is the longest time that a place in flight stays empty after its message was nacked.
+// The message itself is requeued at once. The pause begins with a millisecond and doubles with each
+// further nack until an ack, so that a message which always fails is no busy loop. 0 is no pause.
+// Default: 50 milliseconds.
 func NackPause(most time.Duration) SubscriberOption {
 	return func(o *subscriberOptions) { o.nackPause = most }
 }
 
-// Logger sets where is logged what a subscription does about a queue that is gone, and what
-// was left in flight. Default, also for nil: slog.Default() at the time.
+// Logger sets where subscriptions log the loss of a queue, their answer to it, and messages left in
+// flight. Default, also for nil: slog.Default() at the time.
 func Logger(l *slog.Logger) SubscriberOption { return func(o *subscriberOptions) { o.log = l } }
 
 var errNoBroker = errors.New("pubsub: the broker is nil")
@@ -82,14 +80,13 @@ type publisherOptions struct {
 	unroutable bool
 }
 
-// Timeout is how long one call of Publish may take, the wait for a connection and for the
-// confirms of all its messages included. The contexts of the messages may end it sooner.
-// Default: 30 seconds.
+// Timeout is how long one call of Publish may take, including the waits for a connection and for
+// the confirms of all its messages. The messages' contexts may end it sooner. Default: 30 seconds.
 func Timeout(d time.Duration) PublisherOption { return func(o *publisherOptions) { o.timeout = d } }
 
-// AllowUnroutable makes a publish succeed that no queue takes, as with watermill-amqp: the
-// broker then has dropped the message. It is for events that nobody needs to listen to.
-// Default: [processor.ErrUnroutable].
+// AllowUnroutable makes a publish succeed that no queue takes, as with watermill-amqp: the broker
+// has then dropped the message. It is for events that need no listener. Default:
+// [processor.ErrUnroutable].
 func AllowUnroutable() PublisherOption { return func(o *publisherOptions) { o.unroutable = true } }
 
 func newPublisherOptions(opts []PublisherOption) (publisherOptions, error) {

@@ -14,8 +14,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Publisher publishes Watermill's messages to a broker. It may be used by many goroutines at
-// once.
+// Publisher publishes Watermill's messages to a broker. It may be used concurrently.
 type Publisher struct {
 	broker  broker.Broker
 	layout  Layout
@@ -30,8 +29,7 @@ type Publisher struct {
 
 var _ message.Publisher = (*Publisher)(nil)
 
-// NewPublisher returns a publisher to b, which stays the caller's to close. It does nothing
-// until it is used.
+// NewPublisher returns a publisher to b, which the caller closes. It does nothing until it is used.
 func NewPublisher(b broker.Broker, l Layout, opts ...PublisherOption) (*Publisher, error) {
 	o, err := newPublisherOptions(opts)
 	switch {
@@ -45,16 +43,15 @@ func NewPublisher(b broker.Broker, l Layout, opts ...PublisherOption) (*Publishe
 	return &Publisher{broker: b, layout: l, options: o}, nil
 }
 
-// Publish declares what topic needs, once, and publishes the messages in their order. It
-// returns nil when the broker has all of them: has confirmed them, and has routed each to at
-// least one queue. It waits for the confirms of all together where the broker is a
-// [processor.BatchPublisher], as RabbitMQ is; a message that could not be sent then ends the
-// batch.
+// Publish declares what topic needs, once, and publishes the messages in their order. It returns
+// nil when the broker has confirmed all of them, and has routed each to at least one queue. If the
+// broker is a [processor.BatchPublisher], as RabbitMQ is, it waits for all confirms together, and a
+// message that could not be sent ends the batch.
 //
-// Publish waits while there is no connection, and buffers nothing. It ends with the first of
-// the messages' contexts that ends, and at [Timeout]. An error is one of those that
-// [processor.Publisher] lists, for errors.Is; some of the messages may be stored. Published
-// again, each has the same UUID.
+// Publish waits while there is no connection, and buffers nothing. It ends when the first of the
+// messages' contexts ends, and at [Timeout]. An error is one of those that [processor.Publisher]
+// lists, for errors.Is; some of the messages may be stored. If published again, each has the same
+// UUID.
 func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 	if !p.begin() {
 		return fmt.Errorf("pubsub: publish to topic %q: the publisher is %w", topic, processor.ErrClosed)
@@ -111,7 +108,7 @@ func (p *Publisher) publish(ctx context.Context, topic string, messages []*messa
 	errs := processor.PublishBatch(ctx, p.broker.Publisher(), to, batch)
 	for i, err := range errs {
 		if errors.Is(err, processor.ErrUnroutable) {
-			p.declared.Delete(topic) // somebody may have removed what it needs
+			p.declared.Delete(topic) // its queue or exchange may have been removed
 			if p.options.unroutable {
 				errs[i] = nil
 			}
@@ -120,8 +117,8 @@ func (p *Publisher) publish(ctx context.Context, topic string, messages []*messa
 	return summary(errs)
 }
 
-// declare declares what topic needs, the first time. A queue that is there with other
-// arguments, such as one in which messages wait for a retry, can be published to as it is.
+// declare declares what topic needs, the first time. An existing queue with other arguments, such
+// as one in which messages wait for a retry, can be published to.
 func (p *Publisher) declare(ctx context.Context, topic string, t broker.Topology) error {
 	if _, done := p.declared.Load(topic); done {
 		return nil
@@ -135,7 +132,7 @@ func (p *Publisher) declare(ctx context.Context, topic string, t broker.Topology
 	return nil
 }
 
-// summary is nil, or the first error that says why, and in any case whether a message may be
+// summary is nil, or the first error that gives a reason, and always says whether a message may be
 // stored.
 func summary(errs []error) error {
 	var why, skipped, doubt error
@@ -163,8 +160,8 @@ func summary(errs []error) error {
 	return fmt.Errorf("%d of %d messages: %w", failed, len(errs), errors.Join(why, doubt))
 }
 
-// Close waits for what is being published, each at most for [Timeout], and publishes nothing
-// more. The broker stays open. It works twice.
+// Close waits for publishes in progress, each for at most [Timeout], and publishes nothing more.
+// The broker stays open. It may be called twice.
 func (p *Publisher) Close() error {
 	p.mu.Lock()
 	p.closed = true

@@ -86,7 +86,7 @@ func TestWhatFollowsAFailureIsNotPublished(t *testing.T) {
 	})
 }
 
-// batches is a broker whose publisher takes batches, and says of each message what it is told.
+// batches is a broker whose publisher takes batches, and gives each message a set answer.
 type batches struct {
 	broker.Broker
 
@@ -139,8 +139,8 @@ func TestNothingIsPublishedForNoMessages(t *testing.T) {
 	})
 }
 
-// What handlers produce while the router is being closed is published, and their messages
-// are acked: watermill-amqp gives these back, and the publisher is closed before.
+// Messages that handlers produce while the router is being closed are published, and the handlers'
+// messages are acked: watermill-amqp requeues these, and its publisher is closed before.
 func TestARouterThatIsClosedFinishesItsWork(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *memory.Broker) {

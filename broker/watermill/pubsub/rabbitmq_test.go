@@ -17,7 +17,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// What PHP, Python and RabbitMQ itself write.
+// Headers as PHP, Python and RabbitMQ itself write them.
 func foreign() amqp.Publishing {
 	return amqp.Publishing{
 		Body: []byte("body"),
@@ -80,7 +80,7 @@ func TestTypesAndPropertiesSurviveBothWays(t *testing.T) {
 	require.Equal(t, properties(t, sent), properties(t, got))
 }
 
-// A message that was dead-lettered has x-death; a copy with it would be dropped as a cycle.
+// A dead-lettered message has x-death; a copy with it would be dropped as a cycle.
 func TestACopyHasNothingThatWouldHarmIt(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -178,7 +178,7 @@ func TestItWorksBesideWatermillAMQP(t *testing.T) {
 	}
 }
 
-// watermill-amqp hands out an empty message each time.
+// watermill-amqp delivers an empty message each time.
 func TestADeletedQueueIsDeclaredAgainAndGivesNoMessage(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -196,7 +196,7 @@ func TestADeletedQueueIsDeclaredAgainAndGivesNoMessage(t *testing.T) {
 	require.True(t, msg.Ack())
 }
 
-// consumers returns how many a queue has, -1 if there is none of that name.
+// consumers returns how many a queue has, -1 if there is no such queue.
 func consumers(tb testing.TB, url, queue string) int {
 	tb.Helper()
 	q, err := raw(tb, url).QueueDeclarePassive(queue, true, false, false, false, nil)
@@ -206,7 +206,7 @@ func consumers(tb testing.TB, url, queue string) int {
 	return q.Consumers
 }
 
-// Somebody puts another queue in its place, and later removes it.
+// Another client puts another queue in its place, and later removes it.
 func TestASubscriptionThatIsLostComesBack(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -236,8 +236,8 @@ func TestASubscriptionThatIsLostComesBack(t *testing.T) {
 	require.True(t, next(t, messages).Ack())
 }
 
-// Nothing else is handed out in its place until it is settled: two handlers would work on
-// one message.
+// No other message is delivered in its place until it is settled: two handlers would process one
+// message.
 func TestAMessageWhoseChannelIsLostIsDeliveredAgain(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)
@@ -265,7 +265,7 @@ func TestAMessageWhoseChannelIsLostIsDeliveredAgain(t *testing.T) {
 	require.Equal(t, "hello", string(again.Payload))
 	require.True(t, again.Ack())
 
-	// What nobody has taken yet is not handed out any more, but what comes after it.
+	// A message not yet taken is no longer delivered, but the next one is.
 	require.Eventually(t, func() bool { return consumers(t, node.URL(), "unread") == 1 }, patience, 10*time.Millisecond)
 	fresh := next(t, unread)
 	require.NoError(t, fresh.Context().Err())
@@ -289,7 +289,7 @@ func TestWhatNoQueueTakesIsAnErrorUnlessItIsAllowed(t *testing.T) {
 	require.NoError(t, publisher(t, b, l, pubsub.AllowUnroutable()).Publish(topic, text("1"), text("2")))
 }
 
-// An exchange that somebody has removed is declared again by the publish after the next.
+// A removed exchange is declared again by the publish after the next.
 func TestWhatAPublishNeedsIsDeclaredAgain(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Shared(t).URL()
@@ -304,7 +304,7 @@ func TestWhatAPublishNeedsIsDeclaredAgain(t *testing.T) {
 	require.Equal(t, "3", string(get(t, ch, topic).Body))
 }
 
-// While the broker is away a publish waits, and never says that it has succeeded.
+// While the broker is away a publish waits, and never returns a success.
 func TestAPublishIsBounded(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Start(t)

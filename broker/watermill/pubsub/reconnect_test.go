@@ -29,11 +29,11 @@ func TestReconnectOfTheSuite(t *testing.T) {
 		})
 }
 
-// reconnectMessages is how many the suite publishes there.
+// reconnectMessages is how many messages the suite publishes there.
 const reconnectMessages = 10_000
 
-// lateLast hands out the last message a second late. RabbitMQ may deliver a message before it
-// confirms it; the suite takes it for one that was never published then.
+// lateLast delivers the last message a second late. RabbitMQ may deliver a message before it
+// confirms it; the suite would then take it for one that was never published.
 type lateLast struct{ message.Subscriber }
 
 func (l lateLast) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
@@ -51,7 +51,7 @@ func (l lateLast) Subscribe(ctx context.Context, topic string) (<-chan *message.
 			}
 			select {
 			case out <- msg:
-			case <-msg.Context().Done(): // nobody reads any more
+			case <-msg.Context().Done(): // no longer read
 			}
 		}
 	}()

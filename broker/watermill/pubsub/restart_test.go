@@ -13,8 +13,8 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
-// Watermill's suite restarts the broker by running a command. It is this test program
-// again, with this variable: it asks the one that runs the suite, and waits.
+// Watermill's suite restarts the broker by running a command. That is this test program with this
+// variable set: it asks the process that runs the suite, and waits.
 const restartVariable = "WARREN_PUBSUB_RESTART"
 
 // askForRestart is the command.
@@ -59,7 +59,7 @@ func restartCommand(t *testing.T, node *rabbitmqtest.Node) []string {
 	return []string{"env", restartVariable + "=" + listener.Addr().String(), os.Args[0]}
 }
 
-// answer restarts node and says so; without a word, the command fails.
+// answer restarts node and reports it; without an answer the command fails.
 func answer(conn net.Conn, node *rabbitmqtest.Node) {
 	defer conn.Close() //nolint:errcheck // the other side knows
 	err := rabbitmqtest.Run(context.Background(), func(tb rabbitmqtest.TB) { node.Restart(tb) })

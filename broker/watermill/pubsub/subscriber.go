@@ -12,8 +12,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Subscriber hands a broker's messages to Watermill. It may be used by many goroutines at
-// once.
+// Subscriber delivers a broker's messages to Watermill. It may be used concurrently.
 type Subscriber struct {
 	broker  broker.Broker
 	layout  Layout
@@ -31,8 +30,8 @@ var (
 	_ message.SubscribeInitializer = (*Subscriber)(nil)
 )
 
-// NewSubscriber returns a subscriber to b, which stays the caller's to close: after the
-// subscriber. It does nothing until it is subscribed to.
+// NewSubscriber returns a subscriber to b, which the caller closes after the subscriber. It does
+// nothing until Subscribe.
 func NewSubscriber(b broker.Broker, l Layout, opts ...SubscriberOption) (*Subscriber, error) {
 	o, err := newSubscriberOptions(opts)
 	switch {
@@ -48,18 +47,17 @@ func NewSubscriber(b broker.Broker, l Layout, opts ...SubscriberOption) (*Subscr
 	return s, nil
 }
 
-// Subscribe declares what topic needs, and hands out its messages. While no node can be
-// reached it tries for 30 seconds, or until ctx ends.
+// Subscribe declares what topic needs, and delivers its messages. While no node can be reached it
+// tries for 30 seconds, or until ctx ends.
 //
-// A message must be acked or nacked, also when its context has ended: until then its place in
-// flight is taken. Its context has the values of ctx, and ends with the ack, the nack, and
-// when its channel is lost, since the broker then delivers it again; settling it is no error
-// after that, and changes nothing. When ctx ends, no more messages are handed out; those in
-// flight have the time of [CloseTimeout]; then the returned channel is closed.
+// A message must be acked or nacked, even after its context has ended: until then its place in
+// flight is taken. Its context has the values of ctx, and ends with the ack, the nack, and when its
+// channel is lost, since the broker then redelivers it; settling it after that is no error, and
+// changes nothing. When ctx ends, no more messages are delivered; those in flight have the time of
+// [CloseTimeout]; then the returned channel is closed.
 //
-// A queue that is gone is declared again. Where that fails, as it does if somebody has put
-// another one there, it is tried again and again, and logged; the channel stays open. It is
-// closed when the broker is.
+// A queue that is deleted is declared again. If that fails, such as when another queue has taken
+// its name, it is retried and logged, and the channel stays open. It is closed when the broker is.
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	if !s.begin() {
 		return nil, s.failed(topic, errClosed)
@@ -71,15 +69,15 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		sub.stop()
 		return nil, s.failed(topic, err)
 	}
-	go func() { //nolint:contextcheck // it goes on when ctx has ended, for what is in flight
+	go func() { //nolint:contextcheck // outlives ctx, for messages in flight
 		defer s.subscriptions.Done()
 		sub.run(first)
 	}()
 	return sub.out, nil
 }
 
-// SubscribeInitialize declares what a subscription to topic needs, so that messages which are
-// published before it are kept.
+// SubscribeInitialize declares what a subscription to topic needs, so that messages published
+// before it are kept.
 func (s *Subscriber) SubscribeInitialize(topic string) error {
 	if !s.begin() {
 		return s.failed(topic, errClosed)
@@ -94,9 +92,9 @@ func (s *Subscriber) SubscribeInitialize(topic string) error {
 	return nil
 }
 
-// Close hands out no more messages, waits for those in flight as [CloseTimeout] says, gives
-// the rest back and closes all channels that Subscribe has returned. An ack that comes later
-// changes nothing: the message is delivered again. Close works twice, and returns nil.
+// Close delivers no more messages, waits for those in flight as [CloseTimeout] says, requeues the
+// rest and closes all channels that Subscribe has returned. A later ack changes nothing: the
+// message is redelivered. Close may be called twice, and returns nil.
 func (s *Subscriber) Close() error {
 	s.mu.Lock()
 	s.end()
@@ -105,7 +103,7 @@ func (s *Subscriber) Close() error {
 	return nil
 }
 
-// begin returns false once the subscriber is closed. What has begun is waited for.
+// begin returns false once the subscriber is closed. Close waits for what has begun.
 func (s *Subscriber) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,6 +120,6 @@ func (*Subscriber) failed(topic string, err error) error {
 
 var errClosed = fmt.Errorf("the subscriber is %w", processor.ErrClosed)
 
-// openTimeout bounds declaring and subscribing: Watermill has no context for it, or one that
+// openTimeout bounds declaring and subscribing: Watermill passes no context for it, or one that
 // ends with the program.
 const openTimeout = 30 * time.Second

@@ -35,7 +35,7 @@ func publish(tb testing.TB, b broker.Broker, topic string, bodies ...string) {
 	require.NoError(tb, publisher(tb, b, pubsub.DurableQueue()).Publish(topic, messages...))
 }
 
-// none asserts that nothing more is handed out for now.
+// none asserts that no more messages are delivered for now.
 func none(tb testing.TB, messages <-chan *message.Message) {
 	tb.Helper()
 	synctest.Wait()
@@ -46,7 +46,7 @@ func none(tb testing.TB, messages <-chan *message.Message) {
 	}
 }
 
-// requireReady asserts how many messages of the queue mail nobody has.
+// requireReady asserts how many messages of the queue mail are ready.
 func requireReady(tb testing.TB, b broker.Broker, n int) {
 	tb.Helper()
 	counter, ok := b.(broker.Counter)
@@ -108,7 +108,7 @@ func TestAMessagesContextEndsWithItsSettlement(t *testing.T) {
 	})
 }
 
-// A message that always fails goes back at once each time, and is no busy loop.
+// A message that always fails is requeued at once each time, and is no busy loop.
 func TestANackedMessageIsNoBusyLoop(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *memory.Broker) {
@@ -274,8 +274,8 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	require.Error(t, err)
 }
 
-// Its panic left a subscriber that could not be closed, and ended the process where the
-// subscription was lost.
+// Its panic left a subscriber that could not be closed, and ended the process when the subscription
+// was lost.
 func TestALayoutThatPanicsIsAnError(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *memory.Broker) {

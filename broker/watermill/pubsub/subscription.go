@@ -17,20 +17,20 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// subscription is one call of Subscribe. As many workers as there may be messages in flight
-// take one each, and wait until it is settled.
+// subscription is one call of Subscribe. It has one worker for each message that may be in flight,
+// which takes a message and waits until it is settled.
 type subscription struct {
 	subscriber *Subscriber
 	topic      string
 	log        *slog.Logger
 	out        chan *message.Message
 
-	// intake ends when no more messages are handed out, work when those in flight have had
-	// their time, and patience when they are waited for no longer.
+	// intake ends when no more messages are delivered, work when those in flight have had their
+	// time, and patience when the wait for them is over.
 	intake, work, patience context.Context //nolint:containedctx // the stages of the end, each after the other
 	endIntake, endPatience context.CancelFunc
 	endWork                context.CancelCauseFunc
-	forget                 func() bool // that the subscriber may be closed
+	forget                 func() bool // stops watching for the subscriber's Close
 }
 
 // errClosing is the cause with which the contexts of messages in flight end.
@@ -49,7 +49,7 @@ func newSubscription(s *Subscriber, topic string, ctx context.Context) *subscrip
 	return sub
 }
 
-// open subscribes to the queue, after it has declared it.
+// open declares the queue and subscribes to it.
 func (s *subscription) open(ctx context.Context) (broker.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
@@ -67,7 +67,7 @@ func (s *subscription) open(ctx context.Context) (broker.Subscription, error) {
 	return s.subscriber.broker.Source(queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: s.subscriber.options.prefetch, Base: s.work})
 }
 
-// run hands out messages until the intake is over, or the broker closed.
+// run delivers messages until the intake is over, or the broker closed.
 func (s *subscription) run(sub broker.Subscription) {
 	defer close(s.out)
 	defer s.stop()
@@ -84,7 +84,7 @@ func (s *subscription) run(sub broker.Subscription) {
 	}
 }
 
-// stop ends what is left of all stages.
+// stop ends all remaining stages.
 func (s *subscription) stop() {
 	s.forget()
 	s.endIntake()
@@ -101,10 +101,10 @@ func (s *subscription) wind() {
 	s.endPatience()
 }
 
-// afterwards is what a handler has to notice that the context of its message has ended.
+// afterwards is the time for a handler to notice that the context of its message has ended.
 const afterwards = time.Second
 
-// serve runs the workers, and returns why the subscription is at its end.
+// serve runs the workers, and returns why the subscription has ended.
 func (s *subscription) serve(sub broker.Subscription) error {
 	var (
 		workers sync.WaitGroup
@@ -122,7 +122,7 @@ func (s *subscription) serve(sub broker.Subscription) error {
 	return err
 }
 
-// leave gives back what was not settled.
+// leave requeues what was not settled.
 func (s *subscription) leave(sub broker.Subscription) {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
@@ -133,8 +133,8 @@ func (s *subscription) leave(sub broker.Subscription) {
 
 const leaveTimeout = 2 * time.Second
 
-// reopen subscribes again after err, until that works. It returns nil when there is nothing
-// to subscribe to any more.
+// reopen subscribes again after err, until that works. It returns nil if the subscription has
+// ended.
 func (s *subscription) reopen(err error) broker.Subscription {
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
 		if errors.Is(err, io.EOF) || errors.Is(err, processor.ErrClosed) {

@@ -25,7 +25,7 @@ func withGroups(f tests.Features) tests.Features {
 	return f
 }
 
-// pair returns what makes a publisher and a subscriber on connections of their own.
+// pair returns a constructor for a publisher and a subscriber on connections of their own.
 func pair(url string, l pubsub.Layout, opts ...pubsub.SubscriberOption) tests.PubSubConstructor {
 	return func(t *testing.T) (message.Publisher, message.Subscriber) {
 		b := open(t, url)

@@ -22,7 +22,7 @@ type worker struct {
 	nacks int // since the last ack
 }
 
-// run hands out one message after the other. It returns why there are no more.
+// run delivers one message after the other. It returns why there are no more.
 func (w *worker) run(sub broker.Subscription) error {
 	for {
 		m, err := sub.Receive(w.intake)
@@ -37,8 +37,8 @@ func (w *worker) run(sub broker.Subscription) error {
 	}
 }
 
-// hand hands out m and settles it as it is told. A message that nobody has taken, or that is
-// waited for no longer, goes back with its channel, which keeps its place in the queue.
+// hand delivers m and settles it as Watermill does. A message that was not taken, or not settled in
+// time, is requeued with its channel, which keeps its place in the queue.
 func (w *worker) hand(m *broker.Delivery) {
 	ctx, end := context.WithCancel(m.Context())
 	defer end()
@@ -60,18 +60,18 @@ func (w *worker) hand(m *broker.Delivery) {
 	}
 }
 
-// taken waits until somebody takes msg. It returns false if nobody should any more.
+// taken waits until a receiver takes msg. It returns false if none should any more.
 func (w *worker) taken(ctx context.Context, msg *message.Message) bool {
 	select {
 	case w.out <- msg:
 		return true
-	case <-ctx.Done(): // the broker delivers it again
+	case <-ctx.Done(): // the broker redelivers it
 	case <-w.intake.Done():
 	}
 	return false
 }
 
-// settled logs an error. That the channel is gone is none: the broker delivers again.
+// settled logs an error, except a lost channel: the broker then redelivers.
 func (w *worker) settled(ctx context.Context, m processor.Message, err error) {
 	level := slog.LevelError
 	switch {

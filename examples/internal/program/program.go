@@ -1,4 +1,4 @@
-// Package program is what examples have around their worker: flags, a broker, and an end.
+// Package program is the frame of the examples around their worker: flags, a broker, and an end.
 package program
 
 import (
@@ -19,13 +19,13 @@ import (
 // Program is an example that runs on the embedded broker, or on RabbitMQ if AMQP_URL is set.
 type Program struct {
 	Name string
-	// Topology is what it needs in the broker.
+	// Topology is what the example needs in the broker.
 	Topology func() (broker.Topology, error)
 	// Run works until all is done. The topology is declared.
 	Run func(ctx context.Context, b broker.Broker, w io.Writer) error
 }
 
-// Main is the program's. With the flag -plan it shows the topology instead.
+// Main is the main function. With the flag -plan it shows the topology instead.
 func (p Program) Main() {
 	plan := flag.Bool("plan", false, "show what would be declared, and end")
 	flag.Parse()

@@ -41,7 +41,7 @@ func publish(t *testing.T, b *memory.Broker, id string) {
 	require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, e))
 }
 
-// watch is an outermost layer that sees what the stack returns, and may change it.
+// watch is an outermost layer that sees the stack's error, and may change it.
 func watch(f func(error) error) processor.Middleware {
 	return func(next processor.Processor) processor.Processor {
 		return processor.ProcessorFunc(func(ctx context.Context, msg processor.Message) error {
@@ -50,8 +50,8 @@ func watch(f func(error) error) processor.Middleware {
 	}
 }
 
-// Every message comes twice, and every third fails the first time, by an error or a panic,
-// when it has written its letter.
+// Every message comes twice, and every third fails the first time, by an error or a panic, after it
+// has written its letter.
 func TestEachMessageIsProcessedOnceByManyWorkers(t *testing.T) {
 	t.Parallel()
 	const messages = 90

@@ -28,14 +28,14 @@ const (
 	crashWorkers  = 2
 )
 
-// What a child is told in its environment.
+// Environment variables for a child.
 const (
 	childDir    = "SQLTX_TEST_DIR"     // where the database and the journal are
 	childInbox  = "SQLTX_TEST_INBOX"   // whether there is an inbox
 	childKillAt = "SQLTX_TEST_KILL_AT" // the number of the ack that it dies before; 0 for none
 )
 
-// child consumes what the journal has left.
+// child consumes the rest of the journal.
 func child(dir string) int {
 	if err := consumeJournal(dir, os.Getenv(childInbox) == "true"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -51,7 +51,7 @@ func consumeJournal(dir string, inbox bool) error {
 	}
 	var acks atomic.Int64
 	j, err := openJournal(dir, func() {
-		// Also the later ones: the other worker goes on until the signal arrives.
+		// For later acks too: the other worker goes on until the signal arrives.
 		if acks.Add(1) >= killAt && killAt > 0 {
 			kill()
 		}
@@ -89,7 +89,7 @@ func kill() {
 	select {}
 }
 
-// A process that dies between the commit and the ack is what the inbox is for.
+// The inbox is for a process that dies between the commit and the ack.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	for _, inbox := range []bool{true, false} {

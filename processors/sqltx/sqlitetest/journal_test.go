@@ -15,8 +15,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// journal is a queue that outlives its process: a file with the number of each message that
-// was acked. What is not in it is delivered again to the next process.
+// journal is a queue that outlives its process: a file with the number of each acked message. All
+// others are delivered again to the next process.
 type journal struct {
 	file      *os.File
 	beforeAck func()

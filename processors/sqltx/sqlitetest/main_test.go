@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// connect opens the database at path. SQLite has one writer at a time: a transaction takes
-// the lock when it begins, and waits for it for so many milliseconds.
+// connect opens the database at path. SQLite has one writer at a time: a transaction takes the lock
+// when it begins, and waits for it for this many milliseconds.
 func connect(path, busyTimeout string) (*sql.DB, error) {
 	settings := url.Values{
 		"_txlock": {"immediate"},
@@ -36,8 +36,8 @@ func connect(path, busyTimeout string) (*sql.DB, error) {
 	return sql.Open("sqlite", "file:"+path+"?"+settings.Encode())
 }
 
-// newDB returns a database with an inbox and a table of letters, and where it is. Letters
-// have no key: one that is written twice is there twice.
+// newDB returns a database with an inbox and a table of letters, and its path. Letters have no key:
+// one written twice is there twice.
 func newDB(t *testing.T) (db *sql.DB, path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "test.db")

@@ -50,7 +50,7 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-// after returns a handler that does what f does and returns result.
+// after returns a handler that calls f and returns result.
 func after(f processor.ProcessorFunc, result error) processor.ProcessorFunc {
 	return func(ctx context.Context, msg processor.Message) error { return errors.Join(f(ctx, msg), result) }
 }
@@ -80,7 +80,7 @@ func TestASecondDeliveryDoesNothing(t *testing.T) {
 	require.Equal(t, 1, count(t, db, "warren_inbox WHERE queue = 'test-queue' AND id = 'test-message'"))
 }
 
-// The second delivery begins while the first is in hand, and waits for it.
+// The second delivery begins while the first is in flight, and waits for it.
 func TestDeliveriesAtOnceAreProcessedOnce(t *testing.T) {
 	t.Parallel()
 	db, _ := newDB(t)

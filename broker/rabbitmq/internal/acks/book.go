@@ -6,13 +6,13 @@ import (
 	"sort"
 )
 
-// state is that of a delivery.
+// state is the state of a delivery.
 type state uint8
 
 const (
 	buffered state = iota // delivered, and not received
-	received              // in hand
-	released              // given back, and waiting for the others
+	received              // in flight
+	released              // released, and waiting for the others
 	finished              // acked, and not sent yet
 )
 
@@ -20,19 +20,19 @@ const (
 type entry[M any] struct {
 	tag     uint64
 	state   state
-	message M // that is in hand
+	message M // while it is in flight
 }
 
 // book lists what is outstanding, by tag.
 type book[M any] struct {
 	list   []entry[M]
-	first  int // the list begins here
-	done   int // so many are finished from the first on, without a gap
+	first  int // where the list begins
+	done   int // how many are finished from the first on, without a gap
 	latest uint64
 }
 
-// reach lists all tags up to this one. Those that were not seen yet are on their way to
-// another goroutine: they are outstanding, and no ack above them may ack them too.
+// reach lists all tags up to this one. Tags not seen yet are on their way to another goroutine:
+// they are outstanding, and no ack above them may ack them too.
 func (b *book[M]) reach(tag uint64) {
 	for b.latest < tag {
 		b.latest++
@@ -49,7 +49,7 @@ func (b *book[M]) find(tag uint64) (i int, ok bool) {
 	if len(list) == 0 || tag < list[0].tag || tag > b.latest {
 		return 0, false
 	}
-	// Where nothing was taken out the place follows from the tag.
+	// As long as none was removed, the place follows from the tag.
 	i = int(tag - list[0].tag) //nolint:gosec // bounded by latest
 	if i >= len(list) || list[i].tag != tag {
 		i = sort.Search(len(list), func(i int) bool { return list[i].tag >= tag })
@@ -66,14 +66,13 @@ func (b *book[M]) prefix() int {
 	return b.done
 }
 
-// removePrefix takes out the first n, all of which are finished.
+// removePrefix removes the first n, all of which are finished.
 func (b *book[M]) removePrefix(n int) {
 	b.skip(n)
 	b.done -= n
 }
 
-// remove takes out one that is not of the prefix. Most are near the first, so those before
-// it move up.
+// remove removes one above the prefix. Most are near the first, so those before it move up.
 func (b *book[M]) remove(i int) {
 	list := b.outstanding()
 	copy(list[1:i+1], list[:i])
@@ -81,7 +80,7 @@ func (b *book[M]) remove(i int) {
 	b.skip(1)
 }
 
-// skip takes out the first n.
+// skip removes the first n.
 func (b *book[M]) skip(n int) {
 	b.first += n
 	if b.first == len(b.list) {
@@ -89,7 +88,7 @@ func (b *book[M]) skip(n int) {
 	}
 }
 
-// removeFinished takes out what is finished.
+// removeFinished removes what is finished.
 func (b *book[M]) removeFinished() {
 	kept := slices.DeleteFunc(b.outstanding(), func(e entry[M]) bool { return e.state == finished })
 	b.list, b.done = b.list[:b.first+len(kept)], 0
@@ -98,7 +97,7 @@ func (b *book[M]) removeFinished() {
 // outstanding is what the broker waits for, by tag.
 func (b *book[M]) outstanding() []entry[M] { return b.list[b.first:] }
 
-// in yields the places of what is in a state, by tag. The one that was yielded may be removed.
+// in yields the places of the entries in a state, by tag. The yielded one may be removed.
 func (b *book[M]) in(s state) iter.Seq2[int, *entry[M]] {
 	return func(yield func(int, *entry[M]) bool) {
 		for i := 0; i < len(b.outstanding()); i++ {

@@ -12,8 +12,8 @@ func (l *Ledger[M]) Flush() error {
 	return l.flush()
 }
 
-// FlushFull sends what is finished if the prefetch is used up, so that the broker sends nothing
-// more before it has some of it.
+// FlushFull sends what is finished if the prefetch is used up: the broker sends nothing more before
+// it has some of it.
 func (l *Ledger[M]) FlushFull() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -23,7 +23,7 @@ func (l *Ledger[M]) FlushFull() error {
 	return l.flush()
 }
 
-// flush acks the prefix together, and what is finished above it singly.
+// flush acks the prefix with one frame, and what is finished above it singly.
 func (l *Ledger[M]) flush() error {
 	if err := l.flushPrefix(); err != nil || l.finished == 0 {
 		return err
@@ -53,7 +53,7 @@ func (l *Ledger[M]) flushPrefix() error {
 	return nil
 }
 
-// tick sees to it that what is finished does not wait for long.
+// tick starts the timer that limits how long a finished delivery waits.
 func (l *Ledger[M]) tick() {
 	switch {
 	case l.ticking:
@@ -66,7 +66,7 @@ func (l *Ledger[M]) tick() {
 	l.ticking = true
 }
 
-// tock is the end of maxDelay. Errors are those of a channel that is gone.
+// tock is called after maxDelay. It fails only if the channel is lost.
 func (l *Ledger[M]) tock() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

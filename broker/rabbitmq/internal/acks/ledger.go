@@ -1,16 +1,15 @@
 // Package acks keeps the books of the deliveries of one channel, and sends their settlements.
 //
-// Acks travel together. The deliveries that are finished, from the oldest one on and without
-// a gap, are acked by one basic.ack with multiple=true. It is sent when a batch is full, when the
-// next delivery is waited for and the prefetch is used up ([Ledger.FlushFull]), or a moment after
-// the first ack of the batch. What is finished above
-// a delivery that is not is acked singly by then, so that a slow handler holds up nobody's ack.
-// [Ledger.Ack] therefore returns before the broker has the ack. When the process or the
-// connection ends in this moment, those messages are delivered again.
+// Acks travel together: the finished deliveries, from the oldest on without a gap, are acked by one
+// basic.ack with multiple=true. It is sent when a batch is full, when a Receive begins to wait with
+// the prefetch used up ([Ledger.FlushFull]), or a moment after the first ack of the batch. Finished
+// deliveries above an unfinished one are then acked singly, so a slow handler delays no other ack.
+// [Ledger.Ack] therefore returns before the broker has the ack. When the process or the connection
+// ends at that moment, those messages are redelivered.
 //
-// An ack with multiple=true acks whatever is outstanding below its tag. So it is never sent for a
-// tag below which anything is unfinished, be it received, buffered by the client, or on its way
-// to be rejected.
+// An ack with multiple=true acks everything outstanding below its tag. So it is never sent for a
+// tag below which any delivery is unfinished: received, buffered by the client, or about to be
+// rejected.
 package acks
 
 import (
@@ -42,12 +41,12 @@ type Options struct {
 	Prefetch int
 	// Singly has each ack sent at once.
 	Singly bool
-	// Ordered has what is released during a pause wait until all goes back in order.
+	// Ordered makes what is released during a pause wait until all is requeued in order.
 	Ordered bool
 }
 
 // Ledger knows the deliveries that the broker waits for a settlement of, and holds M for each
-// that was received. It may be used by many goroutines at once.
+// received one. It may be used concurrently.
 type Ledger[M any] struct {
 	wire     Wire
 	batch    int
@@ -57,8 +56,8 @@ type Ledger[M any] struct {
 	mu     sync.Mutex
 	closed error // why nothing more is sent
 	paused bool
-	full   int           // how much may be outstanding
-	idle   chan struct{} // closed when nothing is in hand; nil if nobody waits
+	full   int           // how many may be outstanding
+	idle   chan struct{} // closed when nothing is in flight; nil if Pause does not wait
 
 	book     book[M]
 	inHand   int // received, and not settled
@@ -76,15 +75,15 @@ func New[M any](wire Wire, o Options) *Ledger[M] {
 	return l
 }
 
-// Came notes a delivery that is not received.
+// Came notes a delivery that was not received.
 func (l *Ledger[M]) Came(tag uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.book.reach(tag)
 }
 
-// Receive notes that a delivery is received, as m. It returns false if none may be: the
-// ledger is paused or closed.
+// Receive notes that a delivery is received, as m. It returns false if the ledger is paused or
+// closed.
 func (l *Ledger[M]) Receive(tag uint64, m M) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -137,8 +136,8 @@ func (l *Ledger[M]) Nack(tag uint64, requeue bool) error {
 	return l.sent(i, l.wire.Reject(tag, requeue))
 }
 
-// Release gives a delivery back untouched, at once. During the pause of an ordered ledger
-// it waits, and goes back with all others.
+// Release requeues a delivery untouched, at once. During the pause of an ordered ledger it waits,
+// to be requeued with all others.
 func (l *Ledger[M]) Release(tag uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -153,8 +152,8 @@ func (l *Ledger[M]) Release(tag uint64) error {
 	return l.sent(i, l.wire.Nack(tag, false, true))
 }
 
-// settle takes a delivery out of hand, and returns its place in the book. What becomes of it
-// is the caller's to say.
+// settle ends the flight of a delivery, and returns its place in the book. The caller decides its
+// new state.
 func (l *Ledger[M]) settle(tag uint64) (int, error) {
 	if l.closed != nil {
 		return 0, l.closed
@@ -176,8 +175,7 @@ func (l *Ledger[M]) settle(tag uint64) (int, error) {
 	return i, nil
 }
 
-// sent notes that the settlement of a delivery is on the wire. When that failed, the channel
-// is broken.
+// sent notes that the settlement of a delivery was sent. With an error, the channel is broken.
 func (l *Ledger[M]) sent(i int, err error) error {
 	if err != nil {
 		return l.fail(err)
@@ -186,15 +184,15 @@ func (l *Ledger[M]) sent(i int, err error) error {
 	return nil
 }
 
-// fail ends all sending: what keeps a settlement from being sent is the end of the channel,
-// and then the broker delivers again what is outstanding.
+// fail ends all sending: a settlement that cannot be sent means the end of the channel, after which
+// the broker redelivers what is outstanding.
 func (l *Ledger[M]) fail(err error) error {
 	l.closed = fmt.Errorf("%w: %w", processor.ErrStale, err)
 	return l.closed
 }
 
-// Pause has [Ledger.Receive] refuse. The channel that it returns is closed when nothing is in
-// hand any more, or the ledger is resumed.
+// Pause makes [Ledger.Receive] refuse. The channel that it returns is closed when nothing is in
+// flight, or the ledger is resumed.
 func (l *Ledger[M]) Pause() (idle <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -215,7 +213,7 @@ func (l *Ledger[M]) tellIdle() {
 }
 
 // Resume lets [Ledger.Receive] go on. The broker sends as many deliveries as the prefetch allows
-// beside those in hand. An ordered ledger is not resumed: its channel ends with the pause.
+// beside those in flight. An ordered ledger is not resumed: its channel ends with the pause.
 func (l *Ledger[M]) Resume() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -227,7 +225,7 @@ func (l *Ledger[M]) Resume() {
 	}
 }
 
-// Close sends what is finished, and lets nothing more be sent.
+// Close sends what is finished, and ends all sending.
 func (l *Ledger[M]) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -260,7 +258,7 @@ func (l *Ledger[M]) Latest() uint64 {
 	return l.book.latest
 }
 
-// Oldest returns the message that was delivered first of those in hand.
+// Oldest returns the message in flight that was delivered first.
 func (l *Ledger[M]) Oldest() (m M, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// given returns a ledger with n deliveries in hand.
+// given returns a ledger with n deliveries in flight.
 func given(t *testing.T, n int, o acks.Options) (*acks.Ledger[int], *channel) {
 	t.Helper()
 	c := newChannel()
@@ -129,7 +129,7 @@ func TestTheTagOfAnAckIsOutstanding(t *testing.T) {
 	assert.Equal(t, []string{"reject 3 false", "ack 2 and below"}, c.sent())
 }
 
-// Another goroutine has taken delivery 1 from the client, and has not said so yet.
+// Another goroutine has taken delivery 1 from the client, and not yet told the ledger.
 func TestWhatIsOnItsWayToAReceiverIsNotAcked(t *testing.T) {
 	c := newChannel()
 	l := acks.New[int](c, acks.Options{Prefetch: 8})
@@ -237,7 +237,7 @@ func TestOldest(t *testing.T) {
 	assert.Equal(t, uint64(3), l.Latest())
 }
 
-// A book is bounded by what is outstanding, also beside a message that is never settled.
+// A book is bounded by the outstanding deliveries, also beside one that is never settled.
 func TestTheSuccessPathAllocatesNothing(t *testing.T) {
 	for name, hangs := range map[string]bool{"in order": false, "beside a slow one": true} {
 		t.Run(name, func(t *testing.T) {

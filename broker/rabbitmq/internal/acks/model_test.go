@@ -16,7 +16,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// channel is the broker's end: it knows what is outstanding, and what may be acked.
+// channel is the broker's end: it knows which deliveries are outstanding, and which may be acked.
 type channel struct {
 	mu          sync.Mutex
 	latest      uint64
@@ -38,7 +38,7 @@ func (c *channel) deliver() uint64 {
 	return c.latest
 }
 
-// finish is called before the ledger is told.
+// finish is called before the ledger's Ack.
 func (c *channel) finish(tag uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,7 +115,7 @@ func (c *channel) giveBack(tag uint64, what string) error {
 }
 
 // TestNothingUnfinishedIsAcked lets workers receive and settle at random, in any order, while
-// others flush and pause. Whatever was acked is acked once, and nothing else is.
+// others flush and pause. Each finished delivery is acked once, and no other is.
 func TestNothingUnfinishedIsAcked(t *testing.T) {
 	for seed := range uint64(300) {
 		m := newModel(seed)

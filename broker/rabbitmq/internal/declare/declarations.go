@@ -16,15 +16,15 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// How long a queue that is declared again is waited for. Other queues are asked about
-// meanwhile, once one has been silent for slowAnswer.
+// How long to wait for a queue that is declared again. Once one has not answered for slowAnswer,
+// other queues are asked about meanwhile.
 const (
 	slowAnswer  = 250 * time.Millisecond
 	QueueAnswer = 2 * time.Second
 )
 
-// declareChannels is how many queues are asked about at the same time once one does not
-// answer: that many may be down, and the others are still declared within QueueAnswer.
+// declareChannels is how many queues are asked about at a time once one does not answer. Up to that
+// many may be down, and the others are still declared within QueueAnswer.
 const declareChannels = 64
 
 // Waits between attempts to declare the queues that are down, doubling.
@@ -33,8 +33,8 @@ const (
 	lastAgain  = 30 * time.Second
 )
 
-// Declarations declare what belongs to a broker on one of its connections: once for each
-// session, for all the channels that open on it.
+// Declarations declare the broker's topology on one of its connections: once for each session, for
+// all the channels that open on it.
 type Declarations struct {
 	life       *life.Life
 	topology   func(*failover.Session) broker.Topology
@@ -45,7 +45,7 @@ type Declarations struct {
 	down   []string // what is declared again in the background
 }
 
-// New returns the declarations of one connection. topology says what is to be declared on a session.
+// New returns the declarations of one connection. topology returns what a session declares.
 func New(l *life.Life, topology func(*failover.Session) broker.Topology) *Declarations {
 	return &Declarations{life: l, topology: topology, unanswered: newUnanswered()}
 }
@@ -57,7 +57,7 @@ type declaration struct {
 	begun    time.Time
 	done     chan struct{}
 	err      error         // set before done is closed
-	replaced chan struct{} // closed when it is the latest no more
+	replaced chan struct{} // closed when it is no longer the latest
 }
 
 func (l *declaration) over() bool {
@@ -69,15 +69,15 @@ func (l *declaration) over() bool {
 	}
 }
 
-// On returns when the topology has been declared on the session, but for the queues that are
-// down, by a declaration that began after a certain moment: whoever has lost a channel at that
-// moment may have lost a queue with it.
+// On returns once the topology has been declared on the session, except queues that are down, by a
+// declaration that began later than after: a caller that lost a channel at that moment may have
+// lost a queue with it.
 func (d *Declarations) On(ctx context.Context, session *failover.Session, after time.Time) (broker.Topology, error) {
 	for {
 		if err := session.Err(); err != nil {
 			return broker.Topology{}, life.ClosedOr(err)
 		}
-		l := d.join(session, after) //nolint:contextcheck // on the broker's own time, for all who wait
+		l := d.join(session, after) //nolint:contextcheck // not the caller's context: other callers wait too
 		select {
 		case <-l.done:
 		case <-ctx.Done():
@@ -89,7 +89,7 @@ func (d *Declarations) On(ctx context.Context, session *failover.Session, after 
 	}
 }
 
-// join returns the declaration that is under way, or the latest if it serves, or a new one.
+// join returns the declaration in progress, or the latest if it is new enough, or starts one.
 func (d *Declarations) join(session *failover.Session, after time.Time) *declaration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -110,7 +110,7 @@ func (d *Declarations) join(session *failover.Session, after time.Time) *declara
 	return l
 }
 
-// Outdate has the topology declared again for the next channel.
+// Outdate makes the next channel declare the topology again.
 func (d *Declarations) Outdate() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -125,12 +125,12 @@ func (d *Declarations) replace(l *declaration) {
 	d.latest = l
 }
 
-// Declarer declares on one session by hand.
+// Declarer returns a declarer for the session.
 func (d *Declarations) Declarer(session *failover.Session) *Declarer {
 	return &Declarer{session: session, life: d.life, unanswered: d.unanswered}
 }
 
-// run declares the topology, but for the queues that are known to be down.
+// run declares the topology, except queues that are known to be down.
 func (d *Declarations) run(l *declaration, known []string) error {
 	down, err := d.declare(l.session, without(l.topology, known))
 	if err == nil {
@@ -189,7 +189,7 @@ func (d *Declarations) queues(ctx context.Context, asking *Declarer, queues []br
 	return down, nil
 }
 
-// together declares queues at the same time, each on a channel of its own if need be.
+// together declares queues at the same time, if need be each on a channel of its own.
 func (d *Declarations) together(ctx context.Context, session *failover.Session, queues []broker.Queue) (down []string, err error) {
 	var mu sync.Mutex
 	next := func() (q broker.Queue, ok bool) {
@@ -221,8 +221,8 @@ func (d *Declarations) together(ctx context.Context, session *failover.Session, 
 	return down, err
 }
 
-// patienceFor is how long a queue is waited for. A quorum queue that is there answers at once, and
-// one that is new may take its time: without it what is published would not reach it.
+// patienceFor is how long to wait for a queue. An existing quorum queue answers at once, and a new
+// one may take its time: without it, what is published would not reach it.
 func patienceFor(q broker.Queue) time.Duration {
 	if q.DeclaredType() == broker.Quorum {
 		return life.AnswerTimeout
@@ -237,8 +237,8 @@ func (d *Declarations) QueuesDown() []string {
 	return slices.Clone(d.down)
 }
 
-// keepTrying declares again in the background what is down, and what was before, until none
-// is left or the session has ended. The next session's declaration goes on with it.
+// keepTrying declares what is or was down again in the background, until none is left or the
+// session has ended. The next session's declaration continues with it.
 func (d *Declarations) keepTrying(l *declaration, down []string) {
 	d.mu.Lock()
 	fresh := slices.DeleteFunc(down, func(q string) bool { return slices.Contains(d.down, q) })
@@ -253,7 +253,7 @@ func (d *Declarations) keepTrying(l *declaration, down []string) {
 	}
 }
 
-// again ends when a newer declaration has begun.
+// again declares the queues that are down until a newer declaration has begun.
 func (d *Declarations) again(l *declaration) {
 	for pause := time.Duration(0); ; pause = min(max(2*pause, firstAgain), lastAgain) {
 		timer := time.NewTimer(pause)
@@ -281,7 +281,7 @@ func (d *Declarations) again(l *declaration) {
 	}
 }
 
-// back takes down which of the queues that were tried are down no more.
+// back notes which of the queues that were tried are no longer down.
 func (d *Declarations) back(tried, down []string) {
 	back := slices.DeleteFunc(tried, func(q string) bool { return slices.Contains(down, q) })
 	d.mu.Lock()

@@ -1,5 +1,5 @@
-// Package declare creates a broker's topology: once by hand, and again on each new session. It keeps
-// queues that do not answer from holding up the others.
+// Package declare creates a broker's topology: once on request, and again on each new session.
+// Queues that do not answer do not hold up the others.
 package declare
 
 import (
@@ -18,8 +18,9 @@ import (
 	"github.com/gowarren/warren/internal/amqpwire"
 )
 
-// Declarer declares on one session, on a channel of its own. A question that is not answered
-// in time costs that channel, and the next is asked on another. It belongs to one goroutine.
+// Declarer declares on one session, on a channel of its own. A question that is not answered in
+// time costs that channel, and the next is asked on another. It is for one goroutine. Declare
+// declares t. It ends at the first thing that is refused, or not answered within limit.
 type Declarer struct {
 	session    *failover.Session
 	life       *life.Life
@@ -60,7 +61,7 @@ func (d *Declarer) exchanges(ctx context.Context, t broker.Topology, limit time.
 	return nil
 }
 
-// queue declares a queue. It is down if it is known not to answer.
+// queue declares a queue. It is down while an earlier question about it is unanswered.
 func (d *Declarer) queue(ctx context.Context, q broker.Queue, limit time.Duration) error {
 	err := d.unanswered.wait(ctx, q.Name, limit)
 	if err == nil {
@@ -115,7 +116,7 @@ func (d *Declarer) open(ctx context.Context) error {
 	return nil
 }
 
-// ask puts a question on the channel, and opens one first if there is none.
+// ask puts a question on the channel, which it opens if there is none.
 func (d *Declarer) ask(ctx context.Context, limit time.Duration, f func(*amqp.Channel) error) error {
 	if err := d.open(ctx); err != nil {
 		return err
@@ -123,9 +124,9 @@ func (d *Declarer) ask(ctx context.Context, limit time.Duration, f func(*amqp.Ch
 	return d.put(ctx, limit, f)
 }
 
-// put calls f with the channel. It returns when f has, when limit is over, or when ctx ends.
-// In the latter cases f is left behind with the channel: a goodbye would not be answered
-// either. f is called unless the broker is closed.
+// put calls f with the channel. It returns when f has, when limit is over, or when ctx ends. In the
+// latter cases f is left behind with the channel: closing it would not be answered either. f is
+// called unless the broker is closed.
 func (d *Declarer) put(ctx context.Context, limit time.Duration, f func(*amqp.Channel) error) error {
 	ch := d.channel
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w (%v)", reply.ErrNoAnswer, limit))
@@ -145,7 +146,7 @@ func (d *Declarer) put(ctx context.Context, limit time.Duration, f func(*amqp.Ch
 	return err
 }
 
-// Close closes the channel without anybody waiting for the answer.
+// Close closes the channel without waiting for the answer.
 func (d *Declarer) Close() {
 	if ch := d.channel; ch != nil {
 		d.life.Go(func() { _ = ch.Close() })

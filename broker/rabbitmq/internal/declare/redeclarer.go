@@ -8,19 +8,19 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// redeclareChannels is how many calls of Redeclare are answered at the same time.
+// redeclareChannels is how many calls of Redeclare run at the same time.
 const redeclareChannels = 4
 
-// Redeclarer declares what belongs to one moment, again and again, and keeps its channels.
+// Redeclarer declares topologies that its callers choose, and keeps its channels.
 type Redeclarer struct {
 	declarations *Declarations
 	session      func(context.Context) (*failover.Session, error)
-	// idle are those that nobody uses right now; nil is one that is yet to come. A question that
-	// is not answered costs a declarer its channel, and keeps nobody waiting.
+	// idle are the declarers not in use; nil is one not made yet. A question that is not answered
+	// costs a declarer its channel, and delays no caller.
 	idle chan *Declarer
 }
 
-// NewRedeclarer returns one that declares on the sessions that it is given.
+// NewRedeclarer returns a redeclarer for the sessions that session returns.
 func NewRedeclarer(d *Declarations, session func(context.Context) (*failover.Session, error)) *Redeclarer {
 	r := &Redeclarer{declarations: d, session: session, idle: make(chan *Declarer, redeclareChannels)}
 	for range redeclareChannels {
@@ -29,7 +29,7 @@ func NewRedeclarer(d *Declarations, session func(context.Context) (*failover.Ses
 	return r
 }
 
-// Declare declares t once. What expires begins its time anew.
+// Declare declares t once. For a queue that expires, the time begins anew.
 func (r *Redeclarer) Declare(ctx context.Context, t broker.Topology) error {
 	var d *Declarer
 	select {
@@ -50,11 +50,10 @@ func (r *Redeclarer) Declare(ctx context.Context, t broker.Topology) error {
 	return d.Declare(ctx, renewed(t), life.AnswerTimeout)
 }
 
-// renewed lists twice what expires. RabbitMQ may answer a declare, which starts the time
-// anew, and remove the queue all the same, because the time had run out at that moment
-// and the queue finds out after the answer. What is published then is confirmed and lost.
-// It finds out before it reads the next declare, which creates the queue if it is gone,
-// and otherwise proves that it will live.
+// renewed lists twice what expires. RabbitMQ may answer a declare, which starts the time anew, and
+// still remove the queue: its time had run out by then, and the queue finds out after the answer.
+// What is published then is confirmed and lost. The queue finds out before it reads the next
+// declare, which creates it if it is gone, and otherwise proves that it will live.
 func renewed(t broker.Topology) broker.Topology {
 	var queues []broker.Queue
 	for _, q := range t.Queues {

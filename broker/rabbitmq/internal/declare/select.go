@@ -6,8 +6,8 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// Shared is what any connection may declare: without the queues that belong to one, and
-// their bindings.
+// Shared returns what any connection may declare: t without the queues exclusive to one connection,
+// and their bindings.
 func Shared(t broker.Topology) broker.Topology {
 	exclusive := map[string]bool{}
 	for _, q := range t.Queues {
@@ -16,7 +16,7 @@ func Shared(t broker.Topology) broker.Topology {
 	return Only(t, func(queue string) bool { return !exclusive[queue] })
 }
 
-// Only returns t with only the queues that are to be kept, and their bindings.
+// Only returns t with only the queues that keep accepts, and their bindings.
 func Only(t broker.Topology, keep func(queue string) bool) broker.Topology {
 	return broker.Topology{
 		Exchanges: t.Exchanges,
@@ -25,7 +25,7 @@ func Only(t broker.Topology, keep func(queue string) bool) broker.Topology {
 	}
 }
 
-// without returns t without some queues and their bindings.
+// without returns t without the named queues and their bindings.
 func without(t broker.Topology, queues []string) broker.Topology {
 	return Only(t, func(name string) bool { return !slices.Contains(queues, name) })
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 )
 
-// unanswered are the questions about queues that the broker has yet to answer although
-// nobody waits any more. Each holds a channel: the broker neither answers the question nor
-// closes the channel until the queue is back or 78 s are over, and only then is the channel's
-// number free. So as long as there is one, no other is asked about the same queue.
+// unanswered are the questions about queues that the broker has not answered in time. Each holds a
+// channel: the broker neither answers the question nor closes the channel until the queue is back
+// or 78 s are over, and only then is the channel's number free. So no other question is asked about
+// the queue before that.
 type unanswered struct {
 	mu     sync.Mutex
 	queues map[string][]*question
-	// answered holds a value after an answer that came late.
+	// answered holds a value after a late answer.
 	answered chan struct{}
 }
 
@@ -34,7 +34,7 @@ type question struct {
 
 func newQuestion() *question { return &question{asked: time.Now(), done: make(chan struct{})} }
 
-// add keeps a question that nobody waits for.
+// add keeps a question whose caller has stopped waiting.
 func (u *unanswered) add(queue string, q *question) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -43,7 +43,7 @@ func (u *unanswered) add(queue string, q *question) {
 	}
 }
 
-// finish is called once for each question, when it is over.
+// finish is called once for each question, when it is answered or its channel is gone.
 func (u *unanswered) finish(queue string, q *question) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -63,8 +63,8 @@ func (u *unanswered) finish(queue string, q *question) {
 	}
 }
 
-// wait returns nil when no question about the queue is open. It waits for the oldest until
-// the broker has had limit to answer it.
+// wait returns nil when no question about the queue is open. It waits for the oldest until the
+// broker has had limit to answer it.
 func (u *unanswered) wait(ctx context.Context, queue string, limit time.Duration) error {
 	for {
 		u.mu.Lock()

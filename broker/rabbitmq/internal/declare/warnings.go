@@ -16,8 +16,8 @@ import (
 // Asker asks the broker something on a channel of its own.
 type Asker func(context.Context, func(*amqp.Channel) error) error
 
-// WarnOfDeadEnds logs the queues of t whose dead letters go nowhere, as far as known and
-// the broker tell. It is no error: somebody else may declare the target later.
+// WarnOfDeadEnds logs the queues of t whose dead letters go nowhere, judged by known and the
+// broker. It is no error: the target may be declared later, by another program.
 func WarnOfDeadEnds(ctx context.Context, log *slog.Logger, ask Asker, t, known broker.Topology) {
 	for _, q := range t.Queues {
 		if q.DeadLetter == nil || leadsSomewhere(ctx, ask, *q.DeadLetter, known) {
@@ -29,10 +29,9 @@ func WarnOfDeadEnds(ctx context.Context, log *slog.Logger, ask Asker, t, known b
 	}
 }
 
-// WarnOfLimits logs the queues of t that lose messages at their delivery limit, one line for
-// each: those without a place for what is over it, and those whose dead letters lead back to
-// them, as far as known tells. Package verify sees the rest: policies, and queues that are
-// quorum queues only because the vhost makes them so.
+// WarnOfLimits logs each queue of t that loses messages at its delivery limit: without a place for
+// what is over it, or with dead letters that known leads back to the queue. Package verify also
+// looks at policies, and at queues that are quorum queues only because the vhost makes them so.
 func WarnOfLimits(log *slog.Logger, s version.Server, t, known broker.Topology) {
 	known = onServer(s, known)
 	loops := known.Loops()
@@ -63,7 +62,7 @@ func onServer(s version.Server, t broker.Topology) broker.Topology {
 	return t
 }
 
-// leadsSomewhere is true in doubt.
+// leadsSomewhere is true when in doubt.
 func leadsSomewhere(ctx context.Context, ask Asker, d broker.DeadLetter, known broker.Topology) bool {
 	if d.Exchange != "" {
 		listed := slices.ContainsFunc(known.Exchanges, func(x broker.Exchange) bool { return x.Name == d.Exchange })
@@ -81,7 +80,7 @@ func leadsSomewhere(ctx context.Context, ask Asker, d broker.DeadLetter, known b
 	})
 }
 
-// exists is false if the broker says that it does not.
+// exists is false only if the broker says so.
 func exists(ctx context.Context, ask Asker, passive func(*amqp.Channel) error) bool {
 	err := ask(ctx, passive)
 	var e *amqp.Error

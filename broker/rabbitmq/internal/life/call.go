@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// result is what a call brought.
+// result is the result of a call.
 type result[T any] struct {
 	value T
 	err   error
@@ -39,13 +39,13 @@ func Call[T any](ctx context.Context, l *Life, f func() (T, error), discard func
 	}
 }
 
-// Do is Call for what returns nothing but an error.
+// Do is Call for an f that returns only an error.
 func Do(ctx context.Context, l *Life, f func() error) error {
 	_, err := Call(ctx, l, func() (struct{}, error) { return struct{}{}, f() }, func(struct{}) {})
 	return err
 }
 
-// Task is done once, in the background, and waited for by whoever asks. The zero value is not ready:
+// Task runs once, in the background, and every caller waits for it. The zero value is not ready:
 // see [NewTask].
 type Task struct {
 	once sync.Once

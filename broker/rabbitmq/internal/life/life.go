@@ -1,5 +1,5 @@
-// Package life is what everything of a broker shares from Open to Close: the context that it ends
-// with, its goroutines, its log, and its patience.
+// Package life is what all parts of a broker share from Open to Close: the context that ends them,
+// the goroutines, the log, and the waits.
 package life
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Life is that of a broker. It refuses new goroutines once it is closing, so that waiting for the
-// last never races with the start of another.
+// Life is the life of a broker. It refuses new goroutines once it is closing, so that waiting for
+// the last never races with the start of another.
 type Life struct {
 	Log *slog.Logger
 
@@ -26,7 +26,7 @@ type Life struct {
 	running sync.WaitGroup
 }
 
-// New begins a life with the values of ctx, and not its end.
+// New begins a life with the values of ctx, but not its end.
 func New(ctx context.Context, log *slog.Logger) *Life {
 	l := &Life{Log: log}
 	l.ctx, l.end = context.WithCancel(context.WithoutCancel(ctx))
@@ -42,8 +42,8 @@ func (l *Life) Over() bool { return l.ctx.Err() != nil }
 // End ends the context. Goroutines may be started until Close.
 func (l *Life) End() { l.end() }
 
-// Go runs f in a goroutine, or reports false after Close. By then the connections are cut, and
-// the client's calls return at once.
+// Go runs f in a goroutine, or returns false after Close. By then the connections are cut, and the
+// client's calls return at once.
 func (l *Life) Go(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,7 +54,7 @@ func (l *Life) Go(f func()) bool {
 	return true
 }
 
-// Close refuses new goroutines. The channel is closed when the last has returned.
+// Close refuses new goroutines. The channel that it returns is closed when the last has returned.
 func (l *Life) Close() <-chan struct{} {
 	l.mu.Lock()
 	l.closing = true
@@ -64,10 +64,10 @@ func (l *Life) Close() <-chan struct{} {
 	return done
 }
 
-// ErrClosed is what everything returns after the broker's Close.
+// ErrClosed is what every method returns after the broker's Close.
 var ErrClosed = fmt.Errorf("rabbitmq: the broker is %w", processor.ErrClosed)
 
-// OverOr adds to what failed after Close, or because of it, that the broker is closed.
+// OverOr adds to an error after Close, or because of it, that the broker is closed.
 func (l *Life) OverOr(err error) error {
 	if err == nil || !l.Over() || errors.Is(err, processor.ErrClosed) {
 		return err
@@ -75,7 +75,7 @@ func (l *Life) OverOr(err error) error {
 	return fmt.Errorf("%w: %w", ErrClosed, err)
 }
 
-// ClosedOr says that the broker is closed in the terms of its contract, and keeps why a
+// ClosedOr replaces the error of a closed connection by that of a closed broker, and keeps why the
 // connection has given up.
 func ClosedOr(err error) error {
 	switch {

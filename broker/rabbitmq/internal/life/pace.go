@@ -16,11 +16,11 @@ const (
 // Lasting is how long a channel must live for its end to be a new incident.
 const Lasting = 10 * time.Second
 
-// AnswerTimeout is how long the broker is waited for when a channel is closed.
+// AnswerTimeout is how long to wait for the broker when a channel is closed.
 const AnswerTimeout = 10 * time.Second
 
-// Wait is how long to wait after n failures in a row: between half and all of the nominal
-// time, so that those who have lost one node do not march in step.
+// Wait is how long to wait after n failures in a row: between half and all of the nominal time, so
+// that the clients of a lost node do not march in step.
 func Wait(n int) time.Duration {
 	if n == 0 {
 		return 0

@@ -16,9 +16,9 @@ import (
 
 var _ processor.BatchPublisher = (*Publisher)(nil)
 
-// PublishBatch sends the messages on one channel, one after the other, while it waits for
-// their confirms. If that channel is lost before the first was sent, the next one takes
-// them all; after that the rest is not sent.
+// PublishBatch sends the messages on one channel, one after the other, while it waits for their
+// confirms. If that channel is lost before the first is sent, the next one takes them all; after
+// that the rest is not sent.
 func (p *Publisher) PublishBatch(ctx context.Context, to processor.Destination, messages []processor.Envelope) []error {
 	b := &batch{publisher: p, to: to, errs: make([]error, len(messages))}
 	if b.prepare(messages) {
@@ -37,7 +37,7 @@ type batch struct {
 	publisher *Publisher
 	to        processor.Destination
 	messages  []processor.Envelope // prepared
-	errs      []error              // each is written by whoever knows the outcome
+	errs      []error              // each is written where the outcome is known
 	unfit     int                  // the message that the channel does not take; 0 if there is none
 }
 
@@ -62,8 +62,8 @@ func (b *batch) prepare(messages []processor.Envelope) bool {
 	return true
 }
 
-// fail says why the message at index was not sent, and that for its sake those from first
-// on were not.
+// fail notes why the message at index was not sent, and that because of it those from first on were
+// not.
 func (b *batch) fail(first, index int, err error) {
 	for i := first; i < len(b.errs); i++ {
 		b.errs[i] = fmt.Errorf("rabbitmq: publish to %s: %w: message %d", b.to, processor.ErrSkipped, index+1)
@@ -71,9 +71,8 @@ func (b *batch) fail(first, index int, err error) {
 	b.errs[index] = err
 }
 
-// run sends the messages and collects the answers. Those are waited for in a goroutine of
-// their own: a message that is answered makes room on the channel, which other batches that
-// have not got on wait for.
+// run sends the messages and collects the answers in a goroutine of its own: an answered message
+// frees its slot on the channel, which other batches may be waiting for.
 func (b *batch) run(ctx context.Context) {
 	waiting := make(chan sent, len(b.messages))
 	done := make(chan struct{})
@@ -89,12 +88,12 @@ func (b *batch) run(ctx context.Context) {
 	}
 }
 
-// overdue is when a message is no longer waited for in its turn.
+// overdue is how long a message is waited for in its turn.
 const overdue = 100 * time.Millisecond
 
-// collect waits for one answer after the other. One that is overdue is waited for beside the
-// others: they may have been answered, as by another queue, and hold their room on the channel
-// until that is seen.
+// collect waits for one answer after the other. An overdue one is waited for in a goroutine of its
+// own: the others may have been answered, such as by another queue, and hold their slots on the
+// channel until that is seen.
 func (b *batch) collect(ctx context.Context, waiting <-chan sent) {
 	var late sync.WaitGroup
 	defer late.Wait()
@@ -134,7 +133,7 @@ func (s sent) answered(d time.Duration) bool {
 	}
 }
 
-// send sends the messages in order. It returns how many it has sent, and why not the next.
+// send sends the messages in order. It returns how many it has sent, and why the next was not sent.
 func (b *batch) send(ctx context.Context, waiting chan<- sent) (int, error) {
 	var channel *confirmChannel
 	for i := 0; i < len(b.messages); {
@@ -156,7 +155,7 @@ func (b *batch) send(ctx context.Context, waiting chan<- sent) (int, error) {
 	return len(b.messages), nil
 }
 
-// sendOne sends a message on the channel that has had those before it; nil is any.
+// sendOne sends a message on the channel of the messages before it, or on any if that is nil.
 func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (sent, error) {
 	c, err := b.publisher.ready(ctx, b.to, b.messages[i])
 	if err != nil {
@@ -181,7 +180,7 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 	return sent{index: i, channel: c, publish: pub, confirm: confirm}, nil
 }
 
-// check finds, before the first message is sent, the one that the channel does not take.
+// check finds, before the first message is sent, one that the channel does not take.
 func (b *batch) check(ctx context.Context, c *confirmChannel) error {
 	b.unfit = 0
 	for i, e := range b.messages {

@@ -17,35 +17,35 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// bodies knows which bodies one connection takes. RabbitMQ answers one that is over its
-// max_message_size by closing the channel, and all else that waits there is in doubt. So a
-// body that is larger than any before is asked for first, on a channel of its own, by one of
-// zeros that goes nowhere: RabbitMQ looks at the size before anything else.
+// bodies knows which body sizes one connection takes. RabbitMQ answers a body over its
+// max_message_size by closing the channel, and all else that waits there is in doubt. So a body
+// larger than any before is first tried on a channel of its own, with zeros that go to no queue:
+// RabbitMQ looks at the size before anything else.
 type bodies struct {
 	life    *life.Life
 	session *failover.Session
 
 	mu    sync.Mutex
 	taken int     // bytes that the broker takes
-	limit int     // the most that it takes, once it has said so; 0 before
-	asked *lookUp // under way; nil if none is
+	limit int     // the broker's limit; 0 while unknown
+	asked *lookUp // in progress; nil if none is
 }
 
 const (
-	// unasked is what is sent without a question: hardly a limit is that low. If one is, the
-	// first body over it closes the channel, and the limit is known.
+	// unasked is the largest body sent without a question. Should the limit be lower, the first
+	// body over it closes the channel, and the limit is known.
 	unasked = 4 << 10
-	// firstAsked is the least that is asked for.
+	// firstAsked is the smallest size asked for.
 	firstAsked = 64 << 10
 	// usualLimit is the max_message_size of RabbitMQ 4.x by default.
 	usualLimit = 16 << 20
 )
 
-// take returns nil if the broker takes a body of n bytes, as far as it is known, and
-// [processor.ErrTooLarge] if it does not.
+// take returns [processor.ErrTooLarge] if the broker is known not to take a body of n bytes, and
+// otherwise nil.
 func (b *bodies) take(ctx context.Context, n int) error {
 	for {
-		asked, err := b.answer(n) //nolint:contextcheck // asked for all who wait
+		asked, err := b.answer(n) //nolint:contextcheck // other callers wait too
 		if asked == nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (b *bodies) take(ctx context.Context, n int) error {
 		case b.session.Err() != nil:
 			return errNotSent
 		default:
-			return nil // no answer: the message itself finds out
+			return nil // no answer: the message itself will tell
 		}
 	}
 }
@@ -83,14 +83,14 @@ func tooLarge(n, limit int) error {
 	return fmt.Errorf("%w: the body has %d bytes, the broker's max_message_size is %d", processor.ErrTooLarge, n, limit)
 }
 
-// next is how large a body is asked for, for the sake of one of n bytes: with powers of two
-// there are few questions on one connection.
+// next is the size asked for, for a body of n bytes: with powers of two there are few questions on
+// one connection.
 func next(n, taken int) int {
 	switch {
 	case n <= usualLimit:
 		return max(firstAsked, 1<<bits.Len(uint(n-1)))
 	case taken <= usualLimit:
-		return usualLimit + 1 // tells the usual limit without sending all of n
+		return usualLimit + 1 // finds the usual limit without sending all of n
 	}
 	return n
 }
@@ -106,7 +106,7 @@ func (b *bodies) ask(n int) {
 	}
 }
 
-// answered notes what the broker made of a body of n bytes.
+// answered notes the broker's answer to a body of n bytes.
 func (b *bodies) answered(q *lookUp, n int, err error) {
 	limit, told := sizeLimit(err)
 	if told {
@@ -129,8 +129,8 @@ func (b *bodies) learn(limit int) {
 	b.taken, b.limit = limit, limit
 }
 
-// try publishes a body of n bytes that no queue takes. It returns nil if the broker took it,
-// and otherwise why it has closed the channel.
+// try publishes a body of n bytes that goes to no queue. It returns nil if the broker took it, and
+// otherwise why the broker closed the channel.
 func (b *bodies) try(n int) error {
 	ch, err := b.session.Channel(context.Background()) // it ends with the session
 	if err != nil {
@@ -157,14 +157,14 @@ func (b *bodies) try(n int) error {
 	case e == nil:
 		return amqp.ErrClosed
 	case e.Code == amqp.AccessRefused:
-		return nil // not to the default exchange, but the size came first
+		return nil // forbidden on the default exchange, but the size was checked first
 	}
 	return e
 }
 
 var overSize = regexp.MustCompile(`message size \d+ is larger than configured max size (\d+)`)
 
-// sizeLimit reads the limit from why the broker has closed a channel.
+// sizeLimit reads the limit from the reason for which the broker closed a channel.
 func sizeLimit(err error) (limit int, told bool) {
 	var e *amqp.Error
 	if !errors.As(err, &e) || e.Code != amqp.PreconditionFailed {

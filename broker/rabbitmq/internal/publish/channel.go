@@ -19,31 +19,30 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// errNotSent says that a publish did not leave this process, and may be tried on the
-// next channel.
+// errNotSent says that a publish did not leave this process, and may be tried on the next channel.
 var errNotSent = errors.New("not sent")
 
-// confirmChannel is one generation of the publisher's channel: in confirm mode, and
-// shared by many goroutines that each wait for their own confirm.
+// confirmChannel is one generation of the publisher's channel: in confirm mode, and shared by many
+// goroutines that each wait for their own confirm.
 //
 // # Returned messages
 //
-// The broker returns what it cannot route and then confirms it, so a confirm says
-// nothing by itself. The client hands a return to the channel `returns` before it
-// resolves the confirm of the same publish. Whoever sees its confirm therefore finds
-// its return in there, or among the `unclaimed`, where another has put it who emptied the
-// channel: both happen under one lock, and everybody takes it after the confirm. A
-// goroutine that received from `returns` and only then took the lock would break this:
-// between the two a publish would look routed. See claim for whose return is whose.
+// The broker returns what it cannot route and then confirms it, so a confirm alone says nothing.
+// The client puts a return into the channel `returns` before it resolves the confirm of the same
+// publish. A goroutine that sees its confirm therefore finds its return in `returns`, or in
+// `unclaimed`, where whichever goroutine drained `returns` put it: draining and storing happen
+// under one lock, which every goroutine takes after its confirm. If a goroutine received from
+// `returns` and only then took the lock, a publish would look routed in between. See claim for how
+// returns are matched to publishes.
 //
-// The channel cannot fill up and stall the client: it has room for as many returns as
-// there are slots, and a slot is freed only after `returns` was emptied.
+// The channel `returns` cannot fill up and stall the client: it has room for as many returns as
+// there are slots, and a slot is freed only after `returns` was drained.
 type confirmChannel struct {
 	life    *life.Life
 	session *failover.Session
 	channel *amqp.Channel
 	learned *learned // of the session, shared by its channels
-	apart   bool     // for one message
+	apart   bool     // for one message only
 	opened  time.Time
 	returns chan amqp.Return
 	closed  chan *amqp.Error
@@ -53,10 +52,10 @@ type confirmChannel struct {
 	waiting   map[*publish]struct{}
 	unclaimed []returned
 	exchanges map[string]*lookUp
-	awaited   int   // those that wait and have not been abandoned
+	awaited   int   // publishes that wait and are not abandoned
 	retired   bool  // takes no new publish; closed when none is awaited
-	parting   bool  // it is being closed, or was
-	cause     error // why it was closed, once somebody has asked
+	parting   bool  // being closed, or closed
+	cause     error // why it was closed; set when first asked for
 }
 
 // publish is one message that waits for its confirm. It is guarded by the channel's mutex
@@ -65,9 +64,9 @@ type publish struct {
 	to       processor.Destination
 	message  amqp.Publishing
 	returned *amqp.Return
-	doubtful bool // a return may be this one's or another's
+	doubtful bool // a return may belong to this publish or to another
 
-	abandoned bool // nobody waits for it
+	abandoned bool // its caller has stopped waiting
 }
 
 func newConfirmChannel(l *life.Life, session *failover.Session, ch *amqp.Channel) *confirmChannel {
@@ -88,11 +87,11 @@ func newConfirmChannel(l *life.Life, session *failover.Session, ch *amqp.Channel
 func (c *confirmChannel) usable() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// The channel learns of the end of its session a moment later than the session.
+	// The channel learns of the end of its session a moment after the session.
 	return !c.retired && !c.channel.IsClosed() && c.session.Err() == nil
 }
 
-// directReply asks the broker to have replies sent to the channel that publishes.
+// directReply asks the broker to send replies to the channel that publishes.
 const directReply = "amq.rabbitmq.reply-to"
 
 // takes returns why the broker would close the channel, or its connection, over e.
@@ -106,11 +105,10 @@ func (c *confirmChannel) takes(e processor.Envelope) error {
 	return broker.FitsFrame(e, c.session.FrameSize())
 }
 
-// send writes the message and returns what to wait for. errNotSent is returned if the
-// channel was gone before anything was written.
+// send writes the message and returns what to wait for. It returns errNotSent if the channel was
+// gone before anything was written.
 //
-// ctx is not looked at during the write. A peer that reads no more is noticed by the
-// heartbeats, which end the write.
+// ctx does not end the write. If the peer reads no more, the heartbeats notice and end it.
 func (c *confirmChannel) send(ctx context.Context, p *publish) (*amqp.DeferredConfirmation, error) {
 	select {
 	case c.slots <- struct{}{}:
@@ -147,9 +145,9 @@ func (c *confirmChannel) register(p *publish) bool {
 	return true
 }
 
-// answered is called once for each registered publish, when its confirm has come or
-// never will. It looks at the returns first: see the type's comment. What was returned is
-// always confirmed, so one that was nacked or lost has no claim.
+// answered is called once for each registered publish, when its confirm has come or never will. It
+// looks at the returns first: see the type's comment. A returned message is always confirmed, so
+// one that was nacked or lost has no claim.
 func (c *confirmChannel) answered(p *publish, acked bool) {
 	c.mu.Lock()
 	c.takeReturns()
@@ -168,9 +166,9 @@ func (c *confirmChannel) answered(p *publish, acked bool) {
 	}
 }
 
-// unneeded reports, once, that the channel may be closed. What was abandoned does not keep it
-// open: it may never be answered, and while one queue answers nothing another may nack, and
-// have one channel after the other replaced. The caller holds mu.
+// unneeded reports, once, that the channel may be closed. Abandoned publishes do not keep it open:
+// they may never be answered, and while one queue answers nothing another may nack, and cause one
+// channel after the other to be replaced. The caller holds mu.
 func (c *confirmChannel) unneeded() bool {
 	if !c.retired || c.awaited > 0 || c.parting {
 		return false
@@ -179,7 +177,7 @@ func (c *confirmChannel) unneeded() bool {
 	return true
 }
 
-// abandon leaves a publish to be answered in the background.
+// abandon leaves a publish, to be answered in the background.
 func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation) {
 	if c.leave(p) {
 		c.close()
@@ -193,8 +191,8 @@ func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation)
 	}
 }
 
-// leave returns true if the channel may be closed now. It copies the body, which is the
-// caller's again when Publish returns, and is still needed to tell a return.
+// leave returns true if the channel may be closed now. It copies the body, which belongs to the
+// caller again when Publish returns, and is still needed to match a return.
 func (c *confirmChannel) leave(p *publish) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,8 +202,8 @@ func (c *confirmChannel) leave(p *publish) bool {
 	return c.unneeded()
 }
 
-// outcome reads what became of a publish whose confirm is resolved. false means one of
-// two things: a nack, on a channel that was alive then, or a channel that closed.
+// outcome returns the outcome of a publish whose confirm is resolved. acked is false after a nack,
+// on a channel that was alive then, or after the end of the channel.
 func (c *confirmChannel) outcome(p *publish, acked, alive bool) error {
 	switch {
 	case p.returned != nil:
@@ -220,7 +218,7 @@ func (c *confirmChannel) outcome(p *publish, acked, alive bool) error {
 	return fmt.Errorf("rabbitmq: publish to %s: %w", p.to, processor.ErrRefused)
 }
 
-// closedOver is what became of p, for which there was no answer when the channel was closed.
+// closedOver is the outcome of p when the channel was closed before its answer.
 func closedOver(p *publish, why error) error {
 	if limit, told := sizeLimit(why); told && len(p.message.Body) > limit {
 		return fmt.Errorf("rabbitmq: publish to %s: %w: %w", p.to, tooLarge(len(p.message.Body), limit), why)
@@ -231,7 +229,7 @@ func closedOver(p *publish, why error) error {
 	return unknownOutcome(p.to, why)
 }
 
-// note takes down what the answer to a publish says about those that follow.
+// note records what the answer to a publish says about later ones.
 func (c *confirmChannel) note(p *publish, acked, alive bool) {
 	switch {
 	case acked && c.apart:
@@ -249,7 +247,7 @@ func (c *confirmChannel) note(p *publish, acked, alive bool) {
 	}
 }
 
-// why is the reason for which the channel was closed.
+// why returns the reason for which the channel was closed.
 func (c *confirmChannel) why() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -273,8 +271,7 @@ func (c *confirmChannel) closing() error {
 	return errors.New("the channel was closed")
 }
 
-// retire takes no new publishes, and closes the channel when those that are awaited are
-// answered.
+// retire takes no new publishes, and closes the channel when the awaited ones are answered.
 func (c *confirmChannel) retire() {
 	c.mu.Lock()
 	c.retired = true
@@ -285,21 +282,21 @@ func (c *confirmChannel) retire() {
 	}
 }
 
-// doneWith closes a channel for one message when that is answered.
+// doneWith closes a channel for one message once that is answered.
 func (c *confirmChannel) doneWith() {
 	if c.apart {
 		c.retire()
 	}
 }
 
-// close says goodbye without anybody waiting for the answer.
+// close closes the channel without waiting for the answer.
 func (c *confirmChannel) close() {
 	c.life.Go(func() { _ = c.channel.Close() })
 }
 
 // publishing is e as it is sent on this channel, in the client's terms; its headers have been
-// through broker.Prepare. A copy that is to wait goes without its priority where urgent ones would
-// hold up the others; a header has it.
+// through broker.Prepare. Where urgent copies that wait would hold up the others, a waiting copy is
+// sent without its priority, which a header keeps.
 func (c *confirmChannel) publishing(ctx context.Context, e processor.Envelope) amqp.Publishing {
 	if e.Priority > 0 && republish.IsWaiting(ctx) && version.Of(c.session.ServerProperties()).HoldsUpNormal() {
 		e.Priority = 0
@@ -307,6 +304,6 @@ func (c *confirmChannel) publishing(ctx context.Context, e processor.Envelope) a
 	return amqpwire.Publishing(e)
 }
 
-// maxInFlight is how many publishes may wait for their confirm on one channel. It also
-// bounds the returned messages that nobody has looked at yet.
+// maxInFlight is how many publishes may wait for their confirm on one channel. It also bounds the
+// returned messages not yet looked at.
 const maxInFlight = 1024

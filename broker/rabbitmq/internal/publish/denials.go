@@ -12,8 +12,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// denials are the places that the broker does not let one connection publish to. It says so
-// by closing the channel, and all else that waits there is in doubt. So it is told once.
+// denials are the places that the broker does not let one connection publish to. It says so by
+// closing the channel, and all else that waits there is in doubt. So each place is tried once.
 type denials struct {
 	mu sync.Mutex
 	of map[place]*denial
@@ -31,8 +31,8 @@ type denial struct {
 }
 
 const (
-	// triedAgain is after how long one message to a place that was forbidden is let through,
-	// on a channel of its own: somebody may have set the permissions right.
+	// triedAgain is after how long one message to a forbidden place is let through, on a channel of
+	// its own: the permissions may have been corrected.
 	triedAgain = 10 * time.Second
 	// maxDenials bounds the topics, which a sender may choose.
 	maxDenials = 1000
@@ -55,14 +55,14 @@ func placeOf(to processor.Destination, topic bool) place {
 	return place{exchange: to.Exchange}
 }
 
-// isTopic reports whether one topic was refused, and not the exchange.
+// isTopic reports whether one topic was refused, not the exchange.
 func isTopic(why error) bool {
 	var e *amqp.Error
 	return errors.As(why, &e) && strings.Contains(e.Reason, " topic '")
 }
 
-// check returns why a message for that place is not sent. If it is time to try one, again is
-// true for one caller.
+// check returns why a message for that place is not sent. When it is time to try one, again is true
+// for one caller.
 func (d *denials) check(to processor.Destination) (again bool, why error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

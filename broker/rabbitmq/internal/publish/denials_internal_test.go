@@ -42,7 +42,7 @@ func TestOneMessageTriesAPlaceAgain(t *testing.T) {
 	})
 }
 
-// The topics are chosen by whoever publishes.
+// Publishers choose the topics.
 func TestDenialsAreBounded(t *testing.T) {
 	t.Parallel()
 	var d denials

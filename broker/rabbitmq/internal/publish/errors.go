@@ -10,8 +10,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// forbids reports whether err, for which the broker closed a channel, is about a message
-// for that place, and not about another on the same channel.
+// forbids reports whether err, for which the broker closed a channel, concerns a message for that
+// place, and not another on the same channel.
 func forbids(err error, to processor.Destination) bool {
 	var e *amqp.Error
 	if !errors.As(err, &e) || e.Code != amqp.AccessRefused {

@@ -14,8 +14,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// lookUp is the question whether an exchange exists, asked once for each channel.
-// Publishing to a missing one would close the channel that all share.
+// lookUp is the question whether an exchange exists, asked once for each channel. Publishing to a
+// missing one would close the shared channel.
 type lookUp struct {
 	done chan struct{}
 	err  error // set before done is closed
@@ -28,8 +28,8 @@ var found = func() *lookUp {
 	return &lookUp{done: done}
 }()
 
-// exists returns nil if the exchange does. The question is asked in the background by
-// the first who wants to know, and answers all who come meanwhile.
+// exists returns nil if the exchange does. The first caller starts the question in the background,
+// and its answer serves all callers meanwhile.
 func (c *confirmChannel) exists(ctx context.Context, b *Broker, exchange string) error {
 	c.mu.Lock()
 	l := c.exchanges[exchange]
@@ -39,7 +39,7 @@ func (c *confirmChannel) exists(ctx context.Context, b *Broker, exchange string)
 		c.exchanges[exchange] = l
 	}
 	c.mu.Unlock()
-	if first && !c.life.Go(func() { c.look(b, exchange, l) }) { //nolint:contextcheck // it answers all who ask
+	if first && !c.life.Go(func() { c.look(b, exchange, l) }) { //nolint:contextcheck // it answers all callers
 		c.forget(exchange)
 		l.err = life.ErrClosed
 		close(l.done)
@@ -66,7 +66,7 @@ func (c *confirmChannel) look(b *Broker, exchange string, l *lookUp) {
 	case errors.As(err, &e) && amqpwire.Missing(e, "exchange"):
 		l.err = fmt.Errorf("%w: the exchange does not exist: %w", processor.ErrUnroutable, err)
 	case errors.As(err, &e) && e.Code == amqp.AccessRefused:
-		// From 4.3 on, and only to a user who may do nothing at all with the exchange.
+		// From 4.3 on, and only to a user without any permission on the exchange.
 		l.err = fmt.Errorf("%w: %w", processor.ErrForbidden, err)
 	case errors.Is(err, failover.ErrLost), errors.Is(err, amqp.ErrClosed):
 		l.err = errNotSent // ask again

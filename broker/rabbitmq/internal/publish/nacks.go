@@ -6,10 +6,10 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 )
 
-// refused replaces a channel on which the broker has nacked: after a quorum queue has
-// moved to another node, a channel can go on nacking for ever. A queue that is full
-// nacks as well, on any channel, so the channel is not replaced at each nack. But after
-// each nack it is, sooner or later: whoever publishes again finds another one.
+// refused replaces a channel on which the broker has nacked: after a quorum queue has moved to
+// another node, a channel can go on nacking without end. A full queue nacks as well, on any
+// channel, so the channel is not replaced at each nack. But after each nack it is replaced sooner
+// or later, so a later publish finds another one.
 func (p *Publisher) refused(c *confirmChannel) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -29,7 +29,7 @@ func (p *Publisher) refused(c *confirmChannel) {
 		life.Sleep(p.broker.Life.Context(), wait)
 		p.mu.Lock()
 		p.refusals.waiting = false
-		c := p.refusals.nacked // may be a later one
+		c := p.refusals.nacked // may be a later channel
 		p.mu.Unlock()
 		p.refused(c)
 	})
@@ -44,17 +44,17 @@ type refusals struct {
 	nacked   *confirmChannel
 }
 
-// Replacements are at least this far apart, doubling while nacks go on. They have ended when
-// there was none for so long that whoever is nacked again and again would have been: the next
-// leader to die is news, and not kept waiting.
+// Replacements are at least this far apart, doubling while nacks go on. Nacks are over after a time
+// so long that a publisher that retries would have been nacked again: the next leader to die is a
+// new incident, and its replacement is not delayed.
 const (
 	firstInterval = 100 * time.Millisecond
 	lastInterval  = 5 * time.Second
 	quietAfter    = 2 * lastInterval
 )
 
-// due returns how long to wait, after a nack at that time, before the channel is
-// replaced. At 0 it takes it for done.
+// due returns how long after a nack at that time to wait before the channel is replaced. When it
+// returns 0 it counts the channel as replaced.
 func (r *refusals) due(now time.Time) time.Duration {
 	if now.Sub(r.last) > quietAfter {
 		r.interval = 0

@@ -1,5 +1,5 @@
 // Package publish sends messages on a confirming channel that many goroutines share, replaces the
-// channel when it is lost, and says of each message what became of it.
+// channel when it is lost, and returns the outcome of each message.
 package publish
 
 import (
@@ -19,13 +19,13 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Broker is what a publisher needs of the one that it belongs to.
+// Broker is what a publisher needs of its broker.
 type Broker struct {
 	Life       *life.Life
 	Connection *failover.Connection
-	// Declared returns when the topology has been declared on a session since a moment.
+	// Declared returns once the topology has been declared on a session since a moment.
 	Declared func(context.Context, *failover.Session, time.Time) (broker.Topology, error)
-	// Ask asks the broker something on a channel of its own, of another connection.
+	// Ask asks the broker something on a channel of its own, on the other connection.
 	Ask func(context.Context, func(*amqp.Channel) error) error
 }
 
@@ -35,7 +35,7 @@ type Publisher struct {
 
 	mu       sync.Mutex
 	current  *confirmChannel
-	opening  *opening // under way; nil if none is
+	opening  *opening // in progress; nil if none is
 	deaths   int      // channels in a row that the broker closed soon
 	learned  *learned // on the connection of current
 	refusals refusals
@@ -43,17 +43,16 @@ type Publisher struct {
 
 var _ processor.Publisher = (*Publisher)(nil)
 
-// New returns a publisher that opens its first channel when there is something to publish.
+// New returns a publisher, which opens its first channel at the first publish.
 func New(b Broker) *Publisher { return &Publisher{broker: b} }
 
-// Publish sends e and waits until the broker has it. It says what became of e as
-// [processor.Publisher] lists it.
+// Publish sends e and waits until the broker has it. Its errors are those that
+// [processor.Publisher] lists.
 //
-// While a connection is being replaced Publish waits, as long as ctx allows: nothing was
-// sent. A ctx that ends before that is [processor.ErrBlocked] if the broker blocked, and
-// otherwise ctx's own error. During the write itself ctx is not looked at: where the peer
-// reads no more, a body that is larger than the buffers of the network waits until the
-// heartbeats give up, one and a half times their interval.
+// While a connection is being replaced Publish waits, as long as ctx allows. A ctx that ends before
+// e was sent is [processor.ErrBlocked] if the broker blocked, and otherwise ctx's own error. ctx
+// does not end the write itself: if the peer reads no more, a body larger than the network's
+// buffers waits until the heartbeats give up, one and a half times their interval.
 func (p *Publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 	e, err := broker.Prepare(to, e)
 	if err != nil {
@@ -123,19 +122,19 @@ func (p *Publisher) await(ctx context.Context, c *confirmChannel, pub *publish, 
 	case <-confirm.Done():
 	case <-ctx.Done():
 		select {
-		case <-confirm.Done(): // it came at the same moment
+		case <-confirm.Done(): // the confirm came at the same moment
 		default:
 			c.abandon(pub, confirm)
 			return unknownOutcome(pub.to, life.Ended(ctx))
 		}
 	}
-	// Before answered, which may close a channel that has been replaced.
+	// Before answered, which may close a replaced channel.
 	acked, alive := confirm.Acked(), !c.channel.IsClosed()
 	c.answered(pub, acked)
 	err := c.outcome(pub, acked, alive)
 	c.note(pub, acked, alive)
 	if errors.Is(err, processor.ErrRefused) {
-		p.refused(c) //nolint:contextcheck // the next channel is not this message's alone
+		p.refused(c) //nolint:contextcheck // the next channel is shared
 	}
 	return err
 }
@@ -165,8 +164,8 @@ func (p *Publisher) channel(ctx context.Context) (*confirmChannel, error) {
 	}
 }
 
-// notSent is the error of a publish that waited for a channel, and why there is none as far as the
-// connection knows. That is told, and not wrapped: it is no answer to the publish.
+// notSent is the error of a publish that waited for a channel, with the reason that the connection
+// knows for there being none. The reason is not wrapped: it is no answer to the publish.
 func (p *Publisher) notSent(ctx context.Context) error {
 	err := fmt.Errorf("not sent: %w", life.Ended(ctx))
 	if why := p.broker.Connection.Ready(); why != nil {
@@ -175,15 +174,14 @@ func (p *Publisher) notSent(ctx context.Context) error {
 	return err
 }
 
-// opening is a channel that is being opened, for all who wait.
+// opening is a channel that is being opened, for all waiting publishes.
 type opening struct {
 	done chan struct{}
-	err  error // set before done is closed: trying again cannot mend it
+	err  error // set before done is closed: retrying cannot help
 }
 
-// open starts to open a channel, on the broker's own time: the context of the one that
-// came first may end. The one before it serves until the new one is there, if it can.
-// The caller holds mu.
+// open starts to open a channel, under the broker's context: that of the first caller may end. The
+// previous channel serves until the new one is open, if it can. The caller holds mu.
 func (p *Publisher) open() *opening {
 	o := &opening{done: make(chan struct{})}
 	p.opening = o
@@ -217,8 +215,8 @@ func (p *Publisher) opened(o *opening, c *confirmChannel, err error) {
 	}
 }
 
-// pace is how long to wait before a channel is opened: a publish that the broker
-// answers by closing the channel, again and again, must not be a busy loop.
+// pace is how long to wait before a channel is opened: a publish that the broker answers by closing
+// the channel, again and again, must not be a busy loop.
 func (p *Publisher) pace() time.Duration {
 	before := p.current
 	if before == nil || before.session.Err() != nil || !before.channel.IsClosed() || time.Since(before.opened) > life.Lasting {
@@ -229,7 +227,7 @@ func (p *Publisher) pace() time.Duration {
 	return life.Wait(p.deaths)
 }
 
-// openUntilDone opens a channel, trying again for as long as that may help.
+// openUntilDone opens a channel, retrying for as long as that may help.
 func (p *Publisher) openUntilDone() (*confirmChannel, error) {
 	for n := 1; ; n++ {
 		c, err := p.openOnce(p.broker.Life.Context())
@@ -271,8 +269,8 @@ func (p *Publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
 	return c, nil
 }
 
-// lostOn returns now if the broker has closed the channel before on the same session: what it
-// was about may be declared. Else it returns the zero time.
+// lostOn returns now if the broker has closed the previous channel on the same session: what was
+// missing may need declaring again. Otherwise it returns the zero time.
 func (p *Publisher) lostOn(session *failover.Session) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -18,7 +18,7 @@ type returned struct {
 	headers amqp.Table
 }
 
-// takeReturns empties the returns. The caller holds mu.
+// takeReturns drains the returns. The caller holds mu.
 func (c *confirmChannel) takeReturns() {
 	for {
 		select {
@@ -34,10 +34,10 @@ func (c *confirmChannel) takeReturns() {
 	}
 }
 
-// take keeps a return until its publish is answered. A return carries no delivery tag,
-// but all of the message that a reader would see; its publish is among those that wait.
-// If those that look like it differ in what cannot be seen, or none does, nobody can
-// tell, and none of them is a success.
+// take keeps a return until its publish is answered. A return carries no delivery tag, but all of
+// the message that a reader would see; its publish is among those that wait. If the publishes that
+// match differ in what a return does not show, or none matches, the right one is unknown, and none
+// of them is a success.
 func (c *confirmChannel) take(r *amqp.Return) {
 	var like *publish
 	same := true
@@ -61,13 +61,13 @@ func (c *confirmChannel) take(r *amqp.Return) {
 	}
 }
 
-// claim gives p, which the broker has just confirmed, a return of its like if there is one.
+// claim gives p, which the broker has just confirmed, a matching return if there is one.
 //
-// It may be that of an equal publish, whose confirm is still to come and which then finds
-// one return less. That does no harm: each return comes before the confirm of its own
-// publish, so in the end as many of the equal ones have claimed a return as came back,
-// and as many are successes as are stored. Giving the return to one that waits, before
-// its confirm, would not do: the confirms may come in another order.
+// The return may be that of an equal publish, whose confirm is still to come and which then finds
+// one return less. That does no harm: each return comes before the confirm of its own publish, so
+// in the end as many of the equal ones have claimed a return as were returned, and as many succeed
+// as are stored. To assign the return to a waiting publish before its confirm would be wrong: the
+// confirms may come in another order.
 func (c *confirmChannel) claim(p *publish) {
 	for i, r := range c.unclaimed {
 		if p.looksLike(r.message) && equal(p.message.Headers, r.headers) {
@@ -78,7 +78,7 @@ func (c *confirmChannel) claim(p *publish) {
 	}
 }
 
-// visible is what is compared of a message beside its body and headers.
+// visible is what is compared of a message besides its body and headers.
 type visible struct {
 	to                           processor.Destination
 	id, correlation, reply       string
@@ -96,7 +96,7 @@ func seconds(t time.Time) int64 {
 	return t.Unix()
 }
 
-// looksLike reports whether p is the message that was returned, as far as one can see.
+// looksLike reports whether p matches the returned message, as far as a return shows.
 func (p *publish) looksLike(r *amqp.Return) bool {
 	m := &p.message
 	sent := visible{

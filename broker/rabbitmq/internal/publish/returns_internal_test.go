@@ -12,7 +12,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// returning is a channel with what waits on it.
+// returning is a channel with waiting publishes.
 func returning(waiting ...*publish) *confirmChannel {
 	c := &confirmChannel{waiting: map[*publish]struct{}{}, slots: make(chan struct{}, 100), returns: make(chan amqp.Return, 100)}
 	for _, p := range waiting {
@@ -55,7 +55,7 @@ func TestEqualMessagesThatAreBothReturnedAreBothUnroutable(t *testing.T) {
 	require.NoError(t, c.confirmed(other))
 }
 
-// However the answers come, as many equal messages are successes as are stored.
+// In whatever order the answers come, as many equal messages succeed as are stored.
 func TestOfEqualMessagesAsManySucceedAsAreStored(t *testing.T) {
 	t.Parallel()
 	for range 2000 {
@@ -81,7 +81,7 @@ func TestOfEqualMessagesAsManySucceedAsAreStored(t *testing.T) {
 				answerable, all = append(answerable, all[0]), all[1:]
 				continue
 			}
-			i := rand.IntN(len(answerable)) // who wakes up first
+			i := rand.IntN(len(answerable)) // which wakes up first
 			if c.confirmed(answerable[i]) == nil {
 				succeeded++
 			}
@@ -101,7 +101,7 @@ func TestAMessageThatWasNackedHasNoClaimToAReturn(t *testing.T) {
 	require.ErrorIs(t, c.confirmed(lost), processor.ErrUnroutable)
 }
 
-// The broker removes BCC from what it returns.
+// The broker removes BCC from returned messages.
 func TestMessagesThatDifferInWhatTheBrokerHidesAreAllInDoubt(t *testing.T) {
 	t.Parallel()
 	stored := waitingFor("a", amqp.Table{"BCC": []any{"somebody"}})
@@ -132,8 +132,8 @@ func TestAReturnThatMatchesNothingPutsEverythingInDoubt(t *testing.T) {
 	require.ErrorIs(t, c.confirmed(p), processor.ErrIndeterminate)
 }
 
-// A caller whose context has ended reuses its buffer. The return of the message that it
-// gave up on must not be taken for nobody's, nor that of its next message for the first's.
+// A caller whose context has ended reuses its buffer. The return of the abandoned message must not
+// look like that of no message, nor that of the next message like the abandoned one's.
 func TestAnAbandonedMessageKeepsItsBody(t *testing.T) {
 	t.Parallel()
 	buffer := []byte("message-1")

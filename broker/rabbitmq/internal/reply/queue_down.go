@@ -11,9 +11,9 @@ import (
 	"github.com/gowarren/warren/internal/amqpwire"
 )
 
-// ErrQueueDown is wrapped by the error of a queue that exists and cannot be used for now: a
-// classic one whose node is down, above all. RabbitMQ 3.10 says so at once, with a 404; 4.x
-// says nothing, for 78 s.
+// ErrQueueDown is wrapped by the error of a queue that exists but cannot be used for now, such as a
+// classic queue whose node is down. RabbitMQ 3.10 says so at once, with a 404; 4.x is silent for 78
+// s.
 var ErrQueueDown = errors.New("the queue is down, or does not answer")
 
 // ErrNoAnswer says that the broker did not answer in time.
@@ -29,7 +29,7 @@ func (e *DownError) Error() string { return fmt.Sprintf("%v: %v", ErrQueueDown, 
 
 func (e *DownError) Unwrap() []error { return []error{ErrQueueDown, e.Cause} }
 
-// OfQueue names the queue in an error that says that it is down.
+// OfQueue adds the queue's name to an error that says that it is down.
 func OfQueue(queue string, err error) error {
 	var e *amqp.Error
 	if errors.As(err, &e) && e.Code == amqp.NotFound && !amqpwire.Missing(e, "queue") && !amqpwire.Missing(e, "exchange") {
@@ -47,9 +47,9 @@ func QueueDown(err error) (string, error) {
 	return "", err
 }
 
-// Vanished is err, or that what it misses was declared a moment ago. The exclusive queues of a
-// lost connection, their auto-delete exchanges, and auto-delete queues take their time to go,
-// and may do so right after they were found to be there. That passes.
+// Vanished returns err, or, if what it misses was declared a moment ago, an error that passes. The
+// exclusive queues of a lost connection, their auto-delete exchanges, and auto-delete queues take a
+// moment to go, and may go right after they were found to exist.
 func Vanished(t broker.Topology, exchange, queue string, err error) error {
 	var e *amqp.Error
 	if !errors.As(err, &e) {
@@ -60,6 +60,6 @@ func Vanished(t broker.Topology, exchange, queue string, err error) error {
 	if !declared {
 		return err
 	}
-	// Told, and not wrapped: its code would be taken for one that stays.
+	// Not wrapped: its code would be taken for a permanent error.
 	return fmt.Errorf("it was there a moment ago, when it was declared: %v", err) //nolint:errorlint // see above
 }

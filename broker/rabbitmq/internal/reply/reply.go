@@ -1,4 +1,4 @@
-// Package reply says what the broker means by what it answers, or by no answer.
+// Package reply interprets what the broker answers, and a missing answer.
 package reply
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/gowarren/warren/internal/amqpwire"
 )
 
-// Named wraps what the broker said when it closed a channel in the sentinel it means.
+// Named wraps the broker's reason for closing a channel in the sentinel that it means.
 func Named(err error) error {
 	var e *amqp.Error
 	if !errors.As(err, &e) {
@@ -30,8 +30,8 @@ func Named(err error) error {
 	return err
 }
 
-// Fatal reports whether trying again cannot mend err: the connection is gone for good, or
-// what is asked for is missing, forbidden, unknown to the server, or there with other arguments.
+// Fatal reports whether retrying cannot help: the connection is gone permanently, or what is asked
+// for is missing, forbidden, unknown to the server, or there with other arguments.
 func Fatal(err error) bool {
 	if errors.Is(err, failover.ErrClosed) || errors.Is(err, broker.ErrUnsupported) {
 		return true

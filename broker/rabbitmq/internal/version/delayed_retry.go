@@ -7,12 +7,12 @@ import (
 	"github.com/gowarren/warren/broker"
 )
 
-// delayedArg is the argument of a queue that makes a rejected message wait.
+// delayedArg is the argument that makes a queue delay a rejected message.
 const delayedArg = "x-delayed-retry-type"
 
-// Ignores reports whether the server would silently ignore what q is declared with, a delayed
-// retry: one before 4.3 takes the arguments (3.10.8 and 4.0.5) and delivers a failed message again
-// at once, up to its delivery limit.
+// Ignores reports whether the server would silently ignore the delayed retry of q: one before 4.3
+// takes the arguments (3.10.8 and 4.0.5) and redelivers a failed message at once, up to its
+// delivery limit.
 func (s Server) Ignores(q broker.Queue) bool {
 	_, delayed := q.AllArguments()[delayedArg]
 	return delayed && !s.From(4, 3)
@@ -29,7 +29,7 @@ func (s Server) Lacks(queues []broker.Queue) error {
 		queues[i].Name, broker.ErrUnsupported, s)
 }
 
-// HoldsFailed reports whether a queue keeps what was rejected for a while.
+// HoldsFailed reports whether a queue delays rejected messages.
 func HoldsFailed(q broker.Queue) bool {
 	kind, _ := q.AllArguments().String(delayedArg)
 	return kind == "failed" || kind == "all"

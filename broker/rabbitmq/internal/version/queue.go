@@ -11,8 +11,8 @@ const limitArg = "x-delivery-limit"
 const defaultLimit = 20
 
 // DeliveryLimit is how many failed deliveries of a message a quorum queue with these arguments
-// bears. It is false if there is no end, or none that is ever reached. Before 4.0 a negative limit
-// is taken for 0.
+// allows. It is false if there is no limit, or none that is ever reached. Before 4.0 a negative
+// limit is taken for 0.
 func (s Server) DeliveryLimit(arguments processor.Headers) (int64, bool) {
 	n, set := arguments.Int64(limitArg)
 	switch {
@@ -24,8 +24,8 @@ func (s Server) DeliveryLimit(arguments processor.Headers) (int64, bool) {
 	return n, n >= 0 && n < broker.HighDeliveryLimit
 }
 
-// AsItIs is q by its arguments alone, with its delivery limit on the server written the same
-// way for every version. A limit that is the server's default stays unset.
+// AsItIs is q by its arguments alone, with its delivery limit on the server written the same way
+// for every version. A limit that is the server's default stays unset.
 func (s Server) AsItIs(q broker.Queue) broker.Queue {
 	arguments := q.AllArguments()
 	if kind, _ := arguments.String("x-queue-type"); kind == string(broker.Quorum) {

@@ -1,4 +1,4 @@
-// Package version knows which RabbitMQ a server is, and what that version makes of a topology.
+// Package version knows which RabbitMQ a server is, and how that version treats a topology.
 package version
 
 import (
@@ -9,7 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
-// Server is what a broker says of itself when it greets.
+// Server is what a broker says of itself on connecting.
 type Server struct {
 	Cluster string // its name
 
@@ -42,7 +42,7 @@ func (s Server) From(major, minor int) bool {
 	return s.product == "RabbitMQ" && (s.major > major || s.major == major && s.minor >= minor)
 }
 
-// Compares reports whether the server compares a declaration with what is there, and checks its
+// Compares reports whether the server compares a declaration with what exists, and checks its
 // arguments, before it creates anything: RabbitMQ from the version on that this was seen with. A
 // broker that ignored the argument would create the queue.
 func (s Server) Compares() bool { return s.From(3, 10) }

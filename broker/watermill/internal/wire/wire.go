@@ -1,5 +1,5 @@
-// Package wire is how messages of Watermill's travel through RabbitMQ: as watermill-amqp
-// writes and reads them, with the types and properties that it has no room for.
+// Package wire converts Watermill messages for RabbitMQ: as watermill-amqp writes and reads them,
+// with types and properties besides.
 package wire
 
 import (
@@ -17,17 +17,17 @@ import (
 const (
 	// UUIDHeader is where watermill-amqp keeps a message's UUID, unless it is told otherwise.
 	UUIDHeader = "_watermill_message_uuid"
-	// correlationHeader is where it keeps what Watermill's middleware has put in the metadata.
+	// correlationHeader is where it keeps the correlation id of Watermill's middleware.
 	correlationHeader = "correlation_id"
-	// idKey is the metadata that has a message id which is not the UUID.
+	// idKey is the metadata for a message id that is not the UUID.
 	idKey = "_warren_message_id"
-	// reservedKey is the metadata with types and properties, of package watermill.
+	// reservedKey is the metadata with types and properties, as in package watermill.
 	reservedKey = "_warren"
 )
 
-// Message returns what was taken from RabbitMQ as a message of Watermill's. Its UUID is the
-// header's, or else the message id. What would harm a copy is moved to where it does not: the
-// message may be published again as it is, or be copied by a middleware.
+// Message returns a message taken from RabbitMQ as a Watermill message. Its UUID is the header's,
+// or else the message id. Since the message may be republished unchanged, or copied by a
+// middleware, what would harm a copy is moved elsewhere.
 func Message(e processor.Envelope) *message.Message {
 	e.Headers = e.Headers.Clone()
 	unfold(&e)
@@ -42,17 +42,17 @@ func Message(e processor.Envelope) *message.Message {
 		delete(e.Headers, correlationHeader)
 	}
 	msg := watermill.NewMessage(e)
-	delete(msg.Metadata, idKey) // nobody's but ours
+	delete(msg.Metadata, idKey) // reserved for us
 	if id != "" && id != e.ID {
 		msg.Metadata[idKey] = id
 	}
 	return msg
 }
 
-// unfold undoes what watermill-amqp's own marshaler has made of a message that was read here:
-// text of headers of every type, and of the entry that says what they were one more header. Left
-// as it is, that would be quoted in the next such entry, and be twice as long with each round.
-// What the message has of itself counts more.
+// unfold restores a message that was read here and then written by watermill-amqp's own marshaler:
+// headers of every type became text, and so did the entry with their types. Left like this, that
+// would be quoted in the next such entry, and double in length with each round. What the message
+// itself has counts more.
 func unfold(e *processor.Envelope) {
 	if _, folded := e.Headers[reservedKey].(string); !folded {
 		return
@@ -73,8 +73,8 @@ func unfold(e *processor.Envelope) {
 	e.Properties = either(e.Properties, said.Properties)
 }
 
-// either has the properties of p, and those of q that p has not; but no user id, which the
-// broker has checked in p alone.
+// either has the properties of p, and those of q that p lacks; but no user id, which the broker has
+// checked in p alone.
 func either(p, q processor.Properties) processor.Properties {
 	p.ReplyTo = cmp.Or(p.ReplyTo, q.ReplyTo)
 	p.Type = cmp.Or(p.Type, q.Type)
@@ -89,7 +89,7 @@ func either(p, q processor.Properties) processor.Properties {
 	return p
 }
 
-// save does to the properties what a retry does to those of a copy.
+// save changes the properties as a retry changes those of a copy.
 func save(e *processor.Envelope) {
 	if e.Expiration > 0 {
 		e.Headers[republish.HeaderOriginalExpiration] = strconv.FormatInt(int64((e.Expiration+time.Millisecond-1)/time.Millisecond), 10)
@@ -102,9 +102,9 @@ func save(e *processor.Envelope) {
 	e.Transient = false
 }
 
-// Envelope returns msg as it is published to RabbitMQ: with its UUID and its correlation id
-// both as properties, for everybody, and as headers, for watermill-amqp, and without what
-// the broker wrote into the message that it is a copy of.
+// Envelope returns msg as published to RabbitMQ: with its UUID and its correlation id both as
+// properties, for all readers, and as headers, for watermill-amqp, and without what the broker
+// wrote into the message that it is a copy of.
 func Envelope(msg *message.Message) processor.Envelope {
 	e := watermill.EnvelopeOf(msg)
 	e.Headers = e.Headers.Clone()
@@ -123,7 +123,7 @@ func Envelope(msg *message.Message) processor.Envelope {
 	return e
 }
 
-// fitting leaves out what no property has room for; the header has it.
+// fitting drops a value too long for a property; the header has it.
 func fitting(s string) string {
 	if len(s) > processor.MaxName {
 		return ""
