@@ -33,9 +33,8 @@ type Consumer struct {
 	stats   counters
 }
 
-// New returns a consumer of source that hands each message to p, usually a
-// [*stack.Pipeline]. Nothing happens until [Consumer.Run]. The error is about wrong options,
-// and a source or a processor that is nil.
+// New returns a consumer of source that hands each message to p, usually a [*stack.Pipeline]. The
+// error is about wrong options, and a source or a processor that is nil.
 func New(source broker.Source, p processor.Processor, opts ...Option) (*Consumer, error) {
 	c := &Consumer{source: source, handler: p, options: defaults()}
 	if err := option.Apply("consumer", &c.options, opts); err != nil {

@@ -51,9 +51,8 @@
 // # Layers that steer
 //
 // A layer finds the run in the context of its Start ([stack.RunFrom]), and may end, abort or
-// pause it. While the run is paused nothing is received: what the broker has sent already is
-// requeued, and stays in the queue until the run is resumed. Messages already received go on.
-// Layers are not told that a paused run is idle.
+// pause it. While the run is paused nothing is received, and it is not idle: what the broker has
+// sent already is requeued until the run is resumed. Messages already received go on.
 //
 // # Order
 //

@@ -43,8 +43,7 @@ func defaults() options {
 	return options{workers: DefaultWorkers, drainTimeout: DefaultDrainTimeout, idleInterval: DefaultIdleInterval}
 }
 
-// Workers sets how many messages are processed at once. Default: 1, which keeps their
-// order.
+// Workers sets how many messages are processed at once. Default: 1, which keeps their order.
 func Workers(n int) Option { return func(o *options) { o.workers = n } }
 
 // Prefetch sets how many unsettled messages the broker may deliver. It must not be below the

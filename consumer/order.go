@@ -66,16 +66,13 @@ func (r *run) receive() (delivery, error) {
 	return delivery{Delivery: msg}, err
 }
 
-// errExited is the problem of a message for which the key function called runtime.Goexit.
-var errExited = errors.New("consumer: the key function called runtime.Goexit")
-
 // makeKey asks for the message's key. A message for which the function panics or ends the
 // goroutine has failed: it goes back to its queue, which counts the attempt.
 func (r *run) makeKey(d *delivery) {
 	returned := false
 	defer func() {
 		if !returned { // runtime.Goexit: another worker takes the message, and goes on
-			next := delivery{Delivery: d.Delivery, problem: errExited}
+			next := delivery{Delivery: d.Delivery, problem: errors.New("consumer: the key function called runtime.Goexit")}
 			r.workers.Go(func() { r.handle(next); r.work() })
 		}
 	}()

@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -207,6 +208,60 @@ func TestWhereTheBrokerPacesTheConsumerDoesNot(t *testing.T) {
 				require.GreaterOrEqual(t, c.Stats().Received, tc.from)
 				require.LessOrEqual(t, c.Stats().Received, tc.to)
 				time.Sleep(time.Second) // for messages that the keeper still holds
+			})
+		})
+	}
+}
+
+// idler counts how often it is told that the run is idle.
+type idler struct {
+	processor.Processor
+	idled atomic.Int64
+}
+
+func (i *idler) Idle(context.Context) error { i.idled.Add(1); return nil }
+
+// An insomniac ended the run, with all of its messages in the hands of its workers.
+func TestARunThatHoldsMessagesIsNotIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := mailbox(t, 5)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var layer idler
+		p, err := stack.New(func(next processor.Processor) processor.Processor {
+			layer.Processor = next
+			return &layer
+		}, ack.New()).ThenFunc(func(context.Context, processor.Message) error { return processor.Release(errMail) })
+		require.NoError(t, err)
+		c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(5), quiet()))
+		require.NoError(t, c.Run(ctx))
+		require.Zero(t, layer.idled.Load())
+		require.Greater(t, c.Stats().Released, uint64(50))
+	})
+}
+
+// It was held while its worker had the turn to receive, and so nobody received.
+func TestAMessageWithoutAKeyHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(){"a panic": func() { panic("no key") }, "an exit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := mailbox(t, 300)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				p, err := stack.New(ack.New()).ThenFunc(func(context.Context, processor.Message) error { return nil })
+				require.NoError(t, err)
+				c := must.Have(consumer.New(b.Source("mail"), p, consumer.Workers(8), quiet(), consumer.OrderBy(func(msg processor.Message) string {
+					if msg.Properties().ID == "7" {
+						fail()
+					}
+					return msg.Properties().ID
+				})))
+				require.NoError(t, c.Run(ctx))
+				require.Equal(t, uint64(299), c.Stats().Done)
+				require.Positive(t, c.Stats().Requeued+c.Stats().Failed, "%+v", c.Stats())
 			})
 		})
 	}

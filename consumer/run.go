@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/lines"
@@ -36,7 +37,8 @@ type run struct {
 	endHands  context.CancelCauseFunc
 
 	workers sync.WaitGroup
-	pace    pace
+	returns *pacing.Returns
+	holding atomic.Int64 // messages that are held before they go back
 }
 
 var _ stack.Run = (*run)(nil)
@@ -44,7 +46,7 @@ var _ stack.Run = (*run)(nil)
 func newRun(ctx context.Context, c *Consumer) *run {
 	log := logattr.Or(c.options.logger)
 	waiting := lines.New(&c.stats.waiting, &c.stats.released, delivery.Lost)
-	r := &run{Consumer: c, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: newGate(log), pace: pace{counts: pacing.NewReturns(), workers: int64(c.options.workers)}}
+	r := &run{Consumer: c, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: newGate(log), returns: pacing.NewReturns(c.options.workers)}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
 	return r

@@ -44,7 +44,7 @@ func (r *run) handle(d delivery) {
 		}
 		r.stats.inHand.Add(-1)
 		if !d.Returned() {
-			r.pace.settled(d.Delivery)
+			r.returns.Settled(d.Delivery)
 		}
 		r.lines.Leave(d.key)
 		if !returned {

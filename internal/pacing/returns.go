@@ -3,15 +3,22 @@ package pacing
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
+
+	"github.com/gowarren/warren/processor"
 )
 
 // remembered bounds the messages that are counted.
 const remembered = 1000
 
-// Returns counts how often messages have gone back to their queue. It remembers the latest 1,000.
-// Make it with [NewReturns]. It may be used by many goroutines at once.
+// Returns counts how often messages go back to their queue. A queue redelivers them at once, to any
+// worker, and a quorum queue gives one up after so many times. It remembers the latest 1,000
+// messages, by id and body: messages that are equal count as one. Make it with [NewReturns]. It may
+// be used by many goroutines at once.
 type Returns struct {
-	seed maphash.Seed
+	workers int64
+	row     atomic.Int64 // messages in a row that went back
+	seed    maphash.Seed
 
 	mu     sync.Mutex
 	counts map[uint64]int
@@ -19,15 +26,35 @@ type Returns struct {
 	next   int
 }
 
-// NewReturns returns one that has counted nothing.
-func NewReturns() *Returns {
-	return &Returns{seed: maphash.MakeSeed(), counts: map[uint64]int{}}
+// NewReturns returns one that has counted nothing, for so many workers.
+func NewReturns(workers int) *Returns {
+	return &Returns{workers: int64(workers), seed: maphash.MakeSeed(), counts: map[uint64]int{}}
 }
 
-// Count is how often the message of that id and body has gone back, this time included. Messages that
-// are equal count as one.
-func (r *Returns) Count(id string, body []byte) int {
-	m := r.mark(id, body)
+// Count notes that msg goes back, and returns how many times that is: of this message, here or as the
+// broker counts, or of one message after the other on each worker.
+func (r *Returns) Count(msg processor.Message) int {
+	times := max(int64(r.count(r.mark(msg))), r.row.Add(1)/r.workers)
+	if msg.Origin().Redelivered { // else it may be a sender's header
+		counted, _ := msg.Headers().Int64("x-delivery-count")
+		times = max(times, min(counted, remembered)+1)
+	}
+	return int(times)
+}
+
+// Settled notes that msg did not go back.
+func (r *Returns) Settled(msg processor.Message) {
+	r.row.Store(0)
+	if !msg.Origin().Redelivered {
+		return
+	}
+	m := r.mark(msg)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.counts, m)
+}
+
+func (r *Returns) count(m uint64) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.counts[m] == 0 {
@@ -39,19 +66,11 @@ func (r *Returns) Count(id string, body []byte) int {
 	return r.counts[m]
 }
 
-// Forget begins anew with the message of that id and body.
-func (r *Returns) Forget(id string, body []byte) {
-	m := r.mark(id, body)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.counts, m)
-}
-
-func (r *Returns) mark(id string, body []byte) uint64 {
+func (r *Returns) mark(msg processor.Message) uint64 {
 	var h maphash.Hash
 	h.SetSeed(r.seed)
-	_, _ = h.WriteString(id) // none of them fails
+	_, _ = h.WriteString(msg.Properties().ID) // none of them fails
 	_ = h.WriteByte(0)
-	_, _ = h.Write(body)
+	_, _ = h.Write(msg.Body())
 	return h.Sum64()
 }
