@@ -105,7 +105,8 @@ type Properties struct {
 	// Expiration is how long the message may wait in a queue. The wire has whole
 	// milliseconds: a fraction is rounded up. 0 is no limit.
 	Expiration time.Duration
-	// Timestamp is when it was sent, in whole seconds on the wire.
+	// Timestamp is when it was sent, in whole seconds on the wire. The zero Time is none, and so is
+	// 1970-01-01 00:00 UTC, which some clients write where there is none.
 	Timestamp time.Time
 	// Priority is 0 to 255; higher goes first in a priority queue.
 	Priority uint8

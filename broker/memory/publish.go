@@ -56,6 +56,9 @@ func (m *model) newMessage(to processor.Destination, e processor.Envelope) (*mes
 	}
 	e.Body = bytes.Clone(e.Body)
 	e.Expiration = wholeMillis(e.Expiration)
+	if e.Timestamp.Unix() == 0 {
+		e.Timestamp = time.Time{} // as package amqpwire reads it
+	}
 	if !e.Timestamp.IsZero() {
 		e.Timestamp = e.Timestamp.UTC().Truncate(time.Second)
 	}

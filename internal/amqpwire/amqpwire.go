@@ -68,9 +68,10 @@ func expiration(s string) time.Duration {
 	return time.Duration(milliseconds) * time.Millisecond
 }
 
+// utc is t, or none if it is 0 seconds: pecl-amqp writes that where a message has no timestamp.
 func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
+	if t.IsZero() || t.Unix() == 0 {
+		return time.Time{}
 	}
 	return t.UTC()
 }
