@@ -31,7 +31,7 @@
 //	its channel is lost               its context ends, and the broker redelivers it; the place
 //	                                  is free once it was acked or nacked
 //	Close, and acked in time          the broker forgets it
-//	Close, and not settled in time    its context ends; it is requeued a second later
+//	Close, and not settled in time    its context ends; it is requeued within a second
 //	Close, and not delivered yet      it is requeued, to where it was
 //
 // A message that always fails is redelivered without end: neither Watermill nor RabbitMQ limits

@@ -33,7 +33,7 @@ func InFlight(n int) SubscriberOption { return func(o *subscriberOptions) { o.in
 func Prefetch(n int) SubscriberOption { return func(o *subscriberOptions) { o.prefetch = n } }
 
 // CloseTimeout is how long messages in flight may take to be acked or nacked after Close was
-// called, or the context of Subscribe has ended. Then their contexts end; a second later the rest
+// called, or the context of Subscribe has ended. Then their contexts end; within a second the rest
 // are requeued. 0 ends the contexts at once. Default: 10 seconds, which is less than the 30 that
 // Watermill's router waits for its handlers.
 func CloseTimeout(d time.Duration) SubscriberOption {

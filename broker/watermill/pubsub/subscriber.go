@@ -63,16 +63,13 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		return nil, s.failed(topic, errClosed)
 	}
 	sub := newSubscription(s, topic, ctx)
-	first, err := sub.open(ctx)
-	if err != nil {
-		s.subscriptions.Done()
-		sub.stop()
+	go func() {
+		defer s.subscriptions.Done()
+		sub.run()
+	}()
+	if err := <-sub.first; err != nil {
 		return nil, s.failed(topic, err)
 	}
-	go func() { //nolint:contextcheck // outlives ctx, for messages in flight
-		defer s.subscriptions.Done()
-		sub.run(first)
-	}()
 	return sub.out, nil
 }
 

@@ -3,57 +3,88 @@ package pubsub
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 )
 
-// subscription is one call of Subscribe. It has one worker for each message that may be in flight,
-// which takes a message and waits until it is settled.
+// subscription is one call of Subscribe: a consumer with one worker for each message that may be in
+// flight, which hands it to Watermill and waits until it is settled.
 type subscription struct {
 	subscriber *Subscriber
 	topic      string
 	log        *slog.Logger
 	out        chan *message.Message
+	nacks      atomic.Int64 // since the last ack
 
-	// intake ends when no more messages are delivered, work when those in flight have had their
-	// time, and patience when the wait for them is over.
-	intake, work, patience context.Context //nolint:containedctx // the stages of the end, each after the other
+	// intake ends when no more messages are delivered, patience when the wait for those in flight is
+	// over.
+	intake, patience       context.Context //nolint:containedctx // the stages of the end, one after the other
 	endIntake, endPatience context.CancelFunc
-	endWork                context.CancelCauseFunc
 	forget                 func() bool // stops watching for the subscriber's Close
+
+	// first has why the queue could not be subscribed to the first time, nil if it was. opened is
+	// whether it was at all, reopened whether it was the latest time.
+	first            chan error
+	told             sync.Once
+	opened, reopened bool
 }
 
-// errClosing is the cause with which the contexts of messages in flight end.
-var errClosing = errors.New("pubsub: the subscription is being closed, and the message has had its time")
+var (
+	_ broker.Source       = (*subscription)(nil)
+	_ processor.Processor = (*subscription)(nil)
+)
+
+// errClosing is the error of a subscription that ends before it has begun.
+var errClosing = errors.New("pubsub: the subscription is being closed")
 
 func newSubscription(s *Subscriber, topic string, ctx context.Context) *subscription { //nolint:revive // it is not the call's
 	sub := &subscription{
 		subscriber: s, topic: topic,
-		log: s.options.log.With(slog.String("topic", topic)),
-		out: make(chan *message.Message),
+		log:   s.options.log.With(slog.String("topic", topic)),
+		out:   make(chan *message.Message),
+		first: make(chan error, 1),
 	}
 	sub.intake, sub.endIntake = context.WithCancel(ctx)
-	sub.work, sub.endWork = context.WithCancelCause(context.WithoutCancel(ctx))
 	sub.patience, sub.endPatience = context.WithCancel(context.Background())
 	sub.forget = context.AfterFunc(s.life, sub.endIntake) //nolint:contextcheck // two lives meet here
+	context.AfterFunc(sub.intake, func() { //nolint:contextcheck // as above
+		pacing.Sleep(sub.patience, s.options.closeTimeout+afterwards)
+		sub.endPatience()
+	})
 	return sub
 }
 
-// open declares the queue and subscribes to it.
-func (s *subscription) open(ctx context.Context) (broker.Subscription, error) {
+// afterwards is the time in which a handler may notice that the context of its message has ended. It is
+// less than a consumer waits for it.
+const afterwards = 900 * time.Millisecond
+
+// Subscribe declares the queue and subscribes to it.
+func (s *subscription) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	defer context.AfterFunc(s.intake, cancel)() //nolint:contextcheck // two lives meet here
+	o.Returning = nil // a nacked message is requeued at once
+	sub, err := s.open(ctx, o)
+	s.reopened = err == nil
+	s.opened = s.opened || s.reopened
+	s.tell(err)
+	return sub, err
+}
+
+// tell says what became of the first attempt.
+func (s *subscription) tell(err error) { s.told.Do(func() { s.first <- err }) }
+
+func (s *subscription) open(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
 	var (
 		queue string
 		t     broker.Topology
@@ -64,91 +95,51 @@ func (s *subscription) open(ctx context.Context) (broker.Subscription, error) {
 	if err := s.subscriber.broker.Declare(ctx, t); err != nil {
 		return nil, err
 	}
-	return s.subscriber.broker.Source(queue).Subscribe(ctx, broker.SubscribeOptions{Prefetch: s.subscriber.options.prefetch, Base: s.work})
+	return s.subscriber.broker.Source(queue).Subscribe(ctx, o)
 }
 
-// run delivers messages until the intake is over, or the broker closed.
-func (s *subscription) run(sub broker.Subscription) {
+// run delivers messages until the intake is over, or the broker is closed.
+func (s *subscription) run() {
 	defer close(s.out)
 	defer s.stop()
-	go s.wind()
-	for {
-		err := s.serve(sub)
-		s.leave(sub)
-		if s.intake.Err() != nil {
-			return
+	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+		s.reopened = false
+		err := s.consume()
+		s.tell(errClosing) // if the intake was over before the first attempt
+		if s.reopened {
+			wait = firstWait
 		}
-		if sub = s.reopen(err); sub == nil {
+		switch {
+		case !s.opened, s.intake.Err() != nil:
 			return
-		}
-	}
-}
-
-// stop ends all remaining stages.
-func (s *subscription) stop() {
-	s.forget()
-	s.endIntake()
-	s.endWork(nil)
-	s.endPatience()
-}
-
-// wind ends one stage after the other, once the intake is over.
-func (s *subscription) wind() {
-	<-s.intake.Done()
-	pacing.Sleep(s.patience, s.subscriber.options.closeTimeout)
-	s.endWork(errClosing)
-	pacing.Sleep(s.patience, afterwards)
-	s.endPatience()
-}
-
-// afterwards is the time for a handler to notice that the context of its message has ended.
-const afterwards = time.Second
-
-// serve runs the workers, and returns why the subscription has ended.
-func (s *subscription) serve(sub broker.Subscription) error {
-	var (
-		workers sync.WaitGroup
-		once    sync.Once
-		err     error
-	)
-	for range s.subscriber.options.inFlight {
-		w := worker{subscription: s}
-		workers.Go(func() {
-			ended := w.run(sub)
-			once.Do(func() { err = ended })
-		})
-	}
-	workers.Wait()
-	return err
-}
-
-// leave requeues what was not settled.
-func (s *subscription) leave(sub broker.Subscription) {
-	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
-	defer cancel()
-	if err := sub.Close(ctx); err != nil {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "subscription not closed in time; its messages go back when the broker notices", logattr.Err(err))
-	}
-}
-
-const leaveTimeout = 2 * time.Second
-
-// reopen subscribes again after err, until that works. It returns nil if the subscription has
-// ended.
-func (s *subscription) reopen(err error) broker.Subscription {
-	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
-		if errors.Is(err, io.EOF) || errors.Is(err, processor.ErrClosed) {
+		case err == nil, errors.Is(err, processor.ErrClosed):
 			s.log.LogAttrs(s.intake, slog.LevelWarn, "the broker was closed before its subscriber")
-			return nil
+			return
 		}
 		s.log.LogAttrs(s.intake, slog.LevelError, "subscription lost, trying again", logattr.Err(err), slog.Duration("wait", wait))
 		pacing.Sleep(s.intake, wait)
-		var sub broker.Subscription
-		if sub, err = s.open(s.intake); err == nil {
-			return sub
-		}
-		if s.intake.Err() != nil {
-			return nil
-		}
 	}
+}
+
+// Waits between attempts to subscribe, doubling.
+const (
+	firstWait = time.Second
+	lastWait  = 30 * time.Second
+)
+
+func (s *subscription) consume() error {
+	o := s.subscriber.options
+	c, err := consumer.New(s, s, consumer.Workers(o.inFlight), consumer.Prefetch(o.prefetch),
+		consumer.DrainTimeout(o.closeTimeout), consumer.Logger(s.log))
+	if err != nil {
+		return err
+	}
+	return c.Run(s.intake)
+}
+
+// stop ends the remaining stages.
+func (s *subscription) stop() {
+	s.forget()
+	s.endIntake()
+	s.endPatience()
 }
