@@ -33,7 +33,7 @@ func (s *subscription) Process(ctx context.Context, m processor.Message) error {
 		s.settled(ctx, m, m.Ack())
 	case <-msg.Nacked():
 		s.settled(ctx, m, m.Nack(true))
-		pacing.Sleep(s.intake, s.pause(s.nacks.Add(1)))
+		pacing.Sleep(s.intake, s.pause(s.nacks.Add(1))) //nolint:contextcheck // the end cuts it short
 	case <-s.patience.Done():
 		s.log.LogAttrs(ctx, slog.LevelWarn, "message neither acked nor nacked in time; it goes back to its queue", logattr.Of(m, nil)...)
 	}

@@ -58,7 +58,7 @@ func newSubscription(s *Subscriber, topic string, ctx context.Context) *subscrip
 	sub.intake, sub.endIntake = context.WithCancel(ctx)
 	sub.patience, sub.endPatience = context.WithCancel(context.Background())
 	sub.forget = context.AfterFunc(s.life, sub.endIntake) //nolint:contextcheck // two lives meet here
-	context.AfterFunc(sub.intake, func() { //nolint:contextcheck // as above
+	context.AfterFunc(sub.intake, func() {                //nolint:contextcheck // as above
 		pacing.Sleep(sub.patience, s.options.closeTimeout+afterwards)
 		sub.endPatience()
 	})
