@@ -23,7 +23,7 @@ func (s *subscription) Process(ctx context.Context, m processor.Message) error {
 
 	msg := wire.Message(processor.Envelope{Body: m.Body(), Headers: m.Headers(), Properties: m.Properties()})
 	msg.SetContext(ctx)
-	if s.intake.Err() != nil || !s.taken(ctx, msg) {
+	if !s.taken(ctx, msg) {
 		s.release(ctx, m)
 		return nil
 	}
@@ -42,6 +42,11 @@ func (s *subscription) Process(ctx context.Context, m processor.Message) error {
 
 // taken waits until msg is received. It returns false if it was not, and is no longer to be.
 func (s *subscription) taken(ctx context.Context, msg *message.Message) bool {
+	s.sending.RLock()
+	defer s.sending.RUnlock()
+	if s.intake.Err() != nil {
+		return false // out may be closed
+	}
 	select {
 	case s.out <- msg:
 		return true

@@ -25,6 +25,7 @@ type subscription struct {
 	topic      string
 	log        *slog.Logger
 	out        chan *message.Message
+	sending    sync.RWMutex // held for reading to send to out, which is closed after the intake
 	nacks      atomic.Int64 // since the last ack
 
 	// intake ends when no more messages are delivered, patience when the wait for those in flight is
@@ -100,7 +101,6 @@ func (s *subscription) open(ctx context.Context, o broker.SubscribeOptions) (bro
 
 // run delivers messages until the intake is over, or the broker is closed.
 func (s *subscription) run() {
-	defer close(s.out)
 	defer s.stop()
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
 		s.reopened = false
@@ -137,9 +137,12 @@ func (s *subscription) consume() error {
 	return c.Run(s.intake)
 }
 
-// stop ends the remaining stages.
+// stop ends the remaining stages. A worker that the consumer has abandoned may still be here.
 func (s *subscription) stop() {
 	s.forget()
 	s.endIntake()
 	s.endPatience()
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	close(s.out)
 }
