@@ -27,9 +27,8 @@ type Decimal struct {
 	Value int32
 }
 
-// Int64 returns the header name as an integer. It accepts every integer type, a float that is a
-// whole number, and a numeric string or []byte. A number beyond the range of int64 is clamped to
-// it. It returns
+// Int64 returns the header name as an integer. It accepts every integer type and a
+// numeric string or []byte. A number beyond the range of int64 is clamped to it. It returns
 // false if the header is absent or anything else.
 func (h Headers) Int64(name string) (int64, bool) {
 	switch v := h[name].(type) {
@@ -53,29 +52,12 @@ func (h Headers) Int64(name string) (int64, bool) {
 		return int64(v), true
 	case uint64:
 		return clampUint(v), true
-	case float32:
-		return whole(float64(v))
-	case float64:
-		return whole(v)
 	case string:
 		return parseInt(v)
 	case []byte:
 		return parseInt(string(v))
 	}
 	return 0, false
-}
-
-// whole returns false for what is no whole number, such as NaN.
-func whole(v float64) (int64, bool) {
-	switch {
-	case v != math.Trunc(v) || math.IsInf(v, 0):
-		return 0, false
-	case v >= math.MaxInt64: // as a float64, which is one more
-		return math.MaxInt64, true
-	case v <= math.MinInt64:
-		return math.MinInt64, true
-	}
-	return int64(v), true
 }
 
 func clampUint(v uint64) int64 {
