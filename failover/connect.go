@@ -3,6 +3,7 @@ package failover
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -72,6 +73,10 @@ func (d *dialer) open(ctx context.Context, e Endpoint) (socket net.Conn, err err
 // because returns the reason why ctx ended, if it has: after that, err only says that the socket is
 // closed, or blames the credentials.
 func because(ctx context.Context, err error) error {
+	var timeout net.Error
+	if deadline, set := ctx.Deadline(); set && !time.Now().Before(deadline) && errors.As(err, &timeout) && timeout.Timeout() {
+		<-ctx.Done() // a dialer has the same deadline, and may notice it a moment earlier
+	}
 	if ctx.Err() != nil {
 		return ended(ctx)
 	}
