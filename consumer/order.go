@@ -15,9 +15,9 @@ type delivery struct {
 }
 
 // next returns the next message to process. A worker that finishes a message takes its successor
-// here itself, so the workers blocked in Receive miss none. Once the run has ended, or the
-// channel is lost, nothing more begins, not even a message just received: an earlier one may
-// have been requeued.
+// here itself, so the workers blocked in Receive miss none. Once the run has ended, or the channel
+// is lost, no message with a key begins, not even one just received: an earlier one may have been
+// requeued.
 func (r *run) next() (delivery, error) {
 	if r.options.key == nil {
 		return r.receive()
@@ -66,8 +66,8 @@ func (r *run) receive() (delivery, error) {
 	return delivery{Delivery: msg}, err
 }
 
-// makeKey asks for the message's key. A message for which the function panics or ends the
-// goroutine has failed: it goes back to its queue, which counts the attempt.
+// makeKey computes the message's key. If the function panics or ends the goroutine, the message has
+// failed: it is requeued, which counts as an attempt.
 func (r *run) makeKey(d *delivery) {
 	returned := false
 	defer func() {
