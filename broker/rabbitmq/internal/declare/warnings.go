@@ -41,7 +41,7 @@ func WarnOfLimits(log *slog.Logger, s version.Server, t, known broker.Topology) 
 		_, kept := q.AllArguments()["x-dead-letter-exchange"]
 		switch {
 		case loop >= 0:
-			log.Warn("dead letters lead back to their queue; RabbitMQ drops what a queue gives up there by itself as a cycle, or holds it for ever: "+
+			log.Warn("dead letters lead back to their queue; RabbitMQ drops what a queue gives up there by itself as a cycle, or keeps it forever: "+
 				"send them elsewhere, or give the queue broker.HighDeliveryLimit",
 				slog.String("queue", q.Name), slog.String("loop", loops[loop].String()))
 		case limited && !kept:
