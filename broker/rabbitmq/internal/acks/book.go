@@ -88,10 +88,20 @@ func (b *book[M]) skip(n int) {
 	}
 }
 
-// removeFinished removes what is finished.
-func (b *book[M]) removeFinished() {
-	kept := slices.DeleteFunc(b.outstanding(), func(e entry[M]) bool { return e.state == finished })
+// removeFinished removes what is finished, up to a tag.
+func (b *book[M]) removeFinished(tag uint64) {
+	kept := slices.DeleteFunc(b.outstanding(), func(e entry[M]) bool { return e.state == finished && e.tag <= tag })
 	b.list, b.done = b.list[:b.first+len(kept)], 0
+}
+
+// highest returns the highest tag of a state, 0 if there is none.
+func (b *book[M]) highest(s state) uint64 {
+	for _, e := range slices.Backward(b.outstanding()) {
+		if e.state == s {
+			return e.tag
+		}
+	}
+	return 0
 }
 
 // outstanding is what the broker waits for, by tag.

@@ -25,16 +25,27 @@ func (l *Ledger[M]) FlushFull() error {
 
 // flush acks the prefix with one frame, and what is finished above it singly.
 func (l *Ledger[M]) flush() error {
-	if err := l.flushPrefix(); err != nil || l.finished == 0 {
+	if err := l.flushPrefix(); err != nil {
 		return err
 	}
+	return l.flushUpTo(l.book.latest)
+}
+
+// flushUpTo acks singly what is finished, up to a tag.
+func (l *Ledger[M]) flushUpTo(tag uint64) error {
+	if l.finished == 0 {
+		return nil
+	}
 	for _, e := range l.book.in(finished) {
+		if e.tag > tag {
+			break
+		}
 		if err := l.wire.Ack(e.tag, false); err != nil {
 			return l.fail(err)
 		}
+		l.finished--
 	}
-	l.book.removeFinished()
-	l.finished = 0
+	l.book.removeFinished(tag)
 	return nil
 }
 
@@ -66,12 +77,20 @@ func (l *Ledger[M]) tick() {
 	l.ticking = true
 }
 
-// tock is called after maxDelay. It fails only if the channel is lost.
+// tock is called after maxDelay, and then every moreDelay for as long as a delivery is finished. It
+// fails only if the channel is lost.
+//
+// What is finished above an unfinished delivery gets another moreDelay: of several workers one is
+// always in the middle of a message, and a moment later all of them are in the prefix.
 func (l *Ledger[M]) tock() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ticking = false
-	if l.closed == nil && l.finished > 0 {
-		_ = l.flush()
+	if l.closed != nil || l.finished == 0 || l.flushPrefix() != nil || l.flushUpTo(l.due) != nil {
+		return
+	}
+	if l.due = l.book.highest(finished); l.due > 0 {
+		l.timer.Reset(moreDelay)
+		l.ticking = true
 	}
 }

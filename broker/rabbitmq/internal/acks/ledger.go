@@ -23,8 +23,10 @@ import (
 const (
 	// maxBatch is how many acks travel together at most.
 	maxBatch = 64
-	// maxDelay is how long an ack waits for others at most.
+	// maxDelay is how long an ack waits for others at most, if all before it are finished.
 	maxDelay = 2 * time.Millisecond
+	// moreDelay is how much longer it waits at most above an unfinished one.
+	moreDelay = time.Millisecond
 )
 
 // Wire sends settlements on the channel. An [*amqp091.Channel] is one.
@@ -64,6 +66,7 @@ type Ledger[M any] struct {
 	finished int // acked, and not sent yet
 	timer    *time.Timer
 	ticking  bool
+	due      uint64 // what is finished up to this tag has waited for maxDelay
 }
 
 // New returns the ledger of a new channel. Its tags count from 1.
@@ -119,6 +122,9 @@ func (l *Ledger[M]) Ack(tag uint64) error {
 	case prefix >= l.batch:
 		return l.flushPrefix()
 	case 2*l.finished >= l.full:
+		if err := l.flushPrefix(); err != nil || 2*l.finished < l.full {
+			return err
+		}
 		return l.flush()
 	}
 	l.tick()

@@ -76,9 +76,26 @@ func TestWhatIsFinishedIsAckedAfterAMoment(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, []string{"ack 2 and below", "ack 4", "ack 5"}, c.sent(), "above a slow one singly")
 		ack(t, l, c, 6)
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(3 * time.Millisecond)
 		synctest.Wait()
 		assert.Equal(t, []string{"ack 6"}, c.sent(), "the moment begins with the first ack")
+	})
+}
+
+func TestWorkersInTheMiddleOfAMessageMakeNoSingleAcks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, c := given(t, 8, acks.Options{Prefetch: 100})
+		ack(t, l, c, 1, 2, 4, 5)
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, []string{"ack 2 and below"}, c.sent())
+		ack(t, l, c, 3, 7)
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, []string{"ack 5 and below"}, c.sent(), "5 had to wait for 3 alone")
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, []string{"ack 7"}, c.sent(), "6 is slow")
 	})
 }
 
