@@ -58,7 +58,7 @@
 //   - Of a header that is given twice the first value stays, as RabbitMQ acts on that, at any depth.
 //   - A table or list over 32 levels deep, with over 8,192 entries or with a type that nobody knows
 //     is a []byte, as AMQP encodes it.
-//   - Headers that cannot be had that way are left out: those over the 8,191st, and the largest,
+//   - Headers that cannot be had that way are left out: those over the 8,000th of more than 8,192, and the largest,
 //     x-death first, where all of them do not fit one frame, since the broker adds to x-death as
 //     often as it likes. The header warren-unreadable-headers is a []byte that holds them, or the
 //     first 16 KiB of those that did not fit. Package processor/stack rejects such a message.

@@ -57,4 +57,5 @@ func TestANotificationThatNobodyTakesLosesTheSession(t *testing.T) {
 	require.Less(t, time.Since(start), prompt)
 	requireWorks(t, session(t, c))
 	require.NoError(t, c.Ready())
+	require.NoError(t, c.Close(limit(t, patience)), "the client gives up the notification")
 }

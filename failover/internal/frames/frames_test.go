@@ -103,7 +103,7 @@ func TestTablesThatTheClientCannotReadAreMadeReadable(t *testing.T) {
 		"8192 in a table":                   {field("a", table(headers(8192))), field("a", table(headers(8192)))},
 		"8193 in a table":                   {field("a", table(headers(8193))), field("a", data(headers(8193)))},
 		"8192 headers":                      {headers(8192), headers(8192)},
-		"8193 headers":                      {headers(8193), headers(8191) + field(frames.Header, data(field("8191", "V")+field("8192", "V")))},
+		"8193 headers":                      {headers(8193), headers(8000) + field(frames.Header, data(strings.TrimPrefix(headers(8193), headers(8000))))},
 		"an unknown type":                   {field("a", "V") + field("b", "?12") + field("c", "V"), field("a", "V") + field(frames.Header, data(field("b", "?12")+field("c", "V")))},
 		"an unknown type in a table":        {field("a", table(field("b", "?12"))) + field("c", "V"), field("a", data(field("b", "?12"))) + field("c", "V")},
 		"a length that lies":                {field("a", "S\x00\x00\x01\x00no"), field(frames.Header, data(field("a", "S\x00\x00\x01\x00no")))},

@@ -17,8 +17,8 @@ func rebuild(table []byte) []byte {
 // rebuildTable returns the table up to the first entry that cannot be read, and the rest.
 func rebuildTable(table []byte, depth int) (built, rest []byte) {
 	most, seen := maxEntries, map[string]struct{}{}
-	if depth == 0 { // Header may be added, and what it says is said here alone
-		most, seen[Header] = maxEntries-1, struct{}{}
+	if depth == 0 { // what Header says is said here alone
+		most, seen[Header] = maxHeaders, struct{}{}
 	}
 	entries := 0
 	for at := 0; at < len(table); {

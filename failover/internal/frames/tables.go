@@ -11,6 +11,10 @@ import (
 const (
 	maxDepth   = 32
 	maxEntries = 8192
+
+	// maxHeaders is how many entries stay of an outermost table with more than maxEntries. A copy of
+	// the message has some headers more.
+	maxHeaders = 8000
 )
 
 // tables looks at header tables, and keeps what it needs for that from one to the next.
