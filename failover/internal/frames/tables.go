@@ -28,8 +28,12 @@ type tables struct {
 func (t *tables) readable(table []byte) bool { return t.table(table, 0) }
 
 func (t *tables) table(table []byte, depth int) bool {
+	var starts [few]int // of the first entries
 	entries := 0
 	for at := 0; at < len(table); entries++ {
+		if entries < few {
+			starts[entries] = at
+		}
 		at += 1 + int(table[at])
 		end := extent(table, at)
 		if end < 0 || !t.value(table[at:end], depth) {
@@ -37,7 +41,13 @@ func (t *tables) table(table []byte, depth int) bool {
 		}
 		at = end
 	}
-	return entries <= maxEntries && !t.doubled(table, entries)
+	switch {
+	case entries <= few:
+		return !doubled(table, starts[:entries])
+	case entries <= maxEntries:
+		return !t.collides(table, entries)
+	}
+	return false
 }
 
 func (t *tables) list(list []byte, depth int) bool {
@@ -102,21 +112,14 @@ func extent(t []byte, at int) int {
 // few is the most keys that are compared with each other.
 const few = 12
 
-// doubled reports whether one of the keys of a table is given twice. The table is well-formed.
-func (t *tables) doubled(table []byte, entries int) bool {
-	if entries > few {
-		return t.collides(table, entries)
-	}
-	var keys [few][]byte
-	n := 0
-	for at := 0; at < len(table); n++ {
-		keys[n] = keyAt(table, at)
-		for _, other := range keys[:n] {
-			if bytes.Equal(other, keys[n]) {
+// doubled reports whether two of the entries that begin there have the same key.
+func doubled(table []byte, starts []int) bool {
+	for i, at := range starts {
+		for _, other := range starts[:i] {
+			if table[at] == table[other] && bytes.Equal(keyAt(table, at), keyAt(table, other)) {
 				return true
 			}
 		}
-		at = extent(table, at+1+len(keys[n]))
 	}
 	return false
 }
