@@ -33,7 +33,7 @@ func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 		return nil, because(ctx, err)
 	}
 	forget := context.AfterFunc(ctx, func() { _ = socket.Close() })
-	conn, err := d.handshake(ctx, e, socket)
+	conn, stream, err := d.handshake(ctx, e, socket)
 	if !forget() || err != nil {
 		// ctx may have ended just after the last answer: the socket is closed then.
 		_ = socket.Close()
@@ -44,6 +44,7 @@ func (d *dialer) connect(ctx context.Context, e Endpoint) (*Session, error) {
 		user:    e.userName(),
 		conn:    conn,
 		socket:  socket,
+		stream:  stream,
 		timeout: d.answerTimeout,
 		since:   time.Now(),
 		log:     d.log,
@@ -85,19 +86,19 @@ func because(ctx context.Context, err error) error {
 
 // handshake makes an AMQP connection of a socket. On an error the socket is the
 // caller's to close, which also ends the client's goroutines.
-func (d *dialer) handshake(ctx context.Context, e Endpoint, socket net.Conn) (*amqp.Connection, error) {
-	stream := socket
+func (d *dialer) handshake(ctx context.Context, e Endpoint, socket net.Conn) (*amqp.Connection, *stream, error) {
 	if e.tls {
 		var err error
-		if stream, err = d.speakTLS(ctx, e, socket); err != nil {
-			return nil, err
+		if socket, err = d.speakTLS(ctx, e, socket); err != nil {
+			return nil, nil, err
 		}
 	}
-	conn, err := amqp.Open(stream, d.clientConfig(e))
+	s := newStream(socket)
+	conn, err := amqp.Open(s, d.clientConfig(e))
 	if err != nil {
-		return nil, silent(e, err)
+		return nil, nil, silent(e, err)
 	}
-	return conn, probe(conn)
+	return conn, s, probe(conn)
 }
 
 // probe sends the node one request. Heartbeats notice a node that hangs only after the

@@ -47,6 +47,28 @@
 // From RabbitMQ 4.2 on a node that has lost the majority of its cluster keeps its connections.
 // [LeaveCutOff] notices, and moves to another node once that has answered.
 //
+// # Headers that the client cannot read
+//
+// The client ends the connection, and all its channels, over a header that it cannot read. So the
+// header tables of deliveries and returned messages, and the server's properties, are made readable
+// before the client sees them:
+//
+//   - An unsigned integer of 64 bits, type L, as Python's clients write it for 2^31 and more, is an
+//     int64 of the same bits: one of 2^63 and more is negative. RabbitMQ reads it so too.
+//   - Of a header that is given twice the first value stays, as RabbitMQ acts on that, at any depth.
+//   - A table or list over 32 levels deep, with over 8,192 entries or with a type that nobody knows
+//     is a []byte, as AMQP encodes it.
+//   - Headers that cannot be had that way are left out: those over the 8,000th of more than 8,192, and the largest,
+//     x-death first, where all of them do not fit one frame, since the broker adds to x-death as
+//     often as it likes. The header warren-unreadable-headers is a []byte that holds them, or the
+//     first 16 KiB of those that did not fit. Package processor/stack rejects such a message.
+//
+// # A client that does not read
+//
+// The client hands over what it has read before it reads on. If something does not take it, such as a
+// notification channel that nobody drains, all channels of the connection stand still, and
+// the heartbeats go on. After [AnswerTimeout] the session is lost, with [ErrStuck].
+//
 // # State
 //
 // [Connection.State] says what the connection is doing: connecting to which node,

@@ -22,6 +22,11 @@ var (
 	// socket is closed.
 	ErrNoAnswer = errors.New("no answer in time")
 
+	// ErrStuck is wrapped by the error of a session whose client has stopped reading, for
+	// [AnswerTimeout]: something does not take what it was handed, such as a notification channel of
+	// an amqp.Channel that nobody drains.
+	ErrStuck = errors.New("the client does not read any more")
+
 	// ErrLost is wrapped by every error from a session that ended other than by Close.
 	// The connection will have a new one: see [Connection.Session].
 	ErrLost = errors.New("failover: the session is lost")

@@ -44,7 +44,10 @@ func ConnectTimeout(d time.Duration) Option { return func(c *config) { c.connect
 
 // AnswerTimeout bounds the wait for a node's answer on a live session: to
 // [Session.Channel], and to AMQP's close in [Connection.Close]. If a node does not
-// answer in time, its socket is closed. Default: 10 s.
+// answer in time, its socket is closed. It also bounds, but not below 1 s, how long the client may
+// not read because something does not take what it has read: the session is then lost, with
+// [ErrStuck].
+// Default: 10 s.
 func AnswerTimeout(d time.Duration) Option { return func(c *config) { c.answerTimeout = d } }
 
 // Heartbeat is the interval of AMQP heartbeats, in whole seconds, at least one. The

@@ -18,6 +18,7 @@ type Session struct {
 	user    string
 	conn    *amqp.Connection
 	socket  net.Conn      // below TLS: closing it waits for nothing
+	stream  *stream       // above TLS
 	timeout time.Duration // for an answer
 	since   time.Time
 	log     *slog.Logger
@@ -47,6 +48,8 @@ func (s *Session) start() {
 	closed := s.conn.NotifyClose(make(chan *amqp.Error, 1))
 	blocked := s.conn.NotifyBlocked(make(chan amqp.Blocking, 1))
 	s.running.Go(func() { s.watch(closed, blocked) })
+	s.stream.frames.Limit(s.FrameSize())
+	s.run(s.watchReader)
 	if s.leaveCutOff > 0 && khepri(s.conn.Properties) {
 		s.run(s.askForMajority)
 	}

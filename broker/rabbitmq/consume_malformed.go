@@ -13,7 +13,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// malformed settles a message whose x-death is not what the broker writes. When RabbitMQ 3.10.8
+// malformed settles a message whose x-death is not what the broker writes, or may not be. When RabbitMQ 3.10.8
 // adds the next death it reads what the sender wrote there, and rejecting the message crashes its
 // queue: a classic queue crashes again after each start, with all that it holds, and a quorum queue
 // loses the message. From 4.0 on such an x-death is ignored.
@@ -22,8 +22,13 @@ type malformed struct {
 	envelope processor.Envelope
 }
 
-// isMalformed reports whether x-death is present but is not a list of deaths.
+// isMalformed reports whether x-death is present but is not a list of deaths, or is perhaps among
+// the headers that could not be read. Of a header that is given twice h has the first, as the broker
+// does: see package failover.
 func isMalformed(h processor.Headers) bool {
+	if _, unreadable := h[processor.HeaderUnreadable].([]byte); unreadable {
+		return true
+	}
 	death, there := h["x-death"]
 	if !there {
 		return false
@@ -66,7 +71,11 @@ func (m malformed) replace() error {
 	defer cancel()
 	e := m.envelope
 	e.Headers = e.Headers.Clone()
+	_, unreadable := e.Headers[processor.HeaderUnreadable]
 	republish.Strip(e.Headers)
+	if unreadable {
+		e.Headers[processor.HeaderUnreadable] = true // the copy is to be rejected as well
+	}
 	if user := e.UserID; user != "" {
 		e.UserID, e.Headers[republish.HeaderOriginalUserID] = "", user // another's is refused
 	}

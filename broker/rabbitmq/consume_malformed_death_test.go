@@ -2,6 +2,8 @@ package rabbitmq_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -62,6 +64,78 @@ func TestAMalformedDeathIsRejectedAndHarmsNobody(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// doubledDeaths have a key twice. The client keeps the last value of a key, and RabbitMQ acts on the
+// first: with the malformed one first, such a message was rejected by Warren as it was. RabbitMQ
+// 3.10.8 crashed a classic queue over it until that did not start any more, with 20 honest messages
+// in it, and lost the message from a quorum queue.
+var doubledDeaths = map[string]struct {
+	table     string
+	malformed bool
+}{
+	"x-death, malformed first":      {listed(longText("malformed")) + listed(entryOf(death(count(1)))), true},
+	"x-death, malformed last":       {listed(entryOf(death(count(1)))) + listed(longText("malformed")), false},
+	"count, malformed first":        {listed(entryOf(death(header("count", longText("malformed")), count(1)))), true},
+	"count, malformed last":         {listed(entryOf(death(count(1), header("count", longText("malformed"))))), false},
+	"x-death thrice, the first":     {listed(longText("malformed")) + listed("V") + listed(entryOf(death(count(1)))), true},
+	"count, with others in x-death": {listed(entryOf(death(count(1))) + entryOf(death(header("count", "V"), count(1)))), true},
+}
+
+// listed is x-death with these entries.
+func listed(entries string) string { return header("x-death", "A", sized(entries)) }
+
+func entryOf(s string) string { return "F" + sized(s) }
+
+func count(n byte) string { return header("count", "l\x00\x00\x00\x00\x00\x00\x00", string(n)) }
+
+// death is an entry of the queue under test, which RabbitMQ goes on counting; see work.
+func death(counts ...string) string {
+	return strings.Join(counts, "") + header("reason", longText("rejected")) + header("queue", longText(work)) + header("time", "T\x00\x00\x00\x00\x00\x00\x00\x01") +
+		header("exchange", longText("")) + header("routing-keys", "A", sized(longText(work)))
+}
+
+// work stands for the name of the queue.
+const work = "0123456789012345678901234567890123456789"
+
+func TestADeathThatIsGivenTwiceHarmsNobody(t *testing.T) {
+	t.Parallel()
+	replaced := !rabbitmqtest.Version(t).AtLeast(4, 0)
+	for name, row := range doubledDeaths {
+		for _, kind := range []string{"classic", "quorum"} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				t.Parallel()
+				url := rabbitmqtest.Shared(t).URL()
+				b := open(t, url)
+				dead := declareQueue(t, url, nil)
+				queue := fmt.Sprintf("doubled-%032x", rand.Uint64())
+				ch := raw(t, url)
+				_, err := ch.QueueDeclare(queue, true, false, false, false, amqp.Table{
+					"x-queue-type": kind, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead,
+				})
+				require.NoError(t, err)
+				newRawPublisher(t, url).publish(t, queue, "forged", strings.ReplaceAll(row.table, work, queue)+header("app", longText("mine")))
+				for range 20 {
+					require.NoError(t, ch.Publish("", queue, true, false, amqp.Publishing{MessageId: "honest"}))
+				}
+				times := 1
+				if row.malformed && replaced {
+					times = 2
+				}
+				sub := subscribe(t, b, queue, 1)
+				seen := map[string]int{}
+				for range 20 + times {
+					msg := receive(t, sub)
+					seen[msg.Properties().ID]++
+					require.Equal(t, msg.Properties().ID == "forged", msg.Headers()["app"] == "mine")
+					require.NoError(t, msg.Nack(false))
+				}
+				require.Equal(t, map[string]int{"forged": times, "honest": 20}, seen)
+				ready(t, b, queue, 0)
+				ready(t, b, dead, 21)
+			})
+		}
 	}
 }
 

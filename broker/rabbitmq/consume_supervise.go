@@ -248,9 +248,7 @@ func (s *subscription) report(g *generation, cause error) {
 		return
 	}
 	log.Error("consuming channel lost again before its first delivery; " +
-		"the first message of the queue may be one that the client cannot read: with an unsigned 64-bit header, " +
-		"with headers over the frame size (128 KiB; x-death grows), with over 8,192 entries in one table or list of them, " +
-		"or nested over 32 levels deep: look at it with the management UI and remove it")
+		"the first message of the queue may be one that ends the channel: look at it with the management UI and remove it")
 }
 
 // count makes a consumer timeout count as a failed delivery; see [timedOut].

@@ -30,6 +30,9 @@ func (s Stack) With(inner ...processor.Middleware) Stack {
 // It refuses a nil middleware or handler, and then returns every other reason why the
 // stack cannot work: options that were wrong (see [Invalid]), and layers in an order that
 // loses or doubles messages ([ErrOrder]).
+//
+// The handler gets no message whose headers could not all be read: the pipeline rejects it with
+// [processor.ErrUnreadable].
 func (s Stack) Then(handler processor.Processor) (*Pipeline, error) {
 	if isNil(handler) {
 		return nil, errors.New("stack: the handler is nil: pass a Processor to Then, and not the pipeline of a Then that failed")
@@ -58,7 +61,7 @@ func (s Stack) ThenFunc(handler func(ctx context.Context, msg processor.Message)
 
 // wrap returns the pipeline, unchecked. A middleware that returns its argument adds no layer.
 func (s Stack) wrap(handler processor.Processor) (*Pipeline, error) {
-	built := &Pipeline{head: handler, layers: between(handler, nil), inner: inside(handler, nil)}
+	built := &Pipeline{head: &complete{handler}, layers: between(handler, nil), inner: inside(handler, nil)}
 	for i, m := range slices.Backward(s.middlewares) {
 		if m == nil {
 			return nil, fmt.Errorf("stack: middleware %d is nil", i+1)
