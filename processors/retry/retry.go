@@ -144,8 +144,7 @@ func (r *retry) published(ctx context.Context, ev Event) error {
 	return republish.Copied(ev.Err)
 }
 
-// count reads the number of retries so far, from 0 to attempts.
+// count reads the number of retries so far, from 0 to the limit.
 func (r *retry) count(h processor.Headers) int {
-	n, _ := h.Int64(HeaderAttempts)
-	return int(min(max(n, 0), int64(r.retries)))
+	return int(min(republish.Count(h, HeaderAttempts), int64(r.retries)))
 }
