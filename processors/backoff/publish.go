@@ -16,7 +16,7 @@ import (
 // it would fail in the same way without end.
 func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	e := republish.Again(r.msg, time.Now())
-	e.Headers[HeaderBackoffs] = int64(r.done + 1)
+	r.next().write(e.Headers)
 	sent, problem := b.send(ctx, r, e)
 	if sent.tooLong != nil {
 		r.delay = sent.delay
@@ -25,7 +25,7 @@ func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	switch {
 	case problem == nil:
 		return b.published(ctx, Event{
-			Message: r.msg, Err: err, Attempt: r.done + 1, Retries: r.limit, Delay: r.delay,
+			Message: r.msg, Err: err, Attempt: r.done + 1, Retries: r.limit(), Delay: r.delay,
 			Next: sent.at.Add(r.delay), To: processor.Destination{RoutingKey: b.queue},
 		})
 	case b.final != nil && republish.Unsendable(problem):
@@ -72,14 +72,14 @@ func (b *backoff) expired(ctx context.Context, r retry, err error) error {
 
 // park publishes the last copy.
 func (b *backoff) park(ctx context.Context, r retry, err error) error {
-	e := republish.Park(r.msg, republish.Failure{Err: err, At: time.Now(), Count: int64(r.done) + 1, Stack: b.stack})
-	e.Headers[HeaderBackoffs] = int64(r.done)
+	e := republish.Park(r.msg, republish.Failure{Err: err, At: time.Now(), Count: int64(r.total) + 1, Stack: b.stack})
+	r.write(e.Headers)
 	parked, err := b.Sender.Park(ctx, r.msg, *b.final, e, err)
 	if !parked {
 		return republish.GoesBack(err)
 	}
 	return b.published(ctx, Event{
-		Message: r.msg, Err: err, Attempt: r.done, Retries: r.limit, Parked: true, To: *b.final,
+		Message: r.msg, Err: err, Attempt: r.done, Retries: r.limit(), Parked: true, To: *b.final,
 	})
 }
 
