@@ -419,7 +419,7 @@ func TestWrongArgumentsOfASource(t *testing.T) {
 	t.Parallel()
 	dead := watermill.Discard(nil)
 	for says, err := range map[string]error{
-		"the subscriber is nil": must.Fail(watermill.NewSource(nil, "mail", dead)),
+		"it is nil": must.Fail(watermill.NewSource(nil, "mail", dead)),
 		"the topic is empty":    must.Fail(watermill.NewSource(&oneByOne{}, "", dead)),
 		"there is no place":     must.Fail(watermill.NewSource(&oneByOne{}, "mail", nil)),
 	} {
