@@ -260,8 +260,8 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
 	var typedNil *dedup.Memory
 	for want, m := range map[string]processor.Middleware{
-		"the store is nil":     dedup.New(nil),
-		"store is nil":         dedup.New(typedNil),
+		"it is nil":     dedup.New(nil),
+		"dedup: the store, such as": dedup.New(typedNil),
 		"NewMemory(0, 1h0m0s)": dedup.New(dedup.NewMemory(0, time.Hour)),
 		"NewMemory(1, 0s)":     dedup.New(dedup.NewMemory(1, 0)),
 		"NewMemory(0, 0s)":     dedup.New(&dedup.Memory{}), // it panicked after the handler's success

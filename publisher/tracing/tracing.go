@@ -3,6 +3,7 @@ package tracing
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
@@ -39,6 +40,9 @@ func New(next processor.Publisher, opts ...Option) (processor.Publisher, error) 
 	}
 	if c.provider == nil {
 		c.provider = otel.GetTracerProvider()
+	}
+	if err := processor.Check(c.provider); err != nil {
+		return nil, fmt.Errorf("tracing: the tracer provider cannot work: %w", err)
 	}
 	return &publisher{
 		config: c,
