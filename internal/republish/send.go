@@ -2,7 +2,6 @@ package republish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -84,10 +83,10 @@ func (s *Sender) Park(ctx context.Context, msg processor.Message, to processor.D
 
 // final reports whether trying again would change nothing.
 func final(err error) bool {
-	return Unsendable(err) || errors.Is(err, processor.ErrClosed) || errors.Is(err, processor.ErrForbidden)
+	return Unsendable(err) || callback.Is(err, processor.ErrClosed) || callback.Is(err, processor.ErrForbidden)
 }
 
 // Unsendable reports whether err is about the copy, not about the broker.
 func Unsendable(err error) bool {
-	return errors.Is(err, processor.ErrTooLarge) || errors.Is(err, processor.ErrHeaderType)
+	return callback.Is(err, processor.ErrTooLarge) || callback.Is(err, processor.ErrHeaderType)
 }

@@ -2,7 +2,6 @@ package backoff
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -48,13 +47,22 @@ func (b *backoff) send(ctx context.Context, r retry, e processor.Envelope) (s se
 	problem = b.Sender.Send(ctx, r.msg, r.String(), func(ctx context.Context) error {
 		s.at = time.Now() // before the broker has it, so it is never due earlier
 		problem := b.delayer.Delay(ctx, b.Sender.Publisher, e, s.delay)
-		if errors.As(problem, &s.tooLong) {
+		if s.tooLong = tooLong(problem); s.tooLong != nil {
 			s.delay = min(s.delay, s.tooLong.Longest)
 			problem = b.delayer.Delay(ctx, b.Sender.Publisher, e, s.delay)
 		}
 		return problem
 	})
 	return s, problem
+}
+
+// tooLong is the error of a delay that is too long, nil if it was not.
+func tooLong(problem error) (found *delay.TooLongError) {
+	callback.Walk(problem, func(e error) bool {
+		found, _ = e.(*delay.TooLongError) //nolint:errorlint // one step of the walk
+		return found == nil
+	})
+	return found
 }
 
 func (b *backoff) unsent(r retry, problem, err error) error {

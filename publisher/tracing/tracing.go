@@ -11,6 +11,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/tracecontext"
 	"github.com/gowarren/warren/processor"
@@ -92,7 +93,7 @@ func (p *publisher) publish(ctx context.Context, to processor.Destination, e pro
 	traced := e
 	traced.Headers = p.inject(ctx, e.Headers)
 	err := p.next.Publish(ctx, to, traced)
-	if errors.Is(err, processor.ErrTooLarge) { // it is not stored
+	if callback.Is(err, processor.ErrTooLarge) { // it is not stored
 		return p.next.Publish(ctx, to, e)
 	}
 	return err
