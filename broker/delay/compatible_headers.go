@@ -61,8 +61,8 @@ func earlier(queue string, ms int32, count int64) processor.Headers {
 	}
 }
 
-// marked is a copy of the ids of a chain of calls, in which the last one has the mark of a delay:
-// once, or it would grow each time. Any other value stays as it is.
+// marked is a copy of the ids of a chain of calls, in which the last one has the mark of a delay, once.
+// Python adds the worker's own id with that mark, and its list grows at each delay. Any other value stays as it is.
 func marked(calls []any) []any {
 	for _, id := range calls {
 		if _, ok := id.(string); !ok {

@@ -419,9 +419,9 @@ func TestWrongArgumentsOfASource(t *testing.T) {
 	t.Parallel()
 	dead := watermill.Discard(nil)
 	for says, err := range map[string]error{
-		"it is nil": must.Fail(watermill.NewSource(nil, "mail", dead)),
-		"the topic is empty":    must.Fail(watermill.NewSource(&oneByOne{}, "", dead)),
-		"there is no place":     must.Fail(watermill.NewSource(&oneByOne{}, "mail", nil)),
+		"it is nil":          must.Fail(watermill.NewSource(nil, "mail", dead)),
+		"the topic is empty": must.Fail(watermill.NewSource(&oneByOne{}, "", dead)),
+		"there is no place":  must.Fail(watermill.NewSource(&oneByOne{}, "mail", nil)),
 	} {
 		require.ErrorContains(t, err, says)
 	}

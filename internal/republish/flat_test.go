@@ -15,8 +15,8 @@ import (
 	"github.com/gowarren/warren/processors/recovery"
 )
 
-// php-amqplib, and so Swarrot, can read a table, an array, a timestamp, or a number over
-// 2^31, and not publish it again: the message would be lost there. So Again and
+// php-amqplib, and so Swarrot, can read a table, a decimal, or a number over 2^31, and not publish
+// it again: the message would be lost there. It makes numbers of timestamps. So Again and
 // Park add only text and smaller counts to a message, and little of it, whatever
 // the message and the error are.
 func TestWhatCopiesAddIsFlatAndSmall(t *testing.T) {

@@ -82,7 +82,7 @@ func FirstFailure(h processor.Headers, now time.Time) time.Time {
 }
 
 // onWire is t in the form of Warren's headers: text, to the millisecond. It is no timestamp, because
-// with php-amqplib Swarrot can read one and not publish it again: it would lose the message.
+// php-amqplib, and so Swarrot, makes an int32 of one: its type is lost, and after 2038 the message.
 func onWire(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
 // Time reads a time from a header of Warren's. It also accepts a timestamp.

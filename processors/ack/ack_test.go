@@ -205,3 +205,22 @@ func ExampleNew() {
 	// no
 	// [nack without requeue]
 }
+
+// A handler stores a job, and After wakes who works on it.
+func ExampleAfter() {
+	wake := make(chan string, 1)
+	pipeline, err := stack.New(ack.New(ack.After(func(_ context.Context, msg processor.Message) {
+		wake <- msg.Properties().ID
+	}))).ThenFunc(func(context.Context, processor.Message) error {
+		return nil // the job is in the database
+	})
+	if err != nil {
+		panic(err)
+	}
+	msg := processortest.NewMessage()
+	fmt.Println(pipeline.Process(context.Background(), msg), msg.Settlements())
+	fmt.Println("work on", <-wake)
+	// Output:
+	// <nil> [ack]
+	// work on test-message
+}
