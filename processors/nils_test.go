@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	wmessage "github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/trace/noop"
 
@@ -13,8 +12,6 @@ import (
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/replay"
-	"github.com/gowarren/warren/broker/watermill"
-	"github.com/gowarren/warren/broker/watermill/pubsub"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
@@ -30,11 +27,9 @@ import (
 )
 
 type (
-	nilSource     struct{ broker.Source }
-	nilSubscriber struct{ wmessage.Subscriber }
-	nilPublisher  struct{ wmessage.Publisher }
-	nilProvider   struct{ noop.TracerProvider }
-	self          struct{ processor.Publisher }
+	nilSource   struct{ broker.Source }
+	nilProvider struct{ noop.TracerProvider }
+	self        struct{ processor.Publisher }
 )
 
 func (s *self) Unwrap() processor.Publisher { return s }
@@ -50,22 +45,16 @@ func TestWhatIsNilOrWrapsItselfIsRefusedWhenItIsGiven(t *testing.T) {
 	b := memory.New()
 	t.Cleanup(func() { _ = b.Close(context.Background()) })
 	errs := map[string]error{
-		"dedup's store":         layer(dedup.New((*dedup.Memory)(nil))),
-		"consumer's source":     second(consumer.New((*nilSource)(nil), &calls{})),
-		"consumer's handler":    second(consumer.New(b.Source("q"), (*calls)(nil))),
-		"consumer's function":   second(consumer.New(b.Source("q"), processor.ProcessorFunc(nil))),
-		"consumer's pipeline":   second(consumer.New(b.Source("q"), &stack.Pipeline{})),
-		"an embedded pipeline":  second(consumer.New(b.Source("q"), struct{ *stack.Pipeline }{})),
-		"replay's broker":       second(replay.Run(t.Context(), (*memory.Broker)(nil), "q", replay.ToQueue("w"))),
-		"delay's redeclarer":    second(delay.Compatible((*memory.Broker)(nil))("q", nil)),
-		"a Watermill source":    second(watermill.NewSource((*nilSubscriber)(nil), "q", watermill.Discard(nil))),
-		"a Watermill publisher": second(watermill.NewPublisher((*nilPublisher)(nil))),
-		"a poison publisher":    second(watermill.Handler(&calls{}, watermill.Poison((*nilPublisher)(nil), "q"))),
-		"a Watermill handler":   second(watermill.Handler(&stack.Pipeline{}, watermill.Discard(nil))),
-		"pubsub's subscriber":   second(pubsub.NewSubscriber((*memory.Broker)(nil), pubsub.Layout{})),
-		"pubsub's publisher":    second(pubsub.NewPublisher((*memory.Broker)(nil), pubsub.Layout{})),
-		"tracing's provider":    layer(tracing.New(tracing.TracerProvider((*nilProvider)(nil)))),
-		"the publisher's":       second(publishertracing.New(&processortest.Publisher{}, publishertracing.TracerProvider((*nilProvider)(nil)))),
+		"dedup's store":        layer(dedup.New((*dedup.Memory)(nil))),
+		"consumer's source":    second(consumer.New((*nilSource)(nil), &calls{})),
+		"consumer's handler":   second(consumer.New(b.Source("q"), (*calls)(nil))),
+		"consumer's function":  second(consumer.New(b.Source("q"), processor.ProcessorFunc(nil))),
+		"consumer's pipeline":  second(consumer.New(b.Source("q"), &stack.Pipeline{})),
+		"an embedded pipeline": second(consumer.New(b.Source("q"), struct{ *stack.Pipeline }{})),
+		"replay's broker":      second(replay.Run(t.Context(), (*memory.Broker)(nil), "q", replay.ToQueue("w"))),
+		"delay's redeclarer":   second(delay.Compatible((*memory.Broker)(nil))("q", nil)),
+		"tracing's provider":   layer(tracing.New(tracing.TracerProvider((*nilProvider)(nil)))),
+		"the publisher's":      second(publishertracing.New(&processortest.Publisher{}, publishertracing.TracerProvider((*nilProvider)(nil)))),
 	}
 	to := processor.Destination{RoutingKey: parked}
 	for name, p := range map[string]processor.Publisher{

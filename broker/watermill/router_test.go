@@ -265,11 +265,11 @@ func TestARouterRefusesWhatItCannotGive(t *testing.T) {
 		})
 	}
 	var none *stack.Pipeline
-	for _, p := range []processor.Processor{nil, none} {
+	for _, p := range []processor.Processor{nil, none, &stack.Pipeline{}, struct{ *stack.Pipeline }{}} {
 		_, err := watermill.Handler(p, dead)
 		require.Error(t, err)
 	}
-	for _, nowhere := range []watermill.DeadLetter{nil, watermill.Poison(nil, "poison"), watermill.Poison(&published{}, "")} {
+	for _, nowhere := range []watermill.DeadLetter{nil, watermill.Poison(nil, "poison"), watermill.Poison((*published)(nil), "poison"), watermill.Poison(&published{}, "")} {
 		_, err := watermill.Middleware(stack.New(), nowhere)
 		require.ErrorContains(t, err, "Poison")
 		_, err = watermill.Handler(gives(nil), nowhere)

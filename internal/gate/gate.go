@@ -5,18 +5,22 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-
-	"github.com/gowarren/warren/broker"
 )
+
+// Subscription is the part of a broker's that a gate needs. Neither method waits.
+type Subscription interface {
+	Pause() (back <-chan struct{})
+	Resume()
+}
 
 // Gate pauses the subscription while at least one pause is on. Make it with [New].
 type Gate struct {
 	mu     sync.Mutex
 	pauses int
 	closed bool
-	shut   chan struct{}       // closed while a pause is on
-	open   chan struct{}       // closed while none is on
-	sub    broker.Subscription // nil before there is one
+	shut   chan struct{} // closed while a pause is on
+	open   chan struct{} // closed while none is on
+	sub    Subscription  // nil before there is one
 	log    *slog.Logger
 }
 
@@ -85,7 +89,7 @@ func (g *Gate) hold() {
 }
 
 // Attach gives the gate the subscription, which begins paused if a pause is on.
-func (g *Gate) Attach(sub broker.Subscription) {
+func (g *Gate) Attach(sub Subscription) {
 	g.mu.Lock()
 	g.sub = sub
 	paused := g.pauses > 0

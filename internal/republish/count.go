@@ -16,6 +16,9 @@ const HeaderAttempts = "swarrot_retry_attempts"
 // that both processors can be in one stack, each with its own limit.
 const HeaderBackoffs = "warren-backoffs"
 
+// CounterPrefix begins the headers with the counts of retry layers that have a counter of their own.
+const CounterPrefix = "warren-retries-"
+
 // HeaderPolicy is the header with the delays by the nth policy of backoff, from 1. HeaderBackoffs
 // counts them too.
 func HeaderPolicy(n int) string { return HeaderBackoffs + "-" + strconv.Itoa(n) }
@@ -23,15 +26,23 @@ func HeaderPolicy(n int) string { return HeaderBackoffs + "-" + strconv.Itoa(n) 
 // ForgetCounts removes the counts from h.
 func ForgetCounts(h processor.Headers) {
 	maps.DeleteFunc(h, func(name string, _ any) bool {
-		return name == HeaderAttempts || name == HeaderBackoffs || strings.HasPrefix(name, HeaderBackoffs+"-")
+		return name == HeaderAttempts || name == HeaderBackoffs ||
+			strings.HasPrefix(name, HeaderBackoffs+"-") || strings.HasPrefix(name, CounterPrefix)
 	})
 }
 
 // Retries is how often a message with these headers has been retried. A sender may write
 // anything.
 func Retries(h processor.Headers) int64 {
-	keys, delays := Count(h, HeaderAttempts), Count(h, HeaderBackoffs)
-	return keys + min(delays, math.MaxInt64-1-keys)
+	sum := Count(h, HeaderAttempts)
+	more := func(n int64) { sum += min(n, math.MaxInt64-1-sum) }
+	more(Count(h, HeaderBackoffs))
+	for name := range h {
+		if strings.HasPrefix(name, CounterPrefix) {
+			more(Count(h, name))
+		}
+	}
+	return sum
 }
 
 // Count is the count in the header name; 0 if it is absent, negative or no whole number. A float

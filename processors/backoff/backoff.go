@@ -52,7 +52,19 @@ var (
 	_ stack.Describer = (*backoff)(nil)
 	_ stack.Predictor = (*backoff)(nil)
 	_ stack.Caser     = (*backoff)(nil)
+
+	_ processor.Checker = (*backoff)(nil)
 )
+
+// Check refuses a second backoff layer among the inner ones, if visible.
+func (b *backoff) Check() error {
+	for p := range processor.Decorated(b.Next) {
+		if _, ok := p.(*backoff); ok {
+			return errors.New("backoff: two layers have one count, and the retries of one would use up those of the other: make one layer of them, with a Policy for each")
+		}
+	}
+	return nil
+}
 
 // Process runs the inner layers, and publishes the message for a later delivery if they fail.
 func (b *backoff) Process(ctx context.Context, msg processor.Message) error {

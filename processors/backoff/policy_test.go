@@ -12,6 +12,7 @@ import (
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 )
 
@@ -191,4 +192,13 @@ func TestErrorsAndDelaysAreCopied(t *testing.T) {
 	errs[0], delays[0] = errOther, time.Hour
 	require.NoError(t, f.pipeline.Process(t.Context(), message()))
 	require.Equal(t, []time.Duration{time.Second}, f.delays.delays)
+}
+
+// They had one count: the waits by the inner one used up the retries of the outer.
+func TestTwoLayersAreRefused(t *testing.T) {
+	t.Parallel()
+	pub := &processortest.Publisher{}
+	_, err := stack.New(backoff.New(pub, "mail"), backoff.New(pub, "mail", backoff.For(errBusy))).
+		ThenFunc(func(context.Context, processor.Message) error { return nil })
+	require.Error(t, err)
 }
