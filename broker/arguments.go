@@ -77,7 +77,7 @@ func (q Queue) fieldArguments() processor.Headers {
 
 // onWire makes 5 and int64(5) equal. Values that cannot be sent stay as they are.
 func onWire(h processor.Headers) processor.Headers {
-	prepared, err := prepareHeaders(h)
+	prepared, err := prepareArguments(h)
 	if err != nil {
 		return h
 	}

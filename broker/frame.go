@@ -63,9 +63,9 @@ func size(v any) int {
 	switch v := v.(type) {
 	case bool, int8, uint8:
 		return 1
-	case int16:
+	case int16, uint16:
 		return 2
-	case int32, float32:
+	case int32, uint32, float32:
 		return 4
 	case processor.Decimal:
 		return 5

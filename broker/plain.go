@@ -8,10 +8,10 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// plain turns v into a type that every broker carries.
+// plain turns v, a header's value, into a type that every broker carries.
 func plain(v any) (any, error) {
 	switch v := v.(type) {
-	case nil, bool, int8, uint8, int16, int32, int64, processor.Decimal, string, []any, processor.Headers:
+	case nil, bool, int8, uint8, int16, uint16, int32, uint32, int64, processor.Decimal, string, []any, processor.Headers:
 		return v, nil
 	case float32:
 		return v, finite(float64(v))
@@ -24,17 +24,36 @@ func plain(v any) (any, error) {
 	case map[string]any:
 		return processor.Headers(v), nil
 	case int:
-		return int64(v), nil
-	case uint16:
-		return int32(v), nil
-	case uint32:
+		if int(int32(v)) == v {
+			return int32(v), nil // py-amqp reads an int64 of -1 as 2^64 - 1
+		}
 		return int64(v), nil
 	case uint:
+		if v <= math.MaxInt32 {
+			return int32(v), nil
+		}
 		return signed(uint64(v))
 	case uint64:
 		return signed(v)
 	}
 	return nil, fmt.Errorf("%w: %T; see processor.Headers for those that can", processor.ErrHeaderType, v)
+}
+
+// signedArgument turns v, the value of an argument, into one of the integers that definitions have:
+// RabbitMQ tells an int32 from the int64 that it makes of a number in JSON, and takes two bindings
+// for different that differ in nothing else.
+func signedArgument(v any) any {
+	switch v := v.(type) {
+	case int:
+		return int64(v)
+	case uint16:
+		return int32(v)
+	case uint32:
+		return int64(v)
+	case uint:
+		return uint64(v)
+	}
+	return v
 }
 
 func signed(v uint64) (any, error) {

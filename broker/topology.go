@@ -33,7 +33,9 @@ type Topology struct {
 	Owned []string
 }
 
-// Kind is the way an exchange routes.
+// Kind is the way an exchange routes: one of those below, or of a plugin's that begin with x-, such as
+// "x-consistent-hash" and "x-delayed-message". What a plugin needs goes into the arguments. A plugin
+// that the broker does not have is an error of Declare; broker/memory has none.
 type Kind string
 
 // The kinds of exchange.
@@ -114,6 +116,9 @@ type DelayedRetry struct {
 
 // Queue is a queue to declare. Only Name is required.
 type Queue struct {
+	// Name is chosen by the program, since a queue is declared again after a lost connection. For one
+	// that the broker would name, such as a queue of answers, make a name that nobody else has:
+	// "reply-" + rand.Text(), and declare it as Exclusive.
 	Name string
 	// Type is the broker's default if it is empty: classic, unless the vhost has another. Set it:
 	// an untyped queue that the vhost makes a quorum queue has the default delivery limit. It cannot
@@ -151,7 +156,9 @@ type Queue struct {
 	Arguments processor.Headers
 }
 
-// Binding routes messages of an exchange to a queue.
+// Binding routes messages of an exchange to a queue. A binding from one exchange to another is not
+// part of a topology: import it with the broker's definitions. Messages pass through it as through
+// any other, but neither [Topology.Loops] nor a verification sees it.
 type Binding struct {
 	Exchange   string
 	Queue      string

@@ -156,7 +156,7 @@ func argumentProblem(arguments, fields processor.Headers) string {
 			return fmt.Sprintf("argument %q repeats a field; keep one of them", name)
 		}
 	}
-	if _, err := prepareHeaders(arguments); err != nil {
+	if _, err := prepareArguments(arguments); err != nil {
 		return "its arguments cannot be sent: " + err.Error()
 	}
 	return ""

@@ -18,8 +18,9 @@ const (
 // wire copies headers with the types that they have on the wire, and counts the bytes
 // that they take there. It stops as soon as they are too many.
 type wire struct {
-	left  int
-	level int // of nested tables and lists
+	left      int
+	level     int  // of nested tables and lists
+	arguments bool // and not headers: see signedArgument
 
 	// The names of the headers that it is in; where it stopped, after an error.
 	path  [8]string
@@ -28,10 +29,18 @@ type wire struct {
 
 // prepareHeaders returns a copy of h as the wire has it; nil stays nil.
 func prepareHeaders(h processor.Headers) (processor.Headers, error) {
+	return (&wire{left: defaultFrame}).prepare(h)
+}
+
+// prepareArguments is prepareHeaders for the arguments of a queue, an exchange or a binding.
+func prepareArguments(h processor.Headers) (processor.Headers, error) {
+	return (&wire{left: defaultFrame, arguments: true}).prepare(h)
+}
+
+func (w *wire) prepare(h processor.Headers) (processor.Headers, error) {
 	if h == nil {
 		return nil, nil //nolint:nilnil // no headers are no error
 	}
-	w := wire{left: defaultFrame}
 	if err := checkEntries(len(h)); err != nil {
 		return nil, fmt.Errorf("headers: %w", err)
 	}
@@ -126,6 +135,9 @@ func (w *wire) list(list []any) ([]any, error) {
 
 // value returns v as the wire has it. One byte is taken for its type.
 func (w *wire) value(v any) (any, error) {
+	if w.arguments {
+		v = signedArgument(v)
+	}
 	v, err := plain(v)
 	if err != nil {
 		return nil, err

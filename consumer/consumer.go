@@ -8,6 +8,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -15,10 +16,11 @@ import (
 var (
 	// ErrUnsettled ends the run when the pipeline returns without settling a message.
 	ErrUnsettled = errors.New("the pipeline returned without settling the message: put processors/ack outermost, or ack in the handler")
-	// ErrAbandoned is returned by a run whose handlers or a layer's Idle ignored the end of
-	// their context. Their messages were requeued; their goroutines are left, with what they
-	// hold in layers such as dedup and breaker. End the program, or build a new pipeline.
-	ErrAbandoned = errors.New("handlers or an idle hook did not return after the end of their context, and were abandoned")
+	// ErrAbandoned is returned by a run whose handlers, a layer's Start or Idle, or the first
+	// Subscribe ignored the end of their context. Messages in flight were requeued; the goroutines
+	// are left, with what they hold in layers such as dedup and breaker. End the program, or build
+	// a new pipeline.
+	ErrAbandoned = errors.New("what did not return after the end of its context was abandoned")
 	// ErrRunning is returned by Run while another Run of the same consumer is in progress.
 	ErrRunning = errors.New("the consumer is running already")
 )
@@ -60,23 +62,18 @@ func (c *Consumer) Run(ctx context.Context) error {
 	defer c.running.Store(false)
 	r := newRun(ctx, c)
 	defer r.Abort(nil)
-	if s, ok := c.handler.(stack.Starter); ok {
-		if err := s.Start(stack.WithRun(ctx, r)); err != nil {
-			return fmt.Errorf("consumer: start: %w", err)
-		}
+	if err := r.start(ctx); err != nil {
+		return errors.Join(r.reason(), fmt.Errorf("consumer: start: %w", err))
 	}
 	return errors.Join(r.consume(), c.stop(ctx))
 }
 
 func (c *Consumer) check() error {
-	switch {
-	case c.source == nil:
-		return errors.New("consumer: the source is nil: pass the broker's Source(queue)")
-	case c.handler == nil:
-		return errors.New("consumer: the processor is nil: pass a pipeline")
+	if err := processor.Check(c.source); err != nil {
+		return fmt.Errorf("consumer: the source, which is the broker's Source(queue), cannot work: %w", err)
 	}
-	if p, ok := c.handler.(*stack.Pipeline); ok && p == nil {
-		return errors.New("consumer: the pipeline is nil: look at the error that Then returned with it")
+	if err := stack.Check(c.handler); err != nil {
+		return fmt.Errorf("consumer: %w", err)
 	}
 	return c.options.check()
 }
@@ -87,7 +84,7 @@ func (c *Consumer) stop(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	if err := bounded(ctx, closeTimeout, s.Stop); err != nil {
+	if err := patience.Within(ctx, closeTimeout, s.Stop); err != nil {
 		return fmt.Errorf("consumer: stop: %w", err)
 	}
 	return nil

@@ -237,17 +237,17 @@ func TestWrongOptions(t *testing.T) {
 	t.Parallel()
 	p := processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil })
 	for says, err := range map[string]error{
-		"source is nil":     must.Fail(consumer.New(nil, p)),
-		"processor is nil":  must.Fail(consumer.New(newQueue(), nil)),
-		"pipeline is nil":   must.Fail(consumer.New(newQueue(), (*stack.Pipeline)(nil))),
-		"Workers(0)":        must.Fail(consumer.New(newQueue(), p, consumer.Workers(0))),
-		"Prefetch(3)":       must.Fail(consumer.New(newQueue(), p, consumer.Workers(4), consumer.Prefetch(3))),
-		"Prefetch(-1)":      must.Fail(consumer.New(newQueue(), p, consumer.Prefetch(-1))),
-		"DrainTimeout(-1s)": must.Fail(consumer.New(newQueue(), p, consumer.DrainTimeout(-time.Second))),
-		"option 2 is nil":   must.Fail(consumer.New(newQueue(), p, quiet(), nil)),
-		"OrderBy: the key":  must.Fail(consumer.New(newQueue(), p, consumer.OrderBy(nil))),
-		"key.Header with":   must.Fail(consumer.New(newQueue(), p, consumer.OrderBy(key.Header("")))),
-		"IdleInterval(0s)":  must.Fail(consumer.New(newQueue(), p, consumer.IdleInterval(0))),
+		"it is nil":            must.Fail(consumer.New(nil, p)),
+		"processor is nil":     must.Fail(consumer.New(newQueue(), nil)),
+		"the processor is nil": must.Fail(consumer.New(newQueue(), (*stack.Pipeline)(nil))),
+		"Workers(0)":           must.Fail(consumer.New(newQueue(), p, consumer.Workers(0))),
+		"Prefetch(3)":          must.Fail(consumer.New(newQueue(), p, consumer.Workers(4), consumer.Prefetch(3))),
+		"Prefetch(-1)":         must.Fail(consumer.New(newQueue(), p, consumer.Prefetch(-1))),
+		"DrainTimeout is -1s":  must.Fail(consumer.New(newQueue(), p, consumer.DrainTimeout(-time.Second))),
+		"option 2 is nil":      must.Fail(consumer.New(newQueue(), p, quiet(), nil)),
+		"OrderBy: the key":     must.Fail(consumer.New(newQueue(), p, consumer.OrderBy(nil))),
+		"key.Header with":      must.Fail(consumer.New(newQueue(), p, consumer.OrderBy(key.Header("")))),
+		"IdleInterval is 0s":   must.Fail(consumer.New(newQueue(), p, consumer.IdleInterval(0))),
 	} {
 		require.ErrorContains(t, err, says)
 	}

@@ -1,11 +1,11 @@
 package consumer
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -13,10 +13,10 @@ import (
 // subscription. It takes no longer than the drain timeout, the grace and the close timeout,
 // whatever hangs.
 func (r *run) drain(workers, idle <-chan struct{}) error {
-	r.gate.close()
+	r.gate.Close()
 	r.finishHands(workers)
 	err := r.endure(workers, idle)
-	if err := bounded(r.intake, closeTimeout, r.sub.Close); err != nil {
+	if err := patience.Within(r.intake, closeTimeout, r.sub.Close); err != nil {
 		// Nothing is lost: the broker requeues what a lost connection held.
 		r.log.Warn("subscription not closed cleanly", slog.Any("error", err))
 	}
@@ -50,19 +50,4 @@ func (r *run) endure(workers, idle <-chan struct{}) error {
 		}
 	}
 	return nil
-}
-
-// bounded calls f with a context that outlives ctx, and returns after timeout at the latest. A
-// function that ignores its context is abandoned.
-func bounded(ctx context.Context, timeout time.Duration, f func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout-toReturn)
-	defer cancel()
-	result := make(chan error, 1)
-	go func() { result <- f(ctx) }()
-	select {
-	case err := <-result:
-		return err
-	case <-time.After(timeout):
-		return fmt.Errorf("it ignored its context and was abandoned: %w", context.DeadlineExceeded)
-	}
 }

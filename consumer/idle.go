@@ -31,7 +31,7 @@ func (r *run) watchIdle() {
 		}
 		now := r.stats.received.Load()
 		switch {
-		case r.gate.paused() || r.stats.inHand.Load() > 0 || r.holding.Load() > 0:
+		case r.gate.Paused() || r.stats.inHand.Load() > 0 || r.holding.Load() > 0:
 			now = never // nothing is known of the queue
 		case now == before:
 			r.idle(r.hands, idler)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor/key"
 )
 
@@ -18,9 +19,8 @@ const (
 )
 
 const (
-	grace        = time.Second            // for handlers to see that their context has ended
-	closeTimeout = 2 * time.Second        // for a broker that hangs, and again for layers to stop
-	toReturn     = 100 * time.Millisecond // part of closeTimeout, to see that the context has ended
+	grace        = time.Second     // for handlers to see that their context has ended
+	closeTimeout = 2 * time.Second // for a broker that hangs, and again for layers to stop
 	minPrefetch  = 10
 )
 
@@ -99,11 +99,5 @@ func (o options) check() error {
 	if o.ordered && o.key == nil {
 		errs = append(errs, errors.New("consumer: OrderBy: the key function is nil: pass one such as key.RoutingKey, or key.Header with a name"))
 	}
-	if o.drainTimeout < 0 {
-		errs = append(errs, fmt.Errorf("consumer: DrainTimeout(%v) is negative", o.drainTimeout))
-	}
-	if o.idleInterval <= 0 {
-		errs = append(errs, fmt.Errorf("consumer: IdleInterval(%v) must be positive", o.idleInterval))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, option.NotNegative("consumer: DrainTimeout", o.drainTimeout), option.Positive("consumer: IdleInterval", o.idleInterval))...)
 }

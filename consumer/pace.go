@@ -20,10 +20,10 @@ const (
 func (r *run) returning(d *broker.Delivery, lost <-chan struct{}) {
 	defer func() {
 		if r.intake.Err() != nil {
-			r.gate.close()
+			r.gate.Close()
 		}
 	}()
-	if r.intake.Err() != nil || r.gate.paused() {
+	if r.intake.Err() != nil || r.gate.Paused() {
 		return
 	}
 	r.holding.Add(1)
@@ -32,7 +32,7 @@ func (r *run) returning(d *broker.Delivery, lost <-chan struct{}) {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-r.gate.isShut():
+	case <-r.gate.Shut():
 	case <-r.intake.Done():
 	case <-lost:
 	}

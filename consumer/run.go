@@ -9,9 +9,11 @@ import (
 	"sync/atomic"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/gate"
 	"github.com/gowarren/warren/internal/lines"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/pacing"
+	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -28,7 +30,7 @@ type run struct {
 	log   *slog.Logger
 	lines *lines.Lines[delivery] // messages that wait for an earlier message with its key
 	turn  chan struct{}          // held by the worker that receives, with OrderBy
-	gate  *gate
+	gate  *gate.Gate
 	sub   broker.Subscription
 
 	intake    context.Context //nolint:containedctx // ends with the intake
@@ -44,9 +46,9 @@ type run struct {
 var _ stack.Run = (*run)(nil)
 
 func newRun(ctx context.Context, c *Consumer) *run {
-	log := logattr.Or(c.options.logger)
+	log := patience.Logger(logattr.Or(c.options.logger), grace)
 	waiting := lines.New(&c.stats.waiting, &c.stats.released, delivery.Lost)
-	r := &run{Consumer: c, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: newGate(log), returns: pacing.NewReturns(c.options.workers)}
+	r := &run{Consumer: c, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: gate.New(log), returns: pacing.NewReturns(c.options.workers)}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
 	return r
@@ -62,7 +64,7 @@ func (r *run) Abort(reason error) {
 }
 
 // Pause stops receiving before it returns.
-func (r *run) Pause() (resume func()) { return r.gate.pause() }
+func (r *run) Pause() (resume func()) { return r.gate.Pause() }
 
 // consume runs the workers until the intake ends, and then drains.
 func (r *run) consume() error {
@@ -87,22 +89,51 @@ func (r *run) consume() error {
 // subscribe subscribes once no layer's Start pauses the run. It is no error if the intake has
 // ended before.
 func (r *run) subscribe() error {
-	if !r.gate.await(r.intake) {
+	if !r.gate.Await(r.intake) {
 		return nil
 	}
-	sub, err := r.source.Subscribe(r.intake, broker.SubscribeOptions{
-		Prefetch: r.options.prefetch(), Ordered: r.options.key != nil,
-		Base: r.hands, Returning: r.returning, FinishLost: r.options.finishLost, Consumer: r.options.consumer,
-	})
+	var sub broker.Subscription
+	err := r.await(func() (err error) {
+		sub, err = r.source.Subscribe(r.intake, broker.SubscribeOptions{
+			Prefetch: r.options.prefetch(), Ordered: r.options.key != nil,
+			Base: r.hands, Returning: r.returning, FinishLost: r.options.finishLost, Consumer: r.options.consumer,
+		})
+		return err
+	}, func() error { return patience.Within(r.intake, closeTimeout, sub.Close) })
 	switch {
 	case err == nil:
 		r.sub = sub
-		r.gate.attach(sub)
+		r.gate.Attach(sub)
 		return nil
+	case errors.Is(err, ErrAbandoned):
 	case r.intake.Err() != nil:
 		return nil //nolint:nilerr // asked to end before it began
 	}
 	return fmt.Errorf("consumer: subscribe: %w", err)
+}
+
+// start starts the layers, and stops them again if their Start was abandoned and returns in the end.
+func (r *run) start(ctx context.Context) error {
+	s, ok := r.handler.(stack.Starter)
+	if !ok {
+		return nil
+	}
+	return r.await(func() error { return s.Start(stack.WithRun(r.intake, r)) }, func() error { return r.stop(ctx) })
+}
+
+// await calls f, which should return when the intake ends. If it does not, it is abandoned, and undone
+// when it succeeds in the end.
+func (r *run) await(f, undo func() error) error {
+	err := patience.Until(r.intake, grace, f, func(err error) {
+		if err == nil {
+			err = undo()
+		}
+		r.log.Warn("what was abandoned has returned", slog.Any("error", err))
+	})
+	if errors.Is(err, patience.ErrIgnored) {
+		return fmt.Errorf("%w: %w", ErrAbandoned, err)
+	}
+	return err
 }
 
 // began runs f in a goroutine and returns a channel that is closed when f returns.

@@ -76,8 +76,14 @@ func (s *Session) askForMajority() {
 // untilAsked is how long to wait before the next question. It is random, so that clients do
 // not ask in step.
 func (s *Session) untilAsked() time.Duration {
-	nominal := s.leaveCutOff / 2 << min(s.status.cutOffs(), 8)
-	nominal = max(s.leaveCutOff/2, min(nominal, rarest))
+	nominal := s.leaveCutOff / 2
+	for range s.status.cutOffs() {
+		if nominal >= rarest/2 {
+			nominal = max(nominal, rarest)
+			break
+		}
+		nominal *= 2
+	}
 	return nominal - rand.N(nominal/4+1) //nolint:gosec // jitter, no secret
 }
 

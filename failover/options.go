@@ -130,27 +130,31 @@ func newConfig(opts []Option) (*config, error) {
 	return c, c.check()
 }
 
+// noUnit reports whether d is nearly always a number without its unit, such as 300 for
+// 300*time.Second.
+func noUnit(d time.Duration) bool { return 0 < d && d < time.Millisecond }
+
 func (c *config) check() error {
 	errs := c.wrong
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("failover: "+format, args...))
 	}
-	if c.connectTimeout <= 0 {
-		fail("connect timeout %v is not positive", c.connectTimeout)
+	if c.connectTimeout < time.Millisecond {
+		fail("connect timeout %v is not a millisecond or more", c.connectTimeout)
 	}
-	if c.answerTimeout <= 0 {
-		fail("answer timeout %v is not positive", c.answerTimeout)
+	if c.answerTimeout < time.Millisecond {
+		fail("answer timeout %v is not a millisecond or more", c.answerTimeout)
 	}
 	if c.heartbeat < time.Second || c.heartbeat%time.Second != 0 || c.heartbeat > math.MaxUint16*time.Second {
 		fail("heartbeat %v is not a whole number of seconds from 1 to 65535", c.heartbeat)
 	}
-	if c.stableAfter < 0 {
-		fail("stable time %v is negative", c.stableAfter)
+	if c.stableAfter < 0 || noUnit(c.stableAfter) {
+		fail("stable time %v is neither 0 nor a millisecond or more", c.stableAfter)
 	}
-	if c.leaveCutOff < 0 {
-		fail("a node that is cut off is left after %v, which is negative", c.leaveCutOff)
+	if c.leaveCutOff < 0 || noUnit(c.leaveCutOff) {
+		fail("a node that is cut off is left after %v, which is neither 0 nor a millisecond or more", c.leaveCutOff)
 	}
-	if c.backoff.base <= 0 || c.backoff.limit < c.backoff.base {
+	if c.backoff.base < time.Microsecond || c.backoff.limit < c.backoff.base {
 		fail("backoff from %v to %v does not grow from above zero", c.backoff.base, c.backoff.limit)
 	}
 	if c.maxRounds < 1 && c.maxRounds != NoLimit {

@@ -129,13 +129,14 @@ func (s *stop) Unwrap() error { return s.err }
 // dropped. An error without a decision, such as a sentinel beside it, does not change one.
 // Stop counts wherever it is.
 //
-// An error whose Unwrap panics, as that of a typed nil pointer may, is a plain failure.
-// Decide allocates nothing.
+// An error whose Unwrap panics, as that of a typed nil pointer may, is a plain failure, and so is
+// what wraps itself: Decide looks at 100,000 errors at most. It allocates nothing.
 func Decide(err error) Decision {
 	if err == nil {
 		return Decision{Action: Done}
 	}
-	v := read(err)
+	r := reader{left: maxErrors}
+	v := r.read(err)
 	if !v.explicit && !v.plain {
 		return Decision{Action: Done, Stop: v.stop} // nothing but ErrStop
 	}
@@ -154,26 +155,35 @@ type verdict struct {
 	stop     bool
 }
 
-func read(err error) verdict {
-	if err == ErrStop { //nolint:errorlint // read walks the tree itself
-		return verdict{stop: true}
-	}
-	switch e := err.(type) { //nolint:errorlint // read walks the tree itself
-	case *outcome:
-		return verdict{
-			action: e.action, after: e.after, explicit: true, plain: true,
-			stop: read(e.err).stop,
+// maxErrors is how many errors of one tree are read.
+const maxErrors = 100_000
+
+// reader reads an error tree, until it has seen so many errors: one may wrap itself.
+type reader struct{ left int }
+
+func (r *reader) read(err error) verdict {
+	for r.left--; r.left >= 0; r.left-- {
+		if err == ErrStop { //nolint:errorlint // read walks the tree itself
+			return verdict{stop: true}
 		}
-	case *stop:
-		v := read(e.err)
-		v.stop, v.plain = true, true
-		return v
-	case interface{ Unwrap() error }:
-		if inner := unwrapOne(e); inner != nil {
-			return read(inner)
+		switch e := err.(type) { //nolint:errorlint // read walks the tree itself
+		case *outcome:
+			return verdict{
+				action: e.action, after: e.after, explicit: true, plain: true,
+				stop: r.read(e.err).stop,
+			}
+		case *stop:
+			v := r.read(e.err)
+			v.stop, v.plain = true, true
+			return v
+		case interface{ Unwrap() error }:
+			if err = unwrapOne(e); err != nil {
+				continue
+			}
+		case interface{ Unwrap() []error }:
+			return r.readAll(unwrapAll(e))
 		}
-	case interface{ Unwrap() []error }:
-		return readAll(unwrapAll(e))
+		break
 	}
 	return verdict{plain: true}
 }
@@ -196,7 +206,7 @@ func (v verdict) safer(w verdict) bool {
 	return v.action > w.action || v.action == w.action && v.after > w.after
 }
 
-func readAll(errs []error) verdict {
+func (r *reader) readAll(errs []error) verdict {
 	var all verdict
 	empty := true
 	for _, err := range errs {
@@ -204,7 +214,7 @@ func readAll(errs []error) verdict {
 			continue
 		}
 		empty = false
-		v := read(err)
+		v := r.read(err)
 		all.stop = all.stop || v.stop
 		all.plain = all.plain || v.plain
 		if v.explicit && (!all.explicit || v.safer(all)) {

@@ -83,3 +83,22 @@ func TestABatchOfWhatIsNoBatchPublisherGoesOneByOne(t *testing.T) {
 		require.Len(t, b.sent, tc.sent)
 	}
 }
+
+// self decorates itself, and each time anew.
+type self struct{ *base }
+
+func (s self) Unwrap() processor.Publisher { return self{s.base} }
+
+func TestADecoratorOfItselfIsAnErrorAndNoEndlessLoop(t *testing.T) {
+	t.Parallel()
+	var p processor.Publisher = self{&base{}}
+	require.ErrorContains(t, processor.Check(p), "leads back to itself")
+	require.Len(t, slices.Collect(processor.Decorated(p)), 1000)
+}
+
+func TestATypedNilIsNil(t *testing.T) {
+	t.Parallel()
+	for _, p := range []processor.Publisher{(*base)(nil), around{(*base)(nil)}, strict{around: around{around{(*base)(nil)}}}} {
+		require.ErrorContains(t, processor.Check(p), "is nil")
+	}
+}

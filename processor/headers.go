@@ -13,10 +13,13 @@ import (
 // sender: read them with the getters, which never panic.
 //
 // Every broker carries these value types and delivers the same type: nil, bool,
-// int8, int16, int32, int64, uint8, float32, float64, string, []byte, [Decimal],
-// time.Time (whole seconds), []any and Headers. A publisher turns int and the wider
-// unsigned integers into the signed type that holds them, and map[string]any into
-// Headers. Any other type, or a uint64 beyond int64, is refused when publishing.
+// int8, int16, int32, int64, uint8, uint16, uint32, float32, float64, string, []byte, [Decimal],
+// time.Time (whole seconds), []any and Headers. A publisher turns int and uint into an int32, or an
+// int64 if it is beyond that, uint64 into an int64, and map[string]any into Headers. Any other type,
+// or a uint64 beyond int64, is refused when publishing.
+//
+// Python's py-amqp reads an int64 as if it had no sign: -1 becomes 18446744073709551615. Send it a
+// negative number as an int, or as text if it is below -2147483648.
 //
 // Headers are not safe for writing from several goroutines.
 type Headers map[string]any

@@ -103,7 +103,9 @@ type Properties struct {
 	// ContentEncoding is the body's encoding, such as gzip.
 	ContentEncoding string
 	// Expiration is how long the message may wait in a queue. The wire has whole
-	// milliseconds: a fraction is rounded up. 0 is no limit.
+	// milliseconds: a fraction is rounded up. 0 is no limit. So AMQP's expiration of "0", which means
+	// now or never, cannot be sent; a nanosecond becomes one millisecond. One that comes in reads as
+	// no limit.
 	Expiration time.Duration
 	// Timestamp is when it was sent, in whole seconds on the wire. The zero Time is none, and so is
 	// 1970-01-01 00:00 UTC, which some clients write where there is none.

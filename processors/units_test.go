@@ -1,11 +1,16 @@
 package processors_test
 
 import (
+	"context"
+	"math"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -57,5 +62,41 @@ func TestANumberWithoutItsUnitIsRefused(t *testing.T) {
 		require.ErrorContains(t, err, "is 300ns: that is less than")
 		_, err = stack.New(with(time.Second)).Then(&calls{})
 		require.NoError(t, err)
+	}
+	for _, with := range []consumer.Option{consumer.DrainTimeout(20), consumer.IdleInterval(1)} {
+		_, err := consumer.New(memory.New().Source("q"), &calls{}, with)
+		require.ErrorContains(t, err, "less than")
+	}
+}
+
+// The largest duration is "never", and no sum with it becomes negative.
+func TestTheLongestDurationIsAccepted(t *testing.T) {
+	t.Parallel()
+	const longest = math.MaxInt64
+	pub := &processortest.Publisher{}
+	for name, m := range map[string]processor.Middleware{
+		"breaker":      breaker.New("mail server", breaker.OpenFor(longest)),
+		"cleanup":      cleanup.New(clean, cleanup.Timeout(longest)),
+		"dedup":        dedup.New(dedup.NewMemory(1, longest), dedup.StoreTimeout(longest)),
+		"instantretry": instantretry.New(instantretry.DoubleUpTo(longest)),
+		"maxtime":      maxtime.New(maxtime.After(longest)),
+		"memorylimit":  memorylimit.New(100, memorylimit.Every(longest)),
+		"retry":        retry.New(pub, "r_%attempt%", retry.KeepTrying(longest)),
+		"backoff":      backoff.New(pub, "test-queue", backoff.KeepTrying(longest), backoff.Jitter(longest), backoff.Schedule(backoff.Fixed(time.Hour))),
+		"timeout":      timeout.New(longest, timeout.BrokerTimeout(longest)),
+		"xdeath":       xdeath.New(xdeath.MaxLifetime(longest), xdeath.Park(pub, processor.Destination{RoutingKey: parked})),
+	} {
+		for _, result := range []error{nil, errMail} {
+			synctest.Test(t, func(t *testing.T) {
+				p, err := stack.New(m).Then(&calls{results: []error{result}})
+				require.NoError(t, err, name)
+				require.NoError(t, p.Start(t.Context()), name)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				_ = p.Process(ctx, message()) // by the jitter it may wait too long, which is an error
+				require.NoError(t, p.Stop(t.Context()), name)
+				synctest.Wait()
+			})
+		}
 	}
 }

@@ -17,10 +17,12 @@ var contentCases = []testCase{
 		run: func(r *rig) {
 			type h = processor.Headers
 			sent := h{
-				"int": -7, "uint16": uint16(7), "uint32": uint32(math.MaxUint32), "map": map[string]any{"k": 1},
+				"int": -7, "long int": -1<<31 - 1, "uint": uint(7), "long uint": uint(math.MaxUint32), "uint64": uint64(7),
+				"map": map[string]any{"k": 1},
 			}
 			want := h{
-				"int": int64(-7), "uint16": int32(7), "uint32": int64(math.MaxUint32), "map": h{"k": int64(1)},
+				"int": int32(-7), "long int": int64(-1<<31 - 1), "uint": int32(7), "long uint": int64(math.MaxUint32), "uint64": int64(7),
+				"map": h{"k": int32(1)},
 			}
 			for name, value := range everyHeaderType() {
 				sent[name], want[name] = value, value
@@ -108,7 +110,7 @@ func everyHeaderType() processor.Headers {
 	all := h{
 		"nil": nil, "true": true, "false": false,
 		"int8": int8(-8), "int16": int16(math.MinInt16), "int32": int32(math.MinInt32), "int64": int64(math.MinInt64),
-		"uint8": uint8(255), "float32": float32(1.5), "float64": 1e300,
+		"uint8": uint8(255), "uint16": uint16(math.MaxUint16), "uint32": uint32(math.MaxUint32), "float32": float32(1.5), "float64": 1e300,
 		"string": "grüße, 世界", "no string": "", "bytes": []byte{0, 255}, "no bytes": []byte{},
 		"decimal": processor.Decimal{Scale: 2, Value: 12345},
 		"time":    time.Unix(1_700_000_000, 0),

@@ -48,8 +48,8 @@ const longestCompatible = math.MaxInt32*time.Millisecond - grace
 func Compatible(redeclarer broker.Redeclarer, opts ...Option) Strategy {
 	return func(queue string, all []time.Duration) (Delayer, error) {
 		_, err := newConfig("Compatible", opts)
-		if redeclarer == nil {
-			err = errors.Join(err, errors.New("delay: the redeclarer of Compatible is nil: pass the broker"))
+		if problem := processor.Check(redeclarer); problem != nil {
+			err = errors.Join(err, fmt.Errorf("delay: the redeclarer of Compatible, which is the broker, cannot work: %w", problem))
 		}
 		if err = errors.Join(err, checkTarget(queue)); err != nil {
 			return nil, err

@@ -44,8 +44,7 @@ func forPython(e processor.Envelope, queue string, ms int32) processor.Envelope 
 // delays is how often the message has been delayed, this time included. It leaves room
 // for the broker to count on, within what every client can read.
 func delays(h processor.Headers) int64 {
-	n, _ := h.Int64(republish.HeaderBackoffs)
-	return min(max(n, 0), math.MaxInt32-1)
+	return min(republish.Count(h, republish.HeaderBackoffs), math.MaxInt32-1)
 }
 
 // earlier is an entry of x-death as RabbitMQ writes it, for all earlier delays together.
@@ -62,8 +61,8 @@ func earlier(queue string, ms int32, count int64) processor.Headers {
 	}
 }
 
-// marked is a copy of the ids of a chain of calls, in which the last one has the mark of a delay:
-// once, or it would grow each time. Any other value stays as it is.
+// marked is a copy of the ids of a chain of calls, in which the last one has the mark of a delay, once.
+// Python adds the worker's own id with that mark, and its list grows at each delay. Any other value stays as it is.
 func marked(calls []any) []any {
 	for _, id := range calls {
 		if _, ok := id.(string); !ok {

@@ -38,7 +38,9 @@
 //
 // What goes wrong is one of the errors of [processor.Publisher]:
 //
-//   - An exchange or a queue that is missing is [processor.ErrUnroutable]. The exchange
+//   - An exchange or a queue that is missing is [processor.ErrUnroutable]. Where it is no fault
+//     that nobody takes a message, as for an event without subscribers, look for that error and go
+//     on, or give the exchange an Alternate. The exchange
 //     is looked up before the first publish to it, because publishing to a missing one
 //     closes the channel and leaves every message on it in doubt.
 //   - A nack is [processor.ErrRefused]. A channel may go on nacking without end after a quorum

@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -37,8 +38,19 @@ func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 // default (benchmarks/rabbitmq).
 func AckSingly() Option { return func(o *options) { o.acksSingly = true } }
 
-// Failover passes options on to both connections, such as [failover.Heartbeat].
-// Default: none, but for a [failover.LeaveCutOff] of 20 s.
+// TLS sets the configuration of amqps:// connections, such as the authorities that sign the nodes'
+// certificates, or a certificate of the client's: it is [failover.TLS]. Default, also for nil: the
+// system's authorities.
+func TLS(t *tls.Config) Option { return Failover(failover.TLS(t)) }
+
+// Heartbeat is the interval of the heartbeats of both connections, in whole seconds: it is
+// [failover.Heartbeat]. A node that is silent for one and a half times as long counts as lost.
+// Default: 10 s.
+func Heartbeat(d time.Duration) Option { return Failover(failover.Heartbeat(d)) }
+
+// Failover passes options on to both connections, such as [failover.AnswerTimeout],
+// [failover.Credentials] and [failover.NetDialer]. Default: none, but for a [failover.LeaveCutOff] of
+// 20 s.
 func Failover(opts ...failover.Option) Option {
 	return func(o *options) { o.failover = append(o.failover, opts...) }
 }

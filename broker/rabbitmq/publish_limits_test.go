@@ -115,7 +115,7 @@ func TestTheLargestRetryComesBack(t *testing.T) {
 				none := processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error { return nil })
 				return run(none, processortest.NewMessage(
 					processortest.Header("fill", e.Headers["fill"]), processortest.Properties(e.Properties),
-					processortest.Origin(processor.Origin{RoutingKey: work.Name}),
+					processortest.Origin(processor.Origin{Queue: work.Name, RoutingKey: work.Name}),
 				))
 			})
 

@@ -102,7 +102,7 @@ func everything(work, elsewhere string) amqp.Publishing {
 		UserId: "guest", ContentType: "text/plain", ContentEncoding: "utf-8", Priority: 3,
 		Timestamp: time.Unix(1_700_000_000, 0).UTC(), DeliveryMode: amqp.Transient, Expiration: "60000",
 		Headers: amqp.Table{
-			"nothing": nil, "yes": true, "int8": int8(-8), "byte": byte(8), "int16": int16(16), "int32": int32(32), "int64": int64(1) << 62,
+			"nothing": nil, "yes": true, "int8": int8(-8), "byte": byte(8), "int16": int16(16), "uint16": uint16(40_000), "int32": int32(32), "uint32": uint32(3e9), "int64": int64(1) << 62,
 			"float32": float32(0.5), "float64": 1e300, "text": "日本", "bytes": []byte{0, 255}, "time": time.Unix(1, 0).UTC(),
 			"decimal": amqp.Decimal{Scale: 2, Value: 314}, "nested": amqp.Table{"list": []any{int8(1), "two", amqp.Table{"x-death": "mine"}}},
 			"x-filename": "a.txt",
@@ -124,7 +124,7 @@ func everything(work, elsewhere string) amqp.Publishing {
 func kept(sent amqp.Publishing, more ...amqp.Table) amqp.Table {
 	h := amqp.Table{}
 	for _, name := range []string{
-		"nothing", "yes", "int8", "byte", "int16", "int32", "int64", "float32", "float64", "text", "bytes", "time",
+		"nothing", "yes", "int8", "byte", "int16", "uint16", "int32", "uint32", "int64", "float32", "float64", "text", "bytes", "time",
 		"decimal", "nested", "x-filename", "warren-error",
 	} {
 		h[name] = sent.Headers[name]
@@ -165,7 +165,7 @@ func TestWhatCopiesAreOnTheWire(t *testing.T) {
 				DeliveryMode: amqp.Persistent, Exchange: r.to.Exchange, RoutingKey: r.to.RoutingKey,
 			}
 			all := amqp.Table{
-				"warren-original-exchange": work + "-in", "warren-original-routing-key": "mail.welcome",
+				"warren-original-exchange": work + "-in", "warren-original-routing-key": "mail.welcome", "warren-original-queue": work,
 				"warren-original-expiration": "60000", "warren-original-user-id": "guest", "warren-first-failed-at": "now",
 			}
 			want.Headers, want.Expiration = kept(sent, all, r.headers), r.expiration

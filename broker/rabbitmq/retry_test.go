@@ -98,7 +98,8 @@ func TestTheRetryCountAsOthersWriteIt(t *testing.T) {
 		{int64(math.MaxInt64), r.parked, 2},
 		{int64(-1), r.retry[0], 1},
 		{"many", r.retry[0], 1},
-		{2.0, r.retry[0], 1},
+		{2.0, r.parked, 2}, {float32(1), r.retry[1], 2}, // Swarrot goes on with floats
+		{1.5, r.retry[0], 1},
 		{true, r.retry[0], 1},
 		{[]any{int64(2)}, r.retry[0], 1},
 		{amqp.Table{"n": int64(2)}, r.retry[0], 1},

@@ -1,7 +1,7 @@
 // Package replay moves messages from a parked queue back to where they came from.
 //
 //	counts, err := replay.Run(ctx, b, "mail_parked",
-//		replay.ToOrigin(processor.Destination{Exchange: "mail"}),
+//		replay.ToQueue("mail"),
 //		replay.Filter(func(msg processor.Message) bool {
 //			return strings.Contains(replay.FailureOf(msg).Error, "timeout")
 //		}),
@@ -11,22 +11,26 @@
 //
 // # Destinations
 //
-// The headers warren-original-exchange and warren-original-routing-key of a parked message
-// say where it came from. A sender can forge them, so [ToOrigin] routes by them only to
-// destinations that it was given. [To] sends all messages to one destination instead. A message
-// without an allowed destination stays in its queue, and [OnEvent] is called with the reason.
+// The header warren-original-queue of a parked message names the queue in which it failed, and
+// [ToQueue] puts it back there. Where it was first published to is in the headers
+// warren-original-exchange and warren-original-routing-key. They stay, so that the handler finds them
+// with retry.FirstOrigin, as after any retry. [ToOrigin] publishes the message there again, for every
+// queue that is bound. [To] sends all messages to one destination.
+//
+// A sender can forge these headers, so ToQueue and ToOrigin go only to destinations that they were
+// given. A message without an allowed destination stays in its queue, and [OnEvent] is called with
+// the reason.
 //
 // The reasons are removed: those that [FailureOf] reads, and a stack. So is the count of retries,
-// with the origin and the time of the first failure, which the next failure writes
-// anew; with [KeepAttempts] they stay, and so the next failure parks the message again if
-// the count is used up. Everything else is kept and dropped as in the copies that retries make.
+// with the time of the first failure; with [KeepAttempts] they stay, and so the next failure parks the
+// message again if the count is used up. What is published to an exchange loses its origin as well,
+// since it gets a new one. Everything else is kept and dropped as in the copies that retries make.
 //
 // Messages in the lost queue of a ladder of delays (broker/delay) were not given up: the
 // work queue was gone at the end of their delay. Its name is their routing key, and [ToKey]
 // sends each to its own: all services of a vhost share the ladder and its lost queue. They
 // are moved in the same way, without the headers that steered them through the ladder;
-// with [KeepAttempts] as if nothing had happened. Without it, the next layer that retries
-// takes the key of the move for the original one.
+// with [KeepAttempts] as if nothing had happened.
 //
 // # No message is lost
 //

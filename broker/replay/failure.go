@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"slices"
 	"time"
 
 	"github.com/gowarren/warren/internal/excerpt"
@@ -43,19 +42,4 @@ func FailureOf(msg processor.Message) Failure {
 func text(h processor.Headers, name string) string {
 	s, _ := h.String(name)
 	return excerpt.Of(s, maxText)
-}
-
-// envelope is the copy of msg to publish.
-func envelope(msg processor.Message, keepAttempts bool) processor.Envelope {
-	e := republish.Envelope(msg)
-	for _, name := range republish.FinalHeaders {
-		delete(e.Headers, name)
-	}
-	if !keepAttempts {
-		// Only a failure with a count of 0 writes the origin, so both go or stay.
-		for _, name := range slices.Concat(republish.OriginHeaders, republish.CountHeaders) {
-			delete(e.Headers, name)
-		}
-	}
-	return e
 }

@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,6 +40,43 @@ func TestTheOriginOfWhatTheBrokerParked(t *testing.T) {
 		}
 		got, err := replay.OriginOf(processortest.NewMessage(opts...))
 		if !tc.known {
+			require.ErrorIs(t, err, replay.ErrNoOrigin, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		require.Equal(t, tc.want, got, name)
+	}
+}
+
+func TestTheQueueThatAMessageFailedIn(t *testing.T) {
+	t.Parallel()
+	type h = processor.Headers
+	death := func(reason string, queue any) h {
+		return h{"reason": reason, "queue": queue, "count": int64(1), "exchange": "", "routing-keys": []any{"mail"}}
+	}
+	for name, tc := range map[string]struct {
+		headers h
+		want    string // "" is none
+	}{
+		"failed":                {h{"warren-original-queue": "mail"}, "mail"},
+		"given up":              {h{"x-death": []any{death("delivery_limit", "mail")}}, "mail"},
+		"failed, then given up": {h{"warren-original-queue": "mail", "x-death": []any{death("delivery_limit", "other")}}, "mail"},
+		"rejected":              {h{"x-death": []any{death("rejected", "mail")}}, ""},
+		"none":                  {nil, ""},
+		"empty":                 {h{"warren-original-queue": ""}, ""},
+		"a number":              {h{"warren-original-queue": int64(1)}, ""},
+		"bytes":                 {h{"warren-original-queue": []byte("mail")}, ""},
+		"too long":              {h{"warren-original-queue": strings.Repeat("q", 256)}, ""},
+		"given up, no name":     {h{"x-death": []any{death("delivery_limit", "")}}, ""},
+		"given up, a number":    {h{"x-death": []any{death("delivery_limit", int64(1))}}, ""},
+		"given up, a long name": {h{"x-death": []any{death("delivery_limit", strings.Repeat("q", 256))}}, ""},
+	} {
+		var opts []processortest.Option
+		for header, value := range tc.headers {
+			opts = append(opts, processortest.Header(header, value))
+		}
+		got, err := replay.QueueOf(processortest.NewMessage(opts...))
+		if tc.want == "" {
 			require.ErrorIs(t, err, replay.ErrNoOrigin, name)
 			continue
 		}

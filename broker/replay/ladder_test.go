@@ -53,13 +53,17 @@ func TestWhatALadderCouldNotDeliverGoesBack(t *testing.T) {
 	origin := processor.Headers{
 		"app": int32(7), "warren-backoffs": int64(1),
 		"warren-original-exchange": "mail", "warren-original-routing-key": "mail", "warren-first-failed-at": "2000-01-01T00:00:00.000Z",
+		"warren-original-queue": "mail",
+	}
+	anew := processor.Headers{
+		"app": int32(7), "warren-original-exchange": "mail", "warren-original-routing-key": "mail", "warren-original-queue": "mail",
 	}
 	for name, tc := range map[string]struct {
 		route replay.Route
 		opts  []replay.Option
 		want  processor.Headers
 	}{
-		"to its work queue":              {to, nil, processor.Headers{"app": int32(7)}},
+		"to its work queue":              {to, nil, anew},
 		"to where it came from":          {fromMail, nil, processor.Headers{"app": int32(7)}},
 		"as if nothing had happened":     {to, []replay.Option{replay.KeepAttempts()}, origin},
 		"to the queue that its key says": {replay.ToKey("mail"), []replay.Option{replay.KeepAttempts()}, origin},

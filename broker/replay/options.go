@@ -40,7 +40,8 @@ func DryRun() Option { return func(c *config) { c.dry = true } }
 // A dry run does not wait. Default: [processor.NoLimit], as many as the broker takes.
 func Rate(perSecond float64) Option { return func(c *config) { c.rate = perSecond } }
 
-// KeepAttempts leaves the count of retries as it is. Default: it is removed, so that
+// KeepAttempts leaves the count of retries and the time of the first failure as they are: if the
+// count is used up, the next failure parks the message again. Default: they are removed, so that
 // retries begin anew.
 func KeepAttempts() Option { return func(c *config) { c.keepAttempts = true } }
 

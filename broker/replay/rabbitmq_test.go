@@ -70,7 +70,9 @@ func TestOnRabbitMQ(t *testing.T) {
 			settled(t, b, parked, 150)
 			for i, msg := range drain(t, b, parked+".work", 150) {
 				require.Equal(t, fmt.Sprint(2*i), msg.Properties().ID)
-				require.Empty(t, msg.Headers())
+				require.Equal(t, processor.Headers{
+					"warren-original-exchange": "", "warren-original-routing-key": parked + ".work", "warren-original-queue": parked + ".work",
+				}, msg.Headers())
 			}
 			for i, id := range ids(t, b, parked, 150) {
 				require.Equal(t, fmt.Sprint(2*i+1), id, "what stays keeps its order")

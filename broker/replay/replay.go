@@ -60,13 +60,14 @@ func Run(ctx context.Context, b Broker, queue string, route Route, opts ...Optio
 }
 
 func required(b Broker, queue string, route Route) error {
+	if err := processor.Check(b); err != nil {
+		return fmt.Errorf("replay: the broker, one of broker/rabbitmq or broker/memory, cannot work: %w", err)
+	}
 	switch {
-	case b == nil:
-		return errors.New("replay: the broker is nil: pass one of broker/rabbitmq or broker/memory")
 	case queue == "":
 		return errors.New("replay: the queue has no name: pass that of the parked queue")
 	case route == nil:
-		return errors.New("replay: the route is nil: pass ToOrigin, ToKey or To")
+		return errors.New("replay: the route is nil: pass ToQueue, ToOrigin, ToKey or To")
 	}
 	return nil
 }

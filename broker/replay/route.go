@@ -24,13 +24,36 @@ var (
 // own must check whatever it reads from a message: headers are a sender's claim.
 type Route func(msg processor.Message) (processor.Destination, error)
 
+// ToQueue sends each message to the queue that it failed in, and to no other, if that is one of the
+// allowed queues: an event that several queues got is not doubled for the others. An empty list
+// allows nothing: the name is a sender's claim.
+func ToQueue(allowed ...string) Route {
+	allowed = slices.Clone(allowed)
+	return func(msg processor.Message) (processor.Destination, error) {
+		queue, err := QueueOf(msg)
+		if err != nil {
+			return processor.Destination{}, err
+		}
+		return allowedQueue(queue, allowed)
+	}
+}
+
+// allowedQueue is queue as a destination.
+func allowedQueue(queue string, allowed []string) (processor.Destination, error) {
+	if !slices.Contains(allowed, queue) {
+		return processor.Destination{}, fmt.Errorf("%w: queue %q", ErrNotAllowed, excerpt.Of(queue, processor.MaxName))
+	}
+	return processor.Destination{RoutingKey: queue}, nil
+}
+
 // To sends every message to one destination.
 func To(place processor.Destination) Route {
 	return func(processor.Message) (processor.Destination, error) { return place, nil }
 }
 
-// ToOrigin sends each message to where it came from, if that is one of the allowed
-// destinations. One with an exchange and no key allows every key of that exchange. One with a
+// ToOrigin publishes each message again where it was first published to, if that is one of the
+// allowed destinations. Every queue that is bound there gets it, also those where it did not fail: see
+// [ToQueue]. One with an exchange and no key allows every key of that exchange. One with a
 // key and no exchange is the queue of that name. The zero Destination, or an empty list,
 // allows nothing: on the default exchange every queue can be reached.
 func ToOrigin(allowed ...processor.Destination) Route {
@@ -62,20 +85,31 @@ func covers(place, origin processor.Destination) bool {
 func ToKey(allowed ...string) Route {
 	allowed = slices.Clone(allowed)
 	return func(msg processor.Message) (processor.Destination, error) {
-		key := msg.Origin().RoutingKey
-		if !slices.Contains(allowed, key) {
-			return processor.Destination{}, fmt.Errorf("%w: queue %q", ErrNotAllowed, excerpt.Of(key, processor.MaxName))
-		}
-		return processor.Destination{RoutingKey: key}, nil
+		return allowedQueue(msg.Origin().RoutingKey, allowed)
 	}
 }
 
-// OriginOf is the origin of msg by its headers, or by x-death if the broker has parked it at
-// the delivery limit of its queue before it ever failed. It is for operators, and for routes that
+// QueueOf is the queue that msg failed in, by its headers, or by x-death if the broker has parked it
+// at the delivery limit of that queue before it ever failed. It is for operators, and for routes that
 // check it: every publisher can forge it. The error is [ErrNoOrigin].
+func QueueOf(msg processor.Message) (string, error) {
+	if _, failed := msg.Headers()[republish.HeaderOriginalQueue]; !failed {
+		if queue, _, ok := givenUp(msg.Headers()); ok {
+			return queue, nil
+		}
+	}
+	queue, err := name(msg, republish.HeaderOriginalQueue)
+	if err == nil && queue == "" {
+		err = fmt.Errorf("%w: header %s is empty", ErrNoOrigin, republish.HeaderOriginalQueue)
+	}
+	return queue, err
+}
+
+// OriginOf is the origin of msg by its headers, or by x-death as for [QueueOf]. It is for operators,
+// and for routes that check it: every publisher can forge it. The error is [ErrNoOrigin].
 func OriginOf(msg processor.Message) (processor.Destination, error) {
 	if _, failed := msg.Headers()[republish.HeaderOriginalKey]; !failed {
-		if origin, ok := givenUp(msg.Headers()); ok {
+		if _, origin, ok := givenUp(msg.Headers()); ok {
 			return origin, nil
 		}
 	}
@@ -90,21 +124,22 @@ func OriginOf(msg processor.Message) (processor.Destination, error) {
 	return processor.Destination{Exchange: exchange, RoutingKey: key}, nil
 }
 
-// givenUp is the origin, by x-death, of a message that the broker gave up at a delivery limit.
-func givenUp(h processor.Headers) (processor.Destination, bool) {
+// givenUp is where, by x-death, a message came from that the broker gave up at a delivery limit.
+func givenUp(h processor.Headers) (queue string, origin processor.Destination, ok bool) {
 	deaths, _ := h.List("x-death")
 	for _, death := range deaths {
 		d, _ := processor.Headers{"": death}.Table("")
 		reason, _ := d.String("reason")
+		queue, _ := d.String("queue")
 		exchange, known := d.String("exchange")
 		keys, _ := d.List("routing-keys")
-		if reason != "delivery_limit" || !known || len(keys) == 0 {
+		if reason != "delivery_limit" || queue == "" || !known || len(keys) == 0 {
 			continue
 		}
 		key, ok := keys[0].(string)
-		return processor.Destination{Exchange: exchange, RoutingKey: key}, ok && max(len(key), len(exchange)) <= processor.MaxName
+		return queue, processor.Destination{Exchange: exchange, RoutingKey: key}, ok && max(len(queue), len(key), len(exchange)) <= processor.MaxName
 	}
-	return processor.Destination{}, false
+	return "", processor.Destination{}, false
 }
 
 // name reads a header as retries write it.

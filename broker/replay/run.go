@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -178,7 +179,7 @@ func (r *run) destination(msg processor.Message) (to processor.Destination, want
 
 // move publishes msg, and acks it when the broker has the copy.
 func (r *run) move(ctx, publishing context.Context, h *hold, msg *broker.Delivery, to processor.Destination) error {
-	err := r.publisher.Publish(publishing, to, envelope(msg, r.keepAttempts))
+	err := r.publish(publishing, to, envelope(msg, to, r.keepAttempts))
 	if err == nil {
 		return r.ack(msg, to)
 	}
@@ -188,6 +189,14 @@ func (r *run) move(ctx, publishing context.Context, h *hold, msg *broker.Deliver
 	h.keep(msg)
 	r.tell(&r.counts.Failed, Event{Message: msg, Outcome: Failed, To: to, Err: err})
 	return nil
+}
+
+// publish returns a panic of the publisher as an error.
+func (r *run) publish(ctx context.Context, to processor.Destination, e processor.Envelope) (err error) {
+	if problem := callback.Call("the publisher", func() { err = r.publisher.Publish(ctx, to, e) }); problem != nil {
+		return fmt.Errorf("%w: %w", processor.ErrIndeterminate, problem)
+	}
+	return err
 }
 
 // ack acks a message whose copy the broker has.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/processor"
 )
 
 // ErrRejected is the reason that a [DeadLetter] gets for a message nacked without requeue and
@@ -41,7 +42,7 @@ const maxReason = 512
 // PoisonQueue: reason_poisoned, at most 512 bytes of it, topic_poisoned, handler_poisoned and
 // subscriber_poisoned.
 func Poison(publisher message.Publisher, topic string) DeadLetter {
-	if publisher == nil || topic == "" {
+	if processor.Check(publisher) != nil || topic == "" {
 		return nil // refused by the function that gets it
 	}
 	return func(msg *message.Message, from string, err error) error {

@@ -29,13 +29,19 @@ import (
 // that turns errors into success, such as IgnoreErrors and PoisonQueue, belongs outside retry and
 // backoff; Retry and Timeout belong inside.
 //
-// The stack refuses a nil middleware. Each message costs a map and a context value.
+// The stack refuses a nil middleware, and Watermill's Deduplicator: it marks a message before it is
+// processed, so one that fails is skipped when it comes again, and lost. Use processors/dedup. Each
+// message costs a map and a context value.
 func FromMiddleware(m message.HandlerMiddleware) processor.Middleware {
 	if m == nil {
 		return stack.Invalid(errors.New("watermill: the middleware is nil: leave it out"))
 	}
+	name, full := functionName(m)
+	if full == deduplicator {
+		return stack.Invalid(errors.New("watermill: " + name + " marks a message before it is processed, so one that fails is skipped when it comes again, and lost: use processors/dedup"))
+	}
 	return func(next processor.Processor) processor.Processor {
-		f := &foreign{next: next, name: functionName(m)}
+		f := &foreign{next: next, name: name}
 		if f.handle = m(f.inner); f.handle == nil {
 			return stack.Invalid(fmt.Errorf("watermill: the middleware %s returned no handler", f.name))(next)
 		}
@@ -151,17 +157,21 @@ func (d *decorated) change(before, after message.Metadata) {
 	}
 }
 
+// deduplicator is the full name of that method.
+const deduplicator = "github.com/ThreeDotsLabs/watermill/message/router/middleware.(*Deduplicator).Middleware-fm"
+
 // functionName is the name of the function that made f, such as Timeout, or its type if it is a
-// method Middleware.
-func functionName(f message.HandlerMiddleware) string {
+// method Middleware; full is its name with all of its package.
+func functionName(f message.HandlerMiddleware) (name, full string) {
 	found := runtime.FuncForPC(reflect.ValueOf(f).Pointer())
 	if found == nil {
-		return "Watermill's middleware"
+		return "Watermill's middleware", ""
 	}
-	full, _, _ := strings.Cut(found.Name()[strings.LastIndexByte(found.Name(), '/')+1:], ".func")
-	parts := strings.Split(strings.TrimSuffix(full, "-fm"), ".")
+	full = found.Name()
+	short, _, _ := strings.Cut(full[strings.LastIndexByte(full, '/')+1:], ".func")
+	parts := strings.Split(strings.TrimSuffix(short, "-fm"), ".")
 	if last := len(parts) - 1; last > 1 && parts[last] == "Middleware" {
 		parts = parts[:last]
 	}
-	return "Watermill's " + strings.Trim(parts[len(parts)-1], "(*)")
+	return "Watermill's " + strings.Trim(parts[len(parts)-1], "(*)"), full
 }

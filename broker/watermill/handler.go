@@ -3,6 +3,7 @@ package watermill
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -17,10 +18,10 @@ import (
 // that, if a layer needs it. An error says which layer cannot work in a router.
 func Handler(p processor.Processor, dead DeadLetter, opts ...Option) (message.NoPublishHandlerFunc, error) {
 	r, err := newRouter(dead, opts)
-	if pipeline, ok := p.(*stack.Pipeline); p == nil || ok && pipeline == nil {
-		err = errors.Join(err, errors.New("watermill: the processor is nil: pass a pipeline, and look at the error that Then returned with it"))
+	if problem := stack.Check(p); problem != nil {
+		err = errors.Join(err, fmt.Errorf("watermill: %w", problem))
 	} else {
-		err = errors.Join(err, checkLayers(p, true))
+		err = errors.Join(err, checkLayers(p, unfit))
 	}
 	if err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func HandlerFunc(layers stack.Stack, produce Produce, dead DeadLetter, opts ...O
 		return produce(ctx, msg)
 	}))
 	if problem == nil {
-		problem = checkLayers(p, false)
+		problem = checkLayers(p, unfitAround)
 	}
 	if err = errors.Join(err, problem); err != nil {
 		return nil, err

@@ -20,8 +20,10 @@ import (
 // retries, does not take them back: the retry produces them once more. The middleware may be called
 // concurrently, as by the router.
 //
-// An error says why the stack cannot work: in a router, or anywhere. Layers that must be stopped,
-// such as breaker and sqltx, need [Handler], and those that need to know when the consumer is idle,
+// An error says why the stack cannot work: in a router, or anywhere. A layer that remembers or commits
+// a message as processed, such as dedup, has done so before the router publishes what the handler
+// produced, and would skip the message when that failed: it needs [Handler]. So do layers that must be
+// stopped, such as breaker and sqltx. Those that need to know when the consumer is idle,
 // or in which order messages came, need a consumer. A layer that needs a start only is started when
 // the router runs the handler; if it fails, so does each message.
 func Middleware(layers stack.Stack, dead DeadLetter, opts ...Option) (message.HandlerMiddleware, error) {
@@ -51,5 +53,5 @@ func build(layers stack.Stack, h message.HandlerFunc) (*stack.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, checkLayers(p, false)
+	return p, checkLayers(p, unfitAround)
 }

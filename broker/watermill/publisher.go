@@ -44,8 +44,8 @@ func Topic(f func(to processor.Destination) (string, error)) PublisherOption {
 //
 // The error is about a publisher or an option that is nil.
 func NewPublisher(next message.Publisher, opts ...PublisherOption) (processor.Publisher, error) {
-	if next == nil {
-		return nil, errors.New("watermill: the publisher is nil: pass one of Watermill's")
+	if err := processor.Check(next); err != nil {
+		return nil, fmt.Errorf("watermill: the publisher, one of Watermill's, cannot work: %w", err)
 	}
 	p := &publisher{next: next}
 	if err := option.Apply("watermill", p, opts); err != nil {

@@ -71,7 +71,8 @@ func TestWhyAPublishFails(t *testing.T) {
 
 func TestAPublisherThatCannotWorkIsRefused(t *testing.T) {
 	t.Parallel()
-	require.ErrorContains(t, must.Fail(watermill.NewPublisher(nil)), "watermill: the publisher is nil")
+	require.ErrorContains(t, must.Fail(watermill.NewPublisher(nil)), "it is nil")
+	require.ErrorContains(t, must.Fail(watermill.NewPublisher((*published)(nil))), "it is nil")
 	require.ErrorContains(t, must.Fail(watermill.NewPublisher(&published{}, nil)), "watermill: option 1 is nil")
 }
 

@@ -89,28 +89,41 @@ func (r *router) tellOfStop(err error) {
 	}
 }
 
-// checkLayers refuses layers that cannot work in a router. A pipeline that its owner starts may
-// have layers that need to be stopped.
-func checkLayers(p processor.Processor, started bool) error {
+// checkLayers refuses layers for which unfit has a reason.
+func checkLayers(p processor.Processor, unfit func(stack.Role, processor.Processor) string) error {
 	layers := stack.Layers(p)
 	errs := make([]error, len(layers))
 	for i, layer := range layers {
-		if why := unfit(layer, started); why != "" {
+		var role stack.Role
+		if l, ok := layer.(stack.Layer); ok {
+			role = l.Role()
+		}
+		if why := unfit(role, layer); why != "" {
 			errs[i] = fmt.Errorf("watermill: the layer %s %s; or run the stack with a consumer, on NewSource", name(layer), why)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// unfit says why layer cannot work in a router, "" if it can.
-func unfit(layer processor.Processor, started bool) string {
+// unfit says why layer cannot work in a router at all, "" if it can.
+func unfit(_ stack.Role, layer processor.Processor) string {
 	if _, ok := layer.(stack.Idler); ok {
 		return "does something while nothing is waiting, which a router does not tell: leave it out"
 	}
-	if _, ok := layer.(stack.Stopper); ok && !started {
+	return ""
+}
+
+// unfitAround says why layer cannot work in a router around a handler that may produce messages, and
+// that nobody starts and stops.
+func unfitAround(role stack.Role, layer processor.Processor) string {
+	if role == stack.Marks || role == stack.Transacts {
+		return "has taken the message for processed before the router publishes what the handler produced: if that fails, " +
+			"the message comes again, is skipped, and its output is lost. Give Handler a pipeline, for a handler that produces nothing"
+	}
+	if _, ok := layer.(stack.Stopper); ok {
 		return "has to be started and stopped, and a router does neither for a middleware: give Handler a pipeline that you start and stop yourself"
 	}
-	return ""
+	return unfit(role, layer)
 }
 
 func name(layer processor.Processor) string {

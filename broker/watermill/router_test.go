@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/message/router/middleware"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker/watermill"
@@ -18,6 +19,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/breaker"
+	"github.com/gowarren/warren/processors/dedup"
 	"github.com/gowarren/warren/processors/insomniac"
 	"github.com/gowarren/warren/processors/maxtime"
 	"github.com/gowarren/warren/processors/timeout"
@@ -208,6 +210,26 @@ func TestASettlementThatComesTooLateIsStale(t *testing.T) {
 	require.ErrorIs(t, kept.Nack(true), processor.ErrStale)
 }
 
+type transacts struct{ processor.Processor }
+
+func (transacts) Name() string     { return "transacts" }
+func (transacts) Role() stack.Role { return stack.Transacts }
+
+// A handler that produces nothing has all its effects when it returns.
+func TestDedupSkipsWhatAHandlerWithoutOutputHasProcessed(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	p, err := stack.New(dedup.New(dedup.NewMemory(10, time.Hour), dedup.Logger(quiet))).
+		ThenFunc(func(context.Context, processor.Message) error { calls++; return nil })
+	require.NoError(t, err)
+	handle, err := watermill.Handler(p, watermill.Discard(quiet))
+	require.NoError(t, err)
+	for range 2 {
+		require.NoError(t, handle(message.NewMessage("id", nil)))
+	}
+	require.Equal(t, 1, calls)
+}
+
 func TestARouterRefusesWhatItCannotGive(t *testing.T) {
 	t.Parallel()
 	dead := watermill.Discard(nil)
@@ -219,7 +241,13 @@ func TestARouterRefusesWhatItCannotGive(t *testing.T) {
 		"insomniac": {layer: insomniac.New()},
 		"max time":  {layer: maxtime.New()},
 		"breaker":   {layer: breaker.New("mail server"), handler: true},
-		"nil":       {layer: nil},
+		// It marked a message whose output the router could not publish, and skipped it when it came again.
+		"dedup": {layer: dedup.New(dedup.NewMemory(10, time.Hour)), handler: true},
+		"a transaction of one's own": {layer: func(next processor.Processor) processor.Processor {
+			return transacts{next}
+		}, handler: true},
+		"Deduplicator": {layer: watermill.FromMiddleware((&middleware.Deduplicator{}).Middleware)},
+		"nil":          {layer: nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -237,11 +265,11 @@ func TestARouterRefusesWhatItCannotGive(t *testing.T) {
 		})
 	}
 	var none *stack.Pipeline
-	for _, p := range []processor.Processor{nil, none} {
+	for _, p := range []processor.Processor{nil, none, &stack.Pipeline{}, struct{ *stack.Pipeline }{}} {
 		_, err := watermill.Handler(p, dead)
 		require.Error(t, err)
 	}
-	for _, nowhere := range []watermill.DeadLetter{nil, watermill.Poison(nil, "poison"), watermill.Poison(&published{}, "")} {
+	for _, nowhere := range []watermill.DeadLetter{nil, watermill.Poison(nil, "poison"), watermill.Poison((*published)(nil), "poison"), watermill.Poison(&published{}, "")} {
 		_, err := watermill.Middleware(stack.New(), nowhere)
 		require.ErrorContains(t, err, "Poison")
 		_, err = watermill.Handler(gives(nil), nowhere)

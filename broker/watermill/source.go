@@ -8,6 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor"
 )
 
 // NewSource returns a Watermill subscriber's messages of a topic as a source for a consumer. dead
@@ -33,8 +34,8 @@ import (
 // The error is about arguments that are nil or empty.
 func NewSource(subscriber message.Subscriber, topic string, dead DeadLetter) (broker.Source, error) {
 	err := checkDead(dead)
-	if subscriber == nil {
-		err = errors.Join(err, errors.New("watermill: the subscriber is nil: pass one of Watermill's"))
+	if problem := processor.Check(subscriber); problem != nil {
+		err = errors.Join(err, fmt.Errorf("watermill: the subscriber, one of Watermill's, cannot work: %w", problem))
 	}
 	if topic == "" {
 		err = errors.Join(err, errors.New("watermill: the topic is empty: name it"))

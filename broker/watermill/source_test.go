@@ -418,10 +418,13 @@ func TestASubscriberThatDoesNotLetGo(t *testing.T) {
 func TestWrongArgumentsOfASource(t *testing.T) {
 	t.Parallel()
 	dead := watermill.Discard(nil)
+	for _, s := range []message.Subscriber{nil, (*oneByOne)(nil)} {
+		require.Error(t, must.Fail(watermill.NewSource(s, "mail", dead)))
+	}
 	for says, err := range map[string]error{
-		"the subscriber is nil": must.Fail(watermill.NewSource(nil, "mail", dead)),
-		"the topic is empty":    must.Fail(watermill.NewSource(&oneByOne{}, "", dead)),
-		"there is no place":     must.Fail(watermill.NewSource(&oneByOne{}, "mail", nil)),
+		"it is nil":          must.Fail(watermill.NewSource(nil, "mail", dead)),
+		"the topic is empty": must.Fail(watermill.NewSource(&oneByOne{}, "", dead)),
+		"there is no place":  must.Fail(watermill.NewSource(&oneByOne{}, "mail", nil)),
 	} {
 		require.ErrorContains(t, err, says)
 	}

@@ -21,6 +21,8 @@ const (
 	kindInt32   = "int32"
 	kindInt64   = "int64"
 	kindUint8   = "uint8"
+	kindUint16  = "uint16"
+	kindUint32  = "uint32"
 	kindFloat32 = "float32"
 	kindFloat64 = "float64"
 	kindString  = "string" // nested, where each value has a kind
@@ -59,12 +61,14 @@ func encode(value any) (kind, text string, ok bool) {
 func carried(value any) any {
 	switch v := value.(type) {
 	case int:
-		return int64(v)
-	case uint16:
-		return int32(v)
-	case uint32:
+		if int(int32(v)) == v {
+			return int32(v)
+		}
 		return int64(v)
 	case uint:
+		if v <= math.MaxInt32 {
+			return int32(v)
+		}
 		return carried(uint64(v))
 	case uint64:
 		if v <= math.MaxInt64 {
@@ -92,6 +96,10 @@ func encodeScalar(value any) (kind, text string, ok bool) {
 		return kindInt64, strconv.FormatInt(v, 10), true
 	case uint8:
 		return kindUint8, strconv.FormatInt(int64(v), 10), true
+	case uint16:
+		return kindUint16, strconv.FormatInt(int64(v), 10), true
+	case uint32:
+		return kindUint32, strconv.FormatInt(int64(v), 10), true
 	case float32:
 		return kindFloat32, strconv.FormatFloat(float64(v), 'g', -1, 32), true
 	case float64:
@@ -157,6 +165,12 @@ func decodeNumber(kind, text string) (value any, ok bool) {
 	case kindUint8:
 		n, err := strconv.ParseUint(text, 10, 8)
 		return uint8(n), err == nil
+	case kindUint16:
+		n, err := strconv.ParseUint(text, 10, 16)
+		return uint16(n), err == nil
+	case kindUint32:
+		n, err := strconv.ParseUint(text, 10, 32)
+		return uint32(n), err == nil
 	case kindFloat32:
 		f, err := strconv.ParseFloat(text, 32)
 		return float32(f), err == nil

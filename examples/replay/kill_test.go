@@ -115,7 +115,7 @@ func check(t *testing.T, b *rabbitmq.Broker) {
 	}
 }
 
-func ready(t *testing.T, b *rabbitmq.Broker, queue string) int {
+func ready(t *testing.T, b broker.Counter, queue string) int {
 	t.Helper()
 	n, err := b.Ready(t.Context(), queue)
 	require.NoError(t, err)

@@ -63,6 +63,7 @@ replay: seen=2 moved=1 left=1 failed=0
 	delete(h, "warren-first-failed-at")
 	require.Equal(t, processor.Headers{
 		"warren-backoffs": int64(1), "warren-original-exchange": "events", "warren-original-routing-key": "mail.new",
+		"warren-original-queue": "mail",
 	}, h, "as if nothing had happened")
 }
 

@@ -2,11 +2,13 @@
 //
 //	export AMQP_URL=amqp://guest:guest@localhost:5672/
 //	replay -queue mail_parked -dry-run
-//	replay -queue mail_parked -allow mail -match timeout -rate 50
+//	replay -queue mail_parked -allow /mail -match timeout -rate 50
 //
-// A message's headers name its origin, and a sender may have forged them, so each exchange must be
-// allowed: -allow mail is any key of the exchange mail, -allow mail/new is one key of it, and
-// -allow /mail is the queue mail. A dry run without -allow shows the origins.
+// A message's headers name the queue that it failed in, and where it was first published to. A sender
+// may have forged them, so each place must be allowed. -allow /mail is the queue mail, and messages
+// that failed there go back to that queue alone. -allow events is any key of the exchange events, and
+// -allow events/new one key of it: messages that came from there are published there again, and
+// every queue that is bound gets them. A dry run without -allow shows the places.
 //
 // In the lost queue of a ladder of delays the routing key of a message is the name of its work
 // queue. With -by-key it goes there, -allow /mail being the queue mail again, and with

@@ -71,7 +71,7 @@ func Example() {
 		fmt.Println(err)
 	}
 	fmt.Println(replayed(ctx, b, "-dry-run"))
-	fmt.Println(replayed(ctx, b, "-allow", "mail", "-match", "timeout"))
+	fmt.Println(replayed(ctx, b, "-allow", "mail", "-match", "timeout")) // published again
 	fmt.Println(replayed(ctx, b, "-to", "/mail", "-error-type", "*smtp.Error", "-rate", "100", "-limit", "2"))
 	// Output:
 	// Dry run: nothing is moved.
@@ -89,6 +89,30 @@ func Example() {
 	//       2 moved to queue "mail" (default exchange)
 	// replay: seen=2 moved=2 left=0 failed=0
 	// 0
+}
+
+// An event that two queues got is replayed to the one in which it failed, and without -allow a dry
+// run says so.
+func TestAnEventGoesBackToTheQueueThatItFailedIn(t *testing.T) {
+	t.Parallel()
+	b := memory.New()
+	t.Cleanup(func() { _ = b.Close(context.Background()) })
+	event := parked("mail", "new", "timeout")
+	event.Headers["warren-original-queue"] = "mail"
+	require.NoError(t, fill(t.Context(), b, event))
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{
+		Queues:   []broker.Queue{{Name: "billing"}},
+		Bindings: []broker.Binding{{Exchange: "mail", Queue: "billing", RoutingKey: "new"}},
+	}))
+	for _, args := range [][]string{{"-dry-run"}, {"-allow", "/mail", "-allow", "mail"}} {
+		s, err := parse(append([]string{"-queue", "mail_parked"}, args...), "amqp://localhost", nil)
+		require.NoError(t, err)
+		var stdout, stderr bytes.Buffer
+		require.Zero(t, work(t.Context(), b, s, &stdout, newProgress(&stderr, false)))
+		require.Contains(t, stdout.String(), `1 moved to queue "mail" (default exchange)`)
+	}
+	require.Equal(t, 1, ready(t, b, "mail"))
+	require.Zero(t, ready(t, b, "billing"))
 }
 
 func TestWhatTheBrokerDoesNotTakeIsAFailure(t *testing.T) {

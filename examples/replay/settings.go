@@ -32,7 +32,7 @@ func parse(args []string, url string, stderr io.Writer) (settings, error) {
 	// The environment's URL is not the default here: -h would print it.
 	flags.StringVar(&s.url, "url", "", "the broker's `URL` (default: the environment's AMQP_URL, which other users do not see)")
 	flags.StringVar(&s.queue, "queue", "", "the parked `queue`")
-	flags.Func("allow", "a `place` that messages may go back to: exchange, exchange/key or /queue; may be repeated", func(v string) error {
+	flags.Func("allow", "a `place` that messages may go back to: /queue for those that failed in it, or exchange or exchange/key to publish them there again, for every queue that is bound; may be repeated", func(v string) error {
 		s.allow = append(s.allow, place(v))
 		return nil
 	})
@@ -100,11 +100,27 @@ func (s *settings) route() replay.Route {
 	case len(s.allow) == 0 && s.byKey:
 		return key // a dry run: nothing goes there
 	case len(s.allow) == 0:
-		return replay.OriginOf // the same
+		return either(queue, replay.OriginOf) // the same
 	case s.byKey:
 		return replay.ToKey(s.queues()...)
 	}
-	return replay.ToOrigin(s.allow...)
+	return either(replay.ToQueue(s.queues()...), replay.ToOrigin(s.allow...))
+}
+
+// either sends each message where first says, or else where second does.
+func either(first, second replay.Route) replay.Route {
+	return func(msg processor.Message) (processor.Destination, error) {
+		if to, err := first(msg); err == nil {
+			return to, nil
+		}
+		return second(msg)
+	}
+}
+
+// queue is the queue that a message failed in, allowed or not.
+func queue(msg processor.Message) (processor.Destination, error) {
+	name, err := replay.QueueOf(msg)
+	return processor.Destination{RoutingKey: name}, err
 }
 
 // key is the queue that a message's key names, allowed or not.
@@ -114,9 +130,11 @@ func key(msg processor.Message) (processor.Destination, error) {
 
 // queues are the names of the allowed ones.
 func (s *settings) queues() []string {
-	names := make([]string, len(s.allow))
-	for i, to := range s.allow {
-		names[i] = to.RoutingKey
+	var names []string
+	for _, to := range s.allow {
+		if to.Exchange == "" {
+			names = append(names, to.RoutingKey)
+		}
 	}
 	return names
 }

@@ -7,6 +7,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/gowarren/warren/internal/argument"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -65,7 +66,7 @@ func expiration(s string) time.Duration {
 	if err != nil {
 		return 0
 	}
-	return time.Duration(milliseconds) * time.Millisecond
+	return time.Duration(min(max(milliseconds, 0), argument.LongestTime.Milliseconds())) * time.Millisecond
 }
 
 // utc is t, or none if it is 0 seconds: pecl-amqp writes that where a message has no timestamp.

@@ -12,7 +12,6 @@
 package callback
 
 import (
-	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -66,13 +65,6 @@ func Apart(what string, f func()) error {
 		err = Call(what, f)
 	}()
 	return <-result
-}
-
-// Is is errors.Is for an error of a handler's, whose methods may panic, as those of a typed nil
-// pointer do. Such an error matches only itself.
-func Is(err, target error) (found bool) {
-	_ = Call("", func() { found = errors.Is(err, target) })
-	return found
 }
 
 // PanicError is the panic of a function. It does not unwrap to the value: a decision in there was

@@ -28,7 +28,7 @@ func TestTheFinalCopySaysWhyWhenWhereAndHowOften(t *testing.T) {
 	host, err := os.Hostname()
 	require.NoError(t, err)
 	require.Equal(t, processor.Headers{
-		"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome",
+		"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-original-queue": "mail",
 		"warren-first-failed-at": atNoon, "warren-failed-at": atNoon,
 		"warren-error": "550", "warren-error-type": "*errors.errorString", "warren-failures": int64(4), "warren-host": host,
 	}, final(republish.Failure{Err: errors.New("550"), At: noon.Add(5), Count: 4}, processortest.Origin(mail)))

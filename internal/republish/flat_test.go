@@ -15,15 +15,15 @@ import (
 	"github.com/gowarren/warren/processors/recovery"
 )
 
-// php-amqplib, and so Swarrot, can read a table, an array, a timestamp, or a number over
-// 2^31, and not publish it again: the message would be lost there. So Again and
+// php-amqplib, and so Swarrot, can read a table, a decimal, or a number over 2^31, and not publish
+// it again: the message would be lost there. It makes numbers of timestamps. So Again and
 // Park add only text and smaller counts to a message, and little of it, whatever
 // the message and the error are.
 func TestWhatCopiesAddIsFlatAndSmall(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é\x00", 10_000)
 	most := processortest.NewMessage(
-		processortest.Origin(processor.Origin{Exchange: strings.Repeat("x", 255), RoutingKey: strings.Repeat("k", 255)}),
+		processortest.Origin(processor.Origin{Queue: strings.Repeat("q", 255), Exchange: strings.Repeat("x", 255), RoutingKey: strings.Repeat("k", 255)}),
 		processortest.Properties(processor.Properties{Expiration: 10 * 365 * 24 * time.Hour, UserID: strings.Repeat("u", 255)}),
 	)
 	why := errors.Join(&recovery.PanicError{Stack: []byte(long)}, errors.New(long))
@@ -47,7 +47,7 @@ func TestWhatCopiesAddIsFlatAndSmall(t *testing.T) {
 		}
 		require.Less(t, size, 6<<10, name)
 	}
-	for _, header := range append(republish.OriginHeaders, republish.HeaderOriginalExpiration, republish.HeaderOriginalUserID) {
+	for _, header := range append(republish.OriginHeaders, republish.HeaderOriginalQueue, republish.HeaderOriginalExpiration, republish.HeaderOriginalUserID) {
 		require.Contains(t, copies["again"], header)
 		require.Contains(t, copies["final"], header)
 	}

@@ -6,46 +6,70 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// The headers that the first failure writes, and that every copy has.
+// The headers about where a message comes from, which every copy has.
 const (
 	HeaderOriginalExchange = "warren-original-exchange"
 	HeaderOriginalKey      = "warren-original-routing-key"
 	HeaderFirstFailedAt    = "warren-first-failed-at"
+	// HeaderOriginalQueue is the queue that the message was taken from when it failed. Each copy
+	// says it anew.
+	HeaderOriginalQueue = "warren-original-queue"
 )
 
-// OriginHeaders are the headers that the first failure writes.
+// OriginHeaders are those about the first publish and the first failure.
 var OriginHeaders = []string{HeaderOriginalExchange, HeaderOriginalKey, HeaderFirstFailedAt}
 
-// Again is a copy of msg for another attempt. The first failure is recorded on it: where
-// the message was published to, and when it failed. It is the first if the count of retries is 0,
-// and overwrites the headers of a sender. The count is a sender's claim
-// too: with a count of 1 a forged origin is kept. The origin is for operators to read, and
-// nothing may be routed by it.
+// Again is a copy of msg for another attempt. It records the queue that msg was taken from, and,
+// unless an earlier failure has ([recorded]), where msg was published to. The time of the first
+// failure is written if the count of retries is 0, or if there is none.
+//
+// All of that is a sender's claim, and nothing may be routed by it unchecked.
 func Again(msg processor.Message, at time.Time) processor.Envelope {
-	e := Envelope(msg)
-	if Retries(e.Headers) == 0 {
-		o := msg.Origin()
+	e, o := Envelope(msg), msg.Origin()
+	if _, known := recorded(msg); !known {
 		e.Headers[HeaderOriginalExchange] = o.Exchange
 		e.Headers[HeaderOriginalKey] = o.RoutingKey
+	}
+	if _, known := Time(e.Headers, HeaderFirstFailedAt); !known || Retries(e.Headers) == 0 {
 		e.Headers[HeaderFirstFailedAt] = onWire(at)
+	}
+	if e.Headers[HeaderOriginalQueue] = o.Queue; o.Queue == "" {
+		delete(e.Headers, HeaderOriginalQueue)
 	}
 	return e
 }
 
-// Origin is where msg was first published to, by its headers, which are a
-// sender's claim. If they are absent or cannot be names, or if msg has not failed yet, it
-// is where msg was published to. The other fields are those of msg.
+// Origin is where msg was first published to, as an earlier failure has recorded it, or else where
+// msg was published to. The other fields are those of msg.
 func Origin(msg processor.Message) processor.Origin {
-	o, h := msg.Origin(), msg.Headers()
-	if _, parked := h[HeaderFailures]; Retries(h) == 0 && !parked {
-		return o
-	}
-	exchange, there := h.String(HeaderOriginalExchange)
-	key, keyed := h.String(HeaderOriginalKey)
-	if there && keyed && len(exchange) <= processor.MaxName && len(key) <= processor.MaxName {
-		o.Exchange, o.RoutingKey = exchange, key
+	o := msg.Origin()
+	if first, known := recorded(msg); known {
+		o.Exchange, o.RoutingKey = first.Exchange, first.RoutingKey
 	}
 	return o
+}
+
+// recorded is where msg was first published to, if an earlier failure has recorded it. That is so if
+// there is a count of retries, if it was parked, or if it has failed in this very queue, as one that
+// was put back there. It is not so for what a sender has written, or copied from another message,
+// without one of these, or with names that cannot be.
+func recorded(msg processor.Message) (to processor.Destination, known bool) {
+	h := msg.Headers()
+	_, parked := h[HeaderFailures]
+	queue, _ := h.String(HeaderOriginalQueue)
+	if Retries(h) == 0 && !parked && (queue == "" || queue != msg.Origin().Queue) {
+		return to, false
+	}
+	return Recorded(h)
+}
+
+// Recorded is the origin in headers h, whoever has written it. It returns false if one of the two
+// names is absent, no text or too long.
+func Recorded(h processor.Headers) (to processor.Destination, ok bool) {
+	exchange, there := h.String(HeaderOriginalExchange)
+	key, keyed := h.String(HeaderOriginalKey)
+	ok = there && keyed && max(len(exchange), len(key)) <= processor.MaxName
+	return processor.Destination{Exchange: exchange, RoutingKey: key}, ok
 }
 
 // FirstFailure is when a message with headers h failed for the first time: now, unless they have an
@@ -58,7 +82,7 @@ func FirstFailure(h processor.Headers, now time.Time) time.Time {
 }
 
 // onWire is t in the form of Warren's headers: text, to the millisecond. It is no timestamp, because
-// with php-amqplib Swarrot can read one and not publish it again: it would lose the message.
+// php-amqplib, and so Swarrot, makes an int32 of one: its type is lost, and after 2038 the message.
 func onWire(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
 // Time reads a time from a header of Warren's. It also accepts a timestamp.

@@ -41,16 +41,41 @@ func TestTheFirstFailureRecordsWhereAndWhen(t *testing.T) {
 	}{
 		"the first": {
 			[]processortest.Option{processortest.Origin(mail)},
-			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-first-failed-at": atNoon},
+			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-original-queue": "mail", "warren-first-failed-at": atNoon},
 		},
 		"forged before it": {
 			claims(),
-			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-first-failed-at": atNoon},
+			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-original-queue": "mail", "warren-first-failed-at": atNoon},
 		},
 		"retried": {
 			claims(processortest.Header("swarrot_retry_attempts", int64(1))),
 			processor.Headers{
 				"warren-original-exchange": "first", "warren-original-routing-key": "first.key",
+				"warren-first-failed-at": atEleven, "swarrot_retry_attempts": int64(1), "warren-original-queue": "mail",
+			},
+		},
+		"put back into the queue that it failed in": {
+			claims(processortest.Header("warren-original-queue", "mail")),
+			processor.Headers{
+				"warren-original-exchange": "first", "warren-original-routing-key": "first.key",
+				"warren-first-failed-at": atNoon, "warren-original-queue": "mail",
+			},
+		},
+		"failed in another queue before": {
+			claims(processortest.Header("warren-original-queue", "billing")),
+			processor.Headers{"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-original-queue": "mail", "warren-first-failed-at": atNoon},
+		},
+		"retried by others first": {
+			[]processortest.Option{processortest.Origin(mail), processortest.Header("swarrot_retry_attempts", int64(1))},
+			processor.Headers{
+				"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-original-queue": "mail",
+				"warren-first-failed-at": atNoon, "swarrot_retry_attempts": int64(1),
+			},
+		},
+		"retried, without a key": {
+			retried(processortest.Header("warren-original-routing-key", nil)),
+			processor.Headers{
+				"warren-original-exchange": "letters", "warren-original-routing-key": "mail.welcome", "warren-original-queue": "mail",
 				"warren-first-failed-at": atEleven, "swarrot_retry_attempts": int64(1),
 			},
 		},
@@ -58,7 +83,7 @@ func TestTheFirstFailureRecordsWhereAndWhen(t *testing.T) {
 			claims(processortest.Header("warren-backoffs", int64(1))),
 			processor.Headers{
 				"warren-original-exchange": "first", "warren-original-routing-key": "first.key",
-				"warren-first-failed-at": atEleven, "warren-backoffs": int64(1),
+				"warren-first-failed-at": atEleven, "warren-backoffs": int64(1), "warren-original-queue": "mail",
 			},
 		},
 	} {
@@ -84,6 +109,8 @@ func TestTheOriginIsThatOfTheFirstPublishOrTheLast(t *testing.T) {
 		"retried":                     {retried(), first},
 		"backed off":                  {claims(processortest.Header("warren-backoffs", int64(1))), first},
 		"parked at its first failure": {claims(processortest.Header("warren-failures", int64(1))), first},
+		"put back":                    {claims(processortest.Header("warren-original-queue", "mail")), first},
+		"put into another queue":      {claims(processortest.Header("warren-original-queue", "billing")), mail},
 		"not failed yet":              {claims(), mail},
 		"no key":                      {retried(processortest.Header("warren-original-routing-key", nil)), mail},
 		"no exchange":                 {retried(processortest.Header("warren-original-exchange", int64(1))), mail},

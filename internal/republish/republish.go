@@ -66,5 +66,5 @@ func bare(msg processor.Message) processor.Envelope {
 
 // milliseconds rounds up, as the wire does.
 func milliseconds(d time.Duration) string {
-	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10)
+	return strconv.FormatInt(int64((d-1)/time.Millisecond)+1, 10) // it is positive, and may be the largest
 }

@@ -2,10 +2,11 @@ package republish
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
@@ -38,7 +39,7 @@ func (s *Sender) To(ctx context.Context, msg processor.Message, to processor.Des
 // failure that may pass it tries again: requeueing msg instead would use up
 // the delivery limit of its queue.
 func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, publish func(context.Context) error) error {
-	err := publish(ctx)
+	err := s.once(ctx, publish)
 	if err == nil || final(err) || s.KeepTrying == 0 || CutShort(ctx) {
 		return err
 	}
@@ -50,10 +51,18 @@ func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, pub
 		if left <= 0 || !pacing.Sleep(ctx, min(pacing.Jitter(nominal), left)) || processor.Lost(ctx) {
 			return err
 		}
-		if err = publish(ctx); err == nil || final(err) {
+		if err = s.once(ctx, publish); err == nil || final(err) {
 			return err
 		}
 	}
+}
+
+// once calls publish. A publisher that panics has failed: the message may be stored or not.
+func (s *Sender) once(ctx context.Context, publish func(context.Context) error) (err error) {
+	if problem := callback.Call(s.Name+": the publisher", func() { err = publish(ctx) }); problem != nil {
+		return fmt.Errorf("%w: %w", processor.ErrIndeterminate, problem)
+	}
+	return err
 }
 
 // Park publishes e, the parked copy of msg, which had failed with err. If it cannot be sent
@@ -74,10 +83,10 @@ func (s *Sender) Park(ctx context.Context, msg processor.Message, to processor.D
 
 // final reports whether trying again would change nothing.
 func final(err error) bool {
-	return Unsendable(err) || errors.Is(err, processor.ErrClosed) || errors.Is(err, processor.ErrForbidden)
+	return Unsendable(err) || callback.Is(err, processor.ErrClosed) || callback.Is(err, processor.ErrForbidden)
 }
 
 // Unsendable reports whether err is about the copy, not about the broker.
 func Unsendable(err error) bool {
-	return errors.Is(err, processor.ErrTooLarge) || errors.Is(err, processor.ErrHeaderType)
+	return callback.Is(err, processor.ErrTooLarge) || callback.Is(err, processor.ErrHeaderType)
 }

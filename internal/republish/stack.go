@@ -1,7 +1,6 @@
 package republish
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/gowarren/warren/internal/callback"
@@ -23,13 +22,16 @@ func stackTrace(err error) string {
 	return strings.Join(lines, "\n")
 }
 
-// trace is "" where an As or a StackTrace panics: they may be a handler's.
+// trace is "" where an Unwrap or a StackTrace panics: they may be a handler's.
 func trace(err error) (s string) {
 	_ = callback.Call("StackTrace", func() {
-		var p interface{ StackTrace() string }
-		if errors.As(err, &p) {
-			s = p.StackTrace()
-		}
+		callback.Walk(err, func(e error) bool {
+			p, ok := e.(interface{ StackTrace() string }) //nolint:errorlint // one step of the walk
+			if ok {
+				s = p.StackTrace()
+			}
+			return !ok
+		})
 	})
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -47,7 +48,7 @@ func (e *unsent) Error() string {
 func (e *unsent) Unwrap() error { return e.err }
 
 // Is finds the publisher's error as well.
-func (e *unsent) Is(target error) bool { return errors.Is(e.problem, target) }
+func (e *unsent) Is(target error) bool { return callback.Is(e.problem, target) }
 
 // As finds the publisher's error as well.
 func (e *unsent) As(target any) bool { return errors.As(e.problem, target) }

@@ -234,6 +234,7 @@ func treatsPanic(t *testing.T, c Contract) string {
 	switch {
 	case c.Recovers && value != nil:
 		return fmt.Sprintf("it let the panic through: %v", value)
+	case c.Recovers && err == nil && c.Absorbs && !c.RepublishFails: // handled like an error of the handler's
 	case c.Recovers && !errors.Is(err, errPanic):
 		return fmt.Sprintf("the panic's value is not in the chain of %v", err)
 	case !c.Recovers && value == nil:
@@ -241,8 +242,13 @@ func treatsPanic(t *testing.T, c Contract) string {
 	case !c.Recovers && value != errPanic: //nolint:errorlint // the very value is meant
 		return fmt.Sprintf("it replaced the panic's value by %v", value)
 	}
-	if slices.Contains(msg.Settlements(), Acked) {
-		return "a message whose handler panicked was acked"
+	if slices.Contains(msg.Settlements(), Acked) && (c.RepublishFails || !copies(p.Describe(), stack.CasePanic)) {
+		return "a message whose handler panicked was acked, and no copy of it was published"
 	}
 	return ""
+}
+
+// copies reports whether a stack says that it publishes a copy of the message in that case.
+func copies(d stack.Description, k stack.Case) bool {
+	return slices.ContainsFunc(d.Outcomes, func(o stack.Outcome) bool { return o.Case == k && len(o.Published) > 0 })
 }

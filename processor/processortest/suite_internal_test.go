@@ -111,6 +111,14 @@ func TestTheSuiteFindsWhatIsWrong(t *testing.T) { //nolint:paralleltest // Alloc
 			defer func() { _ = recover() }()
 			return next.Process(ctx, msg)
 		}},
+		"acks what panicked": {func(t *testing.T, c Contract) string {
+			c.Settles, c.Absorbs, c.Recovers = true, true, true
+			return treatsPanic(t, c)
+		}, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
+			defer func() { _ = recover() }()
+			defer func() { _ = msg.Ack() }()
+			return next.Process(ctx, msg)
+		}},
 		"swallows a panic": {treatsPanic, func(ctx context.Context, msg processor.Message, next processor.Processor) error {
 			defer func() { _ = recover() }()
 			return next.Process(ctx, msg)

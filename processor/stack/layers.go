@@ -2,7 +2,9 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 	"runtime"
 	"slices"
@@ -35,10 +37,35 @@ func named(p processor.Processor) processor.Processor {
 	return p
 }
 
+// maxLayers bounds how far layers are followed inwards: a layer that shows itself has no end.
+const maxLayers = 1000
+
+// inward yields p and the layers that it shows, one inside the other, up to next.
+func inward(p, next processor.Processor) iter.Seq[processor.Processor] {
+	return func(yield func(processor.Processor) bool) {
+		for range maxLayers {
+			if isNil(p) || same(p, next) || !yield(p) {
+				return
+			}
+			w, ok := p.(Wrapper)
+			if !ok {
+				return
+			}
+			p = unwrapped(w)
+		}
+	}
+}
+
+// unwrapped is what w wraps; nil if its Unwrap panics, as that of a half-made layer may.
+func unwrapped(w Wrapper) (p processor.Processor) {
+	defer func() { _ = recover() }()
+	return w.Unwrap()
+}
+
 // between returns p and the visible layers inside it, up to next.
 func between(p, next processor.Processor) []processor.Processor {
 	var found []processor.Processor
-	for p != nil && !same(p, next) {
+	for p := range inward(p, next) {
 		if inner, ok := p.(*Pipeline); ok {
 			at := slices.IndexFunc(inner.layers, func(l processor.Processor) bool { return same(l, next) })
 			if at < 0 {
@@ -47,26 +74,16 @@ func between(p, next processor.Processor) []processor.Processor {
 			return append(found, inner.layers[:at]...)
 		}
 		found = append(found, p)
-		w, ok := p.(Wrapper)
-		if !ok {
-			break
-		}
-		p = w.Unwrap()
 	}
 	return found
 }
 
 // inside returns the pipelines that between finds, and those inside them.
 func inside(p, next processor.Processor) []*Pipeline {
-	for p != nil && !same(p, next) {
+	for p := range inward(p, next) {
 		if inner, ok := p.(*Pipeline); ok {
 			return append([]*Pipeline{inner}, inner.inner...)
 		}
-		w, ok := p.(Wrapper)
-		if !ok {
-			break
-		}
-		p = w.Unwrap()
 	}
 	return nil
 }
@@ -74,14 +91,21 @@ func inside(p, next processor.Processor) []*Pipeline {
 // shown returns the layers, and the layers of pipelines that one of them embeds: in the lifecycle
 // an embedded pipeline is one layer, and hides none of its own.
 func shown(layers []processor.Processor) []processor.Processor {
+	return shownWithin(layers, maxEmbedded)
+}
+
+// maxEmbedded is how deep pipelines are followed that embed one another.
+const maxEmbedded = 50
+
+func shownWithin(layers []processor.Processor, depth int) []processor.Processor {
 	var all []processor.Processor
 	for i, l := range layers {
 		all = append(all, l)
-		embedded, ok := l.(interface{ pipeline() *Pipeline })
-		if !ok {
+		embedded, embeds := pipelineIn(l)
+		if !embeds || embedded == nil || depth == 0 {
 			continue
 		}
-		inner := shown(embedded.pipeline().layers)
+		inner := shownWithin(embedded.layers, depth-1)
 		if i+1 < len(layers) {
 			if at := slices.IndexFunc(inner, func(l processor.Processor) bool { return same(l, layers[i+1]) }); at >= 0 {
 				inner = inner[:at]
@@ -95,24 +119,49 @@ func shown(layers []processor.Processor) []processor.Processor {
 // pipeline is promoted to types that embed the pipeline, and finds it there.
 func (p *Pipeline) pipeline() *Pipeline { return p }
 
+// pipelineIn is the pipeline that l is or embeds, nil if there is none in its place.
+func pipelineIn(l processor.Processor) (p *Pipeline, embeds bool) {
+	e, embeds := l.(interface{ pipeline() *Pipeline })
+	if embeds {
+		defer func() { _ = recover() }() // of a nil pointer on the way
+		p = e.pipeline()
+	}
+	return p, embeds
+}
+
+// Check returns why p cannot process a message: it is nil, it is or embeds a pipeline that
+// [Stack.Then] has not built, or its layers have no end because one of them shows itself by its
+// Unwrap. It is for whatever runs a processor that others have made.
+func Check(p processor.Processor) error {
+	if isNil(p) {
+		return errors.New("stack: the processor is nil: pass a Processor, and not the pipeline of a Then that failed")
+	}
+	n := 0
+	for l := range inward(p, nil) {
+		if embedded, embeds := pipelineIn(l); embeds && isNil(embedded) {
+			return fmt.Errorf("stack: %T has a pipeline that Then has not built: look at the error that Then returned with it", l)
+		}
+		if n++; n == maxLayers {
+			return fmt.Errorf("stack: the layers inside %T have no end: the Unwrap of %T leads back to itself", p, l)
+		}
+	}
+	return nil
+}
+
 // same compares without the panic of == on types that cannot be compared.
 func same(a, b processor.Processor) bool {
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() &&
 		reflect.ValueOf(b).Comparable() && a == b
 }
 
-// isNil reports whether p is nil, also as a function or as the pipeline that came with an
-// error.
+// isNil reports whether p is nil, also as a pointer or a function, or is a pipeline that Then has not
+// built.
 func isNil(p processor.Processor) bool {
-	switch p := p.(type) {
-	case nil:
-		return true
-	case processor.ProcessorFunc:
-		return p == nil
-	case *Pipeline:
-		return p == nil
+	if built, ok := p.(*Pipeline); ok {
+		return built == nil || built.head == nil
 	}
-	return false
+	v := reflect.ValueOf(p)
+	return p == nil || (v.Kind() == reflect.Pointer || v.Kind() == reflect.Func) && v.IsNil()
 }
 
 // layerName is the layer's own name, that of its function with its package, or its type.

@@ -11,7 +11,8 @@ import (
 )
 
 // Starter is implemented by processors that have something to do before the first
-// message. An error keeps the run from starting. [RunFrom] finds the run in ctx.
+// message. An error keeps the run from starting. [RunFrom] finds the run in ctx, which ends when the
+// run is to end: it is for Start alone, and a Start that ignores its end is abandoned by a consumer.
 type Starter interface {
 	Start(ctx context.Context) error
 }

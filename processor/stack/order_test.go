@@ -134,6 +134,31 @@ func TestThenJudgesTheOrderOfRoles(t *testing.T) {
 	}
 }
 
+// A recovery outside, as a safety net for the layers, was refused although another was in its place.
+func TestASecondRecoveryMayStandOutside(t *testing.T) {
+	t.Parallel()
+	ack, retry, giveUp := layer("ack", settles), layer("retry", retries), layer("xdeath", stack.GivesUp)
+	net, inner := layer("net", recovers), layer("recovery", recovers)
+	for name, tc := range map[string]struct {
+		layers  []processor.Middleware
+		allowed bool
+	}{
+		"one inside all":            {[]processor.Middleware{net, ack, retry, giveUp, inner}, true},
+		"one between ack and retry": {[]processor.Middleware{ack, net, retry, inner}, true},
+		"none inside":               {[]processor.Middleware{net, ack, retry}, false},
+		"not inside retry":          {[]processor.Middleware{net, ack, inner, retry}, false},
+		"not inside xdeath":         {[]processor.Middleware{net, ack, retry, inner, giveUp}, false},
+		"three":                     {[]processor.Middleware{net, ack, net, retry, inner}, true},
+	} {
+		_, err := stack.New(tc.layers...).Then(app(new(bytes.Buffer)))
+		if tc.allowed {
+			require.NoError(t, err, name)
+		} else {
+			require.ErrorIs(t, err, stack.ErrOrder, name)
+		}
+	}
+}
+
 func TestTheOrderThatTheErrorAsksForWorks(t *testing.T) {
 	t.Parallel()
 	_, err := stack.New(layer("retry", retries), layer("ack", settles)).Then(app(new(bytes.Buffer)))

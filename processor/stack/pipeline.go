@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/gowarren/warren/processor"
@@ -20,7 +21,13 @@ type Pipeline struct {
 
 var _ processor.Processor = (*Pipeline)(nil)
 
+// errNotBuilt is the error of a pipeline that no Then has returned.
+var errNotBuilt = errors.New("stack: the pipeline was not built: make it with Then, and look at its error")
+
 // Process runs the message through the layers.
 func (p *Pipeline) Process(ctx context.Context, msg processor.Message) error {
+	if p == nil || p.head == nil {
+		return processor.Requeue(errNotBuilt)
+	}
 	return p.head.Process(ctx, msg)
 }

@@ -37,6 +37,9 @@ func (s Stack) Then(handler processor.Processor) (*Pipeline, error) {
 	if isNil(handler) {
 		return nil, errors.New("stack: the handler is nil: pass a Processor to Then, and not the pipeline of a Then that failed")
 	}
+	if err := Check(handler); err != nil {
+		return nil, fmt.Errorf("stack: the handler: %w", err)
+	}
 	p, err := s.wrap(named(handler))
 	if err != nil {
 		return nil, err
@@ -69,6 +72,9 @@ func (s Stack) wrap(handler processor.Processor) (*Pipeline, error) {
 		p := m(built.head)
 		if isNil(p) {
 			return nil, fmt.Errorf("stack: middleware %d returned nil", i+1)
+		}
+		if err := Check(p); err != nil {
+			return nil, fmt.Errorf("stack: middleware %d: %w", i+1, err)
 		}
 		p = named(p)
 		built.layers = slices.Concat(between(p, built.head), built.layers)

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -36,6 +37,19 @@ type Option func(*config)
 // end. Default: they are nacked without requeue; the queue dead-letters them, or drops them if it
 // has no dead-letter exchange.
 func RequeueOnError() Option { return func(c *config) { c.requeue = true } }
+
+// After calls f when a message has been acked, and before its worker takes the next one: to wake
+// what goes on with work that the handler has stored, or to remove what only an unacked message
+// needed. A message whose copy was published for a retry is acked too. f is not called for one that is
+// nacked, given back, settled by its handler, or whose channel is lost.
+//
+// The ack is final here, and not yet at the broker: if the connection ends at that moment, the message
+// is redelivered although f was called; and f is never called if the process ends first. So no work may
+// depend on f alone. The run waits for f as it does for a handler. f may be called concurrently; if it
+// panics, the error says so, and the message stays acked. Default, also for nil: nothing is called.
+func After(f func(ctx context.Context, msg processor.Message)) Option {
+	return func(c *config) { c.after = f }
+}
 
 // New returns a middleware that settles each message once the inner layers return. It is safe for
 // concurrent use and allocates nothing.
@@ -55,7 +69,10 @@ func New(opts ...Option) processor.Middleware {
 	}
 }
 
-type config struct{ requeue bool }
+type config struct {
+	requeue bool
+	after   func(context.Context, processor.Message)
+}
 
 type ack struct {
 	config
@@ -80,7 +97,11 @@ func (a *ack) Unwrap() processor.Processor { return a.next }
 
 // Settings returns those of the options.
 func (a *ack) Settings() []stack.Setting {
-	return []stack.Setting{{Name: "requeue on error", Value: strconv.FormatBool(a.requeue)}}
+	settings := []stack.Setting{{Name: "requeue on error", Value: strconv.FormatBool(a.requeue)}}
+	if a.after != nil {
+		settings = append(settings, stack.Setting{Name: "after", Value: "a function"})
+	}
+	return settings
 }
 
 // Predict settles by the decision, as Process does.
@@ -112,13 +133,24 @@ func (a *ack) Process(ctx context.Context, msg processor.Message) error {
 	return err
 }
 
+// acked acks msg, and calls the function given to [After].
+func (a *ack) acked(ctx context.Context, msg processor.Message) error {
+	if err := msg.Ack(); err != nil || a.after == nil {
+		return failure("ack", err)
+	}
+	if problem := callback.Call("ack: the function given to After", func() { a.after(ctx, msg) }); problem != nil {
+		return processor.Drop(problem) // the message is acked
+	}
+	return nil
+}
+
 func (a *ack) settle(ctx context.Context, msg processor.Message, err error) error {
 	if msg.Settled() {
 		return nil
 	}
 	switch action := processor.Decide(err).Action; {
 	case action == processor.Done || action == processor.Dropped:
-		return failure("ack", msg.Ack())
+		return a.acked(ctx, msg)
 	case action == processor.Rejected:
 		return failure("nack", msg.Nack(false))
 	case action == processor.Released || processor.ShuttingDown(ctx):

@@ -147,6 +147,51 @@ func TestNilOptionShowsWhenTheStackIsBuilt(t *testing.T) {
 	require.ErrorContains(t, err, "ack: option 1 is nil")
 }
 
+func TestAfterIsCalledOnceForWhatIsAcked(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		result error
+		opts   []processortest.Option
+		calls  int
+	}{
+		"done":           {nil, nil, 1},
+		"dropped":        {processor.Drop(errMail), nil, 1},
+		"stopped":        {processor.ErrStop, nil, 1},
+		"failed":         {errMail, nil, 0},
+		"rejected":       {processor.Reject(errMail), nil, 0},
+		"requeued":       {processor.Requeue(errMail), nil, 0},
+		"released":       {processor.Release(errMail), nil, 0},
+		"the ack fails":  {nil, []processortest.Option{processortest.FailSettling(errMail)}, 0},
+		"its channel is": {nil, []processortest.Option{processortest.FailSettling(processor.ErrStale)}, 0},
+	} {
+		calls := 0
+		msg := processortest.NewMessage(tc.opts...)
+		_ = process(t, t.Context(), msg, tc.result, ack.After(func(_ context.Context, m processor.Message) {
+			require.Same(t, msg, m)
+			require.True(t, m.Settled())
+			calls++
+		}))
+		require.Equal(t, tc.calls, calls, name)
+	}
+}
+
+func TestAnAfterThatPanicsLeavesTheMessageAcked(t *testing.T) {
+	t.Parallel()
+	for _, result := range []error{nil, processor.Drop(errMail), processor.ErrStop} {
+		msg := processortest.NewMessage()
+		err := process(t, t.Context(), msg, result, ack.After(func(context.Context, processor.Message) { panic("a bug") }))
+		require.Error(t, err)
+		require.Equal(t, processor.Dropped, processor.Decide(err).Action)
+		require.Equal(t, processor.Decide(result).Stop, processor.Decide(err).Stop)
+		require.Equal(t, []processortest.Settlement{processortest.Acked}, msg.Settlements())
+	}
+}
+
+func TestANilAfterIsNone(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, process(t, t.Context(), processortest.NewMessage(), nil, ack.After(nil)))
+}
+
 func ExampleNew() {
 	handler := func(context.Context, processor.Message) error { return errors.New("no") }
 	pipeline, err := stack.New(ack.New()).ThenFunc(handler)
@@ -159,4 +204,23 @@ func ExampleNew() {
 	// Output:
 	// no
 	// [nack without requeue]
+}
+
+// A handler stores a job, and After wakes who works on it.
+func ExampleAfter() {
+	wake := make(chan string, 1)
+	pipeline, err := stack.New(ack.New(ack.After(func(_ context.Context, msg processor.Message) {
+		wake <- msg.Properties().ID
+	}))).ThenFunc(func(context.Context, processor.Message) error {
+		return nil // the job is in the database
+	})
+	if err != nil {
+		panic(err)
+	}
+	msg := processortest.NewMessage()
+	fmt.Println(pipeline.Process(context.Background(), msg), msg.Settlements())
+	fmt.Println("work on", <-wake)
+	// Output:
+	// <nil> [ack]
+	// work on test-message
 }

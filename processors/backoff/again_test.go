@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processors/backoff"
 )
 
@@ -95,7 +96,7 @@ func TestARequestTakesThePolicyOfItsCause(t *testing.T) {
 		require.NoError(t, f.process(t), name)
 		require.Equal(t, []time.Duration{tc.want}, f.delays.delays, name)
 		if tc.want > time.Second {
-			require.ErrorIs(t, f.process(t, retries(2)), backoff.ErrExpired, name)
+			require.ErrorIs(t, f.process(t, retries(2), processortest.Header(backoff.HeaderBackoffs+"-1", 2)), backoff.ErrExpired, name)
 		}
 	}
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// HeaderBackoffs holds the number of retries so far.
+// HeaderBackoffs holds the number of retries so far. Those by the nth [Policy], from 1, are also
+// counted in a header of this name with -n at its end.
 const HeaderBackoffs = republish.HeaderBackoffs
 
 // New returns a middleware that delivers failed messages to queue, from which they were taken,
@@ -51,7 +52,19 @@ var (
 	_ stack.Describer = (*backoff)(nil)
 	_ stack.Predictor = (*backoff)(nil)
 	_ stack.Caser     = (*backoff)(nil)
+
+	_ processor.Checker = (*backoff)(nil)
 )
+
+// Check refuses a second backoff layer among the inner ones, if visible.
+func (b *backoff) Check() error {
+	for p := range processor.Decorated(b.Next) {
+		if _, ok := p.(*backoff); ok {
+			return errors.New("backoff: two layers have one count, and the retries of one would use up those of the other: make one layer of them, with a Policy for each")
+		}
+	}
+	return nil
+}
 
 // Process runs the inner layers, and publishes the message for a later delivery if they fail.
 func (b *backoff) Process(ctx context.Context, msg processor.Message) error {
@@ -74,7 +87,9 @@ func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error
 	if republish.CutShort(ctx) {
 		return processor.Requeue(err)
 	}
-	return b.park(ctx, retry{msg: msg, done: b.count(msg.Headers(), b.top), limit: *b.top.limit}, err)
+	r := b.retry(msg, &b.top)
+	r.done = r.total
+	return b.park(ctx, r, err)
 }
 
 // failed publishes the next attempt, or parks the message.
@@ -89,7 +104,7 @@ func (b *backoff) failed(ctx context.Context, msg processor.Message, f failure) 
 	if p == nil {
 		return b.rejected(ctx, msg, f.err)
 	}
-	r := retry{msg: msg, done: b.count(msg.Headers(), *p), limit: *p.limit}
+	r := b.retry(msg, p)
 	if r.isLast() {
 		return b.expired(ctx, r, f.err)
 	}
@@ -97,7 +112,7 @@ func (b *backoff) failed(ctx context.Context, msg processor.Message, f failure) 
 		return processor.Requeue(fmt.Errorf("backoff: the message is from the queue %q, and what is delayed comes to %q: "+
 			"give New the name of the queue that is consumed; it had failed with: %w", from, b.queue, f.err))
 	}
-	if r.delay, problem = b.delay(p, r, f); problem != nil {
+	if r.delay, problem = b.delay(r, f); problem != nil {
 		return processor.Requeue(problem)
 	}
 	return b.again(ctx, r, f.err)

@@ -49,6 +49,7 @@ func configure(queue string, opts []Option) (*config, error) {
 	schedule, limit, jitter := DefaultIntervals(), DefaultRetries, DefaultJitter
 	c.top.inherit(policy{schedule: &schedule, limit: &limit, jitter: &jitter})
 	for i := range c.policies {
+		c.policies[i].number = i + 1
 		c.policies[i].inherit(c.top)
 	}
 	if err := c.prepare(); err != nil {

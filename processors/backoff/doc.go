@@ -53,13 +53,15 @@
 // # The count
 //
 // Retries are counted in the header [HeaderBackoffs], or by what the delays find in x-death if that
-// is more, as it is for messages that a Python service has delayed. All policies share the count.
+// is more, as it is for messages that a Python service has delayed. Each policy also has a count of
+// its own, so that a message which had to wait for a busy server often still has all its retries
+// when it fails; see [Policy].
 // The count of processors/retry is separate: both layers can be in one stack. A message that has
 // used up its retries here keeps its count, and is not delayed again when an outer layer retries
 // it.
 //
-// Senders write headers too: a missing, negative or non-numeric count is 0, and one that is too
-// large counts as the last.
+// Senders write headers too: a missing, negative or non-numeric count is 0, a whole float counts, and
+// a count that is too large counts as the last.
 //
 // # Logs and events
 //

@@ -17,9 +17,10 @@ type Event struct {
 	// Err is why it failed: [ErrExpired] if its retries are used up. If a copy could not be sent,
 	// or not with the requested delay, Err says so. It wraps the handler's error.
 	Err error
-	// Attempt is the number of this retry, from 1; for the parked copy, how many there were.
+	// Attempt is the number of this retry by its policy, from 1. For the parked copy it is how many
+	// there were: by the policy if that has used them up, or else by all.
 	Attempt int
-	// Retries is the limit, or [processor.NoLimit].
+	// Retries is the limit of the policy, or [processor.NoLimit].
 	Retries int
 	// Delay is how long the copy waits, at least; 0 for the parked copy.
 	Delay time.Duration

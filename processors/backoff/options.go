@@ -33,8 +33,10 @@ func (o setting) apply(c *config) { o(c) }
 // own. The first policy that covers an error counts. What it does not set is as at the top level.
 // Default: none.
 //
-// A message has one count for all policies. One that was busy nine times, and then fails in another
-// way, takes the tenth delay of that policy, or has reached its limit.
+// Each policy has a count of its own, and so has the top level. A message that was busy nine times,
+// and then fails in another way, takes the first delay of that way. It is given up when one of the
+// policies that it fails by has used up its retries: so it may be retried as often as all limits
+// together. The counts belong to the places of the policies in this list: add new ones at its end.
 //
 // A handler's request ([Again], or [processor.RetryAfter] with a delay) follows the first policy
 // that covers its cause, and otherwise the top level, whatever For and If say there.

@@ -21,6 +21,7 @@ func (o PolicyOption) apply(c *config) { o(&c.top) }
 
 // policy is how failures of some kind are retried. Nil fields are not set.
 type policy struct {
+	number   int // from 1, in the order of [Policy]; 0 is the top level
 	schedule *Intervals
 	limit    *int
 	jitter   *time.Duration

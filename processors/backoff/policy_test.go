@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
 )
 
@@ -63,21 +67,26 @@ func TestPolicies(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		result error
+		policy int
 		delay  time.Duration
 		limit  int
 	}{
-		"the first":  {errBusy, time.Minute, 2},
-		"the second": {errMail, time.Hour, 4},
-		"none":       {errOther, time.Hour, 2},
+		"the first":  {errBusy, 1, time.Minute, 2},
+		"the second": {errMail, 2, time.Hour, 4},
+		"none":       {errOther, 0, time.Hour, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var events []backoff.Event
 			f := newFixture(t, tc.result, append(opts, backoff.OnBackoff(func(_ context.Context, e backoff.Event) { events = append(events, e) }))...)
-			require.NoError(t, f.process(t, retries(tc.limit-1)))
+			count := func(n int) []processortest.Option {
+				return []processortest.Option{retries(n), processortest.Header(fmt.Sprintf("%s-%d", backoff.HeaderBackoffs, tc.policy), n)}
+			}
+			require.NoError(t, f.process(t, count(tc.limit-1)...))
 			require.Equal(t, []time.Duration{tc.delay}, f.delays.delays)
 			require.Equal(t, tc.limit, events[0].Retries)
-			require.ErrorIs(t, f.process(t, retries(tc.limit)), backoff.ErrExpired)
+			require.Equal(t, tc.limit, events[0].Attempt)
+			require.ErrorIs(t, f.process(t, count(tc.limit)...), backoff.ErrExpired)
 		})
 	}
 	f := newFixture(t, nil, opts...)
@@ -94,17 +103,85 @@ func TestAPolicyHasItsOwnJitter(t *testing.T) {
 	require.Equal(t, []time.Duration{22 * time.Second, time.Second}, f.delays.delays, "21 s, in steps of 2")
 }
 
-// A message may fail for one reason and then for another: the count is one.
-func TestPoliciesShareTheCount(t *testing.T) {
+// copied is the message that the last copy becomes.
+func (f *fixture) copied(t *testing.T) []processortest.Option {
+	t.Helper()
+	var opts []processortest.Option
+	for name, value := range f.last(t).Headers {
+		opts = append(opts, processortest.Header(name, value))
+	}
+	return opts
+}
+
+// Twenty-five waits for a busy server had used up the twenty retries of a real failure, which was
+// parked at its first try.
+func TestWaitsByAPolicyUseUpNoRetriesOfOtherErrors(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, errBusy, backoff.Schedule(backoff.List(1*time.Second, 2*time.Second, 3*time.Second)),
-		backoff.Policy(backoff.For(errBusy), backoff.Retries(2)))
+	f := newFixture(t, errBusy, backoff.Jitter(0), backoff.Park(parked), // as in the README
+		backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(10*time.Second)), backoff.Retries(1000)))
 	require.NoError(t, f.process(t))
+	for range 24 {
+		require.NoError(t, f.process(t, f.copied(t)...))
+	}
 	f.result = errMail
-	require.NoError(t, f.process(t, retries(f.last(t).Headers[backoff.HeaderBackoffs])))
-	f.result = errBusy
-	require.ErrorIs(t, f.process(t, retries(f.last(t).Headers[backoff.HeaderBackoffs])), backoff.ErrExpired)
-	require.Equal(t, []time.Duration{time.Second, 2 * time.Second}, f.delays.delays)
+	for range backoff.DefaultRetries {
+		require.NoError(t, f.process(t, f.copied(t)...))
+	}
+	require.NotContains(t, f.keys(), parked.RoutingKey)
+	require.Equal(t, []time.Duration{10 * time.Second, time.Second, 2 * time.Second}, f.delays.delays[24:27], "from the first delay on")
+	require.NoError(t, f.process(t, f.copied(t)...))
+	h := f.last(t).Headers
+	require.Contains(t, f.keys(), parked.RoutingKey)
+	require.Equal(t, int64(46), h["warren-failures"])
+	require.Equal(t, int64(45), h[backoff.HeaderBackoffs])
+}
+
+func TestEachPolicyHasItsOwnCount(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, errBusy, backoff.Schedule(backoff.List(1*time.Second, 2*time.Second, 3*time.Second)), backoff.Retries(2),
+		backoff.Policy(backoff.For(errBusy), backoff.Retries(1)), backoff.Policy(backoff.For(errMail)))
+	require.NoError(t, f.process(t))
+	for _, err := range []error{errMail, errOther, errMail, errOther} {
+		f.result = err
+		require.NoError(t, f.process(t, f.copied(t)...))
+	}
+	require.Equal(t, []time.Duration{time.Second, time.Second, time.Second, 2 * time.Second, 2 * time.Second}, f.delays.delays)
+	for _, err := range []error{errBusy, errMail, errOther} {
+		f.result = err
+		require.ErrorIs(t, f.process(t, f.copied(t)...), backoff.ErrExpired)
+	}
+}
+
+// Whatever a sender writes, each failure brings a message nearer to its end.
+func TestForgedCountsOfPoliciesEnd(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		total, first any
+		limit        int // of the policy
+		most         int // retries until the end
+	}{
+		"the policy's alone":      {nil, int64(1000), 5, 2},
+		"all of them":             {int64(3), int64(3), 5, 2},
+		"more than all":           {int64(1), int64(1000), 5, 2},
+		"negative":                {int64(-7), int64(-7), 5, 2},
+		"huge":                    {int64(math.MaxInt64), int64(math.MaxInt64), 5, 0},
+		"huge, and without limit": {int64(math.MaxInt64), int64(math.MaxInt64), processor.NoLimit, 0},
+		"text":                    {"1", "1", 5, 2},
+		"a whole float":           {2.0, 1.0, 5, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, errMail, backoff.Retries(2), backoff.Park(parked), backoff.Policy(backoff.For(errBusy), backoff.Retries(tc.limit)))
+			msg := []processortest.Option{retries(tc.total), processortest.Header(backoff.HeaderBackoffs+"-1", tc.first)}
+			for range tc.most {
+				require.NoError(t, f.process(t, msg...))
+				require.NotContains(t, f.keys(), parked.RoutingKey)
+				msg = f.copied(t)
+			}
+			require.NoError(t, f.process(t, msg...))
+			require.Contains(t, f.keys(), parked.RoutingKey)
+		})
+	}
 }
 
 // A caller's slice is not kept.
@@ -115,4 +192,13 @@ func TestErrorsAndDelaysAreCopied(t *testing.T) {
 	errs[0], delays[0] = errOther, time.Hour
 	require.NoError(t, f.pipeline.Process(t.Context(), message()))
 	require.Equal(t, []time.Duration{time.Second}, f.delays.delays)
+}
+
+// They had one count: the waits by the inner one used up the retries of the outer.
+func TestTwoLayersAreRefused(t *testing.T) {
+	t.Parallel()
+	pub := &processortest.Publisher{}
+	_, err := stack.New(backoff.New(pub, "mail"), backoff.New(pub, "mail", backoff.For(errBusy))).
+		ThenFunc(func(context.Context, processor.Message) error { return nil })
+	require.Error(t, err)
 }

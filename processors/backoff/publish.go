@@ -2,7 +2,6 @@ package backoff
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 // it would fail in the same way without end.
 func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	e := republish.Again(r.msg, time.Now())
-	e.Headers[HeaderBackoffs] = int64(r.done + 1)
+	r.next().write(e.Headers)
 	sent, problem := b.send(ctx, r, e)
 	if sent.tooLong != nil {
 		r.delay = sent.delay
@@ -25,7 +24,7 @@ func (b *backoff) again(ctx context.Context, r retry, err error) error {
 	switch {
 	case problem == nil:
 		return b.published(ctx, Event{
-			Message: r.msg, Err: err, Attempt: r.done + 1, Retries: r.limit, Delay: r.delay,
+			Message: r.msg, Err: err, Attempt: r.done + 1, Retries: r.limit(), Delay: r.delay,
 			Next: sent.at.Add(r.delay), To: processor.Destination{RoutingKey: b.queue},
 		})
 	case b.final != nil && republish.Unsendable(problem):
@@ -48,13 +47,22 @@ func (b *backoff) send(ctx context.Context, r retry, e processor.Envelope) (s se
 	problem = b.Sender.Send(ctx, r.msg, r.String(), func(ctx context.Context) error {
 		s.at = time.Now() // before the broker has it, so it is never due earlier
 		problem := b.delayer.Delay(ctx, b.Sender.Publisher, e, s.delay)
-		if errors.As(problem, &s.tooLong) {
+		if s.tooLong = tooLong(problem); s.tooLong != nil {
 			s.delay = min(s.delay, s.tooLong.Longest)
 			problem = b.delayer.Delay(ctx, b.Sender.Publisher, e, s.delay)
 		}
 		return problem
 	})
 	return s, problem
+}
+
+// tooLong is the error of a delay that is too long, nil if it was not.
+func tooLong(problem error) (found *delay.TooLongError) {
+	callback.Walk(problem, func(e error) bool {
+		found, _ = e.(*delay.TooLongError) //nolint:errorlint // one step of the walk
+		return found == nil
+	})
+	return found
 }
 
 func (b *backoff) unsent(r retry, problem, err error) error {
@@ -72,14 +80,14 @@ func (b *backoff) expired(ctx context.Context, r retry, err error) error {
 
 // park publishes the last copy.
 func (b *backoff) park(ctx context.Context, r retry, err error) error {
-	e := republish.Park(r.msg, republish.Failure{Err: err, At: time.Now(), Count: int64(r.done) + 1, Stack: b.stack})
-	e.Headers[HeaderBackoffs] = int64(r.done)
+	e := republish.Park(r.msg, republish.Failure{Err: err, At: time.Now(), Count: int64(r.total) + 1, Stack: b.stack})
+	r.write(e.Headers)
 	parked, err := b.Sender.Park(ctx, r.msg, *b.final, e, err)
 	if !parked {
 		return republish.GoesBack(err)
 	}
 	return b.published(ctx, Event{
-		Message: r.msg, Err: err, Attempt: r.done, Retries: r.limit, Parked: true, To: *b.final,
+		Message: r.msg, Err: err, Attempt: r.done, Retries: r.limit(), Parked: true, To: *b.final,
 	})
 }
 

@@ -10,21 +10,26 @@ import (
 
 // retry is the next attempt of a message.
 type retry struct {
-	msg   processor.Message
-	done  int // retries before it
-	limit int // of retries, or processor.NoLimit
-	delay time.Duration
+	msg    processor.Message
+	policy *policy
+	done   int     // retries by the policy before it
+	total  int     // by all policies
+	each   []int64 // by each of [Policy]
+	delay  time.Duration
 }
 
 // isLast reports whether the retries are used up.
-func (r retry) isLast() bool { return r.limit != processor.NoLimit && r.done >= r.limit }
+func (r retry) isLast() bool { return r.limit() != processor.NoLimit && r.done >= r.limit() }
+
+// limit is that of the policy, or processor.NoLimit.
+func (r retry) limit() int { return *r.policy.limit }
 
 // String is such as "retry 3 of 20 in 5s".
 func (r retry) String() string {
-	if r.limit == processor.NoLimit {
+	if r.limit() == processor.NoLimit {
 		return fmt.Sprintf("retry %d in %v", r.done+1, r.delay)
 	}
-	return fmt.Sprintf("retry %d of %d in %v", r.done+1, r.limit, r.delay)
+	return fmt.Sprintf("retry %d of %d in %v", r.done+1, r.limit(), r.delay)
 }
 
 // pick returns the policy for a failure, nil if it must not be retried.
@@ -46,20 +51,10 @@ func (b *backoff) policyFor(f failure) *policy {
 }
 
 // delay is how long a message waits: as the handler requests, or by the schedule.
-func (b *backoff) delay(p *policy, r retry, f failure) (d time.Duration, problem error) {
+func (b *backoff) delay(r retry, f failure) (d time.Duration, problem error) {
 	if f.after > 0 {
 		return f.after, nil
 	}
-	problem = callback.After("backoff: the function given to Func", f.err, func() { d = p.schedule.delay(r.done+1, r.msg) })
-	return jittered(d, *p.jitter, b.normal()), problem
-}
-
-// count reads the number of retries so far, from 0 to the limit.
-func (b *backoff) count(h processor.Headers, p policy) int {
-	n, _ := h.Int64(HeaderBackoffs)
-	most := *p.limit
-	if most == processor.NoLimit {
-		most = maxCount
-	}
-	return int(min(max(n, b.delayer.Waits(h), 0), int64(most)))
+	problem = callback.After("backoff: the function given to Func", f.err, func() { d = r.policy.schedule.delay(r.done+1, r.msg) })
+	return jittered(d, *r.policy.jitter, b.normal()), problem
 }

@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/gowarren/warren/processor/stack"
@@ -47,7 +48,11 @@ func (b *circuit) arm() {
 		b.timer.Stop()
 	}
 	if p := b.phase.Load(); p.state == Open && len(b.holds) > 0 {
-		b.timer = time.AfterFunc(time.Until(p.until)+1, b.timeIsUp) // + 1: gobreaker wants the time to have passed
+		wait := time.Until(p.until)
+		if wait < math.MaxInt64 {
+			wait++ // gobreaker wants the time to have passed
+		}
+		b.timer = time.AfterFunc(wait, b.timeIsUp)
 	}
 }
 

@@ -3,6 +3,7 @@ package breaker_test
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/breaker"
 )
@@ -88,6 +90,24 @@ func TestARunThatStartsWhenTheOpenTimeIsOverProbes(t *testing.T) {
 		require.Equal(t, errMail, s.process(t.Context()))
 		require.True(t, s.Paused(), "by one failure, since it was the probe")
 		require.NoError(t, s.Stop(t.Context()))
+	})
+}
+
+// The end of the open time, in 292 years, overflowed by one, and the breaker asked without end.
+func TestABreakerThatIsOpenForTheLongestTimeIsAtRest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, err := stack.New(breaker.New("mail server", breaker.Failures(1), breaker.OpenFor(math.MaxInt64))).
+			ThenFunc(func(context.Context, processor.Message) error { return errMail })
+		require.NoError(t, err)
+		run := &fakeRun{}
+		require.NoError(t, p.Start(stack.WithRun(t.Context(), run)))
+		require.ErrorIs(t, p.Process(t.Context(), processortest.NewMessage()), errMail)
+		synctest.Wait()
+		require.True(t, run.Paused())
+		time.Sleep(100 * 365 * 24 * time.Hour)
+		require.ErrorIs(t, p.Process(t.Context(), processortest.NewMessage()), breaker.ErrOpen)
+		require.NoError(t, p.Stop(t.Context()))
 	})
 }
 

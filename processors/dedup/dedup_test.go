@@ -260,15 +260,15 @@ func TestWrongOptionsShowWhenTheStackIsBuilt(t *testing.T) {
 	t.Parallel()
 	var typedNil *dedup.Memory
 	for want, m := range map[string]processor.Middleware{
-		"the store is nil":     dedup.New(nil),
-		"store is nil":         dedup.New(typedNil),
-		"NewMemory(0, 1h0m0s)": dedup.New(dedup.NewMemory(0, time.Hour)),
-		"NewMemory(1, 0s)":     dedup.New(dedup.NewMemory(1, 0)),
-		"NewMemory(0, 0s)":     dedup.New(&dedup.Memory{}), // it panicked after the handler's success
-		"NewMemory(-1, 1s)":    dedup.New(struct{ *dedup.Memory }{dedup.NewMemory(-1, time.Second)}),
-		"option 1 is nil":      dedup.New(newMemory(), nil),
-		"StoreTimeout is 0s":   dedup.New(newMemory(), dedup.StoreTimeout(0)),
-		"StoreTimeout is -1s":  dedup.New(newMemory(), dedup.StoreTimeout(-time.Second)),
+		"it is nil":                 dedup.New(nil),
+		"dedup: the store, such as": dedup.New(typedNil),
+		"NewMemory(0, 1h0m0s)":      dedup.New(dedup.NewMemory(0, time.Hour)),
+		"NewMemory(1, 0s)":          dedup.New(dedup.NewMemory(1, 0)),
+		"NewMemory(0, 0s)":          dedup.New(&dedup.Memory{}), // it panicked after the handler's success
+		"NewMemory(-1, 1s)":         dedup.New(struct{ *dedup.Memory }{dedup.NewMemory(-1, time.Second)}),
+		"option 1 is nil":           dedup.New(newMemory(), nil),
+		"StoreTimeout is 0s":        dedup.New(newMemory(), dedup.StoreTimeout(0)),
+		"StoreTimeout is -1s":       dedup.New(newMemory(), dedup.StoreTimeout(-time.Second)),
 	} {
 		_, err := stack.New(m).Then(processor.ProcessorFunc((&handler{}).handle))
 		require.ErrorContains(t, err, want)

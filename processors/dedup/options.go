@@ -2,6 +2,7 @@ package dedup
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -48,10 +49,8 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // check returns every reason why the options cannot work.
 func (c *config) check() error {
 	var errs []error
-	if c.store == nil {
-		errs = append(errs, errNoStore)
-	} else {
-		errs = append(errs, processor.Check(c.store))
+	if problem := processor.Check(c.store); problem != nil {
+		errs = append(errs, fmt.Errorf("dedup: the store, such as NewMemory(100_000, time.Hour), cannot work: %w", problem))
 	}
 	errs = append(errs, option.Positive("dedup: StoreTimeout", c.timeout))
 	return errors.Join(errs...)

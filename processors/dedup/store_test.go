@@ -241,7 +241,7 @@ func (d decorated) Unwrap() dedup.Store { return d.Store }
 func TestADecoratorDoesNotHideAStoreThatCannotWork(t *testing.T) {
 	t.Parallel()
 	for says, inner := range map[string]dedup.Store{
-		"must be positive": dedup.NewMemory(0, time.Hour), "the store is nil": (*dedup.Memory)(nil), "is nil: pass the real one": nil,
+		"must be positive": dedup.NewMemory(0, time.Hour), "is nil": (*dedup.Memory)(nil), "is nil: pass the real one": nil,
 	} {
 		_, err := stack.New(ack.New(), dedup.New(decorated{decorated{inner}})).
 			ThenFunc(func(context.Context, processor.Message) error { return nil })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 )
 
@@ -39,7 +40,7 @@ func Level(target error, level slog.Level) Option {
 		}
 		c.rules = append(c.rules, rule{
 			text:  fmt.Sprintf("%s at %v", excerpt.Error(target, maxText), level),
-			match: func(err error) (slog.Level, bool) { return level, errors.Is(err, target) },
+			match: func(err error) (slog.Level, bool) { return level, callback.Matches(err, target) },
 		})
 	}
 }

@@ -2,7 +2,8 @@
 // one that fails: retried, then parked. Swarrot has nothing like it: PHP throws where Go panics.
 //
 // Put it innermost, next to the handler. Outside the retry and ack layers the panic would have
-// bypassed them, and a stack refuses that order.
+// bypassed them, and a stack refuses that order, unless there is another one inside: then the outer
+// one is a safety net for the layers themselves.
 package recovery
 
 import (

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -29,6 +30,9 @@ func (c *config) check() error {
 	}
 	if c.queueType != "" && c.queueType != broker.Classic && c.queueType != broker.Quorum {
 		fail("QueueType is %q: it must be broker.Classic or broker.Quorum", c.queueType)
+	}
+	if c.counter == republish.CounterPrefix || len(c.counter) > processor.MaxName {
+		fail("the header of Counter has %d bytes: its name must not be empty, nor that over %d", len(c.counter), processor.MaxName)
 	}
 	if c.maxLength < 0 {
 		fail("MaxLength is %d: it must be 0 or more", c.maxLength)

@@ -27,6 +27,9 @@ func (r *retry) Settings() []stack.Setting {
 	if r.delays != nil {
 		settings = append(settings, stack.Setting{Name: "delays", Value: strings.Join(texts(r.delays), ", ")})
 	}
+	if r.counter != HeaderAttempts {
+		settings = append(settings, stack.Setting{Name: "counts in", Value: r.counter})
+	}
 	if r.filter != nil {
 		settings = append(settings, stack.Setting{Name: "if", Value: "by a function"})
 	}

@@ -62,6 +62,7 @@
 // # The count
 //
 // Attempts are counted in the header [HeaderAttempts], which Swarrot uses too, so PHP and Go
-// workers can share a queue. Senders can write it: a missing, negative or non-numeric count is 0,
-// and one that is too large counts as the last.
+// workers can share a queue. Senders can write it: a missing, negative or non-numeric count is 0, a
+// whole float counts, and a count that is too large counts as the last. A stack with two retry layers
+// needs two counts; see [Counter].
 package retry

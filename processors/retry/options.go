@@ -29,6 +29,7 @@ type config struct {
 	explicit   bool // Retries was given
 	delays     []time.Duration
 	parkKey    string
+	counter    string // the header with the count
 	queueType  broker.QueueType
 	maxLength  int
 	keepTrying time.Duration
@@ -54,6 +55,14 @@ func Retries(n int) Option { return func(c *config) { c.retries, c.explicit = n,
 func Delays(d ...time.Duration) Option {
 	d = append([]time.Duration{}, d...) // not nil: an empty list is a mistake
 	return func(c *config) { c.delays = d }
+}
+
+// Counter gives the layer a count of its own, in the header warren-retries-name: for a stack with two
+// retry layers, such as one for busy servers and one for all other errors ([If]). With one count the
+// retries of one layer would use up those of the other, and a stack refuses that. name is part of the
+// header, so it must not change while messages wait. Default: [HeaderAttempts], which is Swarrot's too.
+func Counter(name string) Option {
+	return func(c *config) { c.counter = republish.CounterPrefix + name }
 }
 
 // QueueType sets the type of the queues that [Topology] lists besides the work queue. Default, also
@@ -112,7 +121,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 
 // newConfig returns the options with their defaults, or every reason why they cannot work.
 func newConfig(keyPattern string, opts []Option) (config, error) {
-	c := config{pattern: pattern(keyPattern), retries: DefaultRetries, keepTrying: DefaultKeepTrying}
+	c := config{pattern: pattern(keyPattern), retries: DefaultRetries, keepTrying: DefaultKeepTrying, counter: HeaderAttempts}
 	if err := option.Apply("retry", &c, opts); err != nil {
 		return c, err
 	}

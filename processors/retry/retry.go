@@ -13,7 +13,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// HeaderAttempts holds the number of retries so far.
+// HeaderAttempts holds the number of retries so far, unless [Counter] names another header.
 const HeaderAttempts = republish.HeaderAttempts
 
 // ErrExhausted is wrapped, with the handler's error, by the error of a message that has used up its
@@ -51,7 +51,19 @@ var (
 	_ stack.Describer = (*retry)(nil)
 	_ stack.Predictor = (*retry)(nil)
 	_ stack.Caser     = (*retry)(nil)
+
+	_ processor.Checker = (*retry)(nil)
 )
+
+// Check refuses a second layer with the same count among the inner ones, if visible.
+func (r *retry) Check() error {
+	for p := range processor.Decorated(r.Next) {
+		if inner, ok := p.(*retry); ok && inner.counter == r.counter {
+			return fmt.Errorf("retry: two layers count in the header %q, and the retries of one would use up those of the other: give one of them a Counter", r.counter)
+		}
+	}
+	return nil
+}
 
 // Process runs the inner layers and republishes the message if they fail.
 func (r *retry) Process(ctx context.Context, msg processor.Message) error {
@@ -108,7 +120,7 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 	}
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: key}
 	e := republish.Again(msg, time.Now())
-	e.Headers[HeaderAttempts] = int64(done + 1)
+	e.Headers[r.counter] = int64(done + 1)
 	republish.SavePriority(e)
 	if problem = fitsLater(e, to); problem == nil {
 		problem = r.Sender.To(republish.Waiting(ctx), msg, to, e)
@@ -127,7 +139,7 @@ func (r *retry) again(ctx context.Context, msg processor.Message, done int, err 
 func (r *retry) park(ctx context.Context, msg processor.Message, done int, err error) error {
 	to := processor.Destination{Exchange: r.exchange, RoutingKey: r.parkKey}
 	e := republish.Park(msg, republish.Failure{Err: err, At: time.Now(), Count: int64(done) + 1, Stack: r.stack})
-	e.Headers[HeaderAttempts] = int64(done)
+	e.Headers[r.counter] = int64(done)
 	parked, err := r.Sender.Park(ctx, msg, to, e, err)
 	if !parked {
 		return republish.GoesBack(err)
@@ -144,8 +156,7 @@ func (r *retry) published(ctx context.Context, ev Event) error {
 	return republish.Copied(ev.Err)
 }
 
-// count reads the number of retries so far, from 0 to attempts.
+// count reads the number of retries so far, from 0 to the limit.
 func (r *retry) count(h processor.Headers) int {
-	n, _ := h.Int64(HeaderAttempts)
-	return int(min(max(n, 0), int64(r.retries)))
+	return int(min(republish.Count(h, r.counter), int64(r.retries)))
 }

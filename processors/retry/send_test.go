@@ -185,7 +185,7 @@ func TestACopyThatCanNeverBeSentIsParked(t *testing.T) {
 				return nil
 			},
 			[]string{"mail_retry_1", parked},
-			[]string{"app", "swarrot_retry_attempts", "warren-error", "warren-error-type", "warren-failed-at", "warren-failures", "warren-first-failed-at", "warren-host", "warren-original-exchange", "warren-original-routing-key"},
+			[]string{"app", "swarrot_retry_attempts", "warren-error", "warren-error-type", "warren-failed-at", "warren-failures", "warren-first-failed-at", "warren-host", "warren-original-exchange", "warren-original-queue", "warren-original-routing-key"},
 		},
 		"the parked copy too": {
 			func(a attempt) error {

@@ -2,9 +2,12 @@ package tracing
 
 import (
 	"errors"
+	"fmt"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/gowarren/warren/processor"
 )
 
 // DefaultSystem is the messaging system unless [System] says otherwise.
@@ -37,6 +40,12 @@ func System(name string) Option { return func(c *config) { c.system = name } }
 func (c *config) check() error {
 	if c.system == "" {
 		return errors.New("tracing: the system is empty: name one, such as kafka, or leave the option out")
+	}
+	if c.provider == nil {
+		return nil
+	}
+	if err := processor.Check(c.provider); err != nil {
+		return fmt.Errorf("tracing: the tracer provider cannot work: %w", err)
 	}
 	return nil
 }

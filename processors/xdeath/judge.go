@@ -72,7 +72,7 @@ func (e *answerError) Error() string { return fmt.Sprintf("%v; %v", e.answer, e.
 func (e *answerError) Unwrap() error { return e.answer }
 
 // Is also matches the failure.
-func (e *answerError) Is(target error) bool { return errors.Is(e.err, target) }
+func (e *answerError) Is(target error) bool { return callback.Is(e.err, target) }
 
 // As also matches the failure.
 func (e *answerError) As(target any) bool { return errors.As(e.err, target) }

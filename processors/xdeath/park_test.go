@@ -51,6 +51,7 @@ func TestAParkedMessageSaysWhyAndIsDropped(t *testing.T) {
 		"warren-failures":          int64(301), // the last one is no death
 		"warren-first-failed-at":   first.UTC().Format("2006-01-02T15:04:05.000Z"),
 		"warren-original-exchange": "test-exchange", "warren-original-routing-key": "test-key",
+		"warren-original-queue": "test-queue",
 	}, headers)
 }
 

@@ -377,7 +377,7 @@ func TestAHandlersErrorWhoseMethodsPanicIsJudged(t *testing.T) {
 func TestWrongOrdersAreRefused(t *testing.T) {
 	t.Parallel()
 	judge := xdeath.New(drop())
-	again := retry.New(&processortest.Publisher{}, "r_%attempt%")
+	again := retry.New(&processortest.Publisher{}, "r_%attempt%", retry.ParkKey("parked"))
 	for _, layers := range [][]processor.Middleware{
 		{judge, ack.New()},
 		{judge, again},

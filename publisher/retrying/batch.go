@@ -2,9 +2,9 @@ package retrying
 
 import (
 	"context"
-	"errors"
 	"slices"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -46,14 +46,14 @@ func (p *publisher) settle(ctx context.Context, to processor.Destination, batch 
 			continue
 		}
 		answers[i] = p.insist(ctx, to, batch[i], err)
-		if answers[i] != nil && !errors.Is(answers[i], processor.ErrUnroutable) {
+		if answers[i] != nil && !callback.Is(answers[i], processor.ErrUnroutable) {
 			over = true
 		}
 	}
 	return skipped, over
 }
 
-func isSkipped(err error) bool { return errors.Is(err, processor.ErrSkipped) }
+func isSkipped(err error) bool { return callback.Is(err, processor.ErrSkipped) }
 
 // withIDs returns a copy of batch in which each message has an id. If one cannot get an id, none is
 // published, and the errors say why.

@@ -2,9 +2,9 @@ package retrying
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -19,7 +19,7 @@ type history struct {
 func (h *history) add(err error) {
 	h.tries++
 	h.before, h.last = h.last, err
-	if errors.Is(err, processor.ErrIndeterminate) {
+	if callback.Is(err, processor.ErrIndeterminate) {
 		h.doubt = err
 	}
 }
@@ -40,9 +40,9 @@ func (h *history) end(ctx context.Context, stop error) error {
 func (h *history) interrupted(ctx context.Context) error {
 	stop := context.Cause(ctx)
 	switch {
-	case errors.Is(h.last, ctx.Err()):
+	case callback.Is(h.last, ctx.Err()):
 		stop = nil // ctx's own error says so
-	case !errors.Is(stop, ctx.Err()):
+	case !callback.Is(stop, ctx.Err()):
 		stop = fmt.Errorf("%w: %w", ctx.Err(), stop)
 	}
 	return h.end(ctx, stop)
@@ -52,11 +52,11 @@ func (h *history) interrupted(ctx context.Context) error {
 // outcome, and a try that only came too late does not explain the retry.
 func (h *history) earlier(ctx context.Context) error {
 	switch {
-	case errors.Is(h.last, processor.ErrIndeterminate):
+	case callback.Is(h.last, processor.ErrIndeterminate):
 		return nil
 	case h.doubt != nil:
 		return h.doubt
-	case ctx.Err() != nil && errors.Is(h.last, ctx.Err()):
+	case ctx.Err() != nil && callback.Is(h.last, ctx.Err()):
 		return h.before
 	}
 	return nil

@@ -94,7 +94,7 @@ func (p *publisher) passes(err error) (again bool, problem error) {
 	switch {
 	case lasts(err):
 		return false, nil
-	case errors.Is(err, processor.ErrIndeterminate), errors.Is(err, processor.ErrRefused):
+	case callback.Is(err, processor.ErrIndeterminate), callback.Is(err, processor.ErrRefused):
 		return true, nil
 	case p.filter == nil:
 		return false, nil
@@ -106,8 +106,8 @@ func (p *publisher) passes(err error) (again bool, problem error) {
 // lasts reports whether err is permanent. Its outcome may be unknown too, as when the publisher is
 // closed before the answer.
 func lasts(err error) bool {
-	return errors.Is(err, processor.ErrClosed) || errors.Is(err, processor.ErrForbidden) ||
-		errors.Is(err, processor.ErrTooLarge) || errors.Is(err, processor.ErrHeaderType)
+	return callback.Is(err, processor.ErrClosed) || callback.Is(err, processor.ErrForbidden) ||
+		callback.Is(err, processor.ErrTooLarge) || callback.Is(err, processor.ErrHeaderType)
 }
 
 func (p *publisher) tell(err error, wait time.Duration) error {

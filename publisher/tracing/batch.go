@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/tracecontext"
 	"github.com/gowarren/warren/processor"
 )
@@ -56,10 +57,10 @@ func (p *publisher) publishBatch(ctx context.Context, to processor.Destination, 
 	return errs
 }
 
-func tooLarge(err error) bool { return errors.Is(err, processor.ErrTooLarge) }
+func tooLarge(err error) bool { return callback.Is(err, processor.ErrTooLarge) }
 
 // unsent reports whether a message was too large, or skipped because of one.
-func unsent(err error) bool { return tooLarge(err) || errors.Is(err, processor.ErrSkipped) }
+func unsent(err error) bool { return tooLarge(err) || callback.Is(err, processor.ErrSkipped) }
 
 // startBatch starts the span of a batch.
 func (p *publisher) startBatch(ctx context.Context, to processor.Destination, batch []processor.Envelope) (context.Context, trace.Span) {

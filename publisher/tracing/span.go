@@ -2,13 +2,13 @@ package tracing
 
 import (
 	"context"
-	"errors"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/processor"
 )
@@ -65,7 +65,7 @@ func fail(span trace.Span, err error) {
 
 func errorType(err error) attribute.KeyValue {
 	for _, t := range errorTypes {
-		if errors.Is(err, t.err) {
+		if callback.Is(err, t.err) {
 			return semconv.ErrorTypeKey.String(t.name)
 		}
 	}

@@ -3,6 +3,7 @@ package tracing
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
@@ -10,6 +11,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/tracecontext"
 	"github.com/gowarren/warren/processor"
@@ -39,6 +41,9 @@ func New(next processor.Publisher, opts ...Option) (processor.Publisher, error) 
 	}
 	if c.provider == nil {
 		c.provider = otel.GetTracerProvider()
+	}
+	if err := processor.Check(c.provider); err != nil {
+		return nil, fmt.Errorf("tracing: the tracer provider cannot work: %w", err)
 	}
 	return &publisher{
 		config: c,
@@ -88,7 +93,7 @@ func (p *publisher) publish(ctx context.Context, to processor.Destination, e pro
 	traced := e
 	traced.Headers = p.inject(ctx, e.Headers)
 	err := p.next.Publish(ctx, to, traced)
-	if errors.Is(err, processor.ErrTooLarge) { // it is not stored
+	if callback.Is(err, processor.ErrTooLarge) { // it is not stored
 		return p.next.Publish(ctx, to, e)
 	}
 	return err

@@ -4,8 +4,8 @@
 //	config := amqp.NewDurableQueueConfig(url)
 //	config.Marshaler = marshaler.Typed{}
 //
-// watermill-amqp's own marshalers know text alone: a message with a header of another type is
-// nacked and redelivered without end. Every dead-lettered message has one, x-death; so have those
+// watermill-amqp's own marshalers know text alone: a message with a header of another type blocks its
+// queue, since it is nacked and comes back at once, without end. Every dead-lettered message has one, x-death; so have those
 // that Swarrot, Celery or nameko publish, and a retry layer's count. With this one an application
 // can put [github.com/gowarren/warren/broker/watermill.Middleware] with a retry or an xdeath layer
 // into its router, and keep its subscriber.

@@ -16,8 +16,8 @@
 //   - The broker has several URLs, and continues on another node when one is lost.
 //   - A subscription may have many messages in flight; see [InFlight].
 //   - Headers of every type arrive: as text in the metadata, and with their types again when the
-//     message is republished. watermill-amqp nacks a message with a header that is not text,
-//     without end; every dead-lettered message has one. The properties survive too.
+//     message is republished. In watermill-amqp a message with a header that is not text blocks
+//     its queue; every dead-lettered message has one. The properties survive too.
 //   - A publish is confirmed and mandatory: an unroutable message is an error.
 //   - Close waits for the handlers, and their acks count. A router's publisher is still open for
 //     what they produce.

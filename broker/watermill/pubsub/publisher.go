@@ -35,7 +35,7 @@ func NewPublisher(b broker.Broker, l Layout, opts ...PublisherOption) (*Publishe
 	switch {
 	case err != nil:
 		return nil, err
-	case b == nil:
+	case processor.Check(b) != nil:
 		return nil, errNoBroker
 	case l.Exchange == nil && l.Queue == nil:
 		return nil, errNoPlace

@@ -37,7 +37,7 @@ func NewSubscriber(b broker.Broker, l Layout, opts ...SubscriberOption) (*Subscr
 	switch {
 	case err != nil:
 		return nil, err
-	case b == nil:
+	case processor.Check(b) != nil:
 		return nil, errNoBroker
 	case l.Queue == nil:
 		return nil, errNoQueue

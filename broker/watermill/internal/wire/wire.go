@@ -92,7 +92,7 @@ func either(p, q processor.Properties) processor.Properties {
 // save changes the properties as a retry changes those of a copy.
 func save(e *processor.Envelope) {
 	if e.Expiration > 0 {
-		e.Headers[republish.HeaderOriginalExpiration] = strconv.FormatInt(int64((e.Expiration+time.Millisecond-1)/time.Millisecond), 10)
+		e.Headers[republish.HeaderOriginalExpiration] = strconv.FormatInt(int64((e.Expiration-1)/time.Millisecond)+1, 10)
 		e.Expiration = 0
 	}
 	if e.UserID != "" {
