@@ -61,10 +61,11 @@
 // Each message has a header more, warren-tag, short text, by which a returned message is found. This
 // package leaves it out of what it receives. Readers in other languages see it, and may ignore it.
 //
-// A queue that hangs, or has lost the majority of its nodes, confirms nothing. After a second no more
-// messages are sent there, but one every two seconds, and the next channel takes those for other
-// destinations. A publish that waits for the queue is [processor.ErrBlocked] when its
-// context ends, and [Broker.Health] names it. Give a context a deadline.
+// A queue that hangs, or has lost the majority of its nodes, confirms nothing. After a second it gets
+// one message at a time, until one is answered, and the others go on. A publish that waits for that
+// is [processor.ErrBlocked] when its context ends, and [Broker.Health] names the destination. Such a
+// queue may stop the channel on which it got its first message: then what waits there is
+// [processor.ErrIndeterminate] after about two seconds. Give a context a deadline.
 //
 // # Nodes and queues that are down
 //

@@ -13,8 +13,8 @@ import (
 )
 
 // crashes are the destinations for which RabbitMQ has closed a connection (541) while a message with
-// something unusual waited there. A stream takes no decimal in a header, no filter value that is not
-// text, and no AMQP 1.0 body that is none (3.10.8, 4.0.5, 4.3.6). Queues take them, and a client
+// something unusual waited there. A stream takes no decimal in a header, and from 4.0 on no filter
+// value that is not text and no AMQP 1.0 body that is none (3.10.8, 4.0.5, 4.3.6). Queues take them, and a client
 // cannot ask which of the two a destination is. So each is found out once, at the cost of the
 // connection, and refused for a time.
 type crashes struct {
