@@ -2,6 +2,8 @@ package broker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/gowarren/warren/processor"
@@ -15,6 +17,7 @@ type Delivery struct {
 	tag      uint64
 	channel  *Channel // nil if it is never lost
 	state    atomic.Uint32
+	stale    atomic.Bool // a settlement came after its channel was gone
 }
 
 // The states of a delivery.
@@ -78,13 +81,33 @@ func (d *Delivery) Lost() bool { return d.channel != nil && d.channel.Lost() }
 // before, and [processor.ErrStale] if its channel is gone.
 //
 // A settlement that fails cannot be repeated: its channel is then broken, and trying again,
-// or nacking after a failed ack, could only reach a delivery of another channel.
+// or nacking after a failed ack, could only reach a delivery of another channel. If it came too
+// late, so does every other: their errors wrap [processor.ErrStale] as well.
 func (d *Delivery) Ack() error {
 	if !d.state.CompareAndSwap(unsettled, settled) {
-		return processor.ErrSettled
+		return d.again()
 	}
-	return d.acks.Ack(d.tag)
+	return d.sent(d.acks.Ack(d.tag))
 }
+
+// sent notes the result of the settlement.
+func (d *Delivery) sent(err error) error {
+	if errors.Is(err, processor.ErrStale) {
+		d.stale.Store(true)
+	}
+	return err
+}
+
+// again is the error of a settlement that is not the first.
+func (d *Delivery) again() error {
+	if d.stale.Load() {
+		return errSpent
+	}
+	return processor.ErrSettled
+}
+
+// errSpent is the error of a settlement after one that came too late.
+var errSpent = fmt.Errorf("%w (%w)", processor.ErrStale, processor.ErrSettled)
 
 // Nack settles the delivery as failed; see [Delivery.Ack] for its errors. With requeue it may wait
 // before; see [SubscribeOptions.Returning].
@@ -94,22 +117,22 @@ func (d *Delivery) Nack(requeue bool) error {
 		state = failed
 	}
 	if !d.state.CompareAndSwap(unsettled, state) {
-		return processor.ErrSettled
+		return d.again()
 	}
 	if requeue {
 		d.goesBack()
 	}
-	return d.acks.Nack(d.tag, requeue)
+	return d.sent(d.acks.Nack(d.tag, requeue))
 }
 
 // Release gives the delivery back untouched, which does not count as a failed attempt where the
 // broker can tell the difference. It is for runners of pipelines; see [Delivery.Ack] for its errors.
 func (d *Delivery) Release() error {
 	if !d.state.CompareAndSwap(unsettled, released) {
-		return processor.ErrSettled
+		return d.again()
 	}
 	d.goesBack()
-	return d.acks.Release(d.tag)
+	return d.sent(d.acks.Release(d.tag))
 }
 
 // goesBack lets whoever subscribed hold the delivery for a moment.

@@ -166,3 +166,19 @@ func TestOnlyWhatFailedAndIsKeptIsHeld(t *testing.T) {
 		require.False(t, d.Held(), "%s: nobody keeps it", s.name)
 	}
 }
+
+// The ack layer had tried to settle a message of a lost channel, and the handler, which acked it
+// later, was told that it had been settled.
+func TestASettlementAfterOneThatWasTooLateIsTooLateAsWell(t *testing.T) {
+	t.Parallel()
+	for _, first := range settlements {
+		for _, second := range settlements {
+			late := &acks{err: fmt.Errorf("%w: the connection is lost", processor.ErrStale)}
+			d := delivery(late)
+			require.ErrorIs(t, first.settle(d), processor.ErrStale)
+			require.ErrorIs(t, second.settle(d), processor.ErrStale, "%s, then %s", first.name, second.name)
+			require.Equal(t, []string{first.call}, late.calls, "nothing more is sent")
+			require.True(t, d.Settled())
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/cluster"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/declare"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
@@ -22,6 +23,7 @@ type Broker struct {
 	publishing *failover.Connection
 	consuming  *failover.Connection
 	publisher  *publisher
+	cluster    *cluster.Watch
 	redeclarer *declare.Redeclarer
 	acksSingly bool
 	consumers  consumers
@@ -29,8 +31,9 @@ type Broker struct {
 	onPublishing *declare.Declarations // what any connection may declare
 	onConsuming  *declare.Declarations // the whole topology
 
-	mu       sync.Mutex
-	topology broker.Topology
+	mu            sync.Mutex
+	topology      broker.Topology
+	subscriptions map[string]int // by queue
 }
 
 var (
@@ -41,7 +44,8 @@ var (
 
 // Open connects to the first of urls that answers, and keeps two connections until Close. See
 // [failover.Dial] for the form of urls, and for how long Open tries: until ctx ends, but no longer
-// than one round if every node refuses the credentials. Errors and logs contain no password.
+// than one round if every node refuses the credentials. Errors and logs contain no password. If the
+// connections lead to two clusters, or two vhosts, the error is [ErrTwoClusters].
 func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	o, err := newOptions(opts)
 	if err != nil {
@@ -53,13 +57,18 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	}
 	b := &Broker{life: life.New(ctx, o.log), publishing: publishing, consuming: consuming, acksSingly: o.acksSingly}
 	b.onPublishing = declare.New(b.life, func(s *failover.Session) broker.Topology {
-		return understood(s, declare.Shared(b.declared()))
+		return understood(s, declare.Shared(declare.Lasting(b.declared())))
 	})
 	b.onConsuming = declare.New(b.life, func(s *failover.Session) broker.Topology {
-		return understood(s, b.declared())
+		return understood(s, declare.Lasting(b.declared()))
 	})
 	b.redeclarer = declare.NewRedeclarer(b.onConsuming, b.session)
 	b.publisher = newPublisher(b)
+	b.cluster = cluster.NewWatch(b.life, publishing, consuming)
+	if err := b.cluster.Check(ctx); err != nil {
+		return nil, fmt.Errorf("rabbitmq: open: %w", errors.Join(err, b.Close(ctx)))
+	}
+	b.cluster.Start()
 	return b, nil
 }
 

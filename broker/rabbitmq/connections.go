@@ -9,6 +9,7 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/gowarren/warren/broker/rabbitmq/internal/cluster"
 	"github.com/gowarren/warren/failover"
 )
 
@@ -35,7 +36,8 @@ func (b *Broker) Ask(ctx context.Context, f func(*amqp.Channel) error) error {
 // what [failover.Connection.Ready] says of each connection, and names the connection. Health asks
 // no broker and does not wait, so a health endpoint may call it at any rate. The error contains
 // names of nodes, and no password. A declared queue that is down is [ErrQueueDown], with its name,
-// even if both connections are well.
+// even if both connections are well; so is a destination whose publishes have not been answered for a
+// second.
 //
 // A node that blocks publishing is [failover.ErrBlocked]; RabbitMQ reports the block at the first
 // publish after the alarm. Consuming goes on then, so a program that only consumes asks
@@ -44,7 +46,30 @@ func (b *Broker) Ask(ctx context.Context, f func(*amqp.Channel) error) error {
 // node has one, is [failover.ErrCutOff]. A node that hangs is healthy until the heartbeats have
 // noticed, one and a half times their interval.
 func (b *Broker) Health() error {
-	return errors.Join(connections("health", b.publishing.Ready(), b.consuming.Ready()), b.queuesDown())
+	return errors.Join(connections("health", b.publishing.Ready(), b.consuming.Ready()), b.queuesDown(), b.silent(), b.twoClusters())
+}
+
+// ErrTwoClusters is wrapped by the errors of [Open] and [Broker.Health] if the broker publishes to one
+// cluster, or vhost, and consumes from another: what it publishes is not consumed here. RabbitMQ is
+// asked when the broker is opened, and each time that a connection is replaced and the two are not on
+// the same node. The answer may not come, such as from a cluster without a majority, or for
+// a user who may not declare queues; then nothing is said.
+var ErrTwoClusters = cluster.ErrTwo
+
+func (b *Broker) twoClusters() error {
+	if err := b.cluster.Err(); err != nil {
+		return fmt.Errorf("rabbitmq: health: %w", err)
+	}
+	return nil
+}
+
+// silent names the destinations that do not answer publishes.
+func (b *Broker) silent() error {
+	var err error
+	for _, to := range b.publisher.Silent() {
+		err = errors.Join(err, fmt.Errorf("rabbitmq: health: publishing to %s: %w", to, ErrQueueDown))
+	}
+	return err
 }
 
 // queuesDown names the queues that are down.

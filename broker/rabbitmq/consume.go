@@ -33,6 +33,7 @@ func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (brok
 	if err := sub.start(ctx); err != nil {
 		return nil, fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, s.broker.life.OverOr(life.ClosedOr(err)))
 	}
+	s.broker.subscribed(s.queue)
 	return sub, nil
 }
 

@@ -66,8 +66,10 @@ func (s *subscription) openGeneration(ctx context.Context, begin any, after time
 	if err := version.Of(session.ServerProperties()).Lacks(own.Queues); err != nil {
 		return nil, err
 	}
-	topology, err := b.onConsuming.On(ctx, session, after)
-	if err != nil {
+	if _, err := b.onConsuming.On(ctx, session, after); err != nil {
+		return nil, err
+	}
+	if err := s.declareOwn(ctx, session); err != nil {
 		return nil, err
 	}
 	defer time.AfterFunc(declare.QueueAnswer, func() {
@@ -79,7 +81,7 @@ func (s *subscription) openGeneration(ctx context.Context, begin any, after time
 			return nil, err
 		}
 		g := s.newGeneration(session, ch)
-		g.shared.HoldsFailed = slices.ContainsFunc(topology.Queues, func(q broker.Queue) bool { return q.Name == queue && version.HoldsFailed(q) })
+		g.shared.HoldsFailed = slices.ContainsFunc(own.Queues, version.HoldsFailed)
 		if err := g.consume(begin); err != nil {
 			g.shared.Lose(err)
 			_ = ch.Close()
@@ -93,6 +95,18 @@ func (s *subscription) openGeneration(ctx context.Context, begin any, after time
 		b.consumers.add(g)
 		return g, nil
 	}, (*generation).shut)
+}
+
+// declareOwn declares what belongs to the subscription: a queue that the broker removes with its
+// last consumer.
+func (s *subscription) declareOwn(ctx context.Context, session *failover.Session) error {
+	own := declare.OfSubscription(s.broker.declared(), s.queue)
+	if len(own.Queues) == 0 {
+		return nil
+	}
+	d := s.broker.onConsuming.Declarer(session)
+	defer d.Close()
+	return d.Declare(ctx, own, life.AnswerTimeout)
 }
 
 func (s *subscription) newGeneration(session *failover.Session, ch *amqp.Channel) *generation {

@@ -269,6 +269,7 @@ func (s *subscription) Close(ctx context.Context) error {
 		if s.current != nil {
 			s.leave(s.current)
 		}
+		s.broker.unsubscribed(s.queue)
 	})
 	if err != nil {
 		return fmt.Errorf("rabbitmq: close channel of queue %q: %w", s.queue, err)

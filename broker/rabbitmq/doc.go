@@ -60,10 +60,14 @@
 //     on a channel of its own, with a body of zeros that no queue takes. The sizes tried double, so
 //     this is rare.
 //
-// A quorum queue that has lost the majority of its nodes confirms nothing. RabbitMQ 3.10 then
-// answers nothing else on the channel either, for 10 s or until the majority is back: publishing to
-// other queues waits as well. Give a context a deadline, and give a queue that must not wait for
-// another's nodes a Broker of its own.
+// Each message has a header more, warren-tag, short text, by which a returned message is found. This
+// package leaves it out of what it receives. Readers in other languages see it, and may ignore it.
+//
+// A queue that hangs, or has lost the majority of its nodes, confirms nothing. After a second it gets
+// one message at a time, until one is answered, and the others go on. A publish that waits for that
+// is [processor.ErrBlocked] when its context ends, and [Broker.Health] names the destination. Such a
+// queue may stop the channel on which it got its first message: then what waits there is
+// [processor.ErrIndeterminate] after about two seconds. Give a context a deadline.
 //
 // # Nodes and queues that are down
 //

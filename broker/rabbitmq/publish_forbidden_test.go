@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
@@ -151,4 +152,51 @@ func TestPublishingWhatIsForbiddenIsNotABusyLoop(t *testing.T) {
 		require.ErrorIs(t, b.Publisher().Publish(within(t), processor.Destination{Exchange: x.Name}, text("1")), processor.ErrForbidden)
 	}
 	require.GreaterOrEqual(t, time.Since(start), (50+100+200+400+800)/2*time.Millisecond, "less jitter")
+}
+
+// A request with a forged reply address ended the connection of whoever answered it, on RabbitMQ
+// before 4.3.
+func TestAMalformedReplyAddressEndsNoConnection(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b, ch := open(t, url), raw(t, url)
+	require.NoError(t, b.Publisher().Publish(within(t), to(declareQueue(t, url, nil)), text("1")))
+	session, err := b.Publishing().Session(within(t))
+	require.NoError(t, err)
+	for _, key := range []string{
+		"", "x", "x.y", "....", "g1h2AA9yZXBseUAAAAAAAA.x", "g1h2AA9yZXBseUAAAAAAAA==.x", "gw.x", "g2c.x", "g1g=.x", "g1h3/w==.x", "AAAA.x",
+		"g1h3AWEAAAAAAAAAAAAAAAA=.x", // of a node that is none
+	} {
+		require.ErrorIs(t, b.Publisher().Publish(within(t), to("amq.rabbitmq.reply-to."+key), text("1")), processor.ErrUnroutable, key)
+	}
+	require.NoError(t, session.Err())
+
+	replies, err := ch.Consume("amq.rabbitmq.reply-to", "", true, false, false, false, nil)
+	require.NoError(t, err)
+	queue := declareQueue(t, url, nil)
+	require.NoError(t, ch.Publish("", queue, false, false, amqp.Publishing{ReplyTo: "amq.rabbitmq.reply-to"}))
+	request := receive(t, subscribe(t, b, queue, 1))
+	_ = b.Publisher().Publish(within(t), to(request.Properties().ReplyTo), text("answer")) // some versions return it as well
+	require.Equal(t, "answer", (<-replies).MessageId)
+}
+
+// A stream for which RabbitMQ closes the whole connection was found out anew by each try.
+func TestWhatAStreamDoesNotTakeClosesOneConnection(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	stream := declareQueue(t, node.URL(), amqp.Table{"x-queue-type": "stream"})
+	queue := declareQueue(t, node.URL(), nil)
+	b := open(t, node.URL())
+	e := text("1")
+	e.Headers = processor.Headers{"price": processor.Decimal{Scale: 2, Value: 1999}}
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), e))
+	require.ErrorIs(t, b.Publisher().Publish(within(t), to(stream), e), processor.ErrIndeterminate)
+	require.NoError(t, b.Publisher().Publish(within(t), to(stream), text("2")))
+	session, err := b.Publishing().Session(within(t))
+	require.NoError(t, err)
+	for range 3 {
+		require.ErrorIs(t, b.Publisher().Publish(within(t), to(stream), e), processor.ErrHeaderType)
+	}
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), e), "a queue takes it")
+	require.NoError(t, session.Err())
 }

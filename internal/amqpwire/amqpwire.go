@@ -15,7 +15,7 @@ import (
 func Envelope(d *amqp.Delivery) processor.Envelope {
 	return processor.Envelope{
 		Body:    d.Body,
-		Headers: Headers(d.Headers),
+		Headers: received(d.Headers),
 		Properties: processor.Properties{
 			ID:              d.MessageId,
 			CorrelationID:   d.CorrelationId,

@@ -25,12 +25,13 @@ const (
 	HeaderOriginalUserID = "warren-original-user-id"
 )
 
-// brokerHeaders are written by the broker, or steer it, and do not belong on a copy:
+// brokerHeaders are written by the broker or for it, or steer it, and do not belong on a copy:
 // x-death makes a delay queue drop the message as a cycle, and CC routes it again.
 var brokerHeaders = []string{
 	"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
 	"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason",
 	"x-delivery-count", "x-acquired-count", "CC", "BCC",
+	"warren-tag", // of a message that another client has read; see amqpwire.HeaderTag
 }
 
 // Envelope returns a copy of msg to publish: the same body, its own header map without

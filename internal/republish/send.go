@@ -1,6 +1,7 @@
 package republish
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,11 +23,14 @@ const (
 	lastPause  = 5 * time.Second
 )
 
+// shortTry is the time of a try that begins when the time for all tries is over.
+const shortTry = time.Second
+
 // Sender publishes copies for one processor.
 type Sender struct {
 	Name       string // of the processor, for errors
 	Publisher  processor.Publisher
-	KeepTrying time.Duration // 0: one try
+	KeepTrying time.Duration // how long all tries take together; 0: one try, of at most DefaultKeepTrying
 	Log        *slog.Logger  // nil is the default
 }
 
@@ -38,27 +42,34 @@ func (s *Sender) To(ctx context.Context, msg processor.Message, to processor.Des
 // Send returns nil when the broker has the copy of msg that publish publishes. After a
 // failure that may pass it tries again: requeueing msg instead would use up
 // the delivery limit of its queue.
+//
+// A publish that waits, for a broker that blocks or a queue that hangs, ends in the same time: its
+// worker is needed for other messages. The copy may have been stored all the same.
 func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, publish func(context.Context) error) error {
-	err := s.once(ctx, publish)
+	end := time.Now().Add(cmp.Or(s.KeepTrying, DefaultKeepTrying))
+	err := s.try(ctx, end, publish)
 	if err == nil || final(err) || s.KeepTrying == 0 || CutShort(ctx) {
 		return err
 	}
 	logattr.Or(s.Log).LogAttrs(ctx, slog.LevelWarn, "republish failed, trying again",
 		append(logattr.Of(msg, err), slog.String("to", to), slog.Duration("for", s.KeepTrying))...)
-	end := time.Now().Add(s.KeepTrying)
 	for nominal := firstPause; ; nominal = min(2*nominal, lastPause) {
 		left := time.Until(end)
 		if left <= 0 || !pacing.Sleep(ctx, min(pacing.Jitter(nominal), left)) || processor.Lost(ctx) {
 			return err
 		}
-		if err = s.once(ctx, publish); err == nil || final(err) {
+		if err = s.try(ctx, end, publish); err == nil || final(err) {
 			return err
 		}
 	}
 }
 
-// once calls publish. A publisher that panics has failed: the message may be stored or not.
-func (s *Sender) once(ctx context.Context, publish func(context.Context) error) (err error) {
+// try calls publish once. It has until end, but at least shortTry. A publisher that panics has failed:
+// the message may be stored or not.
+func (s *Sender) try(ctx context.Context, end time.Time, publish func(context.Context) error) (err error) {
+	left := max(time.Until(end), shortTry)
+	ctx, cancel := context.WithTimeoutCause(ctx, left, fmt.Errorf("republish: no answer in %v", left.Round(time.Millisecond)))
+	defer cancel()
 	if problem := callback.Call(s.Name+": the publisher", func() { err = publish(ctx) }); problem != nil {
 		return fmt.Errorf("%w: %w", processor.ErrIndeterminate, problem)
 	}

@@ -160,3 +160,22 @@ func TestPark(t *testing.T) {
 		})
 	}
 }
+
+// A publish that waited, such as during a memory alarm, kept its worker for as long.
+func TestAPublishThatWaitsEndsWithKeepTrying(t *testing.T) {
+	t.Parallel()
+	waits := processor.PublisherFunc(func(ctx context.Context, _ processor.Destination, _ processor.Envelope) error {
+		<-ctx.Done()
+		return processor.ErrBlocked
+	})
+	for keep, most := range map[time.Duration]time.Duration{
+		0: republish.DefaultKeepTrying, time.Millisecond: time.Second, time.Minute: time.Minute + time.Second,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			err := sender(waits, keep).To(t.Context(), processortest.NewMessage(), parked, processor.Envelope{})
+			require.ErrorIs(t, err, processor.ErrBlocked)
+			require.LessOrEqual(t, time.Since(start), most)
+		})
+	}
+}

@@ -6,6 +6,8 @@ import (
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/internal/amqpwire"
 )
 
 // Raw returns a channel of the AMQP client.
@@ -19,7 +21,8 @@ func Raw(tb testing.TB, url string) *amqp.Channel {
 	return ch
 }
 
-// Get takes one message from a queue, and acks it.
+// Get takes one message from a queue, and acks it. It has the headers that were published, without
+// the publisher's tag.
 func Get(tb testing.TB, ch *amqp.Channel, queue string) amqp.Delivery {
 	tb.Helper()
 	var d amqp.Delivery
@@ -29,5 +32,9 @@ func Get(tb testing.TB, ch *amqp.Channel, queue string) amqp.Delivery {
 		d, ok, err = ch.Get(queue, true)
 		return err == nil && ok
 	}, Patience, 10*time.Millisecond)
+	delete(d.Headers, amqpwire.HeaderTag)
+	if len(d.Headers) == 0 {
+		d.Headers = nil
+	}
 	return d
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Layout maps a topic to the broker. [DurableQueue] and [DurablePubSub] are those of
-// watermill-amqp, with the same names and arguments, so that both can work on one broker. The
-// functions get the topic; they are called concurrently.
+// Layout maps a topic to the broker. [DurableQueue] and [DurablePubSub] have the names and arguments
+// of watermill-amqp's, so that both can work on one broker. The functions get the topic; they are
+// called concurrently.
 type Layout struct {
 	// Exchange is where messages are published. nil is the default exchange, where the routing key
 	// names a queue.
@@ -17,21 +17,30 @@ type Layout struct {
 	// Queue is what a subscription consumes from. nil is for publishers only.
 	Queue func(topic string) broker.Queue
 	// RoutingKey is the key of published messages. nil is "" with an exchange, and the queue's name
-	// without one.
+	// without one; the topic if there is neither.
 	RoutingKey func(topic string) string
 	// BindingKey binds the queue to the exchange. nil is "".
 	BindingKey func(topic string) string
 }
 
 // DurableQueue is one queue for each topic, with the topic's name: each message goes to one of the
-// subscribers. It is watermill-amqp's NewDurableQueueConfig. Publishers declare the queue as well.
+// subscribers. The queue is that of watermill-amqp's NewDurableQueueConfig, whose publishers declare
+// nothing. These declare the queue, so that a message published before the first subscription
+// is kept; see [ExistingQueue].
 func DurableQueue() Layout {
 	return Layout{Queue: func(topic string) broker.Queue { return broker.Queue{Name: topic} }}
 }
 
+// ExistingQueue is for publishers to queues that others own, such as the queue that a request names
+// for its reply: the topic is the queue's name. Nothing is declared. A queue that does not exist is
+// [processor.ErrUnroutable].
+func ExistingQueue() Layout {
+	return Layout{RoutingKey: func(topic string) string { return topic }}
+}
+
 // DurablePubSub is one fanout exchange for each topic, with the topic's name, and a queue for each
-// group of subscribers, topic_group: each message goes to one subscriber of each group. It is
-// watermill-amqp's NewDurablePubSubConfig with GenerateQueueNameTopicNameWithSuffix(group).
+// group of subscribers, topic_group: each message goes to one subscriber of each group. They are
+// those of watermill-amqp's NewDurablePubSubConfig with GenerateQueueNameTopicNameWithSuffix(group).
 //
 // Publishers declare the exchange alone, and may leave group empty. Before any group has a queue
 // there, a publish is [processor.ErrUnroutable]; see [AllowUnroutable].
@@ -72,12 +81,16 @@ func (l Layout) Quorum() Layout {
 
 var (
 	errNoQueue = errors.New("pubsub: the layout has no queue to subscribe to: give DurablePubSub a group, or set Layout.Queue")
-	errNoPlace = errors.New("pubsub: the layout has neither an exchange nor a queue to publish to: use DurableQueue or DurablePubSub")
+	errNoPlace = errors.New("pubsub: the layout says nowhere to publish to: " +
+		"use DurableQueue, DurablePubSub, or ExistingQueue for a queue that others have declared")
 )
 
 // published is where messages for topic go, and what they need on the broker.
 func (l Layout) published(topic string) (processor.Destination, broker.Topology) {
-	if l.Exchange == nil {
+	switch {
+	case l.Exchange == nil && l.Queue == nil:
+		return processor.Destination{RoutingKey: keyOr(l.RoutingKey, topic, topic)}, broker.Topology{}
+	case l.Exchange == nil:
 		q := l.Queue(topic)
 		return processor.Destination{RoutingKey: keyOr(l.RoutingKey, topic, q.Name)}, broker.Topology{Queues: []broker.Queue{q}}
 	}

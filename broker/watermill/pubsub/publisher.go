@@ -37,7 +37,7 @@ func NewPublisher(b broker.Broker, l Layout, opts ...PublisherOption) (*Publishe
 		return nil, err
 	case processor.Check(b) != nil:
 		return nil, errNoBroker
-	case l.Exchange == nil && l.Queue == nil:
+	case l.Exchange == nil && l.Queue == nil && l.RoutingKey == nil:
 		return nil, errNoPlace
 	}
 	return &Publisher{broker: b, layout: l, options: o}, nil
@@ -120,7 +120,7 @@ func (p *Publisher) publish(ctx context.Context, topic string, messages []*messa
 // declare declares what topic needs, the first time. An existing queue with other arguments, such
 // as one in which messages wait for a retry, can be published to.
 func (p *Publisher) declare(ctx context.Context, topic string, t broker.Topology) error {
-	if _, done := p.declared.Load(topic); done {
+	if _, done := p.declared.Load(topic); done || len(t.Exchanges)+len(t.Queues) == 0 {
 		return nil
 	}
 	err := p.broker.Declare(ctx, t)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill"
 	wamqp "github.com/ThreeDotsLabs/watermill-amqp/v2/pkg/amqp"
+	"github.com/ThreeDotsLabs/watermill/message"
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
@@ -348,4 +349,19 @@ func TestAQueueWithOtherArgumentsCanBePublishedTo(t *testing.T) {
 	ready, err := b.Ready(t.Context(), topic)
 	require.NoError(t, err)
 	require.Equal(t, 3, ready)
+}
+
+// A queue that somebody else owns, such as a reply queue, could not be declared, and the error said
+// to use what the error came from.
+func TestAQueueOfOthersCanBePublishedTo(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b, ch := open(t, url), raw(t, url)
+	reply, err := ch.QueueDeclare("", false, true, true, false, nil) // amq.gen-..., exclusive
+	require.NoError(t, err)
+	require.Error(t, publisher(t, b, pubsub.DurableQueue()).Publish(reply.Name, message.NewMessage("1", nil)))
+	p := publisher(t, b, pubsub.ExistingQueue())
+	require.NoError(t, p.Publish(reply.Name, message.NewMessage("2", []byte("answer"))))
+	require.Equal(t, "answer", string(get(t, ch, reply.Name).Body))
+	require.ErrorIs(t, p.Publish(name(t), message.NewMessage("3", nil)), processor.ErrUnroutable)
 }

@@ -237,6 +237,15 @@ func (d *Declarations) QueuesDown() []string {
 	return slices.Clone(d.down)
 }
 
+// Forget stops declaring queues that are down.
+func (d *Declarations) Forget(queues []broker.Queue) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.down = slices.DeleteFunc(d.down, func(name string) bool {
+		return slices.ContainsFunc(queues, func(q broker.Queue) bool { return q.Name == name })
+	})
+}
+
 // keepTrying declares what is or was down again in the background, until none is left or the
 // session has ended. The next session's declaration continues with it.
 func (d *Declarations) keepTrying(l *declaration, down []string) {

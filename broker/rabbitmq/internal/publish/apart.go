@@ -6,7 +6,8 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 )
 
-// apart opens a channel for one message that the broker may answer by closing it.
+// apart opens a channel for one message: the broker may answer it by closing the channel, or it has
+// no room for a tag.
 func (p *Publisher) apart(ctx context.Context, beside *confirmChannel) (*confirmChannel, error) {
 	session := beside.session
 	c, err := life.Call(ctx, p.broker.Life, func() (*confirmChannel, error) {
@@ -15,7 +16,7 @@ func (p *Publisher) apart(ctx context.Context, beside *confirmChannel) (*confirm
 			return nil, err
 		}
 		c := newConfirmChannel(p.broker.Life, session, ch)
-		c.apart, c.learned = true, beside.learned
+		c.apart, c.learned, c.audit = true, beside.learned, func() { p.audit(c) }
 		return c, ch.Confirm(false)
 	}, (*confirmChannel).retire)
 	if err != nil && session.Err() != nil {

@@ -171,7 +171,7 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 		c.doneWith()
 		return sent{}, errNotSent
 	}
-	pub := &publish{to: b.to, message: c.publishing(ctx, b.messages[i])}
+	pub := &publish{to: b.to, message: c.publishing(ctx, b.messages[i]), unusual: unusual(b.messages[i])}
 	confirm, err := c.send(ctx, pub)
 	c.doneWith()
 	if err != nil {
@@ -184,7 +184,7 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 func (b *batch) check(ctx context.Context, c *confirmChannel) error {
 	b.unfit = 0
 	for i, e := range b.messages {
-		err := c.takes(e)
+		err := c.takes(b.to, e)
 		if err == nil {
 			err = c.learned.bodies.take(ctx, len(e.Body))
 		}

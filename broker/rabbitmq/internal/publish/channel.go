@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,15 +27,16 @@ var errNotSent = errors.New("not sent")
 // # Returned messages
 //
 // The broker returns what it cannot route and then confirms it, so a confirm alone says nothing.
+// A return has no delivery tag, but the headers of its message, and one of these is a tag of ours.
+//
 // The client puts a return into the channel `returns` before it resolves the confirm of the same
-// publish. A goroutine that sees its confirm therefore finds its return in `returns`, or in
-// `unclaimed`, where whichever goroutine drained `returns` put it: draining and storing happen
+// publish. A goroutine that sees its confirm therefore finds its return in `returns`, or has it in
+// `returned`, where whichever goroutine drained `returns` put it: draining and storing happen
 // under one lock, which every goroutine takes after its confirm. If a goroutine received from
-// `returns` and only then took the lock, a publish would look routed in between. See claim for how
-// returns are matched to publishes.
+// `returns` and only then took the lock, a publish would look routed in between.
 //
 // The channel `returns` cannot fill up and stall the client: it has room for as many returns as
-// there are slots, and a slot is freed only after `returns` was drained.
+// there are places, and a place is given up only after `returns` was drained.
 type confirmChannel struct {
 	life    *life.Life
 	session *failover.Session
@@ -46,15 +46,22 @@ type confirmChannel struct {
 	opened  time.Time
 	returns chan amqp.Return
 	closed  chan *amqp.Error
-	slots   chan struct{}
+	places  *places
+	left    chan struct{} // closed when it takes no new publish
+	stuck   chan struct{} // closed when the broker answers nothing on it
+	audit   func()        // looks for overdue publishes
 
 	mu        sync.Mutex
-	waiting   map[*publish]struct{}
-	unclaimed []returned
+	waiting   map[uint64]*publish // by tag
+	latest    uint64              // tag
+	doubt     uint64              // publishes up to that tag may have been returned
 	exchanges map[string]*lookUp
-	awaited   int   // publishes that wait and are not abandoned
-	retired   bool  // takes no new publish; closed when none is awaited
-	parting   bool  // being closed, or closed
+	awaited   int  // publishes that wait and are not abandoned
+	retired   bool // takes no new publish; closed when none is awaited
+	parting   bool // being closed, or closed
+	watching  bool // for overdue publishes, by timer
+	pinged    bool // a ping is not answered yet
+	timer     *time.Timer
 	cause     error // why it was closed; set when first asked for
 }
 
@@ -63,22 +70,32 @@ type confirmChannel struct {
 type publish struct {
 	to       processor.Destination
 	message  amqp.Publishing
-	returned *amqp.Return
+	tag      uint64 // 0 on a channel for one message
+	sent     time.Time
+	returned *unrouted
 	doubtful bool // a return may belong to this publish or to another
+	unusual  bool // a stream would not take it
 
+	overdue   bool // it has waited for so long that its destination is silent
 	abandoned bool // its caller has stopped waiting
 }
 
 func newConfirmChannel(l *life.Life, session *failover.Session, ch *amqp.Channel) *confirmChannel {
+	c := newChannel()
+	c.life, c.session, c.channel = l, session, ch
+	c.returns = ch.NotifyReturn(make(chan amqp.Return, maxInFlight))
+	c.closed = ch.NotifyClose(make(chan *amqp.Error, 1))
+	return c
+}
+
+// newChannel is a confirmChannel before it has its channel.
+func newChannel() *confirmChannel {
 	return &confirmChannel{
-		life:      l,
-		session:   session,
-		channel:   ch,
 		opened:    time.Now(),
-		returns:   ch.NotifyReturn(make(chan amqp.Return, maxInFlight)),
-		closed:    ch.NotifyClose(make(chan *amqp.Error, 1)),
-		slots:     make(chan struct{}, maxInFlight),
-		waiting:   map[*publish]struct{}{},
+		places:    newPlaces(),
+		left:      make(chan struct{}),
+		stuck:     make(chan struct{}),
+		waiting:   map[uint64]*publish{},
 		exchanges: map[string]*lookUp{"": found},
 	}
 }
@@ -91,11 +108,11 @@ func (c *confirmChannel) usable() bool {
 	return !c.retired && !c.channel.IsClosed() && c.session.Err() == nil
 }
 
-// directReply asks the broker to send replies to the channel that publishes.
-const directReply = "amq.rabbitmq.reply-to"
-
 // takes returns why the broker would close the channel, or its connection, over e.
-func (c *confirmChannel) takes(e processor.Envelope) error {
+func (c *confirmChannel) takes(to processor.Destination, e processor.Envelope) error {
+	if err := checkReply(to); err != nil {
+		return err
+	}
 	if user := c.session.User(); e.UserID != "" && user != "" && e.UserID != user {
 		return fmt.Errorf("%w: the user id must be that of the connection, or empty", processor.ErrForbidden)
 	}
@@ -110,17 +127,14 @@ func (c *confirmChannel) takes(e processor.Envelope) error {
 //
 // ctx does not end the write. If the peer reads no more, the heartbeats notice and end it.
 func (c *confirmChannel) send(ctx context.Context, p *publish) (*amqp.DeferredConfirmation, error) {
-	select {
-	case c.slots <- struct{}{}:
-	case <-c.session.Done():
-		return nil, errNotSent
-	case <-ctx.Done():
-		return nil, fmt.Errorf("rabbitmq: publish to %s: %d publishes wait for their confirm: %w", p.to, maxInFlight, life.Ended(ctx))
+	if err := c.places.take(ctx, p.to, c.session.Done(), c.left); err != nil {
+		return nil, err
 	}
 	if !c.register(p) {
-		<-c.slots
+		c.places.giveUp(p.to)
 		return nil, errNotSent
 	}
+	p.tagged()
 	confirm, err := c.channel.PublishWithDeferredConfirm(p.to.Exchange, p.to.RoutingKey, true, false, p.message)
 	if err == nil {
 		return confirm, nil
@@ -140,27 +154,30 @@ func (c *confirmChannel) register(p *publish) bool {
 	if c.retired {
 		return false
 	}
-	c.waiting[p] = struct{}{}
+	if !c.apart {
+		c.latest++
+		p.tag = c.latest
+	}
+	p.sent = time.Now()
+	c.waiting[p.tag] = p
 	c.awaited++
+	c.watch()
 	return true
 }
 
 // answered is called once for each registered publish, when its confirm has come or never will. It
-// looks at the returns first: see the type's comment. A returned message is always confirmed, so
-// one that was nacked or lost has no claim.
+// looks at the returns first: see the type's comment.
 func (c *confirmChannel) answered(p *publish, acked bool) {
 	c.mu.Lock()
 	c.takeReturns()
-	delete(c.waiting, p)
-	if acked {
-		c.claim(p)
-	}
+	delete(c.waiting, p.tag)
+	p.doubtful = p.tag <= c.doubt && !c.apart
 	if !p.abandoned {
 		c.awaited--
 	}
 	unneeded := c.unneeded()
 	c.mu.Unlock()
-	<-c.slots
+	c.places.giveUp(p.to)
 	if unneeded {
 		c.close()
 	}
@@ -178,12 +195,15 @@ func (c *confirmChannel) unneeded() bool {
 }
 
 // abandon leaves a publish, to be answered in the background.
-func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation) {
+func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation, heard func()) {
 	if c.leave(p) {
 		c.close()
 	}
 	late := func() {
 		<-confirm.Done() // the answer, or the end of the channel
+		if confirm.Acked() || !c.channel.IsClosed() {
+			heard()
+		}
 		c.answered(p, confirm.Acked())
 	}
 	if !c.life.Go(late) {
@@ -191,12 +211,11 @@ func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation)
 	}
 }
 
-// leave returns true if the channel may be closed now. It copies the body, which belongs to the
-// caller again when Publish returns, and is still needed to match a return.
+// leave returns true if the channel may be closed now.
 func (c *confirmChannel) leave(p *publish) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p.message.Body = bytes.Clone(p.message.Body)
+	p.message = amqp.Publishing{} // its body belongs to the caller again when Publish returns
 	p.abandoned = true
 	c.awaited--
 	return c.unneeded()
@@ -207,9 +226,9 @@ func (c *confirmChannel) leave(p *publish) bool {
 func (c *confirmChannel) outcome(p *publish, acked, alive bool) error {
 	switch {
 	case p.returned != nil:
-		return fmt.Errorf("rabbitmq: publish to %s: %w (%d %s)", p.to, processor.ErrUnroutable, p.returned.ReplyCode, p.returned.ReplyText)
-	case p.doubtful:
-		return unknownOutcome(p.to, errors.New("the broker returned this message or one that looks the same"))
+		return fmt.Errorf("rabbitmq: publish to %s: %w (%d %s)", p.to, processor.ErrUnroutable, p.returned.code, p.returned.text)
+	case acked && p.doubtful:
+		return unknownOutcome(p.to, errors.New("the broker returned a message without its headers, which may be this one"))
 	case acked:
 		return nil
 	case !alive:
@@ -274,7 +293,10 @@ func (c *confirmChannel) closing() error {
 // retire takes no new publishes, and closes the channel when the awaited ones are answered.
 func (c *confirmChannel) retire() {
 	c.mu.Lock()
-	c.retired = true
+	if !c.retired {
+		c.retired = true
+		close(c.left)
+	}
 	unneeded := c.unneeded()
 	c.mu.Unlock()
 	if unneeded {
@@ -303,7 +325,3 @@ func (c *confirmChannel) publishing(ctx context.Context, e processor.Envelope) a
 	}
 	return amqpwire.Publishing(e)
 }
-
-// maxInFlight is how many publishes may wait for their confirm on one channel. It also bounds the
-// returned messages not yet looked at.
-const maxInFlight = 1024

@@ -39,6 +39,9 @@ type Publisher struct {
 	deaths   int      // channels in a row that the broker closed soon
 	learned  *learned // on the connection of current
 	refusals refusals
+
+	silences silences
+	crashes  crashes
 }
 
 var _ processor.Publisher = (*Publisher)(nil)
@@ -64,7 +67,7 @@ func (p *Publisher) Publish(ctx context.Context, to processor.Destination, e pro
 		}
 		c, err := p.ready(ctx, to, e)
 		if err == nil {
-			err = p.publishOn(ctx, c, &publish{to: to, message: c.publishing(ctx, e)})
+			err = p.publishOn(ctx, c, &publish{to: to, message: c.publishing(ctx, e), unusual: unusual(e)})
 			c.doneWith()
 		}
 		if !errors.Is(err, errNotSent) {
@@ -75,6 +78,21 @@ func (p *Publisher) Publish(ctx context.Context, to processor.Destination, e pro
 
 // ready returns a channel that can take the message now.
 func (p *Publisher) ready(ctx context.Context, to processor.Destination, e processor.Envelope) (*confirmChannel, error) {
+	if err := p.crashes.check(to, e); err != nil {
+		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
+	}
+	silent, err := p.silences.wait(ctx, to)
+	if err != nil {
+		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
+	}
+	c, err := p.fitting(ctx, to, e, silent != nil)
+	p.silences.asked(silent, c)
+	return c, err
+}
+
+// fitting returns a channel that can take the message, for it alone if alone is true, or if it might
+// harm others.
+func (p *Publisher) fitting(ctx context.Context, to processor.Destination, e processor.Envelope, alone bool) (*confirmChannel, error) {
 	fail := func(err error) (*confirmChannel, error) {
 		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
 	}
@@ -88,7 +106,7 @@ func (p *Publisher) ready(ctx context.Context, to processor.Destination, e proce
 		}
 		return fail(fmt.Errorf("%w: %w", processor.ErrBlocked, err))
 	}
-	if err := c.takes(e); err != nil {
+	if err := c.takes(to, e); err != nil {
 		return fail(err)
 	}
 	if err := c.learned.bodies.take(ctx, len(e.Body)); err != nil {
@@ -98,7 +116,7 @@ func (p *Publisher) ready(ctx context.Context, to processor.Destination, e proce
 		return fail(err)
 	}
 	again, why := c.learned.denials.check(to)
-	if again {
+	if again || why == nil && (alone || !takesTag(e, c.session.FrameSize())) {
 		c, why = p.apart(ctx, c)
 	}
 	if why != nil {
@@ -118,21 +136,33 @@ func (p *Publisher) publishOn(ctx context.Context, c *confirmChannel, pub *publi
 
 // await waits for the outcome of a message that was sent.
 func (p *Publisher) await(ctx context.Context, c *confirmChannel, pub *publish, confirm *amqp.DeferredConfirmation) error {
+	var left error
 	select {
 	case <-confirm.Done():
 	case <-ctx.Done():
+		left = life.Ended(ctx)
+	case <-c.stuck:
+		left = errStuck
+	}
+	if left != nil {
 		select {
 		case <-confirm.Done(): // the confirm came at the same moment
 		default:
-			c.abandon(pub, confirm)
-			return unknownOutcome(pub.to, life.Ended(ctx))
+			c.abandon(pub, confirm, func() { p.silences.end(pub.to) })
+			return unknownOutcome(pub.to, left)
 		}
 	}
 	// Before answered, which may close a replaced channel.
 	acked, alive := confirm.Acked(), !c.channel.IsClosed()
+	if acked || alive {
+		p.silences.end(pub.to)
+	}
 	c.answered(pub, acked)
 	err := c.outcome(pub, acked, alive)
 	c.note(pub, acked, alive)
+	if pub.unusual && !acked && !alive {
+		p.crashes.add(pub.to, c.why())
+	}
 	if errors.Is(err, processor.ErrRefused) {
 		p.refused(c) //nolint:contextcheck // the next channel is shared
 	}
@@ -260,6 +290,7 @@ func (p *Publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
 		return nil, err
 	}
 	c := newConfirmChannel(p.broker.Life, session, ch)
+	c.audit = func() { p.audit(c) }
 	if err := ch.Confirm(false); err != nil {
 		return nil, err
 	}

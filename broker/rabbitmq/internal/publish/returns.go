@@ -1,21 +1,51 @@
 package publish
 
 import (
-	"maps"
-	"reflect"
-	"slices"
-	"time"
+	"strconv"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/amqpwire"
 	"github.com/gowarren/warren/processor"
 )
 
-// returned is a message that came back, with the headers that it was sent with.
-type returned struct {
-	message *amqp.Return
-	headers amqp.Table
+// The most that a message with a tag may have: half of what a frame, and a client, can read. A
+// queue adds headers to a message that it dead-letters, and the tag must not be what makes them too
+// many. A message with more is published on a channel of its own.
+const (
+	maxTagged  = 64 << 10 // bytes of headers and properties
+	maxHeaders = 4096
+)
+
+// takesTag reports whether e has room for a tag on a connection with frames of that size.
+func takesTag(e processor.Envelope, frame int) bool {
+	most := maxTagged
+	if frame > 0 {
+		most = min(most, frame/2)
+	}
+	return len(e.Headers) < maxHeaders && broker.FitsFrame(e, most) == nil
+}
+
+// tagged writes the tag of p, which has just been registered, into its headers.
+func (p *publish) tagged() {
+	if p.tag == 0 {
+		return
+	}
+	if p.message.Headers == nil {
+		p.message.Headers = make(amqp.Table, 1)
+	}
+	p.message.Headers[amqpwire.HeaderTag] = strconv.FormatUint(p.tag, 36)
+}
+
+// tagOf returns the tag of a returned message, 0 if it has none.
+func tagOf(r *amqp.Return) uint64 {
+	text, _ := r.Headers[amqpwire.HeaderTag].(string)
+	tag, err := strconv.ParseUint(text, 36, 64)
+	if err != nil {
+		return 0
+	}
+	return tag
 }
 
 // takeReturns drains the returns. The caller holds mu.
@@ -34,92 +64,25 @@ func (c *confirmChannel) takeReturns() {
 	}
 }
 
-// take keeps a return until its publish is answered. A return carries no delivery tag, but all of
-// the message that a reader would see; its publish is among those that wait. If the publishes that
-// match differ in what a return does not show, or none matches, the right one is unknown, and none
-// of them is a success.
+// take finds the publish that r belongs to. On a channel for one message that has no tag. A tag that
+// the channel has not given, or none, may stand for any publish that waits, and then none of them is
+// a success. RabbitMQ keeps the header; another broker might not.
 func (c *confirmChannel) take(r *amqp.Return) {
-	var like *publish
-	same := true
-	for p := range c.waiting {
-		if !p.looksLike(r) {
-			continue
-		}
-		if like == nil {
-			like = p
-		}
-		same = same && equal(p.message.Headers, like.message.Headers)
+	tag := tagOf(r)
+	if c.apart {
+		tag = 0
 	}
-	if like != nil && same {
-		c.unclaimed = append(c.unclaimed, returned{r, like.message.Headers})
-		return
-	}
-	for p := range c.waiting {
-		if like == nil || p.looksLike(r) {
-			p.doubtful = true
-		}
+	p := c.waiting[tag]
+	switch {
+	case p != nil:
+		p.returned = &unrouted{r.ReplyCode, r.ReplyText}
+	case tag == 0 || tag > c.latest:
+		c.doubt = c.latest
 	}
 }
 
-// claim gives p, which the broker has just confirmed, a matching return if there is one.
-//
-// The return may be that of an equal publish, whose confirm is still to come and which then finds
-// one return less. That does no harm: each return comes before the confirm of its own publish, so
-// in the end as many of the equal ones have claimed a return as were returned, and as many succeed
-// as are stored. To assign the return to a waiting publish before its confirm would be wrong: the
-// confirms may come in another order.
-func (c *confirmChannel) claim(p *publish) {
-	for i, r := range c.unclaimed {
-		if p.looksLike(r.message) && equal(p.message.Headers, r.headers) {
-			p.returned = r.message
-			c.unclaimed = slices.Delete(c.unclaimed, i, i+1)
-			return
-		}
-	}
-}
-
-// visible is what is compared of a message besides its body and headers.
-type visible struct {
-	to                           processor.Destination
-	id, correlation, reply       string
-	kind, app, user              string
-	contentType, contentEncoding string
-	expiration                   string
-	seconds                      int64
-	mode, priority               uint8
-}
-
-func seconds(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.Unix()
-}
-
-// looksLike reports whether p matches the returned message, as far as a return shows.
-func (p *publish) looksLike(r *amqp.Return) bool {
-	m := &p.message
-	sent := visible{
-		p.to, m.MessageId, m.CorrelationId, m.ReplyTo, m.Type, m.AppId, m.UserId,
-		m.ContentType, m.ContentEncoding, m.Expiration, seconds(m.Timestamp), m.DeliveryMode, m.Priority,
-	}
-	came := visible{
-		processor.Destination{Exchange: r.Exchange, RoutingKey: r.RoutingKey},
-		r.MessageId, r.CorrelationId, r.ReplyTo, r.Type, r.AppId, r.UserId,
-		r.ContentType, r.ContentEncoding, r.Expiration, seconds(r.Timestamp), r.DeliveryMode, r.Priority,
-	}
-	return sent == came && string(m.Body) == string(r.Body) && sameHeaders(m.Headers, r.Headers)
-}
-
-// sameHeaders compares as Warren reads headers. The broker has removed BCC.
-func sameHeaders(sent, came amqp.Table) bool {
-	if _, ok := sent["BCC"]; ok {
-		sent = maps.Clone(sent)
-		delete(sent, "BCC")
-	}
-	return equal(sent, came)
-}
-
-func equal(a, b amqp.Table) bool {
-	return len(a) == 0 && len(b) == 0 || reflect.DeepEqual(amqpwire.Headers(a), amqpwire.Headers(b))
+// unrouted is why a message was returned.
+type unrouted struct {
+	code uint16
+	text string
 }

@@ -3,18 +3,21 @@ package publish
 import (
 	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/internal/amqpwire"
 	"github.com/gowarren/warren/processor"
 )
 
 // returning is a channel with waiting publishes.
 func returning(waiting ...*publish) *confirmChannel {
-	c := &confirmChannel{waiting: map[*publish]struct{}{}, slots: make(chan struct{}, 100), returns: make(chan amqp.Return, 100)}
+	c := newChannel()
+	c.returns = make(chan amqp.Return, maxInFlight)
 	for _, p := range waiting {
 		c.begin(p)
 	}
@@ -22,8 +25,10 @@ func returning(waiting ...*publish) *confirmChannel {
 }
 
 func (c *confirmChannel) begin(p *publish) {
-	c.slots <- struct{}{}
+	c.places.all <- struct{}{}
+	c.places.join(p.to).taken <- struct{}{}
 	c.register(p)
+	p.tagged()
 }
 
 // confirmed is what Publish returns when the confirm has come.
@@ -39,115 +44,123 @@ func waitingFor(body string, headers amqp.Table) *publish {
 	}
 }
 
-func comesBack(body string, headers amqp.Table) amqp.Return {
-	return amqp.Return{RoutingKey: "nobody", Body: []byte(body), Headers: headers, DeliveryMode: amqp.Persistent}
+// comesBack is p as the broker returns it.
+func comesBack(p *publish) amqp.Return {
+	return amqp.Return{RoutingKey: "nobody", Body: p.message.Body, Headers: p.message.Headers, DeliveryMode: amqp.Persistent}
 }
 
-// Two equal messages, published in one order and confirmed in the other.
-func TestEqualMessagesThatAreBothReturnedAreBothUnroutable(t *testing.T) {
-	t.Parallel()
-	first, second, other := waitingFor("a", nil), waitingFor("a", amqp.Table{}), waitingFor("b", nil)
-	c := returning(first, second, other)
-	c.returns <- comesBack("a", nil)
-	require.ErrorIs(t, c.confirmed(second), processor.ErrUnroutable)
-	c.returns <- comesBack("a", nil)
-	require.ErrorIs(t, c.confirmed(first), processor.ErrUnroutable)
-	require.NoError(t, c.confirmed(other))
-}
-
-// In whatever order the answers come, as many equal messages succeed as are stored.
-func TestOfEqualMessagesAsManySucceedAsAreStored(t *testing.T) {
+// Many equal messages cost the square of their number: each return was compared with each that
+// waited. They are confirmed in any order.
+func TestOfEqualMessagesThoseThatWereReturnedAreUnroutable(t *testing.T) {
 	t.Parallel()
 	for range 2000 {
 		n := 1 + rand.IntN(8)
 		c := returning()
-		all, stored, succeeded := make([]*publish, n), 0, 0
-		routed := map[*publish]bool{}
+		all := make([]*publish, n)
 		for i := range all {
 			all[i] = waitingFor("a", nil)
 			c.begin(all[i])
-			routed[all[i]] = rand.IntN(2) == 0
-			if routed[all[i]] {
-				stored++
+		}
+		lost := map[*publish]bool{}
+		for _, i := range rand.Perm(n)[:rand.IntN(n+1)] {
+			lost[all[i]] = true
+			c.returns <- comesBack(all[i])
+		}
+		for _, i := range rand.Perm(n) {
+			if lost[all[i]] {
+				require.ErrorIs(t, c.confirmed(all[i]), processor.ErrUnroutable)
+			} else {
+				require.NoError(t, c.confirmed(all[i]))
 			}
 		}
-		rand.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] }) // the order on the wire
-		var answerable []*publish
-		for len(all) > 0 || len(answerable) > 0 {
-			if len(all) > 0 && (len(answerable) == 0 || rand.IntN(2) == 0) {
-				if !routed[all[0]] {
-					c.returns <- comesBack("a", nil) // before its confirm
-				}
-				answerable, all = append(answerable, all[0]), all[1:]
-				continue
-			}
-			i := rand.IntN(len(answerable)) // which wakes up first
-			if c.confirmed(answerable[i]) == nil {
-				succeeded++
-			}
-			answerable = append(answerable[:i], answerable[i+1:]...)
-		}
-		require.Equal(t, stored, succeeded)
-		require.Empty(t, c.unclaimed)
+		require.Empty(t, c.waiting)
 	}
 }
 
-func TestAMessageThatWasNackedHasNoClaimToAReturn(t *testing.T) {
+// A broker added a header, and all that waited was in doubt.
+func TestAReturnThatWasRewrittenIsFound(t *testing.T) {
 	t.Parallel()
-	nacked, lost := waitingFor("a", nil), waitingFor("a", nil)
-	c := returning(nacked, lost)
-	c.returns <- comesBack("a", nil)
-	c.answered(nacked, false)
+	stored, lost := waitingFor("a", nil), waitingFor("a", amqp.Table{"BCC": []any{"nobody-2"}})
+	c := returning(stored, lost)
+	r := comesBack(lost)
+	r.Headers = amqp.Table{amqpwire.HeaderTag: r.Headers[amqpwire.HeaderTag], "x-routed-by": "somebody"}
+	r.Body, r.MessageId, r.Priority = []byte("changed"), "other", 9
+	c.returns <- r
+	require.NoError(t, c.confirmed(stored))
 	require.ErrorIs(t, c.confirmed(lost), processor.ErrUnroutable)
 }
 
-// The broker removes BCC from returned messages.
-func TestMessagesThatDifferInWhatTheBrokerHidesAreAllInDoubt(t *testing.T) {
+// A broker may remove the tag.
+func TestAReturnWithoutAKnownTagPutsAllThatWaitInDoubt(t *testing.T) {
 	t.Parallel()
-	stored := waitingFor("a", amqp.Table{"BCC": []any{"somebody"}})
-	lost := waitingFor("a", amqp.Table{"BCC": []any{"nobody-2"}})
-	other := waitingFor("b", nil)
-	c := returning(stored, lost, other)
-	c.returns <- comesBack("a", nil)
-	require.NoError(t, c.confirmed(other))
-	for _, p := range []*publish{stored, lost} {
-		require.ErrorIs(t, c.confirmed(p), processor.ErrIndeterminate)
+	for _, headers := range []amqp.Table{nil, {amqpwire.HeaderTag: "x!"}, {amqpwire.HeaderTag: int32(1)}, {amqpwire.HeaderTag: "zz"}} {
+		before, waiting := waitingFor("a", nil), waitingFor("b", nil)
+		c := returning(before, waiting)
+		require.NoError(t, c.confirmed(before))
+		c.returns <- amqp.Return{Headers: headers}
+		c.takeReturns()
+		later := waitingFor("c", nil)
+		c.begin(later)
+		require.ErrorIs(t, c.confirmed(waiting), processor.ErrIndeterminate)
+		require.NoError(t, c.confirmed(later))
 	}
 }
 
-func TestOneMessageWithABCCIsFound(t *testing.T) {
+func TestTheReturnOfAnAbandonedMessageHarmsNoOther(t *testing.T) {
 	t.Parallel()
-	p := waitingFor("a", amqp.Table{"BCC": []any{"nobody-2"}, "app": int32(1)})
-	c := returning(p)
-	c.returns <- comesBack("a", amqp.Table{"app": int32(1)})
-	require.ErrorIs(t, c.confirmed(p), processor.ErrUnroutable)
-	require.Contains(t, p.message.Headers, "BCC", "the comparison changes nothing")
-}
-
-func TestAReturnThatMatchesNothingPutsEverythingInDoubt(t *testing.T) {
-	t.Parallel()
-	p := waitingFor("a", nil)
-	c := returning(p)
-	c.returns <- comesBack("changed on the way", nil)
-	require.ErrorIs(t, c.confirmed(p), processor.ErrIndeterminate)
-}
-
-// A caller whose context has ended reuses its buffer. The return of the abandoned message must not
-// look like that of no message, nor that of the next message like the abandoned one's.
-func TestAnAbandonedMessageKeepsItsBody(t *testing.T) {
-	t.Parallel()
-	buffer := []byte("message-1")
-	first := waitingFor("", nil)
-	first.message.Body = buffer
+	first := waitingFor("message-1", nil)
 	c := returning(first)
+	r := comesBack(first)
 	c.leave(first)
-	copy(buffer, "message-2")
+	require.Nil(t, first.message.Body, "it belongs to the caller again")
+	c.answered(first, true)
 	second := waitingFor("message-2", nil)
 	c.begin(second)
-	c.returns <- comesBack("message-1", nil)
-	c.returns <- comesBack("message-2", nil)
-	require.ErrorIs(t, c.confirmed(second), processor.ErrUnroutable)
-	require.ErrorIs(t, c.confirmed(first), processor.ErrUnroutable)
+	c.returns <- r
+	require.NoError(t, c.confirmed(second))
+}
+
+func TestOnAChannelForOneMessageThereIsNoTag(t *testing.T) {
+	t.Parallel()
+	c := returning()
+	c.apart = true
+	p := waitingFor("a", amqp.Table{"app": int32(1)})
+	c.begin(p)
+	require.NotContains(t, p.message.Headers, amqpwire.HeaderTag)
+	c.returns <- comesBack(p)
+	require.ErrorIs(t, c.confirmed(p), processor.ErrUnroutable)
+}
+
+func TestAMessageThatWasNackedIsRefused(t *testing.T) {
+	t.Parallel()
+	nacked := waitingFor("a", nil)
+	c := returning(nacked)
+	c.returns <- amqp.Return{}
+	c.answered(nacked, false)
+	require.ErrorIs(t, c.outcome(nacked, false, true), processor.ErrRefused)
+}
+
+// With the tag a message may not become too large, for the frame or for a client that reads it.
+func TestAMessageWithoutRoomForATagHasNone(t *testing.T) {
+	t.Parallel()
+	many := processor.Headers{}
+	for i := range maxHeaders {
+		many[strconv.Itoa(i)] = nil
+	}
+	for _, tc := range []struct {
+		e     processor.Envelope
+		frame int
+		takes bool
+	}{
+		{processor.Envelope{}, 0, true},
+		{processor.Envelope{}, 4096, true},
+		{processor.Envelope{Headers: processor.Headers{"h": string(make([]byte, 2000))}}, 4096, true},
+		{processor.Envelope{Headers: processor.Headers{"h": string(make([]byte, 2048))}}, 4096, false},
+		{processor.Envelope{Headers: processor.Headers{"h": string(make([]byte, 64<<10))}}, 0, false},
+		{processor.Envelope{Headers: many}, 0, false},
+	} {
+		require.Equal(t, tc.takes, takesTag(tc.e, tc.frame))
+	}
 }
 
 func TestAPublishThatRacesWithCloseDoesNotHang(t *testing.T) {

@@ -1,0 +1,150 @@
+package publish
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// Silent returns the destinations that have not answered for a second, with a publish that waits.
+func (p *Publisher) Silent() []processor.Destination { return p.silences.list() }
+
+// watch looks for overdue publishes while any wait. The caller holds mu.
+func (c *confirmChannel) watch() {
+	switch {
+	case c.watching || c.audit == nil: // nil in tests
+	case c.timer == nil:
+		c.watching, c.timer = true, time.AfterFunc(lookEvery, c.audit)
+	default:
+		c.watching = true
+		c.timer.Reset(lookEvery)
+	}
+}
+
+// overdue returns the destinations of publishes that have become overdue, with the time at which
+// each was sent, and how many are overdue in all.
+func (c *confirmChannel) overdue() (fresh map[processor.Destination]time.Time, all int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watching = false
+	for _, p := range c.waiting {
+		if time.Since(p.sent) < silentAfter {
+			continue
+		}
+		all++
+		if p.overdue {
+			continue
+		}
+		p.overdue = true
+		if fresh == nil {
+			fresh = map[processor.Destination]time.Time{}
+		}
+		if since, there := fresh[p.to]; !there || p.sent.Before(since) {
+			fresh[p.to] = p.sent
+		}
+	}
+	if len(c.waiting) > 0 {
+		c.watch()
+	}
+	return fresh, all
+}
+
+// audit notes which destinations are silent on a channel, and whether all of the channel is.
+func (p *Publisher) audit(c *confirmChannel) {
+	fresh, all := c.overdue()
+	if _, blocked := c.session.Blocked(); blocked {
+		return // it answers nobody
+	}
+	for to, since := range fresh {
+		if p.silences.add(to, since) {
+			p.broker.Life.Log.Warn("publishes are not answered; until one is, no others are sent there",
+				slog.String("to", to.String()), slog.Duration("for", time.Since(since)))
+		}
+	}
+	if all > 0 && c.ping() {
+		p.broker.Life.Go(func() { p.listen(c, all) })
+	}
+}
+
+// pingTime is how long a channel has for an answer that needs no queue.
+const pingTime = 250 * time.Millisecond
+
+// errStuck is why the outcomes of a channel are unknown on which nothing is answered.
+var errStuck = errors.New("the broker answers nothing on this channel")
+
+// ping returns false if a ping is under way, or the channel is for one message.
+func (c *confirmChannel) ping() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pinged || c.apart {
+		return false
+	}
+	c.pinged = true
+	return true
+}
+
+// listen asks on the channel for what it has, confirms. If there is no answer, some queue has stopped
+// the whole channel, and there may be none for as long as that hangs: another channel takes its
+// place, and the outcomes of its publishes are unknown. That they are not merely late shows when the
+// other channel, which was asked for later, is open.
+//
+// If there is an answer, and many publishes are overdue, the channel is replaced before RabbitMQ stops
+// it.
+func (p *Publisher) listen(c *confirmChannel, overdue int) {
+	answered := make(chan struct{})
+	asked := p.broker.Life.Go(func() {
+		defer close(answered)
+		_ = c.channel.Confirm(false)
+		c.mu.Lock()
+		c.pinged = false
+		c.mu.Unlock()
+	})
+	if !asked {
+		return
+	}
+	if within(pingTime, answered) {
+		if overdue >= maxOverdue {
+			p.replace(c)
+		}
+		return
+	}
+	o := p.replace(c)
+	if o != nil {
+		select {
+		case <-o.done:
+		case <-answered:
+		}
+	}
+	if within(pingTime, answered) || c.session.Err() != nil {
+		return
+	}
+	p.broker.Life.Log.Warn("publishing channel replaced: the broker answers nothing on it")
+	close(c.stuck)
+}
+
+// replace opens another channel if c is the current one.
+func (p *Publisher) replace(c *confirmChannel) *opening {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current != c {
+		return nil
+	}
+	if p.opening == nil {
+		p.open()
+	}
+	return p.opening
+}
+
+// within reports whether c is closed within d.
+func within(d time.Duration, c <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-c:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
