@@ -27,6 +27,8 @@ type Sender struct {
 	Publisher  processor.Publisher
 	KeepTrying time.Duration // 0: one try
 	Log        *slog.Logger  // nil is the default
+	// Final reports further errors after which trying again would change nothing; nil is none.
+	Final func(error) bool
 }
 
 // To publishes e to a destination; see [Sender.Send].
@@ -39,10 +41,10 @@ func (s *Sender) To(ctx context.Context, msg processor.Message, to processor.Des
 // the delivery limit of its queue.
 func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, publish func(context.Context) error) error {
 	err := publish(ctx)
-	if err == nil || final(err) || s.KeepTrying == 0 || CutShort(ctx) {
+	if err == nil || s.final(err) || s.KeepTrying == 0 || CutShort(ctx) {
 		return err
 	}
-	logattr.Or(s.Log).LogAttrs(ctx, slog.LevelWarn, "republish failed, trying again",
+	logattr.Or(s.Log).LogAttrs(ctx, slog.LevelWarn, "publish failed, trying again",
 		append(logattr.Of(msg, err), slog.String("to", to), slog.Duration("for", s.KeepTrying))...)
 	end := time.Now().Add(s.KeepTrying)
 	for nominal := firstPause; ; nominal = min(2*nominal, lastPause) {
@@ -50,7 +52,7 @@ func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, pub
 		if left <= 0 || !pacing.Sleep(ctx, min(pacing.Jitter(nominal), left)) || processor.Lost(ctx) {
 			return err
 		}
-		if err = publish(ctx); err == nil || final(err) {
+		if err = publish(ctx); err == nil || s.final(err) {
 			return err
 		}
 	}
@@ -73,8 +75,8 @@ func (s *Sender) Park(ctx context.Context, msg processor.Message, to processor.D
 }
 
 // final reports whether trying again would change nothing.
-func final(err error) bool {
-	return Unsendable(err) || errors.Is(err, processor.ErrClosed) || errors.Is(err, processor.ErrForbidden)
+func (s *Sender) final(err error) bool {
+	return s.Final != nil && s.Final(err) || Unsendable(err) || errors.Is(err, processor.ErrClosed) || errors.Is(err, processor.ErrForbidden)
 }
 
 // Unsendable reports whether err is about the copy, not about the broker.
