@@ -11,10 +11,13 @@ func (r *reply) Predict(o stack.Outcome) stack.Outcome {
 	case !o.Returns(), o.Unknown != "", o.Again, o.Action == processor.Requeued, o.Action == processor.Released, o.Case == stack.CaseShutdown:
 		return o
 	case o.Case == stack.CaseSuccess:
-		return o.CopyTo("the caller: the result")
+		return o.CopyTo("the caller, as the result")
+	case o.Case == stack.CaseRepublishFailed:
+		o.Action = processor.Requeued
+		return o
 	}
 	if o.Action == processor.Failed {
 		o.Action = processor.Rejected
 	}
-	return o.CopyTo("the caller: the error")
+	return o.CopyTo("the caller, as an error")
 }

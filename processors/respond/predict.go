@@ -5,13 +5,19 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Predict says what becomes of a message whose handler returns results.
+// Predict says what becomes of a message that fails. Which results a message has only its handler knows.
 func (r *respond) Predict(o stack.Outcome) stack.Outcome {
-	switch {
-	case !o.Returns(), o.Case == stack.CaseShutdown:
+	if r.errors == nil || !o.Returns() || o.Case == stack.CaseShutdown {
 		return o
-	case o.Action == processor.Done:
-		return o.CopyTo("its results: where they belong")
 	}
-	return o
+	switch o.Action {
+	case processor.Done, processor.Dropped, processor.Requeued, processor.Released:
+		return o
+	}
+	if o.Case == stack.CaseRepublishFailed {
+		o.Action = processor.Failed
+		return o
+	}
+	o.Action = processor.Dropped
+	return o.CopyTo(r.errors.to.String())
 }

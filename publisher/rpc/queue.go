@@ -15,13 +15,6 @@ import (
 // QueueExpires is how long a queue of replies outlives its last client.
 const QueueExpires = 5 * time.Minute
 
-// Broker is what [Queue] needs of a broker.
-type Broker interface {
-	broker.Redeclarer
-	Source(queue string) broker.Source
-	Publisher() processor.Publisher
-}
-
 // Queue returns a line whose replies come by a queue of the client's own, which it declares. They wait there
 // while the connection is lost. The name must be the client's alone, at most 255 bytes: a second client would
 // take its replies.
@@ -29,8 +22,9 @@ type Broker interface {
 // Its name is the reply-to of the requests, unless [Bind] sets another.
 //
 // It is a quorum queue, so that it survives the death of a node, and the broker removes it when it has been unused for five
-// minutes. If it is deleted, pending calls end with [ErrRepliesLost], and it is declared again.
-func Queue(b Broker, name string, opts ...QueueOption) Line {
+// minutes. If it is deleted, pending calls end with [ErrRepliesLost], and it is declared again. The broker must be a
+// [broker.Redeclarer], as Warren's are.
+func Queue(b broker.Broker, name string, opts ...QueueOption) Line {
 	q := &queue{broker: b, name: name, replyTo: name, ready: make(chan struct{})}
 	q.topology.Queues = []broker.Queue{{
 		Name: name, Type: broker.Quorum, Expires: QueueExpires, DeliveryLimit: broker.HighDeliveryLimit,
@@ -53,7 +47,7 @@ func Bind(exchange broker.Exchange, key string) QueueOption {
 }
 
 type queue struct {
-	broker   Broker
+	broker   broker.Broker
 	name     string
 	replyTo  string
 	topology broker.Topology
@@ -74,12 +68,19 @@ func (q *queue) Check() error {
 	switch {
 	case q.broker == nil:
 		return errors.New("rpc: the broker is nil")
+	case q.redeclarer() == nil:
+		return fmt.Errorf("rpc: the broker %T cannot declare a queue that expires: it is no broker.Redeclarer", q.broker)
 	case q.name == "" || len(q.name) > processor.MaxName:
 		return fmt.Errorf("rpc: the name of the reply queue has %d bytes: it needs 1 to %d", len(q.name), processor.MaxName)
 	case q.replyTo == "" || len(q.replyTo) > processor.MaxName:
 		return fmt.Errorf("rpc: the key of the replies has %d bytes: it needs 1 to %d", len(q.replyTo), processor.MaxName)
 	}
 	return q.problem
+}
+
+func (q *queue) redeclarer() broker.Redeclarer {
+	r, _ := q.broker.(broker.Redeclarer)
+	return r
 }
 
 // Publisher waits until there is a subscription.
@@ -142,7 +143,7 @@ func (q *queue) subscribed(ctx context.Context) (broker.Subscription, error) {
 	if s != nil {
 		return s, nil
 	}
-	err := q.broker.Redeclare(ctx, q.topology)
+	err := q.redeclarer().Redeclare(ctx, q.topology)
 	if err != nil {
 		return nil, fmt.Errorf("rpc: declare reply queue %q: %w", q.name, err)
 	}

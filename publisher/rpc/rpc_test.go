@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/mux"
 	"github.com/gowarren/warren/processor/remote"
@@ -28,7 +28,7 @@ import (
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(quiet)
-	goleak.VerifyTestMain(m)
+	rabbitmqtest.Main(m)
 }
 
 var (
