@@ -23,6 +23,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/remote"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/breaker"
@@ -36,6 +37,8 @@ import (
 	"github.com/gowarren/warren/processors/maxtime"
 	"github.com/gowarren/warren/processors/memorylimit"
 	"github.com/gowarren/warren/processors/recovery"
+	"github.com/gowarren/warren/processors/reply"
+	"github.com/gowarren/warren/processors/respond"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/signals"
 	"github.com/gowarren/warren/processors/sqltx"
@@ -216,9 +219,11 @@ func TestAStackTakesTheOrderOfFromSwarrot(t *testing.T) {
 		tracing.New(),
 		signals.New(), maxmessages.New(), maxtime.New(), memorylimit.New(256), insomniac.New(),
 		ack.New(),
+		reply.New(memory.New().Publisher(), remote.JSON),
 		retry.New(memory.New().Publisher(), "retry_%attempt%"),
 		decode.New(),
 		dedup.New(dedup.NewMemory(1, time.Hour)),
+		respond.New(memory.New().Publisher()),
 		throttle.New(rate.NewLimiter(1, 1)),
 		breaker.New("mail server"),
 		instantretry.New(),

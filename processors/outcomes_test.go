@@ -94,6 +94,9 @@ func expected(t *testing.T, o stack.Outcome) fate {
 		processor.Destination{RoutingKey: parked}.String():                   parked,
 		processor.Destination{RoutingKey: work}.String() + " after 1s":       delayed,
 		processor.Destination{RoutingKey: work}.String() + " after about 1s": delayed,
+		"the caller, as the result":                                          caller,
+		"the caller, as an error":                                            caller,
+		processor.Destination{RoutingKey: faults}.String():                   faults,
 	}
 	for _, to := range o.Published {
 		f.holds[places[to]]++

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/remote"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
@@ -33,6 +34,8 @@ import (
 	"github.com/gowarren/warren/processors/memorylimit"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/redelivery"
+	"github.com/gowarren/warren/processors/reply"
+	"github.com/gowarren/warren/processors/respond"
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/signals"
 	"github.com/gowarren/warren/processors/sqltx"
@@ -78,6 +81,8 @@ var shipped = map[string]kind{
 	"redelivery": {stack.Retries, func(w *world) processor.Middleware {
 		return redelivery.New(w, parked, redelivery.Logger(silent()))
 	}},
+	"reply":    {stack.Answers, func(w *world) processor.Middleware { return reply.New(w, remote.JSON, reply.Logger(silent())) }},
+	"respond":  {stack.Responds, func(w *world) processor.Middleware { return respond.New(w, respond.Logger(silent())) }},
 	"signals":  {"", func(*world) processor.Middleware { return signals.New(signals.Logger(silent())) }},
 	"sqltx":    {stack.Transacts, func(w *world) processor.Middleware { return sqltx.New(w.db, sqltx.Logger(silent())) }},
 	"throttle": {stack.Waits, func(*world) processor.Middleware { return throttle.New(rate.NewLimiter(1, 1)) }},
@@ -124,6 +129,9 @@ var variants = map[string]func(*world) processor.Middleware{
 	"redelivery, filtered": func(w *world) processor.Middleware {
 		return redelivery.New(w, parked, redelivery.Logger(silent()),
 			redelivery.If(func(err error) bool { return !errors.Is(err, errFiltered) }))
+	},
+	"respond, errors answered": func(w *world) processor.Middleware {
+		return respond.New(w, respond.Errors(processor.Destination{RoutingKey: faults}, nil, nil), respond.Logger(silent()))
 	},
 	"instantretry, filtered": func(*world) processor.Middleware {
 		return instantretry.New(instantretry.If(func(error) bool { return false }), instantretry.Logger(silent()))

@@ -26,6 +26,8 @@ const (
 	dead   = "dead" // where the dead letters of work go
 	again  = "retry_1"
 	parked = "parked"
+	caller = "caller" // where the reply is wanted
+	faults = "faults" // where errors are answered
 
 	delayed = "(delayed)" // in one of the queues of a delay
 )
@@ -45,9 +47,9 @@ var _ processor.Publisher = (*world)(nil)
 func newWorld(t *testing.T, headers processor.Headers) *world {
 	t.Helper()
 	w := &world{Broker: memory.New(), db: sql.OpenDB(database{})}
-	require.NoError(t, w.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{workQueue, {Name: dead}, {Name: again}, {Name: parked}}}))
+	require.NoError(t, w.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{workQueue, {Name: dead}, {Name: again}, {Name: parked}, {Name: caller}, {Name: faults}}}))
 	require.NoError(t, w.Broker.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: work},
-		processor.Envelope{Body: []byte("hello"), Headers: headers, Properties: processor.Properties{ID: "1"}}))
+		processor.Envelope{Body: []byte("hello"), Headers: headers, Properties: processor.Properties{ID: "1", ReplyTo: caller}}))
 	return w
 }
 
@@ -89,7 +91,7 @@ func (w *world) expects(t broker.Topology) {
 func (w *world) holds(t *testing.T) map[string]int {
 	t.Helper()
 	found := map[string]int{}
-	for _, queue := range []string{work, dead, again, parked} {
+	for _, queue := range []string{work, dead, again, parked, caller, faults} {
 		n, err := w.Ready(context.WithoutCancel(t.Context()), queue)
 		require.NoError(t, err)
 		if n > 0 {

@@ -48,3 +48,12 @@ func Copied(err error) error {
 	}
 	return nil
 }
+
+// Tell says to an outer layer that asks what has become of a message that failed with err.
+func Tell(ctx context.Context, parked bool, err error) {
+	if parked {
+		stack.Parked(ctx, err)
+	} else {
+		stack.Retried(ctx)
+	}
+}

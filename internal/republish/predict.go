@@ -35,6 +35,7 @@ func (p Prediction) Of(o stack.Outcome) stack.Outcome {
 		o = o.CopyTo(p.Park)
 	default:
 		o = o.CopyTo(p.First)
+		o.Again = true
 	}
 	o.Action = processor.Done
 	return o

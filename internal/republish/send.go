@@ -32,6 +32,8 @@ type Sender struct {
 	Publisher  processor.Publisher
 	KeepTrying time.Duration // how long all tries take together; 0: one try, of at most DefaultKeepTrying
 	Log        *slog.Logger  // nil is the default
+	// Final reports further errors after which trying again would change nothing; nil is none.
+	Final func(error) bool
 }
 
 // To publishes e to a destination; see [Sender.Send].
@@ -48,17 +50,17 @@ func (s *Sender) To(ctx context.Context, msg processor.Message, to processor.Des
 func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, publish func(context.Context) error) error {
 	end := time.Now().Add(cmp.Or(s.KeepTrying, DefaultKeepTrying))
 	err := s.try(ctx, end, publish)
-	if err == nil || final(err) || s.KeepTrying == 0 || CutShort(ctx) {
+	if err == nil || s.final(err) || s.KeepTrying == 0 || CutShort(ctx) {
 		return err
 	}
-	logattr.Or(s.Log).LogAttrs(ctx, slog.LevelWarn, "republish failed, trying again",
+	logattr.Or(s.Log).LogAttrs(ctx, slog.LevelWarn, "publish failed, trying again",
 		append(logattr.Of(msg, err), slog.String("to", to), slog.Duration("for", s.KeepTrying))...)
 	for nominal := firstPause; ; nominal = min(2*nominal, lastPause) {
 		left := time.Until(end)
 		if left <= 0 || !pacing.Sleep(ctx, min(pacing.Jitter(nominal), left)) || processor.Lost(ctx) {
 			return err
 		}
-		if err = s.try(ctx, end, publish); err == nil || final(err) {
+		if err = s.try(ctx, end, publish); err == nil || s.final(err) {
 			return err
 		}
 	}
@@ -93,8 +95,9 @@ func (s *Sender) Park(ctx context.Context, msg processor.Message, to processor.D
 }
 
 // final reports whether trying again would change nothing.
-func final(err error) bool {
-	return Unsendable(err) || callback.Is(err, processor.ErrClosed) || callback.Is(err, processor.ErrForbidden)
+func (s *Sender) final(err error) bool {
+	return s.Final != nil && s.Final(err) ||
+		Unsendable(err) || callback.Is(err, processor.ErrClosed) || callback.Is(err, processor.ErrForbidden)
 }
 
 // Unsendable reports whether err is about the copy, not about the broker.

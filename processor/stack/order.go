@@ -97,22 +97,57 @@ var orderRules = []orderRule{
 	rule(Breaks, Marks, "a message that is skipped looks like a success, so the breaker closes without a real probe"),
 	rule(Breaks, Retries, "a retry looks like success, so no failure is ever seen, and every message is retried until it is parked"),
 	rule(Breaks, Catches, "the error is turned into success first, so no failure is ever seen"),
+
+	rule(Answers, Settles, "the reply is sent after the message is acked, and never if the process ends between"),
+	rule(Answers, Catches, "the error is turned into success first, so the caller of a failed request gets an empty result"),
+	rule(Answers, Answers, "the caller is answered twice"),
+	rule(Retries, Answers, "the caller is told of a failure that is tried again, and answered for each try"),
+	rule(Repeats, Answers, "the caller is told of a failure that is tried again, and answered for each try"),
+	rule(Recovers, Answers, "a panic passes the answer by, so the caller is not answered").unless(recovers),
+	rule(Judges, Answers, "a message about which it decides is not answered"),
+	rule(GivesUp, Answers, "the caller is told of a failure that may be tried again"),
+	rule(Decodes, Answers, "a message that does not decode is not answered"),
+	rule(Limits, Answers, "a handler that takes too long leaves no time for the answer"),
+	rule(Transacts, Answers, "the caller is answered before the commit, which may fail"),
+
+	rule(Responds, Settles, "the results are sent after the message is acked, and never if the process ends between"),
+	rule(Responds, Retries, "a message whose results cannot be sent is not retried, but dead-lettered or dropped"),
+	rule(Responds, GivesUp, "a message whose results cannot be sent is not given up, so it comes back for ever"),
+	rule(Responds, Marks, "the message is marked as processed before its results are sent: if that fails, the next delivery is skipped, and they are lost"),
+	rule(Responds, Responds, "the outer one gets no results"),
+	rule(Transacts, Responds, "the results are sent before the commit, and stay sent if it fails"),
 }
 
-// checkOrder returns an error for each layer without a name, and for each pair in a wrong order.
-func checkOrder(layers []processor.Processor) error {
+// checkOrder returns an error for each layer without a name, and for each pair in a wrong order. The
+// first layers are checked already.
+func checkOrder(layers []processor.Processor, checked int) error {
 	var errs []error
-	for _, layer := range layers {
-		if l, ok := layer.(Layer); ok && l.Name() == "" {
-			errs = append(errs, fmt.Errorf("stack: the layer %T has an empty name: have Name return one", layer))
+	for i, inner := range layers {
+		if i < checked {
+			continue
 		}
-	}
-	for i, outer := range layers {
-		for j := i + 1; j < len(layers); j++ {
-			errs = append(errs, checkPair(outer, layers[j], layers[j+1:]))
+		if l, ok := inner.(Layer); ok && l.Name() == "" {
+			errs = append(errs, fmt.Errorf("stack: the layer %T has an empty name: have Name return one", inner))
 		}
+		for _, outer := range layers[:i] {
+			errs = append(errs, checkPair(outer, inner, layers[i+1:]))
+		}
+		errs = append(errs, checkNeeds(layers[:i], inner))
 	}
 	return errors.Join(errs...)
+}
+
+// checkNeeds returns an error if no outer layer has a role that inner needs.
+func checkNeeds(outer []processor.Processor, inner processor.Processor) error {
+	n, ok := inner.(Needer)
+	if !ok {
+		return nil
+	}
+	roles, remedy := n.Needs()
+	if slices.ContainsFunc(outer, func(l processor.Processor) bool { return slices.Contains(roles, roleOf(l)) }) {
+		return nil
+	}
+	return fmt.Errorf("stack: %w: %s: %s", ErrOrder, n.Name(), remedy)
 }
 
 // checkPair returns an error if inner must not be inside outer; further are the layers inside inner.

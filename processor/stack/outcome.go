@@ -51,6 +51,8 @@ type Outcome struct {
 	Action processor.Action
 	// Published are the places that a copy was published to, in words.
 	Published []string
+	// Again: a copy is processed later; see [Fate].
+	Again bool
 	// Settled is how the message was settled.
 	Settled Settlement
 	// Unknown names the layer that does not predict what it does, "" if all do. Only the case

@@ -37,6 +37,10 @@ const (
 	Waits Role = "waits"
 	// Breaks: lets no message through while the inner layers keep failing.
 	Breaks Role = "breaks"
+	// Answers: publishes a reply for each message that is not processed again; see [Fate].
+	Answers Role = "answers"
+	// Responds: publishes what the inner layers return when they succeed.
+	Responds Role = "responds"
 )
 
 // Layer is implemented by processors with a name and a role. All shipped ones have them; a
@@ -46,6 +50,19 @@ type Layer interface {
 	Name() string
 	// Role is what it does; "" where the order does not matter.
 	Role() Role
+}
+
+// Needer is implemented by a layer or handler that works only inside one of certain roles.
+type Needer interface {
+	Layer
+	// Needs returns the roles, of which one is enough, and what to put into the stack where none is there.
+	Needs() (oneOf []Role, remedy string)
+}
+
+// Brancher is implemented by a handler that passes each message on to one of several.
+type Brancher interface {
+	// Branches returns the handlers. The stack checks the layers inside each as if it was the only one.
+	Branches() []processor.Processor
 }
 
 // roleOf is the layer's role, "" if it says nothing.

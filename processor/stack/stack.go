@@ -44,17 +44,28 @@ func (s Stack) Then(handler processor.Processor) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkPaths(nil, shown(p.layers)); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// checkPaths checks inner, which stands inside outer, and each way through it.
+func checkPaths(outer, inner []processor.Processor) error {
 	var errs []error
-	for _, layer := range shown(p.layers) {
+	for _, layer := range inner {
 		if c, ok := layer.(processor.Checker); ok {
 			errs = append(errs, c.Check())
 		}
 	}
-	errs = append(errs, checkOrder(shown(p.layers)))
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	all := slices.Concat(outer, inner)
+	errs = append(errs, checkOrder(all, len(outer)))
+	if b, ok := all[len(all)-1].(Brancher); ok {
+		for _, branch := range b.Branches() {
+			errs = append(errs, checkPaths(all, shown(between(branch, nil))))
+		}
 	}
-	return p, nil
+	return errors.Join(errs...)
 }
 
 // ThenFunc is [Stack.Then] with a function as the handler.

@@ -76,7 +76,7 @@ func TestACopyThatIsTriedAgainIsLoggedWithItsNumber(t *testing.T) {
 		f := newFixture(t, errMail, backoff.KeepTrying(time.Second), backoff.Logger(slog.New(slog.NewTextHandler(&out, nil))))
 		f.pub.FailWith(processor.ErrUnroutable)
 		require.Error(t, f.process(t, retries(2)))
-		require.Contains(t, out.String(), `level=WARN msg="republish failed, trying again"`)
+		require.Contains(t, out.String(), `level=WARN msg="publish failed, trying again"`)
 		require.Contains(t, out.String(), `to="retry 3 of 20 in 3s"`)
 	})
 }

@@ -41,6 +41,9 @@ func rounded(d time.Duration) time.Duration {
 func (e *expired) Unwrap() error        { return e.err }
 func (e *expired) Is(target error) bool { return target == ErrExpired }
 
+// RemoteType is what a caller in another process sees as the type of the failure: remote.TypeExpired.
+func (e *expired) RemoteType() string { return "Expired" }
+
 func times(retries int) string {
 	if retries == 1 {
 		return "1 retry"

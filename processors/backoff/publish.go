@@ -93,6 +93,7 @@ func (b *backoff) park(ctx context.Context, r retry, err error) error {
 
 // published returns the result that acks the original, now that the broker has the copy.
 func (b *backoff) published(ctx context.Context, ev Event) error {
+	republish.Tell(ctx, ev.Parked, ev.Err)
 	b.report(ctx, ev)
 	if b.notify != nil {
 		if problem := callback.After("backoff: the function given to OnBackoff", ev.Err, func() { b.notify(ctx, ev) }); problem != nil {

@@ -173,6 +173,7 @@ func ask(ctx context.Context, f func(context.Context) error) (err error) {
 }
 
 func (d *dedup) skip(ctx context.Context, msg processor.Message, id string) {
+	stack.Skipped(ctx)
 	logattr.Or(d.log).LogAttrs(ctx, slog.LevelInfo, "message skipped, it was processed before",
 		append(logattr.Of(msg, nil), slog.String("mark", id))...)
 }

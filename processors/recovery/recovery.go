@@ -38,6 +38,9 @@ type PanicError struct {
 // Error returns the value without the stack.
 func (e *PanicError) Error() string { return fmt.Sprintf("recovery: panic: %v", e.Value) }
 
+// RemoteType is what a caller in another process sees as the type of the failure: remote.TypePanic.
+func (e *PanicError) RemoteType() string { return "Panic" }
+
 // StackTrace returns the stack as text.
 func (e *PanicError) StackTrace() string { return string(e.Stack) }
 

@@ -94,6 +94,7 @@ func (r *redelivery) park(ctx context.Context, msg processor.Message, failures i
 	if !parked {
 		return processor.Requeue(err)
 	}
+	republish.Tell(ctx, true, err)
 	logattr.Or(r.log).LogAttrs(ctx, slog.LevelError, "message failed, parked",
 		append(logattr.Of(msg, err), slog.String("to", to.String()), slog.Int("failures", failures))...)
 	return republish.Copied(err)

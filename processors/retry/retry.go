@@ -149,6 +149,7 @@ func (r *retry) park(ctx context.Context, msg processor.Message, done int, err e
 
 // published returns the result that acks the original, now that the broker has the copy.
 func (r *retry) published(ctx context.Context, ev Event) error {
+	republish.Tell(ctx, ev.Parked, ev.Err)
 	r.report(ctx, ev)
 	if problem := r.tell(ctx, ev); problem != nil {
 		return processor.Drop(problem)

@@ -375,7 +375,7 @@ func TestTheFirstRepublishThatFailsIsLoggedAtOnce(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- f.pipeline.Process(ctx, processortest.NewMessage()) }()
 		synctest.Wait()
-		require.Equal(t, 1, strings.Count(out.String(), `level=WARN msg="republish failed, trying again"`))
+		require.Equal(t, 1, strings.Count(out.String(), `level=WARN msg="publish failed, trying again"`))
 		cancel()
 		require.Error(t, <-done)
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Statements that mark a message in the tables below, for [Inbox].
@@ -82,6 +83,7 @@ func (t *transaction) mark(ctx context.Context, tx *sql.Tx, msg processor.Messag
 		return false, err
 	}
 	if !fresh {
+		stack.Skipped(ctx)
 		t.report(ctx, msg)
 	}
 	return !fresh, nil

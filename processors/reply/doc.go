@@ -1,0 +1,40 @@
+// Package reply answers requests: it publishes the result of a handler made with remote.Handler to where the
+// request's reply-to says, under its correlation id, and waits for the broker's confirm before the message is
+// acked.
+//
+// The caller is answered once, at the end. Put the layer outside the layers that retry:
+//
+//	stack.New(
+//		ack.New(),
+//		reply.New(b.Publisher(), remote.JSON),
+//		backoff.New(b.Publisher(), "calculate"),
+//		recovery.New(),
+//	).Then(remote.Handler(remote.JSON, calculate))
+//
+// What the caller gets:
+//
+//	the handler succeeds           the result; null if it is no remote.Handler
+//	it fails and is retried later  nothing yet
+//	it fails for good              a remote.Error: the handler's, or Expired, Panic, MalformedRequest ...
+//	its channel is lost, or the    nothing yet: the request is redelivered
+//	run is cut short
+//
+// A request without a reply-to is processed and not answered. If the caller's queue is gone, that is logged
+// and the request acked: nobody waits for it. A reply that the broker does not take for the moment is tried again for a
+// while, and then the request goes back to its queue and is processed once more.
+//
+// An error that reaches the layer is final: the request is rejected and not requeued, also with
+// ack.RequeueOnError. It would be answered again. If a retry has parked it, it is acked.
+//
+// # When a caller is answered twice
+//
+// If the process or its connection ends between the confirm of a reply and the ack, the request is
+// redelivered, processed and answered again. A client drops the second reply, which has the correlation id of
+// a call that is over.
+//
+// # Direct reply-to
+//
+// A reply to amq.rabbitmq.reply-to arrives or does not, and the broker does not say which: RabbitMQ before 4.3 returns
+// such a reply as unroutable also when it has delivered it, and 4.3 never does. So the layer cannot know
+// whether such a caller still lives.
+package reply

@@ -1,0 +1,189 @@
+package reply
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/outgoing"
+	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/remote"
+	"github.com/gowarren/warren/processor/stack"
+)
+
+// New returns a middleware that answers requests through publisher, in the words of protocol. It is safe
+// for concurrent use. For each message it allocates a place for the result, and contexts that lead there.
+//
+// The stack refuses a publisher or a protocol that is nil or cannot work ([processor.Check]), and options that
+// cannot.
+func New(publisher processor.Publisher, protocol remote.Server, opts ...Option) processor.Middleware {
+	c := config{keepTrying: republish.DefaultKeepTrying}
+	err := option.Apply("reply", &c, opts)
+	if err = errors.Join(option.Publisher("reply: the publisher", publisher), checkProtocol(protocol), err, c.check()); err != nil {
+		return stack.Invalid(err)
+	}
+	return func(next processor.Processor) processor.Processor {
+		return &reply{next: next, protocol: protocol, sender: republish.Sender{
+			Name: "reply", Publisher: publisher, KeepTrying: c.keepTrying, Log: c.log, Final: gone,
+		}}
+	}
+}
+
+// Option changes how requests are answered.
+type Option func(*config)
+
+type config struct {
+	keepTrying time.Duration
+	log        *slog.Logger
+}
+
+// KeepTrying sets for how long a reply that the broker does not take is tried again before the request
+// goes back to its queue. 0 is one try. Default: 15 seconds.
+func KeepTrying(d time.Duration) Option { return func(c *config) { c.keepTrying = d } }
+
+// Logger sets where the layer reports callers that are gone. Default and nil: slog.Default().
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+func (c *config) check() error { return option.NotNegative("reply: KeepTrying", c.keepTrying) }
+
+func checkProtocol(p remote.Server) error {
+	if p == nil {
+		return errors.New("reply: the protocol is nil: pass remote.JSON, or another that the callers speak")
+	}
+	if err := processor.Check(p); err != nil {
+		return fmt.Errorf("reply: the protocol cannot work: %w", err)
+	}
+	return nil
+}
+
+type reply struct {
+	next     processor.Processor
+	protocol remote.Server
+	sender   republish.Sender
+}
+
+var (
+	_ stack.Layer     = (*reply)(nil)
+	_ stack.Wrapper   = (*reply)(nil)
+	_ stack.Describer = (*reply)(nil)
+	_ stack.Predictor = (*reply)(nil)
+)
+
+// Name is "reply".
+func (*reply) Name() string { return "reply" }
+
+// Role is [stack.Answers].
+func (*reply) Role() stack.Role { return stack.Answers }
+
+// Unwrap returns the inner layers.
+func (r *reply) Unwrap() processor.Processor { return r.next }
+
+// Settings returns those of the options.
+func (r *reply) Settings() []stack.Setting {
+	return []stack.Setting{{Name: "keep trying", Value: r.sender.KeepTrying.String()}}
+}
+
+// Process runs the inner layers, and answers unless the message is processed again.
+func (r *reply) Process(ctx context.Context, msg processor.Message) error {
+	var result outgoing.Slot[processor.Envelope]
+	var fate stack.Fate
+	err := r.next.Process(result.In(stack.WithFate(ctx, &fate)), msg)
+	failure, over := ended(ctx, fate, err)
+	if !over {
+		return err
+	}
+	if to, wanted := r.destination(msg); wanted {
+		answer := result.Value
+		if failure != nil || !result.Full {
+			answer = r.other(failure)
+		}
+		if problem := r.answer(ctx, msg, to, answer); problem != nil {
+			return unanswered(to, fate, problem, err)
+		}
+	}
+	if fate.Parked == nil && processor.Decide(err).Action == processor.Failed {
+		return processor.Reject(err) // it would be answered again
+	}
+	return err
+}
+
+// ended reports whether the message is not processed again, and why it has failed.
+func ended(ctx context.Context, fate stack.Fate, err error) (failure error, over bool) {
+	action := processor.Decide(err).Action
+	switch {
+	case fate.Retried, fate.Skipped, processor.Lost(ctx), action == processor.Requeued, action == processor.Released:
+		return nil, false
+	case fate.Parked != nil:
+		return fate.Parked, true
+	case action == processor.Done:
+		return nil, true
+	case ctx.Err() != nil:
+		return nil, false
+	}
+	return err, true
+}
+
+// other returns the answer about failure, or, if it is nil, the empty result.
+func (r *reply) other(failure error) processor.Envelope {
+	if failure == nil {
+		nothing, err := r.protocol.EncodeResult(nil)
+		if err == nil {
+			return nothing
+		}
+		failure = err
+	}
+	return r.protocol.EncodeError(remote.ErrorOf(failure))
+}
+
+// answer publishes the reply. If it can never be sent, the caller gets an error that says so.
+func (r *reply) answer(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope) error {
+	err := r.send(ctx, msg, to, e)
+	if republish.Unsendable(err) {
+		err = r.send(ctx, msg, to, r.protocol.EncodeError(&remote.Error{
+			Type:    remote.TypeUnserializable,
+			Message: "the reply cannot be sent: it is too large, or a header has a type that no broker carries",
+		}))
+	}
+	if gone(err) || republish.Unsendable(err) {
+		r.nobody(ctx, msg, to, err)
+		return nil
+	}
+	return err
+}
+
+func (r *reply) send(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope) error {
+	e.CorrelationID = cmp.Or(msg.Properties().CorrelationID, msg.Properties().ID)
+	return r.sender.To(ctx, msg, to, e)
+}
+
+// gone reports whether nobody takes a reply any more, or the service may not send it there. Trying again
+// does not help.
+func gone(err error) bool {
+	return errors.Is(err, processor.ErrUnroutable) || errors.Is(err, processor.ErrForbidden) && !errors.Is(err, processor.ErrIndeterminate)
+}
+
+// nobody logs that the caller has no reply. To direct reply-to RabbitMQ before 4.3 says "unroutable" also
+// about a reply that it has delivered, so that says nothing.
+func (r *reply) nobody(ctx context.Context, msg processor.Message, to processor.Destination, err error) {
+	if isDirect(to) && errors.Is(err, processor.ErrUnroutable) {
+		return
+	}
+	logattr.Or(r.sender.Log).LogAttrs(ctx, slog.LevelWarn, "the caller does not take its reply",
+		append(logattr.Of(msg, err), slog.String("to", to.String()))...)
+}
+
+// unanswered is the result for a message that is processed to the end, and whose reply was not sent because of
+// problem. The message goes back, unless a retry has parked it: it would be parked again.
+func unanswered(to processor.Destination, fate stack.Fate, problem, err error) error {
+	problem = fmt.Errorf("reply: not sent to %s: %w", to, problem)
+	if fate.Parked == nil {
+		return processor.Requeue(errors.Join(problem, err))
+	}
+	return errors.Join(err, processor.Drop(problem))
+}

@@ -1,0 +1,222 @@
+package rpc
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/pacing"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/remote"
+)
+
+// DefaultTimeout is how long a call waits whose context has no deadline.
+const DefaultTimeout = 30 * time.Second
+
+// Line sends requests and receives their replies. Its methods may be called by many goroutines at once, but
+// Receive by one.
+type Line interface {
+	// Publisher waits until replies can be received, and returns a publisher that sends requests and sets their
+	// reply-to.
+	Publisher(ctx context.Context) (processor.Publisher, error)
+	// Receive waits for the next reply, which is settled already. After an error that is not ctx's, replies to
+	// requests that were sent before may be lost; it may be called again.
+	Receive(ctx context.Context) (processor.Message, error)
+	// Close frees the resources of the line.
+	Close(ctx context.Context) error
+}
+
+// ErrRepliesLost is the error of calls whose replies may have been lost with the queue, or the channel, that
+// they were to come by.
+var ErrRepliesLost = errors.New("the replies are lost")
+
+// Option changes a client.
+type Option func(*config)
+
+type config struct {
+	timeout time.Duration
+	log     *slog.Logger
+}
+
+// Timeout sets how long a call waits at most. A deadline of its context that is earlier counts. Default: 30 seconds.
+func Timeout(d time.Duration) Option { return func(c *config) { c.timeout = d } }
+
+// Logger sets where the client reports that replies are lost. Default and nil: slog.Default().
+func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
+
+// Client calls services. It may be used by many goroutines at once.
+type Client struct {
+	config
+	line     Line
+	protocol remote.Client
+
+	prefix string // of correlation ids, so that no other client has the same
+	count  atomic.Uint64
+	late   atomic.Uint64
+
+	end  context.CancelFunc
+	done chan struct{} // closed when the goroutine that receives has returned
+
+	mu      sync.Mutex
+	pending map[string]*call
+	over    error // why no call can begin any more
+}
+
+// call waits for its reply.
+type call struct {
+	end   chan struct{} // closed when one of the others is set
+	reply processor.Message
+	err   error
+}
+
+// New returns a client that sends requests by line, which it owns, in the words of protocol. It
+// runs a goroutine until it is closed. It returns an error if one of them is nil or cannot work
+// ([processor.Check]).
+func New(line Line, protocol remote.Client, opts ...Option) (*Client, error) {
+	c := config{timeout: DefaultTimeout}
+	if err := option.Apply("rpc", &c, opts); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(check("line", line), check("protocol", protocol), option.Positive("rpc: Timeout", c.timeout)); err != nil {
+		return nil, err
+	}
+	ctx, end := context.WithCancel(context.Background())
+	client := &Client{
+		config: c, line: line, protocol: protocol, prefix: rand.Text(),
+		end: end, done: make(chan struct{}), pending: map[string]*call{},
+	}
+	go client.receive(ctx)
+	return client, nil
+}
+
+func check(what string, v any) error {
+	if v == nil {
+		return fmt.Errorf("rpc: the %s is nil", what)
+	}
+	if err := processor.Check(v); err != nil {
+		return fmt.Errorf("rpc: the %s cannot work: %w", what, err)
+	}
+	return nil
+}
+
+// Stats are the calls of a client so far.
+type Stats struct {
+	// Calls were begun, and Pending of them have not ended.
+	Calls, Pending uint64
+	// Late replies came for no pending call: it had ended, was answered twice, or was not this client's.
+	Late uint64
+}
+
+// Stats returns the calls so far.
+func (c *Client) Stats() Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Stats{Calls: c.count.Load(), Pending: uint64(len(c.pending)), Late: c.late.Load()}
+}
+
+// Close ends the pending calls with [processor.ErrClosed], and frees the line. It works twice, and returns when ctx
+// ends.
+func (c *Client) Close(ctx context.Context) error {
+	c.fail(processor.ErrClosed, true)
+	c.end()
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return c.line.Close(ctx)
+}
+
+// begin registers a call under a new correlation id.
+func (c *Client) begin() (id string, waiting *call, err error) {
+	id = c.prefix + "-" + strconv.FormatUint(c.count.Add(1), 36)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over != nil {
+		return "", nil, c.over
+	}
+	waiting = &call{end: make(chan struct{})}
+	c.pending[id] = waiting
+	return id, waiting, nil
+}
+
+// ended returns why no call can begin any more, nil if one can.
+func (c *Client) ended() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
+// forget ends a call for which nobody waits any more.
+func (c *Client) forget(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pending, id)
+}
+
+// take removes a pending call, nil if there is none.
+func (c *Client) take(id string) *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waiting := c.pending[id]
+	delete(c.pending, id)
+	return waiting
+}
+
+// fail ends all pending calls, and with forGood all later ones.
+func (c *Client) fail(err error, forGood bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, waiting := range c.pending {
+		waiting.err = err
+		close(waiting.end)
+		delete(c.pending, id)
+	}
+	if forGood && c.over == nil {
+		c.over = fmt.Errorf("rpc: the client is %w", err)
+	}
+}
+
+// The waits after the replies were lost.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// receive gives replies to the calls that wait for them, until ctx ends.
+func (c *Client) receive(ctx context.Context) {
+	defer close(c.done)
+	for failures := 0; ctx.Err() == nil; {
+		reply, err := c.line.Receive(ctx)
+		switch {
+		case err == nil:
+			failures = 0
+			c.answer(reply)
+			continue
+		case ctx.Err() != nil:
+			return
+		}
+		failures++
+		c.fail(fmt.Errorf("rpc: %w: %w", ErrRepliesLost, err), false)
+		logattr.Or(c.log).LogAttrs(ctx, slog.LevelWarn, "the replies of pending calls are lost", logattr.Err(err))
+		pacing.Sleep(ctx, pacing.Jitter(pacing.Doubling(firstPause, lastPause, failures)))
+	}
+}
+
+func (c *Client) answer(reply processor.Message) {
+	waiting := c.take(reply.Properties().CorrelationID)
+	if waiting == nil {
+		c.late.Add(1)
+		return
+	}
+	waiting.reply = reply
+	close(waiting.end)
+}

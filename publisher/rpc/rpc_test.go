@@ -1,0 +1,329 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/rabbitmqtest"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/mux"
+	"github.com/gowarren/warren/processor/remote"
+	"github.com/gowarren/warren/processor/stack"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/backoff"
+	"github.com/gowarren/warren/processors/recovery"
+	"github.com/gowarren/warren/processors/reply"
+	"github.com/gowarren/warren/publisher/rpc"
+)
+
+func TestMain(m *testing.M) {
+	slog.SetDefault(quiet)
+	rabbitmqtest.Main(m)
+}
+
+var (
+	quiet   = slog.New(slog.DiscardHandler)
+	service = processor.Destination{RoutingKey: "calculate"}
+	errBusy = errors.New("not ready yet")
+)
+
+const replies = "replies"
+
+// world is a broker with a client, and a service if one is started.
+type world struct {
+	t      *testing.T
+	broker *memory.Broker
+	client *rpc.Client
+}
+
+// live runs a test of calls with the clock of synctest.
+func live(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: service.RoutingKey}}}))
+		client, err := rpc.New(rpc.Queue(b, replies), remote.JSON)
+		require.NoError(t, err)
+		w := &world{t, b, client}
+		defer func() {
+			require.NoError(t, client.Close(context.Background()))
+			require.NoError(t, b.Close(context.Background()))
+		}()
+		test(t, w)
+		require.Zero(t, client.Stats().Pending)
+	})
+}
+
+// serve runs a service until the test ends.
+func (w *world) serve(handler processor.Processor, layers ...processor.Middleware) {
+	w.t.Helper()
+	all := append([]processor.Middleware{ack.New(), reply.New(w.broker.Publisher(), remote.JSON)}, layers...)
+	pipeline, err := stack.New(all...).Then(handler)
+	require.NoError(w.t, err)
+	c, err := consumer.New(w.broker.Source(service.RoutingKey), pipeline, consumer.Workers(8))
+	require.NoError(w.t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	var run sync.WaitGroup
+	run.Go(func() { _ = c.Run(ctx) })
+	w.t.Cleanup(func() { stop(); run.Wait() })
+}
+
+// sum adds, after what before does.
+func sum(before func(ctx context.Context, msg processor.Message) error) processor.Processor {
+	return remote.Handler(remote.JSON, func(ctx context.Context, args []int, msg processor.Message) (int, error) {
+		if before != nil {
+			if err := before(ctx, msg); err != nil {
+				return 0, err
+			}
+		}
+		total := 0
+		for _, a := range args {
+			total += a
+		}
+		return total, nil
+	})
+}
+
+func TestACallReturnsTheResult(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		w.serve(sum(nil))
+		got, err := rpc.Call[int](t.Context(), w.client, service, []int{20, 22})
+		require.NoError(t, err)
+		require.Equal(t, 42, got)
+	})
+}
+
+// nameko-amqp-retry: "blocks for some time", and then 42.
+func TestTheCallerBlocksThroughTwoBackoffsAndGets42(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		opts := []backoff.Option{backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(time.Second)), backoff.Jitter(0), backoff.Retries(2))}
+		topology, err := backoff.Topology(broker.Queue{Name: service.RoutingKey}, opts...)
+		require.NoError(t, err)
+		require.NoError(t, w.broker.Declare(t.Context(), topology))
+		begun := 0
+		w.serve(sum(func(context.Context, processor.Message) error {
+			if begun++; begun < 3 {
+				return errBusy
+			}
+			return nil
+		}), backoff.New(w.broker.Publisher(), service.RoutingKey, opts...), recovery.New())
+		start := time.Now()
+		got, err := rpc.Call[int](t.Context(), w.client, service, []int{20, 22})
+		require.NoError(t, err)
+		require.Equal(t, 42, got)
+		require.Equal(t, 3, begun)
+		require.GreaterOrEqual(t, time.Since(start), 2*time.Second)
+	})
+}
+
+func TestWhenTheRetriesAreUsedUpTheCallerGetsExpired(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		opts := []backoff.Option{backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(time.Second)), backoff.Retries(1))}
+		topology, err := backoff.Topology(broker.Queue{Name: service.RoutingKey}, opts...)
+		require.NoError(t, err)
+		require.NoError(t, w.broker.Declare(t.Context(), topology))
+		w.serve(sum(func(context.Context, processor.Message) error { return errBusy }),
+			backoff.New(w.broker.Publisher(), service.RoutingKey, opts...), recovery.New())
+		_, err = rpc.Call[int](t.Context(), w.client, service, []int{20, 22})
+		var failure *remote.Error
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, remote.TypeExpired, failure.Type)
+		require.Contains(t, failure.Message, "not ready yet")
+	})
+}
+
+func TestARequestThatNobodyTakesFailsAtOnce(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		start := time.Now()
+		_, err := rpc.Call[int](t.Context(), w.client, processor.Destination{RoutingKey: "nobody"}, 1)
+		require.ErrorIs(t, err, processor.ErrUnroutable)
+		require.Zero(t, time.Since(start))
+	})
+}
+
+func TestACallWithoutADeadlineHasOne(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		start := time.Now()
+		_, err := rpc.Call[int](t.Context(), w.client, service, []int{1})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, rpc.DefaultTimeout, time.Since(start))
+	})
+}
+
+func TestALateReplyIsCountedAndHarmsNothing(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		w.serve(sum(func(ctx context.Context, _ processor.Message) error {
+			select {
+			case <-time.After(time.Minute):
+			case <-ctx.Done():
+			}
+			return nil
+		}))
+		_, err := rpc.Call[int](t.Context(), w.client, service, []int{1})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, w.broker.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: replies}, processor.Envelope{}))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, uint64(2), w.client.Stats().Late)
+	})
+}
+
+func TestAnEndedContextEndsTheCall(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		_, err := rpc.Call[int](ctx, w.client, service, []int{1})
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}
+
+func TestClosingEndsPendingCallsAndLaterOnes(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		time.AfterFunc(time.Second, func() { _ = w.client.Close(context.Background()) })
+		_, err := rpc.Call[int](t.Context(), w.client, service, []int{1})
+		require.ErrorIs(t, err, processor.ErrClosed)
+		_, err = rpc.Call[int](t.Context(), w.client, service, []int{1})
+		require.ErrorIs(t, err, processor.ErrClosed)
+	})
+}
+
+func TestThousandsOfCallsAreInFlightAtOnce(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		w.serve(sum(nil), recovery.New())
+		var calls sync.WaitGroup
+		for g := range 64 {
+			calls.Go(func() {
+				for i := range 40 {
+					got, err := rpc.Call[int](t.Context(), w.client, service, []int{g, i})
+					if err != nil || got != g+i {
+						t.Errorf("%d+%d = %d, %v", g, i, got, err)
+					}
+				}
+			})
+		}
+		calls.Wait()
+		require.Equal(t, rpc.Stats{Calls: 64 * 40}, w.client.Stats())
+	})
+}
+
+func TestANestedCallHasNothingOfItsRequest(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		var seen processor.Headers
+		handler := mux.New(mux.ByType, mux.On("inner", remote.Handler(remote.JSON, func(_ context.Context, _ int, msg processor.Message) (int, error) {
+			seen = msg.Headers()
+			return 42, nil
+		})), mux.On("outer", remote.Handler(remote.JSON, func(ctx context.Context, n int, _ processor.Message) (int, error) {
+			return rpc.Call[int](ctx, w.client, service, n, typed("inner"))
+		})))
+		w.serve(handler, recovery.New())
+		got, err := rpc.Call[int](t.Context(), w.client, service, 1, typed("outer"), func(e *processor.Envelope) {
+			e.Headers = processor.Headers{backoff.HeaderBackoffs: int64(1), "swarrot_retry_attempts": int64(2)}
+		})
+		require.NoError(t, err)
+		require.Equal(t, 42, got)
+		require.Empty(t, seen)
+	})
+}
+
+func typed(kind string) func(*processor.Envelope) {
+	return func(e *processor.Envelope) { e.Type = kind }
+}
+
+func TestAMethodThatIsNotThereIsNamed(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		w.serve(mux.New(mux.ByType, mux.On("sum", sum(nil))))
+		_, err := rpc.Call[int](t.Context(), w.client, service, 1, typed("product"))
+		var failure *remote.Error
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, remote.TypeUnknownMethod, failure.Type)
+		require.Contains(t, failure.Message, `"sum"`)
+	})
+}
+
+// flaky is a line whose parts fail as told.
+type flaky struct {
+	publish func(processor.Envelope) error
+	receive chan error
+}
+
+func (f *flaky) Publisher(context.Context) (processor.Publisher, error) {
+	return processor.PublisherFunc(func(_ context.Context, _ processor.Destination, e processor.Envelope) error { return f.publish(e) }), nil
+}
+
+func (f *flaky) Receive(ctx context.Context) (processor.Message, error) {
+	select {
+	case err := <-f.receive:
+		return nil, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (*flaky) Close(context.Context) error { return nil }
+
+func TestALostReplyQueueEndsThePendingCallsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		line := &flaky{publish: func(processor.Envelope) error { return nil }, receive: make(chan error)}
+		client, err := rpc.New(line, remote.JSON)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, client.Close(context.Background())) }()
+		start := time.Now()
+		time.AfterFunc(time.Second, func() { line.receive <- broker.ErrNoQueue })
+		_, err = rpc.Call[int](t.Context(), client, service, 1)
+		require.ErrorIs(t, err, rpc.ErrRepliesLost)
+		require.ErrorIs(t, err, broker.ErrNoQueue)
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+func TestARequestThatIsNotSentEndsTheCall(t *testing.T) {
+	t.Parallel()
+	for _, problem := range []error{processor.ErrIndeterminate, processor.ErrBlocked, processor.ErrTooLarge} {
+		synctest.Test(t, func(t *testing.T) {
+			line := &flaky{publish: func(processor.Envelope) error { return problem }, receive: make(chan error)}
+			client, err := rpc.New(line, remote.JSON)
+			require.NoError(t, err)
+			_, err = rpc.Call[int](t.Context(), client, service, 1)
+			require.ErrorIs(t, err, problem)
+			require.NoError(t, client.Close(context.Background()))
+		})
+	}
+}
+
+func TestWrongClientsAreRefused(t *testing.T) {
+	t.Parallel()
+	b := memory.New()
+	defer func() { require.NoError(t, b.Close(context.Background())) }()
+	for name, build := range map[string]func() (*rpc.Client, error){
+		"no line":     func() (*rpc.Client, error) { return rpc.New(nil, remote.JSON) },
+		"no protocol": func() (*rpc.Client, error) { return rpc.New(rpc.Queue(b, "x"), nil) },
+		"no broker":   func() (*rpc.Client, error) { return rpc.New(rpc.Queue(nil, "x"), remote.JSON) },
+		"no name":     func() (*rpc.Client, error) { return rpc.New(rpc.Queue(b, ""), remote.JSON) },
+		"no unit":     func() (*rpc.Client, error) { return rpc.New(rpc.Queue(b, "x"), remote.JSON, rpc.Timeout(30)) },
+	} {
+		_, err := build()
+		require.Error(t, err, name)
+	}
+}
+
+func TestARequestThatDoesNotEncodeIsNotSent(t *testing.T) {
+	live(t, func(t *testing.T, w *world) {
+		_, err := rpc.Call[int](t.Context(), w.client, service, make(chan int))
+		require.Error(t, err)
+		n, err := w.broker.Ready(t.Context(), service.RoutingKey)
+		require.NoError(t, err)
+		require.Zero(t, n)
+	})
+}
