@@ -143,8 +143,8 @@ func retrying(p *processortest.Publisher) map[string]processor.Middleware {
 	return map[string]processor.Middleware{
 		"retry":          retry.New(p, "work_retry_%attempt%", retry.Retries(1)),
 		"retry, park":    retry.New(p, "work_retry_%attempt%", retry.Retries(1), retry.ParkKey("parked")),
-		"backoff":        backoff.New(p, "work", backoff.Policy(backoff.For(errBusy), backoff.Retries(1))),
-		"backoff, park":  backoff.New(p, "work", backoff.Policy(backoff.For(errBusy), backoff.Retries(1)), backoff.Park(processor.Destination{RoutingKey: "parked"})),
+		"backoff":        backoff.New(p, "work", backoff.For(errBusy), backoff.Retries(1)),
+		"backoff, park":  backoff.New(p, "work", backoff.For(errBusy), backoff.Retries(1), backoff.Park(processor.Destination{RoutingKey: "parked"})),
 		"redelivery":     redelivery.New(p, "parked", redelivery.Retries(1)),
 		"instead of any": func(next processor.Processor) processor.Processor { return next },
 	}
