@@ -35,7 +35,8 @@ func (b *Broker) Ask(ctx context.Context, f func(*amqp.Channel) error) error {
 // what [failover.Connection.Ready] says of each connection, and names the connection. Health asks
 // no broker and does not wait, so a health endpoint may call it at any rate. The error contains
 // names of nodes, and no password. A declared queue that is down is [ErrQueueDown], with its name,
-// even if both connections are well.
+// even if both connections are well. A queue whose channel was lost three times before its first
+// delivery is [ErrFirstMessage], until 30 s after the last time.
 //
 // A node that blocks publishing is [failover.ErrBlocked]; RabbitMQ reports the block at the first
 // publish after the alarm. Consuming goes on then, so a program that only consumes asks
@@ -44,7 +45,7 @@ func (b *Broker) Ask(ctx context.Context, f func(*amqp.Channel) error) error {
 // node has one, is [failover.ErrCutOff]. A node that hangs is healthy until the heartbeats have
 // noticed, one and a half times their interval.
 func (b *Broker) Health() error {
-	return errors.Join(connections("health", b.publishing.Ready(), b.consuming.Ready()), b.queuesDown())
+	return errors.Join(connections("health", b.publishing.Ready(), b.consuming.Ready()), b.queuesDown(), b.suspects.err())
 }
 
 // queuesDown names the queues that are down.

@@ -31,6 +31,8 @@ func TestAMessageThatEndsTheConnectionIsReportedAndNotHammeredAt(t *testing.T) {
 	})))
 	sub := subscribe(t, b, queue, 1)
 	require.Eventually(t, func() bool { return log.count("first message of the queue") > 0 }, patience, 10*time.Millisecond)
+	require.ErrorIs(t, b.Health(), rabbitmq.ErrFirstMessage)
+	require.ErrorContains(t, b.Health(), queue)
 	require.LessOrEqual(t, log.count("consuming channel lost"), 10, "it backs off")
 
 	_, err := raw(t, url).QueuePurge(queue, false)
