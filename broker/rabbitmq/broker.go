@@ -27,6 +27,7 @@ type Broker struct {
 	redeclarer *declare.Redeclarer
 	acksSingly bool
 	consumers  consumers
+	suspects   suspects
 
 	onPublishing *declare.Declarations // what any connection may declare
 	onConsuming  *declare.Declarations // the whole topology

@@ -36,8 +36,13 @@ func (b *Broker) Ask(ctx context.Context, f func(*amqp.Channel) error) error {
 // what [failover.Connection.Ready] says of each connection, and names the connection. Health asks
 // no broker and does not wait, so a health endpoint may call it at any rate. The error contains
 // names of nodes, and no password. A declared queue that is down is [ErrQueueDown], with its name,
+<<<<<<< HEAD
 // even if both connections are well; so is a destination whose publishes have not been answered for a
 // second.
+=======
+// even if both connections are well. A queue whose channel was lost three times before its first
+// delivery is [ErrFirstMessage], until 30 s after the last time.
+>>>>>>> h-wire
 //
 // A node that blocks publishing is [failover.ErrBlocked]; RabbitMQ reports the block at the first
 // publish after the alarm. Consuming goes on then, so a program that only consumes asks
@@ -46,6 +51,7 @@ func (b *Broker) Ask(ctx context.Context, f func(*amqp.Channel) error) error {
 // node has one, is [failover.ErrCutOff]. A node that hangs is healthy until the heartbeats have
 // noticed, one and a half times their interval.
 func (b *Broker) Health() error {
+<<<<<<< HEAD
 	return errors.Join(connections("health", b.publishing.Ready(), b.consuming.Ready()), b.queuesDown(), b.silent(), b.twoClusters())
 }
 
@@ -70,6 +76,9 @@ func (b *Broker) silent() error {
 		err = errors.Join(err, fmt.Errorf("rabbitmq: health: publishing to %s: %w", to, ErrQueueDown))
 	}
 	return err
+=======
+	return errors.Join(connections("health", b.publishing.Ready(), b.consuming.Ready()), b.queuesDown(), b.suspects.err())
+>>>>>>> h-wire
 }
 
 // queuesDown names the queues that are down.

@@ -13,10 +13,10 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// malformed settles a message whose x-death is not what the broker writes, or may not be. When RabbitMQ 3.10.8
-// adds the next death it reads what the sender wrote there, and rejecting the message crashes its
-// queue: a classic queue crashes again after each start, with all that it holds, and a quorum queue
-// loses the message. From 4.0 on such an x-death is ignored.
+// malformed settles a message whose x-death is not what the broker writes, or may not be. When
+// RabbitMQ 3.10.8 adds the next death it reads what the sender wrote there, and rejecting the message
+// crashes its queue: a classic queue crashes again after each start, with all that it holds, and a
+// quorum queue loses the message. From 4.0 on such an x-death is ignored.
 type malformed struct {
 	*generation
 	envelope processor.Envelope

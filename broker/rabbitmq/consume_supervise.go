@@ -237,20 +237,6 @@ func (s *subscription) lingers(err error) bool {
 	return s.last != nil && s.options.Consumer.Exclusive && errors.Is(err, broker.ErrInUse)
 }
 
-// suspicious is how many generations without a delivery make the queue's first message suspect.
-const suspicious = 3
-
-// report logs that a generation was lost.
-func (s *subscription) report(g *generation, cause error) {
-	log := s.broker.life.Log.With(slog.String("queue", s.queue), slog.Any("error", cause), slog.Int("times", s.failures))
-	if s.failures < suspicious || g.used.Load() {
-		log.Warn("consuming channel lost, opening the next; unsettled messages are delivered again")
-		return
-	}
-	log.Error("consuming channel lost again before its first delivery; " +
-		"the first message of the queue may be one that ends the channel: look at it with the management UI and remove it")
-}
-
 // count makes a consumer timeout count as a failed delivery; see [timedOut].
 func (s *subscription) count(g *generation, d *amqp.Delivery, msg *broker.Delivery) {
 	s.broker.life.Log.LogAttrs(s.life, slog.LevelError, "a message was held for longer than the consumer timeout, by its handler or waiting for one, which counts as a failed delivery of its message; "+

@@ -46,8 +46,8 @@ func On(name string, handler processor.Processor) Option {
 			c.problems = append(c.problems, fmt.Errorf("mux: %q has two handlers: leave one out", name))
 			return
 		}
-		if handler == nil {
-			c.problems = append(c.problems, fmt.Errorf("mux: the handler of %q is nil", name))
+		if err := stack.Check(handler); err != nil {
+			c.problems = append(c.problems, fmt.Errorf("mux: the handler of %q: %w", name, err))
 			return
 		}
 		c.handlers[name] = handler
@@ -57,7 +57,16 @@ func On(name string, handler processor.Processor) Option {
 
 // Fallback sets the handler of all other messages. Default and nil: they are rejected with [ErrUnknown].
 func Fallback(handler processor.Processor) Option {
-	return func(c *config) { c.fallback = handler }
+	return func(c *config) {
+		if handler == nil {
+			return
+		}
+		if err := stack.Check(handler); err != nil {
+			c.problems = append(c.problems, fmt.Errorf("mux: the fallback: %w", err))
+			return
+		}
+		c.fallback = handler
+	}
 }
 
 // ErrUnknown is wrapped by the error of a message for which there is no handler. Its caller in another process

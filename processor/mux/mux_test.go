@@ -125,6 +125,8 @@ func TestWrongHandlersAreRefused(t *testing.T) {
 		"nil":        mux.New(mux.ByKey, mux.On("a", nil)),
 		"double":     mux.New(mux.ByKey, mux.On("a", some), mux.On("a", some)),
 		"nil option": mux.New(mux.ByKey, nil),
+		"not built":  mux.New(mux.ByKey, mux.On("a", (*stack.Pipeline)(nil))),
+		"fallback":   mux.New(mux.ByKey, mux.Fallback(new(stack.Pipeline))),
 		"typed":      mux.New(mux.ByKey, mux.On("a", processor.Typed[int](nil, nil))),
 	} {
 		_, err := stack.New(ack.New()).Then(m)
