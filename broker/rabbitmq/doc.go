@@ -67,7 +67,7 @@
 // one message at a time, until one is answered, and the others go on. A publish that waits for that
 // is [processor.ErrBlocked] when its context ends, and [Broker.Health] names the destination. Such a
 // queue may stop the channel on which it got its first message: then what waits there is
-// [processor.ErrIndeterminate] after about two seconds. Give a context a deadline.
+// [processor.ErrIndeterminate] within three seconds. Give a context a deadline.
 //
 // # Nodes and queues that are down
 //

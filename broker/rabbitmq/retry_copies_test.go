@@ -237,6 +237,7 @@ func atRest(t *testing.T, d amqp.Delivery) amqp.Delivery {
 	d.Acknowledger, d.DeliveryTag, d.MessageCount, d.Timestamp = nil, 0, 0, d.Timestamp.UTC()
 	d.Headers = maps.Clone(d.Headers)
 	delete(d.Headers, "x-delivery-count") // a quorum queue tells it with each delivery
+	delete(d.Headers, "warren-tag")       // the number of the publish
 	for name, value := range d.Headers {
 		if at, ok := value.(time.Time); ok {
 			d.Headers[name] = at.UTC()

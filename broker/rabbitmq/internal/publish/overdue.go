@@ -8,7 +8,7 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Silent returns the destinations that have not answered for a second, with a publish that waits.
+// Silent returns the destinations that have answered nothing for a second while a publish waits.
 func (p *Publisher) Silent() []processor.Destination { return p.silences.list() }
 
 // watch looks for overdue publishes while any wait. The caller holds mu.
@@ -24,13 +24,14 @@ func (c *confirmChannel) watch() {
 }
 
 // overdue returns the destinations of publishes that have become overdue, with the time at which
-// each was sent, and how many are overdue in all.
+// each was sent, and how many are overdue in all. Where others to the same destination are answered,
+// it is not silent but slow.
 func (c *confirmChannel) overdue() (fresh map[processor.Destination]time.Time, all int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.watching = false
 	for _, p := range c.waiting {
-		if time.Since(p.sent) < silentAfter {
+		if time.Since(p.sent) < silentAfter || !c.places.quiet(p.to, time.Now().Add(-silentAfter)) {
 			continue
 		}
 		all++
@@ -68,8 +69,12 @@ func (p *Publisher) audit(c *confirmChannel) {
 	}
 }
 
-// pingTime is how long a channel has for an answer that needs no queue.
-const pingTime = 250 * time.Millisecond
+// How long a channel has for an answer that needs no queue, before another is opened, and then once
+// that is open. A broker that is busy may take some time over it.
+const (
+	pingTime  = 250 * time.Millisecond
+	stuckTime = time.Second
+)
 
 // errStuck is why the outcomes of a channel are unknown on which nothing is answered.
 var errStuck = errors.New("the broker answers nothing on this channel")
@@ -117,7 +122,7 @@ func (p *Publisher) listen(c *confirmChannel, overdue int) {
 		case <-answered:
 		}
 	}
-	if within(pingTime, answered) || c.session.Err() != nil {
+	if within(stuckTime, answered) || c.session.Err() != nil {
 		return
 	}
 	p.broker.Life.Log.Warn("publishing channel replaced: the broker answers nothing on it")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/processor"
@@ -32,7 +33,10 @@ type places struct {
 // lane is the part of one destination.
 type lane struct {
 	taken chan struct{}
-	users int // publishes that have or want a place; guarded by the mutex of places
+
+	// Guarded by the mutex of places.
+	users    int       // publishes that have or want a place
+	answered time.Time // the latest of its publishes
 }
 
 func newPlaces() *places {
@@ -80,10 +84,19 @@ func enter(ctx context.Context, room chan<- struct{}, over, left <-chan struct{}
 func (p *places) giveUp(to processor.Destination) {
 	p.mu.Lock()
 	l := p.lanes[to]
+	l.answered = time.Now()
 	p.mu.Unlock()
 	<-p.all
 	<-l.taken
 	p.leave(to, l)
+}
+
+// quiet reports whether no publish to the destination has been answered since a moment.
+func (p *places) quiet(to processor.Destination, since time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.lanes[to]
+	return l == nil || l.answered.Before(since)
 }
 
 func (p *places) join(to processor.Destination) *lane {
