@@ -165,7 +165,7 @@ func TestAMalformedReplyAddressEndsNoConnection(t *testing.T) {
 	require.NoError(t, err)
 	for _, key := range []string{
 		"", "x", "x.y", "....", "g1h2AA9yZXBseUAAAAAAAA.x", "g1h2AA9yZXBseUAAAAAAAA==.x", "gw.x", "g2c.x", "g1g=.x", "g1h3/w==.x", "AAAA.x",
-		"g1h3AWEAAAAAAAAAAAAAAAA=.x", // of a node that is none
+		"g1h3AWEAAAAAAAAAAAAAAAA=.x", "g1h3BnJlcGx5QAAAAAAAAAAAAAAAAA==.x", "g1h3B3JlcGx5QHgAAAAAAAAAAAAAAAA=.x", // of nodes that are none
 	} {
 		require.ErrorIs(t, b.Publisher().Publish(within(t), to("amq.rabbitmq.reply-to."+key), text("1")), processor.ErrUnroutable, key)
 	}

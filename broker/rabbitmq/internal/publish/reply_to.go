@@ -3,6 +3,7 @@ package publish
 import (
 	"encoding/base64"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/gowarren/warren/processor"
@@ -13,7 +14,8 @@ const directReply = "amq.rabbitmq.reply-to"
 
 // checkReply refuses a routing key that stands for a channel that waits for a direct reply, and is
 // malformed. RabbitMQ 3.10.8 and 4.0.5 close the whole connection over some of those (541), and a
-// program that answers requests takes the key from a request.
+// program that answers requests takes the key from a request. On 3.10.8 a well-formed key with a node
+// that is not in the cluster does so too, which cannot be seen here.
 func checkReply(to processor.Destination) error {
 	name, direct := strings.CutPrefix(to.RoutingKey, directReply+".")
 	if !direct || to.Exchange != "" {
@@ -26,10 +28,13 @@ func checkReply(to processor.Destination) error {
 	return nil
 }
 
-// isPid reports whether term is the pid of an Erlang process in its external format: a version, a
-// tag, the name of the node with a length of one or two bytes, and numbers.
+// replyNode is how RabbitMQ writes the name of a node in a reply address: as a hash.
+var replyNode = regexp.MustCompile(`^reply@\d+$`)
+
+// isPid reports whether term is the pid of an Erlang process in its external format, as RabbitMQ
+// writes it in a reply address: a version, a tag, the node with a length of one or two bytes, numbers.
 func isPid(term []byte) bool {
-	if len(term) < 4 || term[0] != 131 {
+	if len(term) < 5 || term[0] != 131 {
 		return false
 	}
 	numbers := 0
@@ -41,17 +46,14 @@ func isPid(term []byte) bool {
 	default:
 		return false
 	}
-	node := 0
+	node := term[4:]
+	length := int(term[3])
 	switch term[2] {
 	case 115, 119: // small atoms
-		node = 1 + 1 + int(term[3])
 	case 100, 118: // atoms
-		if len(term) < 5 {
-			return false
-		}
-		node = 1 + 2 + int(term[3])<<8 + int(term[4])
+		node, length = term[5:], length<<8+int(term[4])
 	default:
 		return false
 	}
-	return len(term) == 2+node+numbers
+	return len(node) == length+numbers && replyNode.Match(node[:length])
 }
