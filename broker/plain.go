@@ -24,8 +24,8 @@ func plain(v any) (any, error) {
 	case map[string]any:
 		return processor.Headers(v), nil
 	case int:
-		if int(int32(v)) == v {
-			return int32(v), nil // py-amqp reads an int64 of -1 as 2^64 - 1
+		if int(int32(v)) == v { //nolint:gosec // asks whether it fits
+			return int32(v), nil //nolint:gosec // it fits; py-amqp reads an int64 of -1 as 2^64 - 1
 		}
 		return int64(v), nil
 	case uint:

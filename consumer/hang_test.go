@@ -81,7 +81,7 @@ type deafSource struct {
 
 func (d deafSource) Subscribe(_ context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
 	<-d.release
-	sub, err := d.Source.Subscribe(context.Background(), o)
+	sub, err := d.Source.Subscribe(context.Background(), o) //nolint:contextcheck // the one of the call is ignored
 	d.subs <- sub
 	return sub, err
 }

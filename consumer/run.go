@@ -118,7 +118,7 @@ func (r *run) start(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	return r.await(func() error { return s.Start(stack.WithRun(r.intake, r)) }, func() error { return r.stop(ctx) })
+	return r.await(func() error { return s.Start(stack.WithRun(r.intake, r)) }, func() error { return r.stop(ctx) }) //nolint:contextcheck // the intake's, with the run
 }
 
 // await calls f, which should return when the intake ends. If it does not, it is abandoned, and undone

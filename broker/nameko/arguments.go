@@ -94,7 +94,7 @@ func decode(a Arguments, v any) error {
 }
 
 func list(args []json.RawMessage) json.RawMessage {
-	body, _ := json.Marshal(args) // raw JSON that was decoded
+	body, _ := json.Marshal(args) //nolint:errchkjson // raw JSON that was decoded
 	return body
 }
 

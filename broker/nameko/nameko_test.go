@@ -115,9 +115,9 @@ func TestWhatDoesNotFitIsAnsweredAsPythonDoes(t *testing.T) {
 				var got struct {
 					Result any `json:"result"`
 					Error  struct {
-						Type  string `json:"exc_type"`
-						Path  string `json:"exc_path"`
-						Args  []any  `json:"exc_args"`
+						Type  string `json:"exc_type"` //nolint:tagliatelle // nameko
+						Path  string `json:"exc_path"` //nolint:tagliatelle // nameko
+						Args  []any  `json:"exc_args"` //nolint:tagliatelle // nameko
 						Value string `json:"value"`
 					} `json:"error"`
 				}
@@ -234,7 +234,7 @@ func TestAnEventReachesTheQueueThatTheInstancesShare(t *testing.T) {
 
 func FuzzRequest(f *testing.F) {
 	f.Add(`{"args": [20, 22], "kwargs": {"c": 1}}`)
-	f.Fuzz(func(t *testing.T, body string) {
+	f.Fuzz(func(_ *testing.T, body string) {
 		msg := processortest.NewMessage(processortest.Body(body))
 		for _, v := range []any{new(terms), new([]int), new(int), new(nameko.Arguments), new(map[string]any), new(any)} {
 			_ = nameko.Protocol.DecodeRequest(msg, v)

@@ -77,9 +77,9 @@ type result struct {
 }
 
 type failure struct {
-	Type  string `json:"exc_type"`
-	Path  string `json:"exc_path"`
-	Args  []any  `json:"exc_args"`
+	Type  string `json:"exc_type"` //nolint:tagliatelle // nameko
+	Path  string `json:"exc_path"` //nolint:tagliatelle // nameko
+	Args  []any  `json:"exc_args"` //nolint:tagliatelle // nameko
 	Value string `json:"value"`
 }
 
@@ -94,7 +94,7 @@ func (protocol) EncodeError(e *remote.Error) processor.Envelope {
 		Type: kind, Path: cmp.Or(paths[kind], "warren."+kind),
 		Args: []any{e.Message}, Value: e.Message,
 	}
-	body, _ := json.Marshal(result{Error: f}) // texts encode
+	body, _ := json.Marshal(result{Error: f}) //nolint:errchkjson // texts encode
 	return processor.Envelope{Body: body, Properties: properties()}
 }
 
@@ -115,9 +115,9 @@ func (protocol) DecodeReply(msg processor.Message, v any) error {
 	var reply struct {
 		Result json.RawMessage `json:"result"`
 		Error  *struct {
-			Type  string `json:"exc_type"`
-			Path  string `json:"exc_path"`
-			Args  []any  `json:"exc_args"`
+			Type  string `json:"exc_type"` //nolint:tagliatelle // nameko
+			Path  string `json:"exc_path"` //nolint:tagliatelle // nameko
+			Args  []any  `json:"exc_args"` //nolint:tagliatelle // nameko
 			Value any    `json:"value"`
 		} `json:"error"`
 	}

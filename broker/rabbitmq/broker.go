@@ -69,7 +69,7 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	if err := b.cluster.Check(ctx); err != nil {
 		return nil, fmt.Errorf("rabbitmq: open: %w", errors.Join(err, b.Close(ctx)))
 	}
-	b.cluster.Start()
+	b.cluster.Start() //nolint:contextcheck // it outlives the call
 	return b, nil
 }
 

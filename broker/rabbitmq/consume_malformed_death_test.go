@@ -75,12 +75,12 @@ var doubledDeaths = map[string]struct {
 	table     string
 	malformed bool
 }{
-	"x-death, malformed first":      {listed(longText("malformed")) + listed(entryOf(death(count(1)))), true},
-	"x-death, malformed last":       {listed(entryOf(death(count(1)))) + listed(longText("malformed")), false},
-	"count, malformed first":        {listed(entryOf(death(header("count", longText("malformed")), count(1)))), true},
-	"count, malformed last":         {listed(entryOf(death(count(1), header("count", longText("malformed"))))), false},
-	"x-death thrice, the first":     {listed(longText("malformed")) + listed("V") + listed(entryOf(death(count(1)))), true},
-	"count, with others in x-death": {listed(entryOf(death(count(1))) + entryOf(death(header("count", "V"), count(1)))), true},
+	"x-death, malformed first":      {listed(longText("malformed")) + listed(entryOf(death(once()))), true},
+	"x-death, malformed last":       {listed(entryOf(death(once()))) + listed(longText("malformed")), false},
+	"count, malformed first":        {listed(entryOf(death(header("count", longText("malformed")), once()))), true},
+	"count, malformed last":         {listed(entryOf(death(once(), header("count", longText("malformed"))))), false},
+	"x-death thrice, the first":     {listed(longText("malformed")) + listed("V") + listed(entryOf(death(once()))), true},
+	"count, with others in x-death": {listed(entryOf(death(once())) + entryOf(death(header("count", "V"), once()))), true},
 }
 
 // listed is x-death with these entries.
@@ -88,7 +88,8 @@ func listed(entries string) string { return header("x-death", "A", sized(entries
 
 func entryOf(s string) string { return "F" + sized(s) }
 
-func count(n byte) string { return header("count", "l\x00\x00\x00\x00\x00\x00\x00", string(n)) }
+// once is a count of one.
+func once() string { return header("count", "l\x00\x00\x00\x00\x00\x00\x00\x01") }
 
 // death is an entry of the queue under test, which RabbitMQ goes on counting; see work.
 func death(counts ...string) string {

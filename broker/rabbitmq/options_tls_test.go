@@ -28,7 +28,7 @@ func TestTLSAndTheHeartbeatReachBothConnections(t *testing.T) {
 			if err != nil {
 				return
 			}
-			handshakes <- conn.(*tls.Conn).HandshakeContext(context.Background())
+			handshakes <- conn.(*tls.Conn).HandshakeContext(context.Background()) //nolint:forcetypeassert // of a TLS listener
 			_ = conn.Close()
 		}
 	}()

@@ -20,13 +20,14 @@ import (
 // doubt.
 func TestWhatABrokerRewritesIsReturnedToItsOwner(t *testing.T) {
 	t.Parallel()
-	if !rabbitmqtest.Version(t).AtLeast(4, 0) {
-		t.Skip("RabbitMQ has message interceptors from 4.0 on")
+	var config []rabbitmqtest.Option
+	if rabbitmqtest.Version(t).AtLeast(4, 0) { // which has message interceptors
+		config = append(config, rabbitmqtest.Config(
+			"message_interceptors.incoming.set_header_timestamp.overwrite = true",
+			"message_interceptors.incoming.set_header_routing_node.overwrite = true",
+		))
 	}
-	node := rabbitmqtest.Start(t, rabbitmqtest.Config(
-		"message_interceptors.incoming.set_header_timestamp.overwrite = true",
-		"message_interceptors.incoming.set_header_routing_node.overwrite = true",
-	))
+	node := rabbitmqtest.Start(t, config...)
 	b, queue := open(t, node.URL()), declareQueue(t, node.URL(), nil)
 	errs := make([]error, 200)
 	var publishing sync.WaitGroup

@@ -74,7 +74,7 @@ func TestAReplayedEventComesToItsOwnQueueAloneWithItsKeyAndAllRetries(t *testing
 					})
 					require.Len(t, origins, 3, "the first try and two retries, in round %d", round)
 					for _, o := range origins {
-						require.Equal(t, events, processor.Destination{Exchange: o.Exchange, RoutingKey: o.RoutingKey})
+						require.Equal(t, processor.Origin{Queue: o.Queue, Exchange: events.Exchange, RoutingKey: events.RoutingKey, Redelivered: o.Redelivered}, o)
 					}
 					require.Equal(t, 1, ready(t, b, parkedQueue))
 					counts, err := replay.Run(t.Context(), b, parkedQueue, route)

@@ -61,8 +61,8 @@ func encode(value any) (kind, text string, ok bool) {
 func carried(value any) any {
 	switch v := value.(type) {
 	case int:
-		if int(int32(v)) == v {
-			return int32(v)
+		if int(int32(v)) == v { //nolint:gosec // asks whether it fits
+			return int32(v) //nolint:gosec // it fits
 		}
 		return int64(v)
 	case uint:

@@ -52,11 +52,14 @@ func topology() (broker.Topology, error) {
 }
 
 type order struct {
-	Customer string
-	Items    []string
+	Customer string   `json:"customer"`
+	Items    []string `json:"items"`
 }
 
-type mail struct{ To, Text string }
+type mail struct {
+	To   string `json:"to"`
+	Text string `json:"text"`
+}
 
 var errEmpty = errors.New("nothing is ordered")
 

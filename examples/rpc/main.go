@@ -66,7 +66,7 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	client, err := rpc.New(rpc.Queue(b, "calculator-replies-"+rand.Text()), remote.JSON)
+	client, err := rpc.New(rpc.Queue(b, "calculator-replies-"+rand.Text()), remote.JSON) //nolint:contextcheck // it lives until Close
 	if err != nil {
 		return err
 	}

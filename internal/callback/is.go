@@ -21,7 +21,7 @@ func is(err, target error) (matches bool) {
 	if Call("", func() { matches = err == target }) == nil && matches { //nolint:errorlint // one step of the walk
 		return true
 	}
-	m, ok := err.(interface{ Is(error) bool }) //nolint:errorlint // the same
+	m, ok := err.(interface{ Is(target error) bool })
 	return ok && m.Is(target)
 }
 

@@ -26,7 +26,7 @@ func stackTrace(err error) string {
 func trace(err error) (s string) {
 	_ = callback.Call("StackTrace", func() {
 		callback.Walk(err, func(e error) bool {
-			p, ok := e.(interface{ StackTrace() string }) //nolint:errorlint // one step of the walk
+			p, ok := e.(interface{ StackTrace() string })
 			if ok {
 				s = p.StackTrace()
 			}

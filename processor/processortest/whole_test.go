@@ -56,6 +56,7 @@ func TestAWholeStackThatRecoversPasses(t *testing.T) { //nolint:paralleltest // 
 					}
 				},
 				"as a pipeline": func(tb testing.TB) processor.Middleware {
+					tb.Helper()
 					return func(next processor.Processor) processor.Processor {
 						p, err := stack.New(layers()...).Then(next)
 						require.NoError(tb, err)

@@ -78,7 +78,7 @@ func ErrorOf(err error) *Error {
 		if !errors.As(err, &typer) {
 			return
 		}
-		if own, ok := typer.(*Error); !ok { //nolint:errorlint // found by As
+		if own, ok := typer.(*Error); !ok { // found by As
 			found = &Error{Type: typer.RemoteType()}
 		} else if own != nil {
 			found = own

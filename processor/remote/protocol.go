@@ -75,7 +75,7 @@ func (p plain) DecodeRequest(msg processor.Message, v any) error {
 func (plain) EncodeError(failure *Error) processor.Envelope {
 	body, err := json.Marshal(failure)
 	if err != nil { // ErrorOf has left out what does not encode
-		body, _ = json.Marshal(Error{Type: failure.Type, Message: failure.Message})
+		body, _ = json.Marshal(Error{Type: failure.Type, Message: failure.Message}) //nolint:errchkjson // texts
 	}
 	return processor.Envelope{
 		Body:       body,

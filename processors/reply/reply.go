@@ -94,7 +94,7 @@ func (r *reply) Process(ctx context.Context, msg processor.Message) error {
 	var result outgoing.Slot[processor.Envelope]
 	var fate stack.Fate
 	err := r.next.Process(result.In(stack.WithFate(ctx, &fate)), msg)
-	failure, over := ended(ctx, fate, err)
+	over, failure := ended(ctx, fate, err)
 	if !over {
 		return err
 	}
@@ -114,19 +114,19 @@ func (r *reply) Process(ctx context.Context, msg processor.Message) error {
 }
 
 // ended reports whether the message is not processed again, and why it has failed.
-func ended(ctx context.Context, fate stack.Fate, err error) (failure error, over bool) {
+func ended(ctx context.Context, fate stack.Fate, err error) (over bool, failure error) {
 	action := processor.Decide(err).Action
 	switch {
 	case fate.Retried, fate.Skipped, processor.Lost(ctx), action == processor.Requeued, action == processor.Released:
-		return nil, false
+		return false, nil
 	case fate.Parked != nil:
-		return fate.Parked, true
+		return true, fate.Parked
 	case action == processor.Done:
-		return nil, true
+		return true, nil
 	case ctx.Err() != nil:
-		return nil, false
+		return false, nil //nolint:nilerr // not the message's
 	}
-	return err, true
+	return true, err
 }
 
 // other returns the answer about failure, or, if it is nil, the empty result.

@@ -39,7 +39,7 @@ func TestTwoLayersWithCountersOfTheirOwn(t *testing.T) {
 		p, err := stack.New(ack.New(),
 			retry.New(b.Publisher(), "later", retry.Delays(time.Minute), retry.Retries(2), retry.ParkKey("parked")),
 			retry.New(b.Publisher(), "busy", retry.Delays(time.Second), retry.Retries(25), retry.If(busy), retry.Counter("busy")),
-		).ThenFunc(func(_ context.Context, msg processor.Message) error {
+		).ThenFunc(func(context.Context, processor.Message) error {
 			if n++; n <= 25 {
 				return errBusy
 			}

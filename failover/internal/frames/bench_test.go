@@ -67,7 +67,7 @@ func consume(b *testing.B, stream string, n int, with bool) time.Duration {
 	defer func() { _ = server.Close() }()
 	ch, err := c.Channel()
 	require.NoError(b, err)
-	runtime.GC() //nolint:revive // so that each begins with the same heap
+	runtime.GC() // so that each begins with the same heap
 	start := cpu(b)
 	deliveries, err := ch.Consume("q", "warren", true, false, false, true, nil)
 	require.NoError(b, err)
@@ -96,7 +96,7 @@ type server struct {
 
 func newServer(deliveries io.Reader) *server {
 	s := &server{answers: make(chan string, 10), deliveries: deliveries, closed: make(chan struct{})}
-	s.answers <- onChannel0(frame(1, "\x00\x0A\x00\x0A\x00\x09", sized(""), sized("PLAIN"), sized("en_US")))
+	s.answers <- onChannel0(frame(1, "\x00\x0A\x00\x0A\x00\x09", sized(""), sized("PLAIN"), sized("en_US"))) //nolint:dupword // bytes
 	return s
 }
 

@@ -128,7 +128,7 @@ func TestOtherFramesPassUnchanged(t *testing.T) {
 	bad := sized(field("n", long("L", 1)))
 	for name, raw := range map[string]string{
 		"a body":                       frame(3, bad),
-		"a method":                     frame(1, "\x00\x0A\x00\x0A\x00\x09", bad),
+		"a method":                     frame(1, "\x00\x0A\x00\x0A\x00\x09", bad), //nolint:dupword // bytes
 		"a heartbeat":                  frame(8),
 		"no headers":                   frame(2, "\x00\x3C\x00\x00", "\x00\x00\x00\x00\x00\x00\x00\x05", "\x80\x00", short("text"), bad),
 		"another class":                frame(2, "\x00\x3D\x00\x00", "\x00\x00\x00\x00\x00\x00\x00\x05", "\x20\x00", bad),
@@ -153,7 +153,7 @@ func TestOtherFramesPassUnchanged(t *testing.T) {
 func TestTheServersPropertiesAreMadeReadable(t *testing.T) {
 	t.Parallel()
 	start := func(table string) string {
-		return frame(1, "\x00\x0A\x00\x0A\x00\x09", sized(table), sized("PLAIN"), sized("en_US"))
+		return frame(1, "\x00\x0A\x00\x0A\x00\x09", sized(table), sized("PLAIN"), sized("en_US")) //nolint:dupword // bytes
 	}
 	product := field("product", text("RabbitMQ"))
 	from := start(product + field("n", long("L", 1)) + field("t", table(nested(40))) + field("product", "V"))

@@ -1,9 +1,9 @@
 package frames_test
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
+	"strings"
 )
 
 // What the client reads, and what RabbitMQ reads, each as plainly as can be.
@@ -86,7 +86,7 @@ func (p parser) value(b []byte, depth int) (v value, rest []byte, err error) {
 		v.data = string(b[:n])
 		return v, b[n:], nil
 	}
-	if !bytes.ContainsRune([]byte("SxAF"), rune(v.kind)) || len(b) < 4 || uint64(len(b)-4) < uint64(binary.BigEndian.Uint32(b)) {
+	if !strings.ContainsRune("SxAF", rune(v.kind)) || len(b) < 4 || uint64(len(b)-4) < uint64(binary.BigEndian.Uint32(b)) {
 		return v, nil, errUnreadable
 	}
 	n := int(binary.BigEndian.Uint32(b))

@@ -32,7 +32,7 @@ func (t *tables) table(table []byte, depth int) bool {
 	entries := 0
 	for at := 0; at < len(table); entries++ {
 		if entries < few {
-			starts[entries] = at
+			starts[entries] = at //nolint:gosec // below few
 		}
 		at += 1 + int(table[at])
 		end := extent(table, at)
@@ -137,14 +137,14 @@ func (t *tables) collides(table []byte, entries int) bool {
 	clear(t.slots)
 	for at := 0; at < len(table); {
 		key := keyAt(table, at)
-		slot := maphash.Bytes(t.seed, key) & uint64(size-1)
+		slot := maphash.Bytes(t.seed, key) & uint64(size-1) //nolint:gosec // a power of two
 		for t.slots[slot] != 0 {
 			if bytes.Equal(keyAt(table, int(t.slots[slot]-1)), key) {
 				return true
 			}
-			slot = (slot + 1) & uint64(size-1)
+			slot = (slot + 1) & uint64(size-1) //nolint:gosec // as above
 		}
-		t.slots[slot] = uint32(at + 1) //nolint:gosec // under 1 MiB
+		t.slots[slot] = uint32(at + 1) // under 1 MiB
 		at = extent(table, at+1+len(key))
 	}
 	return false

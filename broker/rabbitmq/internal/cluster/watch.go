@@ -62,7 +62,7 @@ func (w *Watch) Start() {
 		for {
 			select {
 			case <-changed:
-				w.Check(w.life.Context())
+				_ = w.Check(w.life.Context()) // Err has it
 			case <-w.life.Context().Done():
 				return
 			}
@@ -73,7 +73,7 @@ func (w *Watch) Start() {
 // Check probes the two connections if they have not been since one of them was replaced. It returns
 // as [Watch.Err] does, and does not wait for a connection.
 func (w *Watch) Check(ctx context.Context) error {
-	publishing, consuming := now(w.publishing), now(w.consuming)
+	publishing, consuming := now(w.publishing), now(w.consuming) //nolint:contextcheck // does not wait
 	if publishing == nil || consuming == nil || !w.begin(publishing, consuming) {
 		return w.Err()
 	}

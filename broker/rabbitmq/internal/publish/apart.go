@@ -16,7 +16,7 @@ func (p *Publisher) apart(ctx context.Context, beside *confirmChannel) (*confirm
 			return nil, err
 		}
 		c := newConfirmChannel(p.broker.Life, session, ch)
-		c.apart, c.learned, c.audit = true, beside.learned, func() { p.audit(c) }
+		c.apart, c.learned, c.audit = true, beside.learned, func() { p.audit(c) } //nolint:contextcheck // the next channel is shared
 		return c, ch.Confirm(false)
 	}, (*confirmChannel).retire)
 	if err != nil && session.Err() != nil {

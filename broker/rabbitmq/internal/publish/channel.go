@@ -139,7 +139,7 @@ func (c *confirmChannel) send(ctx context.Context, p *publish) (*amqp.DeferredCo
 	if err == nil {
 		return confirm, nil
 	}
-	c.answered(p, false)
+	c.answered(p)
 	if errors.Is(err, amqp.ErrClosed) {
 		// Nothing, or the head of a message without its end, was written.
 		return nil, errNotSent
@@ -167,7 +167,7 @@ func (c *confirmChannel) register(p *publish) bool {
 
 // answered is called once for each registered publish, when its confirm has come or never will. It
 // looks at the returns first: see the type's comment.
-func (c *confirmChannel) answered(p *publish, acked bool) {
+func (c *confirmChannel) answered(p *publish) {
 	c.mu.Lock()
 	c.takeReturns()
 	delete(c.waiting, p.tag)
@@ -204,7 +204,7 @@ func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation,
 		if confirm.Acked() || !c.channel.IsClosed() {
 			heard()
 		}
-		c.answered(p, confirm.Acked())
+		c.answered(p)
 	}
 	if !c.life.Go(late) {
 		late() // the connection is cut

@@ -157,7 +157,7 @@ func (p *Publisher) await(ctx context.Context, c *confirmChannel, pub *publish, 
 	if acked || alive {
 		p.silences.end(pub.to)
 	}
-	c.answered(pub, acked)
+	c.answered(pub)
 	err := c.outcome(pub, acked, alive)
 	c.note(pub, acked, alive)
 	if pub.unusual && !acked && !alive {
@@ -290,7 +290,7 @@ func (p *Publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
 		return nil, err
 	}
 	c := newConfirmChannel(p.broker.Life, session, ch)
-	c.audit = func() { p.audit(c) }
+	c.audit = func() { p.audit(c) } //nolint:contextcheck // the next channel is shared
 	if err := ch.Confirm(false); err != nil {
 		return nil, err
 	}

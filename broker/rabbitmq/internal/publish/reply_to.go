@@ -37,7 +37,7 @@ func isPid(term []byte) bool {
 	if len(term) < 5 || term[0] != 131 {
 		return false
 	}
-	numbers := 0
+	var numbers int
 	switch term[1] {
 	case 103: // PID_EXT
 		numbers = 4 + 4 + 1

@@ -33,7 +33,7 @@ func (c *confirmChannel) begin(p *publish) {
 
 // confirmed is what Publish returns when the confirm has come.
 func (c *confirmChannel) confirmed(p *publish) error {
-	c.answered(p, true)
+	c.answered(p)
 	return c.outcome(p, true, true)
 }
 
@@ -113,7 +113,7 @@ func TestTheReturnOfAnAbandonedMessageHarmsNoOther(t *testing.T) {
 	r := comesBack(first)
 	c.leave(first)
 	require.Nil(t, first.message.Body, "it belongs to the caller again")
-	c.answered(first, true)
+	c.answered(first)
 	second := waitingFor("message-2", nil)
 	c.begin(second)
 	c.returns <- r
@@ -136,7 +136,7 @@ func TestAMessageThatWasNackedIsRefused(t *testing.T) {
 	nacked := waitingFor("a", nil)
 	c := returning(nacked)
 	c.returns <- amqp.Return{}
-	c.answered(nacked, false)
+	c.answered(nacked)
 	require.ErrorIs(t, c.outcome(nacked, false, true), processor.ErrRefused)
 }
 
