@@ -30,12 +30,9 @@ type Relay struct {
 // an outbox itself.
 func NewRelay(db *sql.DB, d Dialect, next processor.Publisher, opts ...RelayOption) (*Relay, error) {
 	c, err := newRelayConfig(d, opts)
-	errs := []error{err, option.Publisher("outbox: the publisher", next)}
+	errs := []error{err, option.Sender("outbox: the publisher", next)}
 	if db == nil {
 		errs = append(errs, errors.New("outbox: the database is nil: pass what sql.Open returned"))
-	}
-	if next != nil && processor.WithinTransaction(next) {
-		errs = append(errs, errors.New("outbox: the relay publishes into an outbox: pass the broker's Publisher()"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
