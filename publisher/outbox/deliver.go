@@ -31,12 +31,34 @@ func (r *Relay) deliver(ctx context.Context, c *claim, rows []stored) *delivery 
 	end := c.until.Add(-r.lease / 3)
 	longer, cancel := context.WithDeadline(longer, end)
 	defer cancel()
+	goesOn := func() bool { return ctx.Err() == nil && time.Now().Before(end) }
 	d := &delivery{relay: r}
-	queues := byKey(rows)
-	for len(queues) > 0 && d.trouble == nil && ctx.Err() == nil && time.Now().Before(end) {
-		queues = d.wave(longer, queues)
+	fresh, suspects := split(byKey(rows))
+	d.waves(longer, fresh, goesOn)
+	// Each by itself: a message that makes the broker close the channel takes no others with it.
+	for _, queue := range suspects {
+		d.waves(longer, [][]stored{queue}, goesOn)
 	}
 	return d
+}
+
+// split takes the queues apart whose first message has failed before.
+func split(queues [][]stored) (fresh, suspects [][]stored) {
+	for _, q := range queues {
+		if q[0].failedAt == 0 {
+			fresh = append(fresh, q)
+		} else {
+			suspects = append(suspects, q)
+		}
+	}
+	return fresh, suspects
+}
+
+// waves publishes the messages of queues.
+func (d *delivery) waves(ctx context.Context, queues [][]stored, goesOn func() bool) {
+	for len(queues) > 0 && d.trouble == nil && goesOn() {
+		queues = d.wave(ctx, queues)
+	}
 }
 
 // byKey returns a queue for each order key, and one for each message without.
@@ -79,19 +101,14 @@ func (d *delivery) wave(ctx context.Context, queues [][]stored) [][]stored {
 	return left
 }
 
-// publish publishes messages, a batch for each destination. Those that have failed before go afterwards, each by itself: if one
-// of them makes the broker close the channel, it takes no others with it.
+// publish publishes messages, a batch for each destination, all at the same time.
 func (d *delivery) publish(ctx context.Context, messages []stored) []error {
 	errs := make([]error, len(messages))
 	batches := map[processor.Destination][]int{}
-	var suspects []int
 	for i, s := range messages {
-		switch {
-		case s.problem != nil:
+		if s.problem != nil {
 			errs[i] = &unreadableError{s.problem}
-		case s.failedAt != 0:
-			suspects = append(suspects, i)
-		default:
+		} else {
 			batches[s.to] = append(batches[s.to], i)
 		}
 	}
@@ -108,9 +125,6 @@ func (d *delivery) publish(ctx context.Context, messages []stored) []error {
 		})
 	}
 	all.Wait()
-	for _, i := range suspects {
-		errs[i] = d.relay.next.Publish(ctx, messages[i].to, messages[i].envelope)
-	}
 	return errs
 }
 

@@ -50,11 +50,11 @@ func (d *delivery) note(s stored, err error) outcome {
 		d.confirmed = append(d.confirmed, s.seq)
 		return confirmed
 	case errors.As(err, &unreadable), errors.Is(err, processor.ErrTooLarge), errors.Is(err, processor.ErrHeaderType):
-		d.fail(s, err, true, 0)
+		d.fail(s, err, true)
 	case errors.Is(err, processor.ErrUnroutable), errors.Is(err, processor.ErrForbidden):
-		d.fail(s, err, d.relay.patience != processor.NoLimit && time.Since(since(s)) >= d.relay.patience, longWait)
+		d.fail(s, err, d.relay.patience != processor.NoLimit && time.Since(since(s)) >= d.relay.patience)
 	case errors.Is(err, processor.ErrIndeterminate):
-		d.fail(s, err, false, shortWait)
+		d.fail(s, err, false)
 	case errors.Is(err, processor.ErrSkipped):
 		return skipped
 	case errors.Is(err, processor.ErrClosed), errors.Is(err, processor.ErrBlocked),
@@ -62,15 +62,15 @@ func (d *delivery) note(s stored, err error) outcome {
 		d.trouble = err
 		return untried
 	default:
-		d.fail(s, err, false, longWait)
+		d.fail(s, err, false)
 	}
 	return failed
 }
 
-// The longest waits before a message is tried again.
+// Waits before a message is tried again.
 const (
-	shortWait = 5 * time.Second
-	longWait  = time.Minute
+	shortest = time.Second
+	longest  = time.Minute
 )
 
 // since returns when s failed first.
@@ -81,15 +81,15 @@ func since(s stored) time.Time {
 	return time.UnixMilli(s.failedAt)
 }
 
-// fail notes that s has failed. It waits for as long as it has been failing, at least a second and at most limit.
-func (d *delivery) fail(s stored, err error, aside bool, limit time.Duration) {
+// fail notes that s has failed. It waits for as long as it has been failing, within limits.
+func (d *delivery) fail(s stored, err error, aside bool) {
 	first := since(s)
 	f := failure{seq: s.seq, state: waiting, failedAt: first.UnixMilli(), text: excerpt.Error(err, 1000)}
 	level, text := slog.LevelInfo, "a message of an outbox was not published, and is tried again"
 	if aside {
 		f.state, level, text = setAside, slog.LevelError, "a message of an outbox was not published, and is set aside"
 	} else {
-		f.dueAt = time.Now().Add(min(max(time.Since(first), time.Second), limit)).UnixMilli()
+		f.dueAt = time.Now().Add(min(max(time.Since(first), shortest), longest)).UnixMilli()
 	}
 	d.failed = append(d.failed, f)
 	logattr.Or(d.relay.log).LogAttrs(context.Background(), level, text,

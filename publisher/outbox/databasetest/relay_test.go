@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/internal/must"
@@ -266,6 +267,79 @@ func TestAMessageThatNoQueueTakesIsSentWhenOneDoes(t *testing.T) {
 		require.ElementsMatch(t, []string{"unroutable", "forbidden", "refused", "lost", "other"}, s.take(t, 5))
 		isEmpty(t, r)
 	})
+}
+
+// Claims exclude one another: nothing is published twice while nobody dies.
+func TestManyRelaysPublishEachMessageOnce(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *database) {
+		const messages = 1000
+		p := must.Have(outbox.New(d.dialect, outbox.OrderBy(byText)))
+		var texts []string
+		for i := range messages {
+			texts = append(texts, fmt.Sprint(i))
+		}
+		d.write(t, p, letters, texts[:messages/2]...)
+		s := newSink()
+		for range 4 {
+			d.relay(t, s, outbox.Poll(10*time.Millisecond), outbox.Workers(2), outbox.Batch(20))
+		}
+		d.write(t, p, letters, texts[messages/2:]...)
+		require.ElementsMatch(t, texts, s.take(t, messages))
+		isEmpty(t, must.Have(outbox.NewRelay(d.DB, d.dialect, s)))
+		require.Len(t, s.Published(), messages)
+	})
+}
+
+// A batch with it failed as a whole, again and again.
+func TestAMessageThatTheBrokerClosesItsChannelForHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t, kinds["sqlite"])
+	s := newSink()
+	poison := &poisoned{s}
+	p := must.Have(outbox.New(d.dialect))
+	d.write(t, p, letters, "1", "poison", "2", "3")
+	d.relay(t, poison, outbox.Poll(20*time.Millisecond))
+	require.ElementsMatch(t, []string{"1", "2", "3"}, s.take(t, 3))
+}
+
+// poisoned is a publisher that loses its channel, with all that is in flight, at one message.
+type poisoned struct{ *sink }
+
+func (p *poisoned) PublishBatch(ctx context.Context, to processor.Destination, batch []processor.Envelope) []error {
+	if slices.ContainsFunc(batch, func(e processor.Envelope) bool { return string(e.Body) == "poison" }) {
+		return slices.Repeat([]error{processor.ErrIndeterminate}, len(batch))
+	}
+	for _, e := range batch {
+		if err := p.Publish(ctx, to, e); err != nil {
+			return []error{err}
+		}
+	}
+	return nil
+}
+
+func TestARelayListens(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t, kinds["postgres"])
+	conn := must.Have(pgx.Connect(t.Context(), d.dsn))
+	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) }()
+	must.Have(conn.Exec(t.Context(), "LISTEN outbox"))
+	s := newSink()
+	_, end := d.relay(t, s, outbox.Poll(time.Hour), outbox.Listen(postgresListener{conn}))
+	p := must.Have(outbox.New(d.dialect, outbox.Notify("outbox")))
+	for i := range 3 {
+		d.write(t, p, letters, fmt.Sprint(i))
+		require.Equal(t, fmt.Sprint(i), s.next(t))
+	}
+	end()
+}
+
+// postgresListener is what a program with pgx writes.
+type postgresListener struct{ *pgx.Conn }
+
+func (l postgresListener) Wait(ctx context.Context) error {
+	_, err := l.WaitForNotification(ctx)
+	return err
 }
 
 func TestStatsHasDepthAndAge(t *testing.T) {
