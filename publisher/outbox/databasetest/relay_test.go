@@ -342,6 +342,60 @@ func (l postgresListener) Wait(ctx context.Context) error {
 	return err
 }
 
+// A relay that was stopped for longer than its lease goes on with what another has published by then. It may publish one message more
+// of each key, and none ahead of an earlier one.
+func TestARelayThatOutlivesItsLeaseKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *database) {
+		s := newSink()
+		stopped, goOn := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		sleeper := processor.PublisherFunc(func(_ context.Context, to processor.Destination, e processor.Envelope) error {
+			once.Do(func() {
+				close(stopped)
+				<-goOn // whatever the context says, as a process that is stopped
+			})
+			return s.Publish(context.Background(), to, e)
+		})
+		p := must.Have(outbox.New(d.dialect, outbox.OrderBy(byText)))
+		d.write(t, p, letters, "a1", "a2", "a3")
+		_, end := d.relay(t, sleeper, outbox.Lease(time.Second), outbox.Workers(1))
+		<-stopped
+		r, _ := d.relay(t, s, outbox.Lease(time.Second), outbox.Poll(50*time.Millisecond))
+		require.Equal(t, []string{"a1", "a2", "a3"}, s.take(t, 3))
+		isEmpty(t, r)
+		close(goOn)
+		require.Equal(t, "a1", s.next(t), "it is published again, and nothing after it")
+		end()
+		require.Len(t, s.Published(), 4)
+	})
+}
+
+// The database is away when messages were confirmed: they are deleted when it is back, and the relay goes on.
+func TestTheRelayGoesOnWhenItsDatabaseIsBack(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t, kinds["postgres"])
+	s := newSink()
+	p := must.Have(outbox.New(d.dialect))
+	r, _ := d.relay(t, s, outbox.Poll(20*time.Millisecond), outbox.Lease(2*time.Second))
+	for i := range 5 {
+		_, err := d.ExecContext(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+		require.NoError(t, err)
+		text := fmt.Sprint(i)
+		require.Eventually(t, func() bool {
+			tx, err := d.BeginTx(t.Context(), nil)
+			if err != nil {
+				return false
+			}
+			err = p.Publish(outbox.In(t.Context(), tx), letters, processor.Envelope{Body: []byte(text)})
+			return errors.Join(err, tx.Commit()) == nil
+		}, 10*time.Second, 10*time.Millisecond)
+		for s.next(t) != text { //nolint:revive // a message before it may have come twice
+		}
+	}
+	isEmpty(t, r)
+}
+
 func TestStatsHasDepthAndAge(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d *database) {
