@@ -129,3 +129,14 @@ func TestWhatCanNeverBeSentIsNotWritten(t *testing.T) {
 	require.ErrorIs(t, box(t).Publish(t.Context(), processor.Destination{RoutingKey: strings.Repeat("k", 256)}, e), processor.ErrTooLarge)
 	require.ErrorIs(t, box(t).Publish(t.Context(), processor.Destination{}, processor.Envelope{}), outbox.ErrNoTransaction)
 }
+
+// A relay that was ended while it began returned the error of its database.
+func TestARelayThatIsEndedAtItsStartReturnsNil(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, err := outbox.NewRelay(db(t), outbox.SQLite, &processortest.Publisher{})
+	require.NoError(t, err)
+	require.NoError(t, r.Run(ctx))
+	require.Error(t, r.Run(t.Context()), "there is no database")
+}

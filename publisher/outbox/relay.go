@@ -53,6 +53,9 @@ func (r *Relay) Wake() {
 // Trouble with the database is logged, and tried again.
 func (r *Relay) Run(ctx context.Context) error {
 	if err := Check(ctx, r.db, r.dialect, r.table); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the end is what was asked for
+		}
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	_ "github.com/go-sql-driver/mysql"
@@ -23,6 +24,7 @@ var databases atomic.Int64
 
 var postgres = &server{
 	name: "postgres", driver: "pgx", admin: "postgres", private: true,
+	end: syscall.SIGINT, // at once, and tidily: without waiting for clients
 	prepare: func(s *server) error {
 		out, err := s.run("usr/lib/postgresql/15/bin/initdb", "-D", filepath.Join(s.dir, "data"), "-U", "warren", "-A", "trust",
 			"--no-sync", "-E", "UTF8", "--locale=C").CombinedOutput()
@@ -41,7 +43,7 @@ var postgres = &server{
 }
 
 var mariadb = &server{
-	name: "mariadb", driver: "mysql", admin: "warren",
+	name: "mariadb", driver: "mysql", admin: "warren", end: syscall.SIGTERM,
 	prepare: func(s *server) error { return os.MkdirAll(filepath.Join(s.dir, "data", "warren"), 0o700) },
 	command: func(s *server) *exec.Cmd {
 		return s.run("usr/sbin/mariadbd", "--no-defaults", "--user=root", "--datadir="+filepath.Join(s.dir, "data"),

@@ -28,6 +28,7 @@ type server struct {
 	dsn     func(s *server, database string) string
 	driver  string
 	admin   string // a database that is there
+	end     syscall.Signal
 	// private runs the server as another user, with programs that this user can read.
 	private bool
 
@@ -135,7 +136,7 @@ func (s *server) run(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.root, program), args...)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "TZ=GMT", "LC_ALL=C", "HOME="+s.dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: s.user}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: s.end, Credential: s.user}
 	return cmd
 }
 
@@ -166,8 +167,13 @@ func (s *server) await() error {
 // stop ends the server and removes what it has written.
 func (s *server) stop() {
 	if s.process != nil {
-		_ = syscall.Kill(-s.process.Pid, syscall.SIGKILL)
-		<-s.ended
+		_ = s.process.Signal(s.end)
+		select {
+		case <-s.ended:
+		case <-time.After(20 * time.Second):
+			_ = syscall.Kill(-s.process.Pid, syscall.SIGKILL)
+			<-s.ended
+		}
 	}
 	if s.dir != "" {
 		_ = os.RemoveAll(s.dir)
