@@ -23,7 +23,8 @@ CHAOS_SEED ?= 0
 
 # Modules of their own, so that what they need stays out of the library's go.mod.
 # Those that are not there yet are left out.
-NESTED := $(patsubst %/go.mod,%,$(wildcard benchmarks/go.mod examples/watermill-nats/go.mod processors/sqltx/sqlitetest/go.mod))
+NESTED := $(patsubst %/go.mod,%,$(wildcard benchmarks/go.mod examples/outbox/go.mod examples/watermill-nats/go.mod \
+	processors/sqltx/sqlitetest/go.mod publisher/outbox/databasetest/go.mod))
 LINT := bin/golangci-lint
 # Of this checkout alone: the linter's cache keeps paths, and those of another one do not
 # match the exclusions.
@@ -38,7 +39,7 @@ demo: ## Run the mail worker, on the embedded broker, or on RabbitMQ if AMQP_URL
 	go run ./examples/mail -scale $(SCALE)
 
 .PHONY: test
-test: rabbitmq ## Run every test, under the race detector and on real RabbitMQ.
+test: rabbitmq databases ## Run every test, under the race detector, on real RabbitMQ and real databases.
 	$(GOTEST) $(TESTFLAGS) ./...
 	@# Watermill's own test has a race in it, so this one is without the detector.
 	$(GOTEST) -timeout 5m -run ReconnectOfTheSuite ./broker/watermill/pubsub
@@ -55,6 +56,10 @@ chaos: rabbitmq ## Harm a cluster at random for CHAOS_TIME, and account for ever
 .PHONY: rabbitmq
 rabbitmq: # RabbitMQ's programs, for the tests to start nodes of their own.
 	@scripts/ensure-rabbitmq
+
+.PHONY: databases
+databases: # The programs of PostgreSQL and MariaDB, for the tests to start instances of their own.
+	@[[ -n "$${WARREN_DATABASES:-}" ]] || scripts/unpack-databases >/dev/null
 
 .PHONY: lint
 lint: $(LINT) ## Lint everything.

@@ -61,3 +61,20 @@ var (
 	// ErrClosed: the publisher, or the broker it belongs to, is closed.
 	ErrClosed = errors.New("closed")
 )
+
+// Transactional is implemented by a [Publisher] that writes messages into a database in the transaction of
+// its context, and sends them only after the commit. See [WithinTransaction].
+type Transactional interface {
+	WithinTransaction() bool
+}
+
+// WithinTransaction reports whether what p publishes is part of a transaction: p, or what it decorates, is
+// [Transactional] and says so.
+func WithinTransaction(p Publisher) bool {
+	for inner := range Decorated(p) {
+		if t, ok := inner.(Transactional); ok {
+			return t.WithinTransaction()
+		}
+	}
+	return false
+}

@@ -48,6 +48,17 @@ func Publisher(what string, p processor.Publisher) error {
 	return nil
 }
 
+// Sender is [Publisher] for one whose messages are sent outside of any transaction.
+func Sender(what string, p processor.Publisher) error {
+	if err := Publisher(what, p); err != nil {
+		return err
+	}
+	if processor.WithinTransaction(p) {
+		return fmt.Errorf("%s writes into a transaction, and there is none here: pass the broker's Publisher()", what)
+	}
+	return nil
+}
+
 // Unit returns an error if d is more than 0 and less than least, which is nearly always a
 // number without its unit: 300 for 300*time.Second. The error begins with what d is.
 func Unit(what string, d, least time.Duration) error {

@@ -116,6 +116,9 @@ var orderRules = []orderRule{
 	rule(Responds, Marks, "the message is marked as processed before its results are sent: if that fails, the next delivery is skipped, and they are lost"),
 	rule(Responds, Responds, "the outer one gets no results"),
 	rule(Transacts, Responds, "the results are sent before the commit, and stay sent if it fails"),
+
+	rule(Stores, Transacts, "the results are written outside of the transaction, or of none"),
+	rule(Stores, Stores, "the outer one gets no results"),
 }
 
 // checkOrder returns an error for each layer without a name, and for each pair in a wrong order. The

@@ -44,7 +44,7 @@ const (
 // roles are all there are, in an order that works.
 var roles = []stack.Role{
 	catches, settles, stack.Answers, retries, stack.Counts, stack.Judges, stack.GivesUp, stack.Decodes,
-	stack.Marks, stack.Responds, stack.Waits, stack.Breaks, stack.Repeats, stack.Limits, stack.Transacts, recovers,
+	stack.Marks, stack.Responds, stack.Waits, stack.Breaks, stack.Repeats, stack.Limits, stack.Transacts, stack.Stores, recovers,
 }
 
 // verdicts hold every pair of roles: x where the role of the row must not be outside
@@ -52,22 +52,23 @@ var roles = []stack.Role{
 //
 //nolint:dupword // a grid
 const verdicts = `
-catches    . . . . . . . . . . . . . . . .
-settles    x x . . . . . . . . . . . . . .
-answers    x x x . . . . . . . . . . . . .
-retries    x x x . . . . . . . . . . . . .
-counts     . . . . . . . . . . . . . . . .
-judges     . x x x . . . . . . . . . . . .
-gives-up   x x x x . . . . . . . . . . . .
-decodes    . x x x . . x . . . . . . . . .
-marks      x x . x . . . . . . . . . . . .
-responds   . x . x . . x . x x . . . . . .
-waits      . . . . . . . . . . . . . . . .
-breaks     x . . x . . . . x . . . . . . .
-repeats    x x x x x . . . . . . . . . . .
-limits     . x x x . . x . . . x x . . . .
-transacts  x x x x . . x . x x x x x . x .
-recovers   . x x x . . x . . . . . . . . .
+catches    . . . . . . . . . . . . . . . . .
+settles    x x . . . . . . . . . . . . . . .
+answers    x x x . . . . . . . . . . . . . .
+retries    x x x . . . . . . . . . . . . . .
+counts     . . . . . . . . . . . . . . . . .
+judges     . x x x . . . . . . . . . . . . .
+gives-up   x x x x . . . . . . . . . . . . .
+decodes    . x x x . . x . . . . . . . . . .
+marks      x x . x . . . . . . . . . . . . .
+responds   . x . x . . x . x x . . . . . . .
+waits      . . . . . . . . . . . . . . . . .
+breaks     x . . x . . . . x . . . . . . . .
+repeats    x x x x x . . . . . . . . . . . .
+limits     . x x x . . x . . . x x . . . . .
+transacts  x x x x . . x . x x x x x . x . .
+stores     . . . . . . . . . . . . . . x x .
+recovers   . x x x . . x . . . . . . . . . .
 `
 
 type order struct {

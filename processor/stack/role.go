@@ -41,6 +41,8 @@ const (
 	Answers Role = "answers"
 	// Responds: publishes what the inner layers return when they succeed.
 	Responds Role = "responds"
+	// Stores: writes what the inner layers return into the transaction of an outer layer.
+	Stores Role = "stores"
 )
 
 // Layer is implemented by processors with a name and a role. All shipped ones have them; a

@@ -28,7 +28,7 @@ const HeaderBackoffs = republish.HeaderBackoffs
 // [Topology].
 func New(publisher processor.Publisher, queue string, opts ...Option) processor.Middleware {
 	c, err := configure(queue, opts)
-	if err = errors.Join(option.Publisher("backoff: the publisher", publisher), err); err == nil {
+	if err = errors.Join(option.Sender("backoff: the publisher", publisher), err); err == nil {
 		err = checkPlace(publisher, c.delayer)
 	}
 	if err != nil {

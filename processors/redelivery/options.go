@@ -110,7 +110,7 @@ func (c *config) probe() broker.Topology {
 
 // checkPublisher says why messages could not be parked, or failed ones would not wait.
 func (c *config) checkPublisher(p processor.Publisher) error {
-	if err := option.Publisher("redelivery: the publisher", p); err != nil {
+	if err := option.Sender("redelivery: the publisher", p); err != nil {
 		return err
 	}
 	if problem := broker.CheckTopology(p, c.probe()); problem != nil {

@@ -25,7 +25,7 @@ import (
 func New(publisher processor.Publisher, protocol remote.Server, opts ...Option) processor.Middleware {
 	c := config{keepTrying: republish.DefaultKeepTrying}
 	err := option.Apply("reply", &c, opts)
-	if err = errors.Join(option.Publisher("reply: the publisher", publisher), checkProtocol(protocol), err, c.check()); err != nil {
+	if err = errors.Join(option.Sender("reply: the publisher", publisher), checkProtocol(protocol), err, c.check()); err != nil {
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {

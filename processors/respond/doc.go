@@ -22,6 +22,10 @@
 // the process ended before the ack. Its results are then sent again. With [DerivedIDs] they have the same ids again, so
 // that a consumer with processors/dedup, or with the inbox of processors/sqltx, processes each once.
 //
+// With the inbox of processors/sqltx and publisher/outbox as its publisher, the layer inside sqltx, the results, the mark of the
+// message and what the handler has written commit as one: the results are written once. The relay may send one twice,
+// with one id.
+//
 // # What a result says about itself
 //
 // Each result has an id like an email's, a timestamp, the id of the message as its correlation id, and the header

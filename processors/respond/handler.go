@@ -60,9 +60,9 @@ func (*handler) Name() string { return "respond handler" }
 // Role is "".
 func (*handler) Role() stack.Role { return "" }
 
-// Needs returns [stack.Responds].
+// Needs returns [stack.Responds] and [stack.Stores].
 func (*handler) Needs() (oneOf []stack.Role, remedy string) {
-	return []stack.Role{stack.Responds}, "no layer sends its results: put respond.New(...) into the stack, inside the layers that retry"
+	return []stack.Role{stack.Responds, stack.Stores}, "no layer sends its results: put respond.New(...) into the stack, inside the layers that retry"
 }
 
 // Check returns an error if there is no function.

@@ -31,7 +31,7 @@ func DerivedIDs(handler string) Option {
 }
 
 // KeepTrying sets for how long results that the broker does not take are tried again before the message has
-// failed. 0 is one try. Default: 15 seconds.
+// failed. 0 is one try. Default: 15 seconds, and 0 for results that are written into a transaction.
 func KeepTrying(d time.Duration) Option { return func(c *config) { c.keepTrying = d } }
 
 // Logger sets where the layer reports results that are tried again. Default and nil: slog.Default().
@@ -46,8 +46,11 @@ func Errors(to processor.Destination, retried func(error) bool, answer func(msg 
 	}
 }
 
-func newConfig(opts []Option) (config, error) {
+func newConfig(opts []Option, inTransaction bool) (config, error) {
 	c := config{keepTrying: republish.DefaultKeepTrying}
+	if inTransaction {
+		c.keepTrying = 0 // after a statement that failed a transaction may take no other
+	}
 	if err := option.Apply("respond", &c, opts); err != nil {
 		return c, err
 	}
@@ -57,6 +60,9 @@ func newConfig(opts []Option) (config, error) {
 	}
 	if c.errors != nil && c.errors.to == (processor.Destination{}) {
 		errs = append(errs, errors.New("respond: Errors has no destination: name a queue or an exchange"))
+	}
+	if c.errors != nil && inTransaction {
+		errs = append(errs, errors.New("respond: Errors answers nothing with an outbox: the answer would be rolled back with what the handler has written"))
 	}
 	return c, errors.Join(errs...)
 }

@@ -17,16 +17,24 @@ import (
 // New returns a middleware that publishes the results of its handler, made with [Handler] or [Typed], through
 // publisher. All are in flight at the same time. It is safe for concurrent use.
 //
+// With a publisher that writes into a transaction, such as publisher/outbox, the layer belongs inside processors/sqltx: the results
+// are sent after its commit, and not if that fails.
+//
 // The stack refuses a publisher that is nil or cannot work ([processor.Check]), and options that cannot.
 func New(publisher processor.Publisher, opts ...Option) processor.Middleware {
-	c, err := newConfig(opts)
+	within := processor.WithinTransaction(publisher)
+	c, err := newConfig(opts, within)
 	if err = errors.Join(option.Publisher("respond: the publisher", publisher), err); err != nil {
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &respond{config: c, next: next, sender: republish.Sender{
+		r := &respond{config: c, next: next, sender: republish.Sender{
 			Name: "respond", Publisher: publisher, KeepTrying: c.keepTrying, Log: c.log, Final: permanent,
 		}}
+		if within {
+			return &inTransaction{r}
+		}
+		return r
 	}
 }
 

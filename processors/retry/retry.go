@@ -30,7 +30,7 @@ var ErrExhausted = errors.New("retries are used up")
 // share one key, and so one delay.
 func New(publisher processor.Publisher, keyPattern string, opts ...Option) processor.Middleware {
 	c, err := newConfig(keyPattern, opts)
-	if err := errors.Join(option.Publisher("retry: the publisher", publisher), err); err != nil {
+	if err := errors.Join(option.Sender("retry: the publisher", publisher), err); err != nil {
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-)
 
-type contextKey struct{}
+	"github.com/gowarren/warren/internal/transaction"
+)
 
 var (
 	errMissing = errors.New("sqltx: there is no transaction in this context: put sqltx.New into the stack, and pass on the context that the handler is given")
@@ -28,8 +28,8 @@ var (
 //	_, err = tx.ExecContext(ctx, "INSERT INTO letters (id) VALUES ($1)", id)
 //	return err
 func From(ctx context.Context) (*sql.Tx, error) {
-	if tx, ok := ctx.Value(contextKey{}).(*sql.Tx); ok {
-		return tx, nil
+	if t := transaction.From(ctx); t != nil {
+		return t.SQL, nil
 	}
 	return nil, errMissing
 }

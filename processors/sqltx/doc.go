@@ -33,7 +33,7 @@
 // toward the delivery limit of a quorum queue: give that a dead-letter exchange.
 //
 // Only what the handler does through the transaction is undone. A message that it publishes is sent
-// before the commit.
+// before the commit; with publisher/outbox it is sent after it.
 //
 // # The inbox
 //

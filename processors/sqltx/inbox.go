@@ -69,7 +69,7 @@ func Inbox(insert string) Option {
 }
 
 // mark reports whether the message was marked before, and marks it if not.
-func (t *transaction) mark(ctx context.Context, tx *sql.Tx, msg processor.Message) (seen bool, err error) {
+func (t *layer) mark(ctx context.Context, tx *sql.Tx, msg processor.Message) (seen bool, err error) {
 	if !t.marks {
 		return false, nil
 	}
@@ -90,7 +90,7 @@ func (t *transaction) mark(ctx context.Context, tx *sql.Tx, msg processor.Messag
 }
 
 // put runs the statement and reports whether there was no such row.
-func (t *transaction) put(ctx context.Context, tx *sql.Tx, queue, id string) (fresh bool, err error) {
+func (t *layer) put(ctx context.Context, tx *sql.Tx, queue, id string) (fresh bool, err error) {
 	result, err := tx.ExecContext(ctx, t.insert, queue, id)
 	if err != nil {
 		return false, fmt.Errorf("sqltx: inbox: %w", err)
@@ -113,14 +113,14 @@ func key(s string) string {
 }
 
 // report logs a skipped message. The layer makes it a success, so the outer layers cannot log it.
-func (t *transaction) report(ctx context.Context, msg processor.Message) {
+func (t *layer) report(ctx context.Context, msg processor.Message) {
 	if log := logattr.Or(t.log); log.Enabled(ctx, slog.LevelInfo) {
 		log.LogAttrs(ctx, slog.LevelInfo, "message skipped, it was processed before", logattr.Of(msg, nil)...)
 	}
 }
 
 // warn logs the first message that cannot be marked.
-func (t *transaction) warn(ctx context.Context, msg processor.Message) {
+func (t *layer) warn(ctx context.Context, msg processor.Message) {
 	if t.warned.CompareAndSwap(false, true) {
 		logattr.Or(t.log).LogAttrs(ctx, slog.LevelWarn,
 			"messages without an id or a queue cannot be marked, and are processed each time they are delivered",

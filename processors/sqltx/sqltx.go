@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/transaction"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -42,7 +43,7 @@ func New(db *sql.DB, opts ...Option) processor.Middleware {
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		t := &transaction{config: c, next: next}
+		t := &layer{config: c, next: next}
 		t.outage = outage{log: c.log, try: t.check}
 		return t
 	}
@@ -71,7 +72,7 @@ func (c *config) check() error {
 	return errors.Join(errs...)
 }
 
-type transaction struct {
+type layer struct {
 	config
 	next   processor.Processor
 	warned atomic.Bool // of a message that cannot be marked
@@ -79,28 +80,28 @@ type transaction struct {
 }
 
 var (
-	_ stack.Layer     = (*transaction)(nil)
-	_ stack.Wrapper   = (*transaction)(nil)
-	_ stack.Predictor = (*transaction)(nil)
-	_ stack.Describer = (*transaction)(nil)
-	_ stack.Starter   = (*transaction)(nil)
-	_ stack.Stopper   = (*transaction)(nil)
+	_ stack.Layer     = (*layer)(nil)
+	_ stack.Wrapper   = (*layer)(nil)
+	_ stack.Predictor = (*layer)(nil)
+	_ stack.Describer = (*layer)(nil)
+	_ stack.Starter   = (*layer)(nil)
+	_ stack.Stopper   = (*layer)(nil)
 )
 
 // Name is "sqltx".
-func (*transaction) Name() string { return "sqltx" }
+func (*layer) Name() string { return "sqltx" }
 
 // Role is [stack.Transacts].
-func (*transaction) Role() stack.Role { return stack.Transacts }
+func (*layer) Role() stack.Role { return stack.Transacts }
 
 // Unwrap returns the inner layers.
-func (t *transaction) Unwrap() processor.Processor { return t.next }
+func (t *layer) Unwrap() processor.Processor { return t.next }
 
 // Predict returns o unchanged.
-func (*transaction) Predict(o stack.Outcome) stack.Outcome { return o }
+func (*layer) Predict(o stack.Outcome) stack.Outcome { return o }
 
 // Settings returns those of the options.
-func (t *transaction) Settings() []stack.Setting {
+func (t *layer) Settings() []stack.Setting {
 	inbox := "none"
 	if t.marks {
 		inbox = t.insert
@@ -113,8 +114,8 @@ func (t *transaction) Settings() []stack.Setting {
 }
 
 // Process runs the inner layers in a transaction.
-func (t *transaction) Process(ctx context.Context, msg processor.Message) error {
-	if ctx.Value(contextKey{}) != nil {
+func (t *layer) Process(ctx context.Context, msg processor.Message) error {
+	if transaction.From(ctx) != nil {
 		return processor.Stop(processor.Requeue(errNested))
 	}
 	tx, err := t.db.BeginTx(ctx, &t.tx)
@@ -132,15 +133,20 @@ func (t *transaction) Process(ctx context.Context, msg processor.Message) error 
 	if seen {
 		return nil
 	}
-	err = t.next.Process(context.WithValue(ctx, contextKey{}, tx), msg)
+	inner := &transaction.Transaction{SQL: tx}
+	err = t.next.Process(inner.In(ctx), msg)
 	if processor.Decide(err).Action == processor.Done {
-		return join(err, commit(ctx, tx))
+		failure := commit(ctx, tx)
+		if failure == nil {
+			inner.Committed()
+		}
+		return join(err, failure)
 	}
 	return join(err, rollback(tx))
 }
 
 // notBegun releases the message, and pauses the run if the database is down.
-func (t *transaction) notBegun(ctx context.Context, err error) error {
+func (t *layer) notBegun(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		t.outage.down(err) //nolint:contextcheck // the pause outlives the message
 	}

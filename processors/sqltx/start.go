@@ -12,7 +12,7 @@ import (
 )
 
 // Start checks that the database can be used.
-func (t *transaction) Start(ctx context.Context) error {
+func (t *layer) Start(ctx context.Context) error {
 	if err := t.check(ctx); err != nil {
 		return err
 	}
@@ -21,14 +21,14 @@ func (t *transaction) Start(ctx context.Context) error {
 }
 
 // Stop forgets the run.
-func (t *transaction) Stop(context.Context) error {
+func (t *layer) Stop(context.Context) error {
 	t.outage.over()
 	return nil
 }
 
 // check begins a transaction, to see that the database can, and tries the inbox in it. All is
 // rolled back.
-func (t *transaction) check(ctx context.Context) error {
+func (t *layer) check(ctx context.Context) error {
 	// No other process has these rows, so that several consumers can start at once.
 	name := "warren start " + rand.Text()
 	if err := t.try(ctx, func(tx *sql.Tx) error { return t.tryInbox(ctx, tx, name) }); err != nil {
@@ -37,7 +37,7 @@ func (t *transaction) check(ctx context.Context) error {
 	return t.try(ctx, func(tx *sql.Tx) error { return t.tryRollback(ctx, tx, name) })
 }
 
-func (t *transaction) try(ctx context.Context, f func(*sql.Tx) error) error {
+func (t *layer) try(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := t.db.BeginTx(ctx, &t.tx)
 	if err != nil {
 		return fmt.Errorf("sqltx: begin: %w", err)
@@ -47,7 +47,7 @@ func (t *transaction) try(ctx context.Context, f func(*sql.Tx) error) error {
 
 // tryInbox returns an error if the inbox would skip an unseen message, or would not skip a seen
 // one.
-func (t *transaction) tryInbox(ctx context.Context, tx *sql.Tx, name string) error {
+func (t *layer) tryInbox(ctx context.Context, tx *sql.Tx, name string) error {
 	if !t.marks {
 		return nil
 	}
@@ -69,7 +69,7 @@ func (t *transaction) tryInbox(ctx context.Context, tx *sql.Tx, name string) err
 }
 
 // tryNames returns which different queues or ids the table treats as equal.
-func (t *transaction) tryNames(ctx context.Context, tx *sql.Tx, name string) error {
+func (t *layer) tryNames(ctx context.Context, tx *sql.Tx, name string) error {
 	long := name + strings.Repeat("x", maxKey-len(name)-1)
 	for _, pair := range []struct{ a, b, what string }{
 		{name + "1", name + "2", "the primary key has to hold both"},
@@ -92,7 +92,7 @@ func (t *transaction) tryNames(ctx context.Context, tx *sql.Tx, name string) err
 }
 
 // tryRollback returns an error if the rollback has not removed the row.
-func (t *transaction) tryRollback(ctx context.Context, tx *sql.Tx, name string) error {
+func (t *layer) tryRollback(ctx context.Context, tx *sql.Tx, name string) error {
 	if !t.marks {
 		return nil
 	}

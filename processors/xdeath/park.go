@@ -29,7 +29,7 @@ func (p parking) check() error {
 	case len(p.to.Exchange) > processor.MaxName || len(p.to.RoutingKey) > processor.MaxName:
 		return fmt.Errorf("xdeath: the exchange or key of Park is over %d bytes: shorten it", processor.MaxName)
 	}
-	return option.Publisher("xdeath: the publisher of Park", p.publisher)
+	return option.Sender("xdeath: the publisher of Park", p.publisher)
 }
 
 // park returns nil when the broker has a copy. It can be the function of [Over].

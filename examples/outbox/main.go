@@ -1,0 +1,215 @@
+// Outbox is a shop that writes an order and the message about it in one transaction, and a worker that bills
+// each order once, in one transaction with its own message:
+//
+//	cd examples/outbox && go run .
+//	DATABASE_URL=postgres://user@localhost/shop go run .
+//
+// Its database is a SQLite file in a temporary directory, or PostgreSQL if DATABASE_URL is set. It runs on the embedded
+// broker, or on RabbitMQ if AMQP_URL is set.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/examples/internal/program"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
+	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/respond"
+	"github.com/gowarren/warren/processors/sqltx"
+	"github.com/gowarren/warren/publisher/outbox"
+)
+
+func main() { example.Main() }
+
+var example = program.Program{Name: "outbox", Topology: topology, Run: run}
+
+// The queues.
+const (
+	orders = "shop_orders"
+	mails  = "shop_mails"
+)
+
+// quiet discards logs: the example prints what happens.
+var quiet = slog.New(slog.DiscardHandler)
+
+func topology() (broker.Topology, error) {
+	return broker.Topology{Queues: []broker.Queue{
+		{Name: orders, Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
+		{Name: mails, Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
+	}}, nil
+}
+
+type order struct{ Item string }
+
+func run(ctx context.Context, b broker.Broker, w io.Writer) (err error) {
+	db, err := open(ctx, os.Getenv("DATABASE_URL"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.close()) }()
+	s := &shop{db: db, out: w, done: make(chan struct{})}
+	if err := s.sell(ctx); err != nil {
+		return err
+	}
+	relay, err := outbox.NewRelay(db.DB, db.dialect, b.Publisher(), append(db.listen, outbox.Logger(quiet))...)
+	if err != nil {
+		return err
+	}
+	waiting, err := relay.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	s.print("outbox: %d messages wait for the relay", waiting.Depth)
+
+	billing, err := s.billing(b, relay)
+	if err != nil {
+		return err
+	}
+	mailing, err := s.mailing(b)
+	if err != nil {
+		return err
+	}
+	ctx = program.Until(ctx, s.done)
+	ended := make(chan error, 3)
+	for _, part := range []func(context.Context) error{relay.Run, billing.Run, mailing.Run} {
+		go func() { ended <- part(ctx) }()
+	}
+	return errors.Join(<-ended, <-ended, <-ended)
+}
+
+// shop has the parts of the example.
+type shop struct {
+	db   *database
+	out  io.Writer
+	done chan struct{} // closed when all mails have been sent
+
+	mu     sync.Mutex
+	failed bool
+	mailed int
+}
+
+// sell writes orders. The second is rolled back.
+func (s *shop) sell(ctx context.Context) error {
+	box, err := outbox.New(s.db.dialect)
+	if err != nil {
+		return err
+	}
+	for _, o := range []order{{"tea"}, {"a castle"}, {"a lamp"}} {
+		if err := s.place(ctx, box, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place writes an order and its message in one transaction.
+func (s *shop) place(ctx context.Context, box processor.Publisher, o order) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.ExecContext(ctx, s.db.query("INSERT INTO shop_orders (item) VALUES (?)"), o.Item); err != nil {
+		return err
+	}
+	body, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	if err := box.Publish(outbox.In(ctx, tx), processor.Destination{RoutingKey: orders}, processor.Envelope{Body: body}); err != nil {
+		return err
+	}
+	if o.Item == "a castle" {
+		s.print("order of %s: rolled back, and its message with it", o.Item)
+		return nil
+	}
+	s.print("order of %s: committed, and its message with it", o.Item)
+	return tx.Commit()
+}
+
+// billing is a worker whose bills, messages and marks of processed orders commit as one.
+func (s *shop) billing(b broker.Broker, relay *outbox.Relay) (*consumer.Consumer, error) {
+	box, err := outbox.New(s.db.dialect, append(s.db.notify, outbox.Wakes(relay))...)
+	if err != nil {
+		return nil, err
+	}
+	pipeline, err := stack.New(
+		ack.New(ack.RequeueOnError()),
+		sqltx.New(s.db.DB, sqltx.Inbox(s.db.inbox), sqltx.Logger(quiet)),
+		respond.New(box),
+	).Then(respond.Typed(json.Unmarshal, s.bill))
+	if err != nil {
+		return nil, err
+	}
+	return consumer.New(b.Source(orders), pipeline, consumer.Logger(quiet))
+}
+
+var errPrinter = errors.New("the printer is out of paper")
+
+// bill writes a bill, and returns a mail. The first time it fails after it has written.
+func (s *shop) bill(ctx context.Context, o order, _ processor.Message) ([]respond.Result, error) {
+	tx, err := sqltx.From(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.ExecContext(ctx, s.db.query("INSERT INTO shop_bills (item) VALUES (?)"), o.Item); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	first := !s.failed
+	s.failed = true
+	s.mu.Unlock()
+	if first {
+		s.print("bill: %v; it is rolled back, and the order comes again", errPrinter)
+		return nil, errPrinter
+	}
+	return []respond.Result{{
+		To:       processor.Destination{RoutingKey: mails},
+		Envelope: processor.Envelope{Body: []byte("we bill you for " + o.Item)},
+	}}, nil
+}
+
+// mailing prints the mails.
+func (s *shop) mailing(b broker.Broker) (*consumer.Consumer, error) {
+	pipeline, err := stack.New(ack.New()).ThenFunc(func(ctx context.Context, msg processor.Message) error {
+		s.print("mail: %s", msg.Body())
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.mailed++; s.mailed < 2 {
+			return nil
+		}
+		defer close(s.done)
+		return s.sum(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return consumer.New(b.Source(mails), pipeline, consumer.Logger(quiet))
+}
+
+// sum prints what there is in the end.
+func (s *shop) sum(ctx context.Context) error {
+	var placed, bills int
+	err := s.db.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM shop_orders), (SELECT count(*) FROM shop_bills)").Scan(&placed, &bills)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "database: %d orders, %d bills\n", placed, bills)
+	return err
+}
+
+func (s *shop) print(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, _ = fmt.Fprintf(s.out, format+"\n", args...)
+}

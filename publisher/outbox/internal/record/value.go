@@ -1,0 +1,260 @@
+package record
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gowarren/warren/processor"
+)
+
+// maxDepth is how deep tables and arrays may lie in one another.
+const maxDepth = 100
+
+var errForm = errors.New("this is no value of a header")
+
+// text is JSON's string where that can hold s, and {"text": base64} where s is no UTF-8.
+func text(s string) any {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return map[string]string{"text": base64.StdEncoding.EncodeToString([]byte(s))}
+}
+
+// write returns v in JSON's terms: null, true and text are themselves, and whatever else is an object with one
+// member, whose name is the type.
+func write(v any, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, fmt.Errorf("%w: it is nested more than %d deep", processor.ErrHeaderType, maxDepth)
+	}
+	switch v := v.(type) {
+	case nil, bool:
+		return v, nil
+	case string:
+		return text(v), nil
+	case []byte:
+		return map[string]string{"bytes": base64.StdEncoding.EncodeToString(v)}, nil
+	case float32:
+		return map[string]string{"float32": strconv.FormatUint(uint64(math.Float32bits(v)), 16)}, nil
+	case float64:
+		return map[string]string{"float64": strconv.FormatUint(math.Float64bits(v), 16)}, nil
+	case processor.Decimal:
+		return map[string][2]int64{"decimal": {int64(v.Scale), int64(v.Value)}}, nil
+	case time.Time:
+		return map[string]int64{"time": v.Unix()}, nil
+	case []any:
+		return writeList(v, depth)
+	case processor.Headers:
+		return writeTable(v, depth)
+	case map[string]any:
+		return writeTable(v, depth)
+	}
+	return writeInteger(v)
+}
+
+// writeInteger names the type that a broker delivers: a publisher turns int and the wider unsigned integers into
+// the signed type that holds them.
+func writeInteger(v any) (any, error) {
+	switch v := v.(type) {
+	case int8:
+		return map[string]int64{"int8": int64(v)}, nil
+	case int16:
+		return map[string]int64{"int16": int64(v)}, nil
+	case int32:
+		return map[string]int64{"int32": int64(v)}, nil
+	case int64:
+		return map[string]int64{"int64": v}, nil
+	case uint8:
+		return map[string]int64{"uint8": int64(v)}, nil
+	case int:
+		return map[string]int64{"int64": int64(v)}, nil
+	case uint16:
+		return map[string]int64{"int32": int64(v)}, nil
+	case uint32:
+		return map[string]int64{"int64": int64(v)}, nil
+	case uint:
+		return writeWide(uint64(v))
+	case uint64:
+		return writeWide(v)
+	}
+	return nil, fmt.Errorf("%w: %T", processor.ErrHeaderType, v)
+}
+
+func writeWide(v uint64) (any, error) {
+	if v > math.MaxInt64 {
+		return nil, fmt.Errorf("%w: %d is more than an int64 holds", processor.ErrHeaderType, v)
+	}
+	return map[string]int64{"int64": int64(v)}, nil
+}
+
+func writeList(v []any, depth int) (any, error) {
+	list := make([]any, len(v))
+	for i, item := range v {
+		var err error
+		if list[i], err = write(item, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return map[string][]any{"list": list}, nil
+}
+
+// writeTable returns pairs: JSON's objects cannot have every name.
+func writeTable(h map[string]any, depth int) (any, error) {
+	pairs := make([][2]any, 0, len(h))
+	for name, value := range h {
+		if len(name) > processor.MaxName {
+			return nil, fmt.Errorf("%w: the name of a header has %d bytes, the limit is %d", processor.ErrTooLarge, len(name), processor.MaxName)
+		}
+		written, err := write(value, depth+1)
+		if err != nil {
+			return nil, fmt.Errorf("header %q: %w", name, err)
+		}
+		pairs = append(pairs, [2]any{text(name), written})
+	}
+	return map[string][][2]any{"table": pairs}, nil
+}
+
+// read is the inverse of write.
+func read(raw json.RawMessage) (any, error) {
+	if len(raw) == 0 {
+		return nil, errForm
+	}
+	if raw[0] != '{' {
+		var v any
+		err := json.Unmarshal(raw, &v)
+		switch v.(type) {
+		case nil, bool, string:
+			return v, err
+		}
+		return nil, errors.Join(errForm, err)
+	}
+	var typed map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &typed); err != nil {
+		return nil, err
+	}
+	for name, value := range typed {
+		return readTyped(name, value)
+	}
+	return nil, errForm
+}
+
+func readTyped(name string, raw json.RawMessage) (any, error) {
+	switch name {
+	case "text":
+		b, err := readBytes(raw)
+		return string(b), err
+	case "bytes":
+		return readBytes(raw)
+	case "float32":
+		bits, err := readBits(raw, 32)
+		return math.Float32frombits(uint32(bits)), err //nolint:gosec // 32 bits were read
+	case "float64":
+		bits, err := readBits(raw, 64)
+		return math.Float64frombits(bits), err
+	case "int8":
+		return number[int8](raw)
+	case "int16":
+		return number[int16](raw)
+	case "int32":
+		return number[int32](raw)
+	case "int64":
+		return number[int64](raw)
+	case "uint8":
+		return number[uint8](raw)
+	case "time":
+		return readTime(raw)
+	case "decimal":
+		return readDecimal(raw)
+	case "list":
+		return readList(raw)
+	case "table":
+		return readTable(raw)
+	}
+	return nil, fmt.Errorf("%w: %q", errForm, name)
+}
+
+func number[T any](raw json.RawMessage) (v T, err error) {
+	err = json.Unmarshal(raw, &v)
+	return v, err
+}
+
+func readTime(raw json.RawMessage) (time.Time, error) {
+	seconds, err := number[int64](raw)
+	return time.Unix(seconds, 0).UTC(), err
+}
+
+func readBytes(raw json.RawMessage) ([]byte, error) {
+	var encoded string
+	if err := json.Unmarshal(raw, &encoded); err != nil {
+		return nil, err
+	}
+	return base64.StdEncoding.DecodeString(encoded)
+}
+
+func readBits(raw json.RawMessage, size int) (uint64, error) {
+	var hex string
+	if err := json.Unmarshal(raw, &hex); err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(hex, 16, size)
+}
+
+func readDecimal(raw json.RawMessage) (any, error) {
+	var parts []json.RawMessage
+	if err := json.Unmarshal(raw, &parts); err != nil || len(parts) != 2 {
+		return nil, errors.Join(errForm, err)
+	}
+	scale, err := number[uint8](parts[0])
+	value, err2 := number[int32](parts[1])
+	return processor.Decimal{Scale: scale, Value: value}, errors.Join(err, err2)
+}
+
+func readList(raw json.RawMessage) (any, error) {
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return nil, err
+	}
+	list := make([]any, len(items))
+	for i, item := range items {
+		var err error
+		if list[i], err = read(item); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func readTable(raw json.RawMessage) (processor.Headers, error) {
+	var pairs [][]json.RawMessage
+	if err := json.Unmarshal(raw, &pairs); err != nil {
+		return nil, err
+	}
+	h := make(processor.Headers, len(pairs))
+	for _, pair := range pairs {
+		if len(pair) != 2 {
+			return nil, errForm
+		}
+		name, err := readText(pair[0])
+		if err != nil {
+			return nil, err
+		}
+		if h[name], err = read(pair[1]); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+func readText(raw json.RawMessage) (string, error) {
+	v, err := read(raw)
+	s, ok := v.(string)
+	if err == nil && !ok {
+		err = errForm
+	}
+	return s, err
+}

@@ -1,0 +1,98 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/processor"
+)
+
+// failure is what is written down about a message that was not confirmed.
+type failure struct {
+	seq      int64
+	state    int
+	dueAt    int64
+	failedAt int64
+	text     string
+}
+
+// outcome is what became of a message in one try.
+type outcome uint8
+
+const (
+	confirmed outcome = iota
+	failed            // it is written down
+	skipped           // it was not sent because of another message
+	untried           // it was not sent because of the broker
+)
+
+// unreadableError is the error of a row whose message is not what the publisher wrote.
+type unreadableError struct{ problem error }
+
+func (e *unreadableError) Error() string {
+	return "outbox: the row has no readable message: " + e.problem.Error()
+}
+func (e *unreadableError) Unwrap() error { return e.problem }
+
+// note notes the outcome of a message.
+//
+// What can never be sent is set aside at once, and what no queue takes or may not be published after the time for that. Whatever
+// else is about the message, or may be, is tried again later, so that it holds up no other: also one whose answer was lost,
+// since a message that makes the broker close the connection looks like that. What the publisher did not try is left as it is.
+func (d *delivery) note(s stored, err error) outcome {
+	var unreadable *unreadableError
+	switch {
+	case err == nil:
+		d.confirmed = append(d.confirmed, s.seq)
+		return confirmed
+	case errors.As(err, &unreadable), errors.Is(err, processor.ErrTooLarge), errors.Is(err, processor.ErrHeaderType):
+		d.fail(s, err, true)
+	case errors.Is(err, processor.ErrUnroutable), errors.Is(err, processor.ErrForbidden):
+		d.fail(s, err, d.relay.patience != processor.NoLimit && time.Since(since(s)) >= d.relay.patience)
+	case errors.Is(err, processor.ErrIndeterminate):
+		d.fail(s, err, false)
+	case errors.Is(err, processor.ErrSkipped):
+		return skipped
+	case errors.Is(err, processor.ErrClosed), errors.Is(err, processor.ErrBlocked),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		d.trouble = err
+		return untried
+	default:
+		d.fail(s, err, false)
+	}
+	return failed
+}
+
+// Waits before a message is tried again.
+const (
+	shortest = time.Second
+	longest  = time.Minute
+)
+
+// since returns when s failed first.
+func since(s stored) time.Time {
+	if s.failedAt == 0 {
+		return time.Now()
+	}
+	return time.UnixMilli(s.failedAt)
+}
+
+// fail notes that s has failed. It waits for as long as it has been failing, within limits.
+func (d *delivery) fail(s stored, err error, aside bool) {
+	first := since(s)
+	f := failure{seq: s.seq, state: waiting, failedAt: first.UnixMilli(), text: excerpt.Error(err, 1000)}
+	level, text := slog.LevelInfo, "a message of an outbox was not published, and is tried again"
+	if aside {
+		f.state, level, text = setAside, slog.LevelError, "a message of an outbox was not published, and is set aside"
+	} else {
+		f.dueAt = time.Now().Add(min(max(time.Since(first), shortest), longest)).UnixMilli()
+	}
+	d.failed = append(d.failed, f)
+	logattr.Or(d.relay.log).LogAttrs(context.Background(), level, text,
+		slog.String("table", d.relay.table), slog.Int64("seq", s.seq), slog.String("message_id", excerpt.Of(s.envelope.ID, 256)),
+		slog.String("to", excerpt.Of(s.to.String(), 512)), logattr.Err(err))
+}
