@@ -85,7 +85,7 @@ func (d *delivery) wave(ctx context.Context, queues [][]stored) [][]stored {
 	var left [][]stored
 	before := d.settled()
 	for i, err := range d.publish(ctx, firsts) {
-		switch d.note(firsts[i], err) {
+		switch d.note(ctx, firsts[i], err) {
 		case confirmed:
 			if len(queues[i]) > 1 {
 				left = append(left, queues[i][1:])

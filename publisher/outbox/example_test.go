@@ -10,7 +10,7 @@ import (
 )
 
 // An order and the message about it commit as one.
-func Example() {
+func Example() { //nolint:testableexamples // it needs a database and a broker
 	var (
 		ctx = context.Background()
 		db  *sql.DB             // sql.Open's

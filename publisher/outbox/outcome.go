@@ -43,18 +43,18 @@ func (e *unreadableError) Unwrap() error { return e.problem }
 // What can never be sent is set aside at once, and what no queue takes or may not be published after the time for that. Whatever
 // else is about the message, or may be, is tried again later, so that it holds up no other: also one whose answer was lost,
 // since a message that makes the broker close the connection looks like that. What the publisher did not try is left as it is.
-func (d *delivery) note(s stored, err error) outcome {
+func (d *delivery) note(ctx context.Context, s stored, err error) outcome {
 	var unreadable *unreadableError
 	switch {
 	case err == nil:
 		d.confirmed = append(d.confirmed, s.seq)
 		return confirmed
 	case errors.As(err, &unreadable), errors.Is(err, processor.ErrTooLarge), errors.Is(err, processor.ErrHeaderType):
-		d.fail(s, err, true)
+		d.fail(ctx, s, err, true)
 	case errors.Is(err, processor.ErrUnroutable), errors.Is(err, processor.ErrForbidden):
-		d.fail(s, err, d.relay.patience != processor.NoLimit && time.Since(since(s)) >= d.relay.patience)
+		d.fail(ctx, s, err, d.relay.patience != processor.NoLimit && time.Since(since(s)) >= d.relay.patience)
 	case errors.Is(err, processor.ErrIndeterminate):
-		d.fail(s, err, false)
+		d.fail(ctx, s, err, false)
 	case errors.Is(err, processor.ErrSkipped):
 		return skipped
 	case errors.Is(err, processor.ErrClosed), errors.Is(err, processor.ErrBlocked),
@@ -62,7 +62,7 @@ func (d *delivery) note(s stored, err error) outcome {
 		d.trouble = err
 		return untried
 	default:
-		d.fail(s, err, false)
+		d.fail(ctx, s, err, false)
 	}
 	return failed
 }
@@ -82,7 +82,7 @@ func since(s stored) time.Time {
 }
 
 // fail notes that s has failed. It waits for as long as it has been failing, within limits.
-func (d *delivery) fail(s stored, err error, aside bool) {
+func (d *delivery) fail(ctx context.Context, s stored, err error, aside bool) {
 	first := since(s)
 	f := failure{seq: s.seq, state: waiting, failedAt: first.UnixMilli(), text: excerpt.Error(err, 1000)}
 	level, text := slog.LevelInfo, "a message of an outbox was not published, and is tried again"
@@ -92,7 +92,7 @@ func (d *delivery) fail(s stored, err error, aside bool) {
 		f.dueAt = time.Now().Add(min(max(time.Since(first), shortest), longest)).UnixMilli()
 	}
 	d.failed = append(d.failed, f)
-	logattr.Or(d.relay.log).LogAttrs(context.Background(), level, text,
+	logattr.Or(d.relay.log).LogAttrs(ctx, level, text,
 		slog.String("table", d.relay.table), slog.Int64("seq", s.seq), slog.String("message_id", excerpt.Of(s.envelope.ID, 256)),
 		slog.String("to", excerpt.Of(s.to.String(), 512)), logattr.Err(err))
 }

@@ -54,7 +54,7 @@ func (r *Relay) Wake() {
 func (r *Relay) Run(ctx context.Context) error {
 	if err := Check(ctx, r.db, r.dialect, r.table); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end is what was asked for
+			return nil
 		}
 		return err
 	}
@@ -94,7 +94,7 @@ func (r *Relay) work(ctx context.Context, polls bool) error {
 		case errors.Is(err, processor.ErrClosed):
 			return fmt.Errorf("outbox: the relay cannot publish: %w", err)
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end is what was asked for
 		case err != nil:
 			troubles++
 			pause := pacing.Jitter(pacing.Doubling(firstPause, lastPause, troubles))

@@ -57,7 +57,7 @@ func Schema(d Dialect, table string) ([]string, error) {
 
 // allSlots returns the rows of the table of slots.
 func allSlots() string {
-	var rows []string
+	rows := make([]string, 0, slots)
 	for i := range slots {
 		rows = append(rows, fmt.Sprintf("(%d)", i))
 	}

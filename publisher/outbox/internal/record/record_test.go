@@ -108,8 +108,8 @@ func FuzzWrite(f *testing.F) {
 		to := processor.Destination{Exchange: text, RoutingKey: k}
 		e := processor.Envelope{
 			Headers: processor.Headers{
-				name: []any{text, b, n, int32(n), int16(n), int8(n), u, x, float32(x), yes, nil}, //nolint:gosec // any number will do
-				text: processor.Headers{name: processor.Decimal{Scale: u, Value: int32(n)}},      //nolint:gosec // any number will do
+				name: []any{text, b, n, int32(n), int16(n), int8(n), u, x, float32(x), yes, nil},
+				text: processor.Headers{name: processor.Decimal{Scale: u, Value: int32(n)}},
 			},
 			Properties: processor.Properties{ID: id, Type: name, Priority: u, Transient: yes, Expiration: time.Duration(n)},
 		}
