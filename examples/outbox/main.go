@@ -49,7 +49,9 @@ func topology() (broker.Topology, error) {
 	}}, nil
 }
 
-type order struct{ Item string }
+type order struct {
+	Item string `json:"item"`
+}
 
 func run(ctx context.Context, b broker.Broker, w io.Writer) (err error) {
 	db, err := open(ctx, os.Getenv("DATABASE_URL"))
@@ -69,7 +71,7 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	s.print("outbox: %d messages wait for the relay", waiting.Depth)
+	s.printf("outbox: %d messages wait for the relay", waiting.Depth)
 
 	billing, err := s.billing(b, relay)
 	if err != nil {
@@ -130,10 +132,10 @@ func (s *shop) place(ctx context.Context, box processor.Publisher, o order) erro
 		return err
 	}
 	if o.Item == "a castle" {
-		s.print("order of %s: rolled back, and its message with it", o.Item)
+		s.printf("order of %s: rolled back, and its message with it", o.Item)
 		return nil
 	}
-	s.print("order of %s: committed, and its message with it", o.Item)
+	s.printf("order of %s: committed, and its message with it", o.Item)
 	return tx.Commit()
 }
 
@@ -170,7 +172,7 @@ func (s *shop) bill(ctx context.Context, o order, _ processor.Message) ([]respon
 	s.failed = true
 	s.mu.Unlock()
 	if first {
-		s.print("bill: %v; it is rolled back, and the order comes again", errPrinter)
+		s.printf("bill: %v; it is rolled back, and the order comes again", errPrinter)
 		return nil, errPrinter
 	}
 	return []respond.Result{{
@@ -182,7 +184,7 @@ func (s *shop) bill(ctx context.Context, o order, _ processor.Message) ([]respon
 // mailing prints the mails.
 func (s *shop) mailing(b broker.Broker) (*consumer.Consumer, error) {
 	pipeline, err := stack.New(ack.New()).ThenFunc(func(ctx context.Context, msg processor.Message) error {
-		s.print("mail: %s", msg.Body())
+		s.printf("mail: %s", msg.Body())
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.mailed++; s.mailed < 2 {
@@ -208,7 +210,7 @@ func (s *shop) sum(ctx context.Context) error {
 	return err
 }
 
-func (s *shop) print(format string, args ...any) {
+func (s *shop) printf(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, _ = fmt.Fprintf(s.out, format+"\n", args...)

@@ -35,7 +35,7 @@ type task struct {
 
 func child(encoded string) int {
 	var c task
-	if err := json.Unmarshal([]byte(encoded), &c); err != nil {
+	if err := json.Unmarshal([]byte(encoded), &c); err != nil { //nolint:musttag // written by the same type
 		panic(err)
 	}
 	db, err := sql.Open(kinds[c.Kind].driver, c.DSN)
@@ -105,7 +105,7 @@ func (m *mortal) PublishBatch(ctx context.Context, to processor.Destination, bat
 // start starts a child.
 func (c task) start(t *testing.T) *exec.Cmd {
 	t.Helper()
-	encoded, err := json.Marshal(c)
+	encoded, err := json.Marshal(c) //nolint:musttag // read by the same type
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), childTask+"="+string(encoded))
@@ -135,7 +135,7 @@ func (c task) relays(t *testing.T) (end func()) {
 	var killing sync.WaitGroup
 	killing.Go(func() {
 		for ctx.Err() == nil {
-			dies := c.start(t)
+			dies := c.start(t) //nolint:contextcheck // ends with the test
 			select {
 			case <-time.After(400 * time.Millisecond):
 			case <-ctx.Done():

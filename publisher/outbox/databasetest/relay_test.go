@@ -256,7 +256,7 @@ func TestAMessageThatNoQueueTakesIsSentWhenOneDoes(t *testing.T) {
 	each(t, func(t *testing.T, d *database) {
 		s := newSink()
 		var tries sync.Map
-		s.answer = func(to processor.Destination, e processor.Envelope) error {
+		s.answer = func(_ processor.Destination, e processor.Envelope) error {
 			if _, again := tries.LoadOrStore(string(e.Body), true); again {
 				return nil
 			}
@@ -357,7 +357,7 @@ func TestARelayThatOutlivesItsLeaseKeepsTheOrder(t *testing.T) {
 				close(stopped)
 				<-goOn // whatever the context says, as a process that is stopped
 			})
-			return s.Publish(context.Background(), to, e)
+			return s.Publish(context.Background(), to, e) //nolint:contextcheck // as above
 		})
 		p := must.Have(outbox.New(d.dialect, outbox.OrderBy(byText)))
 		d.write(t, p, letters, "a1", "a2", "a3")
@@ -408,7 +408,7 @@ func TestStatsHasDepthAndAge(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, stats)
 		d.write(t, must.Have(outbox.New(d.dialect)), letters, "1", "2", "3")
-		_, err = d.ExecContext(t.Context(), "UPDATE warren_outbox SET created_at = created_at - 3600000, state = 1 WHERE seq = (SELECT * FROM (SELECT min(seq) FROM warren_outbox) x)")
+		_, err = d.ExecContext(t.Context(), "UPDATE warren_outbox SET created_at = created_at - 3600000, state = 1 WHERE seq = (SELECT x.seq FROM (SELECT min(seq) AS seq FROM warren_outbox) x)")
 		require.NoError(t, err)
 		stats, err = r.Stats(t.Context())
 		require.NoError(t, err)

@@ -124,7 +124,7 @@ func (s *server) drop() error {
 		return err
 	}
 	programs := filepath.Join(s.dir, "root")
-	if err := exec.Command("cp", "-a", s.root, programs).Run(); err != nil {
+	if err := exec.CommandContext(context.Background(), "cp", "-a", s.root, programs).Run(); err != nil {
 		return fmt.Errorf("copy the programs: %w", err)
 	}
 	s.root = programs
@@ -133,7 +133,7 @@ func (s *server) drop() error {
 
 // run returns a command that ends with this process.
 func (s *server) run(program string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(s.root, program), args...)
+	cmd := exec.CommandContext(context.Background(), filepath.Join(s.root, program), args...)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "TZ=GMT", "LC_ALL=C", "HOME="+s.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: s.end, Credential: s.user}
