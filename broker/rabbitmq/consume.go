@@ -30,10 +30,11 @@ func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (brok
 		return nil, fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, err)
 	}
 	sub := newSubscription(s.broker, s.queue, o)
+	s.broker.subscribed(s.queue, 1) // before it starts: the last other one may end meanwhile
 	if err := sub.start(ctx); err != nil {
+		s.broker.subscribed(s.queue, -1)
 		return nil, fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, s.broker.life.OverOr(life.ClosedOr(err)))
 	}
-	s.broker.subscribed(s.queue)
 	return sub, nil
 }
 

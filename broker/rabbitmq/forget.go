@@ -18,14 +18,14 @@ func (b *Broker) Forget(t broker.Topology) {
 	b.onPublishing.Forget(t.Queues)
 }
 
-// subscribed counts a subscription to a queue.
-func (b *Broker) subscribed(queue string) {
+// subscribed counts subscriptions to a queue.
+func (b *Broker) subscribed(queue string, n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.subscriptions == nil {
 		b.subscriptions = map[string]int{}
 	}
-	b.subscriptions[queue]++
+	b.subscriptions[queue] += n
 }
 
 // unsubscribed forgets a queue that the broker removes with its last subscription.

@@ -16,7 +16,7 @@ import (
 // Even if both connections are well, there are
 //
 //   - [ErrQueueDown]: a declared queue is down, with its name, or a destination whose publishes have not
-//     been answered for a second;
+//     been answered for a second, until one is, or nobody has published there for a minute;
 //   - [ErrFirstMessage]: a queue whose channel was lost three times before its first delivery, until 30 s
 //     after the last time;
 //   - [ErrTwoClusters].
@@ -46,11 +46,18 @@ func (b *Broker) twoClusters() error {
 	return nil
 }
 
+// maxNamed is how many silent destinations are named: each key of a topic exchange is one.
+const maxNamed = 10
+
 // silent names the destinations that do not answer publishes.
 func (b *Broker) silent() error {
+	silent := b.publisher.Silent()
 	var err error
-	for _, to := range b.publisher.Silent() {
+	for _, to := range silent[:min(len(silent), maxNamed)] {
 		err = errors.Join(err, fmt.Errorf("rabbitmq: health: publishing to %s: %w", to, ErrQueueDown))
+	}
+	if more := len(silent) - maxNamed; more > 0 {
+		err = errors.Join(err, fmt.Errorf("rabbitmq: health: and to %d more", more))
 	}
 	return err
 }

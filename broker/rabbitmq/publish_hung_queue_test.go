@@ -72,6 +72,38 @@ func TestAQueueThatHangsStopsNoOthersPublishing(t *testing.T) {
 	}
 }
 
+// A topic exchange has a new key for each message, and each would stop the channel again.
+func TestAQueueThatHangsBehindManyKeysStopsNoOthersPublishing(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b, other := open(t, node.URL()), declareQueue(t, node.URL(), nil)
+	require.NoError(t, b.Publisher().Publish(within(t), to(other), text("first")))
+	hung := declareQueue(t, node.URL(), amqp.Table{"x-queue-type": "quorum"})
+	require.NoError(t, raw(t, node.URL()).QueueBind(hung, "user.#", "amq.topic", false, nil))
+	tell(t, node, hung, "suspend")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var users sync.WaitGroup
+	var n atomic.Int64
+	for range 20 {
+		users.Go(func() {
+			for ctx.Err() == nil {
+				limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+				key := fmt.Sprint("user.", n.Add(1))
+				_ = b.Publisher().Publish(limited, processor.Destination{Exchange: "amq.topic", RoutingKey: key}, text(key))
+				cancel()
+			}
+		})
+	}
+	longest, published := standstill(t, b, other, 12*time.Second)
+	cancel()
+	users.Wait()
+	t.Logf("others: %d published, the longest standstill %v; %d keys", published, longest.Round(time.Millisecond), n.Load())
+	require.Less(t, longest, 6*time.Second)
+	require.Greater(t, published, 1000)
+	require.Less(t, len(fmt.Sprint(b.Health())), 4<<10)
+}
+
 // standstill publishes to a queue, one message after the other, from four goroutines. It returns the
 // longest time in which none was confirmed.
 func standstill(t *testing.T, b *rabbitmq.Broker, queue string, d time.Duration) (longest time.Duration, n int) {

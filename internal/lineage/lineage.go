@@ -56,22 +56,36 @@ func Follow(e *processor.Envelope, msg processor.Message) {
 	}
 	before, _ := msg.Headers().String(HeaderReferences)
 	e.Headers = e.Headers.Clone()
-	e.Headers[HeaderReferences] = join(strings.Fields(before), id)
+	e.Headers[HeaderReferences] = join(before, id)
 }
 
-// join returns the references and id, bounded.
-func join(references []string, id string) string {
-	references = append(references, id)
-	size := 0
-	for _, r := range references {
-		size += len(r) + 1
+// join returns the references and id, bounded: the first, and as many of the last as there is room for. A
+// sender writes the header, so a long one is not read as a whole.
+func join(before, id string) string {
+	if len(before) <= maxReferences {
+		if all := append(strings.Fields(before), id); len(all) > 0 && size(all) <= maxReferences {
+			return strings.Join(all, "\n")
+		}
 	}
-	for size > maxReferences && len(references) > 2 {
-		size -= len(references[1]) + 1
-		references = append(references[:1], references[2:]...)
-	}
-	if size > maxReferences {
+	first := strings.Fields(before[:min(len(before), maxReferences/4)])
+	if len(first) == 0 {
 		return id
 	}
-	return strings.Join(references, "\n")
+	room := maxReferences - len(first[0]) - 1 - len(id) - 1
+	last := strings.Fields(before[max(0, len(before)-max(room, 0)):])
+	if len(last) > 0 {
+		last = last[1:] // it may be cut
+	}
+	if room < 0 {
+		return id
+	}
+	return strings.Join(append(append(first[:1:1], last...), id), "\n")
+}
+
+func size(references []string) int {
+	n := 0
+	for _, r := range references {
+		n += len(r) + 1
+	}
+	return n
 }

@@ -16,6 +16,8 @@ const (
 	TypePanic = "Panic"
 	// TypeExpired is a request whose retries are used up.
 	TypeExpired = "Expired"
+	// TypeProcessed is a request that was processed before, and is not again.
+	TypeProcessed = "ProcessedBefore"
 	// TypeMalformed is a request that cannot be read.
 	TypeMalformed = "MalformedRequest"
 	// TypeUnknownMethod is a request for which the service has no handler.

@@ -18,9 +18,12 @@
 //	it fails for good              a remote.Error: the handler's, or Expired, Panic, MalformedRequest ...
 //	its channel is lost, or the    nothing yet: the request is redelivered
 //	run is cut short
+//	it was processed before (dedup,  ProcessedBefore: its reply was sent then, or is lost
+//	or the inbox of sqltx)
 //
-// A request without a reply-to is processed and not answered. If the caller's queue is gone, that is logged
-// and the request acked: nobody waits for it. A reply that the broker does not take for the moment is tried again for a
+// A request without a reply-to is processed and not answered. If the caller's queue is gone, or
+// refuses the reply for as long as it is tried, that is logged and the request acked: nobody else can
+// mend it. A reply whose outcome is unknown, or for which the broker has no room, is tried again for a
 // while, and then the request goes back to its queue and is processed once more.
 //
 // An error that reaches the layer is final: the request is rejected and not requeued, also with

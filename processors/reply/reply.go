@@ -117,16 +117,24 @@ func (r *reply) Process(ctx context.Context, msg processor.Message) error {
 func ended(ctx context.Context, fate stack.Fate, err error) (over bool, failure error) {
 	action := processor.Decide(err).Action
 	switch {
-	case fate.Retried, fate.Skipped, processor.Lost(ctx), action == processor.Requeued, action == processor.Released:
+	case fate.Retried, processor.Lost(ctx), action == processor.Requeued, action == processor.Released:
 		return false, nil
 	case fate.Parked != nil:
 		return true, fate.Parked
+	case fate.Skipped && action == processor.Done:
+		return true, errProcessed
 	case action == processor.Done:
 		return true, nil
 	case ctx.Err() != nil:
 		return false, nil //nolint:nilerr // not the message's
 	}
 	return true, err
+}
+
+// errProcessed is the answer to a request that was processed before. If it was answered then, its
+// caller waits no more, and drops this.
+var errProcessed = &remote.Error{
+	Type: remote.TypeProcessed, Message: "the request was processed before, and is not again; its reply was sent then, or is lost",
 }
 
 // other returns the answer about failure, or, if it is nil, the empty result.
@@ -150,7 +158,9 @@ func (r *reply) answer(ctx context.Context, msg processor.Message, to processor.
 			Message: "the reply cannot be sent: it is too large, or a header has a type that no broker carries",
 		}))
 	}
-	if gone(err) || republish.Unsendable(err) {
+	// A queue that takes nothing for so long is the caller's own, and must not hold up the service.
+	refused := errors.Is(err, processor.ErrRefused) && !errors.Is(err, processor.ErrIndeterminate)
+	if refused || gone(err) || republish.Unsendable(err) {
 		r.nobody(ctx, msg, to, err)
 		return nil
 	}

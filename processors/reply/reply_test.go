@@ -24,6 +24,7 @@ import (
 	"github.com/gowarren/warren/processors/redelivery"
 	"github.com/gowarren/warren/processors/reply"
 	"github.com/gowarren/warren/processors/retry"
+	"github.com/gowarren/warren/processors/xdeath"
 )
 
 func TestMain(m *testing.M) {
@@ -224,6 +225,14 @@ func TestWhatTheCallerSeesOfAnError(t *testing.T) {
 	}
 }
 
+func TestAFailureThatItsQueueBringsBackIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	var p processortest.Publisher
+	ends := xdeath.New(xdeath.Park(&p, processor.Destination{RoutingKey: "parked"}), xdeath.MaxCount(2))
+	require.ErrorIs(t, service(t, &p, request(), sum(errBusy), ends, recovery.New()), errBusy)
+	require.Empty(t, answers(&p))
+}
+
 func TestARequestThatGoesBackIsNotAnswered(t *testing.T) {
 	t.Parallel()
 	lost, lose := context.WithCancelCause(t.Context())
@@ -252,18 +261,25 @@ func TestARequestThatGoesBackIsNotAnswered(t *testing.T) {
 	}
 }
 
-func TestAMessageThatWasProcessedBeforeIsNotAnsweredAgain(t *testing.T) {
+func TestARequestThatWasProcessedBeforeIsAnsweredSo(t *testing.T) {
 	t.Parallel()
 	var p processortest.Publisher
 	marks := dedup.New(dedup.NewMemory(10, time.Hour))
-	require.NoError(t, service(t, &p, request(), sum(nil), marks))
-	require.NoError(t, service(t, &p, request(), sum(nil), marks))
-	require.Len(t, answers(&p), 1)
+	refused := processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error {
+		return processor.ErrIndeterminate
+	})
+	pipeline, err := stack.New(ack.New(), reply.New(refused, remote.JSON, reply.KeepTrying(0)), marks).Then(sum(nil))
+	require.NoError(t, err)
+	require.ErrorIs(t, pipeline.Process(t.Context(), request()), processor.ErrIndeterminate, "the reply is lost")
+	again := request()
+	require.NoError(t, service(t, &p, again, sum(nil), marks))
+	require.Equal(t, remote.TypeProcessed, failure(t, &p).Type)
+	require.Equal(t, []processortest.Settlement{processortest.Acked}, again.Settlements())
 }
 
 func TestACallerThatIsGoneDoesNotHoldUpItsRequest(t *testing.T) {
 	t.Parallel()
-	for _, problem := range []error{processor.ErrUnroutable, processor.ErrForbidden} {
+	for _, problem := range []error{processor.ErrUnroutable, processor.ErrForbidden, processor.ErrRefused} {
 		var p processortest.Publisher
 		p.FailWith(problem)
 		msg := request()
@@ -274,7 +290,7 @@ func TestACallerThatIsGoneDoesNotHoldUpItsRequest(t *testing.T) {
 
 func TestAReplyThatTheBrokerDoesNotTakeKeepsTheRequest(t *testing.T) {
 	t.Parallel()
-	for _, problem := range []error{processor.ErrIndeterminate, processor.ErrRefused, processor.ErrBlocked, errors.Join(processor.ErrForbidden, processor.ErrIndeterminate)} {
+	for _, problem := range []error{processor.ErrIndeterminate, processor.ErrBlocked, errors.Join(processor.ErrForbidden, processor.ErrIndeterminate)} {
 		for name, result := range map[string]error{"success": nil, "failure": errBusy} {
 			var p processortest.Publisher
 			p.FailWith(problem)

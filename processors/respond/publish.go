@@ -3,8 +3,10 @@ package respond
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -15,9 +17,9 @@ func publish(ctx context.Context, p processor.Publisher, results []Result) ([]Re
 	errs := make([][]error, len(batches))
 	var sent sync.WaitGroup
 	for i, b := range batches[1:] {
-		sent.Go(func() { errs[i+1] = processor.PublishBatch(ctx, p, b[0].To, envelopes(b)) })
+		sent.Go(func() { errs[i+1] = publishBatch(ctx, p, b) })
 	}
-	errs[0] = processor.PublishBatch(ctx, p, batches[0][0].To, envelopes(batches[0]))
+	errs[0] = publishBatch(ctx, p, batches[0])
 	sent.Wait()
 
 	var left []Result
@@ -30,6 +32,19 @@ func publish(ctx context.Context, p processor.Publisher, results []Result) ([]Re
 		}
 	}
 	return left, errors.Join(problems...)
+}
+
+// publishBatch sends results to one destination. A publisher that panics has failed: they may be
+// stored or not.
+func publishBatch(ctx context.Context, p processor.Publisher, b []Result) (errs []error) {
+	err := callback.Call("respond: the publisher", func() { errs = processor.PublishBatch(ctx, p, b[0].To, envelopes(b)) })
+	if err != nil {
+		errs = make([]error, len(b))
+		for i := range errs {
+			errs[i] = fmt.Errorf("%w: %w", processor.ErrIndeterminate, err)
+		}
+	}
+	return errs
 }
 
 // byDestination groups results, and keeps the order of each group. There is at least one.

@@ -264,6 +264,32 @@ func TestTypedResults(t *testing.T) {
 	require.Equal(t, processor.Rejected, processor.Decide(pipeline.Process(t.Context(), processortest.NewMessage(processortest.Body("{")))).Action)
 }
 
+func TestAPublisherThatPanicsFailsTheMessage(t *testing.T) {
+	t.Parallel()
+	panics := processor.PublisherFunc(func(_ context.Context, d processor.Destination, _ processor.Envelope) error {
+		if d == mail {
+			panic("no")
+		}
+		return nil
+	})
+	err := run(t, panics, order(), []respond.Result{to(paid, "1"), to(mail, "2")}, nil, respond.KeepTrying(0))
+	require.ErrorIs(t, err, processor.ErrIndeterminate)
+}
+
+func TestALongHeaderOfReferencesCostsLittle(t *testing.T) {
+	t.Parallel()
+	var p processortest.Publisher
+	msg := processortest.NewMessage(processortest.Properties(processor.Properties{ID: "<last>"}),
+		processortest.Header("references", "first "+strings.Repeat("a ", 1<<20)))
+	results := make([]respond.Result, 100)
+	for i := range results {
+		results[i] = to(mail, "1")
+	}
+	start := time.Now()
+	require.NoError(t, run(t, &p, msg, results, nil))
+	require.Less(t, time.Since(start), 5*time.Second)
+}
+
 func TestWrongOptionsAndOrdersAreRefused(t *testing.T) {
 	t.Parallel()
 	p := new(processortest.Publisher)

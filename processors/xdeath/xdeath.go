@@ -97,6 +97,7 @@ func (x *xdeath) Process(ctx context.Context, msg processor.Message) error {
 	d := read(msg.Headers(), queue, now)
 	limit := x.reached(d, now)
 	if limit == nil {
+		stack.Retried(ctx) // its queue dead-letters it, and it comes back
 		return err
 	}
 	return x.judge(ctx, Event{

@@ -25,6 +25,9 @@ func Call[Resp any](ctx context.Context, c *Client, to processor.Destination, ar
 	if err != nil {
 		return result, err
 	}
+	if _, cut := reply.Headers()[processor.HeaderUnreadable]; cut {
+		return result, fmt.Errorf("rpc: %s: the reply: %w", to, processor.ErrUnreadable)
+	}
 	if err := c.protocol.DecodeReply(reply, &result); err != nil {
 		return result, fmt.Errorf("rpc: %s: %w", to, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,8 +22,12 @@ var _ processor.BatchPublisher = (*Publisher)(nil)
 // that the rest is not sent.
 func (p *Publisher) PublishBatch(ctx context.Context, to processor.Destination, messages []processor.Envelope) []error {
 	b := &batch{publisher: p, to: to, errs: make([]error, len(messages))}
-	if b.prepare(messages) {
+	switch {
+	case !b.prepare(messages):
+	case b.isTagged():
 		b.run(ctx)
+	default:
+		return processor.PublishBatch(ctx, processor.PublisherFunc(p.Publish), to, messages)
 	}
 	for _, err := range b.errs {
 		if err != nil {
@@ -47,6 +52,13 @@ type sent struct {
 	channel *confirmChannel
 	publish *publish
 	confirm *amqp.DeferredConfirmation
+}
+
+// isTagged reports whether all messages have room for a tag. One that has not needs a channel of its own,
+// and so the batch is published one by one.
+func (b *batch) isTagged() bool {
+	frame := b.publisher.frameSize()
+	return !slices.ContainsFunc(b.messages, func(e processor.Envelope) bool { return !takesTag(e, frame) })
 }
 
 // prepare returns false if there is a message that cannot be sent.

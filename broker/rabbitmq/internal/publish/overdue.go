@@ -79,11 +79,12 @@ const (
 // errStuck is why the outcomes of a channel are unknown on which nothing is answered.
 var errStuck = errors.New("the broker answers nothing on this channel")
 
-// ping returns false if a ping is under way, or the channel is for one message.
+// ping returns false if a ping is under way, or the channel is for one message, known to be stuck, or
+// being closed: nothing may be sent on it after that.
 func (c *confirmChannel) ping() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pinged || c.apart {
+	if c.pinged || c.apart || c.parting || isClosed(c.stuck) {
 		return false
 	}
 	c.pinged = true
@@ -115,18 +116,41 @@ func (p *Publisher) listen(c *confirmChannel, overdue int) {
 		}
 		return
 	}
-	o := p.replace(c)
-	if o != nil {
+	if o := p.replace(c); o != nil {
 		select {
 		case <-o.done:
+			if o.err != nil {
+				return // c stays the current one
+			}
 		case <-answered:
 		}
 	}
 	if within(stuckTime, answered) || c.session.Err() != nil {
 		return
 	}
-	p.broker.Life.Log.Warn("publishing channel replaced: the broker answers nothing on it")
+	if c.giveUp() {
+		p.broker.Life.Log.Warn("publishing channel replaced: the broker answers nothing on it")
+	}
+}
+
+// giveUp makes the outcomes of the publishes that wait unknown. It returns false if they are already.
+func (c *confirmChannel) giveUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if isClosed(c.stuck) {
+		return false
+	}
 	close(c.stuck)
+	return true
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // replace opens another channel if c is the current one.

@@ -194,6 +194,16 @@ func (p *Publisher) channel(ctx context.Context) (*confirmChannel, error) {
 	}
 }
 
+// frameSize is that of the current session, 0 if there is none.
+func (p *Publisher) frameSize() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.current == nil {
+		return 0
+	}
+	return p.current.session.FrameSize()
+}
+
 // notSent is the error of a publish that waited for a channel, with the reason that the connection
 // knows for there being none. The reason is not wrapped: it is no answer to the publish.
 func (p *Publisher) notSent(ctx context.Context) error {
@@ -234,6 +244,7 @@ func (p *Publisher) opened(o *opening, c *confirmChannel, err error) {
 	if err == nil {
 		if p.learned == nil || p.learned.session != c.session {
 			p.learned = newLearned(p.broker.Life, c.session)
+			p.silences.clear()
 		}
 		c.learned, p.current = p.learned, c
 	}

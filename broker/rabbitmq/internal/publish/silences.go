@@ -24,6 +24,14 @@ const (
 	// RabbitMQ holds up a channel with 32 messages that a quorum queue has not taken: after 400 more
 	// it reads nothing from the whole connection.
 	maxOverdue = 16
+	// forgottenAfter is how long a destination counts as silent that nobody publishes to: an answer
+	// may have been lost with its channel.
+	forgottenAfter = time.Minute
+	// manyKeys is how many keys of an exchange are silent before every key of it is suspected: a
+	// topic exchange may have any number of them, and each first message would stop the channel.
+	manyKeys = 4
+	// maxSuspects is how many suspected keys may have a message, and so a channel, at a time.
+	maxSuspects = 32
 )
 
 // silences are the destinations that the broker does not answer for: a queue hangs, or has no
@@ -33,8 +41,10 @@ const (
 type silences struct {
 	count atomic.Int64 // of destinations: the usual answer costs no lock
 
-	mu sync.Mutex
-	of map[processor.Destination]*silence
+	mu       sync.Mutex
+	of       map[processor.Destination]*silence
+	keys     map[string]int // how many keys of an exchange are silent, but for the default exchange
+	suspects int
 }
 
 type silence struct {
@@ -42,21 +52,49 @@ type silence struct {
 	over   chan struct{} // closed when there is an answer
 	asking bool          // a caller is about to send the one message
 	asked  *confirmChannel
+	used   time.Time // when it was noted, or a message was last to be sent there
+
+	suspected bool // other keys of the exchange are silent; this one has not been for long
+}
+
+// forgotten reports whether nobody waits for an answer, or has wanted to publish there for a while.
+func (l *silence) forgotten() bool {
+	if l.asking || l.asked != nil && !l.asked.channel.IsClosed() {
+		return false
+	}
+	return l.suspected || time.Since(l.used) > forgottenAfter
 }
 
 // add notes a destination as silent.
 func (s *silences) add(to processor.Destination, since time.Time) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.of[to] != nil {
+	l := s.of[to]
+	if l != nil && !l.suspected {
 		return false
 	}
-	if s.of == nil {
-		s.of = map[processor.Destination]*silence{}
+	if l == nil {
+		s.insert(to, since)
+	} else {
+		l.suspected = false
+		s.suspects--
 	}
-	s.of[to] = &silence{since: since, over: make(chan struct{})}
-	s.count.Add(1)
+	if to.Exchange != "" {
+		s.keys[to.Exchange]++
+	}
 	return true
+}
+
+// insert adds a destination. The caller holds mu.
+func (s *silences) insert(to processor.Destination, since time.Time) *silence {
+	if s.of == nil {
+		s.of, s.keys = map[processor.Destination]*silence{}, map[string]int{}
+	}
+	s.prune()
+	l := &silence{since: since, over: make(chan struct{}), used: time.Now()}
+	s.of[to] = l
+	s.count.Add(1)
+	return l
 }
 
 // end notes an answer.
@@ -67,9 +105,41 @@ func (s *silences) end(to processor.Destination) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.of[to]; l != nil {
-		close(l.over)
-		delete(s.of, to)
-		s.count.Add(-1)
+		s.remove(to, l)
+	}
+}
+
+// remove ends a silence. The caller holds mu.
+func (s *silences) remove(to processor.Destination, l *silence) {
+	close(l.over)
+	delete(s.of, to)
+	s.count.Add(-1)
+	switch {
+	case l.suspected:
+		s.suspects--
+	case to.Exchange == "":
+	case s.keys[to.Exchange] == 1:
+		delete(s.keys, to.Exchange)
+	default:
+		s.keys[to.Exchange]--
+	}
+}
+
+// prune ends those that are forgotten. The caller holds mu.
+func (s *silences) prune() {
+	for to, l := range s.of {
+		if l.forgotten() {
+			s.remove(to, l)
+		}
+	}
+}
+
+// clear ends all: another session may be answered.
+func (s *silences) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for to, l := range s.of {
+		s.remove(to, l)
 	}
 }
 
@@ -102,13 +172,34 @@ func (s *silences) ask(to processor.Destination) (l *silence, now bool) {
 	defer s.mu.Unlock()
 	l = s.of[to]
 	if l == nil {
-		return nil, true
+		if s.keys[to.Exchange] < manyKeys {
+			return nil, true
+		}
+		if l = s.suspect(to); l == nil {
+			return &silence{since: time.Now()}, false
+		}
 	}
+	l.used = time.Now()
 	if l.asking || l.asked != nil && !l.asked.channel.IsClosed() {
 		return l, false
 	}
 	l.asking = true
 	return l, true
+}
+
+// suspect adds a key of an exchange that has many silent ones, unless too many are asked already. The
+// caller holds mu.
+func (s *silences) suspect(to processor.Destination) *silence {
+	if s.suspects >= maxSuspects {
+		s.prune()
+	}
+	if s.suspects >= maxSuspects {
+		return nil
+	}
+	l := s.insert(to, time.Now())
+	l.suspected = true
+	s.suspects++
+	return l
 }
 
 // asked notes the channel on which the message is sent, nil if there is none.
@@ -125,9 +216,12 @@ func (s *silences) asked(l *silence, c *confirmChannel) {
 func (s *silences) list() []processor.Destination {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.prune()
 	all := make([]processor.Destination, 0, len(s.of))
-	for to := range s.of {
-		all = append(all, to)
+	for to, l := range s.of {
+		if !l.suspected {
+			all = append(all, to)
+		}
 	}
 	slices.SortFunc(all, func(a, b processor.Destination) int { return strings.Compare(a.String(), b.String()) })
 	return all

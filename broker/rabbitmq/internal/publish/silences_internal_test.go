@@ -82,3 +82,86 @@ func TestASilentDestinationGetsOneMessageAtATime(t *testing.T) {
 		require.Nil(t, l)
 	})
 }
+
+// The answer may be lost with its channel, and a topic exchange may have any number of keys.
+func TestADestinationThatNobodyPublishesToIsNotSilentWithoutEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s silences
+		for i := range 1000 {
+			require.True(t, s.add(processor.Destination{Exchange: "users", RoutingKey: string(rune('a' + i))}, time.Now()))
+		}
+		time.Sleep(forgottenAfter)
+		require.Len(t, s.list(), 1000)
+		l, err := s.wait(t.Context(), processor.Destination{Exchange: "users", RoutingKey: "a"})
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		require.Len(t, s.list(), 1, "somebody is about to publish there")
+		s.asked(l, nil)
+		time.Sleep(forgottenAfter)
+		require.Empty(t, s.list())
+		require.Zero(t, s.count.Load())
+	})
+}
+
+func TestEachKeyOfAnExchangeWithManySilentOnesIsAskedFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		key := func(i int) processor.Destination {
+			return processor.Destination{Exchange: "users", RoutingKey: string(rune('a' + i))}
+		}
+		var s silences
+		for i := range manyKeys {
+			require.True(t, s.add(key(i), time.Now()))
+		}
+		l, err := s.wait(t.Context(), other)
+		require.NoError(t, err)
+		require.Nil(t, l, "another exchange")
+		for i := range maxSuspects {
+			l, err = s.wait(t.Context(), key(100+i))
+			require.NoError(t, err)
+			require.NotNil(t, l)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = s.wait(ctx, key(1000))
+		require.ErrorIs(t, err, processor.ErrBlocked, "too many at a time")
+		require.Len(t, s.list(), manyKeys, "a suspect is not silent")
+
+		require.True(t, s.add(key(100), time.Now()), "but may turn out to be")
+		s.end(key(101))
+		l, err = s.wait(t.Context(), key(1000))
+		require.NoError(t, err)
+		require.NotNil(t, l)
+		for i := range manyKeys {
+			s.end(key(i))
+		}
+		l, err = s.wait(t.Context(), key(2000))
+		require.NoError(t, err)
+		require.Nil(t, l, "few are silent")
+	})
+}
+
+func TestAnotherSessionMayBeAnswered(t *testing.T) {
+	t.Parallel()
+	var s silences
+	require.True(t, s.add(hung, time.Now()))
+	s.clear()
+	require.Empty(t, s.list())
+	require.True(t, s.add(hung, time.Now()))
+}
+
+// Queues that hang and come back one after the other stop one channel more than once.
+func TestAChannelIsGivenUpOnce(t *testing.T) {
+	t.Parallel()
+	c := newChannel()
+	require.True(t, c.ping())
+	require.False(t, c.ping(), "one is under way")
+	c.pinged = false
+	require.True(t, c.giveUp())
+	require.False(t, c.giveUp())
+	require.False(t, c.ping())
+	closing := newChannel()
+	closing.parting = true
+	require.False(t, closing.ping(), "nothing may follow a close")
+}
