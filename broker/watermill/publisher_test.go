@@ -129,8 +129,9 @@ func TestBackoffDelaysAsWatermillDoes(t *testing.T) {
 		require.Equal(t, "1", msg.Metadata["warren-backoffs"])
 		require.Equal(t, "decorated", msg.Context().Value(key{}))
 
-		// The next message under this context is another one.
-		require.NoError(t, must.Have(watermill.NewPublisher(&wm)).Publish(msg.Context(), mail, processor.Envelope{}))
+		// The next message under this context, which ended with the publish, is another one.
+		next := context.WithoutCancel(msg.Context())
+		require.NoError(t, must.Have(watermill.NewPublisher(&wm)).Publish(next, mail, processor.Envelope{}))
 		require.NotContains(t, wm.messages[1].Metadata, delay.DelayedForKey)
 	})
 }
