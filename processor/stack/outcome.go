@@ -51,7 +51,7 @@ type Outcome struct {
 	Action processor.Action
 	// Published are the places that a copy was published to, in words.
 	Published []string
-	// Again: a copy is processed later; see [Fate].
+	// Again: the message, or a copy, is processed again later; see [Fate].
 	Again bool
 	// Settled is how the message was settled.
 	Settled Settlement

@@ -116,8 +116,9 @@ func (r *reply) Process(ctx context.Context, msg processor.Message) error {
 // ended reports whether the message is not processed again, and why it has failed.
 func ended(ctx context.Context, fate stack.Fate, err error) (over bool, failure error) {
 	action := processor.Decide(err).Action
+	failed := action == processor.Failed || action == processor.Rejected
 	switch {
-	case fate.Retried, processor.Lost(ctx), action == processor.Requeued, action == processor.Released:
+	case fate.ComesBack && failed, fate.Retried, processor.Lost(ctx), action == processor.Requeued, action == processor.Released:
 		return false, nil
 	case fate.Parked != nil:
 		return true, fate.Parked

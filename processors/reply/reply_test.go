@@ -20,6 +20,7 @@ import (
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/backoff"
 	"github.com/gowarren/warren/processors/dedup"
+	"github.com/gowarren/warren/processors/instantretry"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/redelivery"
 	"github.com/gowarren/warren/processors/reply"
@@ -231,6 +232,22 @@ func TestAFailureThatItsQueueBringsBackIsNotAnswered(t *testing.T) {
 	ends := xdeath.New(xdeath.Park(&p, processor.Destination{RoutingKey: "parked"}), xdeath.MaxCount(2))
 	require.ErrorIs(t, service(t, &p, request(), sum(errBusy), ends, recovery.New()), errBusy)
 	require.Empty(t, answers(&p))
+}
+
+func TestASuccessAfterSuchAFailureIsAnswered(t *testing.T) {
+	t.Parallel()
+	var p processortest.Publisher
+	ends := xdeath.New(xdeath.Park(&p, processor.Destination{RoutingKey: "parked"}), xdeath.MaxCount(2))
+	tries := 0
+	flaky := remote.Handler(remote.JSON, func(context.Context, []int, processor.Message) (int, error) {
+		if tries++; tries == 1 {
+			return 0, errBusy
+		}
+		return 42, nil
+	})
+	require.NoError(t, service(t, &p, request(), flaky, instantretry.New(instantretry.Logger(quiet)), ends, recovery.New()))
+	require.Len(t, answers(&p), 1)
+	require.JSONEq(t, "42", string(answers(&p)[0].Envelope.Body))
 }
 
 func TestARequestThatGoesBackIsNotAnswered(t *testing.T) {

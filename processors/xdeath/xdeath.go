@@ -56,8 +56,13 @@ func (*xdeath) Role() stack.Role { return stack.GivesUp }
 // Unwrap returns the inner layers.
 func (x *xdeath) Unwrap() processor.Processor { return x.next }
 
-// Predict returns o unchanged.
-func (*xdeath) Predict(o stack.Outcome) stack.Outcome { return o }
+// Predict is about a message below the limits: its queue dead-letters it, and it comes back.
+func (*xdeath) Predict(o stack.Outcome) stack.Outcome {
+	if o.Returns() && (o.Action == processor.Failed || o.Action == processor.Rejected) && o.Case != stack.CaseShutdown {
+		o.Again = true
+	}
+	return o
+}
 
 // Settings returns those of the options.
 func (x *xdeath) Settings() []stack.Setting {
@@ -97,7 +102,7 @@ func (x *xdeath) Process(ctx context.Context, msg processor.Message) error {
 	d := read(msg.Headers(), queue, now)
 	limit := x.reached(d, now)
 	if limit == nil {
-		stack.Retried(ctx) // its queue dead-letters it, and it comes back
+		stack.ComesBack(ctx)
 		return err
 	}
 	return x.judge(ctx, Event{
