@@ -33,7 +33,6 @@ func (p Prediction) Of(o stack.Outcome) stack.Outcome {
 		return o
 	case last:
 		o = o.CopyTo(p.Park)
-		o.Again = false
 	default:
 		o = o.CopyTo(p.First)
 		o.Again = true

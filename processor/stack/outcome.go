@@ -51,8 +51,10 @@ type Outcome struct {
 	Action processor.Action
 	// Published are the places that a copy was published to, in words.
 	Published []string
-	// Again: the message, or a copy, is processed again later; see [Fate].
+	// Again: a copy is processed later; see [Fate].
 	Again bool
+	// ComesBack: if it is nacked, its queue brings it back; see [Fate].
+	ComesBack bool
 	// Settled is how the message was settled.
 	Settled Settlement
 	// Unknown names the layer that does not predict what it does, "" if all do. Only the case

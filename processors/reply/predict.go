@@ -7,8 +7,9 @@ import (
 
 // Predict says what becomes of a request that has a reply-to.
 func (r *reply) Predict(o stack.Outcome) stack.Outcome {
+	failed := o.Action == processor.Failed || o.Action == processor.Rejected
 	switch {
-	case !o.Returns(), o.Unknown != "", o.Again, o.Action == processor.Requeued, o.Action == processor.Released, o.Case == stack.CaseShutdown:
+	case !o.Returns(), o.Unknown != "", o.Again, o.ComesBack && failed, o.Action == processor.Requeued, o.Action == processor.Released, o.Case == stack.CaseShutdown:
 		return o
 	case o.Case == stack.CaseSuccess:
 		return o.CopyTo("the caller, as the result")

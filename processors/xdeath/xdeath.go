@@ -58,8 +58,8 @@ func (x *xdeath) Unwrap() processor.Processor { return x.next }
 
 // Predict is about a message below the limits: its queue dead-letters it, and it comes back.
 func (*xdeath) Predict(o stack.Outcome) stack.Outcome {
-	if o.Returns() && (o.Action == processor.Failed || o.Action == processor.Rejected) && o.Case != stack.CaseShutdown {
-		o.Again = true
+	if o.Returns() && (o.Action == processor.Failed || o.Action == processor.Rejected) {
+		o.ComesBack = true
 	}
 	return o
 }
