@@ -21,7 +21,9 @@ import (
 func TestWhatABrokerRewritesIsReturnedToItsOwner(t *testing.T) {
 	t.Parallel()
 	var config []rabbitmqtest.Option
+	written := 0
 	if rabbitmqtest.Version(t).AtLeast(4, 0) { // which has message interceptors
+		written = 2 // the time and the node
 		config = append(config, rabbitmqtest.Config(
 			"message_interceptors.incoming.set_header_timestamp.overwrite = true",
 			"message_interceptors.incoming.set_header_routing_node.overwrite = true",
@@ -44,7 +46,7 @@ func TestWhatABrokerRewritesIsReturnedToItsOwner(t *testing.T) {
 			require.ErrorIs(t, err, processor.ErrUnroutable)
 		}
 	}
-	require.Len(t, receive(t, subscribe(t, b, queue, 1)).Headers(), 2, "it does rewrite: the time and the node")
+	require.Len(t, receive(t, subscribe(t, b, queue, 1)).Headers(), written, "it does rewrite")
 }
 
 // The header by which a returned message is found is seen by other readers alone. It is text, since

@@ -361,9 +361,9 @@ func TestARelayThatOutlivesItsLeaseKeepsTheOrder(t *testing.T) {
 		})
 		p := must.Have(outbox.New(d.dialect, outbox.OrderBy(byText)))
 		d.write(t, p, letters, "a1", "a2", "a3")
-		_, end := d.relay(t, sleeper, outbox.Lease(time.Second), outbox.Workers(1))
+		_, end := d.relay(t, sleeper, outbox.Lease(5*time.Second), outbox.Workers(1))
 		<-stopped
-		r, _ := d.relay(t, s, outbox.Lease(time.Second), outbox.Poll(50*time.Millisecond))
+		r, _ := d.relay(t, s, outbox.Lease(5*time.Second), outbox.Poll(50*time.Millisecond))
 		require.Equal(t, []string{"a1", "a2", "a3"}, s.take(t, 3))
 		isEmpty(t, r)
 		close(goOn)

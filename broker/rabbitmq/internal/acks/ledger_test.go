@@ -47,11 +47,13 @@ func TestAFullBatchIsAckedTogether(t *testing.T) {
 }
 
 func TestABatchIsAtMost64(t *testing.T) {
-	l, c := given(t, 200, acks.Options{Prefetch: 1000})
-	for tag := uint64(1); tag <= 130; tag++ {
-		ack(t, l, c, tag)
-	}
-	assert.Equal(t, []string{"ack 64 and below", "ack 128 and below"}, c.sent())
+	synctest.Test(t, func(t *testing.T) {
+		l, c := given(t, 200, acks.Options{Prefetch: 1000})
+		for tag := uint64(1); tag <= 130; tag++ {
+			ack(t, l, c, tag)
+		}
+		assert.Equal(t, []string{"ack 64 and below", "ack 128 and below"}, c.sent())
+	})
 }
 
 func TestAPrefetchOfOneAcksAtOnce(t *testing.T) {
@@ -100,32 +102,38 @@ func TestWorkersInTheMiddleOfAMessageMakeNoSingleAcks(t *testing.T) {
 }
 
 func TestASlowMessageHoldsUpNobodysAck(t *testing.T) {
-	l, c := given(t, 9, acks.Options{Prefetch: 16})
-	for tag := uint64(2); tag <= 8; tag++ {
-		ack(t, l, c, tag)
-	}
-	assert.Empty(t, c.sent())
-	ack(t, l, c, 9)
-	assert.Len(t, c.sent(), 8, "half the prefetch does not wait for the moment to pass")
+	synctest.Test(t, func(t *testing.T) {
+		l, c := given(t, 9, acks.Options{Prefetch: 16})
+		for tag := uint64(2); tag <= 8; tag++ {
+			ack(t, l, c, tag)
+		}
+		assert.Empty(t, c.sent())
+		ack(t, l, c, 9)
+		assert.Len(t, c.sent(), 8, "half the prefetch does not wait for the moment to pass")
+	})
 }
 
 func TestFlush(t *testing.T) {
-	l, c := given(t, 3, acks.Options{Prefetch: 100})
-	require.NoError(t, l.Flush())
-	ack(t, l, c, 1, 3)
-	require.NoError(t, l.Flush())
-	assert.Equal(t, []string{"ack 1", "ack 3"}, c.sent())
+	synctest.Test(t, func(t *testing.T) {
+		l, c := given(t, 3, acks.Options{Prefetch: 100})
+		require.NoError(t, l.Flush())
+		ack(t, l, c, 1, 3)
+		require.NoError(t, l.Flush())
+		assert.Equal(t, []string{"ack 1", "ack 3"}, c.sent())
+	})
 }
 
 func TestWhereThePrefetchIsUsedUpNothingWaits(t *testing.T) {
-	l, c := given(t, 7, acks.Options{Prefetch: 8})
-	ack(t, l, c, 2)
-	require.NoError(t, l.FlushFull())
-	assert.Empty(t, c.sent())
-	c.deliver()
-	require.True(t, l.Receive(8, 8))
-	require.NoError(t, l.FlushFull())
-	assert.Equal(t, []string{"ack 2"}, c.sent())
+	synctest.Test(t, func(t *testing.T) {
+		l, c := given(t, 7, acks.Options{Prefetch: 8})
+		ack(t, l, c, 2)
+		require.NoError(t, l.FlushFull())
+		assert.Empty(t, c.sent())
+		c.deliver()
+		require.True(t, l.Receive(8, 8))
+		require.NoError(t, l.FlushFull())
+		assert.Equal(t, []string{"ack 2"}, c.sent())
+	})
 }
 
 func TestNoAckPassesWhatIsRejected(t *testing.T) {

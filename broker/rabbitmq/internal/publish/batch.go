@@ -18,8 +18,8 @@ import (
 var _ processor.BatchPublisher = (*Publisher)(nil)
 
 // PublishBatch sends the messages on one channel, one after the other, while it waits for their
-// confirms. If that channel is lost before the first is sent, the next one takes them all; after
-// that the rest is not sent.
+// confirms. If that channel is replaced, the batch goes on with the next one, once all that was sent
+// is confirmed. If one is not, the rest is not sent.
 func (p *Publisher) PublishBatch(ctx context.Context, to processor.Destination, messages []processor.Envelope) []error {
 	b := &batch{publisher: p, to: to, errs: make([]error, len(messages))}
 	switch {
@@ -83,21 +83,38 @@ func (b *batch) fail(first, index int, err error) {
 	b.errs[index] = err
 }
 
-// run sends the messages and collects the answers in a goroutine of its own: an answered message
-// frees its slot on the channel, which other batches may be waiting for.
+// errReplaced ends what a batch sends on one channel.
+var errReplaced = errors.New("the channel of the batch was replaced")
+
+// run sends the messages, on one channel after the other.
 func (b *batch) run(ctx context.Context) {
-	waiting := make(chan sent, len(b.messages))
+	for from := 0; ; {
+		stopped, err := b.runOnOne(ctx, from)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, errReplaced) || slices.ContainsFunc(b.errs[from:stopped], func(err error) bool { return err != nil }) {
+			b.fail(stopped, max(stopped, b.unfit), err)
+			return
+		}
+		from = stopped
+	}
+}
+
+// runOnOne sends messages on one channel and collects the answers in a goroutine of its own: an
+// answered message frees its slot on the channel, which other batches may be waiting for. It returns
+// when all that it has sent is answered: where it has stopped, and why.
+func (b *batch) runOnOne(ctx context.Context, from int) (stopped int, err error) {
+	waiting := make(chan sent, len(b.messages)-from)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		b.collect(ctx, waiting)
 	}()
-	stopped, err := b.send(ctx, waiting)
+	stopped, err = b.send(ctx, from, waiting)
 	close(waiting)
 	<-done
-	if err != nil {
-		b.fail(stopped, max(stopped, b.unfit), err)
-	}
+	return stopped, err
 }
 
 // overdue is how long a message is waited for in its turn.
@@ -145,10 +162,10 @@ func (s sent) answered(d time.Duration) bool {
 	}
 }
 
-// send sends the messages in order. It returns how many it has sent, and why the next was not sent.
-func (b *batch) send(ctx context.Context, waiting chan<- sent) (int, error) {
+// send sends the messages in order, from one on. It returns which it has not sent, and why.
+func (b *batch) send(ctx context.Context, from int, waiting chan<- sent) (int, error) {
 	var channel *confirmChannel
-	for i := 0; i < len(b.messages); {
+	for i := from; i < len(b.messages); {
 		if ctx.Err() != nil {
 			return i, fmt.Errorf("rabbitmq: publish to %s: not sent: %w", b.to, life.Ended(ctx))
 		}
@@ -160,8 +177,8 @@ func (b *batch) send(ctx context.Context, waiting chan<- sent) (int, error) {
 			i++
 		case !errors.Is(err, errNotSent):
 			return i, err
-		case i > 0:
-			return i, fmt.Errorf("rabbitmq: publish to %s: %w: the channel of the batch was replaced", b.to, processor.ErrSkipped)
+		case i > from:
+			return i, fmt.Errorf("rabbitmq: publish to %s: %w: %w", b.to, processor.ErrSkipped, errReplaced)
 		}
 	}
 	return len(b.messages), nil
@@ -175,7 +192,7 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 	}
 	switch {
 	case channel == nil:
-		if err := b.check(ctx, c); err != nil {
+		if err := b.check(ctx, c, i); err != nil {
 			c.doneWith()
 			return sent{}, err
 		}
@@ -192,16 +209,16 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 	return sent{index: i, channel: c, publish: pub, confirm: confirm}, nil
 }
 
-// check finds, before the first message is sent, one that the channel does not take.
-func (b *batch) check(ctx context.Context, c *confirmChannel) error {
+// check finds, before the first message is sent on a channel, one from there on that it does not take.
+func (b *batch) check(ctx context.Context, c *confirmChannel, from int) error {
 	b.unfit = 0
-	for i, e := range b.messages {
+	for i, e := range b.messages[from:] {
 		err := c.takes(b.to, e)
 		if err == nil {
 			err = c.learned.bodies.take(ctx, len(e.Body))
 		}
 		if err != nil {
-			b.unfit = i
+			b.unfit = from + i
 			return fmt.Errorf("rabbitmq: publish to %s: %w", b.to, err)
 		}
 	}
