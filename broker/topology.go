@@ -117,7 +117,7 @@ type DelayedRetry struct {
 // Queue is a queue to declare. Only Name is required.
 type Queue struct {
 	// Name is chosen by the program, since a queue is declared again after a lost connection. For one
-	// that the broker would name, such as a queue of answers, make a name that nobody else has:
+	// that the broker would name, such as a queue of answers, make a unique name:
 	// "reply-" + rand.Text(), and declare it as Exclusive.
 	Name string
 	// Type is the broker's default if it is empty: classic, unless the vhost has another. Set it:

@@ -17,7 +17,7 @@ const (
 	maxInFlight = 384
 	// maxForOne is how many of those may be for one destination.
 	maxForOne = 256
-	// idleLanes is how many destinations are remembered that nobody publishes to.
+	// idleLanes is how many destinations without a waiting publish are remembered.
 	idleLanes = 256
 )
 

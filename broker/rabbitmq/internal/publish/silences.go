@@ -24,7 +24,7 @@ const (
 	// RabbitMQ holds up a channel with 32 messages that a quorum queue has not taken: after 400 more
 	// it reads nothing from the whole connection.
 	maxOverdue = 16
-	// forgottenAfter is how long a destination counts as silent that nobody publishes to: an answer
+	// forgottenAfter is how long a destination stays silent after its last publish: an answer
 	// may have been lost with its channel.
 	forgottenAfter = time.Minute
 	// manyKeys is how many keys of an exchange are silent before every key of it is suspected: a
