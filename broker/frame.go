@@ -30,7 +30,7 @@ func contentHeader(e processor.Envelope) int {
 	if len(e.Headers) > 0 {
 		n += tableSize(e.Headers)
 	}
-	if e.Priority > 0 {
+	if e.Priority > 0 || e.PriorityZero {
 		n++
 	}
 	if e.Expiration > 0 {

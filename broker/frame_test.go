@@ -32,7 +32,7 @@ func randomEnvelope(r *rand.Rand) processor.Envelope {
 	text := func() string { return strings.Repeat("x", max(0, r.IntN(60)-30)) }
 	e := processor.Envelope{Properties: processor.Properties{
 		ID: text(), CorrelationID: text(), ReplyTo: text(), Type: text(), AppID: text(), UserID: text(),
-		ContentType: text(), ContentEncoding: text(), Priority: uint8(r.IntN(3)), Transient: r.IntN(2) == 0,
+		ContentType: text(), ContentEncoding: text(), Priority: uint8(r.IntN(3)), PriorityZero: r.IntN(2) == 0, Transient: r.IntN(2) == 0,
 	}}
 	if r.IntN(2) == 0 {
 		e.Timestamp = time.Unix(r.Int64N(1<<40), 0)
@@ -93,7 +93,7 @@ func contentHeaderFrame(e processor.Envelope) []byte {
 		b = append(b, tableOnWire(e.Headers)...)
 	}
 	b = append(b, 2) // delivery mode
-	if e.Priority > 0 {
+	if e.Priority > 0 || e.PriorityZero {
 		b = append(b, e.Priority)
 	}
 	short(e.CorrelationID)

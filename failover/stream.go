@@ -12,10 +12,16 @@ import (
 type stream struct {
 	net.Conn
 	frames *frames.Reader
+	out    *frames.Writer
 	reads  atomic.Uint64 // begun and returned; odd while the client reads
 }
 
-func newStream(conn net.Conn) *stream { return &stream{Conn: conn, frames: frames.NewReader(conn)} }
+func newStream(conn net.Conn) *stream {
+	return &stream{Conn: conn, frames: frames.NewReader(conn), out: frames.NewWriter(conn)}
+}
+
+// Write sends what the client writes, which does so one call at a time.
+func (s *stream) Write(p []byte) (int, error) { return s.out.Write(p) }
 
 // Read returns what the broker sends, with tables that the client can read.
 func (s *stream) Read(p []byte) (int, error) {

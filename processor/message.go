@@ -112,6 +112,10 @@ type Properties struct {
 	Timestamp time.Time
 	// Priority is 0 to 255; higher goes first in a priority queue.
 	Priority uint8
+	// PriorityZero is whether a Priority of 0 is meant, and not none: a quorum queue of RabbitMQ 4.3
+	// delivers a message without a priority before one of 0. Some clients, PHP's among them, write a
+	// 0 into every message. Default: false, no priority. It counts only where Priority is 0.
+	PriorityZero bool
 	// Transient lets the broker lose the message when it restarts. The default,
 	// false, is a persistent message.
 	Transient bool

@@ -46,6 +46,7 @@ var contentCases = []testCase{
 				{processor.Properties{Expiration: time.Minute + 1}, processor.Properties{Expiration: time.Minute + time.Millisecond}},
 				{processor.Properties{Timestamp: time.Unix(1_700_000_000, 999)}, processor.Properties{Timestamp: time.Unix(1_700_000_000, 0)}},
 				{processor.Properties{Priority: 9}, processor.Properties{Priority: 9}},
+				{processor.Properties{PriorityZero: true}, processor.Properties{PriorityZero: true}},
 				{processor.Properties{Transient: true}, processor.Properties{Transient: true}},
 				{allProperties(), allProperties()},
 				{},

@@ -45,10 +45,10 @@ var delayedCases = []testCase{
 			failed := time.Now()
 			r.ok(inHand[0].Nack(true), "nack")
 			r.ok(inHand[1].Release(), "release")
-			r.fill(q, "fresh")
 			released := c.take("released")[0]
 			r.counts(released, 0, 1)
 			r.ok(released.Ack(), "ack")
+			r.fill(q, "fresh")
 			c.expect("fresh")
 			again := c.take("fails")[0]
 			r.notBefore(failed, delayedRetry.Min)

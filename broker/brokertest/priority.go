@@ -23,6 +23,22 @@ var priorityCases = []testCase{
 		},
 	},
 	{
+		name: "a priority of 0 is not none",
+		why:  "a quorum queue of 4.3 delivers a message without a priority before one of 3 and one of 0; a copy has to keep which it was",
+		run: func(r *rig) {
+			q := r.queue("q", broker.Queue{Type: broker.Quorum})
+			r.send("", q, processor.Envelope{Body: []byte("zero"), Properties: processor.Properties{PriorityZero: true}})
+			r.prioritized(q, "three", 3)
+			r.prioritized(q, "none", 0)
+			c := r.subscribe(q, 3)
+			for _, m := range c.take(r.version.zeroPriority...) {
+				if want := string(m.Body()) == "zero"; m.Properties().PriorityZero != want {
+					r.failf("%s: a priority of 0: %t", m.Body(), !want)
+				}
+			}
+		},
+	},
+	{
 		name: "no priorities in a classic queue",
 		why:  "a classic queue that was not declared with priorities goes by the order of arrival",
 		run: func(r *rig) {

@@ -43,6 +43,8 @@ type version struct {
 	requeued, requeuedWithLimit []string
 	// priorities is the order of messages that were published in the order of "by priority".
 	priorities []string
+	// zeroPriority is that of the messages of "a priority of 0 is not none".
+	zeroPriority []string
 	// delaysRetries: they delay retries; a broker that cannot refuses to declare them.
 	delaysRetries bool
 
@@ -58,22 +60,25 @@ var versions = []version{
 		ownDeaths: true, countAfterDeath: 3, countsGoOn: true,
 		deliveryLimit: 20, acquired: true, delaysRetries: true,
 		requeued: []string{"2", "0", "1", "4", "5"}, requeuedWithLimit: []string{"2", "0", "1", "4", "5"},
-		priorities: []string{"9a", "9b", "5a", "5b", "none a", "4a", "none b", "4b", "3a", "3b"},
-		maxBody:    16 << 20,
+		priorities:   []string{"9a", "9b", "5a", "5b", "none a", "4a", "none b", "4b", "3a", "3b"},
+		zeroPriority: []string{"none", "three", "zero"},
+		maxBody:      16 << 20,
 	},
 	{
 		major: 4, minor: 0,
 		ownDeaths: true, countAfterDeath: 1,
 		deliveryLimit: 20, untouchedCounts: true,
 		requeued: []string{"2", "0", "1", "4", "5"}, requeuedWithLimit: []string{"2", "0", "1", "4", "5"},
-		priorities: []string{"5a", "9a", "none a", "5b", "9b", "3a", "4a", "none b", "3b", "4b"},
-		maxBody:    16 << 20,
+		priorities:   []string{"5a", "9a", "none a", "5b", "9b", "3a", "4a", "none b", "3b", "4b"},
+		zeroPriority: []string{"zero", "three", "none"},
+		maxBody:      16 << 20,
 	},
 	{
 		major: 3, minor: 10,
 		untouchedCounts: true,
 		requeued:        []string{"4", "5", "2", "0", "1"}, requeuedWithLimit: []string{"2", "0", "1", "4", "5"},
 		priorities:   []string{"none a", "3a", "4a", "5a", "9a", "none b", "3b", "4b", "5b", "9b"},
+		zeroPriority: []string{"zero", "three", "none"},
 		mixedNumbers: true, maxBody: 128 << 20,
 	},
 }

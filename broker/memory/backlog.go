@@ -39,8 +39,7 @@ func (m *model) newBacklog(kind broker.QueueType) backlog {
 	return b
 }
 
-// level returns where an entry belongs. A message without a priority cannot be told from one
-// of priority 0 here; it is taken to have none.
+// level returns where an entry belongs.
 func (b *backlog) level(e *entry) int {
 	p := int(e.message.envelope.Priority)
 	switch b.priorities {
@@ -50,7 +49,7 @@ func (b *backlog) level(e *entry) int {
 			return 1
 		}
 	case strict:
-		if p == 0 {
+		if p == 0 && !e.message.envelope.PriorityZero {
 			return defaultPriority
 		}
 		return min(p, maxPriority)

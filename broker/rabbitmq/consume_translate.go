@@ -10,7 +10,7 @@ import (
 
 func envelope(d *amqp.Delivery) processor.Envelope {
 	e := amqpwire.Envelope(d)
-	e.Priority = republish.Priority(e)
+	republish.RestorePriority(&e)
 	return e
 }
 

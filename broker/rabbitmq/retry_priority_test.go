@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/broker/internal/rig"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
@@ -105,6 +106,52 @@ func TestUrgentRetriesDoNotHoldUpTheOthers(t *testing.T) {
 			final := receive(t, subscribe(t, b, parked, 1))
 			require.EqualValues(t, 9, final.Properties().Priority)
 			require.NotContains(t, final.Headers(), "warren-original-priority")
+		})
+	}
+}
+
+// PHP's clients write a priority of 0 into every message. In a quorum queue of RabbitMQ 4.3 a message
+// without a priority comes before these, so a copy that lost the 0 would overtake all of them.
+func TestACopyKeepsWhetherItsPriorityIs0(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Shared(t)
+	for name, zero := range map[string]bool{"zero": true, "none": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := open(t, node.URL())
+			work, parked := rig.Name(t)+"-work", rig.Name(t)+"-parked"
+			pattern, opts := work+"-wait-%attempt%", []retry.Option{retry.Retries(1), retry.Delays(time.Millisecond), retry.ParkKey(parked)}
+			top, err := retry.Topology(broker.Queue{Name: work, Type: broker.Quorum}, pattern, opts...)
+			require.NoError(t, err)
+			require.NoError(t, b.Declare(within(t), top))
+			pipeline, err := stack.New(ack.New(), retry.New(b.Publisher(), pattern, opts...)).
+				ThenFunc(func(context.Context, processor.Message) error { return errors.New("no") })
+			require.NoError(t, err)
+			send := func(id string) {
+				e := text(id)
+				e.PriorityZero = zero
+				require.NoError(t, b.Publisher().Publish(within(t), to(work), e))
+			}
+
+			send("first")
+			sub := subscribe(t, b, work, 1)
+			first := receive(t, sub)
+			send("second")
+			require.NoError(t, pipeline.Process(within(t), first))
+			require.NoError(t, sub.Close(within(t)))
+			ready(t, b, work, 2)
+			sub = subscribe(t, b, work, 1)
+			for _, id := range []string{"second", "first"} {
+				msg := receive(t, sub)
+				require.Equal(t, id, msg.Properties().ID, "a copy does not overtake")
+				require.Equal(t, zero, msg.Properties().PriorityZero)
+				if id == "second" {
+					require.NoError(t, msg.Ack())
+					continue
+				}
+				require.NoError(t, pipeline.Process(within(t), msg))
+			}
+			require.Equal(t, zero, receive(t, subscribe(t, b, parked, 1)).Properties().PriorityZero)
 		})
 	}
 }

@@ -41,6 +41,7 @@ type reserved struct {
 	Expiration      int64  `json:"expirationMs,omitempty"`
 	Timestamp       *int64 `json:"timestamp,omitempty"` // seconds; nil if there is none
 	Priority        uint8  `json:"priority,omitempty"`
+	PriorityZero    bool   `json:"priorityZero,omitempty"`
 	Transient       bool   `json:"transient,omitempty"`
 }
 
@@ -107,7 +108,7 @@ func propertiesEntry(p processor.Properties) *reserved {
 	r := &reserved{
 		ReplyTo: p.ReplyTo, Type: p.Type, AppID: p.AppID, UserID: p.UserID,
 		ContentType: p.ContentType, ContentEncoding: p.ContentEncoding,
-		Priority: p.Priority, Transient: p.Transient,
+		Priority: p.Priority, PriorityZero: p.PriorityZero, Transient: p.Transient,
 	}
 	r.Expiration = int64(max(p.Expiration, 0) / time.Millisecond)
 	if p.Expiration%time.Millisecond > 0 {
@@ -196,7 +197,7 @@ func (r reserved) properties() processor.Properties {
 	p := processor.Properties{
 		ReplyTo: r.ReplyTo, Type: r.Type, AppID: r.AppID, UserID: r.UserID,
 		ContentType: r.ContentType, ContentEncoding: r.ContentEncoding,
-		Priority: r.Priority, Transient: r.Transient,
+		Priority: r.Priority, PriorityZero: r.PriorityZero, Transient: r.Transient,
 	}
 	const longest = math.MaxInt64 / int64(time.Millisecond)
 	p.Expiration = time.Duration(min(max(r.Expiration, 0), longest)) * time.Millisecond

@@ -28,6 +28,7 @@ func Envelope(d *amqp.Delivery) processor.Envelope {
 			Expiration:      expiration(d.Expiration),
 			Timestamp:       utc(d.Timestamp),
 			Priority:        d.Priority,
+			PriorityZero:    hasPriority0(d),
 			Transient:       d.DeliveryMode != amqp.Persistent,
 		},
 	}

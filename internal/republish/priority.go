@@ -13,22 +13,20 @@ const HeaderOriginalPriority = "warren-original-priority"
 
 // SavePriority writes the priority of e, a waiting copy, into its headers.
 func SavePriority(e processor.Envelope) {
-	if e.Priority > 0 {
+	if e.Priority > 0 || e.PriorityZero {
 		e.Headers[HeaderOriginalPriority] = int64(e.Priority)
 	}
 }
 
-// Priority is the priority of a message before it had to wait. The header is a sender's
+// RestorePriority gives e the priority that it had before it had to wait. The header is a sender's
 // claim, as the property is.
-func Priority(e processor.Envelope) uint8 {
-	if e.Priority > 0 {
-		return e.Priority
+func RestorePriority(e *processor.Envelope) {
+	if e.Priority > 0 || e.PriorityZero {
+		return
 	}
-	n, _ := e.Headers.Int64(HeaderOriginalPriority)
-	if n < 0 || n > math.MaxUint8 {
-		return 0
+	if n, ok := e.Headers.Int64(HeaderOriginalPriority); ok && n >= 0 && n <= math.MaxUint8 {
+		e.Priority, e.PriorityZero = uint8(n), n == 0
 	}
-	return uint8(n)
 }
 
 type waiting struct{}

@@ -31,7 +31,7 @@ var brokerHeaders = []string{
 	"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason",
 	"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason",
 	"x-delivery-count", "x-acquired-count", "CC", "BCC",
-	"warren-tag", // of a message that another client has read; see amqpwire.HeaderTag
+	"warren-tag", "warren-priority-0", // of a message that another client has read; see package amqpwire
 }
 
 // Envelope returns a copy of msg to publish: the same body, its own header map without

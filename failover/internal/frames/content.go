@@ -23,65 +23,115 @@ const (
 	flagContentType     = 1 << 15
 	flagContentEncoding = 1 << 14
 	flagHeaders         = 1 << 13
+	flagDeliveryMode    = 1 << 12
+	flagPriority        = 1 << 11
 
 	// maxLeftOut is how much a frame that was too large keeps of what was left out.
 	maxLeftOut = 16 << 10
 )
 
-// change makes the table in a whole frame readable. It returns the frame itself and true if its size
-// stays, and otherwise a new one.
+// change makes the table in a whole frame readable, and shows a priority of 0. It returns the frame
+// itself and true if its size stays, and otherwise a new one.
 func (r *Reader) change(frame []byte) (changed []byte, inPlace bool) {
-	at, ok := findTable(frame)
-	if !ok {
-		return frame, true
-	}
-	length := int(binary.BigEndian.Uint32(frame[at:]))
-	begin, end := at+4, at+4+length
 	limit := int(r.limit.Load())
 	if frame[0] != typeHeader {
-		limit = 0
+		at, ok := findServerTable(frame)
+		if !ok {
+			return frame, true
+		}
+		return r.makeReadable(frame, at, 0)
 	}
+	c := parseContent(frame)
+	inPlace = true
+	if c.table > 0 {
+		if frame, inPlace = r.makeReadable(frame, c.table, limit); !inPlace {
+			c = parseContent(frame)
+		}
+	}
+	if c.priority > 0 && frame[c.priority] == 0 {
+		if shown, ok := showPriority0(frame, c, limit); ok {
+			return shown, false
+		}
+	}
+	return frame, inPlace
+}
+
+// makeReadable is change for the table at that place of the frame.
+func (r *Reader) makeReadable(frame []byte, at, limit int) (changed []byte, inPlace bool) {
+	begin, end := tableAt(frame, at)
 	fits := limit == 0 || len(frame) <= limit
 	if r.tables.readable(frame[begin:end]) && fits {
 		return frame, true
 	}
 	table := rebuild(frame[begin:end])
-	if rest := len(frame) - length; limit > 0 && rest+len(table) > limit {
+	if rest := len(frame) - (end - begin); limit > 0 && rest+len(table) > limit {
 		table = leaveOut(table, limit/2-rest, min(maxLeftOut, limit/8))
 	}
 	return replace(frame, at, end, table), false
 }
 
-// findTable returns where the length of the frame's table is; false if there is no table, or the
-// frame is not what it seems to be.
-func findTable(frame []byte) (at int, ok bool) {
-	if frame[len(frame)-1] != frameEnd || len(frame) < atProperties+1 {
+// content says where things are in the frame of a content header; 0 is nowhere.
+type content struct {
+	flags     uint16
+	place     int // where a table is, or would be
+	table     int
+	afterMode int // where a priority is, or would be
+	priority  int
+}
+
+// parseContent reads the frame of a content header. It is empty if the frame is not what it seems
+// to be.
+func parseContent(frame []byte) content {
+	last := len(frame) - 1
+	if last <= atProperties-1 || frame[last] != frameEnd || binary.BigEndian.Uint16(frame[atClass:]) != classBasic {
+		return content{}
+	}
+	c := content{flags: binary.BigEndian.Uint16(frame[atFlags:]), place: atProperties}
+	for _, text := range [...]uint16{flagContentType, flagContentEncoding} {
+		if c.flags&text != 0 && c.place < last {
+			c.place += 1 + int(frame[c.place])
+		}
+	}
+	c.afterMode = c.place
+	if c.flags&flagHeaders != 0 {
+		if !hasTableAt(frame, c.place) {
+			return content{}
+		}
+		c.table = c.place
+		_, c.afterMode = tableAt(frame, c.table)
+	}
+	if c.flags&flagDeliveryMode != 0 {
+		c.afterMode++
+	}
+	if c.flags&flagPriority != 0 && c.afterMode < last {
+		c.priority = c.afterMode
+	}
+	if c.afterMode > last {
+		return content{table: c.table}
+	}
+	return c
+}
+
+// findServerTable returns where the server's properties are in a connection.start; false if the frame
+// is none.
+func findServerTable(frame []byte) (at int, ok bool) {
+	if len(frame) < atServer || frame[len(frame)-1] != frameEnd ||
+		binary.BigEndian.Uint16(frame[atClass:]) != 10 || binary.BigEndian.Uint16(frame[atClass+2:]) != 10 {
 		return 0, false
 	}
-	frame = frame[:len(frame)-1]
-	class := binary.BigEndian.Uint16(frame[atClass:])
-	switch frame[0] {
-	case typeHeader:
-		flags := binary.BigEndian.Uint16(frame[atFlags:])
-		if class != classBasic || flags&flagHeaders == 0 {
-			return 0, false
-		}
-		at = atProperties
-		for _, text := range [...]uint16{flagContentType, flagContentEncoding} {
-			if flags&text != 0 && at < len(frame) {
-				at += 1 + int(frame[at])
-			}
-		}
-	default:
-		if class != 10 || binary.BigEndian.Uint16(frame[atClass+2:]) != 10 {
-			return 0, false
-		}
-		at = atServer
-	}
-	if at+4 > len(frame) || int64(binary.BigEndian.Uint32(frame[at:])) > int64(len(frame)-at-4) {
-		return 0, false
-	}
-	return at, true
+	return atServer, hasTableAt(frame, atServer)
+}
+
+// hasTableAt reports whether a whole table is at that place of a frame.
+func hasTableAt(frame []byte, at int) bool {
+	last := len(frame) - 1
+	return at+4 <= last && int64(binary.BigEndian.Uint32(frame[at:])) <= int64(last-at-4)
+}
+
+// tableAt returns where the entries of the table begin and end.
+func tableAt(frame []byte, at int) (begin, end int) {
+	begin = at + 4
+	return begin, begin + int(binary.BigEndian.Uint32(frame[at:]))
 }
 
 // replace returns the frame with another table in place of the one from at to end.

@@ -1,6 +1,9 @@
-// Package frames reads a broker's stream of AMQP frames and changes the tables that the client
+// Package frames stands between the client and the socket, where the client is not enough.
+//
+// A Reader reads a broker's stream of AMQP frames and changes the tables that the client
 // cannot read, or reads otherwise than RabbitMQ does, so that one message does not end the
-// connection of all others. Everything else passes unchanged.
+// connection of all others. It shows a priority of 0, which the client takes for none, as
+// [HeaderPriority0], and a Writer makes it the property again. Everything else passes unchanged.
 //
 // The tables are those of content headers, which deliveries and returned messages have, and the
 // server's properties in connection.start. In them

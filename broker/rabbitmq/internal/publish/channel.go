@@ -323,5 +323,12 @@ func (c *confirmChannel) publishing(ctx context.Context, e processor.Envelope) a
 	if e.Priority > 0 && republish.IsWaiting(ctx) && version.Of(c.session.ServerProperties()).HoldsUpNormal() {
 		e.Priority = 0
 	}
-	return amqpwire.Publishing(e)
+	p := amqpwire.Publishing(e)
+	if e.PriorityZero && e.Priority == 0 {
+		if p.Headers == nil {
+			p.Headers = amqp.Table{}
+		}
+		p.Headers[amqpwire.HeaderPriority0] = nil // package failover makes it the property
+	}
+	return p
 }

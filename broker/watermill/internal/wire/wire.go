@@ -82,7 +82,9 @@ func either(p, q processor.Properties) processor.Properties {
 	p.ContentType = cmp.Or(p.ContentType, q.ContentType)
 	p.ContentEncoding = cmp.Or(p.ContentEncoding, q.ContentEncoding)
 	p.Expiration = cmp.Or(p.Expiration, q.Expiration)
-	p.Priority = cmp.Or(p.Priority, q.Priority)
+	if p.Priority == 0 && !p.PriorityZero {
+		p.Priority, p.PriorityZero = q.Priority, q.PriorityZero
+	}
 	if p.Timestamp.IsZero() {
 		p.Timestamp = q.Timestamp
 	}

@@ -49,7 +49,7 @@ func Write(to processor.Destination, e processor.Envelope) (string, error) {
 	if !e.Timestamp.IsZero() {
 		r["timestamp"] = e.Timestamp.Unix()
 	}
-	if e.Priority != 0 {
+	if e.Priority != 0 || e.PriorityZero {
 		r["priority"] = e.Priority
 	}
 	if e.Transient {
@@ -84,6 +84,7 @@ func Read(written string) (to processor.Destination, e processor.Envelope, err e
 	}
 	if err == nil && r["priority"] != nil {
 		e.Priority, err = number[uint8](r["priority"])
+		e.PriorityZero = err == nil && e.Priority == 0
 	}
 	if err == nil && r["transient"] != nil {
 		e.Transient, err = number[bool](r["transient"])
