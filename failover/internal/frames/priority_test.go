@@ -136,8 +136,7 @@ func TestAStreamIsWrittenInWhateverPieces(t *testing.T) {
 	}
 }
 
-func TestWritingAllocatesNothing(t *testing.T) {
-	t.Parallel()
+func TestWritingAllocatesNothing(t *testing.T) { //nolint:paralleltest // AllocsPerRun
 	stream := []byte(strings.Repeat(content(headers(5))+frame(3, strings.Repeat("b", 77)), 50))
 	w := frames.NewWriter(io.Discard)
 	_, _ = w.Write([]byte("AMQP0091"))
