@@ -15,7 +15,7 @@ GOTEST ?= go test
 # What make test-loss runs, on the versions that are supported beside the newest: the packages
 # whose tests speak of loss, of faults and of what a broker promises, on RabbitMQ itself.
 LOSS := ./broker/rabbitmq ./broker/delay ./broker/replay ./processors/backoff ./processors/redelivery \
-	./publisher/retrying ./failover ./internal/rabbitmqtest
+	./publisher/retrying ./failover
 
 # How long make chaos harms a cluster, and how: 0 is a new seed, which it prints.
 CHAOS_TIME ?= 10m
