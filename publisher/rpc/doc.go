@@ -7,6 +7,9 @@
 // The service is a consumer whose stack has processors/reply; it may retry the request for as long as the
 // caller waits. Thousands of calls may be in flight at once.
 //
+// Replies come by a queue of the client's own, which survives a lost connection ([Queue]), or, on RabbitMQ, by its
+// direct reply-to, for which nothing is declared or stored (package broker/rabbitmq/direct).
+//
 // # How a call ends
 //
 //	the service succeeds             its result

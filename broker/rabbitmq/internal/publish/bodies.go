@@ -6,13 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"regexp"
-	"strconv"
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/processor"
 )
@@ -108,7 +107,7 @@ func (b *bodies) ask(n int) {
 
 // answered notes the broker's answer to a body of n bytes.
 func (b *bodies) answered(q *lookUp, n int, err error) {
-	limit, told := sizeLimit(err)
+	limit, told := reply.SizeLimit(err)
 	if told {
 		b.learn(limit)
 		err = nil
@@ -160,20 +159,4 @@ func (b *bodies) try(n int) error {
 		return nil // forbidden on the default exchange, but the size was checked first
 	}
 	return e
-}
-
-var overSize = regexp.MustCompile(`message size \d+ is larger than configured max size (\d+)`)
-
-// sizeLimit reads the limit from the reason for which the broker closed a channel.
-func sizeLimit(err error) (limit int, told bool) {
-	var e *amqp.Error
-	if !errors.As(err, &e) || e.Code != amqp.PreconditionFailed {
-		return 0, false
-	}
-	found := overSize.FindStringSubmatch(e.Reason)
-	if found == nil {
-		return 0, false
-	}
-	limit, err = strconv.Atoi(found[1])
-	return limit, err == nil && limit > 0
 }

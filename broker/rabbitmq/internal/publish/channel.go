@@ -11,6 +11,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/amqpwire"
@@ -239,10 +240,10 @@ func (c *confirmChannel) outcome(p *publish, acked, alive bool) error {
 
 // closedOver is the outcome of p when the channel was closed before its answer.
 func closedOver(p *publish, why error) error {
-	if limit, told := sizeLimit(why); told && len(p.message.Body) > limit {
+	if limit, told := reply.SizeLimit(why); told && len(p.message.Body) > limit {
 		return fmt.Errorf("rabbitmq: publish to %s: %w: %w", p.to, tooLarge(len(p.message.Body), limit), why)
 	}
-	if forbids(why, p.to) {
+	if reply.Forbids(why, p.to) {
 		why = fmt.Errorf("%w: %w", processor.ErrForbidden, why)
 	}
 	return unknownOutcome(p.to, why)
@@ -258,10 +259,10 @@ func (c *confirmChannel) note(p *publish, acked, alive bool) {
 		return
 	}
 	why := c.why()
-	if limit, told := sizeLimit(why); told {
+	if limit, told := reply.SizeLimit(why); told {
 		c.learned.bodies.learn(limit)
 	}
-	if forbids(why, p.to) {
+	if reply.Forbids(why, p.to) {
 		c.learned.denials.add(p.to, why)
 	}
 }

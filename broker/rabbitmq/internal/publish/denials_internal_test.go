@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -57,14 +58,14 @@ func TestDenialsAreBounded(t *testing.T) {
 
 func TestTheLimitIsRead(t *testing.T) {
 	t.Parallel()
-	limit, told := sizeLimit(&amqp.Error{Code: 406, Reason: "PRECONDITION_FAILED - message size 16777217 is larger than configured max size 16777216"})
+	limit, told := reply.SizeLimit(&amqp.Error{Code: 406, Reason: "PRECONDITION_FAILED - message size 16777217 is larger than configured max size 16777216"})
 	require.True(t, told)
 	require.Equal(t, 16<<20, limit)
 	for _, err := range []error{
 		nil, amqp.ErrClosed, &amqp.Error{Code: 406, Reason: "PRECONDITION_FAILED - invalid expiration 'x'"},
 		&amqp.Error{Code: 406, Reason: "message size 1 is larger than configured max size 99999999999999999999"},
 	} {
-		_, told = sizeLimit(err)
+		_, told = reply.SizeLimit(err)
 		require.False(t, told, "%v", err)
 	}
 }
