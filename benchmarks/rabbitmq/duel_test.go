@@ -16,7 +16,7 @@ import (
 
 // duel is two clients, a queue, and a referee that counts.
 type duel struct {
-	queue           string
+	url, queue      string
 	referee         *amqp.Channel
 	raw, challenger client
 }
@@ -27,6 +27,7 @@ func newDuel(tb testing.TB, kind broker.QueueType, challenger func(testing.TB, s
 	tb.Helper()
 	url := rabbitmqtest.Shared(tb).URL()
 	d := &duel{
+		url:        url,
 		queue:      fmt.Sprintf("work-%d", duels.Add(1)),
 		referee:    channel(tb, dial(tb, url)),
 		raw:        newRawClient(tb, url),

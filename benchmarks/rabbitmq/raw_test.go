@@ -23,7 +23,9 @@ type rawClient struct {
 
 var _ client = (*rawClient)(nil)
 
-func newRawClient(tb testing.TB, url string) client {
+func newRawClient(tb testing.TB, url string) client { tb.Helper(); return newRaw(tb, url) }
+
+func newRaw(tb testing.TB, url string) *rawClient {
 	tb.Helper()
 	ch := channel(tb, dial(tb, url))
 	require.NoError(tb, ch.Confirm(false))

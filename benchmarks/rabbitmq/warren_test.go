@@ -27,7 +27,9 @@ type warrenClient struct{ broker *rabbitmq.Broker }
 
 var _ client = (*warrenClient)(nil)
 
-func newWarrenClient(tb testing.TB, url string) client {
+func newWarrenClient(tb testing.TB, url string) client { tb.Helper(); return newWarren(tb, url) }
+
+func newWarren(tb testing.TB, url string) *warrenClient {
 	tb.Helper()
 	b, err := rabbitmq.Open(tb.Context(), []string{url}, rabbitmq.Logger(slog.New(slog.DiscardHandler)))
 	require.NoError(tb, err)

@@ -3,5 +3,5 @@
 //
 // A service is a consumer whose handler is made with [Handler] and whose stack has the layer
 // processors/reply. A caller uses publisher/rpc. The shipped protocols are [JSON], and
-// processor/remote/nameko, which Python's nameko speaks.
+// broker/nameko, which Python's nameko speaks.
 package remote

@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
@@ -21,11 +19,6 @@ import (
 	"github.com/gowarren/warren/processors/respond"
 	"github.com/gowarren/warren/processors/retry"
 )
-
-func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler))
-	goleak.VerifyTestMain(m)
-}
 
 var (
 	errShop = errors.New("the shop is closed")
