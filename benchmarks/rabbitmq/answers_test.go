@@ -227,7 +227,8 @@ func (r *rawService) serve(ctx context.Context, queue string, n, workers int, h 
 		if err != nil {
 			continue
 		}
-		defer func() { _ = ch.Close() }()
+		// A channel that is closed at once forgets acks that are on their way to a quorum queue.
+		defer func() { _, _ = ch.Cancel(tag, false), ch.Close() }()
 		for range workers {
 			go func() { ends <- r.work(ctx, ch, deliveries, h, finish) }()
 		}
@@ -252,7 +253,7 @@ func (r *rawService) open(queue string, prefetch int) (*amqp.Channel, <-chan amq
 		err = ch.Tx()
 	}
 	err = errors.Join(err, ch.Qos(prefetch, 0, false))
-	deliveries, consumed := ch.Consume(queue, "", false, false, false, false, nil)
+	deliveries, consumed := ch.Consume(queue, tag, false, false, false, false, nil)
 	return ch, deliveries, errors.Join(err, consumed)
 }
 
