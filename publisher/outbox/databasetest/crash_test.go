@@ -19,14 +19,14 @@ import (
 )
 
 // connect returns a broker on real RabbitMQ, with a queue of the test's own.
-func connect(t *testing.T) (b *rabbitmq.Broker, url string, to processor.Destination) {
-	t.Helper()
-	url = rabbitmqtest.Shared(t).URL()
-	b, err := rabbitmq.Open(t.Context(), []string{url})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) })
-	to = processor.Destination{RoutingKey: strings.ReplaceAll(t.Name(), "/", "_")}
-	require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: to.RoutingKey}}}))
+func connect(tb testing.TB) (b *rabbitmq.Broker, url string, to processor.Destination) {
+	tb.Helper()
+	url = rabbitmqtest.Shared(tb).URL()
+	b, err := rabbitmq.Open(tb.Context(), []string{url})
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, b.Close(context.WithoutCancel(tb.Context()))) })
+	to = processor.Destination{RoutingKey: strings.ReplaceAll(tb.Name(), "/", "_")}
+	require.NoError(tb, b.Declare(tb.Context(), broker.Topology{Queues: []broker.Queue{{Name: to.RoutingKey}}}))
 	return b, url, to
 }
 

@@ -61,7 +61,7 @@ type kind struct {
 	dialect           outbox.Dialect
 	driver            string
 	inbox, inboxTable string
-	newDatabase       func(t *testing.T) (dsn string)
+	newDatabase       func(tb testing.TB) (dsn string)
 	arg               func(n int) string
 }
 
@@ -76,13 +76,13 @@ var kinds = map[string]kind{
 	},
 	"sqlite": {
 		dialect: outbox.SQLite, driver: "sqlite", inbox: sqltx.SQLiteInbox, inboxTable: sqltx.SQLiteInboxTable,
-		newDatabase: func(t *testing.T) string {
-			t.Helper()
+		newDatabase: func(tb testing.TB) string {
+			tb.Helper()
 			settings := url.Values{
 				"_txlock": {"immediate"},
 				"_pragma": {"busy_timeout(20000)", "journal_mode(WAL)", "synchronous(NORMAL)"},
 			}
-			return "file:" + filepath.Join(t.TempDir(), "test.db") + "?" + settings.Encode()
+			return "file:" + filepath.Join(tb.TempDir(), "test.db") + "?" + settings.Encode()
 		},
 		arg: func(int) string { return "?" },
 	},
@@ -96,18 +96,18 @@ type database struct {
 	dsn string
 }
 
-func newDatabase(t *testing.T, k kind) *database {
-	t.Helper()
-	d := &database{kind: k, dsn: k.newDatabase(t)}
+func newDatabase(tb testing.TB, k kind) *database {
+	tb.Helper()
+	d := &database{kind: k, dsn: k.newDatabase(tb)}
 	var err error
 	d.DB, err = sql.Open(k.driver, d.dsn)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, d.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, d.Close()) })
 	statements, err := outbox.Schema(k.dialect, "")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	for _, s := range append(statements, k.inboxTable, `CREATE TABLE letters (id varchar(100) NOT NULL)`) {
-		_, err := d.ExecContext(t.Context(), s)
-		require.NoError(t, err, s)
+		_, err := d.ExecContext(tb.Context(), s)
+		require.NoError(tb, err, s)
 	}
 	return d
 }
@@ -124,8 +124,8 @@ func each(t *testing.T, test func(t *testing.T, d *database)) {
 }
 
 // count is how many rows there are.
-func (d *database) count(t *testing.T, from string) (n int) {
-	t.Helper()
-	require.NoError(t, d.QueryRowContext(t.Context(), "SELECT count(*) FROM "+from).Scan(&n))
+func (d *database) count(tb testing.TB, from string) (n int) {
+	tb.Helper()
+	require.NoError(tb, d.QueryRowContext(tb.Context(), "SELECT count(*) FROM "+from).Scan(&n))
 	return n
 }

@@ -19,41 +19,41 @@ import (
 )
 
 // write publishes messages with these texts into the outbox, in a transaction.
-func (d *database) write(t *testing.T, p processor.Publisher, to processor.Destination, texts ...string) {
-	t.Helper()
-	d.transact(t, func(ctx context.Context) {
+func (d *database) write(tb testing.TB, p processor.Publisher, to processor.Destination, texts ...string) {
+	tb.Helper()
+	d.transact(tb, func(ctx context.Context) {
 		var batch []processor.Envelope
 		for _, text := range texts {
 			batch = append(batch, processor.Envelope{Body: []byte(text)})
 		}
-		require.Empty(t, processor.PublishBatch(ctx, p, to, batch))
+		require.Empty(tb, processor.PublishBatch(ctx, p, to, batch))
 	})
 }
 
-func (d *database) transact(t *testing.T, f func(ctx context.Context)) {
-	t.Helper()
-	tx, err := d.BeginTx(t.Context(), nil)
-	require.NoError(t, err)
+func (d *database) transact(tb testing.TB, f func(ctx context.Context)) {
+	tb.Helper()
+	tx, err := d.BeginTx(tb.Context(), nil)
+	require.NoError(tb, err)
 	defer func() { _ = tx.Rollback() }()
-	f(outbox.In(t.Context(), tx))
-	require.NoError(t, tx.Commit())
+	f(outbox.In(tb.Context(), tx))
+	require.NoError(tb, tx.Commit())
 }
 
 // relay runs a relay until the returned function is called, at the latest at the end of the test.
-func (d *database) relay(t *testing.T, next processor.Publisher, opts ...outbox.RelayOption) (r *outbox.Relay, end func()) {
-	t.Helper()
+func (d *database) relay(tb testing.TB, next processor.Publisher, opts ...outbox.RelayOption) (r *outbox.Relay, end func()) {
+	tb.Helper()
 	r, err := outbox.NewRelay(d.DB, d.dialect, next, opts...)
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(tb, err)
+	ctx, cancel := context.WithCancel(tb.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
 	end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
-	t.Cleanup(end)
+	tb.Cleanup(end)
 	return r, end
 }
 

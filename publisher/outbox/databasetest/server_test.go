@@ -181,15 +181,15 @@ func (s *server) stop() {
 }
 
 // newDatabase makes a database of its own for a test, and returns how to reach it.
-func (s *server) newDatabase(t *testing.T) (dsn string) {
-	t.Helper()
+func (s *server) newDatabase(tb testing.TB) (dsn string) {
+	tb.Helper()
 	s.start()
-	require.NoError(t, s.err)
+	require.NoError(tb, s.err)
 	db, err := sql.Open(s.driver, s.dsn(s, s.admin))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(tb, err)
+	defer func() { require.NoError(tb, db.Close()) }()
 	name := fmt.Sprintf("t%d", databases.Add(1))
-	_, err = db.ExecContext(t.Context(), "CREATE DATABASE "+name)
-	require.NoError(t, err)
+	_, err = db.ExecContext(tb.Context(), "CREATE DATABASE "+name)
+	require.NoError(tb, err)
 	return s.dsn(s, name)
 }
