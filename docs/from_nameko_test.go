@@ -139,7 +139,7 @@ func TestNamekoEntrypointRetryForOneError(t *testing.T) {
 	})
 }
 
-// @entrypoint_retry(retry_for=(TypeError, ValueError), limit=5, schedule=(500, 600, 700, 800, 900))
+// @entrypoint_retry(retry_for=(TypeError, ValueError), limit=5, schedule=(500, 600, 700, 800, 900)).
 func TestNamekoEntrypointRetryForTwoErrorsOnASchedule(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -38,13 +38,9 @@ func Call[Resp any](ctx context.Context, c *Client, to processor.Destination, ar
 func (c *Client) call(ctx context.Context, to processor.Destination, request processor.Envelope) (processor.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	line, err := c.line.Publisher(ctx)
+	line, id, waiting, err := c.begin(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("rpc: nothing was sent to %s: %w", to, errors.Join(err, c.ended()))
-	}
-	id, waiting, err := c.begin()
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("rpc: nothing was sent to %s: %w", to, err)
 	}
 	defer c.forget(id)
 	request.CorrelationID = id

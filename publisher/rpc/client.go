@@ -67,7 +67,8 @@ type Client struct {
 
 	mu      sync.Mutex
 	pending map[string]*call
-	over    error // why no call can begin any more
+	losses  uint64 // how often the replies of pending calls were lost
+	over    error  // why no call can begin any more
 }
 
 // call waits for its reply.
@@ -135,14 +136,33 @@ func (c *Client) Close(ctx context.Context) error {
 	return c.line.Close(ctx)
 }
 
-// begin registers a call under a new correlation id.
-func (c *Client) begin() (id string, waiting *call, err error) {
-	id = c.prefix + "-" + strconv.FormatUint(c.count.Add(1), 36)
+// begin registers a call under a new correlation id, and returns where to send its request. If replies are lost
+// meanwhile it begins again: that to a request on the lost line would not come, and nobody would be told.
+func (c *Client) begin(ctx context.Context) (line processor.Publisher, id string, waiting *call, err error) {
+	for waiting == nil && err == nil {
+		losses := c.lost()
+		if line, err = c.line.Publisher(ctx); err != nil {
+			return nil, "", nil, errors.Join(err, c.ended())
+		}
+		id, waiting, err = c.register(losses)
+	}
+	return line, id, waiting, err
+}
+
+func (c *Client) lost() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over != nil {
+	return c.losses
+}
+
+// register returns no call if replies were lost again.
+func (c *Client) register(losses uint64) (id string, waiting *call, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over != nil || c.losses != losses {
 		return "", nil, c.over
 	}
+	id = c.prefix + "-" + strconv.FormatUint(c.count.Add(1), 36)
 	waiting = &call{end: make(chan struct{})}
 	c.pending[id] = waiting
 	return id, waiting, nil
@@ -175,6 +195,7 @@ func (c *Client) take(id string) *call {
 func (c *Client) fail(err error, forGood bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.losses++
 	for id, waiting := range c.pending {
 		waiting.err = err
 		close(waiting.end)

@@ -327,3 +327,49 @@ func TestARequestThatDoesNotEncodeIsNotSent(t *testing.T) {
 		require.Zero(t, n)
 	})
 }
+
+// hasty is a line that is lost while a call begins: after it has got its publisher, and before it is pending.
+type hasty struct {
+	rpc.Line
+
+	lose  chan error
+	asked int
+	sent  []string // by which publisher
+}
+
+func (h *hasty) Publisher(context.Context) (processor.Publisher, error) {
+	h.asked++
+	line := []string{"", "lost", "found"}[h.asked]
+	if line == "lost" {
+		h.lose <- errBusy
+		synctest.Wait() // the client has noticed
+	}
+	return processor.PublisherFunc(func(_ context.Context, _ processor.Destination, _ processor.Envelope) error {
+		h.sent = append(h.sent, line)
+		return nil
+	}), nil
+}
+
+func (h *hasty) Receive(ctx context.Context) (processor.Message, error) {
+	select {
+	case err := <-h.lose:
+		return nil, err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (h *hasty) Close(context.Context) error { return nil }
+
+func TestACallIsNotSentOnALineThatIsLostMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := &hasty{lose: make(chan error)}
+		client, err := rpc.New(h, remote.JSON, rpc.Timeout(time.Second))
+		require.NoError(t, err)
+		_, err = rpc.Call[int](t.Context(), client, service, 1)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, []string{"found"}, h.sent)
+		require.NoError(t, client.Close(t.Context()))
+	})
+}
