@@ -1,6 +1,10 @@
 package stack
 
-import "context"
+import (
+	"context"
+
+	"github.com/gowarren/warren/processor"
+)
 
 type failureKey struct{}
 
@@ -18,4 +22,10 @@ func WithFailure(ctx context.Context, err error) context.Context {
 func failure(ctx context.Context) error {
 	err, _ := ctx.Value(failureKey{}).(error)
 	return err
+}
+
+// Built reports whether p is, or embeds, a pipeline that [Stack.Then] has built: one that heeds [WithFailure].
+func Built(p processor.Processor) bool {
+	built, _ := pipelineIn(p)
+	return built != nil && built.head != nil
 }
