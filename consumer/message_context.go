@@ -28,8 +28,9 @@ func (r *run) context(d delivery) context.Context {
 	if r.options.context == nil {
 		return ctx
 	}
-	made, err := ctx, error(nil)
-	problem := callback.Call("the function", func() { made, err = r.options.context(ctx, d.Delivery) })
+	var made context.Context
+	var err error
+	problem := callback.Call("the function", func() { made, err = r.options.context(ctx, d.Delivery) }) //nolint:fatcontext // one for each message
 	switch {
 	case problem != nil:
 		err = problem

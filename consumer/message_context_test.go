@@ -92,7 +92,7 @@ func TestAMessageWithoutAContextIsRetried(t *testing.T) {
 		"error":  func() (context.Context, error) { return nil, errors.New("the directory does not answer") },
 		"panic":  func() (context.Context, error) { panic("no directory") },
 		"nil":    func() (context.Context, error) { return nil, nil }, //nolint:nilnil // what a user may do
-		"goexit": func() (context.Context, error) { runtime.Goexit(); return nil, nil },
+		"goexit": func() (context.Context, error) { runtime.Goexit(); panic("not reached") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

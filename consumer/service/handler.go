@@ -70,29 +70,29 @@ func (h Handler) bindings() (broker.Topology, error) {
 	return t, nil
 }
 
-// topology is what the handler needs for work, its queue.
-func (h Handler) topology(work broker.Queue) (broker.Topology, error) {
+// needs is what the handler needs for work, its queue.
+func (h Handler) needs(work broker.Queue) (broker.Topology, error) {
 	pipeline, err := h.Stack.Then(h.Handle)
 	if err != nil {
 		return broker.Topology{}, err
 	}
-	needs, err := consumer.Topology(work, pipeline)
+	t, err := consumer.Topology(work, pipeline)
 	if err != nil {
-		return needs, err
+		return t, err
 	}
 	bound, err := h.bindings()
 	if err != nil {
-		return needs, err
+		return t, err
 	}
-	t, err := needs.Extend(bound)
+	t, err = t.Extend(bound)
 	return t, errors.Join(err, t.Validate())
 }
 
 // bare reports whether only the queue's name is said.
 func (h Handler) bare() bool { return reflect.DeepEqual(h.Queue, broker.Queue{Name: h.Queue.Name}) }
 
-// consumer returns a consumer with a pipeline of its own: layers hold the state of one run.
-func (h Handler) consumer(b broker.Broker, common []consumer.Option, own ...consumer.Option) (*consumer.Consumer, error) {
+// newConsumer returns one with a pipeline of its own: layers hold the state of one run.
+func (h Handler) newConsumer(b broker.Broker, common []consumer.Option, own ...consumer.Option) (*consumer.Consumer, error) {
 	pipeline, err := h.Stack.Then(h.Handle)
 	if err != nil {
 		return nil, err

@@ -136,11 +136,11 @@ func (l *life) stopped(ctx context.Context, err error) {
 func (l *life) run(ctx context.Context) error {
 	if l.hasBegun() {
 		// Its queue may be gone, and then that is why it failed.
-		if err := l.service.declare(ctx, l.part.topology); err != nil {
+		if err := l.service.declare(ctx, l.topology); err != nil {
 			return err
 		}
 	}
-	c, err := l.Handler.consumer(l.service.broker, l.service.consumers, consumer.OnReady(l.consumes(ctx)))
+	c, err := l.newConsumer(l.service.broker, l.service.consumers, consumer.OnReady(l.consumes(ctx)))
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func build(b broker.Broker, c *config, wrong error) (*Service, error) {
 
 // add adds a handler, if its consumer can be had.
 func (s *Service) add(p part) error {
-	if _, err := p.Handler.consumer(s.broker, s.consumers); err != nil {
+	if _, err := p.newConsumer(s.broker, s.consumers); err != nil {
 		return fmt.Errorf("service: the handler of queue %q: %w", p.Queue.Name, err)
 	}
 	pipeline, err := p.Stack.Then(p.Handle)
@@ -139,7 +139,7 @@ func (s *Service) Run(ctx context.Context) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.intake, cancel)() // End, Abort, signals
+	defer context.AfterFunc(s.intake, cancel)() //nolint:contextcheck // End, Abort and signals end this one
 	defer s.listen()()
 	return s.run(ctx)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -83,7 +84,7 @@ func TestAHandlerIsDeclaredWithKeysArgumentsAndAPrincipal(t *testing.T) {
 			Keys:  []string{"test.routing", "test.other"},
 			Stack: stack.New(ack.New(), recovery.New()),
 			Handle: processor.ProcessorFunc(func(ctx context.Context, msg processor.Message) error {
-				got = append(got, ctx.Value(principal{}).(string)+" "+msg.Origin().RoutingKey)
+				got = append(got, fmt.Sprint(ctx.Value(principal{}), " ", msg.Origin().RoutingKey))
 				return nil
 			}),
 			Options: []consumer.Option{consumer.MessageContext(func(ctx context.Context, _ processor.Message) (context.Context, error) {

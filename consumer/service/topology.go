@@ -18,12 +18,12 @@ type part struct {
 func (c *config) plan() ([]part, broker.Topology, error) {
 	parts := make([]part, len(c.handlers))
 	for i, h := range c.handlers {
-		t, _ := h.topology(h.Queue) // what is wrong is found below
+		t, _ := h.needs(h.Queue) // what is wrong is found below
 		parts[i] = part{h, t}
 	}
 	var errs []error
 	for i, h := range c.handlers {
-		t, err := h.topology(c.described(i, parts))
+		t, err := h.needs(c.described(i, parts))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("service: the handler of queue %q: %w", h.Queue.Name, err))
 		}

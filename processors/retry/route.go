@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -27,7 +28,7 @@ func (r *route) topology(work string) broker.Topology {
 func (r *route) problem() error {
 	switch x := r.exchange; {
 	case x.Name == "":
-		return fmt.Errorf("retry: the exchange of Return has no name: leave Return out, and messages come back by the name of the work queue")
+		return errors.New("retry: the exchange of Return has no name: leave Return out, and messages come back by the name of the work queue")
 	case r.key == "":
 		return fmt.Errorf("retry: the key of Return is empty, so that messages would come back with those of the retries: give the key with which the work queue is bound to %q", x.Name)
 	case len(x.Name) > processor.MaxName || len(r.key) > processor.MaxName:
