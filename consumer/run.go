@@ -71,6 +71,9 @@ func (r *run) consume() error {
 	if err := r.subscribe(); r.sub == nil {
 		return errors.Join(r.reason(), err)
 	}
+	for _, ready := range r.options.ready {
+		ready()
+	}
 	for range r.options.workers {
 		r.workers.Go(r.work)
 	}

@@ -33,6 +33,20 @@ func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	if err != nil {
 		return broker.Topology{}, err
 	}
+	return c.topology(work)
+}
+
+// Topology returns what the layer needs: see [Topology]. It refuses another work queue than the one that
+// [New] was given.
+func (b *backoff) Topology(work broker.Queue) (broker.Topology, error) {
+	if work.Name != b.queue {
+		return broker.Topology{}, fmt.Errorf("backoff: the work queue is %q, and what is delayed comes to %q: "+
+			"give New the name of the queue that is consumed", work.Name, b.queue)
+	}
+	return b.topology(work)
+}
+
+func (c *config) topology(work broker.Queue) (broker.Topology, error) {
 	delays := c.delayer.Topology()
 	if err := checkDeadLetter(work, delays); err != nil {
 		return broker.Topology{}, fmt.Errorf("backoff: %w", err)

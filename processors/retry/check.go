@@ -37,6 +37,9 @@ func (c *config) check() error {
 	if c.maxLength < 0 {
 		fail("MaxLength is %d: it must be 0 or more", c.maxLength)
 	}
+	if c.back != nil {
+		errs = append(errs, c.back.problem())
+	}
 	if problem := c.delayProblem(); problem != nil {
 		return errors.Join(append(errs, problem)...) // there are no keys without delays
 	}
