@@ -1,0 +1,5 @@
+package writefiles_test
+
+func child(string) int { return 1 }
+
+const childTask = "WRITEFILES_TEST_CHILD"
