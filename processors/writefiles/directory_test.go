@@ -85,3 +85,14 @@ func handler(t testing.TB, directory string, opts ...writefiles.Option) processo
 	t.Cleanup(func() { require.NoError(t, stop(h)) })
 	return h
 }
+
+// inMemory returns a directory in memory, where there is such a file system, for tests that sync thousands of files.
+func inMemory(t testing.TB) string {
+	t.Helper()
+	directory, err := os.MkdirTemp("/dev/shm", "writefiles")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(directory)) })
+	return directory
+}

@@ -63,15 +63,10 @@ func requireConfined(t testing.TB, directory string, depth int) {
 	}
 }
 
-// prison is a directory beside others, which nothing may be written into. It lies in memory where there is such a file system, since thousands
-// of files are synced.
+// prison is a directory beside others, which nothing may be written into.
 func prison(t testing.TB) (directory string, requireUntouched func()) {
 	t.Helper()
-	outside, err := os.MkdirTemp("/dev/shm", "writefiles")
-	if err != nil {
-		outside = t.TempDir()
-	}
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(outside)) })
+	outside := inMemory(t)
 	directory = filepath.Join(outside, "a", "b", "inside")
 	require.NoError(t, os.MkdirAll(directory, 0o700))
 	return directory, func() {

@@ -68,7 +68,7 @@ func (h *handler) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.try(d, ".", 1); err != nil {
+	if err := try(d, ".", 1, 1); err != nil {
 		return errors.Join(fmt.Errorf("writefiles: nothing can be written into %q: %w", h.directory, err), h.Stop(ctx))
 	}
 	l := &leftovers{disk: d, before: time.Now().Add(-h.leftoverAge)}
@@ -164,18 +164,18 @@ func (h *handler) outcome(p *pair, err error) error {
 	if !isTrouble(err) {
 		return err
 	}
-	directory, size := path.Dir(p.name("", "")), len(p.body)+len(p.headers)
-	h.outage.Down(err, func(context.Context) error { return h.mend(directory, size) })
+	directory, body, headers := path.Dir(p.name("", "")), len(p.body), len(p.headers)
+	h.outage.Down(err, func(context.Context) error { return h.mend(directory, body, headers) })
 	return processor.Requeue(err)
 }
 
 // mend opens the directory again and tries it: another file system may have been mounted there since.
-func (h *handler) mend(directory string, size int) error {
+func (h *handler) mend(directory string, body, headers int) error {
 	d, err := openDisk(&h.config)
 	if err != nil {
 		return err
 	}
-	if err := h.try(d, directory, size); err != nil {
+	if err := try(d, directory, body, headers); err != nil {
 		return errors.Join(err, d.root.Close())
 	}
 	h.mu.Lock()
@@ -188,17 +188,20 @@ func (h *handler) mend(directory string, size int) error {
 	return before.root.Close() // what still uses it finishes first
 }
 
-// try writes a file of size bytes in a directory as a message would, and removes them.
-func (h *handler) try(d *disk, directory string, size int) error {
+// try writes files of these sizes in a directory, as a message does, and removes them.
+func try(d *disk, directory string, body, headers int) error {
 	if err := d.makeDirectory(directory); err != nil {
 		return err
 	}
-	t := newTemporary(directory)
-	defer d.remove(t.body, t.headers)
-	if err := d.create(t.body, make([]byte, size)); err != nil {
+	t, second := newTemporary(directory), newTemporary(directory)
+	defer d.remove(t.body, t.headers, second.body)
+	if err := d.create(t.headers, make([]byte, headers)); err != nil {
 		return err
 	}
-	if err := d.link(t.body, t.headers); err != nil {
+	if err := d.create(t.body, make([]byte, body)); err != nil {
+		return err
+	}
+	if err := d.link(t.body, second.body); err != nil {
 		return fmt.Errorf("a file cannot have a second name, as on a FAT file system; use a file system that has hard links: %w", err)
 	}
 	return d.sync(directory)
