@@ -71,6 +71,12 @@ func Read(written, body []byte) (to processor.Destination, e processor.Envelope,
 	return to, e, err
 }
 
+// Names reports whether a headers file names that body, so that it can belong to no other.
+func Names(written, body []byte) bool {
+	var d document
+	return json.Unmarshal(written, &d) == nil && d.Version == version && d.Body != nil && *d.Body == *fingerprintOf(body)
+}
+
 func fingerprintOf(body []byte) *fingerprint {
 	sum := sha256.Sum256(body)
 	return &fingerprint{len(body), hex.EncodeToString(sum[:])}

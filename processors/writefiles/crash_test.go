@@ -74,7 +74,7 @@ func body(n int) string { return strings.Repeat(strconv.Itoa(n)+" ", 2000) }
 func (c task) run(t *testing.T, lines int) (acked []int, killed bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childTask+"="+string(must.Have(json.Marshal(c)))) //nolint:musttag // read by the same type
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", childTask+"="+string(must.Have(json.Marshal(c)))) //nolint:musttag // read by the same type
 	cmd.Stderr = os.Stderr
 	stdout := must.Have(cmd.StdoutPipe())
 	require.NoError(t, cmd.Start())
