@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	rabbitmqtest.Main(m)
 }
 
-const output = `written: 200 messages
+const shown = `written: 200 messages
 published: 200 files
 written: 200 messages
 bridge: sent=200 arrived=200 bodies_equal=200 headers_equal=200
@@ -41,14 +41,14 @@ func TestOnTheEmbeddedBroker(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	require.NoError(t, demo(t.Context(), "", &out))
-	require.Equal(t, output, out.String())
+	require.Equal(t, shown, out.String())
 }
 
 func TestOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	require.NoError(t, demo(t.Context(), rabbitmqtest.Shared(t).URL(), &out))
-	require.Equal(t, output, out.String())
+	require.Equal(t, shown, out.String())
 }
 
 // configured is a bridge on a broker of its own, by the text of a file with FOLDER for a directory of the test's.
