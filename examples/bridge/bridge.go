@@ -20,11 +20,12 @@ type bridge struct {
 }
 
 func newBridge(s *settings, b broker.Broker, log *slog.Logger) (*bridge, error) {
-	opts := []service.Option{
+	opts := make([]service.Option, 0, 3+len(s.write))
+	opts = append(opts,
 		service.Consumers(s.Consumer()...),
 		service.Logger(log),
 		service.Signals(), // they end the readers too: see main
-	}
+	)
 	for _, w := range s.write {
 		opts = append(opts, w.handler(b.Publisher()))
 	}

@@ -87,7 +87,7 @@ func roundTrip(ctx context.Context, br *bridge, folder string, w io.Writer) erro
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	for i := range messages {
+	for i := range uint8(messages) {
 		if err := br.service.Send(ctx, processor.Destination{Exchange: exchange, RoutingKey: "bridge.first"}, message(i)); err != nil {
 			return err
 		}
@@ -107,26 +107,27 @@ func roundTrip(ctx context.Context, br *bridge, folder string, w io.Writer) erro
 }
 
 // message is the i-th, with headers of many types.
-func message(i int) processor.Envelope {
+func message(i uint8) processor.Envelope {
 	return processor.Envelope{
-		Body: bytes.Repeat([]byte{byte(i), 0, '\n', 0xff}, i),
+		Body: bytes.Repeat([]byte{i, 0, '\n', 0xff}, int(i)),
 		Headers: processor.Headers{
-			"text": fmt.Sprint("größer ", i), "int64": int64(i) << 40, "int16": int16(i), "uint8": uint8(i), "float32": float32(i) / 3, "float64": float64(i) / 7,
-			"bool": i%2 == 0, "nil": nil, "bytes": []byte{byte(i), 0xfe}, "time": time.Unix(int64(i)*1e6, 0).UTC(),
+			"text": fmt.Sprint("größer ", i), "int64": int64(i) << 40, "int16": int16(i), "uint8": i, "float32": float32(i) / 3, "float64": float64(i) / 7,
+			"bool": i%2 == 0, "nil": nil, "bytes": []byte{i, 0xfe}, "time": time.Unix(int64(i)*1e6, 0).UTC(),
 			"table": processor.Headers{"inner": int32(i), "list": []any{"a", int64(i), processor.Headers{"deep": true}}},
 		},
 		Properties: processor.Properties{
 			ContentType: "application/octet-stream", CorrelationID: fmt.Sprint("correlation-", i), ReplyTo: "answers", Type: "sample",
-			Priority: uint8(i % 10), Timestamp: time.Unix(1_700_000_000+int64(i), 0).UTC(),
+			Priority: i % 10, Timestamp: time.Unix(1_700_000_000+int64(i), 0).UTC(),
 		},
 	}
 }
 
 // await looks at the counts until they are as wanted.
 func (b *bridge) await(ctx context.Context, wanted func(counts) bool) error {
+	g := newGauge(b)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !wanted(b.counts(ctx)) {
+	for !wanted(g.read(ctx)) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -51,7 +51,7 @@ write:
 	k := &killer{t: t, file: file, url: node.URL(), folder: folder, broker: b}
 	start := time.Now()
 	for k.work() > 0 {
-		k.live(1 + rand.N(min(*files/4, 5000))) //nolint:gosec // where it is killed
+		k.live(1 + rand.N(min(*files/4, 10_000)))
 	}
 	k.finish()
 	a := account(t, filepath.Join(folder, "out"), sums)
@@ -76,7 +76,7 @@ func fill(t *testing.T, folder string, n int) map[[sha256.Size]byte]int {
 	}
 	sums := map[[sha256.Size]byte]int{}
 	for i := range n {
-		body := append(fmt.Appendf(nil, "%d\n", i), bytes.Repeat([]byte{byte(i), byte(i >> 8)}, rand.N(1024))...) //nolint:gosec // a size
+		body := append(fmt.Appendf(nil, "%d\n", i), bytes.Repeat([]byte{byte(i), byte(i >> 8)}, rand.N(1024))...)
 		sums[sha256.Sum256(body)] = 0
 		require.NoError(t, os.WriteFile(filepath.Join(folder, "in/new", fmt.Sprintf("file-%06d.bin", i)), body, 0o600))
 	}
@@ -92,7 +92,7 @@ type killer struct {
 	kills             int
 }
 
-func (k *killer) left() int { return int(waiting(filepath.Join(k.folder, "in"))) }
+func (k *killer) left() int { return int(entries(filepath.Join(k.folder, "in/new"))) }
 
 // work is what is to be done: two steps for each file that is to be read, and one for each message that is to be written.
 func (k *killer) work() int {

@@ -92,7 +92,7 @@ func work(ctx context.Context, s *settings, stderr *os.File) error {
 	var d display = &lines{Writer: stderr}
 	every := 5 * time.Second
 	if isTerminal(stderr) {
-		d, every = newBars(stderr), 200*time.Millisecond
+		d, every = newBars(stderr), 500*time.Millisecond
 	}
 	log := s.Logger(d)
 	slog.SetDefault(log)

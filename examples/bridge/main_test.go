@@ -177,13 +177,15 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 }
 
-func TestWaitingFilesAreCounted(t *testing.T) {
+func TestFilesThatWaitAreCounted(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	require.Zero(t, waiting(folder))
-	require.NoError(t, os.Mkdir(filepath.Join(folder, "new"), 0o700))
+	require.Zero(t, entries(filepath.Join(folder, "nowhere")))
 	for i := range 3 {
-		require.NoError(t, os.WriteFile(filepath.Join(folder, "new", fmt.Sprint(i)), nil, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, fmt.Sprint(i)), nil, 0o600))
 	}
-	require.EqualValues(t, 3, waiting(folder))
+	b := backlog{directory: folder}
+	require.EqualValues(t, 3, b.left(10))
+	require.EqualValues(t, 1, b.left(12), "it is not counted again")
+	require.Zero(t, b.left(20))
 }

@@ -20,28 +20,67 @@ type counts struct {
 	written, toWrite       int64 // messages
 }
 
-// counts asks the readers, the handlers and the broker.
-func (b *bridge) counts(ctx context.Context) counts {
-	var c counts
-	for i, r := range b.readers {
-		s := r.Stats()
-		c.read += int64(s.Published)    //nolint:gosec // a count of files
-		c.setAside += int64(s.SetAside) //nolint:gosec // the same
-		c.toRead += waiting(b.settings.read[i].Directory)
+// gauge reads counts. It is used by one goroutine.
+type gauge struct {
+	bridge   *bridge
+	backlogs []backlog
+	ready    map[string]int64 // by queue
+}
+
+func newGauge(b *bridge) *gauge {
+	g := &gauge{bridge: b, ready: map[string]int64{}}
+	for _, r := range b.settings.read {
+		g.backlogs = append(g.backlogs, backlog{directory: filepath.Join(r.Directory, "new")})
 	}
-	for _, s := range b.service.States() {
+	return g
+}
+
+// read asks the readers, the handlers and the broker.
+func (g *gauge) read(ctx context.Context) counts {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var c counts
+	for i, r := range g.bridge.readers {
+		s := r.Stats()
+		done := int64(s.Published + s.SetAside) //nolint:gosec // a count of files
+		c.read += int64(s.Published)            //nolint:gosec // the same
+		c.setAside += int64(s.SetAside)         //nolint:gosec // the same
+		c.toRead += g.backlogs[i].left(done)
+	}
+	for _, s := range g.bridge.service.States() {
 		c.written += int64(s.Stats.Done) //nolint:gosec // a count of messages
-		if counter, ok := b.broker.(broker.Counter); ok {
-			n, _ := counter.Ready(ctx, s.Queue) // while the broker is away, nothing is ready
-			c.toWrite += int64(n) + s.Stats.InHand
+		if counter, ok := g.bridge.broker.(broker.Counter); ok {
+			if n, err := counter.Ready(ctx, s.Queue); err == nil { // else the broker is away, or the queue not there yet
+				g.ready[s.Queue] = int64(n)
+			}
 		}
+		c.toWrite += g.ready[s.Queue] + s.Stats.InHand
 	}
 	return c
 }
 
-// waiting is how many entries the directory of new files has. It reads them in pieces.
-func waiting(directory string) int64 {
-	f, err := os.Open(filepath.Join(directory, "new")) //nolint:gosec // the configuration's
+// backlog is how many files a directory has. It is counted now and then, since that may be a million of them.
+type backlog struct {
+	directory string
+	n, done   int64 // files that were there, and that were done, when it was counted
+	counted   time.Time
+	took      time.Duration
+}
+
+// left is how many are left when so many are done.
+func (b *backlog) left(done int64) int64 {
+	if time.Since(b.counted) > max(time.Second, 20*b.took) {
+		start := time.Now()
+		b.n, b.done = entries(b.directory), done
+		b.counted = time.Now()
+		b.took = b.counted.Sub(start)
+	}
+	return max(0, b.n-(done-b.done))
+}
+
+// entries is how many a directory has. It reads them in pieces.
+func entries(directory string) int64 {
+	f, err := os.Open(directory) //nolint:gosec // the configuration's
 	if err != nil {
 		return 0
 	}
@@ -64,16 +103,15 @@ type display interface {
 
 // watch shows the progress until ctx ends.
 func (b *bridge) watch(ctx context.Context, d display, every time.Duration) {
+	g := newGauge(b)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			d.show(b.counts(ctx))
+			d.show(g.read(ctx))
 		case <-ctx.Done():
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			d.end(b.counts(ctx))
+			d.end(g.read(context.WithoutCancel(ctx)))
 			return
 		}
 	}
