@@ -100,8 +100,11 @@ func (m *maildir) read(c *claim, limit int64) (body, headers []byte, err error) 
 	if c.changed() {
 		return nil, nil, errNotNow
 	}
+	if !canHaveHeaders(c.name) {
+		return body, nil, nil
+	}
 	headers, err = regular.Read(m.dir, c.name+headersfile.Suffix, headersfile.MaxSize)
-	if errors.Is(err, fs.ErrNotExist) || len(c.name)+len(headersfile.Suffix) > 255 {
+	if errors.Is(err, fs.ErrNotExist) {
 		return body, nil, nil
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gowarren/warren/internal/headersfile"
 )
@@ -107,7 +108,11 @@ func addUnique(name string) string {
 	}
 	base := strings.TrimSuffix(name, ending)
 	token := "-" + rand.Text()
-	return base[:min(len(base), longest-len(token)-len(ending))] + token + ending
+	cut := min(len(base), longest-len(token)-len(ending))
+	for cut > 0 && cut < len(base) && !utf8.RuneStart(base[cut]) {
+		cut--
+	}
+	return base[:cut] + token + ending
 }
 
 // move moves a file from new, and then its headers. In between there are headers without a body, which rejoin brings back to theirs.
@@ -115,11 +120,14 @@ func (m *maildir) move(name, directory, as string) error {
 	if err := m.root.Rename(filepath.Join(dirNew, name), filepath.Join(directory, as)); err != nil {
 		return err
 	}
-	if len(as)+len(headersfile.Suffix) > 255 {
+	if !canHaveHeaders(name) {
 		return nil
 	}
 	return m.moveHeaders(name, directory, as)
 }
+
+// canHaveHeaders reports whether there is room for the ending.
+func canHaveHeaders(name string) bool { return len(name)+len(headersfile.Suffix) <= 255 }
 
 func (m *maildir) moveHeaders(name, directory, as string) error {
 	err := m.root.Rename(filepath.Join(dirNew, name+headersfile.Suffix), filepath.Join(directory, as+headersfile.Suffix))
@@ -139,10 +147,11 @@ func (m *maildir) setAside(name, why string) error {
 	if err := m.writeNew(reason, why); err != nil {
 		return err
 	}
-	if err := m.move(name, dirFailed, as); err != nil {
-		return errors.Join(err, m.root.Remove(reason))
+	err := m.move(name, dirFailed, as)
+	if err != nil && !m.taken(filepath.Join(dirFailed, as)) {
+		err = errors.Join(err, m.root.Remove(reason))
 	}
-	return nil
+	return err
 }
 
 func (m *maildir) writeNew(name, text string) error {
