@@ -75,6 +75,9 @@ func (l *life) live(ctx context.Context) error {
 		start := time.Now()
 		err := l.once(ctx, l)
 		switch {
+		case ctx.Err() != nil && !l.hasBegun() && errors.Is(err, ctx.Err()):
+			l.stopped(ctx, nil)
+			return nil // asked to end before it began
 		case ctx.Err() != nil || err == nil:
 			l.stopped(ctx, err)
 			return err
