@@ -58,7 +58,7 @@ func (p Program) Main() {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	plan := flag.Bool("plan", false, "show what would be declared, and end")
 	flag.Parse()
-	err := error(nil)
+	var err error
 	if *plan {
 		err = p.Show(os.Stdout)
 	} else {
