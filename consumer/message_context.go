@@ -16,7 +16,7 @@ import (
 // concurrently; what it can take from msg its sender has written.
 //
 // An error of f is an outcome like an error of the handler, which is not called: the layers retry, park and
-// settle the message, and [processor.Reject] and the like say the same. So the processor has to be a pipeline
+// settle the message, but for those in the branches of a mux; [processor.Reject] and the like say the same. So the processor has to be a pipeline
 // of [stack.Stack.Then]. A panic, and a context that is nil, are plain errors. Default: no function.
 func MessageContext(f func(ctx context.Context, msg processor.Message) (context.Context, error)) Option {
 	return func(o *options) { o.context, o.contextSet = f, true }

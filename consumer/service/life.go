@@ -15,14 +15,19 @@ import (
 
 // life is one handler while the service runs.
 type life struct {
-	part
 	service *Service
+	name    string
+	once    func(ctx context.Context, l *life) error // one run
 
 	mu       sync.Mutex
 	state    State
 	before   consumer.Stats // of the runs that have ended
 	consumer *consumer.Consumer
 	begun    bool // it has consumed, or ended regularly
+}
+
+func newLife(s *Service, name string, once func(context.Context, *life) error) *life {
+	return &life{service: s, name: name, once: once, state: State{Queue: name, Phase: Stopped, Since: time.Now()}}
 }
 
 func (l *life) snapshot() State {
@@ -68,8 +73,11 @@ func (l *life) abort() {
 func (l *life) live(ctx context.Context) error {
 	for failures := 0; ; {
 		start := time.Now()
-		err := l.run(ctx)
+		err := l.once(ctx, l)
 		switch {
+		case ctx.Err() != nil && !l.hasBegun() && errors.Is(err, ctx.Err()):
+			l.stopped(ctx, nil)
+			return nil // asked to end before it began
 		case ctx.Err() != nil || err == nil:
 			l.stopped(ctx, err)
 			return err
@@ -105,7 +113,7 @@ func (l *life) wait(ctx context.Context, failures int, err error) bool {
 	d := pacing.Jitter(pacing.Doubling(r.first, r.most, failures))
 	l.enter(Restarting, err)
 	l.service.logger().LogAttrs(ctx, slog.LevelError, "handler failed, and is started again",
-		slog.String("queue", l.Queue.Name), logattr.Err(err), slog.Duration("in", d))
+		slog.String("handler", l.name), logattr.Err(err), slog.Duration("in", d))
 	if !pacing.Sleep(ctx, d) {
 		return false
 	}
@@ -117,7 +125,7 @@ func (l *life) wait(ctx context.Context, failures int, err error) bool {
 
 func (l *life) failed(ctx context.Context, err error) {
 	l.enter(Failed, err)
-	l.service.logger().LogAttrs(ctx, slog.LevelError, "handler failed", slog.String("queue", l.Queue.Name), logattr.Err(err))
+	l.service.logger().LogAttrs(ctx, slog.LevelError, "handler failed", slog.String("handler", l.name), logattr.Err(err))
 }
 
 // stopped notes a regular end; err is what went wrong at the end of a run that was asked to.
@@ -132,15 +140,15 @@ func (l *life) stopped(ctx context.Context, err error) {
 	}
 }
 
-// run is one run, with a pipeline and a consumer of its own.
-func (l *life) run(ctx context.Context) error {
+// consume is one run of a handler, with a pipeline and a consumer of its own.
+func (p part) consume(ctx context.Context, l *life) error {
 	if l.hasBegun() {
 		// Its queue may be gone, and then that is why it failed.
-		if err := l.service.declare(ctx, l.topology); err != nil {
+		if err := l.service.declare(ctx, p.topology); err != nil {
 			return err
 		}
 	}
-	c, err := l.newConsumer(l.service.broker, l.service.consumers, consumer.OnReady(l.consumes(ctx)))
+	c, err := p.newConsumer(l.service.broker, l.service.consumers, consumer.OnReady(func() { l.works(ctx) }))
 	if err != nil {
 		return err
 	}
@@ -156,16 +164,14 @@ func (l *life) run(ctx context.Context) error {
 	return c.Run(ctx)
 }
 
-// consumes is called when the subscription is there.
-func (l *life) consumes(ctx context.Context) func() {
-	return func() {
-		l.enter(Consuming, nil)
-		if ctx.Err() != nil {
-			l.drains() // the end came first
-		}
-		if l.begins() {
-			l.service.hasBegun()
-		}
+// works notes that the subscription is there.
+func (l *life) works(ctx context.Context) {
+	l.enter(Consuming, nil)
+	if ctx.Err() != nil {
+		l.drains() // the end came first
+	}
+	if l.begins() {
+		l.service.hasBegun()
 	}
 }
 

@@ -34,7 +34,7 @@ func TestAHandlerThatFailsLeavesTheOthersRunning(t *testing.T) {
 		err := s.Health()
 		require.ErrorIs(t, err, service.ErrUnhealthy)
 		require.ErrorIs(t, err, errMail)
-		require.ErrorContains(t, err, `queue "fails"`)
+		require.ErrorContains(t, err, `handler "fails"`)
 		require.NotContains(t, err.Error(), "works")
 		require.ErrorIs(t, s.States()[0].Err, errMail)
 		require.Equal(t, minute, time.Since(s.States()[0].Since))
@@ -44,7 +44,7 @@ func TestAHandlerThatFailsLeavesTheOthersRunning(t *testing.T) {
 
 		err = end()
 		require.ErrorIs(t, err, errMail, "also after a regular end")
-		require.ErrorContains(t, err, `queue "fails"`)
+		require.ErrorContains(t, err, `handler "fails"`)
 		require.NoError(t, b.Close(t.Context()))
 	})
 }
@@ -63,8 +63,8 @@ func TestWhenAllHaveFailedRunReturns(t *testing.T) {
 		post(t, b, "b")
 		err := <-end
 		require.ErrorIs(t, err, errMail)
-		require.ErrorContains(t, err, `queue "a"`)
-		require.ErrorContains(t, err, `queue "b"`)
+		require.ErrorContains(t, err, `handler "a"`)
+		require.ErrorContains(t, err, `handler "b"`)
 		require.NoError(t, b.Close(t.Context()))
 	})
 }
@@ -199,7 +199,7 @@ func TestAFailedStartLeavesNothingHalfStarted(t *testing.T) {
 				s := newService(t, b, append(opts, good, bad)...)
 				err := s.Run(t.Context())
 				require.ErrorIs(t, err, errMail)
-				require.ErrorContains(t, err, `queue "bad"`)
+				require.ErrorContains(t, err, `handler "bad"`)
 				require.False(t, isReady(s))
 				require.Equal(t, int64(2-1000), starts.Load(), "the one that was started is stopped")
 				require.Equal(t, map[string]service.Phase{"good": service.Stopped, "bad": service.Failed}, phases(s))
@@ -298,6 +298,51 @@ func TestAServiceThatWasEndedBeforeItRuns(t *testing.T) {
 	s.End()
 	require.NoError(t, s.Run(t.Context()))
 	require.False(t, isReady(s))
+}
+
+// What runs beside lives as a handler does.
+func TestBeside(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		runs := 0
+		ended := false
+		s := newService(t, b, service.Restart(time.Second, minute), queue("works", nothing),
+			service.Beside("fails once", func(ctx context.Context) error {
+				if runs++; runs == 1 {
+					return errMail
+				}
+				<-ctx.Done()
+				ended = true
+				return nil
+			}))
+		end := started(t, s)
+		synctest.Wait()
+		require.True(t, isReady(s))
+		require.ErrorContains(t, s.Health(), `handler "fails once"`)
+		time.Sleep(minute)
+		synctest.Wait()
+		require.NoError(t, s.Health())
+		require.Equal(t, 1, s.States()[1].Restarts)
+		require.NoError(t, end())
+		require.True(t, ended)
+		require.NoError(t, b.Close(t.Context()))
+	})
+}
+
+func TestWhatRunsBesideIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		s := newService(t, b, queue("works", nothing), service.Beside("deaf", func(context.Context) error { time.Sleep(time.Hour); return nil }))
+		end := started(t, s)
+		synctest.Wait()
+		begun := time.Now()
+		require.ErrorIs(t, end(), consumer.ErrAbandoned)
+		require.Equal(t, 25*time.Second, time.Since(begun))
+		time.Sleep(time.Hour)
+		require.NoError(t, b.Close(t.Context()))
+	})
 }
 
 var _ broker.Broker = (*spy)(nil)

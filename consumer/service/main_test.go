@@ -85,9 +85,10 @@ func post(t *testing.T, b broker.Broker, queues ...string) {
 	}
 }
 
+// newService returns one that leaves signals alone, so that it can run in a bubble.
 func newService(t *testing.T, b broker.Broker, opts ...service.Option) *service.Service {
 	t.Helper()
-	s, err := service.New(b, append([]service.Option{quiet}, opts...)...)
+	s, err := service.New(b, append([]service.Option{quiet, service.Signals()}, opts...)...)
 	require.NoError(t, err)
 	return s
 }

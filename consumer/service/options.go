@@ -34,6 +34,7 @@ type config struct {
 	together  bool
 	restart   *restart
 	consumers []consumer.Option
+	beside    []beside
 	identity  []identity.Option
 	log       *slog.Logger
 }
@@ -63,8 +64,8 @@ func OwnBroker() Option { return setting(func(c *config) { c.own = true }) }
 
 // Signals sets the signals on which the service drains and ends, as if ctx had ended. The second one ends the
 // context of the messages in flight at once: they are requeued. After that signals have their usual effect: a third
-// one ends the process. With none, signals are left to the program, or to processors/signals. Default: SIGINT and
-// SIGTERM.
+// one ends the process. With none, signals are left to the program, or to processors/signals; a test in a testing/synctest
+// bubble needs that, since Go listens to no signals there. Default: SIGINT and SIGTERM.
 func Signals(s ...os.Signal) Option {
 	s = slices.Clone(s)
 	return setting(func(c *config) { c.signals = s })
@@ -85,6 +86,14 @@ func Restart(first, most time.Duration) Option {
 // [consumer.MessageContext]. Default: none.
 func Consumers(opts ...consumer.Option) Option {
 	return setting(func(c *config) { c.consumers = append(c.consumers, opts...) })
+}
+
+// Beside runs f with the handlers, under a name that no queue and no other has: a relay of an outbox, a server for
+// health, a reader of files. It begins when all is declared, ends when ctx does, and is a handler otherwise: it has a
+// state, fails, and is started again with [Restart]. An f that goes on 25 s after ctx has ended is abandoned. Given
+// several times, each is run. Default: none.
+func Beside(name string, f func(ctx context.Context) error) Option {
+	return setting(func(c *config) { c.beside = append(c.beside, beside{name, f}) })
 }
 
 // Identity sets options for the ids of the messages that the service sends ([Service.Send]), such as
@@ -154,6 +163,12 @@ func (c *config) checkHandlers() error {
 			continue
 		}
 		seen[name] = i + 1
+	}
+	for _, b := range c.beside {
+		if _, twice := seen[b.name]; twice || b.name == "" || b.run == nil {
+			errs = append(errs, fmt.Errorf("service: Beside(%q): give it a function, and a name of its own", b.name))
+		}
+		seen[b.name] = 0
 	}
 	return errors.Join(errs...)
 }

@@ -82,10 +82,13 @@ func build(b broker.Broker, c *config, wrong error) (*Service, error) {
 	s := &Service{config: c, broker: b, publisher: publisher, topology: whole, ready: make(chan struct{})}
 	s.logger = sync.OnceValue(func() *slog.Logger { return patience.Logger(logattr.Or(c.log), grace) })
 	s.intake, s.end = context.WithCancel(context.Background())
-	s.open.Store(int64(len(parts)))
+	s.open.Store(int64(len(parts) + len(c.beside)))
 	var errs []error
 	for _, p := range parts {
 		errs = append(errs, s.add(p))
+	}
+	for _, b := range c.beside {
+		s.lives = append(s.lives, newLife(s, b.name, b.once))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -105,7 +108,7 @@ func (s *Service) add(p part) error {
 	if err := consumer.Drops(p.topology.Queues[0], pipeline); err != nil {
 		s.drops = append(s.drops, err)
 	}
-	s.lives = append(s.lives, &life{part: p, service: s, state: State{Queue: p.Queue.Name, Phase: Stopped, Since: time.Now()}})
+	s.lives = append(s.lives, newLife(s, p.Queue.Name, p.consume))
 	return nil
 }
 
@@ -166,7 +169,7 @@ func (s *Service) run(ctx context.Context) error {
 	for i, l := range s.lives {
 		running.Go(func() {
 			if err := l.live(ctx); err != nil {
-				errs[i] = fmt.Errorf("service: queue %q: %w", l.Queue.Name, err)
+				errs[i] = fmt.Errorf("service: handler %q: %w", l.name, err)
 			}
 		})
 	}
@@ -179,7 +182,7 @@ func (s *Service) prepare(ctx context.Context) error {
 	if err := s.declare(ctx, s.topology); err != nil || s.verify == nil {
 		return err
 	}
-	if err := s.heeding(ctx, func() error { return s.verify(ctx, s.topology) }); err != nil {
+	if err := heeding(ctx, grace, func() error { return s.verify(ctx, s.topology) }); err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
 	return nil
@@ -189,15 +192,15 @@ func (s *Service) declare(ctx context.Context, t broker.Topology) error {
 	if s.declared {
 		return nil
 	}
-	if err := s.heeding(ctx, func() error { return s.broker.Declare(ctx, t) }); err != nil {
+	if err := heeding(ctx, grace, func() error { return s.broker.Declare(ctx, t) }); err != nil {
 		return fmt.Errorf("declare: %w", err)
 	}
 	return nil
 }
 
-// heeding calls f, which should return when ctx ends, and does not wait longer if it does not.
-func (s *Service) heeding(ctx context.Context, f func() error) error {
-	err := patience.Until(ctx, grace, f, func(error) {})
+// heeding calls f, which should return when ctx ends, and waits no longer than wait if it does not.
+func heeding(ctx context.Context, wait time.Duration, f func() error) error {
+	err := patience.Until(ctx, wait, f, func(error) {})
 	if errors.Is(err, patience.ErrIgnored) {
 		return fmt.Errorf("%w: %w", consumer.ErrAbandoned, err)
 	}

@@ -188,6 +188,8 @@ func TestWhatCannotRunIsRefusedBeforeAnythingIsDeclared(t *testing.T) {
 		"restart or stop":    {[]service.Option{service.StopTogether(), service.Restart(time.Second, minute)}, []string{"keep one of them"}},
 		"a wait of nothing":  {[]service.Option{service.Restart(0, minute)}, []string{"Restart", "positive"}},
 		"a falling wait":     {[]service.Option{service.Restart(minute, time.Second)}, []string{"below the first"}},
+		"beside a queue":     {[]service.Option{queue("mail", nothing), service.Beside("mail", func(context.Context) error { return nil })}, []string{`Beside("mail")`, "name of its own"}},
+		"beside, nothing":    {[]service.Option{service.Beside("x", nil)}, []string{"give it a function"}},
 		"a nil signal":       {[]service.Option{service.Signals(nil)}, []string{"signal 1"}},
 	} {
 		t.Run(name, func(t *testing.T) {

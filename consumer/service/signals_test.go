@@ -53,6 +53,20 @@ func TestSignals(t *testing.T) {
 	require.NoError(t, b.Close(t.Context()))
 }
 
+// SIGTERM and SIGINT are handled unless a program says otherwise.
+func TestSignalsByDefault(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		b := memory.New()
+		s, err := service.New(b, quiet, service.OwnBroker(), queue("mail", nothing))
+		require.NoError(t, err)
+		end := make(chan error, 1)
+		go func() { end <- s.Run(t.Context()) }()
+		<-s.Ready()
+		send(t, sig)
+		require.NoError(t, <-end)
+	}
+}
+
 func TestASignalDuringTheStart(t *testing.T) {
 	b := newSpy()
 	declaring := make(chan struct{})

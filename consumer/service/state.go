@@ -15,7 +15,7 @@ type Phase string
 const (
 	// Starting: its layers start, or it waits for its subscription.
 	Starting Phase = "starting"
-	// Consuming: the broker delivers to it.
+	// Consuming: the broker delivers to it. What runs beside has no other phase while it works.
 	Consuming Phase = "consuming"
 	// Draining: it takes no more messages, and finishes those in flight.
 	Draining Phase = "draining"
@@ -29,7 +29,7 @@ const (
 
 // State is what is known of a handler.
 type State struct {
-	// Queue is its queue.
+	// Queue is its queue, or its name in [Beside].
 	Queue string
 	// Phase is where it is, and Since since when.
 	Phase Phase
@@ -62,7 +62,7 @@ func (s *Service) Health() error {
 	var errs []error
 	for _, state := range s.States() {
 		if state.Phase == Failed || state.Phase == Restarting {
-			errs = append(errs, fmt.Errorf("service: queue %q: %w: %s since %s: %w", state.Queue, ErrUnhealthy,
+			errs = append(errs, fmt.Errorf("service: handler %q: %w: %s since %s: %w", state.Queue, ErrUnhealthy,
 				state.Phase, state.Since.Format(time.RFC3339), state.Err))
 		}
 	}

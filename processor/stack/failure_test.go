@@ -32,6 +32,33 @@ func TestAFailureTakesThePlaceOfTheHandler(t *testing.T) {
 	require.Equal(t, 1, called)
 }
 
+// A pipeline in a pipeline: what never reaches the handler passes the layers of both.
+func TestAFailurePassesTheLayersOfNestedPipelines(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("nobody by that name")
+	var seen []string
+	note := func(name string) processor.Middleware {
+		return func(next processor.Processor) processor.Processor {
+			return processor.ProcessorFunc(func(ctx context.Context, msg processor.Message) error {
+				err := next.Process(ctx, msg)
+				seen = append(seen, name+": "+err.Error())
+				return err
+			})
+		}
+	}
+	inner, err := stack.New(note("inner")).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	require.NoError(t, err)
+	outer, err := stack.New(note("outer")).Then(inner)
+	require.NoError(t, err)
+	require.ErrorIs(t, outer.Process(stack.WithFailure(t.Context(), failed), processortest.NewMessage()), failed)
+	require.Equal(t, []string{"inner: nobody by that name", "outer: nobody by that name"}, seen)
+
+	seen = nil
+	unreadable := processortest.NewMessage(processortest.Header(processor.HeaderUnreadable, "x"))
+	require.ErrorIs(t, outer.Process(t.Context(), unreadable), processor.ErrUnreadable)
+	require.Len(t, seen, 2)
+}
+
 // It costs no allocation.
 func TestNoFailureCostsNothing(t *testing.T) {
 	p, err := stack.New().ThenFunc(func(context.Context, processor.Message) error { return nil })

@@ -10,6 +10,17 @@ import (
 // context.
 type complete struct{ handler processor.Processor }
 
+// guarded is the handler with that guard. A pipeline, also inside visible layers, has its own, inside all its layers: what never reaches the
+// handler has to pass these as well, since they may be those that retry and park.
+func guarded(handler processor.Processor) processor.Processor {
+	for p := range inward(handler, nil) {
+		if _, ok := p.(*Pipeline); ok {
+			return handler
+		}
+	}
+	return &complete{handler}
+}
+
 // Process implements [processor.Processor].
 func (c *complete) Process(ctx context.Context, msg processor.Message) error {
 	if _, unreadable := msg.Headers()[processor.HeaderUnreadable]; unreadable {
