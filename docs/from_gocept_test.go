@@ -232,5 +232,6 @@ func TestTheServiceOfFromGocept(t *testing.T) {
 	require.Equal(t, "editor", <-who)
 	end()
 	require.NoError(t, <-ended)
+	require.EqualValues(t, 1, s.States()[0].Stats.Done)
 	require.ErrorIs(t, run(t.Context(), "nowhere.yaml"), os.ErrNotExist)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -92,6 +93,7 @@ const environmentName = "environment"
 
 func parse(name string, text []byte, found *problems) *value {
 	from := source{name: cmp.Or(name, environmentName)}
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // editors on Windows write it
 	switch ending := strings.ToLower(filepath.Ext(name)); {
 	case len(text) > maxFile:
 		found.addf(from, "", "is larger than %d bytes", maxFile)

@@ -10,9 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -224,4 +226,74 @@ func TestAHandlerReadsSettings(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, c.Run(cfg.Context(t.Context())))
 	require.Equal(t, 5*time.Second, read)
+}
+
+func TestSettingsAreReadConcurrently(t *testing.T) {
+	t.Parallel()
+	cfg, err := parse("settings: {imports: {timeout: 5s, password_file: " + write(t, "secret", "s3cret") + "}}")
+	require.NoError(t, err)
+	ctx := cfg.Context(t.Context())
+	var readers sync.WaitGroup
+	for range 20 {
+		readers.Go(func() {
+			for _, key := range []string{"imports.timeout", "imports.nothing"} {
+				timeout, err := config.SettingOr(ctx, key, 5*time.Second)
+				assert.NoError(t, err)
+				assert.Equal(t, 5*time.Second, timeout)
+			}
+			imports, err := config.Setting[struct {
+				Timeout  time.Duration
+				Password config.Secret
+			}](ctx, "imports")
+			assert.NoError(t, err)
+			assert.Equal(t, "s3cret", imports.Password.Reveal())
+		})
+	}
+	readers.Wait()
+}
+
+// A setting costs a handler next to nothing.
+func TestASettingIsDecodedOnce(t *testing.T) {
+	cfg, err := parse("settings: {imports.timeout: 5s}")
+	require.NoError(t, err)
+	ctx := cfg.Context(t.Context())
+	_, err = config.Setting[time.Duration](ctx, "imports.timeout")
+	require.NoError(t, err)
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _ = config.Setting[time.Duration](ctx, "imports.timeout") }), 1.0)
+}
+
+// Editors on Windows write them.
+func TestMarksAndLineEndsOfWindows(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{"worker.yaml": yaml, "worker.toml": toml} {
+		cfg, err := config.Parse(name, []byte("\ufeff"+strings.ReplaceAll(text, "\n", "\r\n")), none)
+		require.NoError(t, err, name)
+		require.Len(t, cfg.Consumer(), 3)
+	}
+}
+
+// tree is a struct that is in itself.
+type tree struct {
+	Name     string
+	Left     *tree
+	Branches []tree
+}
+
+func TestASectionThatIsInItself(t *testing.T) {
+	t.Parallel()
+	var root tree
+	_, err := parse("tree: {left: {left: {name: x}}, branches: [{name: y}]}", config.Section("tree", &root),
+		config.Environ([]string{"WARREN_TREE__NAME=z"}))
+	require.NoError(t, err)
+	require.Equal(t, tree{Name: "z", Left: &tree{Left: &tree{Name: "x"}}, Branches: []tree{{Name: "y"}}}, root)
+}
+
+func TestNoKeyBreaksALine(t *testing.T) {
+	t.Parallel()
+	_, err := parse("\"a\\nb\": 1\nsettings: {\"a\\nb\": 1, \"a\\nB\": 2, \"c\\nd\": 1, \"c\\nd.e\": 2}",
+		config.Environ([]string{"WARREN_A\nB=1"}))
+	require.Error(t, err)
+	for _, line := range strings.Split(err.Error(), "\n") {
+		require.True(t, strings.HasPrefix(line, "config: "), line)
+	}
 }

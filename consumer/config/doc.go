@@ -12,6 +12,8 @@
 //	...
 //	return c.Run(cfg.Context(ctx))
 //
+// With package service it is service.Run(cfg.Context(ctx), b, service.Consumers(cfg.Consumer()...), handlers...).
+//
 // # A file
 //
 //	# The nodes of a cluster. A URL without a password has that of password, or of the file
@@ -59,7 +61,7 @@
 // Instead of a key that is a text, a number or a list of them, key_file can name a file that has the value, as Docker and Kubernetes
 // mount secrets: smtp.password_file above is read by Setting[string](ctx, "smtp.password"). The end of the last line is no part of
 // it. A relative path in the file is relative to its folder, and one of the environment to that of the process. Only regular files of at
-// most 64 KiB are read, and once.
+// most 64 KiB are read, and once. In a map, whose keys are the program's own, no key names a file.
 //
 // Nothing prints a secret: neither a [Config], nor [URLs], nor a [Secret], which is a type for fields of a program's own. Errors
 // show a value only if neither its key nor the value looks like a secret, and never one from such a file.

@@ -20,9 +20,8 @@ func variable(path string) string {
 	return strings.ToUpper(strings.NewReplacer(".", level, "-", "_").Replace(path))
 }
 
-// injected are variables that Docker and Kubernetes set for each service: one that is named warren gives WARREN_PORT and
-// others.
-var injected = regexp.MustCompile(`^(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?|NAME|ENV_.*)$`)
+// injected are variables that Kubernetes sets for each service: one that is named warren gives WARREN_PORT and others.
+var injected = regexp.MustCompile(`^(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
 // environment sets in root what the variables with the prefix say. known are the paths that can be set. An empty variable
 // is as none.
@@ -55,7 +54,7 @@ func hint(root *value, prefix, rest string, paths map[string]string) string {
 	first, _, _ := strings.Cut(rest, level)
 	for _, key := range root.keys() {
 		if variable(key) == first && root.table[key].kind == list {
-			return ": " + key + " is a list, which is set in the file"
+			return ": " + name(key) + " is a list, which is set in the file"
 		}
 	}
 	if name, ok := nearest.Of(strings.ReplaceAll(rest, level, "_"), flat(all)...); ok {
@@ -82,7 +81,7 @@ func insert(in *value, parts []string, v *value, found *problems) {
 		path = join(path, key)
 		switch last := i == len(parts)-1; {
 		case last && at.set() && at.kind == table:
-			found.addf(v.from, path, "is a table in %v: a variable sets a value of it, as %s%s... does", at.from, v.from, level)
+			found.addf(v.from, path, "is a table in %v: a variable sets a value of it, as %v%s... does", at.from, v.from, level)
 			return
 		case last:
 			in.table[key] = v

@@ -104,8 +104,9 @@ func leaf(t reflect.Type) bool {
 	return single(t) || t.Kind() == reflect.Slice && single(t.Elem())
 }
 
-// leaves calls visit with the path of everything in t that one text can make.
-func leaves(t reflect.Type, path string, visit func(path string)) {
+// leaves calls visit with the path of everything in t that one text can make. outer are the structs that t is in: one that is in
+// itself has no end.
+func leaves(t reflect.Type, path string, visit func(path string), outer ...reflect.Type) {
 	if leaf(t) {
 		visit(path)
 		return
@@ -113,12 +114,12 @@ func leaves(t reflect.Type, path string, visit func(path string)) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct {
+	if t.Kind() != reflect.Struct || slices.Contains(outer, t) {
 		return
 	}
 	all := fields(t)
 	for _, f := range all {
-		leaves(f.typ, join(path, f.name), visit)
+		leaves(f.typ, join(path, f.name), visit, append(slices.Clip(outer), t)...)
 		if fromFile(all, f) {
 			visit(join(path, f.name+fileSuffix))
 		}

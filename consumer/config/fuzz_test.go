@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/consumer/config"
+	"github.com/gowarren/warren/internal/quote"
 )
 
 // fuzzed loads text as the file name: no panic, and an error names the file.
@@ -55,7 +56,8 @@ func FuzzVariable(f *testing.F) {
 		entry := config.DefaultPrefix + name + "=" + text
 		_, err := config.Parse("worker.yaml", []byte(yaml), config.Environ([]string{entry}))
 		if err != nil {
-			require.Contains(t, err.Error(), strings.SplitN(entry, "=", 2)[0])
+			variable, _, _ := strings.Cut(entry, "=")
+			require.Contains(t, err.Error(), quote.Name(variable))
 		}
 	})
 }

@@ -137,13 +137,13 @@ func place(in *value, path, key string, e *value, found *problems) {
 			in.table[first] = at
 		}
 		if at.kind != table {
-			found.addf(e.from, join(path, rest), "is below %s (%v), which is %s", path, at.from, at.describe(path))
+			found.addf(e.from, join(path, rest), "is below %s (%v), which is %s", name(path), at.from, at.describe(path))
 			return
 		}
 		place(at, path, rest, e, found)
 	case at == nil:
 		if twin := matching(in, variable(first)); in.table[twin] != nil {
-			found.addf(e.from, path, "is, for the environment, the same as %s (%v): rename one", twin, in.table[twin].from)
+			found.addf(e.from, path, "is, for the environment, the same as %s (%v): rename one", name(twin), in.table[twin].from)
 			return
 		}
 		in.table[first] = e

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/quote"
 )
 
 // value is one value of a configuration, and where it is from.
@@ -44,7 +45,10 @@ type source struct {
 }
 
 func (s source) String() string {
-	if s.line == 0 {
+	switch {
+	case s.variable:
+		return quote.Name(s.name)
+	case s.line == 0:
 		return s.name
 	}
 	return s.name + ":" + strconv.Itoa(s.line)

@@ -35,7 +35,7 @@ func newBridge(s *settings, b broker.Broker, log *slog.Logger) (*bridge, error) 
 		return nil, err
 	}
 	for _, r := range s.read {
-		reader, err := r.reader(br.service.Publisher())
+		reader, err := r.reader(br.service.Publisher(), s.DrainTimeout())
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +53,7 @@ func (b *bridge) run(ctx context.Context) error {
 		parts = append(parts, b.service.Run)
 	}
 	for _, r := range b.readers {
-		parts = append(parts, r.Run)
+		parts = append(parts, func(ctx context.Context) error { return b.read(ctx, r) })
 	}
 	errs := make([]error, len(parts))
 	var running sync.WaitGroup
@@ -66,4 +66,16 @@ func (b *bridge) run(ctx context.Context) error {
 	}
 	running.Wait()
 	return errors.Join(errs...)
+}
+
+// read runs a reader, as soon as the queues of this bridge are there: else no queue would take its messages at first.
+func (b *bridge) read(ctx context.Context, r *readfiles.Reader) error {
+	if len(b.settings.write) > 0 {
+		select {
+		case <-b.service.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return r.Run(ctx)
 }

@@ -104,8 +104,8 @@ func (w writing) handler(p processor.Publisher) service.Handler {
 }
 
 // reader returns the reader of a directory.
-func (r reading) reader(p processor.Publisher) (*readfiles.Reader, error) {
-	var opts []readfiles.Option
+func (r reading) reader(p processor.Publisher, drain time.Duration) (*readfiles.Reader, error) {
+	opts := []readfiles.Option{readfiles.DrainTimeout(drain)}
 	if r.ContentType != nil {
 		opts = append(opts, readfiles.ContentType(*r.ContentType))
 	}
