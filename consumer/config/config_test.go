@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -233,23 +232,24 @@ func TestSettingsAreReadConcurrently(t *testing.T) {
 	cfg, err := parse("settings: {imports: {timeout: 5s, password_file: " + write(t, "secret", "s3cret") + "}}")
 	require.NoError(t, err)
 	ctx := cfg.Context(t.Context())
+	type imports struct {
+		Timeout  time.Duration
+		Password config.Secret
+	}
 	var readers sync.WaitGroup
-	for range 20 {
+	errs := make([]error, 20)
+	for i := range errs {
 		readers.Go(func() {
-			for _, key := range []string{"imports.timeout", "imports.nothing"} {
-				timeout, err := config.SettingOr(ctx, key, 5*time.Second)
-				assert.NoError(t, err)
-				assert.Equal(t, 5*time.Second, timeout)
+			timeout, err := config.Setting[time.Duration](ctx, "imports.timeout")
+			nothing, none := config.SettingOr(ctx, "imports.nothing", 5*time.Second)
+			all, wrong := config.Setting[imports](ctx, "imports")
+			if errs[i] = errors.Join(err, none, wrong); timeout != nothing || timeout != all.Timeout || all.Password.Reveal() != "s3cret" {
+				errs[i] = errors.Join(errs[i], errors.New("a setting is another"))
 			}
-			imports, err := config.Setting[struct {
-				Timeout  time.Duration
-				Password config.Secret
-			}](ctx, "imports")
-			assert.NoError(t, err)
-			assert.Equal(t, "s3cret", imports.Password.Reveal())
 		})
 	}
 	readers.Wait()
+	require.NoError(t, errors.Join(errs...))
 }
 
 // A setting costs a handler next to nothing.
@@ -293,7 +293,7 @@ func TestNoKeyBreaksALine(t *testing.T) {
 	_, err := parse("\"a\\nb\": 1\nsettings: {\"a\\nb\": 1, \"a\\nB\": 2, \"c\\nd\": 1, \"c\\nd.e\": 2}",
 		config.Environ([]string{"WARREN_A\nB=1"}))
 	require.Error(t, err)
-	for _, line := range strings.Split(err.Error(), "\n") {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
 		require.True(t, strings.HasPrefix(line, "config: "), line)
 	}
 }

@@ -49,12 +49,13 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/consumer/config"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process: nothing is lost by that
-	err := start(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	err := start(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	stop()
 	if errors.Is(err, flag.ErrHelp) {
 		return
@@ -66,7 +67,7 @@ func main() {
 }
 
 // start is main without the process.
-func start(ctx context.Context, args []string, stdout io.Writer, stderr *os.File) error {
+func start(ctx context.Context, args, environ []string, stdout io.Writer, stderr *os.File) error {
 	flags := flag.NewFlagSet("bridge", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	file := flags.String("config", "", "the configuration `file`, YAML or TOML (default: it shows itself)")
@@ -77,7 +78,7 @@ func start(ctx context.Context, args []string, stdout io.Writer, stderr *os.File
 	if *file == "" {
 		return demo(ctx, os.Getenv("AMQP_URL"), stdout)
 	}
-	s, err := load(*file, nil)
+	s, err := load(*file, nil, config.Environ(environ))
 	if err != nil {
 		return err
 	}

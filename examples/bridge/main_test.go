@@ -131,7 +131,7 @@ func TestThePlan(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bridge.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(example), 0o600))
 	var out bytes.Buffer
-	require.NoError(t, start(t.Context(), []string{"-config", file, "-plan"}, &out, nil))
+	require.NoError(t, start(t.Context(), []string{"-config", file, "-plan"}, []string{}, &out, nil))
 	for _, name := range []string{"bridge.first", "bridge.other", "bridge.second_parked", "bridge.second_retry_30s", "amq.topic"} {
 		require.Contains(t, out.String(), name)
 	}
