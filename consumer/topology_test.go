@@ -214,7 +214,7 @@ func TestWhatContradictsIsRefused(t *testing.T) {
 		"one queue, two delays": {
 			[]processor.Middleware{retries("a", retry.Delays(time.Second)), retries("b", retry.Delays(time.Minute))},
 			broker.ErrMismatch,
-			[]string{`queue "mail"`, "the layers retry and retry contradict each other", `"mail_retry_1"`},
+			[]string{`queue "mail"`, "the layers retry (layer 1) and retry (layer 2) contradict each other", `"mail_retry_1"`},
 		},
 		"one parks where the other waits": {
 			[]processor.Middleware{
@@ -278,7 +278,7 @@ func TestALayerThatForgetsTheWorkQueueIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, queues := range [][]broker.Queue{nil, {quorum("other")}} {
 		_, err := consumer.Topology(quorum("mail"), &stubborn{sink, queues})
-		require.ErrorContains(t, err, "*consumer_test.stubborn returns a topology whose first queue is not the work queue")
+		require.ErrorContains(t, err, "*consumer_test.stubborn (layer 1) returns a topology whose first queue is not the work queue")
 	}
 	_, err := consumer.Topology(quorum("mail"), pipeline(t,
 		func(next processor.Processor) processor.Processor {
