@@ -37,7 +37,8 @@ func Drops(work broker.Queue, p processor.Processor) error {
 		return nil
 	}
 	return fmt.Errorf("consumer: queue %q: %w: it has no dead-letter exchange, and no layer publishes a copy (%s); "+
-		"add a place for them to the layer that retries, such as retry.ParkKey or backoff.Park, or give the queue a DeadLetter",
+		"add a place for them to the layer that retries, such as retry.ParkKey or backoff.Park, "+
+		"or give the queue a DeadLetter",
 		work.Name, ErrDrops, strings.Join(dropped, ", "))
 }
 

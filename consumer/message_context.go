@@ -30,7 +30,9 @@ func (r *run) context(d delivery) context.Context {
 	}
 	var made context.Context
 	var err error
-	problem := callback.Call("the function", func() { made, err = r.options.context(ctx, d.Delivery) }) //nolint:fatcontext // one for each message
+	problem := callback.Call("the function", func() {
+		made, err = r.options.context(ctx, d.Delivery) //nolint:fatcontext // one for each message
+	})
 	switch {
 	case problem != nil:
 		err = problem

@@ -84,7 +84,7 @@ func FinishLost() Option { return func(o *options) { o.finishLost = true } }
 func Broker(o broker.ConsumerOptions) Option { return func(c *options) { c.consumer = o } }
 
 // OnReady calls f each time a run has subscribed, before its first message: from then on the broker delivers.
-// The run waits for f, which must not block. Given several times, each function is called. Default: none.
+// The run waits for f, which must not block; a panic of f ends the run with an error. Given several times, each function is called. Default: none.
 func OnReady(f func()) Option { return func(o *options) { o.ready = append(o.ready, f) } }
 
 // Logger sets where the consumer logs. Default, also for nil: slog.Default() when the

@@ -87,6 +87,10 @@ func TestOnReadyIsCalledOncePerRun(t *testing.T) {
 	refuses := must.Have(consumer.New(refusing, acked(t, sink), quiet(), consumer.OnReady(func() { calls = nil })))
 	require.Error(t, refuses.Run(t.Context()))
 	require.NotEmpty(t, calls)
+
+	panics := must.Have(consumer.New(newQueue(messages(1)...), acked(t, sink), quiet(), consumer.OnReady(func() { panic("a bug") })))
+	require.ErrorContains(t, panics.Run(t.Context()), "OnReady panicked: a bug")
+	require.Zero(t, panics.Stats().Received)
 }
 
 func TestStatsAddUp(t *testing.T) {

@@ -44,19 +44,20 @@ type need struct {
 func needsOf(p processor.Processor) needs {
 	var all needs
 	for _, way := range paths(nil, p) {
-		for _, l := range way.own() {
-			layer, ok := l.(broker.TopologyNeeder)
-			if !ok {
-				continue
+		for i, l := range way.own() {
+			if layer, ok := l.(broker.TopologyNeeder); ok {
+				all = append(all, need{fmt.Sprintf("%s (layer %d)", nameOf(l), way.shared+i+1), layer})
 			}
-			name := fmt.Sprintf("%T", l)
-			if named, ok := l.(stack.Layer); ok {
-				name = named.Name()
-			}
-			all = append(all, need{name, layer})
 		}
 	}
 	return all
+}
+
+func nameOf(layer processor.Processor) string {
+	if named, ok := layer.(stack.Layer); ok {
+		return named.Name()
+	}
+	return fmt.Sprintf("%T", layer)
 }
 
 // topology merges what all need, with the work queue that suits all.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -136,6 +137,39 @@ func TestTwoLayersThatRetry(t *testing.T) {
 	}
 }
 
+// What is declared is enough: a message is busy once, then fails in another way until it is parked.
+func TestTwoLayersThatRetryOnABroker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		tries := 0
+		p, err := stack.New(
+			ack.New(),
+			backoff.New(b.Publisher(), "mail", backoff.Jitter(0), backoff.Retries(2), backoff.Schedule(backoff.Fixed(time.Second)),
+				backoff.Park(processor.Destination{RoutingKey: "mail_parked"}), backoff.Logger(slogDiscard())),
+			retry.New(b.Publisher(), "busy_%delay%", retry.Counter("busy"), retry.Delays(time.Minute), retry.Logger(slogDiscard()),
+				retry.If(func(err error) bool { return errors.Is(err, errBusy) })),
+			recovery.New(),
+		).ThenFunc(func(context.Context, processor.Message) error {
+			if tries++; tries == 1 {
+				return errBusy
+			}
+			return errMail
+		})
+		require.NoError(t, err)
+		topology, err := consumer.Topology(quorum("mail"), p)
+		require.NoError(t, err)
+		require.NoError(t, b.Declare(t.Context(), topology))
+		post(t, b, nil)
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, quiet())).Run(ctx))
+		require.Equal(t, 4, tries, "busy, and then three of its own")
+		require.Equal(t, 1, readyIn(t, b, "mail_parked"))
+		require.NoError(t, b.Close(t.Context()))
+	})
+}
+
 // A redelivery layer wants the work queue for itself: it is asked first, wherever it stands.
 func TestTheQueueThatWaitsIsAskedFirst(t *testing.T) {
 	t.Parallel()
@@ -180,7 +214,7 @@ func TestWhatContradictsIsRefused(t *testing.T) {
 		"one queue, two delays": {
 			[]processor.Middleware{retries("a", retry.Delays(time.Second)), retries("b", retry.Delays(time.Minute))},
 			broker.ErrMismatch,
-			[]string{`queue "mail"`, "the layers retry and retry contradict each other", `"mail_retry_1"`},
+			[]string{`queue "mail"`, "the layers retry (layer 1) and retry (layer 2) contradict each other", `"mail_retry_1"`},
 		},
 		"one parks where the other waits": {
 			[]processor.Middleware{
@@ -244,7 +278,7 @@ func TestALayerThatForgetsTheWorkQueueIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, queues := range [][]broker.Queue{nil, {quorum("other")}} {
 		_, err := consumer.Topology(quorum("mail"), &stubborn{sink, queues})
-		require.ErrorContains(t, err, "*consumer_test.stubborn returns a topology whose first queue is not the work queue")
+		require.ErrorContains(t, err, "*consumer_test.stubborn (layer 1) returns a topology whose first queue is not the work queue")
 	}
 	_, err := consumer.Topology(quorum("mail"), pipeline(t,
 		func(next processor.Processor) processor.Processor {

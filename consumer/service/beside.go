@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gowarren/warren/consumer"
@@ -19,5 +20,9 @@ type beside struct {
 // once is one run.
 func (b beside) once(ctx context.Context, l *life) error {
 	l.works(ctx)
-	return heeding(ctx, besideGrace, func() error { return b.run(ctx) })
+	err := heeding(ctx, besideGrace, func() error { return b.run(ctx) })
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil // the usual way to say that it was asked to end
+	}
+	return err
 }

@@ -3,10 +3,13 @@
 //
 //	err := service.Run(ctx, b,
 //		service.Handler{
-//			Queue:  broker.Queue{Name: "mail", Type: broker.Quorum},
-//			Keys:   []string{"mail.#"}, // of amq.topic, unless Exchange says another
-//			Stack:  stack.New(ack.New(), retry.New(b.Publisher(), key, delays, retry.ParkKey("mail_parked")), recovery.New()),
-//			Handle: processor.Typed(json.Unmarshal, sendMail),
+//			Queue: broker.Queue{Name: "mail", Type: broker.Quorum},
+//			Keys:  []string{"mail.#"}, // of amq.topic, unless Exchange says another
+//			Stack: stack.New(
+//				ack.New(),
+//				retry.New(b.Publisher(), "mail_retry_%delay%", retry.Delays(time.Minute), retry.ParkKey("mail_parked")),
+//				recovery.New()),
+//			Handle:  processor.Typed(json.Unmarshal, sendMail),
 //			Workers: 8,
 //		},
 //		service.Handler{...},

@@ -59,10 +59,12 @@ func (h Handler) bindings() (broker.Topology, error) {
 		return t, fmt.Errorf("there is the Exchange %q and no Keys: nothing would be bound to it; add Keys", x.Name)
 	}
 	if x.Kind == broker.HeadersKind {
-		return t, fmt.Errorf("the Exchange %q routes by headers, and Keys have none: bind the queue with service.Topology", x.Name)
+		return t, fmt.Errorf("the Exchange %q routes by headers, and Keys have none: "+
+			"bind the queue with service.Topology", x.Name)
 	}
 	for _, key := range keys {
-		t.Bindings = append(t.Bindings, broker.Binding{Exchange: cmp.Or(x.Name, defaultExchange), Queue: h.Queue.Name, RoutingKey: key})
+		b := broker.Binding{Exchange: cmp.Or(x.Name, defaultExchange), Queue: h.Queue.Name, RoutingKey: key}
+		t.Bindings = append(t.Bindings, b)
 	}
 	if x.Kind != "" && !strings.HasPrefix(x.Name, "amq.") {
 		t.Exchanges = []broker.Exchange{x}

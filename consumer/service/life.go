@@ -75,7 +75,7 @@ func (l *life) live(ctx context.Context) error {
 		start := time.Now()
 		err := l.once(ctx, l)
 		switch {
-		case ctx.Err() != nil && !l.hasBegun() && errors.Is(err, ctx.Err()):
+		case ctx.Err() != nil && l.snapshot().Phase == Starting && errors.Is(err, ctx.Err()):
 			l.stopped(ctx, nil)
 			return nil // asked to end before it began
 		case ctx.Err() != nil || err == nil:
@@ -136,12 +136,13 @@ func (l *life) stopped(ctx context.Context, err error) {
 	}
 	l.enter(Stopped, nil)
 	if ctx.Err() == nil && l.begins() {
-		l.service.hasBegun()
+		l.service.countBegun()
 	}
 }
 
 // consume is one run of a handler, with a pipeline and a consumer of its own.
 func (p part) consume(ctx context.Context, l *life) error {
+	l.enter(Starting, nil)
 	if l.hasBegun() {
 		// Its queue may be gone, and then that is why it failed.
 		if err := l.service.declare(ctx, p.topology); err != nil {
@@ -155,7 +156,6 @@ func (p part) consume(ctx context.Context, l *life) error {
 	l.mu.Lock()
 	l.consumer = c
 	l.mu.Unlock()
-	l.enter(Starting, nil)
 	defer func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -171,7 +171,7 @@ func (l *life) works(ctx context.Context) {
 		l.drains() // the end came first
 	}
 	if l.begins() {
-		l.service.hasBegun()
+		l.service.countBegun()
 	}
 }
 

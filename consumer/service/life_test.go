@@ -314,7 +314,7 @@ func TestBeside(t *testing.T) {
 				}
 				<-ctx.Done()
 				ended = true
-				return nil
+				return ctx.Err()
 			}))
 		end := started(t, s)
 		synctest.Wait()

@@ -139,4 +139,8 @@ func (l *log) String() string {
 
 func (l *log) option() service.Option { return service.Logger(slog.New(slog.NewTextHandler(l, nil))) }
 
-const minute = time.Minute
+// Bounds of waiting, and how often it is looked.
+const (
+	minute   = time.Minute
+	patience = 10 * time.Millisecond
+)

@@ -141,7 +141,7 @@ func (c *config) check() error {
 	}
 	for i, s := range c.signals {
 		if s == nil || s == os.Kill {
-			errs = append(errs, fmt.Errorf("service: signal %d is nil, or one that no process can listen to: leave it out", i+1))
+			errs = append(errs, fmt.Errorf("service: signal %d is nil, or no process can listen to it: leave it out", i+1))
 		}
 	}
 	return errors.Join(append(errs, c.checkHandlers())...)
@@ -158,8 +158,9 @@ func (c *config) checkHandlers() error {
 			continue
 		}
 		if first, twice := seen[name]; twice {
-			errs = append(errs, fmt.Errorf("service: handlers %d and %d both have the queue %q: each message would go to one of them; "+
-				"make one handler of them, with a mux if they tell messages apart", first, i+1, name))
+			errs = append(errs, fmt.Errorf("service: handlers %d and %d both have the queue %q: "+
+				"each message would go to one of them; make one handler of them, with a mux if they tell messages apart",
+				first, i+1, name))
 			continue
 		}
 		seen[name] = i + 1

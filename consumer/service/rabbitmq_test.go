@@ -136,9 +136,9 @@ func elapsed(t *testing.T, url string, round int, withIll bool) time.Duration {
 	return took
 }
 
-// Ten handlers of which three have trouble: the other seven are hardly slower than without them. The rounds
-// are interleaved, so that whatever else the machine does slows down both, and the bound is generous: what is looked for is a
-// handler that holds up the others.
+// Ten handlers of which three have trouble: the other seven are hardly slower than without them. The rounds are
+// interleaved, so that whatever else the machine does slows down both, and the bound is generous: what is
+// looked for is a handler that holds up the others.
 func TestTroubleOfSomeHandlersIsNotTheOthers(t *testing.T) {
 	t.Parallel()
 	url := rabbitmqtest.Start(t).URL()

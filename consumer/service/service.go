@@ -220,11 +220,11 @@ func (s *Service) Abort() {
 	}
 }
 
-// hasBegun notes that one more handler has begun.
-func (s *Service) hasBegun() {
+// countBegun notes that one more handler has begun.
+func (s *Service) countBegun() {
 	if s.open.Add(-1) == 0 {
 		close(s.ready)
-		s.logger().Info("service is consuming", slog.Int("queues", len(s.lives)))
+		s.logger().Info("service is consuming", slog.Int("handlers", len(s.lives)))
 	}
 }
 

@@ -111,6 +111,34 @@ func TestAHandlerIsDeclaredWithKeysArgumentsAndAPrincipal(t *testing.T) {
 	})
 }
 
+// Options for all handlers, and one of a handler's own in their place.
+func TestAHandlersOptionsCountMore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		as := func(name string) consumer.Option {
+			return consumer.MessageContext(func(ctx context.Context, _ processor.Message) (context.Context, error) {
+				return context.WithValue(ctx, principal{}, name), nil
+			})
+		}
+		b := memory.New()
+		seen := make(chan string, 2)
+		handler := func(name string, opts ...consumer.Option) service.Handler {
+			h := queue(name, func(ctx context.Context, _ processor.Message) error {
+				seen <- fmt.Sprint(name, " as ", ctx.Value(principal{}))
+				return nil
+			})
+			h.Options = opts
+			return h
+		}
+		end := started(t, newService(t, b, service.Consumers(as("nobody")), handler("a"), handler("b", as("boss"))))
+		synctest.Wait()
+		post(t, b, "a", "b")
+		require.ElementsMatch(t, []string{"a as nobody", "b as boss"}, []string{<-seen, <-seen})
+		require.NoError(t, end())
+		require.NoError(t, b.Close(t.Context()))
+	})
+}
+
 // A process without handlers sends, with what identity adds.
 func TestAServiceSendsWithoutHandlers(t *testing.T) {
 	t.Parallel()

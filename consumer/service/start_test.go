@@ -64,6 +64,25 @@ func TestTheEndDuringTheStart(t *testing.T) {
 	})
 }
 
+// The same while a handler is started again, which declares its queue.
+func TestTheEndDuringARestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newSpy()
+		s := newService(t, b, queue("mail", stops), service.Restart(time.Second, minute))
+		end := started(t, s)
+		synctest.Wait()
+		b.declare = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		post(t, b, "mail")
+		time.Sleep(minute)
+		synctest.Wait()
+		require.Equal(t, service.Starting, phases(s)["mail"])
+		require.NoError(t, end())
+		require.Equal(t, service.Stopped, phases(s)["mail"])
+		require.NoError(t, b.Broker.Close(t.Context()))
+	})
+}
+
 // starter is a layer with a Start.
 type starter struct {
 	processor.Processor

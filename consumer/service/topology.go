@@ -74,8 +74,8 @@ func (c *config) merge(parts []part) (broker.Topology, error) {
 				break
 			}
 		}
-		return whole, fmt.Errorf("service: the handler of queue %q contradicts %s: %w; a Queue with nothing but a name takes what the others say of it",
-			p.Queue.Name, with, err)
+		return whole, fmt.Errorf("service: the handler of queue %q contradicts %s: %w; "+
+			"a Queue with nothing but a name takes what the others say of it", p.Queue.Name, with, err)
 	}
 	if err := errors.Join(whole.Validate(), whole.CheckLoops()); err != nil {
 		return whole, fmt.Errorf("service: %w", err)

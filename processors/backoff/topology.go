@@ -11,7 +11,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Topology returns what a layer with the same options needs in the broker: the work queue, the
+// Topology returns what a layer with the same options needs in the broker, without a stack (for one see
+// consumer.Topology): the work queue, the
 // queues and exchanges of its delays, and the queue that [Park] names on the default exchange, of
 // the same type as the work queue. Declare a park exchange, and what is bound to it, yourself.
 //

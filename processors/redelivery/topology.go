@@ -8,7 +8,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Topology returns what [New] with the same arguments needs in the broker: the work queue, which
+// Topology returns what [New] with the same arguments needs in the broker, without a stack (for one see
+// consumer.Topology): the work queue, which
 // waits before it redelivers failed messages, and the quorum queue parked, which never drops a
 // message.
 //
