@@ -227,3 +227,48 @@ read:
 	require.NoError(t, err)
 	require.Equal(t, entry{Directory: "/a", Keys: []string{"a", "b"}, Every: time.Hour}, one, "what is not set stays")
 }
+
+func TestTheLinesOfTOML(t *testing.T) {
+	t.Parallel()
+	type inner struct{ A int }
+	var read []struct {
+		Directory string
+		Inner     inner
+		Each      []inner
+		Tables    []inner
+	}
+	_, err := config.Parse("worker.toml", []byte(`brokers = ["amqp://localhost/"]
+[[read]]
+directory = 1
+inner.b = 1
+[[read]]
+directory = "x"
+each = [
+  {a = 1},
+  {b = 1},
+]
+[read.inner]
+a = "x"
+[[read.tables]]
+[[read.tables]]
+"c" = 1
+[log]
+level = [
+  "info",
+]
+[settings.a]
+b.c = 1
+[settings."a.b"]
+c = 2
+`), none, config.Section("read", &read))
+	require.Error(t, err)
+	require.Equal(t, []string{
+		"worker.toml:23: settings.a.b.c: is there twice, and first in worker.toml:21",
+		"worker.toml:17: log.level: is a list: a text is needed",
+		"worker.toml:3: read[0].directory: is the number 1: a text is needed: put it into quotes",
+		"worker.toml:4: read[0].inner.b: unknown: it can be a",
+		`worker.toml:12: read[1].inner.a: is the text "x": a whole number is needed`,
+		"worker.toml:7: read[1].each[1].b: unknown: it can be a",
+		"worker.toml:15: read[1].tables[1].c: unknown: it can be a",
+	}, lines(err))
+}

@@ -41,7 +41,7 @@ func (r *tomlReader) read(path string, line int, x any) *value {
 	case map[string]any:
 		v := newTable(from)
 		for k, e := range x {
-			v.table[k] = r.read(join(path, k), line, e)
+			v.table[k] = r.read(below(path, k), line, e)
 		}
 		return v
 	case []any:
@@ -75,7 +75,7 @@ func tomlLines(text []byte) map[string]int {
 				path = index(path, n-1)
 			}
 			k := keys.Node()
-			path, line = join(path, string(k.Data)), p.Shape(k.Raw).Start.Line
+			path, line = below(path, string(k.Data)), p.Shape(k.Raw).Start.Line
 			if lines[path] == 0 {
 				lines[path] = line
 			}
@@ -91,6 +91,9 @@ func tomlLines(text []byte) map[string]int {
 	}
 	return lines
 }
+
+// below is the path of a key among the lines. A key may have dots.
+func below(path, key string) string { return path + "\x00" + key }
 
 // join is the path of the key in the table at path.
 func join(path, key string) string {

@@ -10,7 +10,7 @@ import (
 const longest = 100
 
 // Of returns the one of known that is nearest to name, and false if none is near: at most a third of its characters, and
-// at least one, may have to be added, removed, replaced or swapped with the next. Upper and lower case are the
+// at least one but not all, may have to be added, removed, replaced or swapped with the next. Upper and lower case are the
 // same. Of equally near ones it is one that begins as name does, or else the first.
 func Of(name string, known ...string) (string, bool) {
 	best, least := "", -1
@@ -19,7 +19,7 @@ func Of(name string, known ...string) (string, bool) {
 			continue
 		}
 		d := distance([]rune(strings.ToLower(name)), []rune(strings.ToLower(k)))
-		if d > max(1, min(len(k), len(name))/3) {
+		if d > max(1, min(len(k), len(name))/3) || d >= max(len(k), len(name)) {
 			continue
 		}
 		if d *= 2; !strings.EqualFold(k[:1], name[:1]) {

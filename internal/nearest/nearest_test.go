@@ -31,7 +31,9 @@ func TestOf(t *testing.T) {
 		_, ok := nearest.Of(name, known...)
 		require.False(t, ok, name)
 	}
-	_, ok := nearest.Of("workers")
+	_, ok := nearest.Of("b", "a")
+	require.False(t, ok, "nothing of it is the same")
+	_, ok = nearest.Of("workers")
 	require.False(t, ok, "nothing is known")
 }
 
