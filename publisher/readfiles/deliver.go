@@ -32,14 +32,14 @@ func (r *run) deliver(c *claim, start time.Time, sent string) result {
 		return done
 	}
 	done.id = m.envelope.ID
-	r.at("read")
+	r.dir.at("read")
 	if sent != m.file {
 		if done.err = r.publish(m.envelope); done.err != nil {
 			return done
 		}
 	}
 	done.sent = m.file
-	r.at("confirmed")
+	r.dir.at("confirmed")
 	if c.changed() {
 		done.sent, done.err = "", errNotNow // what was published is not what is there
 		return done
@@ -47,14 +47,8 @@ func (r *run) deliver(c *claim, start time.Time, sent string) result {
 	if err := r.dir.move(c.name, dirCur, r.dir.free(dirCur, c.name)); err != nil {
 		done.err = &troubleError{fmt.Errorf("it was published, and cannot be moved to cur: %w", err)}
 	}
-	r.at("moved")
+	r.dir.at("moved")
 	return done
-}
-
-func (r *run) at(point string) {
-	if r.step != nil {
-		r.step(point)
-	}
 }
 
 func (r *run) publish(e processor.Envelope) error {

@@ -28,15 +28,23 @@ const reasonSuffix = ".why.txt"
 type maildir struct {
 	root *os.Root
 	dir  *os.Root // new
+	// step is called at each point of the way of a file, in tests. It is nil outside of them.
+	step func(point string)
+}
+
+func (m *maildir) at(point string) {
+	if m.step != nil {
+		m.step(point)
+	}
 }
 
 // openMaildir opens the directory, which must be there, and makes those in it.
-func openMaildir(directory string) (*maildir, error) {
+func openMaildir(directory string, step func(point string)) (*maildir, error) {
 	root, err := os.OpenRoot(directory)
 	if err != nil {
 		return nil, fmt.Errorf("readfiles: the directory cannot be opened; make it before, it is not made here since it could be a disk that is not mounted: %w", err)
 	}
-	m := &maildir{root: root}
+	m := &maildir{root: root, step: step}
 	if err = errors.Join(m.make(dirNew), m.make(dirCur)); err == nil {
 		m.dir, err = root.OpenRoot(dirNew)
 	}
@@ -120,6 +128,7 @@ func (m *maildir) move(name, directory, as string) error {
 	if err := m.root.Rename(filepath.Join(dirNew, name), filepath.Join(directory, as)); err != nil {
 		return err
 	}
+	m.at("body moved")
 	if !canHaveHeaders(name) {
 		return nil
 	}

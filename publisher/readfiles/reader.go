@@ -41,7 +41,7 @@ func New(directory string, next processor.Publisher, to processor.Destination, o
 // over ([DrainTimeout]). It returns an error at once if there is no directory, and later only when the publisher is closed. Trouble with the
 // broker or the disk is logged, and tried again. It may be called again after it has returned.
 func (r *Reader) Run(ctx context.Context) error {
-	dir, err := openMaildir(r.directory)
+	dir, err := openMaildir(r.directory, r.step)
 	if err != nil {
 		return err
 	}

@@ -218,7 +218,7 @@ func (r *run) reopen() {
 	if len(r.inFlight) > 0 {
 		return // they have to be moved
 	}
-	if dir, err := openMaildir(r.directory); err == nil {
+	if dir, err := openMaildir(r.directory, r.step); err == nil {
 		_ = r.dir.close()
 		r.dir = dir
 	}
