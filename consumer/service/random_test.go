@@ -57,13 +57,13 @@ func TestAnyLifeEndsInTime(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(100) {
 		synctest.Test(t, func(t *testing.T) {
-			r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // the same each time
+			r := rand.New(rand.NewPCG(seed, 1))
 			b := memory.New()
 			var opts []service.Option
 			var chances []*chance
 			names := []string{"a", "b", "c", "d"}
 			for i, name := range names {
-				c := &chance{Rand: rand.New(rand.NewPCG(seed, uint64(i)+2)), left: 5} //nolint:gosec // the same each time
+				c := &chance{Rand: rand.New(rand.NewPCG(seed, uint64(i)+2)), left: 5}
 				chances = append(chances, c)
 				opts = append(opts, service.Handler{
 					Queue: broker.Queue{Name: name},

@@ -24,6 +24,11 @@ func (r *route) topology(work string) broker.Topology {
 	return t
 }
 
+// returnsBy reports whether a copy published under key would go straight to the work queue.
+func (c *config) returnsBy(key string) bool {
+	return c.back != nil && c.back.exchange.Name == c.exchange && c.back.key == key
+}
+
 // problem says why messages would not come back to the work queue, or also go elsewhere.
 func (r *route) problem() error {
 	switch x := r.exchange; {

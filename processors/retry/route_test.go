@@ -84,6 +84,22 @@ func TestAWayThatDoesNotLeadBackIsRefused(t *testing.T) {
 	}
 }
 
+// With one exchange for all, a copy must not go to the work queue and to its own.
+func TestOneExchangeForTheWayOutAndBack(t *testing.T) {
+	t.Parallel()
+	one := []retry.Option{retry.Exchange("mail"), retry.Delays(time.Second), retry.Return(broker.Exchange{Name: "mail"}, "mail")}
+	got, err := retry.Topology(broker.Queue{Name: work}, "r_%attempt%", append(one, retry.ParkKey("parked"))...)
+	require.NoError(t, err)
+	require.Len(t, got.Exchanges, 1)
+	_, err = retry.Topology(broker.Queue{Name: work}, "mail", append(one, retry.Retries(1))...)
+	require.ErrorContains(t, err, "come back at once as well")
+	_, err = retry.Topology(broker.Queue{Name: work}, "r_%attempt%", append(one, retry.ParkKey("mail"))...)
+	require.ErrorContains(t, err, "for ever")
+	_, err = retry.Topology(broker.Queue{Name: work}, "r_%attempt%",
+		retry.Exchange("mail"), retry.Delays(time.Second), retry.Return(broker.Exchange{Name: "mail", Kind: broker.Topic}, "mail"))
+	require.ErrorContains(t, err, "listed twice, and differently")
+}
+
 func TestOthersDeclareTheQueues(t *testing.T) {
 	t.Parallel()
 	q := broker.Queue{Name: work, Type: broker.Quorum, MaxLength: 5}
