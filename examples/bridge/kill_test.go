@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -173,11 +174,23 @@ func (k *killer) start() *process {
 // accounts are what has become of the files.
 type accounts struct{ arrived, copies, orphans, leftovers int }
 
+// idOf is the message id in a headers file.
+func idOf(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err, "a body has its headers beside it")
+	var file struct{ Message struct{ ID string } }
+	require.NoError(t, json.Unmarshal(text, &file))
+	require.NotEmpty(t, file.Message.ID)
+	return file.Message.ID
+}
+
 // account compares what was written with the sums of what was sent.
 func account(t *testing.T, out string, sums map[[sha256.Size]byte]int) accounts {
 	t.Helper()
 	var a accounts
 	bodies, headers := map[string]bool{}, map[string]bool{}
+	ids := map[[sha256.Size]byte]string{}
 	require.NoError(t, filepath.WalkDir(out, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
@@ -199,16 +212,16 @@ func account(t *testing.T, out string, sums map[[sha256.Size]byte]int) accounts 
 		seen, sent := sums[sum]
 		require.True(t, sent, "%s is none of the files that were sent, or a part of one", path)
 		sums[sum]++
+		id := idOf(t, path+headersSuffix)
 		if seen > 0 {
 			a.copies++
+			require.Equal(t, ids[sum], id, "a copy has the id of the first, so that dedup can tell")
 		}
+		ids[sum] = id
 		return nil
 	}))
 	for _, n := range sums {
 		a.arrived += min(n, 1)
-	}
-	for path := range bodies {
-		require.True(t, headers[path], "%s has no headers", path)
 	}
 	a.orphans = len(headers) - len(bodies)
 	return a
