@@ -11,8 +11,9 @@ import (
 	"github.com/gowarren/warren/failover"
 )
 
-// URLs are those of the nodes of a cluster, for rabbitmq.Open, which takes them as they are. Printed as a whole they show no
-// user and no password. One of them is a string, and does; so do all, to package fmt, in a field that is not exported.
+// URLs are those of the nodes of a cluster, for rabbitmq.Open, which takes them as they are. Printed as a
+// whole they show no user and no password. One of them is a string, and does; so do all, to package fmt, in a
+// field that is not exported.
 type URLs []string
 
 var (
@@ -102,5 +103,6 @@ func withPassword(u, password string) (with string, added bool, err error) {
 	case strings.Contains(user, ":"):
 		return u, false, nil
 	}
-	return scheme + "://" + user + ":" + strings.ReplaceAll(url.QueryEscape(password), "+", "%20") + rest[len(user):], true, nil
+	escaped := strings.ReplaceAll(url.QueryEscape(password), "+", "%20")
+	return scheme + "://" + user + ":" + escaped + rest[len(user):], true, nil
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/gowarren/warren/internal/option"
 )
 
-// Config is the configuration of a process. Make one with [Load]. Nothing prints its secrets: printed, it is the text of
-// [Config.String]. It may be used concurrently.
+// Config is the configuration of a process. Make one with [Load]. Nothing prints its secrets: printed, it is
+// the text of [Config.String]. It may be used concurrently.
 type Config struct {
 	file     string
 	urls     func() URLs // a function, so that reflection shows none
@@ -42,9 +42,9 @@ type process struct {
 // maxFile is the largest file.
 const maxFile = 1 << 20
 
-// Load reads the configuration from the file at path, as YAML or TOML by the ending of its name, and from the environment. With
-// path "" it is the environment's alone. The error tells everything that is wrong, each with the file and line or the
-// variable.
+// Load reads the configuration from the file at path, as YAML or TOML by the ending of its name, and from the
+// environment. With path "" it is the environment's alone. The error tells everything that is wrong, each
+// with the file and line or the variable.
 func Load(path string, opts ...Option) (*Config, error) {
 	if path == "" {
 		return Parse("", nil, opts...)
@@ -61,8 +61,8 @@ func Load(path string, opts ...Option) (*Config, error) {
 	return Parse(path, text, opts...)
 }
 
-// Parse is [Load] with the text of the file. Its name says what it is, and is part of errors; relative paths of secrets are relative to
-// its folder.
+// Parse is [Load] with the text of the file. Its name says what it is, and is part of errors; relative paths
+// of secrets are relative to its folder.
 func Parse(name string, text []byte, opts ...Option) (*Config, error) {
 	o := options{prefix: DefaultPrefix}
 	if err := option.Apply("config", &o, opts); err != nil {
@@ -127,7 +127,8 @@ func (c *Config) Consumer() []consumer.Option {
 	return opts
 }
 
-// DrainTimeout returns how long messages in flight may go on at the end: what is set, or else consumer.DefaultDrainTimeout.
+// DrainTimeout returns how long messages in flight may go on at the end: what is set, or else
+// consumer.DefaultDrainTimeout.
 func (c *Config) DrainTimeout() time.Duration {
 	if d := c.process.DrainTimeout; d != nil {
 		return *d
@@ -135,7 +136,8 @@ func (c *Config) DrainTimeout() time.Duration {
 	return consumer.DefaultDrainTimeout
 }
 
-// Context returns a context whose settings [Setting] reads. Run the consumer under it: the contexts of its handlers are made of it.
+// Context returns a context whose settings [Setting] reads. Run the consumer under it: the contexts of its
+// handlers are made of it.
 func (c *Config) Context(ctx context.Context) context.Context {
 	return context.WithValue(ctx, contextKey{}, c.settings)
 }

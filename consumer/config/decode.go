@@ -101,7 +101,8 @@ func (d *decoder) mapping(v *value, path string, to reflect.Value) {
 
 func (d *decoder) structure(v *value, path string, to reflect.Value) {
 	if v.kind != table {
-		d.found.addf(v.from, path, "is %s: a table is needed, with %s", v.describe(path), strings.Join(names(fields(to.Type())), ", "))
+		keys := strings.Join(names(fields(to.Type())), ", ")
+		d.found.addf(v.from, path, "is %s: a table is needed, with %s", v.describe(path), keys)
 		return
 	}
 	all := fields(to.Type())

@@ -44,8 +44,8 @@
 //
 // # The environment
 //
-// Each key has a variable, which comes before the file: WARREN_ and the key in capital letters, with two underscores between
-// tables and - as _.
+// Each key has a variable, which comes before the file: WARREN_ and the key in capital letters, with two
+// underscores between tables and - as _.
 //
 //	WARREN_BROKERS="amqp://app@rabbit-1/;amqp://app@rabbit-2/"
 //	WARREN_PASSWORD_FILE=/run/secrets/rabbitmq
@@ -53,18 +53,21 @@
 //	WARREN_LOG__LEVEL=debug
 //	WARREN_SETTINGS__IMPORTS__TIMEOUT=30s
 //
-// A list of texts or numbers has ; between them. A list of tables can be set in the file only. An empty variable is as none.
-// Variables that Kubernetes sets in every pod where a service is named warren, such as WARREN_PORT, are no mistakes.
+// A list of texts or numbers has ; between them. A list of tables can be set in the file only. An empty
+// variable is as none. Variables that Kubernetes sets in every pod where a service is named warren, such as
+// WARREN_PORT, are no mistakes.
 //
 // # Secrets
 //
-// Instead of a key that is a text, a number or a list of them, key_file can name a file that has the value, as Docker and Kubernetes
-// mount secrets: smtp.password_file above is read by Setting[string](ctx, "smtp.password"). The end of the last line is no part of
-// it. A relative path in the file is relative to its folder, and one of the environment to that of the process. Only regular files of at
-// most 64 KiB are read, and once. In a map, whose keys are the program's own, no key names a file.
+// Instead of a key that is a text, a number or a list of them, key_file can name a file that has the value,
+// as Docker and Kubernetes mount secrets: smtp.password_file above is read by Setting[string](ctx,
+// "smtp.password"). The end of the last line is no part of it. A relative path in the file is relative to its
+// folder, and one of the environment to that of the process. Only regular files of at most 64 KiB are read,
+// and once. In a map, whose keys are the program's own, no key names a file.
 //
-// Nothing prints a secret: neither a [Config], nor [URLs], nor a [Secret], which is a type for fields of a program's own. Errors
-// show a value only if neither its key nor the value looks like a secret, and never one from such a file.
+// Nothing prints a secret: neither a [Config], nor [URLs], nor a [Secret], which is a type for fields of a
+// program's own. Errors show a value only if neither its key nor the value looks like a secret, and never one
+// from such a file.
 //
 // # Mistakes
 //
@@ -80,6 +83,7 @@
 //
 // # No reloading
 //
-// A Config does not change. The workers, the prefetch and the queues of a consumer are made at its start, and half of a new
-// configuration is none. To change it start the process anew: the old one drains, and what it has not begun goes to the new one.
+// A Config does not change. The workers, the prefetch and the queues of a consumer are made at its start, and
+// half of a new configuration is none. To change it start the process anew: the old one drains, and what it
+// has not begun goes to the new one.
 package config

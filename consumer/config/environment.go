@@ -23,8 +23,8 @@ func variable(path string) string {
 // injected are variables that Kubernetes sets for each service: one that is named warren gives WARREN_PORT and others.
 var injected = regexp.MustCompile(`^(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-// environment sets in root what the variables with the prefix say. known are the paths that can be set. An empty variable
-// is as none.
+// environment sets in root what the variables with the prefix say. known are the paths that can be set. An
+// empty variable is as none.
 func environment(root *value, prefix string, environ, known []string, found *problems) {
 	paths := map[string]string{}
 	for _, path := range known {
@@ -60,7 +60,8 @@ func hint(root *value, prefix, rest string, paths map[string]string) string {
 	if name, ok := nearest.Of(strings.ReplaceAll(rest, level, "_"), flat(all)...); ok {
 		return ", do you mean " + prefix + all[slices.Index(flat(all), name)] + "?"
 	}
-	return ": " + prefix + strings.Join(all, ", "+prefix) + " can be set, and " + prefix + variable(settingsKey) + level + "..."
+	free := variable(settingsKey) + level + "..."
+	return ": " + prefix + strings.Join(all, ", "+prefix) + " can be set, and " + prefix + free
 }
 
 // flat are names with one underscore between keys, as one may expect them.

@@ -42,7 +42,8 @@ func fields(t reflect.Type) []field {
 	return all
 }
 
-// snake is name in lower case, with an underscore before each word: MaxRetries is max_retries, and MessageTTL message_ttl.
+// snake is name in lower case, with an underscore before each word: MaxRetries is max_retries, and MessageTTL
+// message_ttl.
 func snake(name string) string {
 	var b strings.Builder
 	runes := []rune(name)
@@ -104,8 +105,8 @@ func leaf(t reflect.Type) bool {
 	return single(t) || t.Kind() == reflect.Slice && single(t.Elem())
 }
 
-// leaves calls visit with the path of everything in t that one text can make. outer are the structs that t is in: one that is in
-// itself has no end.
+// leaves calls visit with the path of everything in t that one text can make. outer are the structs that t is
+// in: one that is in itself has no end.
 func leaves(t reflect.Type, path string, visit func(path string), outer ...reflect.Type) {
 	if leaf(t) {
 		visit(path)

@@ -38,7 +38,9 @@ func (l *loading) load() *Config {
 	for _, s := range l.options.sections {
 		l.section(s)
 	}
-	c.settings = &settings{root: l.root.table[settingsKey], from: l.root.from, prefix: l.options.prefix, folder: l.decoder.folder}
+	c.settings = &settings{
+		root: l.root.table[settingsKey], from: l.root.from, prefix: l.options.prefix, folder: l.decoder.folder,
+	}
 	for _, require := range l.options.required {
 		if err := require(c.settings); err != nil {
 			l.found.all = append(l.found.all, err)

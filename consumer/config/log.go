@@ -15,7 +15,8 @@ type logLevel struct{ slog.Level }
 // UnmarshalText reads the name of a level.
 func (l *logLevel) UnmarshalText(text []byte) error {
 	if err := l.Level.UnmarshalText(text); err != nil {
-		return errors.New(quote.Name(string(text)) + " is no level" + nearest.Hint(string(text), "debug", "info", "warn", "error"))
+		name := string(text)
+		return errors.New(quote.Name(name) + " is no level" + nearest.Hint(name, "debug", "info", "warn", "error"))
 	}
 	return nil
 }
@@ -34,11 +35,13 @@ func (f *logFormat) UnmarshalText(text []byte) error {
 	case logText, logJSON:
 		return nil
 	}
-	return errors.New(quote.Name(string(text)) + " is no format" + nearest.Hint(string(text), string(logText), string(logJSON)))
+	name := string(text)
+	return errors.New(quote.Name(name) + " is no format" + nearest.Hint(name, string(logText), string(logJSON)))
 }
 
-// Logger returns a logger that writes to w in the format and from the level on that are configured: as text, from info on, unless
-// told otherwise. Give it to slog.SetDefault, which everything in Warren logs to that has no logger of its own.
+// Logger returns a logger that writes to w in the format and from the level on that are configured: as text,
+// from info on, unless told otherwise. Give it to slog.SetDefault, which everything in Warren logs to that
+// has no logger of its own.
 func (c *Config) Logger(w io.Writer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if l := c.process.Log.Level; l != nil {

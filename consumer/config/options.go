@@ -28,16 +28,16 @@ type section struct {
 	into any
 }
 
-// Section decodes the key name into what into points to: usually a struct, or a slice of structs for a list of tables. The same
-// rules hold as for every other key. What the configuration does not set is left as it is, so defaults can be set before. If it, or
-// something in it, is a processor.Checker, it is asked whether it can work; a struct also if the key is not there.
-// Default: no sections.
+// Section decodes the key name into what into points to: usually a struct, or a slice of structs for a list
+// of tables. The same rules hold as for every other key. What the configuration does not set is left as it
+// is, so defaults can be set before. If it, or something in it, is a processor.Checker, it is asked whether
+// it can work; a struct also if the key is not there. Default: no sections.
 func Section(name string, into any) Option {
 	return func(o *options) { o.sections = append(o.sections, section{name, into}) }
 }
 
-// Requires makes it an error of [Load] if the setting with that key is not there, or is no T. Default: it is an error of
-// [Setting].
+// Requires makes it an error of [Load] if the setting with that key is not there, or is no T. Default: it is
+// an error of [Setting].
 func Requires[T any](key string) Option {
 	return func(o *options) {
 		o.required = append(o.required, func(s *settings) error {

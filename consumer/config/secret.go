@@ -9,8 +9,8 @@ import (
 // redacted is what is printed in place of a secret.
 const redacted = "[redacted]"
 
-// Secret is a text that nothing prints: neither the verbs of package fmt, nor slog, nor JSON. The zero value is the empty
-// text.
+// Secret is a text that nothing prints: neither the verbs of package fmt, nor slog, nor JSON. The zero value
+// is the empty text.
 type Secret struct {
 	// reveal is a function so that not even reflection shows the text.
 	reveal func() string

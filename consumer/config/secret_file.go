@@ -44,7 +44,8 @@ func readSecret(path string) (string, error) {
 	case err != nil:
 		return "", err
 	case len(text) > maxSecret:
-		return "", &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("is larger than %d bytes, which is no secret", maxSecret)}
+		err = fmt.Errorf("is larger than %d bytes, which is no secret", maxSecret)
+		return "", &fs.PathError{Op: "read", Path: path, Err: err}
 	}
 	secret := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
 	if secret == "" {

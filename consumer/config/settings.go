@@ -28,12 +28,13 @@ type request struct {
 
 type contextKey struct{}
 
-// Setting returns the setting with a key such as "imports.timeout" as a T: a scalar, a list, a map, or a struct for a
-// table of them, by the rules of the package. Use it in a handler, which runs under [Config.Context]. It is decoded once and then
-// shared: do not change a slice, a map or what a pointer points to. It may be called concurrently.
+// Setting returns the setting with a key such as "imports.timeout" as a T: a scalar, a list, a map, or a
+// struct for a table of them, by the rules of the package. Use it in a handler, which runs under
+// [Config.Context]. It is decoded once and then shared: do not change a slice, a map or what a pointer points
+// to. It may be called concurrently.
 //
-// The error names the key, what was found, and the file and line or the variable. It wraps [ErrMissing] if nobody has set the
-// key. [Requires] makes it an error of [Load].
+// The error names the key, what was found, and the file and line or the variable. It wraps [ErrMissing] if
+// nobody has set the key. [Requires] makes it an error of [Load].
 func Setting[T any](ctx context.Context, key string) (T, error) {
 	s, ok := ctx.Value(contextKey{}).(*settings)
 	if !ok {
@@ -43,7 +44,8 @@ func Setting[T any](ctx context.Context, key string) (T, error) {
 	return setting[T](s, key)
 }
 
-// SettingOr is [Setting], and otherwise if nobody has set the key. A setting that is malformed is an error all the same.
+// SettingOr is [Setting], and otherwise if nobody has set the key. A setting that is malformed is an error
+// all the same.
 func SettingOr[T any](ctx context.Context, key string, otherwise T) (T, error) {
 	v, err := Setting[T](ctx, key)
 	if errors.Is(err, ErrMissing) {
@@ -110,7 +112,8 @@ func paths(v *value, path string) []string {
 	return all
 }
 
-// undot returns the table v with a table for each dot in a key, so that imports.timeout is the same setting however it is written.
+// undot returns the table v with a table for each dot in a key, so that imports.timeout is the same setting
+// however it is written.
 func undot(v *value, path string, found *problems) *value {
 	made := newTable(v.from)
 	for _, key := range v.keys() {

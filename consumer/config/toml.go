@@ -56,8 +56,8 @@ func (r *tomlReader) read(path string, line int, x any) *value {
 	return newScalar(from, fmt.Sprint(x)) // a date or a time of day
 }
 
-// tomlLines returns the lines of the keys in text, which is valid. The parser is the library's own, under a package that may
-// change between versions: without it, errors have no lines.
+// tomlLines returns the lines of the keys in text, which is valid. The parser is the library's own, under a
+// package that may change between versions: without it, errors have no lines.
 func tomlLines(text []byte) map[string]int {
 	lines := map[string]int{}
 	elements := map[string]int{} // of lists of tables

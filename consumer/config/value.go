@@ -129,8 +129,8 @@ func (v *value) describe(path string) string {
 	return strings.TrimSpace(fmt.Sprintf("%s %v", what, x))
 }
 
-// mayBeSecret reports whether the scalar at path should not be shown: it is from the file of a secret, its key says so, or it
-// looks like a URL or credentials.
+// mayBeSecret reports whether the scalar at path should not be shown: it is from the file of a secret, its
+// key says so, or it looks like a URL or credentials.
 func (v *value) mayBeSecret(path string) bool {
 	text, _ := v.text()
 	return v.from.hidden || secretive(path) || strings.Contains(text, "://") || strings.Contains(text, "@")

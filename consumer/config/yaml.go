@@ -10,12 +10,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxValues is how many values a file may have, counted with each use of an alias: a few lines of aliases of aliases are
-// millions of them.
+// maxValues is how many values a file may have, counted with each use of an alias: a few lines of aliases of
+// aliases are millions of them.
 const maxValues = 100_000
 
-// parseYAML returns the table that text is. The library's own decoding is not used: it knows no lines, and takes the first of
-// several documents.
+// parseYAML returns the table that text is. The library's own decoding is not used: it knows no lines, and
+// takes the first of several documents.
 func parseYAML(file string, text []byte, found *problems) *value {
 	from := source{name: file}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
@@ -35,8 +35,8 @@ func parseYAML(file string, text []byte, found *problems) *value {
 	return r.read(&document)
 }
 
-// syntax is an error of the library without anything that could be a piece of a secret: a password that begins with * is an
-// alias to it, and the name of the alias is in its error.
+// syntax is an error of the library without anything that could be a piece of a secret: a password that
+// begins with * is an alias to it, and the name of the alias is in its error.
 func syntax(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	if before, _, found := strings.Cut(text, "unknown anchor"); found {

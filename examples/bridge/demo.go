@@ -77,7 +77,8 @@ func exampleIn(folder, url string) (*settings, error) {
 		}
 	}
 	text := strings.ReplaceAll(example, "/srv/bridge", folder)
-	return load("bridge.yaml", []byte(text), config.Environ([]string{"WARREN_BROKERS=" + cmp.Or(url, "amqp://localhost/")}))
+	nodes := config.Environ([]string{"WARREN_BROKERS=" + cmp.Or(url, "amqp://localhost/")})
+	return load("bridge.yaml", []byte(text), nodes)
 }
 
 // roundTrip sends messages, and compares the files that they become with those that they become after they were files.
@@ -87,8 +88,9 @@ func roundTrip(ctx context.Context, br *bridge, folder string, w io.Writer) erro
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	first := processor.Destination{Exchange: exchange, RoutingKey: "bridge.first"}
 	for i := range uint8(messages) {
-		if err := br.service.Send(ctx, processor.Destination{Exchange: exchange, RoutingKey: "bridge.first"}, message(i)); err != nil {
+		if err := br.service.Send(ctx, first, message(i)); err != nil {
 			return err
 		}
 	}
@@ -111,13 +113,14 @@ func message(i uint8) processor.Envelope {
 	return processor.Envelope{
 		Body: bytes.Repeat([]byte{i, 0, '\n', 0xff}, int(i)),
 		Headers: processor.Headers{
-			"text": fmt.Sprint("größer ", i), "int64": int64(i) << 40, "int16": int16(i), "uint8": i, "float32": float32(i) / 3, "float64": float64(i) / 7,
+			"text": fmt.Sprint("größer ", i), "int64": int64(i) << 40, "int16": int16(i), "uint8": i,
+			"float32": float32(i) / 3, "float64": float64(i) / 7,
 			"bool": i%2 == 0, "nil": nil, "bytes": []byte{i, 0xfe}, "time": time.Unix(int64(i)*1e6, 0).UTC(),
 			"table": processor.Headers{"inner": int32(i), "list": []any{"a", int64(i), processor.Headers{"deep": true}}},
 		},
 		Properties: processor.Properties{
-			ContentType: "application/octet-stream", CorrelationID: fmt.Sprint("correlation-", i), ReplyTo: "answers", Type: "sample",
-			Priority: i % 10, Timestamp: time.Unix(1_700_000_000+int64(i), 0).UTC(),
+			ContentType: "application/octet-stream", CorrelationID: fmt.Sprint("correlation-", i),
+			ReplyTo: "answers", Type: "sample", Priority: i % 10, Timestamp: time.Unix(1_700_000_000+int64(i), 0).UTC(),
 		},
 	}
 }
@@ -181,7 +184,8 @@ func compare(before, after string, w io.Writer) error {
 			sameHeaders++
 		}
 	}
-	fmt.Fprintf(w, "bridge: sent=%d arrived=%d bodies_equal=%d headers_equal=%d\n", len(names), len(written), sameBodies, sameHeaders)
+	fmt.Fprintf(w, "bridge: sent=%d arrived=%d bodies_equal=%d headers_equal=%d\n",
+		len(names), len(written), sameBodies, sameHeaders)
 	return nil
 }
 

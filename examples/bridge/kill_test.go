@@ -24,7 +24,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
-var files = flag.Int("files", 2000, "how many `files` the test with kills sends through the bridge: 100000 take some minutes")
+var files = flag.Int("files", 2000, "how many `files` the test with kills sends; 100000 take some minutes")
 
 // Each life of the bridge is ended by SIGKILL after a random number of files, until all are read and written.
 func TestKilledAgainAndAgainEveryFileArrives(t *testing.T) {
@@ -57,7 +57,8 @@ write:
 	k.finish()
 	a := account(t, filepath.Join(folder, "out"), sums)
 	t.Logf("%d files in %v, %d kills: %d arrived, %d missing, %d copies, %d headers without a body, %d temporary files",
-		*files, time.Since(start).Round(100*time.Millisecond), k.kills, a.arrived, len(sums)-a.arrived, a.copies, a.orphans, a.leftovers)
+		*files, time.Since(start).Round(100*time.Millisecond), k.kills,
+		a.arrived, len(sums)-a.arrived, a.copies, a.orphans, a.leftovers)
 	require.GreaterOrEqual(t, k.kills, 3)
 	require.Equal(t, *files, a.arrived)
 	require.Zero(t, k.left(), "new is empty")
@@ -95,7 +96,8 @@ type killer struct {
 
 func (k *killer) left() int { return int(entries(filepath.Join(k.folder, "in/new"))) }
 
-// work is what is to be done: two steps for each file that is to be read, and one for each message that is to be written.
+// work is what is to be done: two steps for each file that is to be read, and one for each message that is to
+// be written.
 func (k *killer) work() int {
 	left := k.left()
 	ready, err := k.broker.Ready(k.t.Context(), "kill.data")
@@ -179,7 +181,11 @@ func idOf(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	require.NoError(t, err, "a body has its headers beside it")
-	var file struct{ Message struct{ ID string } }
+	var file struct {
+		Message struct {
+			ID string `json:"id"`
+		} `json:"message"`
+	}
 	require.NoError(t, json.Unmarshal(text, &file))
 	require.NotEmpty(t, file.Message.ID)
 	return file.Message.ID

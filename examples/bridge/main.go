@@ -1,5 +1,6 @@
-// Bridge connects directories and queues, by configuration alone: files that appear in a directory are published, and messages
-// are written into a directory, each as two files, one with its body and one with the rest.
+// Bridge connects directories and queues, by configuration alone: files that appear in a directory are
+// published, and messages are written into a directory, each as two files, one with its body and one with the
+// rest.
 //
 //	go run . -config bridge.yaml          # until SIGINT or SIGTERM
 //	go run . -config bridge.yaml -plan    # what it would declare
@@ -26,16 +27,17 @@
 //	    type: quorum                # the default
 //	    arguments: {x-max-length: 100000}
 //
-// The directories have to be there. A file is moved when the broker has confirmed its message, and a message is acked when its files are on
-// the disk. So the process can be killed at any time: a file may then be sent twice, with one message id, and none is lost. Of 100,000 files, with
-// the bridge killed 42 times in three and a half minutes (RabbitMQ 4.3.6, two busy virtual cores), all arrived, and 1,104 of them twice: go test
-// -run Killed -files 100000 does it. A message
-// that cannot be written is tried again after 30 seconds and 3 minutes, and then waits in the queue test.queue_parked. On a terminal two
-// bars show how much is done and how much waits; elsewhere it is a line every five seconds.
+// The directories have to be there. A file is moved when the broker has confirmed its message, and a message
+// is acked when its files are on the disk. So the process can be killed at any time: a file may then be sent
+// twice, with one message id, and none is lost. Of 100,000 files, with the bridge killed 42 times in three
+// and a half minutes (RabbitMQ 4.3.6, two busy virtual cores), all arrived, and 1,104 of them twice: go test
+// -run Killed -files 100000 does it. A message that cannot be written is tried again after 30 seconds and 3
+// minutes, and then waits in the queue test.queue_parked. On a terminal two bars show how much is done and
+// how much waits; elsewhere it is a line every five seconds.
 //
-// Without -config it shows itself on the embedded broker, or on RabbitMQ if AMQP_URL is set: 200 messages with all kinds of headers are
-// written into a directory, its files are read as if they had come from elsewhere and published, and the messages are written again. Then all files
-// are compared.
+// Without -config it shows itself on the embedded broker, or on RabbitMQ if AMQP_URL is set: 200 messages
+// with all kinds of headers are written into a directory, its files are read as if they had come from
+// elsewhere and published, and the messages are written again. Then all files are compared.
 package main
 
 import (

@@ -147,7 +147,7 @@ func TestMistakesOfTheConfiguration(t *testing.T) {
 		"config: bridge.yaml:5: read[1]: routing_key is not set",
 	}, "\n"))
 	_, err = load("bridge.yaml", []byte("brokers: [amqp://a]"), config.Environ([]string{}))
-	require.ErrorContains(t, err, "there is nothing to read and nothing to write")
+	require.ErrorContains(t, err, "there is nothing to do")
 
 	s, err := load("bridge.yaml", []byte("brokers: [amqp://a]\nwrite: [{directory: /out, queue: q, pattern: '${rooting_key}'}]"), config.Environ([]string{}))
 	require.NoError(t, err)

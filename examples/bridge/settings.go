@@ -75,24 +75,25 @@ func load(file string, text []byte, opts ...config.Option) (*settings, error) {
 		s.Config, err = config.Parse(file, text, opts...)
 	}
 	if err == nil && len(s.read)+len(s.write) == 0 {
-		err = fmt.Errorf("%s: there is nothing to read and nothing to write: list directories under the keys read and write", file)
+		err = fmt.Errorf("%s: there is nothing to do: list directories under the keys read and write", file)
 	}
 	return s, err
 }
 
-// handler returns the handler of a queue. A message whose files cannot be written is tried again, and then parked; while the disk is full
-// all wait.
+// handler returns the handler of a queue. A message whose files cannot be written is tried again, and then
+// parked; while the disk is full all wait.
 func (w writing) handler(p processor.Publisher) service.Handler {
 	var opts []writefiles.Option
 	if w.Pattern != nil {
 		opts = append(opts, writefiles.Pattern(*w.Pattern))
 	}
+	schedule := []retry.Option{retry.Delays(30*time.Second, 3*time.Minute), retry.ParkKey(w.Queue + "_parked")}
 	h := service.Handler{
 		Queue: broker.Queue{Name: w.Queue, Type: cmp.Or(w.Type, broker.Quorum), Arguments: w.Arguments},
 		Keys:  w.Keys,
 		Stack: stack.New(
 			ack.New(),
-			retry.New(p, w.Queue+"_retry_%delay%", retry.Delays(30*time.Second, 3*time.Minute), retry.ParkKey(w.Queue+"_parked")),
+			retry.New(p, w.Queue+"_retry_%delay%", schedule...),
 			recovery.New(),
 		),
 		Handle: writefiles.Handler(w.Directory, opts...),
@@ -109,5 +110,6 @@ func (r reading) reader(p processor.Publisher, drain time.Duration) (*readfiles.
 	if r.ContentType != nil {
 		opts = append(opts, readfiles.ContentType(*r.ContentType))
 	}
-	return readfiles.New(r.Directory, p, processor.Destination{Exchange: cmp.Or(r.Exchange, exchange), RoutingKey: r.RoutingKey}, opts...)
+	to := processor.Destination{Exchange: cmp.Or(r.Exchange, exchange), RoutingKey: r.RoutingKey}
+	return readfiles.New(r.Directory, p, to, opts...)
 }

@@ -9,9 +9,10 @@ import (
 // longest is the longest name that is compared: the work grows with the product of both lengths.
 const longest = 100
 
-// Of returns the one of known that is nearest to name, and false if none is near: at most a third of its characters, and
-// at least one but not all, may have to be added, removed, replaced or swapped with the next. Upper and lower case are the
-// same. Of equally near ones it is one that begins as name does, or else the first.
+// Of returns the one of known that is nearest to name, and false if none is near: at most a third of its
+// characters, and at least one but not all, may have to be added, removed, replaced or swapped with the next.
+// Upper and lower case are the same. Of equally near ones it is one that begins as name does, or else the
+// first.
 func Of(name string, known ...string) (string, bool) {
 	best, least := "", -1
 	for _, k := range known {
