@@ -23,7 +23,7 @@ type file struct {
 }
 
 // read returns all messages in a directory. It fails if there is a body without its headers, or not the whole of one.
-func read(t testing.TB, directory string) (files []file) {
+func read(t *testing.T, directory string) (files []file) {
 	t.Helper()
 	for _, name := range list(t, directory) {
 		if headersfile.Is(name) || strings.HasPrefix(filepath.Base(name), ".") {
@@ -41,7 +41,7 @@ func read(t testing.TB, directory string) (files []file) {
 }
 
 // list returns the names of all files, of whatever kind.
-func list(t testing.TB, directory string) (names []string) {
+func list(t *testing.T, directory string) (names []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir(directory, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && !e.IsDir() {
@@ -69,7 +69,7 @@ func again(key, id, body string, more ...processortest.Option) *processortest.Me
 }
 
 // write writes messages into a directory.
-func write(t testing.TB, directory, pattern string, messages ...processor.Message) {
+func write(t *testing.T, directory, pattern string, messages ...processor.Message) {
 	t.Helper()
 	h := handler(t, directory, writefiles.Pattern(pattern))
 	for _, m := range messages {
@@ -78,7 +78,7 @@ func write(t testing.TB, directory, pattern string, messages ...processor.Messag
 }
 
 // handler returns one that is closed in the end.
-func handler(t testing.TB, directory string, opts ...writefiles.Option) processor.Processor {
+func handler(t *testing.T, directory string, opts ...writefiles.Option) processor.Processor {
 	t.Helper()
 	h := writefiles.Handler(directory, opts...)
 	require.NoError(t, processor.Check(h))
@@ -87,9 +87,9 @@ func handler(t testing.TB, directory string, opts ...writefiles.Option) processo
 }
 
 // inMemory returns a directory in memory, where there is such a file system, for tests that sync thousands of files.
-func inMemory(t testing.TB) string {
+func inMemory(t *testing.T) string {
 	t.Helper()
-	directory, err := os.MkdirTemp("/dev/shm", "writefiles")
+	directory, err := os.MkdirTemp("/dev/shm", "writefiles") //nolint:usetesting // t.TempDir may be on a disk
 	if err != nil {
 		return t.TempDir()
 	}

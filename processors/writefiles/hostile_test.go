@@ -36,7 +36,7 @@ func hostile(r *rand.Rand) string {
 }
 
 // requireSafe fails unless name is valid on every file system.
-func requireSafe(t testing.TB, name string, longest int) {
+func requireSafe(t *testing.T, name string, longest int) {
 	t.Helper()
 	require.LessOrEqual(t, len(name), longest, "%q", name)
 	require.True(t, utf8.ValidString(name), "%q", name)
@@ -48,7 +48,7 @@ func requireSafe(t testing.TB, name string, longest int) {
 }
 
 // requireConfined fails unless what a directory has is safe, and lies that deep.
-func requireConfined(t testing.TB, directory string, depth int) {
+func requireConfined(t *testing.T, directory string, depth int) {
 	t.Helper()
 	for _, path := range list(t, directory) {
 		names := strings.Split(path, "/")
@@ -64,7 +64,7 @@ func requireConfined(t testing.TB, directory string, depth int) {
 }
 
 // prison is a directory beside others, which nothing may be written into.
-func prison(t testing.TB) (directory string, requireUntouched func()) {
+func prison(t *testing.T) (directory string, requireUntouched func()) {
 	t.Helper()
 	outside := inMemory(t)
 	directory = filepath.Join(outside, "a", "b", "inside")

@@ -121,5 +121,6 @@ func isDevice(name string) bool {
 	if !isPort {
 		port, isPort = strings.CutPrefix(base, "LPT")
 	}
-	return isPort && utf8.RuneCountInString(port) == 1 && strings.Contains("0123456789¹²³", port)
+	number, n := utf8.DecodeRuneInString(port)
+	return isPort && n == len(port) && strings.ContainsRune("0123456789¹²³", number)
 }

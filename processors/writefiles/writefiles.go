@@ -149,10 +149,10 @@ func (h *handler) Process(ctx context.Context, msg processor.Message) error {
 	}
 	if msg.Origin().Redelivered {
 		if written, err := p.written(); written {
-			return h.outcome(p, err)
+			return h.outcome(p, err) //nolint:contextcheck // a pause outlives the message
 		}
 	}
-	return h.outcome(p, p.write())
+	return h.outcome(p, p.write()) //nolint:contextcheck // a pause outlives the message
 }
 
 // outcome says what becomes of a message. If the disk cannot be used, the run waits until as much can be written in the same place.

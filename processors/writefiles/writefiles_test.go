@@ -2,6 +2,7 @@ package writefiles_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -24,8 +25,21 @@ import (
 	"github.com/gowarren/warren/processors/writefiles"
 )
 
-func start(h processor.Processor) error { return h.(stack.Starter).Start(context.Background()) }
-func stop(h processor.Processor) error  { return h.(stack.Stopper).Stop(context.Background()) }
+func start(h processor.Processor) error {
+	s, ok := h.(stack.Starter)
+	if !ok {
+		return errors.New("it has no Start")
+	}
+	return s.Start(context.Background())
+}
+
+func stop(h processor.Processor) error {
+	s, ok := h.(stack.Stopper)
+	if !ok {
+		return errors.New("it has no Stop")
+	}
+	return s.Stop(context.Background())
+}
 
 const token = `[A-Z2-7]{26}`
 

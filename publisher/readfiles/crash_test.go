@@ -76,7 +76,7 @@ func child(encoded string) int {
 			_ = must.Have(os.FindProcess(os.Getpid())).Kill()
 			select {}
 		}
-	}), readfiles.OnFile(func(e readfiles.Event) { fmt.Println(e.Result) }))...))
+	}), readfiles.OnFile(func(e readfiles.Event) { _, _ = fmt.Fprintln(os.Stdout, e.Result) }))...))
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin) // until the parent closes it

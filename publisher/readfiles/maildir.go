@@ -164,7 +164,7 @@ func (m *maildir) setAside(name, why string) error {
 }
 
 func (m *maildir) writeNew(name, text string) error {
-	f, err := m.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640) //nolint:gosec // it is readable for whom the umask lets read
+	f, err := m.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ var to = processor.Destination{RoutingKey: "files"}
 // maildir is a directory with files to be published.
 type maildir string
 
-func newMaildir(t testing.TB) maildir {
+func newMaildir(t *testing.T) maildir {
 	t.Helper()
 	d := maildir(t.TempDir())
 	require.NoError(t, os.Mkdir(d.path("new"), 0o700))
@@ -34,21 +34,21 @@ func (d maildir) path(names ...string) string {
 }
 
 // put has files appear in new, as a Maildir wants it. Each has its name as its content.
-func (d maildir) put(t testing.TB, names ...string) {
+func (d maildir) put(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		d.putContent(t, name, name)
 	}
 }
 
-func (d maildir) putContent(t testing.TB, name, content string) {
+func (d maildir) putContent(t *testing.T, name, content string) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(d.path("tmp-of-test"), []byte(content), 0o600))
 	require.NoError(t, os.Rename(d.path("tmp-of-test"), d.path("new", name)))
 }
 
 // list returns what a directory has; nothing if it is not there.
-func (d maildir) list(t testing.TB, directory string) (names []string) {
+func (d maildir) list(t *testing.T, directory string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(d.path(directory))
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -60,7 +60,7 @@ func (d maildir) list(t testing.TB, directory string) (names []string) {
 	return names
 }
 
-func (d maildir) content(t testing.TB, names ...string) string {
+func (d maildir) content(t *testing.T, names ...string) string {
 	t.Helper()
 	return string(must.Have(os.ReadFile(d.path(names...))))
 }
@@ -77,7 +77,7 @@ type reader struct {
 }
 
 // read runs a reader until the test ends, or stop is called.
-func (d maildir) read(t testing.TB, p processor.Publisher, opts ...readfiles.Option) reader {
+func (d maildir) read(t *testing.T, p processor.Publisher, opts ...readfiles.Option) reader {
 	t.Helper()
 	r := must.Have(readfiles.New(string(d), p, to, opts...))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
@@ -92,7 +92,7 @@ func (d maildir) read(t testing.TB, p processor.Publisher, opts ...readfiles.Opt
 }
 
 // eventually waits until f, in real time.
-func eventually(t testing.TB, f func() bool, more ...any) {
+func eventually(t *testing.T, f func() bool, more ...any) {
 	t.Helper()
 	require.Eventually(t, f, time.Minute, 2*time.Millisecond, more...)
 }

@@ -33,7 +33,7 @@ type random struct{ *rand.Rand }
 func (r random) text(most int) string {
 	b := make([]byte, r.IntN(most))
 	for i := range b {
-		b[i] = byte(r.IntN(256)) //nolint:gosec // a byte
+		b[i] = byte(r.IntN(256))
 	}
 	if r.IntN(2) == 0 {
 		return strings.ToValidUTF8(string(b), "?")
@@ -74,7 +74,7 @@ func (r random) headers(depth int) processor.Headers {
 func (r random) message(t *testing.T, id int) processor.Envelope {
 	t.Helper()
 	e := processor.Envelope{
-		Body: []byte(fmt.Sprint(id, r.text(1000))), Headers: r.headers(0),
+		Body: fmt.Append(nil, id, r.text(1000)), Headers: r.headers(0),
 		Properties: processor.Properties{
 			ID: fmt.Sprint("<", id, "@", r.text(20), ">"), CorrelationID: r.text(20), Type: r.text(20), AppID: r.text(20), ContentType: r.text(20),
 			ContentEncoding: r.text(20), Timestamp: time.Unix(1+r.Int64N(1<<33), 0).UTC(), Priority: uint8(r.IntN(10)), Transient: r.IntN(2) == 0,

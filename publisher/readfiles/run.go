@@ -131,26 +131,22 @@ func (r *run) begin(ctx context.Context, name string) (bool, error) {
 // room waits until one more file with so many bytes may be published. After a failure that is one at a time, each after a pause, until one
 // is confirmed.
 func (r *run) room(ctx context.Context, bytes int64) error {
-	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+	for ctx.Err() == nil {
+		full := len(r.inFlight) >= r.Reader.inFlight
+		if len(r.inFlight) > 0 && (r.failures > 0 || r.bytes+bytes > maxBytes) {
+			full = true
 		}
-		wait := time.Duration(0)
-		switch n := len(r.inFlight); {
-		case n >= r.Reader.inFlight, n > 0 && (r.failures > 0 || r.bytes+bytes > maxBytes):
-			wait = -1
-		case r.failures > 0:
-			wait = time.Until(r.goOn)
-			if wait <= 0 {
+		wait := time.Duration(-1)
+		if !full {
+			if wait = time.Until(r.goOn); r.failures == 0 || wait <= 0 {
 				return nil
 			}
-		default:
-			return nil
 		}
 		if err := r.await(ctx, wait); err != nil {
 			return err
 		}
 	}
+	return context.Cause(ctx)
 }
 
 // await waits for a result, for that long; -1 is without end.

@@ -58,7 +58,8 @@ func TestAnyNameSurvives(t *testing.T) {
 	var headers []string
 	for _, e := range p.all() {
 		require.Equal(t, string(e.Body), e.Headers["X-Filename"])
-		headers = append(headers, e.Headers["X-Filename"].(string))
+		name, _ := e.Headers.String("X-Filename")
+		headers = append(headers, name)
 	}
 	require.ElementsMatch(t, names, headers)
 	require.ElementsMatch(t, names, d.list(t, "cur"))

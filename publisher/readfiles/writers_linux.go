@@ -13,7 +13,7 @@ import (
 func hasWriter(f *os.File) bool {
 	fd := f.Fd()
 	var stat unix.Statfs_t
-	if err := unix.Fstatfs(int(fd), &stat); err != nil || !isLocal(int64(stat.Type)) { //nolint:gosec,unconvert // the type differs by architecture
+	if err := unix.Fstatfs(int(fd), &stat); err != nil || !isLocal(int64(stat.Type)) { //nolint:unconvert // the type differs by architecture
 		return false
 	}
 	_, err := unix.FcntlInt(fd, unix.F_SETLEASE, unix.F_RDLCK)
