@@ -20,8 +20,9 @@ type bridge struct {
 }
 
 func newBridge(s *settings, b broker.Broker, log *slog.Logger) (*bridge, error) {
-	opts := make([]service.Option, 0, 3+len(s.write))
+	opts := make([]service.Option, 0, 4+len(s.write))
 	opts = append(opts,
+		service.StopTogether(),
 		service.Consumers(s.Consumer()...),
 		service.Logger(log),
 		service.Signals(), // they end the readers too: see main
