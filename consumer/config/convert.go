@@ -27,7 +27,7 @@ func convert(v *value, path string, to reflect.Value) error {
 	case to.Type() == timeType:
 		return setTime(x, to, mismatch)
 	case to.Type() == durationType:
-		return setDuration(x, v.loose, to, mismatch)
+		return setDuration(x, v.untyped, to, mismatch)
 	case reflect.PointerTo(to.Type()).Implements(textType):
 		if !isText {
 			return mismatch()
@@ -41,8 +41,8 @@ func convert(v *value, path string, to reflect.Value) error {
 		}
 		return nil
 	}
-	if v.loose {
-		x = loosen(text, to.Kind())
+	if v.untyped {
+		x = typed(text, to.Kind())
 	}
 	if !setPlain(x, to) {
 		return mismatch()
@@ -59,15 +59,15 @@ func cure(x any, to reflect.Value) string {
 	case !isText && wanted(to.Type()) == aText:
 		return ": put it into quotes"
 	case isText && to.Kind() != reflect.String && to.Type() != durationType && to.Type() != timeType:
-		if setPlain(loosen(x.(string), to.Kind()), reflect.New(to.Type()).Elem()) { //nolint:forcetypeassert // isText
+		if setPlain(typed(x.(string), to.Kind()), reflect.New(to.Type()).Elem()) { //nolint:forcetypeassert // isText
 			return ": leave out the quotes"
 		}
 	}
 	return ""
 }
 
-// loosen returns the scalar that text is for a kind, or text if it is none.
-func loosen(text string, kind reflect.Kind) any {
+// typed returns the scalar that text is for a kind, or text if it is none.
+func typed(text string, kind reflect.Kind) any {
 	trimmed := strings.TrimSpace(text)
 	switch kind {
 	case reflect.Bool:
@@ -149,7 +149,7 @@ func setTime(x any, to reflect.Value, mismatch func() error) error {
 	return nil
 }
 
-func setDuration(x any, loose bool, to reflect.Value, mismatch func() error) error {
+func setDuration(x any, untyped bool, to reflect.Value, mismatch func() error) error {
 	if n, ok := x.(int64); ok && n == 0 {
 		to.SetInt(0)
 		return nil
@@ -158,7 +158,7 @@ func setDuration(x any, loose bool, to reflect.Value, mismatch func() error) err
 	if !ok {
 		return mismatch()
 	}
-	if loose {
+	if untyped {
 		text = strings.TrimSpace(text)
 	}
 	d, err := time.ParseDuration(text) // its error quotes the text

@@ -27,8 +27,8 @@ func (d *decoder) decode(v *value, path string, to reflect.Value) {
 			to.Set(made)
 		}
 		return // what it points to has been checked
-	case single(t):
-		d.single(v, path, to)
+	case isScalar(t):
+		d.scalar(v, path, to)
 	case t.Kind() == reflect.Slice:
 		d.slice(v, path, to)
 	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
@@ -54,7 +54,7 @@ func (d *decoder) check(from source, path string, to reflect.Value) {
 	}
 }
 
-func (d *decoder) single(v *value, path string, to reflect.Value) {
+func (d *decoder) scalar(v *value, path string, to reflect.Value) {
 	if v.kind != scalar {
 		d.found.addf(v.from, path, "is %s: %s is needed", v.describe(path), wanted(to.Type()))
 		return
@@ -67,7 +67,7 @@ func (d *decoder) single(v *value, path string, to reflect.Value) {
 // slice sets a list. One text of the environment is a list with ; between.
 func (d *decoder) slice(v *value, path string, to reflect.Value) {
 	elements := v.list
-	if text, ok := v.text(); ok && v.loose && single(to.Type().Elem()) {
+	if text, ok := v.text(); ok && v.untyped && isScalar(to.Type().Elem()) {
 		for part := range strings.SplitSeq(text, ";") {
 			elements = append(elements, newText(v.from, strings.TrimSpace(part)))
 		}
@@ -112,7 +112,7 @@ func (d *decoder) structure(v *value, path string, to reflect.Value) {
 		e := v.table[f.name]
 		if fromFile(all, f) {
 			known[f.name+fileSuffix] = true
-			e = d.pick(v, path, f.name)
+			e = d.valueOrFile(v, path, f.name)
 		}
 		d.decode(e, join(path, f.name), to.FieldByIndex(f.index))
 	}
@@ -123,9 +123,9 @@ func (d *decoder) structure(v *value, path string, to reflect.Value) {
 	}
 }
 
-// pick returns the value of a key: its own, or what is in the file that the key with the suffix names. What is set by
-// the environment comes before what is set by the file.
-func (d *decoder) pick(in *value, path, name string) *value {
+// valueOrFile returns the value of a key: its own, or what is in the file that the key with the suffix names.
+// What is set by the environment comes before what is set by the file.
+func (d *decoder) valueOrFile(in *value, path, name string) *value {
 	own, file := in.table[name], in.table[name+fileSuffix]
 	if !file.set() || own.set() && own.from.variable && !file.from.variable {
 		return own

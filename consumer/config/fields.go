@@ -67,10 +67,10 @@ func names(all []field) []string {
 	return list
 }
 
-// fromFile reports whether the field f of all may be set by a file: it is a leaf, and its key with the suffix is not
-// another field's.
+// fromFile reports whether the field f of all may be set by a file: one text can make it, and its key with the
+// suffix is not another field's.
 func fromFile(all []field, f field) bool {
-	return leaf(f.typ) && !slices.Contains(names(all), f.name+fileSuffix)
+	return fromText(f.typ) && !slices.Contains(names(all), f.name+fileSuffix)
 }
 
 var (
@@ -80,10 +80,10 @@ var (
 	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// single reports whether a scalar makes a t.
-func single(t reflect.Type) bool {
+// isScalar reports whether a scalar makes a t.
+func isScalar(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
-		return single(t.Elem())
+		return isScalar(t.Elem())
 	}
 	if t == secretType || t == timeType || reflect.PointerTo(t).Implements(textType) {
 		return true
@@ -97,18 +97,18 @@ func single(t reflect.Type) bool {
 	return false
 }
 
-// leaf reports whether one text can make a t: a scalar, or a list of them with ; between.
-func leaf(t reflect.Type) bool {
+// fromText reports whether one text can make a t: a scalar, or a list of them with ; between.
+func fromText(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
-		return leaf(t.Elem())
+		return fromText(t.Elem())
 	}
-	return single(t) || t.Kind() == reflect.Slice && single(t.Elem())
+	return isScalar(t) || t.Kind() == reflect.Slice && isScalar(t.Elem())
 }
 
-// leaves calls visit with the path of everything in t that one text can make. outer are the structs that t is
+// textPaths calls visit with the path of everything in t that one text can make. outer are the structs that t is
 // in: one that is in itself has no end.
-func leaves(t reflect.Type, path string, visit func(path string), outer ...reflect.Type) {
-	if leaf(t) {
+func textPaths(t reflect.Type, path string, visit func(path string), outer ...reflect.Type) {
+	if fromText(t) {
 		visit(path)
 		return
 	}
@@ -120,7 +120,7 @@ func leaves(t reflect.Type, path string, visit func(path string), outer ...refle
 	}
 	all := fields(t)
 	for _, f := range all {
-		leaves(f.typ, join(path, f.name), visit, append(slices.Clip(outer), t)...)
+		textPaths(f.typ, join(path, f.name), visit, append(slices.Clip(outer), t)...)
 		if fromFile(all, f) {
 			visit(join(path, f.name+fileSuffix))
 		}

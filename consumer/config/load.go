@@ -31,10 +31,10 @@ func newLoading(name string, o options, root *value, found *problems) *loading {
 
 func (l *loading) load() *Config {
 	c := &Config{file: l.root.from.name, urls: func() URLs { return nil }}
-	l.free()
+	l.splitSettings()
 	environment(l.root, l.options.prefix, l.options.environ, l.known(), l.found)
 	l.unknown()
-	l.own(c)
+	l.decodeProcess(c)
 	for _, s := range l.options.sections {
 		l.section(s)
 	}
@@ -49,8 +49,8 @@ func (l *loading) load() *Config {
 	return c
 }
 
-// free makes the settings a table.
-func (l *loading) free() {
+// splitSettings makes the settings tables in tables, without dots in keys.
+func (l *loading) splitSettings() {
 	v := l.root.table[settingsKey]
 	switch {
 	case !v.set():
@@ -59,7 +59,7 @@ func (l *loading) free() {
 		l.found.addf(v.from, settingsKey, "is %s: a table is needed", v.describe(settingsKey))
 		v = newTable(l.root.from)
 	default:
-		v = undot(v, settingsKey, l.found)
+		v = splitDots(v, settingsKey, l.found)
 	}
 	l.root.table[settingsKey] = v
 }
@@ -68,7 +68,7 @@ func (l *loading) free() {
 func (l *loading) known() []string {
 	var all []string
 	for _, f := range l.top {
-		leaves(f.typ, f.name, func(path string) { all = append(all, path) })
+		textPaths(f.typ, f.name, func(path string) { all = append(all, path) })
 		if fromFile(l.top, f) {
 			all = append(all, f.name+fileSuffix)
 		}
@@ -95,7 +95,7 @@ func (l *loading) unknown() {
 // value is what is set for a key of the file, by itself or by the file that holds it.
 func (l *loading) value(f field) *value {
 	if fromFile(l.top, f) {
-		return l.decoder.pick(l.root, "", f.name)
+		return l.decoder.valueOrFile(l.root, "", f.name)
 	}
 	return l.root.table[f.name]
 }
@@ -110,13 +110,13 @@ func (l *loading) from(name string) source {
 	return l.root.from
 }
 
-// own decodes the keys of every process.
-func (l *loading) own(c *Config) {
+// decodeProcess decodes the keys of every process.
+func (l *loading) decodeProcess(c *Config) {
 	p := &c.process
 	to, before := reflect.ValueOf(p).Elem(), len(l.found.all)
 	for _, f := range l.top[:to.NumField()] {
 		v := l.value(f)
-		if f.name == "brokers" && v.set() && v.loose { // failover splits it, and not at each ;
+		if f.name == "brokers" && v.set() && v.untyped { // failover splits it, and not at each ;
 			text, _ := v.text()
 			p.Brokers = []Secret{newSecret(text)}
 			continue

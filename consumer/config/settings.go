@@ -80,8 +80,8 @@ func (s *settings) decode(key string, to any) error {
 	}
 	last := parts[len(parts)-1]
 	v := in.table[last]
-	if leaf(reflect.TypeOf(to).Elem()) {
-		v = d.pick(in, path, last)
+	if fromText(reflect.TypeOf(to).Elem()) {
+		v = d.valueOrFile(in, path, last)
 	}
 	if !v.set() && len(found.all) == 0 {
 		s.missing(key, found)
@@ -112,14 +112,14 @@ func paths(v *value, path string) []string {
 	return all
 }
 
-// undot returns the table v with a table for each dot in a key, so that imports.timeout is the same setting
+// splitDots returns the table v with a table for each dot in a key, so that imports.timeout is the same setting
 // however it is written.
-func undot(v *value, path string, found *problems) *value {
+func splitDots(v *value, path string, found *problems) *value {
 	made := newTable(v.from)
 	for _, key := range v.keys() {
 		e := v.table[key]
 		if e.kind == table {
-			e = undot(e, join(path, key), found)
+			e = splitDots(e, join(path, key), found)
 		}
 		place(made, path, key, e, found)
 	}

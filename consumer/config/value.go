@@ -22,9 +22,9 @@ type value struct {
 	// scalar returns a string, int64, uint64, float64, bool or time.Time. It is a function so that printing a
 	// value, even by reflection, shows none.
 	scalar func() any
-	// loose is a text that becomes whatever is wanted, since a variable of the environment and the file of a secret have
+	// untyped is a text that becomes whatever is wanted, since a variable of the environment and the file of a secret have
 	// nothing but text.
-	loose bool
+	untyped bool
 }
 
 type kind int
@@ -62,7 +62,7 @@ func newScalar(from source, x any) *value {
 
 func newText(from source, text string) *value {
 	v := newScalar(from, text)
-	v.loose = true
+	v.untyped = true
 	return v
 }
 
@@ -133,11 +133,11 @@ func (v *value) describe(path string) string {
 // key says so, or it looks like a URL or credentials.
 func (v *value) mayBeSecret(path string) bool {
 	text, _ := v.text()
-	return v.from.hidden || secretive(path) || strings.Contains(text, "://") || strings.Contains(text, "@")
+	return v.from.hidden || namesSecret(path) || strings.Contains(text, "://") || strings.Contains(text, "@")
 }
 
-// secretive reports whether the value at path is probably a secret, by the last part of its name.
-func secretive(path string) bool {
+// namesSecret reports whether the value at path is probably a secret, by the last part of its name.
+func namesSecret(path string) bool {
 	name := strings.ToLower(path[strings.LastIndex(path, ".")+1:])
 	return slices.ContainsFunc([]string{"pass", "pwd", "secret", "token", "cred", "key", "auth", "brokers", "dsn", "url"},
 		func(word string) bool { return strings.Contains(name, word) })
