@@ -150,6 +150,16 @@ func TestTheFileOfTheDocumentation(t *testing.T) {
 	require.Equal(t, "hunter2", password)
 }
 
+func TestTheMistakesOfTheDocumentation(t *testing.T) {
+	t.Parallel()
+	text := "\n\n\n\nworkers: 10\n\nlogs: {}\nprefetch: 4\ndrain_timeout: 20\n"
+	_, err := config.Parse("worker.yaml", []byte(text), config.Environ([]string{"WARREN_LOG_LEVEL=debug", "WARREN_BROKERS=amqp://a"}))
+	require.Error(t, err)
+	doc, err2 := os.ReadFile("doc.go")
+	require.NoError(t, err2)
+	require.Contains(t, string(doc), "//	"+strings.ReplaceAll(err.Error(), "\n", "\n//	")+"\n//\n")
+}
+
 func TestTheEnvironmentComesBeforeTheFile(t *testing.T) {
 	t.Parallel()
 	cfg, err := config.Parse("worker.yaml", []byte(yaml), config.Environ([]string{

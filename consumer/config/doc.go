@@ -73,10 +73,12 @@
 //
 // Everything that is wrong is one error, each with the file and line or the variable:
 //
-//	config: worker.yaml:7: worker: unknown, do you mean workers?
-//	config: worker.yaml:8: prefetch: is 4: it must not be below workers, 10
-//	config: worker.yaml:9: drain_timeout: is the number 20: a duration such as 20s is needed, with its unit
 //	config: WARREN_LOG_LEVEL: unknown, do you mean WARREN_LOG__LEVEL?
+//	config: worker.yaml:7: logs: unknown, do you mean log?
+//	config: worker.yaml:9: drain_timeout: is the number 20: a duration such as 20s is needed, with its unit
+//	config: worker.yaml:8: prefetch: is 4: it must not be below workers, 10
+//
+// A file that is no YAML or TOML gives that error alone.
 //
 // Unknown keys and variables are errors, in a [Section] too. A setting is free, so that a wrong one is found when it is
 // read: [Requires] has [Load] read it.
