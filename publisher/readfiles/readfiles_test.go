@@ -187,7 +187,7 @@ func TestFilesInFlightAreMovedBeforeTheEnd(t *testing.T) {
 	d.put(t, "1", "2")
 	synctest.Test(t, func(t *testing.T) {
 		var p slow
-		r := d.read(t, &p)
+		r := d.read(t, &p, readfiles.Settle(0))
 		time.Sleep(100 * time.Millisecond)
 		require.Equal(t, int64(2), r.Stats().InFlight)
 		r.stop()
