@@ -23,7 +23,7 @@ CHAOS_SEED ?= 0
 
 # Modules of their own, so that what they need stays out of the library's go.mod.
 # Those that are not there yet are left out.
-NESTED := $(patsubst %/go.mod,%,$(wildcard benchmarks/go.mod examples/outbox/go.mod examples/watermill-nats/go.mod \
+NESTED := $(patsubst %/go.mod,%,$(wildcard benchmarks/go.mod examples/bridge/go.mod examples/outbox/go.mod examples/watermill-nats/go.mod \
 	processors/sqltx/sqlitetest/go.mod publisher/outbox/databasetest/go.mod))
 LINT := bin/golangci-lint
 # Of this checkout alone: the linter's cache keeps paths, and those of another one do not

@@ -60,6 +60,20 @@ func (t Topology) Loops() []Loop {
 	return loops
 }
 
+// CheckLoops returns an error if t has a [Loop], which names its first one and what to change.
+func (t Topology) CheckLoops() error {
+	loops := t.Loops()
+	if len(loops) == 0 {
+		return nil
+	}
+	change := "send its dead letters elsewhere"
+	if loops[0].Limited {
+		change += ", or give it the delivery limit broker.HighDeliveryLimit if only what is rejected is to go round"
+	}
+	return fmt.Errorf("the dead letters of the queue %q lead back to it, %v: what a queue gives up on this way by itself is dropped as a cycle, or held for ever; %s",
+		loops[0].Queues[0], loops[0], change)
+}
+
 // defaultDeliveryLimit is that of a quorum queue from RabbitMQ 4.0 on.
 const defaultDeliveryLimit = 20
 

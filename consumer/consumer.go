@@ -32,6 +32,7 @@ type Consumer struct {
 	options options
 
 	running atomic.Bool
+	current atomic.Pointer[run] // nil while there is none
 	stats   counters
 }
 
@@ -61,11 +62,22 @@ func (c *Consumer) Run(ctx context.Context) error {
 	}
 	defer c.running.Store(false)
 	r := newRun(ctx, c)
+	c.current.Store(r)
+	defer c.current.Store(nil)
 	defer r.Abort(nil)
 	if err := r.start(ctx); err != nil {
 		return errors.Join(r.reason(), fmt.Errorf("consumer: start: %w", err))
 	}
 	return errors.Join(r.consume(), c.stop(ctx))
+}
+
+// Abort ends a run at once, as a second signal should: nothing more is received, and the context of the
+// messages in flight ends without a drain. What they leave unsettled is requeued. It does not wait, does
+// nothing if no run is in progress, and may be called by any goroutine.
+func (c *Consumer) Abort() {
+	if r := c.current.Load(); r != nil {
+		r.Abort(nil)
+	}
 }
 
 func (c *Consumer) check() error {
@@ -74,6 +86,9 @@ func (c *Consumer) check() error {
 	}
 	if err := stack.Check(c.handler); err != nil {
 		return fmt.Errorf("consumer: %w", err)
+	}
+	if c.options.context != nil && !stack.Built(c.handler) {
+		return errors.New("consumer: MessageContext needs layers that settle a message for which there is no context: pass a pipeline that a stack's Then has built")
 	}
 	return c.options.check()
 }

@@ -48,6 +48,17 @@
 // error, still no copy is published. A handler that always outlasts the broker's consumer
 // timeout is called again and again, with or without FinishLost.
 //
+// # What a stack needs in the broker
+//
+// [Topology] lists the queues and exchanges that the layers of a pipeline need for a work queue, and [Drops] says in which
+// cases a message would be given up and lost. Package service declares them, and runs several handlers as one
+// process; [RunAll] runs consumers that are built by hand.
+//
+// # The context of a message
+//
+// With [MessageContext] a function makes the context that the layers and the handler see, with an identity, a tenant
+// or a logger of each message. It fails as a handler does.
+//
 // # Layers that steer
 //
 // A layer finds the run in the context of its Start ([stack.RunFrom]), and may end, abort or

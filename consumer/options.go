@@ -1,13 +1,16 @@
 package consumer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/key"
 )
 
@@ -36,6 +39,9 @@ type options struct {
 	ordered      bool
 	key          key.Func // nil: in no order
 	consumer     broker.ConsumerOptions
+	context      func(context.Context, processor.Message) (context.Context, error)
+	contextSet   bool
+	ready        []func()
 	logger       *slog.Logger
 }
 
@@ -77,6 +83,10 @@ func FinishLost() Option { return func(o *options) { o.finishLost = true } }
 // offset to begin at in a stream, and further arguments. Default: nothing.
 func Broker(o broker.ConsumerOptions) Option { return func(c *options) { c.consumer = o } }
 
+// OnReady calls f each time a run has subscribed, before its first message: from then on the broker delivers.
+// The run waits for f, which must not block; a panic of f ends the run with an error. Given several times, each function is called. Default: none.
+func OnReady(f func()) Option { return func(o *options) { o.ready = append(o.ready, f) } }
+
 // Logger sets where the consumer logs. Default, also for nil: slog.Default() when the
 // run starts.
 func Logger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
@@ -98,6 +108,12 @@ func (o options) check() error {
 	}
 	if o.ordered && o.key == nil {
 		errs = append(errs, errors.New("consumer: OrderBy: the key function is nil: pass one such as key.RoutingKey, or key.Header with a name"))
+	}
+	if o.contextSet && o.context == nil {
+		errs = append(errs, errors.New("consumer: MessageContext: the function is nil: leave it out"))
+	}
+	if slices.ContainsFunc(o.ready, func(f func()) bool { return f == nil }) {
+		errs = append(errs, errors.New("consumer: OnReady: the function is nil: leave it out"))
 	}
 	return errors.Join(append(errs, option.NotNegative("consumer: DrainTimeout", o.drainTimeout), option.Positive("consumer: IdleInterval", o.idleInterval))...)
 }

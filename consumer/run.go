@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/gate"
 	"github.com/gowarren/warren/internal/lines"
 	"github.com/gowarren/warren/internal/logattr"
@@ -71,6 +72,7 @@ func (r *run) consume() error {
 	if err := r.subscribe(); r.sub == nil {
 		return errors.Join(r.reason(), err)
 	}
+	r.announce()
 	for range r.options.workers {
 		r.workers.Go(r.work)
 	}
@@ -84,6 +86,15 @@ func (r *run) consume() error {
 	err := r.drain(workers, idle)
 	r.endIntake(nil)
 	return errors.Join(r.reason(), err)
+}
+
+// announce calls the functions given to OnReady. A panic ends the run before its first message.
+func (r *run) announce() {
+	for _, ready := range r.options.ready {
+		if err := callback.Call("consumer: the function given to OnReady", ready); err != nil {
+			r.End(err)
+		}
+	}
 }
 
 // subscribe subscribes once no layer's Start pauses the run. It is no error if the intake has

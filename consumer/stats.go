@@ -42,3 +42,18 @@ func (c *Consumer) Stats() Stats {
 		Waiting:  s.waiting.Load(),
 	}
 }
+
+// Plus returns the sum of both, for several consumers, or several of one queue one after the other.
+func (s Stats) Plus(other Stats) Stats {
+	return Stats{
+		Received: s.Received + other.Received,
+		Done:     s.Done + other.Done,
+		Dropped:  s.Dropped + other.Dropped,
+		Rejected: s.Rejected + other.Rejected,
+		Failed:   s.Failed + other.Failed,
+		Requeued: s.Requeued + other.Requeued,
+		Released: s.Released + other.Released,
+		InHand:   s.InHand + other.InHand,
+		Waiting:  s.Waiting + other.Waiting,
+	}
+}

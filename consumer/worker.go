@@ -53,7 +53,7 @@ func (r *run) handle(d delivery) {
 	}()
 	err := d.problem
 	if err == nil {
-		err = r.handler.Process(d.Context(), d.Delivery)
+		err = r.handler.Process(r.context(d), d.Delivery)
 	} else {
 		err = errors.Join(err, d.Nack(true)) // before the stack, which has no place for it
 	}

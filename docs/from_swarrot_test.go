@@ -58,7 +58,7 @@ func document(t *testing.T) string {
 
 // Packages of Warren that the document names things of, and those of others.
 var (
-	folders  = []string{"../processor", "../processor/*", "../consumer", "../broker", "../broker/*", "../failover", "../processors/*", "../publisher/*"}
+	folders  = []string{"../processor", "../processor/*", "../consumer", "../consumer/*", "../broker", "../broker/*", "../failover", "../processors/*", "../publisher/*"}
 	foreign  = []string{"errors", "slog", "sql", "time"}
 	selector = regexp.MustCompile(`\b([a-z]\w+)\.([A-Z]\w*)`)
 )

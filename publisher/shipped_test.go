@@ -33,7 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type decorator func(processor.Publisher) (processor.Publisher, error)
 
 // others are the folders of what is no decorator.
-var others = []string{"outbox", "rpc", "typed"}
+var others = []string{"outbox", "readfiles", "rpc", "typed"}
 
 // shipped are all decorators, by the names of their folders.
 var shipped = map[string]decorator{

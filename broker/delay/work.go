@@ -47,7 +47,7 @@ func (w Work) Topology() (broker.Topology, error) {
 		parked.Type = cmp.Or(parked.Type, work.DeclaredType())
 		t = t.Merge(broker.Topology{Queues: []broker.Queue{kept(parked)}})
 	}
-	if err := errors.Join(t.Validate(), checkLoops(t)); err != nil {
+	if err := errors.Join(t.Validate(), t.CheckLoops()); err != nil {
 		return broker.Topology{}, err
 	}
 	return t, nil

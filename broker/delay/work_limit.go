@@ -84,17 +84,3 @@ func kept(q broker.Queue) broker.Queue {
 	}
 	return q
 }
-
-// checkLoops refuses a topology with a [broker.Loop].
-func checkLoops(t broker.Topology) error {
-	loops := t.Loops()
-	if len(loops) == 0 {
-		return nil
-	}
-	change := "send its dead letters elsewhere"
-	if loops[0].Limited {
-		change += ", or give it the delivery limit broker.HighDeliveryLimit if only what is rejected is to go round"
-	}
-	return fmt.Errorf("the dead letters of the queue %q lead back to it, %v: what a queue gives up on this way by itself is dropped as a cycle, or held for ever; %s",
-		loops[0].Queues[0], loops[0], change)
-}

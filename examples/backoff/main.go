@@ -9,13 +9,11 @@
 package main
 
 import (
-	"context"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/examples/internal/program"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -26,7 +24,7 @@ import (
 
 func main() { example.Main() }
 
-var example = program.Program{Name: "backoff", Topology: topology, Run: run}
+var example = program.Program{Name: "backoff", New: payments}
 
 // The queues.
 const (
@@ -34,43 +32,22 @@ const (
 	parked = "payments_parked"
 )
 
-// options are those of the layer and of its topology.
-func options() []backoff.Option {
-	return []backoff.Option{
-		backoff.Schedule(backoff.List(100*time.Millisecond, 200*time.Millisecond, 500*time.Millisecond)),
-		backoff.Jitter(0), // for the same output each time; leave it out otherwise
-		backoff.Retries(4),
-		backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(50*time.Millisecond)), backoff.Retries(processor.NoLimit)),
-		backoff.Park(processor.Destination{RoutingKey: parked}),
-	}
-}
-
-func topology() (broker.Topology, error) {
-	return backoff.Topology(broker.Queue{Name: work}, options()...)
-}
-
-// run asks for each payment, and ends when the last one is paid or parked.
-func run(ctx context.Context, b broker.Broker, w io.Writer) error {
+// payments asks for each payment, until the last one is paid or parked.
+func payments(b broker.Broker, w io.Writer) ([]service.Option, program.Work) {
 	office := newOffice(w)
-	quiet := slog.New(slog.DiscardHandler) // the office prints what the layer would log
-	opts := append(options(), backoff.OnBackoff(office.told), backoff.Logger(quiet))
-	pipeline, err := stack.New(
-		ack.New(),
-		backoff.New(b.Publisher(), work, opts...),
-		recovery.New(),
-	).ThenFunc(office.ask)
-	if err != nil {
-		return err
-	}
-	c, err := consumer.New(b.Source(work), pipeline, consumer.Logger(quiet))
-	if err != nil {
-		return err
-	}
-	for _, p := range office.payments {
-		e := processor.Envelope{Properties: processor.Properties{ID: p}}
-		if err := b.Publisher().Publish(ctx, processor.Destination{RoutingKey: work}, e); err != nil {
-			return err
-		}
-	}
-	return c.Run(program.Until(ctx, office.done))
+	return []service.Option{service.Handler{
+		Queue: broker.Queue{Name: work},
+		Stack: stack.New(
+			ack.New(),
+			backoff.New(b.Publisher(), work,
+				backoff.Schedule(backoff.List(100*time.Millisecond, 200*time.Millisecond, 500*time.Millisecond)),
+				backoff.Jitter(0), // for the same output each time; leave it out otherwise
+				backoff.Retries(4),
+				backoff.Policy(backoff.For(errBusy), backoff.Schedule(backoff.Fixed(50*time.Millisecond)), backoff.Retries(processor.NoLimit)),
+				backoff.Park(processor.Destination{RoutingKey: parked}),
+				backoff.OnBackoff(office.told)),
+			recovery.New(),
+		),
+		Handle: processor.ProcessorFunc(office.ask),
+	}}, program.Send(work, office.payments, office.done)
 }

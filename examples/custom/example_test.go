@@ -12,7 +12,7 @@ func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	fmt.Println(run(ctx, os.Stdout))
-	// Output:
+	// Unordered output:
 	// sent    1111
 	// sent    3333
 	// parked  2222: stale: the code has expired

@@ -9,7 +9,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,7 +17,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
-	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -38,26 +37,27 @@ func main() {
 	}
 }
 
-// run is main without the process.
-func run(ctx context.Context, out io.Writer) (err error) {
+// run is main without the process. It works until both handlers have had their last code.
+func run(ctx context.Context, out io.Writer) error {
 	b := memory.New()
-	defer func() { err = errors.Join(err, b.Close(ctx)) }()
-	err = b.Declare(ctx, broker.Topology{Queues: []broker.Queue{{Name: workQueue}, {Name: parkedQueue}}})
-	if err != nil {
-		return err
-	}
-	if err := publish(ctx, b.Publisher()); err != nil {
-		return err
-	}
-	if err := sendCodes(ctx, b, out); err != nil {
-		return err
-	}
-	if err := showParked(ctx, b, out); err != nil {
-		return err
-	}
+	quiet := slog.New(slog.DiscardHandler)
+	err := service.Run(ctx, b, service.OwnBroker(), service.Logger(quiet),
+		service.Beside("publisher", func(ctx context.Context) error { return publish(ctx, b.Publisher()) }),
+		service.Handler{
+			Queue: broker.Queue{Name: workQueue},
+			Stack: stack.New(
+				ack.New(),
+				// Nothing is retried here: the first failure parks.
+				retry.New(b.Publisher(), "", retry.Retries(0), retry.ParkKey(parkedQueue), retry.Logger(quiet)),
+				rejectStale,
+				recovery.New(),
+			),
+			Handle: handler(out),
+		},
+		service.Handler{Queue: broker.Queue{Name: parkedQueue}, Stack: stack.New(ack.New()), Handle: parked(out)})
 	_, wrong := stack.New(rejectStale, ack.New()).Then(handler(out))
 	fmt.Fprintln(out, "refused:", wrong)
-	return nil
+	return err
 }
 
 // publish sends three codes: one in time, one too late, and one that does not say when.
@@ -79,21 +79,6 @@ func publish(ctx context.Context, p processor.Publisher) error {
 	return nil
 }
 
-// sendCodes works until the last code is sent.
-func sendCodes(ctx context.Context, b broker.Broker, out io.Writer) error {
-	pipeline, err := stack.New(
-		ack.New(),
-		// Nothing is retried here: the first failure parks.
-		retry.New(b.Publisher(), "", retry.Retries(0), retry.ParkKey(parkedQueue), retry.Logger(slog.New(slog.DiscardHandler))),
-		rejectStale,
-		recovery.New(),
-	).Then(handler(out))
-	if err != nil {
-		return err
-	}
-	return consume(ctx, b.Source(workQueue), pipeline)
-}
-
 // handler sends a code. The last one ends the run.
 func handler(out io.Writer) processor.Processor {
 	return processor.ProcessorFunc(func(_ context.Context, msg processor.Message) error {
@@ -105,24 +90,11 @@ func handler(out io.Writer) processor.Processor {
 	})
 }
 
-// showParked takes the one code out of the parked queue and says why it is there.
-func showParked(ctx context.Context, b broker.Broker, out io.Writer) error {
-	pipeline, err := stack.New(ack.New()).
-		ThenFunc(func(_ context.Context, msg processor.Message) error {
-			why, _ := msg.Headers().String("warren-error")
-			fmt.Fprintf(out, "parked  %s: %s\n", msg.Body(), why)
-			return processor.ErrStop
-		})
-	if err != nil {
-		return err
-	}
-	return consume(ctx, b.Source(parkedQueue), pipeline)
-}
-
-func consume(ctx context.Context, source broker.Source, pipeline *stack.Pipeline) error {
-	c, err := consumer.New(source, pipeline)
-	if err != nil {
-		return err
-	}
-	return c.Run(ctx)
+// parked says why a code is parked. There is one.
+func parked(out io.Writer) processor.Processor {
+	return processor.ProcessorFunc(func(_ context.Context, msg processor.Message) error {
+		why, _ := msg.Headers().String("warren-error")
+		fmt.Fprintf(out, "parked  %s: %s\n", msg.Body(), why)
+		return processor.ErrStop
+	})
 }

@@ -12,7 +12,7 @@ import (
 type program struct {
 	*settings
 
-	service *service
+	service *worker
 	screen  *screen
 	report  *report
 	calm    time.Duration // between faults, and after one is repaired
@@ -20,7 +20,7 @@ type program struct {
 }
 
 func newProgram(set *settings, out io.Writer, log *slog.Logger) *program {
-	s := newService(set, log)
+	s := newWorker(set, log)
 	return &program{
 		settings: set, service: s, screen: newScreen(out), report: &report{books: s.stream.books},
 		calm: 2 * time.Second, down: 5 * time.Second,

@@ -78,7 +78,7 @@ func (s *screen) redraw() {
 }
 
 // follow shows what s does until ctx ends.
-func (s *screen) follow(ctx context.Context, of *service) {
+func (s *screen) follow(ctx context.Context, of *worker) {
 	var running sync.WaitGroup
 	running.Go(func() { s.watch(ctx, "publishing", of.broker.Publishing()) })
 	running.Go(func() { s.watch(ctx, "consuming", of.broker.Consuming()) })
@@ -116,7 +116,7 @@ func (s *screen) describe(state failover.State) string {
 	return ""
 }
 
-func (s *screen) update(ctx context.Context, of *service) {
+func (s *screen) update(ctx context.Context, of *worker) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for ctx.Err() == nil {

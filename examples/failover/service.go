@@ -8,8 +8,9 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
-	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
@@ -18,13 +19,12 @@ import (
 )
 
 const (
-	queue    = "numbers"
-	retryKey = "numbers_retry_%delay%"
-	parked   = "numbers_parked"
+	queue  = "numbers"
+	parked = "numbers_parked"
 )
 
-// service publishes the stream and consumes it.
-type service struct {
+// worker publishes the stream and consumes it.
+type worker struct {
 	*settings
 
 	log    *slog.Logger
@@ -35,13 +35,13 @@ type service struct {
 	cutShort bool // it ended before everything had arrived
 }
 
-func newService(set *settings, log *slog.Logger) *service {
-	return &service{settings: set, log: log, stream: newStream(), opened: make(chan struct{})}
+func newWorker(set *settings, log *slog.Logger) *worker {
+	return &worker{settings: set, log: log, stream: newStream(), opened: make(chan struct{})}
 }
 
 // run publishes until enough is closed, and consumes until all of it has arrived. The end of ctx
 // cuts both short.
-func (s *service) run(ctx context.Context, enough <-chan struct{}, urls []string) (err error) {
+func (s *worker) run(ctx context.Context, enough <-chan struct{}, urls []string) (err error) {
 	s.broker, err = rabbitmq.Open(ctx, urls, rabbitmq.Logger(s.log), rabbitmq.Failover(
 		failover.Heartbeat(s.heartbeat),
 		failover.StableAfter(stable),
@@ -49,45 +49,40 @@ func (s *service) run(ctx context.Context, enough <-chan struct{}, urls []string
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeBroker(context.WithoutCancel(ctx), s.broker)) }()
-
-	schedule := []retry.Option{retry.Delays(time.Second), retry.ParkKey(parked), retry.Logger(s.log)}
-	topology, err := retry.Topology(broker.Queue{Name: queue, Type: broker.Quorum}, retryKey, schedule...)
+	handlers, err := service.New(s.broker, service.OwnBroker(), service.Signals(), service.Logger(s.log), service.Handler{
+		Queue: broker.Queue{Name: queue, Type: broker.Quorum},
+		Stack: stack.New(
+			ack.New(),
+			retry.New(s.broker.Publisher(), "numbers_retry_%delay%",
+				retry.Delays(time.Second), retry.ParkKey(parked), retry.Logger(s.log)),
+			recovery.New(),
+		),
+		Handle:  processor.ProcessorFunc(s.stream.process),
+		Workers: s.workers,
+	})
 	if err != nil {
-		return err
+		return errors.Join(err, s.broker.Close(ctx))
 	}
-	if err := s.broker.Declare(ctx, topology); err != nil {
-		return err
-	}
-	pipeline, err := stack.New(
-		ack.New(),
-		retry.New(s.broker.Publisher(), retryKey, schedule...),
-		recovery.New(),
-	).ThenFunc(s.stream.process)
+	publisher, err := retrying.New(handlers.Publisher())
 	if err != nil {
-		return err
+		return errors.Join(err, s.broker.Close(ctx))
 	}
-	c, err := consumer.New(s.broker.Source(queue), pipeline, consumer.Workers(s.workers), consumer.Logger(s.log))
-	if err != nil {
-		return err
-	}
-	publisher, err := retrying.New(s.broker.Publisher())
-	if err != nil {
-		return err
-	}
-	close(s.opened)
-
-	ctx, cancel := context.WithCancel(ctx) // ends when the consumer does, whatever the reason
-	consuming, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
+	working, stop := context.WithCancel(ctx) // ends when the service does, whatever the reason
 	consumed := make(chan error, 1)
 	go func() {
-		defer cancel()
-		consumed <- c.Run(consuming)
+		defer stop()
+		consumed <- handlers.Run(context.WithoutCancel(ctx))
 	}()
-	s.stream.publish(ctx, enough, publisher, s.rate)
-	s.cutShort = !s.stream.await(ctx) && ctx.Err() != nil
-	stop()
+	select {
+	case <-handlers.Ready():
+		close(s.opened)
+	case <-working.Done():
+		handlers.End()
+		return <-consumed
+	}
+	s.stream.publish(working, enough, publisher, s.rate)
+	s.cutShort = !s.stream.await(working) && working.Err() != nil
+	handlers.End()
 	return <-consumed
 }
 
@@ -95,9 +90,3 @@ func (s *service) run(ctx context.Context, enough <-chan struct{}, urls []string
 // a node that drops its clients, which are dialled ever more slowly. Here nodes die within seconds
 // of each other. Leave it at its default, 30 s.
 const stable = 5 * time.Second
-
-func closeBroker(ctx context.Context, b *rabbitmq.Broker) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	return b.Close(ctx)
-}

@@ -1,7 +1,7 @@
 // Mail is a worker that sends mails and retries those that fail: after 30 seconds,
 // after 3 minutes and after half an hour; then it parks them.
 //
-// To make it yours, copy topology.go, worker.go and publish.go. The journal and the report only
+// To make it yours, copy worker.go and publish.go. The journal and the report only
 // show the life of each mail, and count.
 //
 // It runs on the embedded broker, or on RabbitMQ if AMQP_URL is set. -scale divides the delays. If
@@ -17,27 +17,23 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/consumer/service"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Getenv("AMQP_URL"), os.Stdout, os.Stderr)
-	stop()
-	if err != nil {
+	if err := run(context.Background(), os.Args[1:], os.Getenv("AMQP_URL"), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "mail:", err)
 		os.Exit(1)
 	}
 }
 
 // run is main without the process: it returns an error if a mail was lost or is left over.
-func run(ctx context.Context, args []string, url string, stdout, stderr io.Writer) (err error) {
+func run(ctx context.Context, args []string, url string, stdout, stderr io.Writer, opts ...service.Option) (err error) {
 	flags := flag.NewFlagSet("mail", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	scale := flags.Float64("scale", 1, "divide the delays by `N`")
@@ -56,15 +52,12 @@ func run(ctx context.Context, args []string, url string, stdout, stderr io.Write
 	defer func() { err = errors.Join(err, closeBroker(context.WithoutCancel(ctx), b)) }()
 
 	delays := schedule(*scale)
-	t, err := topology(delays)
+	fmt.Fprintf(stdout, "On %s; retries after %v, then parked.\n\n", name, delays)
+	o, err := newOffice(b, delays, log, stdout, opts)
 	if err != nil {
 		return err
 	}
-	if err := b.Declare(ctx, t); err != nil {
-		return fmt.Errorf("%w\n(queues left by a run with another -scale? delete them, or use that scale)", err)
-	}
-	fmt.Fprintf(stdout, "On %s; retries after %v, then parked.\n\n", name, delays)
-	return newOffice(b, delays, t, log, stdout).work(ctx, *copies)
+	return o.work(ctx, *copies)
 }
 
 // countingBroker is a broker that can count.

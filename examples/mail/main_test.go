@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -101,7 +102,7 @@ func TestWhenInterruptedNothingIsLost(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
 		defer cancel()
 		var out bytes.Buffer
-		err := run(ctx, []string{"-scale", "10"}, "", &out, io.Discard)
+		err := run(ctx, []string{"-scale", "10"}, "", &out, io.Discard, service.Signals())
 		require.ErrorContains(t, err, "4 mails wait in their queues")
 		require.Contains(t, out.String(), "lost=0\n")
 	})

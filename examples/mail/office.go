@@ -3,50 +3,66 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/consumer/service"
 )
 
 // office is a day at work: it publishes mails, has a worker send them, and closes when each is sent
 // or parked.
 type office struct {
 	broker  countingBroker
-	delays  []time.Duration
+	service *service.Service
 	queues  []string // all of them, in the order of a mail's life
 	log     *slog.Logger
 	out     io.Writer
 	journal *journal
 }
 
-func newOffice(b countingBroker, delays []time.Duration, t broker.Topology, log *slog.Logger, out io.Writer) *office {
-	o := &office{broker: b, delays: delays, log: log, out: out, journal: newJournal(out)}
-	for _, q := range t.Queues {
+func newOffice(b countingBroker, delays []time.Duration, log *slog.Logger, out io.Writer, opts []service.Option) (*office, error) {
+	o := &office{broker: b, log: log, out: out, journal: newJournal(out)}
+	s, err := service.New(b, append(opts, worker(b, delays, o.journal, log), service.Logger(log))...)
+	if err != nil {
+		return nil, err
+	}
+	o.service = s
+	for _, q := range s.Topology().Queues {
 		o.queues = append(o.queues, q.Name)
 	}
-	return o
+	return o, nil
 }
 
 func (o *office) work(ctx context.Context, copies int) error {
-	worker, err := newWorker(o.broker, o.delays, o.journal, o.log)
-	if err != nil {
-		return err
-	}
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
 	go func() {
 		defer stop() // without a worker there is nothing to wait for
-		ended <- worker.Run(working)
+		ended <- o.service.Run(ctx)
 	}()
-	publishErr := publishMails(working, o.broker.Publisher(), copies, o.journal, o.log)
+	select {
+	case <-o.service.Ready():
+	case <-working.Done():
+		return explain(<-ended)
+	}
+	publishErr := publishMails(working, o.service.Publisher(), copies, o.journal, o.log)
 	if publishErr == nil {
 		o.wait(working)
 	}
-	stop()
+	o.service.End()
 	return errors.Join(publishErr, <-ended, o.report(context.WithoutCancel(ctx)))
+}
+
+// explain adds to err what usually mends it.
+func explain(err error) error {
+	if errors.Is(err, broker.ErrMismatch) {
+		return fmt.Errorf("%w\n(queues left by a run with another -scale? delete them, or use that scale)", err)
+	}
+	return err
 }
 
 // wait returns when every mail is sent or parked and, since there may be mails of an earlier run,

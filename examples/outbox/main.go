@@ -14,12 +14,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"sync"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/examples/internal/program"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -31,7 +30,7 @@ import (
 
 func main() { example.Main() }
 
-var example = program.Program{Name: "outbox", Topology: topology, Run: run}
+var example = program.Program{Name: "outbox", Run: run}
 
 // The queues.
 const (
@@ -39,21 +38,11 @@ const (
 	mails  = "shop_mails"
 )
 
-// quiet discards logs: the example prints what happens.
-var quiet = slog.New(slog.DiscardHandler)
-
-func topology() (broker.Topology, error) {
-	return broker.Topology{Queues: []broker.Queue{
-		{Name: orders, Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
-		{Name: mails, Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
-	}}, nil
-}
-
 type order struct {
 	Item string `json:"item"`
 }
 
-func run(ctx context.Context, b broker.Broker, w io.Writer) (err error) {
+func run(ctx context.Context, b broker.Broker, w io.Writer, opts []service.Option) (err error) {
 	db, err := open(ctx, os.Getenv("DATABASE_URL"))
 	if err != nil {
 		return err
@@ -63,7 +52,7 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) (err error) {
 	if err := s.sell(ctx); err != nil {
 		return err
 	}
-	relay, err := outbox.NewRelay(db.DB, db.dialect, b.Publisher(), append(db.listen, outbox.Logger(quiet))...)
+	relay, err := outbox.NewRelay(db.DB, db.dialect, b.Publisher(), db.listen...)
 	if err != nil {
 		return err
 	}
@@ -73,20 +62,23 @@ func run(ctx context.Context, b broker.Broker, w io.Writer) (err error) {
 	}
 	s.printf("outbox: %d messages wait for the relay", waiting.Depth)
 
-	billing, err := s.billing(b, relay)
+	box, err := outbox.New(db.dialect, append(db.notify, outbox.Wakes(relay))...)
 	if err != nil {
 		return err
 	}
-	mailing, err := s.mailing(b)
+	all, err := service.New(b, append(opts, s.billing(box), s.mailing(), service.Beside("relay", relay.Run))...)
 	if err != nil {
 		return err
 	}
-	ctx = program.Until(ctx, s.done)
-	ended := make(chan error, 3)
-	for _, part := range []func(context.Context) error{relay.Run, billing.Run, mailing.Run} {
-		go func() { ended <- part(ctx) }()
-	}
-	return errors.Join(<-ended, <-ended, <-ended)
+	return program.Serve(ctx, all, func(ctx context.Context, _ *service.Service) error {
+		program.Await(ctx, s.done)
+		return nil
+	})
+}
+
+// keeps is a queue that drops nothing.
+func keeps(name string) broker.Queue {
+	return broker.Queue{Name: name, Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit}
 }
 
 // shop has the parts of the example.
@@ -140,20 +132,16 @@ func (s *shop) place(ctx context.Context, box processor.Publisher, o order) erro
 }
 
 // billing is a worker whose bills, messages and marks of processed orders commit as one.
-func (s *shop) billing(b broker.Broker, relay *outbox.Relay) (*consumer.Consumer, error) {
-	box, err := outbox.New(s.db.dialect, append(s.db.notify, outbox.Wakes(relay))...)
-	if err != nil {
-		return nil, err
+func (s *shop) billing(box processor.Publisher) service.Handler {
+	return service.Handler{
+		Queue: keeps(orders),
+		Stack: stack.New(
+			ack.New(ack.RequeueOnError()),
+			sqltx.New(s.db.DB, sqltx.Inbox(s.db.inbox)),
+			respond.New(box),
+		),
+		Handle: respond.Typed(json.Unmarshal, s.bill),
 	}
-	pipeline, err := stack.New(
-		ack.New(ack.RequeueOnError()),
-		sqltx.New(s.db.DB, sqltx.Inbox(s.db.inbox), sqltx.Logger(quiet)),
-		respond.New(box),
-	).Then(respond.Typed(json.Unmarshal, s.bill))
-	if err != nil {
-		return nil, err
-	}
-	return consumer.New(b.Source(orders), pipeline, consumer.Logger(quiet))
 }
 
 var errPrinter = errors.New("the printer is out of paper")
@@ -182,21 +170,19 @@ func (s *shop) bill(ctx context.Context, o order, _ processor.Message) ([]respon
 }
 
 // mailing prints the mails.
-func (s *shop) mailing(b broker.Broker) (*consumer.Consumer, error) {
-	pipeline, err := stack.New(ack.New()).ThenFunc(func(ctx context.Context, msg processor.Message) error {
-		s.printf("mail: %s", msg.Body())
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.mailed++; s.mailed < 2 {
-			return nil
-		}
-		defer close(s.done)
-		return s.sum(ctx)
-	})
-	if err != nil {
-		return nil, err
+func (s *shop) mailing() service.Handler {
+	return service.Handler{Queue: keeps(mails), Stack: stack.New(ack.New()), Handle: processor.ProcessorFunc(s.mail)}
+}
+
+func (s *shop) mail(ctx context.Context, msg processor.Message) error {
+	s.printf("mail: %s", msg.Body())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mailed++; s.mailed < 2 {
+		return nil
 	}
-	return consumer.New(b.Source(mails), pipeline, consumer.Logger(quiet))
+	defer close(s.done)
+	return s.sum(ctx)
 }
 
 // sum prints what there is in the end.

@@ -9,14 +9,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/examples/internal/program"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -27,7 +24,7 @@ import (
 
 func main() { example.Main() }
 
-var example = program.Program{Name: "redelivery", Topology: topology, Run: run}
+var example = program.Program{Name: "redelivery", New: post}
 
 // The queues.
 const (
@@ -35,51 +32,24 @@ const (
 	parked = "letters_parked"
 )
 
-// quiet discards logs: the office prints the same.
-var quiet = slog.New(slog.DiscardHandler)
-
-// options are those of the layer, and of the work queue.
-var options = []redelivery.Option{
-	redelivery.Retries(4),
-	redelivery.Wait(100*time.Millisecond, 250*time.Millisecond),
-	redelivery.Logger(quiet),
-}
-
-func topology() (broker.Topology, error) {
-	return redelivery.Topology(broker.Queue{Name: work}, parked, options...)
-}
-
-// run sends each letter, and ends when the last one is sent or parked.
-func run(ctx context.Context, b broker.Broker, w io.Writer) error {
+// post sends each letter, until the last one is sent or parked.
+func post(b broker.Broker, w io.Writer) ([]service.Option, program.Work) {
 	office := newOffice(w)
-	send, err := stack.New(
-		ack.New(),
-		redelivery.New(b.Publisher(), parked, options...),
-		recovery.New(),
-	).ThenFunc(office.send)
-	if err != nil {
-		return err
-	}
-	read, err := stack.New(ack.New()).ThenFunc(office.parked)
-	if err != nil {
-		return err
-	}
-	sender, err := consumer.New(b.Source(work), send, consumer.Logger(quiet))
-	if err != nil {
-		return err
-	}
-	clerk, err := consumer.New(b.Source(parked), read, consumer.Logger(quiet))
-	if err != nil {
-		return err
-	}
-	for _, letter := range letters {
-		e := processor.Envelope{Properties: processor.Properties{ID: letter}}
-		if err := b.Publisher().Publish(ctx, processor.Destination{RoutingKey: work}, e); err != nil {
-			return err
-		}
-	}
-	ctx = program.Until(ctx, office.done)
-	ended := make(chan error, 1)
-	go func() { ended <- clerk.Run(ctx) }()
-	return errors.Join(sender.Run(ctx), <-ended)
+	return []service.Option{
+		service.Handler{
+			Queue: broker.Queue{Name: work},
+			Stack: stack.New(
+				ack.New(),
+				redelivery.New(b.Publisher(), parked,
+					redelivery.Retries(4), redelivery.Wait(100*time.Millisecond, 250*time.Millisecond)),
+				recovery.New(),
+			),
+			Handle: processor.ProcessorFunc(office.send),
+		},
+		service.Handler{
+			Queue:  broker.Queue{Name: parked}, // as the other handler describes it
+			Stack:  stack.New(ack.New()),
+			Handle: processor.ProcessorFunc(office.parked),
+		},
+	}, program.Send(work, letters, office.done)
 }

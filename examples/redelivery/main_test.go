@@ -13,6 +13,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -41,7 +42,7 @@ func TestOnTheEmbeddedBroker(t *testing.T) {
 		b := memory.New()
 		defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
 		var out bytes.Buffer
-		require.NoError(t, example.On(t.Context(), b, &out))
+		require.NoError(t, example.On(t.Context(), b, &out, service.Signals()))
 		require.ElementsMatch(t, strings.Split(output, "\n"), strings.Split(out.String(), "\n"))
 	})
 }

@@ -12,11 +12,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/examples/internal/program"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/codec"
@@ -31,7 +30,7 @@ import (
 
 func main() { example.Main() }
 
-var example = program.Program{Name: "results", Topology: topology, Run: run}
+var example = program.Program{Name: "results", New: shop}
 
 // The queues.
 const (
@@ -39,17 +38,6 @@ const (
 	mails  = "order_mails"
 	faults = "order_faults"
 )
-
-// quiet discards logs: the example prints what happens.
-var quiet = slog.New(slog.DiscardHandler)
-
-func topology() (broker.Topology, error) {
-	var t broker.Topology
-	for _, name := range []string{orders, mails, faults} {
-		t.Queues = append(t.Queues, broker.Queue{Name: name, Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit})
-	}
-	return t, nil
-}
 
 type order struct {
 	Customer string   `json:"customer"`
@@ -79,62 +67,50 @@ func confirm(_ context.Context, o order, _ processor.Message) ([]respond.Result,
 	return results, nil
 }
 
-// run sends orders, and ends when all their mails have arrived.
-func run(ctx context.Context, b broker.Broker, w io.Writer) error {
-	if err := send(ctx, b); err != nil {
-		return err
-	}
+// shop sends orders, until all their mails have arrived.
+func shop(b broker.Broker, w io.Writer) ([]service.Option, program.Work) {
 	post := newPost(w)
-	workers := []struct {
-		queue   string
-		stack   stack.Stack
-		handler processor.Processor
-	}{
-		{orders, stack.New(
-			ack.New(),
-			post.interrupted(), // between the results and the ack
-			respond.New(b.Publisher(),
-				respond.DerivedIDs("confirm"), // results that are sent again have the same ids
-				respond.Errors(processor.Destination{RoutingKey: faults}, nil, nil),
-				respond.Logger(quiet)),
-			recovery.New(),
-		), respond.Typed(json.Unmarshal, confirm)},
-		{mails, stack.New(ack.New(), dedup.New(dedup.NewMemory(100, time.Hour), dedup.Logger(quiet)), recovery.New()),
-			processor.Typed(json.Unmarshal, post.mail)},
-		{faults, stack.New(ack.New(), recovery.New()), processor.ProcessorFunc(post.fault)},
+	keeps := func(name string) broker.Queue {
+		return broker.Queue{Name: name, Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit}
 	}
-	var consumers []*consumer.Consumer
-	for _, worker := range workers {
-		pipeline, err := worker.stack.Then(worker.handler)
-		if err != nil {
-			return err
+	return []service.Option{
+			service.Identity(identity.AppID("shop")),
+			service.Handler{
+				Queue: keeps(orders),
+				Stack: stack.New(
+					ack.New(),
+					post.interrupted(), // between the results and the ack
+					respond.New(b.Publisher(),
+						respond.DerivedIDs("confirm"), // results that are sent again have the same ids
+						respond.Errors(processor.Destination{RoutingKey: faults}, nil, nil)),
+					recovery.New(),
+				),
+				Handle: respond.Typed(json.Unmarshal, confirm),
+			},
+			service.Handler{
+				Queue:  keeps(mails),
+				Stack:  stack.New(ack.New(), dedup.New(dedup.NewMemory(100, time.Hour)), recovery.New()),
+				Handle: processor.Typed(json.Unmarshal, post.mail),
+			},
+			service.Handler{
+				Queue:  keeps(faults),
+				Stack:  stack.New(ack.New(), recovery.New()),
+				Handle: processor.ProcessorFunc(post.fault),
+			},
+		}, func(ctx context.Context, s *service.Service) error {
+			defer program.Await(ctx, post.done)
+			return send(ctx, s)
 		}
-		c, err := consumer.New(b.Source(worker.queue), pipeline, consumer.Logger(quiet))
-		if err != nil {
-			return err
-		}
-		consumers = append(consumers, c)
-	}
-	ctx = program.Until(ctx, post.done)
-	ended := make(chan error, len(consumers))
-	for _, c := range consumers {
-		go func() { ended <- c.Run(ctx) }()
-	}
-	return errors.Join(<-ended, <-ended, <-ended)
 }
 
-// send publishes the orders, with ids: the ids of the results are derived from them.
-func send(ctx context.Context, b broker.Broker) error {
-	named, err := identity.New(b.Publisher(), identity.AppID("shop"))
-	if err != nil {
-		return err
-	}
-	shop, err := typed.New[order](named, codec.JSON)
+// send publishes the orders. The service gives them ids, of which the ids of the results are derived.
+func send(ctx context.Context, s *service.Service) error {
+	publisher, err := typed.New[order](s.Publisher(), codec.JSON)
 	if err != nil {
 		return err
 	}
 	for _, o := range []order{{"Ann", []string{"tea", "a cup"}}, {"Bob", nil}, {"Cid", []string{"a lamp"}}} {
-		if err := shop.Publish(ctx, processor.Destination{RoutingKey: orders}, o); err != nil {
+		if err := publisher.Publish(ctx, processor.Destination{RoutingKey: orders}, o); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -38,7 +39,7 @@ func TestOnTheEmbeddedBroker(t *testing.T) {
 		b := memory.New()
 		defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
 		var out bytes.Buffer
-		require.NoError(t, example.On(t.Context(), b, &out))
+		require.NoError(t, example.On(t.Context(), b, &out, service.Signals()))
 		require.Equal(t, output, sorted(out.String()))
 	})
 }

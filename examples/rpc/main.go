@@ -13,11 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"time"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/examples/internal/program"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/mux"
@@ -32,50 +31,32 @@ import (
 
 func main() { example.Main() }
 
-var example = program.Program{Name: "rpc", Topology: topology, Run: run}
+var example = program.Program{Name: "rpc", New: calculator}
 
 // requests is the queue of the service.
 const requests = "calculator"
 
-// quiet discards logs: the example prints what happens.
-var quiet = slog.New(slog.DiscardHandler)
-
-// options are those of the layer that retries, and of its queues.
-var options = []backoff.Option{
-	backoff.For(errNotReady), // and no other error
-	backoff.Schedule(backoff.Fixed(200 * time.Millisecond)), backoff.Jitter(0), backoff.Retries(2),
-	backoff.Logger(quiet),
-}
-
-func topology() (broker.Topology, error) {
-	return backoff.Topology(broker.Queue{Name: requests}, options...)
-}
-
-// run starts the service, makes the calls, and stops it.
-func run(ctx context.Context, b broker.Broker, w io.Writer) error {
-	pipeline, err := stack.New(
-		ack.New(),
-		reply.New(b.Publisher(), remote.JSON, reply.Logger(quiet)), // outside the layer that retries
-		backoff.New(b.Publisher(), requests, options...),
-		recovery.New(),
-	).Then(service())
-	if err != nil {
-		return err
-	}
-	server, err := consumer.New(b.Source(requests), pipeline, consumer.Logger(quiet))
-	if err != nil {
-		return err
-	}
-	client, err := rpc.New(rpc.Queue(b, "calculator-replies-"+rand.Text()), remote.JSON) //nolint:contextcheck // it lives until Close
-	if err != nil {
-		return err
-	}
-	serving, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- server.Run(serving) }()
-	call(ctx, client, w)
-	stop()
-	return errors.Join(client.Close(ctx), <-ended)
+// calculator is a service, and its caller.
+func calculator(b broker.Broker, w io.Writer) ([]service.Option, program.Work) {
+	return []service.Option{service.Handler{
+			Queue: broker.Queue{Name: requests},
+			Stack: stack.New(
+				ack.New(),
+				reply.New(b.Publisher(), remote.JSON), // outside the layer that retries
+				backoff.New(b.Publisher(), requests,
+					backoff.For(errNotReady), // and no other error
+					backoff.Schedule(backoff.Fixed(200*time.Millisecond)), backoff.Jitter(0), backoff.Retries(2)),
+				recovery.New(),
+			),
+			Handle: methods(),
+		}}, func(ctx context.Context, _ *service.Service) error {
+			client, err := rpc.New(rpc.Queue(b, "calculator-replies-"+rand.Text()), remote.JSON) //nolint:contextcheck // it lives until Close
+			if err != nil {
+				return err
+			}
+			call(ctx, client, w)
+			return client.Close(ctx)
+		}
 }
 
 // calls are what is asked.
@@ -109,8 +90,8 @@ func call(ctx context.Context, client *rpc.Client, w io.Writer) {
 	}
 }
 
-// service has the methods.
-func service() processor.Processor {
+// methods are those of the service.
+func methods() processor.Processor {
 	return mux.New(mux.ByType,
 		mux.On("sum", method(sum)),
 		mux.On("slow sum", method(third(sum))),

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 )
 
@@ -32,7 +33,7 @@ func TestOnTheEmbeddedBroker(t *testing.T) {
 		b := memory.New()
 		defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
 		var out bytes.Buffer
-		require.NoError(t, example.On(t.Context(), b, &out))
+		require.NoError(t, example.On(t.Context(), b, &out, service.Signals()))
 		require.Equal(t, output, out.String())
 	})
 }

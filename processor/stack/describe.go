@@ -47,8 +47,11 @@ type Describer interface {
 // outcomes are combined from the predictions of the layers ([Predictor]). Package
 // processortest checks each prediction, and a test runs stacks of the shipped layers on a
 // broker. No message is processed.
-func (p *Pipeline) Describe() Description {
-	layers := shown(p.layers)
+func (p *Pipeline) Describe() Description { return Describe(shown(p.layers)) }
+
+// Describe is [Pipeline.Describe] for layers that are not in a pipeline, outermost first and the handler
+// last, at least one: for one way through a handler that branches, or for layers composed by hand.
+func Describe(layers []processor.Processor) Description {
 	d := Description{Layers: make([]LayerDescription, len(layers))}
 	for i, layer := range layers {
 		d.Layers[i] = describe(layer)

@@ -75,7 +75,7 @@ func (s Stack) ThenFunc(handler func(ctx context.Context, msg processor.Message)
 
 // wrap returns the pipeline, unchecked. A middleware that returns its argument adds no layer.
 func (s Stack) wrap(handler processor.Processor) (*Pipeline, error) {
-	built := &Pipeline{head: &complete{handler}, layers: between(handler, nil), inner: inside(handler, nil)}
+	built := &Pipeline{head: guarded(handler), layers: between(handler, nil), inner: inside(handler, nil)}
 	for i, m := range slices.Backward(s.middlewares) {
 		if m == nil {
 			return nil, fmt.Errorf("stack: middleware %d is nil", i+1)

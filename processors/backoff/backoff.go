@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
@@ -53,7 +54,8 @@ var (
 	_ stack.Predictor = (*backoff)(nil)
 	_ stack.Caser     = (*backoff)(nil)
 
-	_ processor.Checker = (*backoff)(nil)
+	_ processor.Checker     = (*backoff)(nil)
+	_ broker.TopologyNeeder = (*backoff)(nil)
 )
 
 // Check refuses a second backoff layer among the inner ones, if visible.

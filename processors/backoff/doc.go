@@ -10,12 +10,9 @@
 // sixth. Without a park destination the sixth error is returned, wrapped in [ErrExpired], and the
 // message is nacked: dead-lettered, or dropped by a queue that has no dead-letter exchange.
 //
-// The copy waits in the broker, in queues made by package broker/delay. [Topology] lists these and
-// the work queue, from the same options:
-//
-//	topology, err := backoff.Topology(broker.Queue{Name: "mail"}, sameOptions...)
-//	...
-//	err = b.Declare(ctx, topology)
+// The copy waits in the broker, in queues made by package broker/delay. The layer says which: a service
+// declares them and the work queue, and consumer.Topology lists them for a stack. [Topology] does so without one, from the
+// same options.
 //
 // If the schedule is fixed and [Jitter] is 0 there is one queue for each delay, otherwise a ladder
 // of queues that all services share; see [Strategy].

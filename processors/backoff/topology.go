@@ -11,7 +11,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Topology returns what a layer with the same options needs in the broker: the work queue, the
+// Topology returns what a layer with the same options needs in the broker, without a stack (for one see
+// consumer.Topology): the work queue, the
 // queues and exchanges of its delays, and the queue that [Park] names on the default exchange, of
 // the same type as the work queue. Declare a park exchange, and what is bound to it, yourself.
 //
@@ -33,6 +34,20 @@ func Topology(work broker.Queue, opts ...Option) (broker.Topology, error) {
 	if err != nil {
 		return broker.Topology{}, err
 	}
+	return c.topology(work)
+}
+
+// Topology returns what the layer needs: see [Topology]. It refuses another work queue than the one that
+// [New] was given.
+func (b *backoff) Topology(work broker.Queue) (broker.Topology, error) {
+	if work.Name != b.queue {
+		return broker.Topology{}, fmt.Errorf("backoff: the work queue is %q, and what is delayed comes to %q: "+
+			"give New the name of the queue that is consumed", work.Name, b.queue)
+	}
+	return b.topology(work)
+}
+
+func (c *config) topology(work broker.Queue) (broker.Topology, error) {
 	delays := c.delayer.Topology()
 	if err := checkDeadLetter(work, delays); err != nil {
 		return broker.Topology{}, fmt.Errorf("backoff: %w", err)

@@ -1,14 +1,13 @@
 // Package redelivery retries messages without copies: a failed message is requeued, and its queue
 // waits for a while before it redelivers it. RabbitMQ does that from 4.3 on, with quorum queues:
 //
-//	options := []redelivery.Option{redelivery.Retries(5), redelivery.Wait(time.Second, time.Minute)}
-//	topology, err := redelivery.Topology(broker.Queue{Name: "mail"}, "mail_parked", options...)
-//	// ... broker.Declare(ctx, topology)
 //	stack.New(
 //		ack.New(),
-//		redelivery.New(broker.Publisher(), "mail_parked", options...),
+//		redelivery.New(broker.Publisher(), "mail_parked", redelivery.Retries(5), redelivery.Wait(time.Second, time.Minute)),
 //		recovery.New(),
 //	).Then(handler)
+//
+// The layer says what it needs in the broker: a service declares it, and consumer.Topology lists it for the stack.
 //
 // A message that fails is redelivered after 1, 2, 3, 4 and 5 seconds; when it then fails again it
 // is published to mail_parked with its reasons, as by processors/retry. Nothing is published before

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/republish"
@@ -49,6 +50,8 @@ var (
 	_ stack.Describer = (*redelivery)(nil)
 	_ stack.Predictor = (*redelivery)(nil)
 	_ stack.Caser     = (*redelivery)(nil)
+
+	_ broker.TopologyNeeder = (*redelivery)(nil)
 )
 
 // Process runs the inner layers, and requeues or parks the message if they fail.

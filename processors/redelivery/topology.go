@@ -8,7 +8,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Topology returns what [New] with the same arguments needs in the broker: the work queue, which
+// Topology returns what [New] with the same arguments needs in the broker, without a stack (for one see
+// consumer.Topology): the work queue, which
 // waits before it redelivers failed messages, and the quorum queue parked, which never drops a
 // message.
 //
@@ -18,19 +19,26 @@ import (
 // MessageTTL also runs while a message waits, and then moves it to the parked queue.
 //
 // It refuses what New refuses, and a work queue that is of another type, is deleted automatically,
-// has waits of its own, a limit that is reached before the layer parks, another dead-letter target,
+// has other waits of its own, a limit that is reached before the layer parks, another dead-letter target,
 // or drops its head when full: that would be at most once.
 func Topology(work broker.Queue, parked string, opts ...Option) (broker.Topology, error) {
 	c, err := configure(parked, opts)
 	if err != nil {
 		return broker.Topology{}, err
 	}
+	return c.topology(work)
+}
+
+// Topology returns what the layer needs: see [Topology].
+func (r *redelivery) Topology(work broker.Queue) (broker.Topology, error) { return r.topology(work) }
+
+func (c *config) topology(work broker.Queue) (broker.Topology, error) {
 	if err := c.checkWork(work); err != nil {
 		return broker.Topology{}, err
 	}
 	t := broker.Topology{Queues: []broker.Queue{
 		c.work(work),
-		{Name: parked, Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
+		{Name: c.parked, Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
 	}}
 	if err := t.Validate(); err != nil {
 		return broker.Topology{}, fmt.Errorf("redelivery: %w", err)
@@ -38,7 +46,11 @@ func Topology(work broker.Queue, parked string, opts ...Option) (broker.Topology
 	return t, nil
 }
 
-const strategyArg = "x-dead-letter-strategy"
+// How a queue dead-letters.
+const (
+	strategyArg = "x-dead-letter-strategy"
+	atLeastOnce = "at-least-once"
+)
 
 func (c *config) work(q broker.Queue) broker.Queue {
 	q.Type = broker.Quorum
@@ -49,7 +61,7 @@ func (c *config) work(q broker.Queue) broker.Queue {
 	q.DeadLetter = &broker.DeadLetter{RoutingKey: c.parked}
 	q.Overflow = broker.RejectPublish
 	q.Arguments = q.Arguments.Clone()
-	q.Arguments[strategyArg] = "at-least-once"
+	q.Arguments[strategyArg] = atLeastOnce
 	return q
 }
 
@@ -68,7 +80,7 @@ func (c *config) checkWork(q broker.Queue) error {
 	if q.Expires > 0 {
 		fail("expires when it is unused, with what waits in it: leave out Expires")
 	}
-	if q.DelayedRetry != nil {
+	if d := q.DelayedRetry; d != nil && *d != c.wait {
 		fail("has a DelayedRetry of its own: leave it out and use Wait")
 	}
 	if q.DeliveryLimit > 0 && q.DeliveryLimit <= c.retries {
@@ -83,7 +95,7 @@ func (c *config) checkWork(q broker.Queue) error {
 		fail("has the overflow %s: its dead letters would be moved at most once; leave it out", q.Overflow)
 	}
 	for _, name := range ours {
-		if _, there := q.Arguments[name]; there {
+		if value, there := q.Arguments[name]; there && (name != strategyArg || value != atLeastOnce) {
 			fail("has the argument %s, which is set here: leave it out", name)
 		}
 	}

@@ -37,6 +37,9 @@ func (c *config) check() error {
 	if c.maxLength < 0 {
 		fail("MaxLength is %d: it must be 0 or more", c.maxLength)
 	}
+	if c.back != nil {
+		errs = append(errs, c.back.problem())
+	}
 	if problem := c.delayProblem(); problem != nil {
 		return errors.Join(append(errs, problem)...) // there are no keys without delays
 	}
@@ -89,11 +92,17 @@ func (c *config) eachKeyProblem() error {
 	if len(c.patternKey(c.retries)) > processor.MaxName {
 		return fmt.Errorf("retry: the key pattern makes keys of over %d bytes: shorten it", processor.MaxName)
 	}
+	if c.returnsBy(c.parkKey) {
+		return fmt.Errorf("retry: park key %q is that of Return on the same exchange: a parked message would come back for ever; use another key", c.parkKey)
+	}
 	delays := map[string]time.Duration{}
 	for n := 1; n <= min(c.retries, maxQueues); n++ {
 		key, delay := c.patternKey(n), c.delay(n)
 		if key == c.parkKey {
 			return fmt.Errorf("retry: park key %q is also the key of retry %d: a parked message would come back for ever", key, n)
+		}
+		if c.returnsBy(key) {
+			return fmt.Errorf("retry: key %q is that of retry %d, and that of Return on the same exchange: the retry would come back at once as well; use another exchange, or another key", key, n)
 		}
 		if before, shared := delays[key]; shared && before != delay {
 			return fmt.Errorf("retry: key %q is that of a retry after %v and of one after %v: put %%attempt%% or %%delay%% into the key pattern", key, before, delay)

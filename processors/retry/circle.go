@@ -16,6 +16,9 @@ func (c *config) circle(work broker.Queue) error {
 	if work.Name == c.parkKey {
 		return fmt.Errorf("retry: park key %q is the work queue: a parked message would come back at once, for ever", c.parkKey)
 	}
+	if c.others {
+		return nil // the queues are not ours to judge
+	}
 	target, dead := argument.DeadLetters(work.AllArguments())
 	for _, w := range c.waits() {
 		switch {

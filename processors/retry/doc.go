@@ -13,17 +13,15 @@
 //
 // # The queues
 //
-// [Topology] lists them, if it is told the delays. It takes the same key pattern and options, so
-// that each key has its queue:
+// The layer says which it needs, if it is told the delays: a service declares them, and consumer.Topology lists
+// them for a stack:
 //
-//	const key = "mail_retry_%delay%"
-//	schedule := []retry.Option{
+//	retry.New(broker.Publisher(), "mail_retry_%delay%",
 //		retry.Delays(30*time.Second, 3*time.Minute),
-//		retry.ParkKey("mail_parked"),
-//	}
-//	topology, err := retry.Topology(broker.Queue{Name: "mail"}, key, schedule...)
-//	// ... broker.Declare(ctx, topology)
-//	retry.New(broker.Publisher(), key, schedule...)
+//		retry.ParkKey("mail_parked"))
+//
+// [Topology] lists them without a stack, from the same key pattern and options. [Return] and [DeclaredByOthers]
+// are for queues that exist already, such as PHP's.
 //
 // With %delay% in the pattern the queues are mail_retry_30s and mail_retry_3m, and a later schedule
 // gets queues of its own. Without %delay%, as where PHP works on the same queues, the broker

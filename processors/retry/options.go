@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -32,6 +33,8 @@ type config struct {
 	counter    string // the header with the count
 	queueType  broker.QueueType
 	maxLength  int
+	back       *route // the way back to the work queue; nil is by its name
+	others     bool   // others declare the queues
 	keepTrying time.Duration
 	filter     func(error) bool
 	notify     func(context.Context, Event)
@@ -73,6 +76,26 @@ func QueueType(t broker.QueueType) Option { return func(c *config) { c.queueType
 // refuses copies, and the messages stay where they are; see [KeepTrying]. The park key's queue has
 // no bound. Default: 0, no bound.
 func MaxLength(n int) Option { return func(c *config) { c.maxLength = n } }
+
+// Return sets the way on which messages come back from the retry queues that [Topology] lists: they are
+// dead-lettered to exchange with key, to which the work queue is bound. It is for queues that exist
+// already, made by hand or by other programs. The exchange is of the kind [broker.Direct], also for "", or
+// [broker.Topic]; Topology lists it, unless it is one of the broker's own (amq.), with the binding. No other
+// queue may be bound there with that key: it would get a copy of each retry. Who removes the binding loses
+// what falls due then: a classic retry queue drops it, and a quorum one holds it. Default: the default exchange
+// and the work queue's name, which nobody can remove.
+func Return(exchange broker.Exchange, key string) Option {
+	return func(c *config) {
+		exchange.Kind = cmp.Or(exchange.Kind, broker.Direct)
+		c.back = &route{exchange, key}
+	}
+}
+
+// DeclaredByOthers leaves the work queue and the retry queues to others, such as PHP workers on the same
+// queues: [Topology] lists the work queue as it is, and nothing else, and needs to know no delays. Whoever
+// declares them sees to the delivery limit of the work queue; see the package documentation. Default: Topology
+// lists all.
+func DeclaredByOthers() Option { return func(c *config) { c.others = true } }
 
 // ParkKey sets the key that a message is published under when its retries are used up, when it is
 // rejected or [If] is false for its error, or when the copy for a retry is over a size limit or has

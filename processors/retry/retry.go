@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
@@ -52,7 +53,8 @@ var (
 	_ stack.Predictor = (*retry)(nil)
 	_ stack.Caser     = (*retry)(nil)
 
-	_ processor.Checker = (*retry)(nil)
+	_ processor.Checker     = (*retry)(nil)
+	_ broker.TopologyNeeder = (*retry)(nil)
 )
 
 // Check refuses a second layer with the same count among the inner ones, if visible.

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
+	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) {
 	slog.SetDefault(quiet)
-	goleak.VerifyTestMain(m)
+	rabbitmqtest.Main(m)
 }
 
 var (

@@ -47,6 +47,9 @@ import (
 // [broker.Topology.Owned] is the part of the pattern before its first placeholder, unless the work
 // queue or that of the park key begins with it too. No other queue of the vhost should.
 //
+// With [Return] there is also the exchange through which retries come back, and the binding of the work
+// queue to it. With [DeclaredByOthers] there is the work queue alone.
+//
 // It refuses what New refuses, what it cannot know (no Delays, and keys made by a function), and
 // what would lose messages or send them in a circle without end: equal names, a work queue that
 // dead-letters into a retry queue or otherwise in a [broker.Loop], one with a low delivery limit
@@ -59,11 +62,18 @@ func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topo
 	if err != nil {
 		return broker.Topology{}, err
 	}
-	if err := c.unknown(); err != nil {
+	return c.topology(work)
+}
+
+// Topology returns what the layer needs: see [Topology].
+func (r *retry) Topology(work broker.Queue) (broker.Topology, error) { return r.topology(work) }
+
+func (c *config) topology(work broker.Queue) (broker.Topology, error) {
+	if err := errors.Join(c.unknown(), c.circle(work)); err != nil {
 		return broker.Topology{}, err
 	}
-	if err := c.circle(work); err != nil {
-		return broker.Topology{}, err
+	if c.others {
+		return broker.Topology{Queues: []broker.Queue{work}}, nil
 	}
 	t, err := delay.Work{
 		Queue: work, Waits: c.places(work), Fragile: c.retries > 0 && c.queueType == broker.Classic,
@@ -78,12 +88,12 @@ func Topology(work broker.Queue, keyPattern string, opts ...Option) (broker.Topo
 // unknown says what a topology would have to guess.
 func (c *config) unknown() error {
 	switch {
-	case c.retries == 0:
-		return nil // only the park key is needed
+	case c.retries == 0 || c.others:
+		return nil // only the park key is needed, or nothing
 	case c.keyFunc != nil:
-		return errors.New("retry: the topology cannot know the keys that a function makes (Keys): declare their queues by hand")
+		return errors.New("retry: the topology cannot know the keys that a function makes (Keys): declare their queues by hand, and set DeclaredByOthers")
 	case c.delays == nil:
-		return errors.New("retry: nothing says how long the retries wait: set Delays")
+		return errors.New("retry: nothing says how long the retries wait: set Delays, or DeclaredByOthers if the queues are there without Warren")
 	case c.differing() > maxQueues:
 		return fmt.Errorf("retry: %d retries would have a queue each, and %d is the most: use %%delay%% without %%attempt%%, and those with the same delay share one", c.differing(), maxQueues)
 	}
@@ -108,6 +118,9 @@ func (c *config) places(work broker.Queue) broker.Topology {
 			t.Bindings = append(t.Bindings, broker.Binding{Exchange: c.exchange, Queue: key, RoutingKey: key})
 		}
 	}
+	if c.back != nil {
+		t = t.Merge(c.back.topology(work.Name))
+	}
 	// A name begins with "", so a pattern without a beginning owns nothing.
 	if own := c.pattern.beginning(); !strings.HasPrefix(work.Name, own) && !strings.HasPrefix(c.parkKey, own) {
 		t.Owned = []string{own}
@@ -120,6 +133,9 @@ func (c *config) retryQueue(work broker.Queue, w wait) broker.Queue {
 	q := broker.Queue{
 		Name: w.key, Type: cmp.Or(c.queueType, work.DeclaredType()), MessageTTL: w.delay, MaxLength: c.maxLength,
 		DeadLetter: &broker.DeadLetter{RoutingKey: work.Name},
+	}
+	if c.back != nil {
+		q.DeadLetter = &broker.DeadLetter{Exchange: c.back.exchange.Name, RoutingKey: c.back.key}
 	}
 	if c.maxLength > 0 {
 		q.Overflow = broker.RejectPublish

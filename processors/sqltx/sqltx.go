@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/outage"
 	"github.com/gowarren/warren/internal/transaction"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -43,9 +44,7 @@ func New(db *sql.DB, opts ...Option) processor.Middleware {
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		t := &layer{config: c, next: next}
-		t.outage = outage{log: c.log, try: t.check}
-		return t
+		return &layer{config: c, next: next, outage: outage.Outage{What: "the database", Log: c.log}}
 	}
 }
 
@@ -76,7 +75,7 @@ type layer struct {
 	config
 	next   processor.Processor
 	warned atomic.Bool // of a message that cannot be marked
-	outage outage
+	outage outage.Outage
 }
 
 var (
@@ -148,7 +147,7 @@ func (t *layer) Process(ctx context.Context, msg processor.Message) error {
 // notBegun releases the message, and pauses the run if the database is down.
 func (t *layer) notBegun(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
-		t.outage.down(err) //nolint:contextcheck // the pause outlives the message
+		t.outage.Down(err, t.check) //nolint:contextcheck // the pause outlives the message
 	}
 	return processor.Release(err)
 }

@@ -16,13 +16,13 @@ func (t *layer) Start(ctx context.Context) error {
 	if err := t.check(ctx); err != nil {
 		return err
 	}
-	t.outage.begin(stack.RunFrom(ctx))
+	t.outage.Begin(stack.RunFrom(ctx))
 	return nil
 }
 
 // Stop forgets the run.
 func (t *layer) Stop(context.Context) error {
-	t.outage.over()
+	t.outage.Over()
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
@@ -45,6 +46,8 @@ var (
 	_ stack.Wrapper   = (*xdeath)(nil)
 	_ stack.Predictor = (*xdeath)(nil)
 	_ stack.Describer = (*xdeath)(nil)
+
+	_ broker.TopologyNeeder = (*xdeath)(nil)
 )
 
 // Name is "xdeath".

@@ -16,9 +16,9 @@ import (
 
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/lineage"
+	"github.com/gowarren/warren/internal/record"
 	"github.com/gowarren/warren/internal/transaction"
 	"github.com/gowarren/warren/processor"
-	"github.com/gowarren/warren/publisher/outbox/internal/record"
 )
 
 // ErrNoTransaction is the error of a publish whose context has no transaction. Nothing was written.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/internal/record"
 	"github.com/gowarren/warren/processor"
-	"github.com/gowarren/warren/publisher/outbox/internal/record"
 )
 
 // maxRead is how many bytes of bodies a worker reads at a time.

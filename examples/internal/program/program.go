@@ -1,4 +1,4 @@
-// Package program is the frame of the examples around their worker: flags, a broker, and an end.
+// Package program is the frame of the examples around their handlers: flags, a broker, and an end.
 package program
 
 import (
@@ -7,36 +7,63 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
-	"os/signal"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
 	"github.com/gowarren/warren/broker/plan"
 	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/consumer/service"
+	"github.com/gowarren/warren/processor"
 )
 
 // Program is an example that runs on the embedded broker, or on RabbitMQ if AMQP_URL is set.
 type Program struct {
 	Name string
-	// Topology is what the example needs in the broker.
-	Topology func() (broker.Topology, error)
-	// Run works until all is done. The topology is declared.
-	Run func(ctx context.Context, b broker.Broker, w io.Writer) error
+	// New returns the handlers on b, which print to w, and what is done while they run.
+	New func(b broker.Broker, w io.Writer) ([]service.Option, Work)
+	// Run replaces New where more than a broker is needed: it makes a service, and runs it by [Serve].
+	Run func(ctx context.Context, b broker.Broker, w io.Writer, opts []service.Option) error
 }
 
-// Main is the main function. With the flag -plan it shows the topology instead.
+// Work is done once the service is ready. The service ends when it returns.
+type Work func(ctx context.Context, s *service.Service) error
+
+// Send sends a message with each id to queue, and waits until all are done.
+func Send(queue string, ids []string, done <-chan struct{}) Work {
+	return func(ctx context.Context, s *service.Service) error {
+		for _, id := range ids {
+			e := processor.Envelope{Properties: processor.Properties{ID: id}}
+			if err := s.Send(ctx, processor.Destination{RoutingKey: queue}, e); err != nil {
+				return err
+			}
+		}
+		Await(ctx, done)
+		return nil
+	}
+}
+
+// Await returns when done is closed, or ctx ends.
+func Await(ctx context.Context, done <-chan struct{}) {
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// Main is the main function. With the flag -plan it shows the topology instead, if the program has New. Nothing is logged: the examples
+// print what happens.
 func (p Program) Main() {
+	slog.SetDefault(slog.New(slog.DiscardHandler))
 	plan := flag.Bool("plan", false, "show what would be declared, and end")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	var err error
 	if *plan {
 		err = p.Show(os.Stdout)
 	} else {
-		err = p.Start(ctx, os.Getenv("AMQP_URL"), os.Stdout)
+		err = p.Start(context.Background(), os.Getenv("AMQP_URL"), os.Stdout)
 	}
-	stop()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", p.Name, err)
 		os.Exit(1)
@@ -45,9 +72,11 @@ func (p Program) Main() {
 
 // Show prints what would be declared.
 func (p Program) Show(w io.Writer) error {
-	t, err := p.Topology()
+	b := memory.New()
+	options, _ := p.New(b, w)
+	s, err := service.New(b, options...)
 	if err == nil {
-		_, err = fmt.Fprint(w, plan.Of(t))
+		_, err = fmt.Fprint(w, plan.Of(s.Topology()))
 	}
 	return err
 }
@@ -60,31 +89,35 @@ func (p Program) Start(ctx context.Context, url string, w io.Writer) (err error)
 			return err
 		}
 	}
-	defer func() { err = errors.Join(err, b.Close(context.WithoutCancel(ctx))) }()
-	return p.On(ctx, b, w)
+	return p.On(ctx, b, w, service.OwnBroker())
 }
 
-// On declares the topology on b and runs.
-func (p Program) On(ctx context.Context, b broker.Broker, w io.Writer) error {
-	t, err := p.Topology()
+// On runs the program on b.
+func (p Program) On(ctx context.Context, b broker.Broker, w io.Writer, opts ...service.Option) error {
+	if p.Run != nil {
+		return p.Run(ctx, b, w, opts)
+	}
+	options, work := p.New(b, w)
+	s, err := service.New(b, append(options, opts...)...)
 	if err != nil {
 		return err
 	}
-	if err := b.Declare(ctx, t); err != nil {
-		return err
-	}
-	return p.Run(ctx, b, w)
+	return Serve(ctx, s, work)
 }
 
-// Until is ctx until done is closed.
-func Until(ctx context.Context, done <-chan struct{}) context.Context {
-	ctx, cancel := context.WithCancel(ctx)
+// Serve runs s until work is done.
+func Serve(ctx context.Context, s *service.Service, work Work) error {
+	ctx, end := context.WithCancel(ctx)
+	worked := make(chan error, 1)
 	go func() {
-		defer cancel()
-		select {
-		case <-done:
-		case <-ctx.Done():
+		defer s.End()
+		if Await(ctx, s.Ready()); ctx.Err() != nil {
+			worked <- nil
+			return
 		}
+		worked <- work(ctx, s)
 	}()
-	return ctx
+	err := s.Run(ctx)
+	end()
+	return errors.Join(err, <-worked)
 }

@@ -8,14 +8,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/record"
 	"github.com/gowarren/warren/processor"
-	"github.com/gowarren/warren/publisher/outbox/internal/record"
 )
 
 var everything = processor.Envelope{
 	Headers: processor.Headers{
 		"nil": nil, "true": true, "int8": int8(-1), "int16": int16(-300), "int32": int32(math.MinInt32), "int64": int64(math.MinInt64),
-		"uint8": uint8(255), "float32": float32(0.1), "float64": math.Inf(-1), "text": "a\x00ü", "bytes": []byte{0, 255}, "no bytes": []byte{},
+		"uint8": uint8(255), "uint16": uint16(65535), "uint32": uint32(math.MaxUint32), "float32": float32(0.1), "float64": math.Inf(-1), "text": "a\x00ü", "bytes": []byte{0, 255}, "no bytes": []byte{},
 		"no UTF-8": "\xff", "\xfe": "a name that is no UTF-8", "": "no name",
 		"decimal": processor.Decimal{Scale: 2, Value: -314}, "time": time.Unix(-1, 0).UTC(),
 		"list":  []any{int64(1), "1", []any{}, processor.Headers{"x": nil}},
@@ -49,16 +50,15 @@ func TestEachTypeSurvives(t *testing.T) {
 }
 
 // A publisher does the same to these.
-func TestWideIntegersAreSigned(t *testing.T) {
+func TestTypesThatNoBrokerHasBecomeThoseOfAPublisher(t *testing.T) {
 	t.Parallel()
-	_, got := roundTrip(t, processor.Destination{}, processor.Envelope{Headers: processor.Headers{
-		"int": -1, "uint": uint(1), "uint16": uint16(math.MaxUint16), "uint32": uint32(math.MaxUint32), "uint64": uint64(math.MaxInt64),
-		"map": map[string]any{"x": 1},
-	}})
-	require.Equal(t, processor.Headers{
-		"int": int64(-1), "uint": int64(1), "uint16": int32(math.MaxUint16), "uint32": int64(math.MaxUint32), "uint64": int64(math.MaxInt64),
-		"map": processor.Headers{"x": int64(1)},
-	}, got.Headers)
+	h := processor.Headers{
+		"int": -1, "wide": math.MinInt64, "uint": uint(1), "wide uint": uint(math.MaxInt64), "uint64": uint64(1), "map": map[string]any{"x": 1},
+	}
+	_, got := roundTrip(t, processor.Destination{}, processor.Envelope{Headers: h})
+	prepared, err := broker.Prepare(processor.Destination{}, processor.Envelope{Headers: h})
+	require.NoError(t, err)
+	require.Equal(t, prepared.Headers, got.Headers)
 }
 
 func TestWhatNoBrokerTakesIsRefused(t *testing.T) {

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -57,8 +59,8 @@ func write(v any, depth int) (any, error) {
 	return writeInteger(v)
 }
 
-// writeInteger names the type that a broker delivers: a publisher turns int and the wider unsigned integers into
-// the signed type that holds them.
+// writeInteger names the type that a broker delivers: a publisher turns int and uint into an int32 if that holds them, and
+// what is wider into an int64.
 func writeInteger(v any) (any, error) {
 	switch v := v.(type) {
 	case int8:
@@ -71,18 +73,29 @@ func writeInteger(v any) (any, error) {
 		return map[string]int64{"int64": v}, nil
 	case uint8:
 		return map[string]int64{"uint8": int64(v)}, nil
-	case int:
-		return map[string]int64{"int64": int64(v)}, nil
 	case uint16:
-		return map[string]int64{"int32": int64(v)}, nil
+		return map[string]int64{"uint16": int64(v)}, nil
 	case uint32:
-		return map[string]int64{"int64": int64(v)}, nil
+		return map[string]int64{"uint32": int64(v)}, nil
+	case int:
+		return map[string]int64{narrow(int64(v)): int64(v)}, nil
 	case uint:
+		if v <= math.MaxInt32 {
+			return map[string]int64{"int32": int64(v)}, nil
+		}
 		return writeWide(uint64(v))
 	case uint64:
 		return writeWide(v)
 	}
 	return nil, fmt.Errorf("%w: %T", processor.ErrHeaderType, v)
+}
+
+// narrow is the type of an int.
+func narrow(v int64) string {
+	if int64(int32(v)) == v { //nolint:gosec // asks whether it fits
+		return "int32"
+	}
+	return "int64"
 }
 
 func writeWide(v uint64) (any, error) {
@@ -103,10 +116,11 @@ func writeList(v []any, depth int) (any, error) {
 	return map[string][]any{"list": list}, nil
 }
 
-// writeTable returns pairs: JSON's objects cannot have every name.
+// writeTable returns pairs, in the order of their names: JSON's objects cannot have every name.
 func writeTable(h map[string]any, depth int) (any, error) {
 	pairs := make([][2]any, 0, len(h))
-	for name, value := range h {
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		value := h[name]
 		if len(name) > processor.MaxName {
 			return nil, fmt.Errorf("%w: the name of a header has %d bytes, the limit is %d", processor.ErrTooLarge, len(name), processor.MaxName)
 		}
@@ -166,6 +180,10 @@ func readTyped(name string, raw json.RawMessage) (any, error) {
 		return number[int64](raw)
 	case "uint8":
 		return number[uint8](raw)
+	case "uint16":
+		return number[uint16](raw)
+	case "uint32":
+		return number[uint32](raw)
 	case "time":
 		return readTime(raw)
 	case "decimal":

@@ -1,4 +1,5 @@
-package sqltx
+// Package outage keeps a run paused while something that every message needs cannot be used.
+package outage
 
 import (
 	"context"
@@ -11,19 +12,21 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Pauses between tries while the database is down, and the time limit of one.
+// Pauses between tries, and the time limit of one.
 const (
 	firstTry = 100 * time.Millisecond
 	lastTry  = 30 * time.Second
 	tryLimit = 10 * time.Second
 )
 
-// outage keeps the run paused while the database cannot begin a transaction. Without a pause,
+// Outage keeps a run paused while what it needs cannot be used. Without a pause,
 // requeued messages would be redelivered at once, and each time count toward the delivery limit of
-// a quorum queue before RabbitMQ 4.3.
-type outage struct {
-	log *slog.Logger
-	try func(context.Context) error
+// a quorum queue before RabbitMQ 4.3. Its methods may be called by many goroutines at once.
+type Outage struct {
+	// What cannot be used, for the log: "the database".
+	What string
+	// Log is where it reports; nil is slog.Default().
+	Log *slog.Logger
 
 	mu     sync.Mutex
 	run    stack.Run // nil if it cannot be paused, or is over
@@ -32,58 +35,58 @@ type outage struct {
 	paused bool
 }
 
-// begin takes the run.
-func (o *outage) begin(run stack.Run) {
+// Begin takes the run; nil is one that cannot be paused.
+func (o *Outage) Begin(run stack.Run) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.run = run
 }
 
-// down pauses the run until the database can be used again.
-func (o *outage) down(problem error) {
+// Down pauses the run until try succeeds. It does nothing while the run is paused already.
+func (o *Outage) Down(problem error, try func(context.Context) error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.run == nil || o.paused {
 		return
 	}
 	o.paused = true
-	logattr.Or(o.log).Warn("the database cannot be used, and the run is paused", logattr.Err(problem))
+	logattr.Or(o.Log).Warn(o.What+" cannot be used, and the run is paused", logattr.Err(problem))
 	ctx, cancel := context.WithCancel(context.Background())
 	o.end = cancel
 	resume := o.run.Pause()
 	o.waits.Go(func() {
 		defer resume()
 		defer o.up()
-		o.wait(ctx)
+		o.wait(ctx, try)
 	})
 }
 
 // up is called before the run is resumed, so that the next failure pauses it again.
-func (o *outage) up() {
+func (o *Outage) up() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.paused = false
 	o.end()
 }
 
-// wait returns when the database can be used again, or ctx has ended.
-func (o *outage) wait(ctx context.Context) {
+// wait returns when try has succeeded, or ctx has ended.
+func (o *Outage) wait(ctx context.Context, try func(context.Context) error) {
 	for pause := firstTry; ; pause = min(2*pause, lastTry) {
 		if !pacing.Sleep(ctx, pacing.Jitter(pause)) {
 			return
 		}
 		attempt, cancel := context.WithTimeout(ctx, tryLimit)
-		err := o.try(attempt)
+		err := try(attempt)
 		cancel()
 		if err == nil {
-			logattr.Or(o.log).Info("the database can be used again, and the run goes on")
+			logattr.Or(o.Log).Info(o.What + " can be used again, and the run goes on")
 			return
 		}
 	}
 }
 
-// over forgets the run.
-func (o *outage) over() {
+// Over forgets the run, and waits until nothing is tried any more.
+func (o *Outage) Over() {
 	o.mu.Lock()
 	o.run = nil
 	if o.paused {

@@ -1,4 +1,4 @@
-// Package record writes a message as text for a database, and reads it again: its destination, headers and
+// Package record writes a message as text for a database or a file, and reads it again: its destination, headers and
 // properties, each with its type. The body is not part of it.
 package record
 

@@ -1,0 +1,109 @@
+package config
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gowarren/warren/internal/nearest"
+)
+
+// settingsKey is the table that is free.
+const settingsKey = "settings"
+
+// level separates the keys of a path in the name of a variable.
+const level = "__"
+
+// variable is the part of a variable's name, after the prefix, that sets path.
+func variable(path string) string {
+	return strings.ToUpper(strings.NewReplacer(".", level, "-", "_").Replace(path))
+}
+
+// injected are variables that Kubernetes sets for each service: one that is named warren gives WARREN_PORT and others.
+var injected = regexp.MustCompile(`^(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+// environment sets in root what the variables with the prefix say. known are the paths that can be set. An
+// empty variable is as none.
+func environment(root *value, prefix string, environ, known []string, found *problems) {
+	paths := map[string]string{}
+	for _, path := range known {
+		paths[variable(path)] = path
+	}
+	for _, entry := range slices.Sorted(slices.Values(environ)) {
+		name, text, _ := strings.Cut(entry, "=")
+		rest, ours := strings.CutPrefix(name, prefix)
+		if !ours || text == "" {
+			continue
+		}
+		from := source{name: name, variable: true}
+		parts := strings.Split(rest, level)
+		free := parts[0] == variable(settingsKey) && len(parts) > 1 && !slices.Contains(parts, "")
+		switch _, ok := paths[rest]; {
+		case ok || free:
+			insert(root, parts, newText(from, text), found)
+		case !injected.MatchString(rest):
+			found.addf(from, "", "unknown%s", hint(root, prefix, rest, paths))
+		}
+	}
+}
+
+// hint says what can be done about an unknown variable.
+func hint(root *value, prefix, rest string, paths map[string]string) string {
+	all := slices.Sorted(maps.Keys(paths))
+	first, _, _ := strings.Cut(rest, level)
+	for _, key := range root.keys() {
+		if variable(key) == first && root.table[key].kind == list {
+			return ": " + name(key) + " is a list, which is set in the file"
+		}
+	}
+	if name, ok := nearest.Of(strings.ReplaceAll(rest, level, "_"), flat(all)...); ok {
+		return ", do you mean " + prefix + all[slices.Index(flat(all), name)] + "?"
+	}
+	free := variable(settingsKey) + level + "..."
+	return ": " + prefix + strings.Join(all, ", "+prefix) + " can be set, and " + prefix + free
+}
+
+// flat are names with one underscore between keys, as one may expect them.
+func flat(names []string) []string {
+	all := slices.Clone(names)
+	for i, n := range all {
+		all[i] = strings.ReplaceAll(n, level, "_")
+	}
+	return all
+}
+
+// insert sets the value of a variable, whose name has the parts, in the table in.
+func insert(in *value, parts []string, v *value, found *problems) {
+	path := ""
+	for i, part := range parts {
+		key := matching(in, part)
+		at := in.table[key]
+		path = join(path, key)
+		switch last := i == len(parts)-1; {
+		case last && at.set() && at.kind == table:
+			found.addf(v.from, path, "is a table in %v: a variable sets a value of it, as %v%s... does", at.from, v.from, level)
+			return
+		case last:
+			in.table[key] = v
+			return
+		case !at.set():
+			at = newTable(v.from)
+			in.table[key] = at
+		case at.kind != table:
+			found.addf(v.from, path, "is %s in %v: nothing can be below it", at.describe(path), at.from)
+			return
+		}
+		in = at
+	}
+}
+
+// matching is the key of in that a part of a variable's name stands for.
+func matching(in *value, part string) string {
+	for _, key := range in.keys() {
+		if variable(key) == part {
+			return key
+		}
+	}
+	return strings.ToLower(part)
+}

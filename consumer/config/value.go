@@ -1,0 +1,144 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gowarren/warren/internal/excerpt"
+	"github.com/gowarren/warren/internal/quote"
+)
+
+// value is one value of a configuration, and where it is from.
+type value struct {
+	from  source
+	kind  kind
+	table map[string]*value
+	list  []*value
+	// scalar returns a string, int64, uint64, float64, bool or time.Time. It is a function so that printing a
+	// value, even by reflection, shows none.
+	scalar func() any
+	// untyped is a text that becomes whatever is wanted, since a variable of the environment and the file of a secret have
+	// nothing but text.
+	untyped bool
+}
+
+type kind int
+
+const (
+	nothing kind = iota // null, or a key without a value
+	scalar
+	list
+	table
+)
+
+// source is where a value is from.
+type source struct {
+	name     string // a file or a variable
+	line     int    // 0: not known
+	variable bool
+	hidden   bool // the value is a secret, whatever its key
+}
+
+func (s source) String() string {
+	switch {
+	case s.variable:
+		return quote.Name(s.name)
+	case s.line == 0:
+		return s.name
+	}
+	return s.name + ":" + strconv.Itoa(s.line)
+}
+
+func newTable(from source) *value { return &value{from: from, kind: table, table: map[string]*value{}} }
+
+func newScalar(from source, x any) *value {
+	return &value{from: from, kind: scalar, scalar: func() any { return x }}
+}
+
+func newText(from source, text string) *value {
+	v := newScalar(from, text)
+	v.untyped = true
+	return v
+}
+
+func (v *value) set() bool { return v != nil && v.kind != nothing }
+
+// keys are the keys of a table, sorted.
+func (v *value) keys() []string { return slices.Sorted(maps.Keys(v.table)) }
+
+// text returns a text, and false for everything else.
+func (v *value) text() (string, bool) {
+	if v.kind != scalar {
+		return "", false
+	}
+	s, ok := v.scalar().(string)
+	return s, ok
+}
+
+// plain returns v as Go's own maps, slices and scalars.
+func (v *value) plain() any {
+	switch v.kind {
+	case scalar:
+		return v.scalar()
+	case list:
+		all := make([]any, len(v.list))
+		for i, e := range v.list {
+			all[i] = e.plain()
+		}
+		return all
+	case table:
+		all := make(map[string]any, len(v.table))
+		for k, e := range v.table {
+			all[k] = e.plain()
+		}
+		return all
+	}
+	return nil
+}
+
+// maxShown is how many bytes of a text an error shows.
+const maxShown = 40
+
+// describe says what v is. It shows the value itself unless that may be a secret.
+func (v *value) describe(path string) string {
+	switch v.kind {
+	case list:
+		return "a list"
+	case table:
+		return "a table"
+	case nothing:
+		return "empty"
+	}
+	what, x := "the number", v.scalar()
+	switch s := x.(type) {
+	case string:
+		what, x = "the text", strconv.Quote(excerpt.Of(s, maxShown))
+	case bool:
+		what = ""
+	case time.Time:
+		what = "the time"
+	}
+	if v.mayBeSecret(path) {
+		return "a " + cmp.Or(strings.TrimPrefix(what, "the "), "bool")
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %v", what, x))
+}
+
+// mayBeSecret reports whether the scalar at path should not be shown: it is from the file of a secret, its
+// key says so, or it looks like a URL or credentials.
+func (v *value) mayBeSecret(path string) bool {
+	text, _ := v.text()
+	return v.from.hidden || namesSecret(path) || strings.Contains(text, "://") || strings.Contains(text, "@")
+}
+
+// namesSecret reports whether the value at path is probably a secret, by the last part of its name.
+func namesSecret(path string) bool {
+	name := strings.ToLower(path[strings.LastIndex(path, ".")+1:])
+	return slices.ContainsFunc([]string{"pass", "pwd", "secret", "token", "cred", "key", "auth", "brokers", "dsn", "url"},
+		func(word string) bool { return strings.Contains(name, word) })
+}

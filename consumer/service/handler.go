@@ -1,0 +1,111 @@
+package service
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
+)
+
+// Handler is a queue and what becomes of its messages. It is an [Option] of [New] and [Run]. Queue and Handle
+// are required.
+type Handler struct {
+	// Queue is consumed, by this handler of the service alone. Its layers may add to it; see
+	// [consumer.Topology].
+	Queue broker.Queue
+	// Keys are the routing keys with which Queue is bound to Exchange. Default: none, messages come by the
+	// queue's name.
+	Keys []string
+	// Exchange is what Queue is bound to. One with a Kind is declared, one without only bound to. Default: amq.topic,
+	// which every broker has. For a headers exchange use [Topology].
+	Exchange broker.Exchange
+	// Stack has the layers around Handle. It is built anew for each run. Default: no layers, so that Handle
+	// has to settle.
+	Stack stack.Stack
+	// Handle processes a message. It outlives the runs, and must be ready for the next one when one has ended.
+	Handle processor.Processor
+	// Workers is how many messages are processed at once. Default, also for 0: 1.
+	Workers int
+	// Prefetch is how many unsettled messages the broker may deliver. Default, also for 0: twice the workers, and
+	// at least 10.
+	Prefetch int
+	// Options are further options of the consumer, such as [consumer.MessageContext] and [consumer.OrderBy].
+	// They count more than those of [Consumers].
+	Options []consumer.Option
+}
+
+func (h Handler) apply(c *config) { c.handlers = append(c.handlers, h) }
+
+// defaultExchange is what keys are bound to.
+const defaultExchange = "amq.topic"
+
+// bindings are those of the keys, with the exchange if it is to be declared.
+func (h Handler) bindings() (broker.Topology, error) {
+	var t broker.Topology
+	x, keys := h.Exchange, h.Keys
+	if x.Kind == broker.Fanout && len(keys) == 0 {
+		keys = []string{""}
+	}
+	if x.Name == "" && x.Kind != "" {
+		return t, errors.New("the Exchange has a Kind and no Name: give it one")
+	}
+	if x.Name != "" && len(keys) == 0 {
+		return t, fmt.Errorf("there is the Exchange %q and no Keys: nothing would be bound to it; add Keys", x.Name)
+	}
+	if x.Kind == broker.HeadersKind {
+		return t, fmt.Errorf("the Exchange %q routes by headers, and Keys have none: "+
+			"bind the queue with service.Topology", x.Name)
+	}
+	for _, key := range keys {
+		b := broker.Binding{Exchange: cmp.Or(x.Name, defaultExchange), Queue: h.Queue.Name, RoutingKey: key}
+		t.Bindings = append(t.Bindings, b)
+	}
+	if x.Kind != "" && !strings.HasPrefix(x.Name, "amq.") {
+		t.Exchanges = []broker.Exchange{x}
+	}
+	return t, nil
+}
+
+// needs is what the handler needs for work, its queue.
+func (h Handler) needs(work broker.Queue) (broker.Topology, error) {
+	pipeline, err := h.Stack.Then(h.Handle)
+	if err != nil {
+		return broker.Topology{}, err
+	}
+	t, err := consumer.Topology(work, pipeline)
+	if err != nil {
+		return t, err
+	}
+	bound, err := h.bindings()
+	if err != nil {
+		return t, err
+	}
+	t, err = t.Extend(bound)
+	return t, errors.Join(err, t.Validate())
+}
+
+// bare reports whether only the queue's name is said.
+func (h Handler) bare() bool { return reflect.DeepEqual(h.Queue, broker.Queue{Name: h.Queue.Name}) }
+
+// newConsumer returns one with a pipeline of its own: layers hold the state of one run.
+func (h Handler) newConsumer(b broker.Broker, common []consumer.Option, own ...consumer.Option) (*consumer.Consumer, error) {
+	pipeline, err := h.Stack.Then(h.Handle)
+	if err != nil {
+		return nil, err
+	}
+	opts := append([]consumer.Option{}, common...)
+	if h.Workers != 0 {
+		opts = append(opts, consumer.Workers(h.Workers))
+	}
+	if h.Prefetch != 0 {
+		opts = append(opts, consumer.Prefetch(h.Prefetch))
+	}
+	opts = append(append(opts, h.Options...), own...)
+	return consumer.New(b.Source(h.Queue.Name), pipeline, opts...)
+}

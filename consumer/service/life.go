@@ -1,0 +1,191 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/pacing"
+	"github.com/gowarren/warren/processor"
+)
+
+// life is one handler while the service runs.
+type life struct {
+	service *Service
+	name    string
+	once    func(ctx context.Context, l *life) error // one run
+
+	mu       sync.Mutex
+	state    State
+	before   consumer.Stats // of the runs that have ended
+	consumer *consumer.Consumer
+	begun    bool // it has consumed, or ended regularly
+}
+
+func newLife(s *Service, name string, once func(context.Context, *life) error) *life {
+	return &life{service: s, name: name, once: once, state: State{Queue: name, Phase: Stopped, Since: time.Now()}}
+}
+
+func (l *life) snapshot() State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	state := l.state
+	state.Stats = l.before
+	if l.consumer != nil {
+		state.Stats = state.Stats.Plus(l.consumer.Stats())
+	}
+	return state
+}
+
+func (l *life) enter(p Phase, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.state.Phase, l.state.Since = p, time.Now()
+	if err != nil {
+		l.state.Err = err
+	}
+}
+
+// drains notes that the intake ends, unless the handler is not consuming.
+func (l *life) drains() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state.Phase == Consuming {
+		l.state.Phase, l.state.Since = Draining, time.Now()
+	}
+}
+
+func (l *life) abort() {
+	l.mu.Lock()
+	c := l.consumer
+	l.mu.Unlock()
+	if c != nil {
+		c.Abort()
+	}
+}
+
+// live runs the handler until it ends regularly, has failed for good, or ctx has ended. It returns why it
+// failed.
+func (l *life) live(ctx context.Context) error {
+	for failures := 0; ; {
+		start := time.Now()
+		err := l.once(ctx, l)
+		switch {
+		case ctx.Err() != nil && l.snapshot().Phase == Starting && errors.Is(err, ctx.Err()):
+			l.stopped(ctx, nil)
+			return nil // asked to end before it began
+		case ctx.Err() != nil || err == nil:
+			l.stopped(ctx, err)
+			return err
+		case !l.hasBegun():
+			l.failed(ctx, err)
+			l.service.end() // the start has failed
+			return err
+		case !l.again(err):
+			l.failed(ctx, err)
+			if l.service.together {
+				l.service.end()
+			}
+			return err
+		}
+		if failures++; time.Since(start) >= l.service.restart.most {
+			failures = 1
+		}
+		if !l.wait(ctx, failures, err) {
+			l.stopped(ctx, nil)
+			return nil // asked to end while it waited
+		}
+	}
+}
+
+// again reports whether a handler that has failed is started again.
+func (l *life) again(err error) bool {
+	return l.service.restart != nil && !errors.Is(err, processor.ErrClosed)
+}
+
+// wait waits to start the handler again.
+func (l *life) wait(ctx context.Context, failures int, err error) bool {
+	r := l.service.restart
+	d := pacing.Jitter(pacing.Doubling(r.first, r.most, failures))
+	l.enter(Restarting, err)
+	l.service.logger().LogAttrs(ctx, slog.LevelError, "handler failed, and is started again",
+		slog.String("handler", l.name), logattr.Err(err), slog.Duration("in", d))
+	if !pacing.Sleep(ctx, d) {
+		return false
+	}
+	l.mu.Lock()
+	l.state.Restarts++
+	l.mu.Unlock()
+	return true
+}
+
+func (l *life) failed(ctx context.Context, err error) {
+	l.enter(Failed, err)
+	l.service.logger().LogAttrs(ctx, slog.LevelError, "handler failed", slog.String("handler", l.name), logattr.Err(err))
+}
+
+// stopped notes a regular end; err is what went wrong at the end of a run that was asked to.
+func (l *life) stopped(ctx context.Context, err error) {
+	if err != nil {
+		l.enter(Failed, err)
+		return
+	}
+	l.enter(Stopped, nil)
+	if ctx.Err() == nil && l.begins() {
+		l.service.countBegun()
+	}
+}
+
+// consume is one run of a handler, with a pipeline and a consumer of its own.
+func (p part) consume(ctx context.Context, l *life) error {
+	l.enter(Starting, nil)
+	if l.hasBegun() {
+		// Its queue may be gone, and then that is why it failed.
+		if err := l.service.declare(ctx, p.topology); err != nil {
+			return err
+		}
+	}
+	c, err := p.newConsumer(l.service.broker, l.service.consumers, consumer.OnReady(func() { l.works(ctx) }))
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.consumer = c
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.before, l.consumer = l.before.Plus(c.Stats()), nil
+	}()
+	return c.Run(ctx)
+}
+
+// works notes that the subscription is there.
+func (l *life) works(ctx context.Context) {
+	l.enter(Consuming, nil)
+	if ctx.Err() != nil {
+		l.drains() // the end came first
+	}
+	if l.begins() {
+		l.service.countBegun()
+	}
+}
+
+func (l *life) hasBegun() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.begun
+}
+
+// begins notes that the handler has begun, and reports whether it had not before.
+func (l *life) begins() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := !l.begun
+	l.begun = true
+	return first
+}

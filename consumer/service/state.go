@@ -1,0 +1,77 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gowarren/warren/consumer"
+)
+
+// Phase is where a handler is in its life.
+type Phase string
+
+// The phases.
+const (
+	// Starting: its layers start, or it waits for its subscription.
+	Starting Phase = "starting"
+	// Consuming: the broker delivers to it. What runs beside has no other phase while it works.
+	Consuming Phase = "consuming"
+	// Draining: it takes no more messages, and finishes those in flight.
+	Draining Phase = "draining"
+	// Restarting: it has failed, and waits to be started again.
+	Restarting Phase = "restarting"
+	// Failed: it has failed for good.
+	Failed Phase = "failed"
+	// Stopped: it has ended regularly, or has not begun.
+	Stopped Phase = "stopped"
+)
+
+// State is what is known of a handler.
+type State struct {
+	// Queue is its queue, or its name in [Beside].
+	Queue string
+	// Phase is where it is, and Since since when.
+	Phase Phase
+	Since time.Time
+	// Err is why it failed the last time, nil if it never has.
+	Err error
+	// Restarts is how often it was started again.
+	Restarts int
+	// Stats are its messages, of all its runs.
+	Stats consumer.Stats
+}
+
+// States returns the state of each handler, in their order. It may be called at any time, by any goroutine.
+func (s *Service) States() []State {
+	states := make([]State, len(s.lives))
+	for i, l := range s.lives {
+		states[i] = l.snapshot()
+	}
+	return states
+}
+
+// ErrUnhealthy is wrapped by the error of [Service.Health] for each handler that has failed.
+var ErrUnhealthy = errors.New("the handler does not work")
+
+// Health returns nil if no handler has failed, and all that have are running again. Otherwise its error names
+// those that have not, with what they failed with. A broker that has a Health of its own, as broker/rabbitmq has, is
+// asked as well. It does not wait, so that a health endpoint may call it at any rate. A service that has not begun is
+// healthy; see [Service.Ready].
+func (s *Service) Health() error {
+	var errs []error
+	for _, state := range s.States() {
+		if state.Phase == Failed || state.Phase == Restarting {
+			errs = append(errs, fmt.Errorf("service: handler %q: %w: %s since %s: %w", state.Queue, ErrUnhealthy,
+				state.Phase, state.Since.Format(time.RFC3339), state.Err))
+		}
+	}
+	if b, ok := s.broker.(interface{ Health() error }); ok {
+		errs = append(errs, b.Health())
+	}
+	return errors.Join(errs...)
+}
+
+// Ready returns a channel that is closed when all handlers have begun to consume: from then on the broker delivers
+// to each. It stays open if the start fails.
+func (s *Service) Ready() <-chan struct{} { return s.ready }

@@ -1,0 +1,22 @@
+package writefiles
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"syscall"
+)
+
+// troubles are errors about the disk or the process, which are no fault of a message.
+var troubles = []error{
+	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, // full, or broken
+	syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.EBUSY, // for now
+	syscall.EACCES, syscall.EPERM, syscall.ENOENT, // somebody changes the directories
+	syscall.ESTALE, syscall.ETIMEDOUT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ENOTCONN, syscall.ENODEV, syscall.ENXIO, // a file server
+	fs.ErrClosed, // the run is over
+}
+
+// isTrouble reports whether every message would fail like that until somebody does something about it.
+func isTrouble(err error) bool {
+	return slices.ContainsFunc(troubles, func(t error) bool { return errors.Is(err, t) })
+}

@@ -1,0 +1,208 @@
+package writefiles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/outage"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
+)
+
+// Handler returns a handler that writes each message into two files below directory, which must be there. It is safe for
+// concurrent use, and belongs to one run at a time. Several handlers, also of other processes, may write into one directory.
+//
+// It returns nil when both files are on the disk. While the disk cannot be used, messages are requeued and the run is paused; see
+// the package. Any other error is that of a message.
+//
+// The stack refuses options that cannot work. A run does not start if nothing can be written into the directory.
+func Handler(directory string, opts ...Option) processor.Processor {
+	c, err := newConfig(directory, opts)
+	return &handler{config: c, problem: err, outage: outage.Outage{What: "the directory", Log: c.log}}
+}
+
+type handler struct {
+	config
+	problem error
+	outage  outage.Outage
+
+	mu      sync.Mutex
+	started bool
+	opened  *disk // nil until it is needed
+}
+
+var (
+	_ stack.Layer       = (*handler)(nil)
+	_ stack.Describer   = (*handler)(nil)
+	_ stack.Starter     = (*handler)(nil)
+	_ stack.Stopper     = (*handler)(nil)
+	_ processor.Checker = (*handler)(nil)
+)
+
+// Name is "writefiles".
+func (*handler) Name() string { return "writefiles" }
+
+// Role is "".
+func (*handler) Role() stack.Role { return "" }
+
+// Check returns what is wrong with the options.
+func (h *handler) Check() error { return h.problem }
+
+// Settings returns where files are written.
+func (h *handler) Settings() []stack.Setting {
+	return []stack.Setting{{Name: "directory", Value: h.directory}, {Name: "pattern", Value: h.text}}
+}
+
+// Start tries to write into the directory, and removes what killed processes have left there.
+func (h *handler) Start(ctx context.Context) error {
+	if h.problem != nil {
+		return h.problem
+	}
+	d, err := h.begin()
+	if err != nil {
+		return err
+	}
+	if err := try(d, ".", 1, 1); err != nil {
+		return errors.Join(fmt.Errorf("writefiles: nothing can be written into %q: %w", h.directory, err), h.Stop(ctx))
+	}
+	l := &leftovers{disk: d, before: time.Now().Add(-h.leftoverAge)}
+	err = l.clean(ctx, ".", h.pattern.components)
+	if l.removed > 0 {
+		logattr.Or(h.log).LogAttrs(ctx, slog.LevelInfo, "leftover files were removed", slog.String("directory", h.directory), slog.Int("files", l.removed))
+	}
+	if err != nil && ctx.Err() == nil { // they do no harm
+		logattr.Or(h.log).LogAttrs(ctx, slog.LevelWarn, "leftover files were not removed", slog.String("directory", h.directory), logattr.Err(err))
+	}
+	h.outage.Begin(stack.RunFrom(ctx))
+	return nil
+}
+
+// begin opens the directory for a run.
+func (h *handler) begin() (*disk, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.started {
+		return nil, errors.New("writefiles: the handler is in a run already: make one for each")
+	}
+	d, err := h.open()
+	h.started = err == nil
+	return d, err
+}
+
+// open is called with mu held.
+func (h *handler) open() (*disk, error) {
+	if h.opened == nil {
+		d, err := openDisk(&h.config)
+		if err != nil {
+			return nil, err
+		}
+		h.opened = d
+	}
+	return h.opened, nil
+}
+
+func (h *handler) disk() (*disk, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.open()
+}
+
+// Stop closes the directory.
+func (h *handler) Stop(context.Context) error {
+	h.outage.Over()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.started = false
+	if h.opened == nil {
+		return nil
+	}
+	err := h.opened.root.Close()
+	h.opened = nil
+	return err
+}
+
+// Process writes the message.
+func (h *handler) Process(ctx context.Context, msg processor.Message) error {
+	if h.problem != nil {
+		return processor.Requeue(h.problem)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	d, err := h.disk()
+	if err != nil {
+		return processor.Requeue(err)
+	}
+	name, _ := msg.Headers().String("X-Filename")
+	v := values{
+		date: time.Now().Format(time.DateOnly), routingKey: msg.Origin().RoutingKey, msgID: msg.Properties().ID, fileName: name,
+	}
+	p, err := newPair(d, h.pattern, v, msg)
+	if err != nil {
+		return processor.Reject(fmt.Errorf("writefiles: the headers cannot be written: %w", err))
+	}
+	if msg.Origin().Redelivered {
+		if written, err := p.written(); written {
+			return h.outcome(p, err) //nolint:contextcheck // a pause outlives the message
+		}
+	}
+	return h.outcome(p, p.write()) //nolint:contextcheck // a pause outlives the message
+}
+
+// outcome says what becomes of a message. If the disk cannot be used, the run waits until as much can be written in the same place.
+func (h *handler) outcome(p *pair, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("writefiles: %w", err)
+	if !isTrouble(err) {
+		return err
+	}
+	directory, body, headers := path.Dir(p.name("", "")), len(p.body), len(p.headers)
+	h.outage.Down(err, func(context.Context) error { return h.mend(directory, body, headers) })
+	return processor.Requeue(err)
+}
+
+// mend opens the directory again and tries it: another file system may have been mounted there since.
+func (h *handler) mend(directory string, body, headers int) error {
+	d, err := openDisk(&h.config)
+	if err != nil {
+		return err
+	}
+	if err := try(d, directory, body, headers); err != nil {
+		return errors.Join(err, d.root.Close())
+	}
+	h.mu.Lock()
+	before := h.opened
+	h.opened = d
+	h.mu.Unlock()
+	if before == nil {
+		return nil
+	}
+	return before.root.Close() // what still uses it finishes first
+}
+
+// try writes files of these sizes in a directory, as a message does, and removes them.
+func try(d *disk, directory string, body, headers int) error {
+	if err := d.makeDirectory(directory); err != nil {
+		return err
+	}
+	t, second := newTemporary(directory), newTemporary(directory)
+	defer d.remove(t.body, t.headers, second.body)
+	if err := d.create(t.headers, make([]byte, headers)); err != nil {
+		return err
+	}
+	if err := d.create(t.body, make([]byte, body)); err != nil {
+		return err
+	}
+	if err := d.link(t.body, second.body); err != nil {
+		return fmt.Errorf("a file cannot have a second name, as on a FAT file system; use a file system that has hard links: %w", err)
+	}
+	return d.sync(directory)
+}

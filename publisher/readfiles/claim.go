@@ -1,0 +1,114 @@
+package readfiles
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/gowarren/warren/internal/headersfile"
+	"github.com/gowarren/warren/internal/regular"
+)
+
+// claim is a file that this reader has, and no other: it has its lock.
+type claim struct {
+	name string
+	file *os.File // nil if it could not be opened
+	info fs.FileInfo
+}
+
+func (c *claim) close() {
+	if c.file != nil {
+		_ = c.file.Close() // it was only read
+	}
+}
+
+func (c *claim) size() int64 {
+	if c.info == nil {
+		return 0
+	}
+	return c.info.Size()
+}
+
+// errNotNow says that a file is to be looked at again: another reader has it, or somebody writes it.
+var errNotNow = errors.New("not now")
+
+// notSettledError is errNotNow, and when to look again.
+type notSettledError struct{ until time.Time }
+
+func (e *notSettledError) Error() string {
+	return fmt.Sprintf("it may still be written until %v", e.until)
+}
+func (e *notSettledError) Is(target error) bool { return target == errNotNow }
+
+// take claims a file. The error is errNotNow, or fs.ErrNotExist, or one about this file.
+func (m *maildir) take(name string, settle time.Duration) (*claim, error) {
+	f, info, err := regular.Open(m.dir, name)
+	if err != nil {
+		return nil, err
+	}
+	c := &claim{name: name, file: f, info: info}
+	if err := m.check(c, settle); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (m *maildir) check(c *claim, settle time.Duration) error {
+	locked, err := lock(c.file)
+	if err != nil {
+		return &troubleError{fmt.Errorf("the file system gives no locks: %w", err)}
+	}
+	if !locked {
+		return errNotNow
+	}
+	// The reader that had the lock before may have moved the file.
+	here, err := m.dir.Lstat(c.name)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(here, c.info) {
+		return errNotNow
+	}
+	if settle == 0 {
+		return nil
+	}
+	// One that was changed long after now comes from a machine whose clock is wrong.
+	if age := time.Since(c.info.ModTime()); age < settle && age > -settle {
+		return &notSettledError{c.info.ModTime().Add(settle)}
+	}
+	if hasWriter(c.file) {
+		return errNotNow
+	}
+	return nil
+}
+
+// changed reports whether the file has been written to since it was claimed.
+func (c *claim) changed() bool {
+	now, err := c.file.Stat()
+	return err != nil || now.Size() != c.info.Size() || !now.ModTime().Equal(c.info.ModTime())
+}
+
+// read returns the body, and the headers file; nil if there is none.
+func (m *maildir) read(c *claim, limit int64) (body, headers []byte, err error) {
+	body, err = regular.ReadAll(c.file, c.info, limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.changed() {
+		return nil, nil, errNotNow
+	}
+	if !canHaveHeaders(c.name) {
+		return body, nil, nil
+	}
+	headers, err = regular.Read(m.dir, c.name+headersfile.Suffix, headersfile.MaxSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return body, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("the headers file: %w", err)
+	}
+	return body, headers, nil
+}

@@ -1,0 +1,232 @@
+package readfiles_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gowarren/warren/internal/headersfile"
+	"github.com/gowarren/warren/internal/must"
+	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/publisher/readfiles"
+)
+
+// failing returns a fault for one body.
+func failing(body string, err error) func(processor.Envelope) error {
+	return func(e processor.Envelope) error {
+		if string(e.Body) == body {
+			return err
+		}
+		return nil
+	}
+}
+
+func TestWhatIsNoFaultOfTheFileIsTriedUntilItWorks(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		processor.ErrUnroutable, processor.ErrBlocked, processor.ErrIndeterminate, errors.New("unknown"),
+		fmt.Errorf("%w: %w", processor.ErrForbidden, processor.ErrIndeterminate),
+		processor.ErrRefused, processor.ErrForbidden, // of all files
+	} {
+		d := newMaildir(t)
+		for i := range 100 {
+			d.put(t, fmt.Sprint(i))
+		}
+		synctest.Test(t, func(t *testing.T) {
+			var p recorder
+			p.failWith(func(processor.Envelope) error { return err })
+			r := d.read(t, &p)
+			time.Sleep(time.Hour)
+			require.Empty(t, p.all())
+			require.Len(t, d.list(t, "new"), 100)
+			require.Zero(t, r.Stats().SetAside, err)
+			require.Less(t, r.Stats().Retried, uint64(64+3600/2), "one at a time, with pauses")
+			require.Greater(t, r.Stats().Retried, uint64(3600/5))
+			p.failWith(nil)
+			time.Sleep(2 * time.Minute)
+			require.Len(t, p.bodies(), 100)
+			r.stop()
+		})
+	}
+}
+
+func TestAFileThatFailsByItselfIsSetAside(t *testing.T) {
+	t.Parallel()
+	for err, tries := range map[error]int{
+		processor.ErrTooLarge: 1, processor.ErrHeaderType: 1, processor.ErrRefused: 8, processor.ErrForbidden: 8,
+	} {
+		d := newMaildir(t)
+		synctest.Test(t, func(t *testing.T) {
+			var p recorder
+			p.failWith(failing("bad", err))
+			d.put(t, "bad")
+			var last readfiles.Event
+			r := d.read(t, &p, readfiles.OnFile(func(e readfiles.Event) {
+				if e.Name == "bad" {
+					last = e
+				}
+			}))
+			for i := 0; r.Stats().SetAside == 0; i++ {
+				require.Less(t, i, 1000)
+				d.put(t, fmt.Sprint(i)) // others are published
+				time.Sleep(time.Second)
+			}
+			require.GreaterOrEqual(t, p.tried("bad"), tries)
+			require.LessOrEqual(t, p.tried("bad"), tries+1, "others may not have been published between two of them")
+			r.stop()
+			require.Equal(t, []string{"bad", "bad.why.txt"}, d.list(t, "failed"))
+			require.Equal(t, "bad", d.content(t, "failed/bad"))
+			require.Contains(t, d.content(t, "failed/bad.why.txt"), err.Error())
+			require.Contains(t, d.content(t, "failed/bad.why.txt"), fmt.Sprintf("tries: %d\n", tries))
+			require.Equal(t, readfiles.SetAside, last.Result)
+			require.ErrorIs(t, last.Err, err)
+		})
+	}
+}
+
+func TestWhatNoQueueTakesHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	for i := range 20 {
+		d.put(t, fmt.Sprint("bad", i), fmt.Sprint("good", i))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var p recorder
+		p.failWith(func(e processor.Envelope) error {
+			if strings.HasPrefix(string(e.Body), "bad") {
+				return processor.ErrUnroutable
+			}
+			return nil
+		})
+		r := d.read(t, &p, readfiles.InFlight(1))
+		time.Sleep(2 * time.Minute)
+		require.Len(t, p.all(), 20)
+		time.Sleep(time.Hour)
+		require.Zero(t, r.Stats().SetAside)
+		r.stop()
+	})
+}
+
+func TestWithoutALimitOfTriesNothingIsSetAside(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	d.put(t, "bad"+headersfile.Suffix, "bad") // no headers file
+	synctest.Test(t, func(t *testing.T) {
+		var p recorder
+		r := d.read(t, &p, readfiles.Tries(processor.NoLimit))
+		time.Sleep(time.Hour)
+		require.Empty(t, d.list(t, "failed"))
+		r.stop()
+	})
+}
+
+func TestAFileThatIsTooLargeIsNotRead(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	d.putContent(t, "large", strings.Repeat("x", 1001))
+	d.putContent(t, "fits", strings.Repeat("x", 1000))
+	var p recorder
+	r := d.read(t, &p, fast(readfiles.MaxSize(1000))...)
+	eventually(t, func() bool { s := r.Stats(); return s.SetAside == 1 && s.Published == 1 })
+	require.Contains(t, d.content(t, "failed/large.why.txt"), "it has 1001 bytes, and the limit is 1000")
+	require.Equal(t, []string{"fits"}, d.list(t, "cur"))
+}
+
+func TestAHeadersFileThatIsNoneIsSetAsideWithItsBody(t *testing.T) {
+	t.Parallel()
+	other := must.Have(headersfile.Write(processor.Destination{}, processor.Envelope{Body: []byte("other")}))
+	for content, why := range map[string]string{
+		"a stranger's": "no JSON", "{}": "no headers file of this version", `{"warren": 2, "message": {}}`: "no headers file of this version",
+		string(other): "it belongs to another body: one of 5 bytes", `{"warren": 1, "message": {"id": 1}}`: "cannot be used",
+		strings.Repeat("x", headersfile.MaxSize+1): "the limit is",
+	} {
+		d := newMaildir(t)
+		d.putContent(t, "a"+headersfile.Suffix, content)
+		d.put(t, "a")
+		synctest.Test(t, func(t *testing.T) {
+			var p recorder
+			r := d.read(t, &p)
+			time.Sleep(5 * time.Minute)
+			require.Equal(t, uint64(1), r.Stats().SetAside, why)
+			r.stop()
+			require.Empty(t, p.all())
+			require.Equal(t, []string{"a", "a" + headersfile.Suffix, "a.why.txt"}, d.list(t, "failed"))
+			require.Contains(t, d.content(t, "failed/a.why.txt"), why)
+			require.Equal(t, content, d.content(t, "failed/a"+headersfile.Suffix))
+		})
+	}
+}
+
+func TestNothingInCurAndFailedIsReplaced(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	var p recorder
+	long := strings.Repeat("é", 120) + ".a name that is long"[:15] // 255 bytes
+	require.Len(t, long, 255)
+	r := d.read(t, &p, fast(readfiles.MaxSize(10))...)
+	for i := range 3 {
+		for _, name := range []string{"a.txt", ".hidden", "b", long} {
+			if name == ".hidden" {
+				continue
+			}
+			d.putContent(t, name, fmt.Sprint(i))
+			eventually(t, func() bool { return len(d.list(t, "new")) == 0 })
+			d.putContent(t, name, "more than ten bytes")
+			eventually(t, func() bool { return len(d.list(t, "new")) == 0 })
+		}
+	}
+	r.stop()
+	require.Len(t, d.list(t, "cur"), 9)
+	contents := map[string]int{}
+	for _, name := range d.list(t, "cur") {
+		contents[d.content(t, "cur", name)]++
+	}
+	require.Equal(t, map[string]int{"0": 3, "1": 3, "2": 3}, contents)
+	require.Len(t, d.list(t, "failed"), 18)
+}
+
+// Published and not moved is not published again: it is only moved.
+func TestAFileThatCannotBeMovedIsPublishedOnce(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	d.put(t, "1")
+	synctest.Test(t, func(t *testing.T) {
+		var p recorder
+		p.failWith(func(processor.Envelope) error {
+			require.NoError(t, os.Remove(d.path("cur")))
+			return nil
+		})
+		r := d.read(t, &p)
+		time.Sleep(10 * time.Minute)
+		require.Len(t, p.all(), 1)
+		require.Positive(t, r.Stats().Retried)
+		require.NoError(t, os.Mkdir(d.path("cur"), 0o700))
+		time.Sleep(2 * time.Minute)
+		r.stop()
+		require.Len(t, p.all(), 1)
+		require.Equal(t, []string{"1"}, d.list(t, "cur"))
+	})
+}
+
+func TestADirectoryThatGoesAndComesIsReadAgain(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	synctest.Test(t, func(t *testing.T) {
+		var p recorder
+		r := d.read(t, &p)
+		synctest.Wait()
+		require.NoError(t, os.RemoveAll(string(d)))
+		time.Sleep(time.Minute)
+		require.NoError(t, os.MkdirAll(d.path("new"), 0o700))
+		d.put(t, "1")
+		time.Sleep(time.Minute)
+		require.Len(t, p.all(), 1)
+		r.stop()
+	})
+}

@@ -1,0 +1,176 @@
+package readfiles
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gowarren/warren/internal/headersfile"
+)
+
+// The directories of a Maildir that are used, and the one for files that are set aside.
+const (
+	dirNew    = "new"
+	dirCur    = "cur"
+	dirFailed = "failed"
+)
+
+// reasonSuffix is what the name of the text has that says why a file was set aside.
+const reasonSuffix = ".why.txt"
+
+// maildir is the directory, and nothing outside of it.
+type maildir struct {
+	root *os.Root
+	dir  *os.Root // new
+	// step is called at each point of the way of a file, in tests. It is nil outside of them.
+	step func(point string)
+}
+
+func (m *maildir) at(point string) {
+	if m.step != nil {
+		m.step(point)
+	}
+}
+
+// openMaildir opens the directory, which must be there, and makes those in it.
+func openMaildir(directory string, step func(point string)) (*maildir, error) {
+	root, err := os.OpenRoot(directory)
+	if err != nil {
+		return nil, fmt.Errorf("readfiles: the directory cannot be opened; make it before, it is not made here since it could be a disk that is not mounted: %w", err)
+	}
+	m := &maildir{root: root, step: step}
+	if err = errors.Join(m.make(dirNew), m.make(dirCur)); err == nil {
+		m.dir, err = root.OpenRoot(dirNew)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("readfiles: the directory %q has no new and cur, and they cannot be made: %w", directory, err), root.Close())
+	}
+	return m, nil
+}
+
+func (m *maildir) make(name string) error {
+	if err := m.root.Mkdir(name, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+func (m *maildir) close() error { return errors.Join(m.dir.Close(), m.root.Close()) }
+
+// each calls f for the entries of new, until it returns false. It reads them in pieces: there may be millions.
+func (m *maildir) each(f func(fs.DirEntry) bool) error {
+	dir, err := m.dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	for {
+		entries, err := dir.ReadDir(256)
+		for _, e := range entries {
+			if !f(e) {
+				return nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (m *maildir) taken(name string) bool {
+	_, err := m.root.Lstat(name)
+	return err == nil
+}
+
+// free returns a name that no file has in a directory. It is name itself if that is possible. Of readers, only the one that has the
+// file of that name in new asks, so that no two get the same answer.
+func (m *maildir) free(directory, name string) string {
+	for candidate := name; ; candidate = addUnique(name) {
+		path := filepath.Join(directory, candidate)
+		if len(candidate) <= longest && !m.taken(path) && !m.taken(path+headersfile.Suffix) && !m.taken(path+reasonSuffix) {
+			return candidate
+		}
+		if len(candidate) > longest && directory == dirCur && !m.taken(path) {
+			return candidate // it can have no headers file
+		}
+	}
+}
+
+// longest is how many bytes a name has that leaves room for the endings.
+const longest = 255 - max(len(headersfile.Suffix), len(reasonSuffix))
+
+// addUnique puts a token before the ending of a name, which is cut if it is long.
+func addUnique(name string) string {
+	ending := filepath.Ext(name)
+	if ending == name || len(ending) > 20 {
+		ending = ""
+	}
+	base := strings.TrimSuffix(name, ending)
+	token := "-" + rand.Text()
+	cut := min(len(base), longest-len(token)-len(ending))
+	for cut > 0 && cut < len(base) && !utf8.RuneStart(base[cut]) {
+		cut--
+	}
+	return base[:cut] + token + ending
+}
+
+// move moves a file from new, and then its headers. In between there are headers without a body, which rejoin brings back to theirs.
+func (m *maildir) move(name, directory, as string) error {
+	if err := m.root.Rename(filepath.Join(dirNew, name), filepath.Join(directory, as)); err != nil {
+		return err
+	}
+	m.at("body moved")
+	if !canHaveHeaders(name) {
+		return nil
+	}
+	return m.moveHeaders(name, directory, as)
+}
+
+// canHaveHeaders reports whether there is room for the ending.
+func canHaveHeaders(name string) bool { return len(name)+len(headersfile.Suffix) <= 255 }
+
+func (m *maildir) moveHeaders(name, directory, as string) error {
+	err := m.root.Rename(filepath.Join(dirNew, name+headersfile.Suffix), filepath.Join(directory, as+headersfile.Suffix))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it has none, or another reader has rejoined them
+	}
+	return err
+}
+
+// setAside moves a file from new into failed, with a text beside it that says why.
+func (m *maildir) setAside(name, why string) error {
+	if err := m.make(dirFailed); err != nil {
+		return err
+	}
+	as := m.free(dirFailed, name)
+	reason := filepath.Join(dirFailed, as+reasonSuffix)
+	if err := m.writeNew(reason, why); err != nil {
+		return err
+	}
+	err := m.move(name, dirFailed, as)
+	if err != nil && !m.taken(filepath.Join(dirFailed, as)) {
+		err = errors.Join(err, m.root.Remove(reason))
+	}
+	return err
+}
+
+func (m *maildir) writeNew(name, text string) error {
+	f, err := m.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, m.root.Remove(name))
+	}
+	return nil
+}

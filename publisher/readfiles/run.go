@@ -1,0 +1,235 @@
+package readfiles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/gowarren/warren/internal/headersfile"
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/pacing"
+	"github.com/gowarren/warren/processor"
+)
+
+// run is one call of Run. All of it belongs to the goroutine of that call; others only send results.
+type run struct {
+	*Reader
+	dir        *maildir
+	wakes      <-chan struct{}
+	publishing context.Context //nolint:containedctx // it lives as long as the run
+	results    chan result
+	inFlight   map[string]*claim
+	bytes      int64 // of those
+
+	delays    delays
+	failures  int       // in a row, since the last confirm
+	goOn      time.Time // when the next file may begin, after failures
+	confirmed uint64
+
+	next     time.Time // when a file that was passed over may be ready
+	lone     map[string]bool
+	loneNext time.Time
+}
+
+// maxBytes is how much files have that are published at the same time, unless it is one.
+const maxBytes = 64 << 20
+
+// Pauses after failures.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// loop looks through the directory again and again until ctx ends or the publisher is closed.
+func (r *run) loop(ctx context.Context) error {
+	for troubles := 0; ctx.Err() == nil; {
+		r.next = time.Now().Add(r.poll)
+		begun, err := r.pass(ctx)
+		switch {
+		case errors.Is(err, processor.ErrClosed):
+			return fmt.Errorf("readfiles: nothing can be published: %w", err)
+		case ctx.Err() != nil:
+		case err != nil:
+			troubles++
+			r.log1(ctx, slog.LevelWarn, "a directory of files cannot be read, and is tried again", logattr.Err(err))
+			r.next = time.Now().Add(pacing.Jitter(pacing.Doubling(firstPause, lastPause, troubles)))
+			err = r.idle(ctx)
+			r.reopen()
+		default:
+			troubles = 0
+			if begun == 0 {
+				err = r.idle(ctx)
+			}
+		}
+		if errors.Is(err, processor.ErrClosed) {
+			return fmt.Errorf("readfiles: nothing can be published: %w", err)
+		}
+	}
+	return nil
+}
+
+// pass looks through the directory once, and begins what can be. It waits for room while there is none.
+func (r *run) pass(ctx context.Context) (begun int, err error) {
+	lone := !time.Now().Before(r.loneNext)
+	seen := map[string]bool{}
+	listing := r.dir.each(func(e fs.DirEntry) bool {
+		name := e.Name()
+		switch {
+		case strings.HasPrefix(name, "."), !e.Type().IsRegular():
+		case headersfile.Is(name):
+			if lone {
+				r.headers(ctx, name, seen)
+			}
+		case r.inFlight[name] != nil, r.delays.waits(name, time.Now()):
+		default:
+			var ok bool
+			if ok, err = r.begin(ctx, name); ok {
+				begun++
+			}
+		}
+		return err == nil && ctx.Err() == nil
+	})
+	if lone {
+		r.lone, r.loneNext = seen, time.Now().Add(loneInterval)
+	}
+	return begun, errors.Join(err, listing)
+}
+
+// begin publishes a file, as soon as there is room. It reports whether it could claim it.
+func (r *run) begin(ctx context.Context, name string) (bool, error) {
+	if err := r.room(ctx, 0); err != nil {
+		return false, err
+	}
+	if r.inFlight[name] != nil || r.delays.waits(name, time.Now()) {
+		return false, nil // while it waited
+	}
+	start := time.Now()
+	c, err := r.dir.take(name, r.settle)
+	if err != nil {
+		var later *notSettledError
+		if errors.As(err, &later) && later.until.Before(r.next) {
+			r.next = later.until
+		}
+		return false, r.note(ctx, result{claim: &claim{name: name}, err: err, start: start})
+	}
+	if err := r.room(ctx, c.size()); err != nil {
+		c.close()
+		return false, err
+	}
+	r.inFlight[name] = c
+	r.bytes += c.size()
+	r.counters.inFlight.Add(1)
+	sent := r.delays[name].sent
+	go func() { r.results <- r.deliver(c, start, sent) }()
+	return true, nil
+}
+
+// room waits until one more file with so many bytes may be published. After a failure that is one at a time, each after a pause, until one
+// is confirmed.
+func (r *run) room(ctx context.Context, bytes int64) error {
+	for ctx.Err() == nil {
+		full := len(r.inFlight) >= r.Reader.inFlight
+		if len(r.inFlight) > 0 && (r.failures > 0 || r.bytes+bytes > maxBytes) {
+			full = true
+		}
+		wait := time.Duration(-1)
+		if !full {
+			if wait = time.Until(r.goOn); r.failures == 0 || wait <= 0 {
+				return nil
+			}
+		}
+		if err := r.await(ctx, wait); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// await waits for a result, for that long; -1 is without end.
+func (r *run) await(ctx context.Context, most time.Duration) error {
+	var over <-chan time.Time
+	if most >= 0 {
+		t := time.NewTimer(most)
+		defer t.Stop()
+		over = t.C
+	}
+	select {
+	case result := <-r.results:
+		return r.end(ctx, result)
+	case <-over:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// idle waits until there may be something to do.
+func (r *run) idle(ctx context.Context) error {
+	next := r.next
+	if due := r.delays.earliest(time.Now()); !due.IsZero() && due.Before(next) {
+		next = due
+	}
+	t := time.NewTimer(time.Until(next))
+	defer t.Stop()
+	for {
+		select {
+		case result := <-r.results:
+			if err := r.end(ctx, result); err != nil {
+				return err
+			}
+			continue
+		case _, open := <-r.wakes:
+			if !open {
+				r.wakes = nil
+				continue
+			}
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+}
+
+// end ends what begin has begun.
+func (r *run) end(ctx context.Context, result result) error {
+	defer result.claim.close()
+	delete(r.inFlight, result.claim.name)
+	r.bytes -= result.claim.size()
+	r.counters.inFlight.Add(-1)
+	return r.note(ctx, result)
+}
+
+// finish waits for all that is in flight.
+func (r *run) finish() {
+	for len(r.inFlight) > 0 {
+		_ = r.end(r.publishing, <-r.results)
+	}
+}
+
+// reopen opens the directory again: another file system may have been mounted there since.
+func (r *run) reopen() {
+	if len(r.inFlight) > 0 {
+		return // they have to be moved
+	}
+	if dir, err := openMaildir(r.directory, r.step); err == nil {
+		_ = r.dir.close()
+		r.dir = dir
+	}
+}
+
+func (r *run) log1(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {
+	logattr.Or(r.log).LogAttrs(ctx, level, text, append(attrs, slog.String("directory", r.directory))...)
+}
+
+// outlive returns a context that ends d after ctx.
+func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}
