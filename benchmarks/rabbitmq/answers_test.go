@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -15,11 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/consumer"
-	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/remote"
-	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
 	"github.com/gowarren/warren/processors/reply"
@@ -142,30 +138,6 @@ func (w *warrenClient) respond(ctx context.Context, queue, sink string, n, worke
 		return []respond.Result{result, result}, nil
 	}
 	return w.serve(ctx, queue, n, workers, respond.Handler(two), ack.New(), respond.New(w.broker.Publisher()), recovery.New())
-}
-
-func (w *warrenClient) serve(ctx context.Context, queue string, n, workers int, h processor.Processor, layers ...processor.Middleware) (time.Time, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var end time.Time
-	var done atomic.Int64
-	count := func(next processor.Processor) processor.Processor {
-		return processor.ProcessorFunc(func(ctx context.Context, msg processor.Message) error {
-			err := next.Process(ctx, msg)
-			if done.Add(1) == int64(n) {
-				end = time.Now().Add(ackDelay)
-				cancel()
-			}
-			return err
-		})
-	}
-	pipeline, err := stack.New(append([]processor.Middleware{count}, layers...)...).Then(h)
-	if err != nil {
-		return end, err
-	}
-	err = must.Have(consumer.New(w.broker.Source(queue), pipeline, consumer.Workers(workers),
-		consumer.Prefetch(prefetch), consumer.Logger(slog.New(slog.DiscardHandler)))).Run(ctx)
-	return end, err
 }
 
 // rawService is the same by hand. In transactions each worker has a channel of its own, on which it

@@ -47,26 +47,32 @@ func (w *warrenClient) publish(ctx context.Context, queue string, n, goroutines 
 }
 
 func (w *warrenClient) consume(ctx context.Context, queue string, n, goroutines int) (time.Time, error) {
+	nothing := processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil })
+	return w.serve(ctx, queue, n, goroutines, nothing,
+		ack.New(), retry.New(w.broker.Publisher(), "work_retry_%attempt%"), recovery.New())
+}
+
+// serve takes n messages, and returns when the last ack was sent.
+func (w *warrenClient) serve(ctx context.Context, queue string, n, workers int, h processor.Processor, layers ...processor.Middleware) (time.Time, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var end time.Time
-	var acked atomic.Int64
+	var done atomic.Int64
 	count := func(next processor.Processor) processor.Processor {
 		return processor.ProcessorFunc(func(ctx context.Context, msg processor.Message) error {
 			err := next.Process(ctx, msg)
-			if acked.Add(1) == int64(n) {
+			if done.Add(1) == int64(n) {
 				end = time.Now().Add(ackDelay)
 				cancel()
 			}
 			return err
 		})
 	}
-	layers := stack.New(count, ack.New(), retry.New(w.broker.Publisher(), "work_retry_%attempt%"), recovery.New())
-	pipeline, err := layers.ThenFunc(func(context.Context, processor.Message) error { return nil })
+	pipeline, err := stack.New(append([]processor.Middleware{count}, layers...)...).Then(h)
 	if err != nil {
 		return end, err
 	}
-	err = must.Have(consumer.New(w.broker.Source(queue), pipeline,
-		consumer.Workers(goroutines), consumer.Prefetch(prefetch))).Run(ctx)
+	err = must.Have(consumer.New(w.broker.Source(queue), pipeline, consumer.Workers(workers),
+		consumer.Prefetch(prefetch), consumer.Logger(slog.New(slog.DiscardHandler)))).Run(ctx)
 	return end, err
 }
