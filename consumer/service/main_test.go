@@ -39,6 +39,7 @@ type spy struct {
 	mu       sync.Mutex
 	declared int
 	closed   int
+	stuck    error // of Close
 }
 
 func newSpy() *spy { return &spy{Broker: memory.New()} }
@@ -59,7 +60,7 @@ func (s *spy) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed++
 	s.mu.Unlock()
-	return s.Broker.Close(ctx)
+	return errors.Join(s.stuck, s.Broker.Close(ctx))
 }
 
 func (s *spy) times() (declared, closed int) {

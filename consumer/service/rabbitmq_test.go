@@ -161,14 +161,18 @@ func TestVerifyOnRabbitMQ(t *testing.T) {
 	h := queue("verified", nothing)
 	h.Queue.Type = broker.Quorum
 	h.Keys = []string{"verified.#"}
-	var report *verify.Report
-	s := newService(t, b, h, service.OwnBroker(), service.Verify(func(ctx context.Context, topology broker.Topology) (err error) {
-		report, err = verify.Topology(ctx, b, topology)
-		return err
+	verified := false
+	s := newService(t, b, h, service.OwnBroker(), service.Verify(func(ctx context.Context, topology broker.Topology) error {
+		report, err := verify.Topology(ctx, b, topology)
+		if err != nil {
+			return err
+		}
+		verified = true
+		return report.Err()
 	}))
 	end := started(t, s)
 	<-s.Ready()
-	require.NotNil(t, report)
+	require.True(t, verified)
 	require.NoError(t, s.Health(), "the broker's own Health is asked as well")
 	require.NoError(t, end())
 	require.Error(t, s.Health(), "it is closed")

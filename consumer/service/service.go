@@ -130,12 +130,12 @@ func (s *Service) Send(ctx context.Context, to processor.Destination, e processo
 //
 // It returns within the drain timeout and 5 s after it was asked to end, whatever hangs, and 4 s more if it owns
 // the broker.
-func (s *Service) Run(ctx context.Context) (err error) {
+func (s *Service) Run(ctx context.Context) error {
 	if !s.ran.CompareAndSwap(false, true) {
 		return fmt.Errorf("service: %w", ErrRan)
 	}
 	if s.own {
-		defer func() { err = errors.Join(err, closeBroker(ctx, s.broker)) }()
+		defer s.close(ctx)
 	}
 	if len(s.lives) == 0 {
 		return errors.New("service: there is no handler to run: add one, or use Send without Run")
@@ -225,6 +225,14 @@ func (s *Service) countBegun() {
 	if s.open.Add(-1) == 0 {
 		close(s.ready)
 		s.logger().Info("service is consuming", slog.Int("handlers", len(s.lives)))
+	}
+}
+
+// close closes the broker. That it cannot be closed cleanly is no failure of the service: nothing is lost, since
+// a broker requeues what a lost connection held.
+func (s *Service) close(ctx context.Context) {
+	if err := closeBroker(ctx, s.broker); err != nil {
+		s.logger().LogAttrs(ctx, slog.LevelWarn, "broker not closed cleanly", logattr.Err(err))
 	}
 }
 
