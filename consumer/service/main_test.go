@@ -103,6 +103,24 @@ func started(t *testing.T, s *service.Service) (ended func() error) {
 	return func() error { cancel(); return <-result }
 }
 
+// consuming is started, and returns when s is ready.
+func consuming(t *testing.T, s *service.Service) (ended func() error) {
+	t.Helper()
+	end := started(t, s)
+	begins(t, s)
+	return end
+}
+
+// begins returns when s is ready.
+func begins(t *testing.T, s *service.Service) {
+	t.Helper()
+	select {
+	case <-s.Ready():
+	case <-time.After(minute):
+		require.Fail(t, "the service does not begin", "%v", s.States())
+	}
+}
+
 func isReady(s *service.Service) bool {
 	select {
 	case <-s.Ready():

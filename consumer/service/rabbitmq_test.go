@@ -117,8 +117,7 @@ func elapsed(t *testing.T, url string, round int, withIll bool) time.Duration {
 	}
 	s := newService(t, b, append(handlers, service.OwnBroker(), service.Restart(100*time.Millisecond, time.Second))...)
 	begun := time.Now()
-	end := started(t, s)
-	<-s.Ready()
+	end := consuming(t, s)
 	if withIll {
 		deleteQueue(t, url, goes)
 	}
@@ -159,7 +158,7 @@ func TestVerifyOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
 	h := queue("verified", nothing)
-	h.Queue.Type = broker.Quorum
+	h.Queue.Type, h.Queue.DeliveryLimit = broker.Quorum, broker.HighDeliveryLimit
 	h.Keys = []string{"verified.#"}
 	verified := false
 	s := newService(t, b, h, service.OwnBroker(), service.Verify(func(ctx context.Context, topology broker.Topology) error {
@@ -170,8 +169,7 @@ func TestVerifyOnRabbitMQ(t *testing.T) {
 		verified = true
 		return report.Err()
 	}))
-	end := started(t, s)
-	<-s.Ready()
+	end := consuming(t, s)
 	require.True(t, verified)
 	require.NoError(t, s.Health(), "the broker's own Health is asked as well")
 	require.NoError(t, end())
@@ -185,8 +183,7 @@ func TestAQueueThatIsMadeAnewByOthers(t *testing.T) {
 	b := open(t, url)
 	s := newService(t, b, queue("remade", nothing), queue("bystander", nothing), service.OwnBroker(),
 		service.Restart(50*time.Millisecond, 200*time.Millisecond))
-	end := started(t, s)
-	<-s.Ready()
+	end := consuming(t, s)
 	conn, err := amqp.Dial(url)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close()) }()
