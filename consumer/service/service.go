@@ -98,14 +98,10 @@ func build(b broker.Broker, c *config, wrong error) (*Service, error) {
 
 // add adds a handler, if its consumer can be had.
 func (s *Service) add(p part) error {
-	if _, err := p.newConsumer(s.broker, s.consumers); err != nil {
-		return fmt.Errorf("service: the handler of queue %q: %w", p.Queue.Name, err)
+	if _, err := p.newConsumer(s.broker, p.pipeline, s.consumers); err != nil {
+		return p.wrong(err)
 	}
-	pipeline, err := p.Stack.Then(p.Handle)
-	if err != nil {
-		return fmt.Errorf("service: the handler of queue %q: %w", p.Queue.Name, err)
-	}
-	if err := consumer.Drops(p.topology.Queues[0], pipeline); err != nil {
+	if err := consumer.Drops(p.topology.Queues[0], p.pipeline); err != nil {
 		s.drops = append(s.drops, err)
 	}
 	s.lives = append(s.lives, newLife(s, p.Queue.Name, p.consume))
