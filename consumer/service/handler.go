@@ -57,12 +57,12 @@ func (h Handler) bindings() (broker.Topology, error) {
 	if x.Name == "" && x.Kind != "" {
 		return t, errors.New("the Exchange has a Kind and no Name: give it one")
 	}
-	if x.Name != "" && len(keys) == 0 {
-		return t, fmt.Errorf("there is the Exchange %q and no Keys: nothing would be bound to it; add Keys", x.Name)
-	}
 	if x.Kind == broker.HeadersKind {
 		return t, fmt.Errorf("the Exchange %q routes by headers, and Keys have none: "+
 			"bind the queue with service.Topology", x.Name)
+	}
+	if x.Name != "" && len(keys) == 0 {
+		return t, fmt.Errorf("there is the Exchange %q and no Keys: nothing would be bound to it; add Keys", x.Name)
 	}
 	for _, key := range keys {
 		b := broker.Binding{Exchange: cmp.Or(x.Name, defaultExchange), Queue: h.Queue.Name, RoutingKey: key}
