@@ -88,7 +88,7 @@ func (n needs) against(next need, work broker.Queue, err error) error {
 	for _, one := range n {
 		ours, _ := one.topology(work)
 		if _, differs := ours.Extend(theirs); differs != nil {
-			return fmt.Errorf("the layers %s and %s contradict each other: %w", one.name, next.name, err)
+			return fmt.Errorf("the layers %s and %s contradict each other: %w; give one of them queues of its own", one.name, next.name, err)
 		}
 	}
 	return fmt.Errorf("the layer %s contradicts the others: %w", next.name, err)

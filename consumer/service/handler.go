@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/gowarren/warren/broker"
@@ -25,7 +26,8 @@ type Handler struct {
 	// Exchange is what Queue is bound to. One with a Kind is declared, one without only bound to. Default: amq.topic,
 	// which every broker has. For a headers exchange use [Topology].
 	Exchange broker.Exchange
-	// Stack has the layers around Handle. It is built anew for each run. Default: no layers, so that Handle
+	// Stack has the layers around Handle. It is built once by [New], and anew each time that the handler is
+	// started again. Default: no layers, so that Handle
 	// has to settle.
 	Stack stack.Stack
 	// Handle processes a message. It outlives the runs, and must be ready for the next one when one has ended.
@@ -55,12 +57,12 @@ func (h Handler) bindings() (broker.Topology, error) {
 	if x.Name == "" && x.Kind != "" {
 		return t, errors.New("the Exchange has a Kind and no Name: give it one")
 	}
-	if x.Name != "" && len(keys) == 0 {
-		return t, fmt.Errorf("there is the Exchange %q and no Keys: nothing would be bound to it; add Keys", x.Name)
-	}
 	if x.Kind == broker.HeadersKind {
 		return t, fmt.Errorf("the Exchange %q routes by headers, and Keys have none: "+
 			"bind the queue with service.Topology", x.Name)
+	}
+	if x.Name != "" && len(keys) == 0 {
+		return t, fmt.Errorf("there is the Exchange %q and no Keys: nothing would be bound to it; add Keys", x.Name)
 	}
 	for _, key := range keys {
 		b := broker.Binding{Exchange: cmp.Or(x.Name, defaultExchange), Queue: h.Queue.Name, RoutingKey: key}
@@ -73,11 +75,7 @@ func (h Handler) bindings() (broker.Topology, error) {
 }
 
 // needs is what the handler needs for work, its queue.
-func (h Handler) needs(work broker.Queue) (broker.Topology, error) {
-	pipeline, err := h.Stack.Then(h.Handle)
-	if err != nil {
-		return broker.Topology{}, err
-	}
+func (h Handler) needs(work broker.Queue, pipeline *stack.Pipeline) (broker.Topology, error) {
 	t, err := consumer.Topology(work, pipeline)
 	if err != nil {
 		return t, err
@@ -93,19 +91,15 @@ func (h Handler) needs(work broker.Queue) (broker.Topology, error) {
 // bare reports whether only the queue's name is said.
 func (h Handler) bare() bool { return reflect.DeepEqual(h.Queue, broker.Queue{Name: h.Queue.Name}) }
 
-// newConsumer returns one with a pipeline of its own: layers hold the state of one run.
-func (h Handler) newConsumer(b broker.Broker, common []consumer.Option, own ...consumer.Option) (*consumer.Consumer, error) {
-	pipeline, err := h.Stack.Then(h.Handle)
-	if err != nil {
-		return nil, err
-	}
-	opts := append([]consumer.Option{}, common...)
+// newConsumer returns one with the options for all handlers, those of this one, and more.
+func (h Handler) newConsumer(b broker.Broker, p *stack.Pipeline, common []consumer.Option, more ...consumer.Option) (*consumer.Consumer, error) {
+	opts := slices.Clone(common)
 	if h.Workers != 0 {
 		opts = append(opts, consumer.Workers(h.Workers))
 	}
 	if h.Prefetch != 0 {
 		opts = append(opts, consumer.Prefetch(h.Prefetch))
 	}
-	opts = append(append(opts, h.Options...), own...)
-	return consumer.New(b.Source(h.Queue.Name), pipeline, opts...)
+	opts = append(append(opts, h.Options...), more...)
+	return consumer.New(b.Source(h.Queue.Name), p, opts...)
 }

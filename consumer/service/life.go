@@ -140,16 +140,21 @@ func (l *life) stopped(ctx context.Context, err error) {
 	}
 }
 
-// consume is one run of a handler, with a pipeline and a consumer of its own.
+// consume is one run of a handler, with a pipeline of its own, since layers hold the state of one run.
 func (p part) consume(ctx context.Context, l *life) error {
 	l.enter(Starting, nil)
+	pipeline := p.pipeline
 	if l.hasBegun() {
 		// Its queue may be gone, and then that is why it failed.
 		if err := l.service.declare(ctx, p.topology); err != nil {
 			return err
 		}
+		var err error
+		if pipeline, err = p.Stack.Then(p.Handle); err != nil {
+			return err
+		}
 	}
-	c, err := p.newConsumer(l.service.broker, l.service.consumers, consumer.OnReady(func() { l.works(ctx) }))
+	c, err := p.newConsumer(l.service.broker, pipeline, l.service.consumers, consumer.OnReady(func() { l.works(ctx) }))
 	if err != nil {
 		return err
 	}

@@ -127,7 +127,9 @@ func TestAHandlerIsStartedAgain(t *testing.T) {
 			}
 			return nil
 		})
+		built := 0
 		h.Stack = stack.New(func(next processor.Processor) processor.Processor {
+			built++
 			return &once{Processor: next, starts: &starts}
 		}, ack.New(ack.RequeueOnError()))
 		s := newService(t, b, service.Restart(8*time.Second, 16*time.Second), h)
@@ -153,6 +155,7 @@ func TestAHandlerIsStartedAgain(t *testing.T) {
 		require.ErrorIs(t, state.Err, errMail, "the last one is kept")
 		require.NoError(t, s.Health())
 		require.Equal(t, int64(4-3000), starts.Load(), "a layer for each run")
+		require.Equal(t, 4, built, "and none for nothing")
 		declared, _ := b.times()
 		require.Equal(t, 4, declared, "the queue may be why it failed")
 		require.NoError(t, end())

@@ -39,6 +39,7 @@ type spy struct {
 	mu       sync.Mutex
 	declared int
 	closed   int
+	stuck    error // of Close
 }
 
 func newSpy() *spy { return &spy{Broker: memory.New()} }
@@ -59,7 +60,7 @@ func (s *spy) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed++
 	s.mu.Unlock()
-	return s.Broker.Close(ctx)
+	return errors.Join(s.stuck, s.Broker.Close(ctx))
 }
 
 func (s *spy) times() (declared, closed int) {
@@ -100,6 +101,24 @@ func started(t *testing.T, s *service.Service) (ended func() error) {
 	result := make(chan error, 1)
 	go func() { result <- s.Run(ctx) }()
 	return func() error { cancel(); return <-result }
+}
+
+// consuming is started, and returns when s is ready.
+func consuming(t *testing.T, s *service.Service) (ended func() error) {
+	t.Helper()
+	end := started(t, s)
+	begins(t, s)
+	return end
+}
+
+// begins returns when s is ready.
+func begins(t *testing.T, s *service.Service) {
+	t.Helper()
+	select {
+	case <-s.Ready():
+	case <-time.After(minute):
+		require.Fail(t, "the service does not begin", "%v", s.States())
+	}
 }
 
 func isReady(s *service.Service) bool {

@@ -53,13 +53,23 @@ func Topology(t broker.Topology) Option {
 func Declared() Option { return setting(func(c *config) { c.declared = true }) }
 
 // Verify calls f with all that the service needs, after it is declared and before anything is consumed. An error
-// of f fails the start. For RabbitMQ f calls verify.Topology, and looks at its report. Default: nothing is verified.
+// of f fails the start. For RabbitMQ:
+//
+//	service.Verify(func(ctx context.Context, t broker.Topology) error {
+//		report, err := verify.Topology(ctx, b, t)
+//		if err != nil {
+//			return err
+//		}
+//		return report.Err()
+//	})
+//
+// Default: nothing is verified.
 func Verify(f func(ctx context.Context, t broker.Topology) error) Option {
 	return setting(func(c *config) { c.verify = f })
 }
 
-// OwnBroker closes the broker when Run returns, also if it fails at once. It takes at most 4 s. Default: the
-// caller closes it, after Run.
+// OwnBroker closes the broker when Run returns, also if it fails at once. It takes at most 4 s, and is logged
+// if it does not work: nothing is lost. Default: the caller closes it, after Run.
 func OwnBroker() Option { return setting(func(c *config) { c.own = true }) }
 
 // Signals sets the signals on which the service drains and ends, as if ctx had ended. The second one ends the

@@ -117,8 +117,7 @@ func elapsed(t *testing.T, url string, round int, withIll bool) time.Duration {
 	}
 	s := newService(t, b, append(handlers, service.OwnBroker(), service.Restart(100*time.Millisecond, time.Second))...)
 	begun := time.Now()
-	end := started(t, s)
-	<-s.Ready()
+	end := consuming(t, s)
 	if withIll {
 		deleteQueue(t, url, goes)
 	}
@@ -159,16 +158,19 @@ func TestVerifyOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	b := open(t, rabbitmqtest.Shared(t).URL())
 	h := queue("verified", nothing)
-	h.Queue.Type = broker.Quorum
+	h.Queue.Type, h.Queue.DeliveryLimit = broker.Quorum, broker.HighDeliveryLimit
 	h.Keys = []string{"verified.#"}
-	var report *verify.Report
-	s := newService(t, b, h, service.OwnBroker(), service.Verify(func(ctx context.Context, topology broker.Topology) (err error) {
-		report, err = verify.Topology(ctx, b, topology)
-		return err
+	verified := false
+	s := newService(t, b, h, service.OwnBroker(), service.Verify(func(ctx context.Context, topology broker.Topology) error {
+		report, err := verify.Topology(ctx, b, topology)
+		if err != nil {
+			return err
+		}
+		verified = true
+		return report.Err()
 	}))
-	end := started(t, s)
-	<-s.Ready()
-	require.NotNil(t, report)
+	end := consuming(t, s)
+	require.True(t, verified)
 	require.NoError(t, s.Health(), "the broker's own Health is asked as well")
 	require.NoError(t, end())
 	require.Error(t, s.Health(), "it is closed")
@@ -181,8 +183,7 @@ func TestAQueueThatIsMadeAnewByOthers(t *testing.T) {
 	b := open(t, url)
 	s := newService(t, b, queue("remade", nothing), queue("bystander", nothing), service.OwnBroker(),
 		service.Restart(50*time.Millisecond, 200*time.Millisecond))
-	end := started(t, s)
-	<-s.Ready()
+	end := consuming(t, s)
 	conn, err := amqp.Dial(url)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close()) }()

@@ -98,14 +98,10 @@ func build(b broker.Broker, c *config, wrong error) (*Service, error) {
 
 // add adds a handler, if its consumer can be had.
 func (s *Service) add(p part) error {
-	if _, err := p.newConsumer(s.broker, s.consumers); err != nil {
-		return fmt.Errorf("service: the handler of queue %q: %w", p.Queue.Name, err)
+	if _, err := p.newConsumer(s.broker, p.pipeline, s.consumers); err != nil {
+		return p.wrong(err)
 	}
-	pipeline, err := p.Stack.Then(p.Handle)
-	if err != nil {
-		return fmt.Errorf("service: the handler of queue %q: %w", p.Queue.Name, err)
-	}
-	if err := consumer.Drops(p.topology.Queues[0], pipeline); err != nil {
+	if err := consumer.Drops(p.topology.Queues[0], p.pipeline); err != nil {
 		s.drops = append(s.drops, err)
 	}
 	s.lives = append(s.lives, newLife(s, p.Queue.Name, p.consume))
@@ -130,12 +126,12 @@ func (s *Service) Send(ctx context.Context, to processor.Destination, e processo
 //
 // It returns within the drain timeout and 5 s after it was asked to end, whatever hangs, and 4 s more if it owns
 // the broker.
-func (s *Service) Run(ctx context.Context) (err error) {
+func (s *Service) Run(ctx context.Context) error {
 	if !s.ran.CompareAndSwap(false, true) {
 		return fmt.Errorf("service: %w", ErrRan)
 	}
 	if s.own {
-		defer func() { err = errors.Join(err, closeBroker(ctx, s.broker)) }()
+		defer s.close(ctx)
 	}
 	if len(s.lives) == 0 {
 		return errors.New("service: there is no handler to run: add one, or use Send without Run")
@@ -225,6 +221,14 @@ func (s *Service) countBegun() {
 	if s.open.Add(-1) == 0 {
 		close(s.ready)
 		s.logger().Info("service is consuming", slog.Int("handlers", len(s.lives)))
+	}
+}
+
+// close closes the broker. That it cannot be closed cleanly is no failure of the service: nothing is lost, since
+// a broker requeues what a lost connection held.
+func (s *Service) close(ctx context.Context) {
+	if err := closeBroker(ctx, s.broker); err != nil {
+		s.logger().LogAttrs(ctx, slog.LevelWarn, "broker not closed cleanly", logattr.Err(err))
 	}
 }
 

@@ -213,6 +213,7 @@ func TestWhatCannotRunIsRefusedBeforeAnythingIsDeclared(t *testing.T) {
 		"an exchange alone":  {[]service.Option{on(broker.Exchange{Name: "mails"})}, []string{`"mails"`, "add Keys"}},
 		"a kind alone":       {[]service.Option{on(broker.Exchange{Kind: broker.Topic}, "a")}, []string{"no Name"}},
 		"headers":            {[]service.Option{on(broker.Exchange{Name: "h", Kind: broker.HeadersKind}, "a")}, []string{"service.Topology"}},
+		"headers, no keys":   {[]service.Option{on(broker.Exchange{Name: "h", Kind: broker.HeadersKind})}, []string{"service.Topology"}},
 		"restart or stop":    {[]service.Option{service.StopTogether(), service.Restart(time.Second, minute)}, []string{"keep one of them"}},
 		"a wait of nothing":  {[]service.Option{service.Restart(0, minute)}, []string{"Restart", "positive"}},
 		"a falling wait":     {[]service.Option{service.Restart(minute, time.Second)}, []string{"below the first"}},

@@ -34,7 +34,7 @@ func TestSignals(t *testing.T) {
 	}))
 	end := make(chan error, 1)
 	go func() { end <- s.Run(t.Context()) }()
-	<-s.Ready()
+	begins(t, s)
 	post(t, b, "mail")
 	<-begun
 	send(t, syscall.SIGUSR1)
@@ -61,7 +61,7 @@ func TestSignalsByDefault(t *testing.T) {
 		require.NoError(t, err)
 		end := make(chan error, 1)
 		go func() { end <- s.Run(t.Context()) }()
-		<-s.Ready()
+		begins(t, s)
 		send(t, sig)
 		require.NoError(t, <-end)
 	}

@@ -128,6 +128,19 @@ func TestAStartThatFails(t *testing.T) {
 	require.NoError(t, b.Close(t.Context()))
 }
 
+// A broker that cannot be reached when the service ends is no reason for another status than 0.
+func TestABrokerThatCannotBeClosedIsLogged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b, text := newSpy(), &log{}
+		b.stuck = errors.New("nobody answers")
+		end := started(t, newService(t, b, text.option(), queue("mail", nothing), service.OwnBroker()))
+		synctest.Wait()
+		require.NoError(t, end())
+		require.Contains(t, text.String(), "nobody answers")
+	})
+}
+
 // It looks at all that was declared, before anything is consumed.
 func TestVerify(t *testing.T) {
 	t.Parallel()

@@ -5,11 +5,13 @@ import (
 	"fmt"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // part is a handler with what it needs.
 type part struct {
 	Handler
+	pipeline *stack.Pipeline // of the first run
 	topology broker.Topology // the work queue first
 }
 
@@ -17,15 +19,23 @@ type part struct {
 // say of it, which is known after they have been asked once.
 func (c *config) plan() ([]part, broker.Topology, error) {
 	parts := make([]part, len(c.handlers))
-	for i, h := range c.handlers {
-		t, _ := h.needs(h.Queue) // what is wrong is found below
-		parts[i] = part{h, t}
-	}
 	var errs []error
 	for i, h := range c.handlers {
-		t, err := h.needs(c.described(i, parts))
+		pipeline, err := h.Stack.Then(h.Handle)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("service: the handler of queue %q: %w", h.Queue.Name, err))
+			errs = append(errs, h.wrong(err))
+			continue
+		}
+		t, _ := h.needs(h.Queue, pipeline) // what is wrong is found below
+		parts[i] = part{h, pipeline, t}
+	}
+	for i, p := range parts {
+		if p.pipeline == nil {
+			continue
+		}
+		t, err := p.needs(c.described(i, parts), p.pipeline)
+		if err != nil {
+			errs = append(errs, p.wrong(err))
 		}
 		parts[i].topology = t
 	}
@@ -34,6 +44,10 @@ func (c *config) plan() ([]part, broker.Topology, error) {
 	}
 	whole, err := c.merge(parts)
 	return parts, whole, err
+}
+
+func (h Handler) wrong(err error) error {
+	return fmt.Errorf("service: the handler of queue %q: %w", h.Queue.Name, err)
 }
 
 // described is the queue of a handler, as the others describe it if its own does not.
