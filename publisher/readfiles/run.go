@@ -128,8 +128,8 @@ func (r *run) begin(ctx context.Context, name string) (bool, error) {
 	return true, nil
 }
 
-// room waits until one more file with so many bytes may be published. After a failure that is one at a time, each after a pause, until one
-// is confirmed.
+// room waits until one more file with so many bytes may be published. After a failure that is one at a time, each after
+// a pause, until one is confirmed.
 func (r *run) room(ctx context.Context, bytes int64) error {
 	for ctx.Err() == nil {
 		full := len(r.inFlight) >= r.Reader.inFlight
