@@ -1,5 +1,5 @@
-// Package headersfile is the format of the file that lies beside a body in the file system, and has the rest of the message: its
-// properties, its headers, and where it was published to.
+// Package headersfile is the format of the file that lies beside a body in the file system, and has the rest of the
+// message: its properties, its headers, and where it was published to.
 package headersfile
 
 import (
@@ -31,8 +31,8 @@ type document struct {
 	Message json.RawMessage `json:"message"`
 }
 
-// fingerprint tells to which body the file belongs. Two renames are no one step: without it, a file that was left over could
-// be taken for that of another body with the same name.
+// fingerprint tells to which body the file belongs. Two renames are no one step: without it, a file that was left over
+// could be taken for that of another body with the same name.
 type fingerprint struct {
 	Bytes  int    `json:"bytes"`
 	SHA256 string `json:"sha256"`

@@ -59,8 +59,8 @@ func write(v any, depth int) (any, error) {
 	return writeInteger(v)
 }
 
-// writeInteger names the type that a broker delivers: a publisher turns int and uint into an int32 if that holds them, and
-// what is wider into an int64.
+// writeInteger names the type that a broker delivers: a publisher turns int and uint into an int32 if that holds them,
+// and what is wider into an int64.
 func writeInteger(v any) (any, error) {
 	switch v := v.(type) {
 	case int8:

@@ -1,5 +1,5 @@
-// Package regular opens and reads files in directories that strangers write into: nothing but regular files, and never through a
-// symbolic link.
+// Package regular opens and reads files in directories that strangers write into: nothing but regular files, and never
+// through a symbolic link.
 package regular
 
 import (

@@ -70,8 +70,8 @@ func (d *disk) create(name string, content []byte) (err error) {
 	return f.Sync()
 }
 
-// link gives a file a second name. It replaces no file: that is what links are for, since a rename would. An error that wraps
-// [fs.ErrExist] says that the name is taken.
+// link gives a file a second name. It replaces no file: that is what links are for, since a rename would. An error that
+// wraps [fs.ErrExist] says that the name is taken.
 func (d *disk) link(from, to string) error {
 	if err := d.at("link", to); err != nil {
 		return err
@@ -104,8 +104,8 @@ func (d *disk) sync(name string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// makeDirectory makes a directory and those above it, and has their names on the disk when it returns. Another process may
-// have made one and not come so far.
+// makeDirectory makes a directory and those above it, and has their names on the disk when it returns. Another process
+// may have made one and not come so far.
 func (d *disk) makeDirectory(name string) error {
 	if name == "." || d.knows(name) {
 		return nil

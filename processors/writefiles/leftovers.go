@@ -74,8 +74,8 @@ func (l *leftovers) clean(ctx context.Context, directory string, below []compone
 	return errors.Join(err, l.removeHeaders(ctx, directory, headers, halves))
 }
 
-// removeBody removes a temporary body, and reports whether it has never appeared. It is asked after the removal: from then on
-// a process that only slept cannot complete its pair, and gets an error.
+// removeBody removes a temporary body, and reports whether it has never appeared. It is asked after the removal: from
+// then on a process that only slept cannot complete its pair, and gets an error.
 func (l *leftovers) removeBody(name string) bool {
 	f, _, err := regular.Open(l.disk.root, name)
 	if err != nil {
@@ -107,9 +107,11 @@ func (l *leftovers) remove(name string) bool {
 	return err == nil
 }
 
-// removeHeaders removes temporary headers. Of a pair whose body has never appeared the headers may have: they are found as a
-// second name of the same file, and go too.
-func (l *leftovers) removeHeaders(ctx context.Context, directory string, headers []string, halves map[string]bool) error {
+// removeHeaders removes temporary headers. Of a pair whose body has never appeared the headers may have: they are found
+// as a second name of the same file, and go too.
+func (l *leftovers) removeHeaders(
+	ctx context.Context, directory string, headers []string, halves map[string]bool,
+) error {
 	var infos []fs.FileInfo
 	for _, name := range headers {
 		if info, err := l.disk.root.Lstat(name); err == nil && halves[name] {

@@ -27,8 +27,8 @@ type config struct {
 	step        step
 }
 
-// Pattern sets the names of the files, below the directory; slashes make directories. It has text, and variables in the form ${name} or {name}; $$ is
-// a dollar:
+// Pattern sets the names of the files, below the directory; slashes make directories. It has text, and variables in the
+// form ${name} or {name}; $$ is a dollar:
 //
 //	${routing_key}  the key that the message was published with
 //	${msgid}        its message id
@@ -36,18 +36,18 @@ type config struct {
 //	${date}         when it is written, as 2006-01-02 in local time
 //	${unique}       26 letters and digits that make the name unique
 //
-// A value that is absent is "_". Where a name is taken, "-" and such letters are put before its ending, also without ${unique}.
-// Default: [DefaultPattern].
+// A value that is absent is "_". Where a name is taken, "-" and such letters are put before its ending, also without
+// ${unique}. Default: [DefaultPattern].
 func Pattern(text string) Option { return func(c *config) { c.text = text } }
 
-// Modes sets the permissions of files and of the directories that are made, before the umask. The owner must be able to read and write files, and
-// to enter directories. Default: 0640 and 0750.
+// Modes sets the permissions of files and of the directories that are made, before the umask. The owner must be able to
+// read and write files, and to enter directories. Default: 0640 and 0750.
 func Modes(file, directory fs.FileMode) Option {
 	return func(c *config) { c.fileMode, c.dirMode = file, directory }
 }
 
-// LeftoverAge sets how old temporary files of a process that was killed are when another start removes them, by the clocks of the
-// machine and of the file server. It must be longer than a message takes to be written. Default: an hour.
+// LeftoverAge sets how old temporary files of a process that was killed are when another start removes them, by the
+// clocks of the machine and of the file server. It must be longer than a message takes to be written. Default: an hour.
 func LeftoverAge(d time.Duration) Option { return func(c *config) { c.leftoverAge = d } }
 
 // Logger sets where the handler reports what is wrong with the directory. Default and nil: slog.Default().

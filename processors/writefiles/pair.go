@@ -64,8 +64,18 @@ func (p *pair) steady(yield func(string) bool) bool {
 	if p.identity == "" {
 		return true
 	}
-	return yield(p.name(p.identity, p.identity))
+	for n := range steadyNames {
+		token := token(sha256.Sum256(fmt.Append(nil, p.identity, n)))
+		if !yield(p.name(token, token)) {
+			return false
+		}
+	}
+	return true
 }
+
+// steadyNames is how many names a message has each time that it is delivered: the headers of a process that was killed may
+// have the first, so that its files are under the second.
+const steadyNames = 4
 
 // random yields so few names since none of them is taken: each has 130 random bits.
 func (p *pair) random(yield func(string) bool) bool {
@@ -127,8 +137,8 @@ func (p *pair) is(name string) bool {
 // errNoName cannot happen by chance.
 var errNoName = errors.New("all names are taken")
 
-// write writes both files, and has them on the disk when it returns. The body appears last, so that who sees it finds the
-// headers. No file of that name is replaced.
+// write writes both files, and has them on the disk when it returns. The body appears last, so that who sees it finds
+// the headers. No file of that name is replaced.
 func (p *pair) write() error {
 	for name := range p.names() {
 		err := p.writeAs(name)
@@ -165,8 +175,8 @@ func (p *pair) writeAs(name string) error {
 	return p.disk.sync(directory)
 }
 
-// publishBody makes the body appear. The headers must be on the disk before: else a machine that loses its power may come up
-// with the body alone.
+// publishBody makes the body appear. The headers must be on the disk before: else a machine that loses its power may
+// come up with the body alone.
 func (p *pair) publishBody(t temporary, name, directory string) error {
 	err := p.disk.sync(directory)
 	if err == nil {

@@ -12,7 +12,8 @@ var troubles = []error{
 	syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, // full, or broken
 	syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.EAGAIN, syscall.EBUSY, // for now
 	syscall.EACCES, syscall.EPERM, syscall.ENOENT, // somebody changes the directories
-	syscall.ESTALE, syscall.ETIMEDOUT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ENOTCONN, syscall.ENODEV, syscall.ENXIO, // a file server
+	syscall.ESTALE, syscall.ETIMEDOUT, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ENOTCONN, // a file server
+	syscall.ENODEV, syscall.ENXIO, // a device that is gone
 	fs.ErrClosed, // the run is over
 }
 

@@ -34,7 +34,8 @@ func named(name string) (variable, error) {
 	return "", fmt.Errorf("there is no variable ${%.40s}; the nearest is ${%s}, of %s", name, nearest, strings.Join(all, ", "))
 }
 
-// distance is how many letters have to be put in, left out or changed to make b of a, whatever their case. A long name is cut.
+// distance is how many letters have to be put in, left out or changed to make b of a, whatever their case. A long name
+// is cut.
 func distance(a, b string) int {
 	a, b = strings.ToLower(a[:min(len(a), 40)]), strings.ToLower(b)
 	row := make([]int, len(b)+1)

@@ -15,11 +15,12 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Handler returns a handler that writes each message into two files below directory, which must be there. It is safe for
-// concurrent use, and belongs to one run at a time. Several handlers, also of other processes, may write into one directory.
+// Handler returns a handler that writes each message into two files below directory, which must be there. It is safe
+// for concurrent use, and belongs to one run at a time. Several handlers, also of other processes, may write into one
+// directory.
 //
-// It returns nil when both files are on the disk. While the disk cannot be used, messages are requeued and the run is paused; see
-// the package. Any other error is that of a message.
+// It returns nil when both files are on the disk. While the disk cannot be used, messages are requeued and the run is
+// paused; see the package. Any other error is that of a message.
 //
 // The stack refuses options that cannot work. A run does not start if nothing can be written into the directory.
 func Handler(directory string, opts ...Option) processor.Processor {
@@ -74,10 +75,12 @@ func (h *handler) Start(ctx context.Context) error {
 	l := &leftovers{disk: d, before: time.Now().Add(-h.leftoverAge)}
 	err = l.clean(ctx, ".", h.pattern.components)
 	if l.removed > 0 {
-		logattr.Or(h.log).LogAttrs(ctx, slog.LevelInfo, "leftover files were removed", slog.String("directory", h.directory), slog.Int("files", l.removed))
+		logattr.Or(h.log).LogAttrs(ctx, slog.LevelInfo, "leftover files were removed",
+			slog.String("directory", h.directory), slog.Int("files", l.removed))
 	}
 	if err != nil && ctx.Err() == nil { // they do no harm
-		logattr.Or(h.log).LogAttrs(ctx, slog.LevelWarn, "leftover files were not removed", slog.String("directory", h.directory), logattr.Err(err))
+		logattr.Or(h.log).LogAttrs(ctx, slog.LevelWarn, "leftover files were not removed",
+			slog.String("directory", h.directory), logattr.Err(err))
 	}
 	h.outage.Begin(stack.RunFrom(ctx))
 	return nil
@@ -141,7 +144,8 @@ func (h *handler) Process(ctx context.Context, msg processor.Message) error {
 	}
 	name, _ := msg.Headers().String("X-Filename")
 	v := values{
-		date: time.Now().Format(time.DateOnly), routingKey: msg.Origin().RoutingKey, msgID: msg.Properties().ID, fileName: name,
+		date: time.Now().Format(time.DateOnly), routingKey: msg.Origin().RoutingKey,
+		msgID: msg.Properties().ID, fileName: name,
 	}
 	p, err := newPair(d, h.pattern, v, msg)
 	if err != nil {
@@ -155,7 +159,8 @@ func (h *handler) Process(ctx context.Context, msg processor.Message) error {
 	return h.outcome(p, p.write()) //nolint:contextcheck // a pause outlives the message
 }
 
-// outcome says what becomes of a message. If the disk cannot be used, the run waits until as much can be written in the same place.
+// outcome says what becomes of a message. If the disk cannot be used, the run waits until as much can be written in the
+// same place.
 func (h *handler) outcome(p *pair, err error) error {
 	if err == nil {
 		return nil

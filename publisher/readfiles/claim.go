@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/gowarren/warren/internal/headersfile"
@@ -58,6 +59,12 @@ func (m *maildir) take(name string, settle time.Duration) (*claim, error) {
 
 func (m *maildir) check(c *claim, settle time.Duration) error {
 	locked, err := lock(c.file)
+	if errors.Is(err, syscall.EBADF) {
+		locked, err = m.lockForWriting(c)
+	}
+	if errors.Is(err, errNotNow) {
+		return err
+	}
 	if err != nil {
 		return &troubleError{fmt.Errorf("the file system gives no locks: %w", err)}
 	}
@@ -83,6 +90,24 @@ func (m *maildir) check(c *claim, settle time.Duration) error {
 		return errNotNow
 	}
 	return nil
+}
+
+// lockForWriting opens the file again to lock it: NFS gives an exclusive lock only to whom may write.
+func (m *maildir) lockForWriting(c *claim) (bool, error) {
+	f, err := m.dir.OpenFile(c.name, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return false, err
+	}
+	info, err := f.Stat()
+	if err == nil && !os.SameFile(info, c.info) {
+		err = errNotNow
+	}
+	if err != nil {
+		return false, errors.Join(err, f.Close())
+	}
+	c.close()
+	c.file = f
+	return lock(f)
 }
 
 // changed reports whether the file has been written to since it was claimed.

@@ -163,8 +163,8 @@ func TestTwoReadersPublishEachFileOnce(t *testing.T) {
 	require.Positive(t, second.Stats().Published)
 }
 
-// Two processes read; one of them is killed at random points of its work, again and again. Only what was in flight then is published
-// twice, with the same id.
+// Two processes read; one of them is killed at random points of its work, again and again. Only what was in flight then
+// is published twice, with the same id.
 func TestAKilledReadersFilesAreTakenByTheOther(t *testing.T) {
 	t.Parallel()
 	const files = 2000

@@ -8,7 +8,8 @@ const (
 	lastDelay  = time.Minute
 )
 
-// maxDelays bounds what is remembered about files that have failed. One that is forgotten is tried early, and counted anew.
+// maxDelays bounds what is remembered about files that have failed. One that is not remembered is tried early, and
+// counted anew.
 const maxDelays = 1000
 
 // delay is what is remembered about a file that has failed.
@@ -31,13 +32,20 @@ func (d delays) waits(name string, now time.Time) bool {
 
 // put remembers a file.
 func (d delays) put(name string, with delay) {
-	if _, known := d[name]; !known && len(d) >= maxDelays {
-		for other := range d {
-			delete(d, other)
-			break
+	if _, known := d[name]; known || len(d) < maxDelays || d.makeRoom() {
+		d[name] = with
+	}
+}
+
+// makeRoom forgets a file whose tries do not count. Those of others are kept, so that they come to an end.
+func (d delays) makeRoom() bool {
+	for name, file := range d {
+		if file.blame == anything {
+			delete(d, name)
+			return true
 		}
 	}
-	d[name] = with
+	return false
 }
 
 // forgive makes files due that failed by no fault of theirs.

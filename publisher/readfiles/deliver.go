@@ -3,6 +3,7 @@ package readfiles
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/gowarren/warren/internal/callback"
@@ -18,7 +19,8 @@ type result struct {
 	err   error
 }
 
-// deliver publishes a file and moves it to cur. It runs in a goroutine of its own. A file that was confirmed before in this state is only moved.
+// deliver publishes a file and moves it to cur. It runs in a goroutine of its own. A file that was confirmed before in
+// this state is only moved.
 func (r *run) deliver(c *claim, start time.Time, sent string) result {
 	done := result{claim: c, start: start}
 	m, err := r.message(c)
@@ -39,7 +41,8 @@ func (r *run) deliver(c *claim, start time.Time, sent string) result {
 		done.sent, done.err = "", errNotNow // what was published is not what is there
 		return done
 	}
-	if err := r.dir.move(c.name, dirCur, r.dir.free(dirCur, c.name)); err != nil {
+	err = r.dir.move(c.name, dirCur, r.dir.free(dirCur, c.name))
+	if err != nil && r.dir.taken(filepath.Join(dirNew, c.name)) { // else somebody has taken it away
 		done.err = &troubleError{fmt.Errorf("it was published, and cannot be moved to cur: %w", err)}
 	}
 	r.dir.at("moved")

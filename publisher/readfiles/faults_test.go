@@ -230,3 +230,40 @@ func TestADirectoryThatGoesAndComesIsReadAgain(t *testing.T) {
 		r.stop()
 	})
 }
+
+func TestAFileThatIsTakenAwayWhileItIsPublishedIsPublished(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	d.put(t, "1")
+	var p recorder
+	p.failWith(func(processor.Envelope) error { return os.Remove(d.path("new/1")) })
+	r := d.read(t, &p, fast()...)
+	eventually(t, func() bool { return r.Stats().Published == 1 })
+	r.stop()
+	require.Equal(t, readfiles.Stats{Published: 1, Bytes: 1}, r.Stats())
+}
+
+// There are more than are remembered.
+func TestAFloodOfFilesThatFailEndsAndHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	const flood = 1100
+	d := newMaildir(t)
+	for i := range flood {
+		name := fmt.Sprint("bad ", i)
+		require.NoError(t, os.WriteFile(d.path("new", name+headersfile.Suffix), []byte("no headers"), 0o600))
+		require.NoError(t, os.WriteFile(d.path("new", name), nil, 0o600))
+	}
+	d.put(t, "good")
+	synctest.Test(t, func(t *testing.T) {
+		var p recorder
+		r := d.read(t, &p, readfiles.Settle(0), readfiles.Poll(10*time.Second))
+		time.Sleep(11 * time.Second)
+		require.Len(t, p.all(), 1)
+		for minutes := 0; r.Stats().SetAside < flood; minutes++ {
+			require.Less(t, minutes, 15)
+			time.Sleep(time.Minute)
+		}
+		require.Len(t, d.list(t, "failed"), 3*flood)
+		r.stop()
+	})
+}

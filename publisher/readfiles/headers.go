@@ -19,8 +19,12 @@ const (
 	loneAge      = time.Hour   // of those that nobody is about to complete
 )
 
-// headers looks at a headers file. One without a body is left from a reader that was killed between its two moves, or its body is about to come. Those that are old
-// and have been so at two looks are set aside.
+// loneReason is the text beside them then.
+const loneReason = "This headers file had no body for an hour. If its body is somewhere, move this file into the directory\n" +
+	"new first, and then the body.\n"
+
+// headers looks at a headers file. One without a body is left from a reader that was killed between its two moves, or
+// its body is about to come. Those that are old and have been so at two looks are set aside.
 func (r *run) headers(ctx context.Context, name string, seen map[string]bool) {
 	body := name[:len(name)-len(headersfile.Suffix)]
 	if r.inFlight[body] != nil {
@@ -40,11 +44,13 @@ func (r *run) headers(ctx context.Context, name string, seen map[string]bool) {
 		seen[name] = true
 		return
 	}
-	if err := r.dir.setAside(name, "This headers file had no body for an hour. If its body is somewhere, move first this file into the directory new, and then the body.\n"); err != nil {
-		r.log1(ctx, slog.LevelWarn, "headers without a body were not set aside", slog.String("file", excerpt.Of(name, 256)), logattr.Err(err))
+	file := slog.String("file", excerpt.Of(name, 256))
+	if err := r.dir.setAside(name, loneReason); err != nil {
+		r.log1(ctx, slog.LevelWarn, "headers without a body were not set aside", file, logattr.Err(err))
 		return
 	}
-	r.log1(ctx, slog.LevelWarn, "headers without a body were set aside", slog.String("file", excerpt.Of(name, 256)))
+	r.counters.setAside.Add(1)
+	r.log1(ctx, slog.LevelWarn, "headers without a body were set aside", file)
 }
 
 // rejoin moves a headers file to its body, if that is in cur already.

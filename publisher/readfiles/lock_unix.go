@@ -9,7 +9,8 @@ import (
 	"syscall"
 )
 
-// lock takes the lock of an open file, and reports whether it could be had. It ends when the file is closed, or with the process.
+// lock takes the lock of an open file, and reports whether it could be had. It ends when the file is closed, or with
+// the process.
 func lock(f *os.File) (bool, error) {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

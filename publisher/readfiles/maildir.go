@@ -91,8 +91,8 @@ func (m *maildir) taken(name string) bool {
 	return err == nil
 }
 
-// free returns a name that no file has in a directory. It is name itself if that is possible. Of readers, only the one that has the
-// file of that name in new asks, so that no two get the same answer.
+// free returns a name that no file has in a directory. It is name itself if that is possible. Of readers, only the one
+// that has the file of that name in new asks, so that no two get the same answer.
 func (m *maildir) free(directory, name string) string {
 	for candidate := name; ; candidate = addUnique(name) {
 		path := filepath.Join(directory, candidate)
@@ -123,7 +123,8 @@ func addUnique(name string) string {
 	return base[:cut] + token + ending
 }
 
-// move moves a file from new, and then its headers. In between there are headers without a body, which rejoin brings back to theirs.
+// move moves a file from new, and then its headers. In between there are headers without a body, which rejoin brings
+// back to theirs.
 func (m *maildir) move(name, directory, as string) error {
 	if err := m.root.Rename(filepath.Join(dirNew, name), filepath.Join(directory, as)); err != nil {
 		return err

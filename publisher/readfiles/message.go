@@ -33,7 +33,9 @@ func (r *run) message(c *claim) (message, error) {
 	if headers == nil {
 		m.envelope = processor.Envelope{
 			Body: body, Headers: processor.Headers{HeaderFilename: c.name},
-			Properties: processor.Properties{ContentType: r.contentType, Timestamp: c.info.ModTime().Truncate(time.Second).UTC()},
+			Properties: processor.Properties{
+				ContentType: r.contentType, Timestamp: c.info.ModTime().Truncate(time.Second).UTC(),
+			},
 		}
 	} else if _, m.envelope, err = headersfile.Read(headers, body); err != nil {
 		return message{}, fmt.Errorf("the headers file beside it cannot be used: %w", err)
@@ -44,9 +46,11 @@ func (r *run) message(c *claim) (message, error) {
 	return m, nil
 }
 
-// fileID returns an id that the file has until it is changed, also after a crash: it is made of the name, the inode, the time of the last change
-// and the content. With the time and the inode, a file that comes again with the same name and content is another message.
+// fileID returns an id that the file has until it is changed, also after a crash: it is made of the name, the inode,
+// the time of the last change and the content. With the time and the inode, a file that comes again with the same name
+// and content is another message.
 func fileID(c *claim, body []byte) string {
 	sum := sha256.Sum256(body)
-	return lineage.DerivedID(fmt.Sprintf("%q %d %d %s", c.name, inode(c.info), c.info.ModTime().UnixNano(), hex.EncodeToString(sum[:])), "readfiles", 0)
+	state := fmt.Sprintf("%q %d %d %s", c.name, inode(c.info), c.info.ModTime().UnixNano(), hex.EncodeToString(sum[:]))
+	return lineage.DerivedID(state, "readfiles", 0)
 }

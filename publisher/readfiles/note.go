@@ -70,8 +70,8 @@ func (r *run) noteFailure(ctx context.Context, done result, d delay, fault blame
 	return nil
 }
 
-// count counts a try that may be the fault of the file. One that the broker refuses is to blame only if others are confirmed between
-// its tries.
+// count counts a try that may be the fault of the file. One that the broker refuses is to blame only if others are
+// confirmed between its tries.
 func (r *run) count(d *delay, fault blame) {
 	if fault == theFile || fault == forGood || fault == perhaps && (d.failures == 0 || r.confirmed > d.confirmed) {
 		d.tries++
@@ -95,7 +95,9 @@ func (r *run) tell(ctx context.Context, done result, became Result) {
 	case SetAside:
 		level, text = slog.LevelError, "a file was not published, and is set aside"
 	}
-	attrs := []slog.Attr{slog.String("file", excerpt.Of(done.claim.name, 256)), slog.String("message_id", excerpt.Of(done.id, 256))}
+	attrs := []slog.Attr{
+		slog.String("file", excerpt.Of(done.claim.name, 256)), slog.String("message_id", excerpt.Of(done.id, 256)),
+	}
 	if done.err != nil {
 		attrs = append(attrs, logattr.Err(done.err))
 	}
@@ -103,7 +105,10 @@ func (r *run) tell(ctx context.Context, done result, became Result) {
 	if r.onFile == nil {
 		return
 	}
-	event := Event{Name: done.claim.name, Result: became, ID: done.id, Bytes: done.claim.size(), Took: time.Since(done.start), Err: done.err}
+	event := Event{
+		Name: done.claim.name, Result: became, ID: done.id,
+		Bytes: done.claim.size(), Took: time.Since(done.start), Err: done.err,
+	}
 	if err := callback.Apart("readfiles: the function given to OnFile", func() { r.onFile(event) }); err != nil {
 		r.log1(ctx, slog.LevelError, "a file was not told", logattr.Err(err))
 	}

@@ -27,33 +27,36 @@ type config struct {
 	step        func(point string)
 }
 
-// ContentType sets that of messages made of a file without a headers file; "" is none. Default: application/octet-stream.
+// ContentType sets that of messages made of a file without a headers file; "" is none. Default:
+// application/octet-stream.
 func ContentType(mime string) Option { return func(c *config) { c.contentType = mime } }
 
-// InFlight sets how many files are published at the same time. Together they have no more than 64 MiB, or are one file. Default: 64.
+// InFlight sets how many files are published at the same time. Together they have no more than 64 MiB, or are one file.
+// Default: 64.
 func InFlight(n int) Option { return func(c *config) { c.inFlight = n } }
 
-// MaxSize sets the most bytes of a file; one that has more is set aside. Default: 16 MiB, which is all that RabbitMQ 4 takes unless it
-// is told otherwise.
+// MaxSize sets the most bytes of a file; one that has more is set aside. Default: 16 MiB, which is all that RabbitMQ 4
+// takes unless it is told otherwise.
 func MaxSize(bytes int64) Option { return func(c *config) { c.maxSize = bytes } }
 
 // Poll sets how often the directory is looked through if nothing else is to be done. Default: 1 second.
 func Poll(d time.Duration) Option { return func(c *config) { c.poll = d } }
 
-// WakeOn has the directory looked through at once when something comes from a channel, such as that of package watch. It is polled
-// as well. Default, also for nil: it is polled only.
+// WakeOn has the directory looked through at once when something comes from a channel, such as that of package watch.
+// It is polled as well. Default, also for nil: it is polled only.
 func WakeOn(c <-chan struct{}) Option { return func(o *config) { o.wake = c } }
 
-// Settle sets for how long a file must not have changed before it is read, by the clocks of this machine and of the file server; see "Files that are
-// still written". 0 is for directories that files come into by a rename and no other way. Default: 1 second.
+// Settle sets for how long a file must not have changed before it is read, by the clocks of this machine and of the
+// file server; see "Files that are still written". 0 is for directories that files come into by a rename and no other
+// way. Default: 1 second.
 func Settle(d time.Duration) Option { return func(c *config) { c.settle = d } }
 
-// Tries sets how often a file is tried that fails by itself before it is set aside; [processor.NoLimit] is without end. Default: 8, which
-// take two minutes at least.
+// Tries sets how often a file is tried that fails by itself before it is set aside; [processor.NoLimit] is without end.
+// Default: 8, which take two minutes at least.
 func Tries(n int) Option { return func(c *config) { c.tries = n } }
 
-// DrainTimeout sets how long files in flight may wait for their confirms when the reader ends. Those that have none by then are sent
-// again by the next reader. Default: 5 seconds.
+// DrainTimeout sets how long files in flight may wait for their confirms when the reader ends. Those that have none by
+// then are sent again by the next reader. Default: 5 seconds.
 func DrainTimeout(d time.Duration) Option { return func(c *config) { c.drain = d } }
 
 // OnFile calls f with what has become of each file that was tried, one at a time. Nothing new is begun while f

@@ -53,7 +53,15 @@ func judgeRead(err error) blame {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regular.ErrNotRegular) {
 		return nobody // somebody has taken it away
 	}
-	for _, all := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, syscall.ETIMEDOUT, fs.ErrClosed} {
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR) {
+		return nobody // somebody else has it open in a way that shuts others out
+	}
+	if errors.Is(err, syscall.EIO) {
+		return perhaps // or the disk
+	}
+	for _, all := range []error{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ESTALE, syscall.ETIMEDOUT, fs.ErrClosed,
+	} {
 		if errors.Is(err, all) {
 			return anything
 		}

@@ -8,7 +8,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// Reader publishes the files of a directory. Any number of readers, in any number of processes of one machine, may work on one directory.
+// Reader publishes the files of a directory. Any number of readers, in any number of processes of one machine, may work
+// on one directory.
 type Reader struct {
 	config
 	directory string
@@ -20,8 +21,8 @@ type Reader struct {
 // New returns a reader that publishes the files in directory/new to a destination through next. It does nothing before
 // [Reader.Run].
 //
-// The error is about wrong options, an empty directory or destination, and a next that is nil or cannot work ([processor.Check]), or
-// that writes into a transaction.
+// The error is about wrong options, an empty directory or destination, and a next that is nil or cannot work
+// ([processor.Check]), or that writes into a transaction.
 func New(directory string, next processor.Publisher, to processor.Destination, opts ...Option) (*Reader, error) {
 	c, err := newConfig(opts)
 	errs := []error{err, option.Sender("readfiles: the publisher", next)}
@@ -37,9 +38,10 @@ func New(directory string, next processor.Publisher, to processor.Destination, o
 	return &Reader{config: c, directory: directory, to: to, next: next}, nil
 }
 
-// Run publishes files until ctx ends, and then returns nil when those in flight are confirmed and moved, or the time for that is
-// over ([DrainTimeout]). It returns an error at once if there is no directory, and later only when the publisher is closed. Trouble with the
-// broker or the disk is logged, and tried again. It may be called again after it has returned.
+// Run publishes files until ctx ends, and then returns nil when those in flight are confirmed and moved, or the time
+// for that is over ([DrainTimeout]). It returns an error at once if there is no directory, and later only when the
+// publisher is closed. Trouble with the broker or the disk is logged, and tried again. It may be called again after it
+// has returned.
 func (r *Reader) Run(ctx context.Context) error {
 	dir, err := openMaildir(r.directory, r.step)
 	if err != nil {

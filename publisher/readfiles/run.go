@@ -48,7 +48,8 @@ const (
 func (r *run) loop(ctx context.Context) error {
 	for troubles := 0; ctx.Err() == nil; {
 		r.next = time.Now().Add(r.poll)
-		begun, err := r.pass(ctx)
+		before := r.confirmed
+		err := r.pass(ctx)
 		switch {
 		case errors.Is(err, processor.ErrClosed):
 			return fmt.Errorf("readfiles: nothing can be published: %w", err)
@@ -61,7 +62,7 @@ func (r *run) loop(ctx context.Context) error {
 			r.reopen()
 		default:
 			troubles = 0
-			if begun == 0 {
+			if r.confirmed == before { // else more may have come meanwhile
 				err = r.idle(ctx)
 			}
 		}
@@ -73,7 +74,8 @@ func (r *run) loop(ctx context.Context) error {
 }
 
 // pass looks through the directory once, and begins what can be. It waits for room while there is none.
-func (r *run) pass(ctx context.Context) (begun int, err error) {
+func (r *run) pass(ctx context.Context) error {
+	var err error
 	lone := !time.Now().Before(r.loneNext)
 	seen := map[string]bool{}
 	listing := r.dir.each(func(e fs.DirEntry) bool {
@@ -86,26 +88,23 @@ func (r *run) pass(ctx context.Context) (begun int, err error) {
 			}
 		case r.inFlight[name] != nil, r.delays.waits(name, time.Now()):
 		default:
-			var ok bool
-			if ok, err = r.begin(ctx, name); ok {
-				begun++
-			}
+			err = r.begin(ctx, name)
 		}
 		return err == nil && ctx.Err() == nil
 	})
 	if lone {
 		r.lone, r.loneNext = seen, time.Now().Add(loneInterval)
 	}
-	return begun, errors.Join(err, listing)
+	return errors.Join(err, listing)
 }
 
-// begin publishes a file, as soon as there is room. It reports whether it could claim it.
-func (r *run) begin(ctx context.Context, name string) (bool, error) {
+// begin publishes a file that can be claimed, as soon as there is room.
+func (r *run) begin(ctx context.Context, name string) error {
 	if err := r.room(ctx, 0); err != nil {
-		return false, err
+		return err
 	}
 	if r.inFlight[name] != nil || r.delays.waits(name, time.Now()) {
-		return false, nil // while it waited
+		return nil // while it waited
 	}
 	start := time.Now()
 	c, err := r.dir.take(name, r.settle)
@@ -114,22 +113,22 @@ func (r *run) begin(ctx context.Context, name string) (bool, error) {
 		if errors.As(err, &later) && later.until.Before(r.next) {
 			r.next = later.until
 		}
-		return false, r.note(ctx, result{claim: &claim{name: name}, err: err, start: start})
+		return r.note(ctx, result{claim: &claim{name: name}, err: err, start: start})
 	}
 	if err := r.room(ctx, c.size()); err != nil {
 		c.close()
-		return false, err
+		return err
 	}
 	r.inFlight[name] = c
 	r.bytes += c.size()
 	r.counters.inFlight.Add(1)
 	sent := r.delays[name].sent
 	go func() { r.results <- r.deliver(c, start, sent) }()
-	return true, nil
+	return nil
 }
 
-// room waits until one more file with so many bytes may be published. After a failure that is one at a time, each after a pause, until one
-// is confirmed.
+// room waits until one more file with so many bytes may be published. After a failure that is one at a time, each after
+// a pause, until one is confirmed.
 func (r *run) room(ctx context.Context, bytes int64) error {
 	for ctx.Err() == nil {
 		full := len(r.inFlight) >= r.Reader.inFlight
@@ -169,8 +168,14 @@ func (r *run) await(ctx context.Context, most time.Duration) error {
 // idle waits until there may be something to do.
 func (r *run) idle(ctx context.Context) error {
 	next := r.next
-	if due := r.delays.earliest(time.Now()); !due.IsZero() && due.Before(next) {
-		next = due
+	if due := r.delays.earliest(time.Now()); !due.IsZero() {
+		// Not for each by itself: there may be many, and all of the directory is looked through.
+		if soon := time.Now().Add(min(r.poll, time.Second)); due.Before(soon) {
+			due = soon
+		}
+		if due.Before(next) {
+			next = due
+		}
 	}
 	t := time.NewTimer(time.Until(next))
 	defer t.Stop()
