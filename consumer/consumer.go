@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/option"
@@ -48,6 +49,9 @@ func New(source broker.Source, p processor.Processor, opts ...Option) (*Consumer
 	}
 	return c, nil
 }
+
+// DrainTimeout returns what the option of that name says.
+func (c *Consumer) DrainTimeout() time.Duration { return c.options.drainTimeout }
 
 // Run consumes until ctx is cancelled, a processor stops it, or the source ends, and then
 // drains. See the package documentation.

@@ -3,7 +3,6 @@ package consumer
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/processor"
@@ -16,8 +15,8 @@ import (
 // concurrently; what it can take from msg its sender has written.
 //
 // An error of f is an outcome like an error of the handler, which is not called: the layers retry, park and
-// settle the message, but for those in the branches of a mux; [processor.Reject] and the like say the same. So the processor has to be a pipeline
-// of [stack.Stack.Then]. A panic, and a context that is nil, are plain errors. Default: no function.
+// settle the message, but for those in the branches of a mux; [processor.Reject] and the like say the same. If no layer
+// settles it, it is requeued as a failed attempt. So the processor has to be a pipeline of [stack.Stack.Then]. A panic, and a context that is nil, are plain errors. Default: no function.
 func MessageContext(f func(ctx context.Context, msg processor.Message) (context.Context, error)) Option {
 	return func(o *options) { o.context, o.contextSet = f, true }
 }
@@ -41,5 +40,18 @@ func (r *run) context(d delivery) context.Context {
 	case err == nil:
 		return made
 	}
-	return stack.WithFailure(ctx, fmt.Errorf("consumer: MessageContext: %w", err))
+	return stack.WithFailure(ctx, &noContextError{err})
+}
+
+// noContextError is the error of a message that got no context.
+type noContextError struct{ err error }
+
+func (e *noContextError) Error() string { return "consumer: MessageContext: " + e.err.Error() }
+func (e *noContextError) Unwrap() error { return e.err }
+
+// keptFromHandler reports whether err is of a message that did not reach its handler: it got no context, or
+// its headers could not all be read.
+func keptFromHandler(err error) bool {
+	var none *noContextError
+	return errors.As(err, &none) || errors.Is(err, processor.ErrUnreadable)
 }

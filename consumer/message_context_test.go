@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
 	"github.com/gowarren/warren/processors/recovery"
@@ -129,4 +130,53 @@ func TestAContextNeedsAPipelineToFailIn(t *testing.T) {
 	require.ErrorContains(t, err, "leave it out")
 	_, err = consumer.New(newQueue(), acked(t, sink), consumer.OnReady(nil))
 	require.ErrorContains(t, err, "leave it out")
+}
+
+// branching is a handler whose branches settle, as those of a mux may.
+type branching struct{ branch processor.Processor }
+
+func (b branching) Process(ctx context.Context, msg processor.Message) error {
+	return b.branch.Process(ctx, msg)
+}
+func (b branching) Branches() []processor.Processor { return []processor.Processor{b.branch} }
+
+// A message that does not reach the branches that would settle it is requeued, and ends no run.
+func TestAMessageThatReachesNoBranchEndsNoRun(t *testing.T) {
+	t.Parallel()
+	branch := must.Have(stack.New(ack.New()).ThenFunc(func(context.Context, processor.Message) error { return nil }))
+	p := must.Have(stack.New().Then(branching{branch}))
+	for name, tc := range map[string]struct {
+		poison processor.Message
+		opts   []consumer.Option
+	}{
+		"no context": {processortest.NewMessage(processortest.Header("tenant", "none")), []consumer.Option{
+			consumer.MessageContext(func(ctx context.Context, msg processor.Message) (context.Context, error) {
+				if _, none := msg.Headers()["tenant"]; none {
+					return nil, processor.Reject(errMail)
+				}
+				return ctx, nil
+			}),
+		}},
+		"unreadable": {processortest.NewMessage(processortest.Header(processor.HeaderUnreadable, []byte("x"))), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := memory.New()
+			defer func() { require.NoError(t, b.Close(context.Background())) }()
+			require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "q"}}}))
+			to := processor.Destination{RoutingKey: "q"}
+			require.NoError(t, b.Publisher().Publish(t.Context(), to, processor.Envelope{Headers: tc.poison.Headers()}))
+			require.NoError(t, b.Publisher().Publish(t.Context(), to, processor.Envelope{}))
+			ctx, stop := context.WithCancel(t.Context())
+			c := must.Have(consumer.New(b.Source("q"), p, append(tc.opts, consumer.Workers(2), quiet())...))
+			ended := make(chan error, 1)
+			go func() { ended <- c.Run(ctx) }()
+			require.Eventually(t, func() bool { return c.Stats().Done == 1 }, time.Minute, time.Millisecond)
+			stop()
+			require.NoError(t, <-ended)
+			n, err := b.Ready(t.Context(), "q")
+			require.NoError(t, err)
+			require.Equal(t, 1, n, "it is not lost")
+		})
+	}
 }

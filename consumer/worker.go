@@ -60,6 +60,9 @@ func (r *run) handle(d delivery) {
 	returned = true
 
 	decision := processor.Decide(err)
+	if !d.Settled() && !d.Lost() && decision.Action != processor.Released && keptFromHandler(err) {
+		err = errors.Join(err, d.Nack(true)) // layers in the handler would have settled it, as in the branches of a mux
+	}
 	switch lost := d.Lost(); {
 	case lost && !isDone(decision):
 		r.lost(d, err, decision)

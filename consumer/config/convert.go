@@ -12,6 +12,9 @@ import (
 
 // convert sets to by the scalar v. Nothing is cut, rounded or guessed: 8.5 are no workers, and 20 is no duration.
 func convert(v *value, path string, to reflect.Value) error {
+	if to.Type() == secretType {
+		v = v.concealed()
+	}
 	x := v.scalar()
 	text, isText := x.(string)
 	mismatch := func() error {

@@ -136,9 +136,24 @@ func (v *value) mayBeSecret(path string) bool {
 	return v.from.hidden || namesSecret(path) || strings.Contains(text, "://") || strings.Contains(text, "@")
 }
 
-// namesSecret reports whether the value at path is probably a secret, by the last part of its name.
+// namesSecret reports whether the value at path is probably a secret, by the last part of its name, or by a
+// table that it is in.
 func namesSecret(path string) bool {
-	name := strings.ToLower(path[strings.LastIndex(path, ".")+1:])
-	return slices.ContainsFunc([]string{"pass", "pwd", "secret", "token", "cred", "key", "auth", "brokers", "dsn", "url"},
-		func(word string) bool { return strings.Contains(name, word) })
+	tables, name := "", strings.ToLower(path)
+	if at := strings.LastIndex(name, "."); at >= 0 {
+		tables, name = name[:at], name[at+1:]
+	}
+	within := func(text string) func(word string) bool {
+		return func(word string) bool { return strings.Contains(text, word) }
+	}
+	certain := []string{"pass", "pwd", "secret", "token", "cred"}
+	return slices.ContainsFunc(certain, within(tables)) || slices.ContainsFunc(certain, within(name)) ||
+		slices.ContainsFunc([]string{"key", "auth", "brokers", "dsn", "url"}, within(name))
+}
+
+// concealed is v, whose text no error shows.
+func (v *value) concealed() *value {
+	hidden := *v
+	hidden.from.hidden = true
+	return &hidden
 }

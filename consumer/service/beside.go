@@ -6,10 +6,8 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/patience"
 )
-
-// besideGrace is how long a drain takes by default, whatever hangs.
-const besideGrace = consumer.DefaultDrainTimeout + 5*time.Second
 
 // beside is something else than a handler.
 type beside struct {
@@ -17,11 +15,25 @@ type beside struct {
 	run  func(context.Context) error
 }
 
-// once is one run.
+// once is one run. After the end it has as long as the handlers have, whatever hangs; after an abort a moment.
 func (b beside) once(ctx context.Context, l *life) error {
 	l.works(ctx)
-	err := heeding(ctx, besideGrace, func() error { return b.run(ctx) })
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	over, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(l.service.drain):
+		case <-l.service.hurry.Done():
+		case <-over.Done():
+		}
+		cancel()
+	})
+	defer stop()
+	err := patience.Until(over, grace, func() error { return b.run(ctx) }, func(error) {})
+	switch {
+	case errors.Is(err, patience.ErrIgnored):
+		return errors.Join(consumer.ErrAbandoned, err)
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return nil // the usual way to say that it was asked to end
 	}
 	return err

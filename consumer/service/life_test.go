@@ -342,8 +342,78 @@ func TestWhatRunsBesideIsNotWaitedForForEver(t *testing.T) {
 		synctest.Wait()
 		begun := time.Now()
 		require.ErrorIs(t, end(), consumer.ErrAbandoned)
-		require.Equal(t, 25*time.Second, time.Since(begun))
+		require.Equal(t, consumer.DefaultDrainTimeout+time.Second, time.Since(begun))
 		time.Sleep(time.Hour)
+		require.NoError(t, b.Close(t.Context()))
+	})
+}
+
+// It drains for as long as the handlers do, and an abort ends its wait too.
+func TestWhatRunsBesideHasTheDrainTimeoutOfTheHandlers(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		drain time.Duration
+		abort bool
+		takes time.Duration
+	}{
+		"long":    {2 * time.Minute, false, 90 * time.Second},
+		"none":    {0, false, time.Second},
+		"aborted": {2 * time.Minute, true, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := memory.New()
+				s := newService(t, b, queue("works", nothing), service.Consumers(consumer.DrainTimeout(tc.drain)),
+					service.Beside("drains", func(ctx context.Context) error { <-ctx.Done(); time.Sleep(90 * time.Second); return nil }))
+				end := started(t, s)
+				synctest.Wait()
+				begun := time.Now()
+				if tc.abort {
+					s.Abort()
+				}
+				err := end()
+				require.Equal(t, tc.takes, time.Since(begun))
+				if tc.takes == time.Second {
+					require.ErrorIs(t, err, consumer.ErrAbandoned)
+				} else {
+					require.NoError(t, err)
+				}
+				time.Sleep(time.Hour)
+				require.NoError(t, b.Close(t.Context()))
+			})
+		})
+	}
+}
+
+// A handler that has failed and waits for its subscription is not healthy.
+func TestAHandlerThatIsStartedAgainIsHealthyWhenItConsumes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		runs, hold := 0, make(chan struct{})
+		hangs := func(next processor.Processor) processor.Processor {
+			return &starter{next, func(context.Context) error {
+				if runs++; runs == 2 {
+					<-hold
+				}
+				return nil
+			}}
+		}
+		s := newService(t, b, service.Restart(time.Second, minute), service.Handler{
+			Queue: broker.Queue{Name: "fails"}, Stack: stack.New(hangs, ack.New()),
+			Handle: processor.ProcessorFunc(func(context.Context, processor.Message) error { return processor.Stop(errMail) }),
+		})
+		end := started(t, s)
+		synctest.Wait()
+		require.NoError(t, s.Send(t.Context(), processor.Destination{RoutingKey: "fails"}, processor.Envelope{}))
+		time.Sleep(minute)
+		require.Equal(t, service.Starting, s.States()[0].Phase)
+		require.ErrorIs(t, s.Health(), errMail)
+		close(hold)
+		synctest.Wait()
+		require.NoError(t, s.Health())
+		require.NoError(t, end())
 		require.NoError(t, b.Close(t.Context()))
 	})
 }

@@ -40,6 +40,9 @@ type Service struct {
 	open   atomic.Int64    // handlers that have not begun
 	intake context.Context //nolint:containedctx // of all handlers: ends when the service is asked to
 	end    context.CancelFunc
+	hurry  context.Context //nolint:containedctx // ends when the service is aborted
+	abort  context.CancelFunc
+	drain  time.Duration // the longest of the handlers
 	logger func() *slog.Logger
 }
 
@@ -82,6 +85,7 @@ func build(b broker.Broker, c *config, wrong error) (*Service, error) {
 	s := &Service{config: c, broker: b, publisher: publisher, topology: whole, ready: make(chan struct{})}
 	s.logger = sync.OnceValue(func() *slog.Logger { return patience.Logger(logattr.Or(c.log), grace) })
 	s.intake, s.end = context.WithCancel(context.Background())
+	s.hurry, s.abort = context.WithCancel(context.Background())
 	s.open.Store(int64(len(parts) + len(c.beside)))
 	var errs []error
 	for _, p := range parts {
@@ -98,9 +102,11 @@ func build(b broker.Broker, c *config, wrong error) (*Service, error) {
 
 // add adds a handler, if its consumer can be had.
 func (s *Service) add(p part) error {
-	if _, err := p.newConsumer(s.broker, p.pipeline, s.consumers); err != nil {
+	c, err := p.newConsumer(s.broker, p.pipeline, s.consumers)
+	if err != nil {
 		return p.wrong(err)
 	}
+	s.drain = max(s.drain, c.DrainTimeout())
 	if err := consumer.Drops(p.topology.Queues[0], p.pipeline); err != nil {
 		s.drops = append(s.drops, err)
 	}
@@ -211,6 +217,7 @@ func (s *Service) End() { s.end() }
 // wait.
 func (s *Service) Abort() {
 	s.end()
+	s.abort()
 	for _, l := range s.lives {
 		l.abort()
 	}

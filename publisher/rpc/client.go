@@ -62,6 +62,7 @@ type Client struct {
 	count  atomic.Uint64
 	late   atomic.Uint64
 
+	life context.Context //nolint:containedctx // ends with Close
 	end  context.CancelFunc
 	done chan struct{} // closed when the goroutine that receives has returned
 
@@ -92,7 +93,7 @@ func New(line Line, protocol remote.Client, opts ...Option) (*Client, error) {
 	ctx, end := context.WithCancel(context.Background())
 	client := &Client{
 		config: c, line: line, protocol: protocol, prefix: rand.Text(),
-		end: end, done: make(chan struct{}), pending: map[string]*call{},
+		life: ctx, end: end, done: make(chan struct{}), pending: map[string]*call{},
 	}
 	go client.receive(ctx)
 	return client, nil
@@ -139,6 +140,9 @@ func (c *Client) Close(ctx context.Context) error {
 // begin registers a call under a new correlation id, and returns where to send its request. If replies are lost
 // meanwhile it begins again: that to a request on the lost line would not come, and nobody would be told.
 func (c *Client) begin(ctx context.Context) (line processor.Publisher, id string, waiting *call, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.life, func() { cancel(processor.ErrClosed) })() //nolint:contextcheck // a closed client waits for no line
 	for waiting == nil && err == nil {
 		losses := c.lost()
 		if line, err = c.line.Publisher(ctx); err != nil {

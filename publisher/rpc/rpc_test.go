@@ -373,3 +373,31 @@ func TestACallIsNotSentOnALineThatIsLostMeanwhile(t *testing.T) {
 		require.NoError(t, client.Close(t.Context()))
 	})
 }
+
+// away is a line that has no channel.
+type away struct{ hasty }
+
+func (*away) Publisher(ctx context.Context) (processor.Publisher, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+func TestCloseEndsACallThatWaitsForItsLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client, err := rpc.New(&away{hasty{lose: make(chan error)}}, remote.JSON)
+		require.NoError(t, err)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := rpc.Call[int](t.Context(), client, service, 1)
+			ended <- err
+		}()
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(t, client.Close(t.Context()))
+		require.ErrorIs(t, <-ended, processor.ErrClosed)
+		_, err = rpc.Call[int](t.Context(), client, service, 1)
+		require.ErrorIs(t, err, processor.ErrClosed)
+		require.Zero(t, time.Since(start))
+	})
+}
