@@ -187,3 +187,28 @@ settings: {password_file: windows, lines_file: lines, port_file: number, own: x,
 	require.NoError(t, err)
 	require.Equal(t, "s3cret", v, "a file is read once for each type that is asked for")
 }
+
+// A number where a text is needed is the usual mistake with a password.
+func TestNoErrorShowsANumberThatIsASecret(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"mail: {smtp: 471199}", "mail: {smtp: 4711.99}", "mail: {passwords: {imap: 471199}}", "mail: {smtp: [471199]}",
+	} {
+		var mail struct {
+			SMTP      config.Secret
+			Passwords struct{ IMAP string }
+		}
+		_, err := config.Parse("worker.yaml", []byte("brokers: ['amqp://a']\n"+text), none, config.Section("mail", &mail))
+		require.Error(t, err, text)
+		require.NotContains(t, err.Error(), "4711", text)
+	}
+	c, err := config.Parse("worker.yaml", []byte("brokers: ['amqp://a']\nsettings: {pin: 471199, passwords: {imap: hunter2}}"), none)
+	require.NoError(t, err)
+	ctx := c.Context(t.Context())
+	_, err = config.Setting[config.Secret](ctx, "pin")
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "4711")
+	_, err = config.Setting[int](ctx, "passwords.imap")
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "hunter2")
+}
