@@ -143,8 +143,6 @@ func (b branching) Branches() []processor.Processor { return []processor.Process
 // A message that does not reach the branches that would settle it is requeued, and ends no run.
 func TestAMessageThatReachesNoBranchEndsNoRun(t *testing.T) {
 	t.Parallel()
-	branch := must.Have(stack.New(ack.New()).ThenFunc(func(context.Context, processor.Message) error { return nil }))
-	p := must.Have(stack.New().Then(branching{branch}))
 	for name, tc := range map[string]struct {
 		poison processor.Message
 		opts   []consumer.Option
@@ -161,22 +159,27 @@ func TestAMessageThatReachesNoBranchEndsNoRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := memory.New()
-			defer func() { require.NoError(t, b.Close(context.Background())) }()
-			require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "q"}}}))
-			to := processor.Destination{RoutingKey: "q"}
-			require.NoError(t, b.Publisher().Publish(t.Context(), to, processor.Envelope{Headers: tc.poison.Headers()}))
-			require.NoError(t, b.Publisher().Publish(t.Context(), to, processor.Envelope{}))
-			ctx, stop := context.WithCancel(t.Context())
-			c := must.Have(consumer.New(b.Source("q"), p, append(tc.opts, consumer.Workers(2), quiet())...))
-			ended := make(chan error, 1)
-			go func() { ended <- c.Run(ctx) }()
-			require.Eventually(t, func() bool { return c.Stats().Done == 1 }, time.Minute, time.Millisecond)
-			stop()
-			require.NoError(t, <-ended)
-			n, err := b.Ready(t.Context(), "q")
-			require.NoError(t, err)
-			require.Equal(t, 1, n, "it is not lost")
+			synctest.Test(t, func(t *testing.T) {
+				branch := must.Have(stack.New(ack.New()).ThenFunc(func(context.Context, processor.Message) error { return nil }))
+				p := must.Have(stack.New().Then(branching{branch}))
+				b := memory.New()
+				require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "q"}}}))
+				to := processor.Destination{RoutingKey: "q"}
+				require.NoError(t, b.Publisher().Publish(t.Context(), to, processor.Envelope{Headers: tc.poison.Headers()}))
+				require.NoError(t, b.Publisher().Publish(t.Context(), to, processor.Envelope{}))
+				ctx, stop := context.WithCancel(t.Context())
+				c := must.Have(consumer.New(b.Source("q"), p, append(tc.opts, consumer.Workers(2), quiet())...))
+				ended := make(chan error, 1)
+				go func() { ended <- c.Run(ctx) }()
+				time.Sleep(time.Second)
+				require.EqualValues(t, 1, c.Stats().Done)
+				stop()
+				require.NoError(t, <-ended)
+				n, err := b.Ready(t.Context(), "q")
+				require.NoError(t, err)
+				require.Equal(t, 1, n, "it is not lost")
+				require.NoError(t, b.Close(t.Context()))
+			})
 		})
 	}
 }
