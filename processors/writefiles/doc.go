@@ -49,6 +49,9 @@
 //
 // # File systems
 //
+// While a disk or a file server hangs, so does the handler, whatever its context says: an operation of the file system
+// cannot be cut short. Its message is redelivered when the consumer gives the handler up.
+//
 // The file system must have hard links, as those of Unix and NTFS do. A file server must keep what it has said is
 // synced. On Windows directories are not synced, and headers without their body are not removed.
 package writefiles
