@@ -118,11 +118,11 @@ func (p *pair) written() (bool, error) {
 
 // is reports whether the files with that name hold this message.
 func (p *pair) is(name string) bool {
-	written, err := regular.Read(p.disk.root, name+headersfile.Suffix, headersfile.MaxSize)
+	written, _, err := regular.Read(p.disk.root, name+headersfile.Suffix, headersfile.MaxSize)
 	if err != nil {
 		return false
 	}
-	body, err := regular.Read(p.disk.root, name, int64(len(p.body)))
+	body, _, err := regular.Read(p.disk.root, name, int64(len(p.body)))
 	if err != nil {
 		return false
 	}

@@ -15,8 +15,11 @@ import (
 // claim is a file that this reader has, and no other: it has its lock.
 type claim struct {
 	name string
-	file *os.File // nil if it could not be opened
-	info fs.FileInfo
+	file *os.File    // nil if it could not be opened
+	info fs.FileInfo // nil if there was none
+
+	headers     fs.FileInfo // of its headers file; nil if it has none
+	headersRead bool        // else nobody has looked for them
 }
 
 func (c *claim) close() {
@@ -43,16 +46,16 @@ func (e *notSettledError) Error() string {
 }
 func (e *notSettledError) Is(target error) bool { return target == errNotNow }
 
-// take claims a file. The error is errNotNow, or fs.ErrNotExist, or one about this file.
+// take claims a file. The error is errNotNow, or fs.ErrNotExist, or one about this file, which is not claimed then.
 func (m *maildir) take(name string, settle time.Duration) (*claim, error) {
 	f, info, err := regular.Open(m.dir, name)
-	if err != nil {
-		return nil, err
-	}
 	c := &claim{name: name, file: f, info: info}
+	if err != nil {
+		return c, err
+	}
 	if err := m.check(c, settle); err != nil {
 		c.close()
-		return nil, err
+		return c, err
 	}
 	return c, nil
 }
@@ -128,11 +131,15 @@ func (m *maildir) read(c *claim, limit int64) (body, headers []byte, err error) 
 	if !canHaveHeaders(c.name) {
 		return body, nil, nil
 	}
-	headers, err = regular.Read(m.dir, c.name+headersfile.Suffix, headersfile.MaxSize)
-	if errors.Is(err, fs.ErrNotExist) {
+	headers, c.headers, err = regular.Read(m.dir, c.name+headersfile.Suffix, headersfile.MaxSize)
+	c.headersRead = true
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return body, nil, nil
-	}
-	if err != nil {
+	case errors.Is(err, regular.ErrNotRegular):
+		// Not wrapped: a body that is no regular file is left alone, but this one would be so for ever.
+		return nil, nil, fmt.Errorf("the headers file cannot be used; replace it by one, or remove it: %v", err) //nolint:errorlint // see above
+	case err != nil:
 		return nil, nil, fmt.Errorf("the headers file: %w", err)
 	}
 	return body, headers, nil

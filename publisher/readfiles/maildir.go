@@ -123,41 +123,18 @@ func addUnique(name string) string {
 	return base[:cut] + token + ending
 }
 
-// move moves a file from new, and then its headers. In between there are headers without a body, which rejoin brings
-// back to theirs.
-func (m *maildir) move(name, directory, as string) error {
-	if err := m.root.Rename(filepath.Join(dirNew, name), filepath.Join(directory, as)); err != nil {
-		return err
-	}
-	m.at("body moved")
-	if !canHaveHeaders(name) {
-		return nil
-	}
-	return m.moveHeaders(name, directory, as)
-}
-
-// canHaveHeaders reports whether there is room for the ending.
-func canHaveHeaders(name string) bool { return len(name)+len(headersfile.Suffix) <= 255 }
-
-func (m *maildir) moveHeaders(name, directory, as string) error {
-	err := m.root.Rename(filepath.Join(dirNew, name+headersfile.Suffix), filepath.Join(directory, as+headersfile.Suffix))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it has none, or another reader has rejoined them
-	}
-	return err
-}
-
-// setAside moves a file from new into failed, with a text beside it that says why.
-func (m *maildir) setAside(name, why string) error {
+// setAside moves a file from new into failed, with a text beside it that says why. The errors are those of move.
+func (m *maildir) setAside(c *claim, why string) error {
 	if err := m.make(dirFailed); err != nil {
 		return err
 	}
-	as := m.free(dirFailed, name)
+	as := m.free(dirFailed, c.name)
 	reason := filepath.Join(dirFailed, as+reasonSuffix)
 	if err := m.writeNew(reason, why); err != nil {
 		return err
 	}
-	err := m.move(name, dirFailed, as)
+	m.at("setting aside")
+	err := m.move(c, dirFailed, as)
 	if err != nil && !m.taken(filepath.Join(dirFailed, as)) {
 		err = errors.Join(err, m.root.Remove(reason))
 	}

@@ -113,7 +113,7 @@ func (r *run) begin(ctx context.Context, name string) error {
 		if errors.As(err, &later) && later.until.Before(r.next) {
 			r.next = later.until
 		}
-		return r.note(ctx, result{claim: &claim{name: name}, err: err, start: start})
+		return r.note(ctx, result{claim: c, err: err, start: start})
 	}
 	if err := r.room(ctx, c.size()); err != nil {
 		c.close()
