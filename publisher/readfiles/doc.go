@@ -42,11 +42,12 @@
 //
 // A file that is larger than [MaxSize], or that no broker takes, is set aside: it moves to the directory failed, with a
 // text beside it that says why. So is one that cannot be read, or whose headers file cannot be used, after 8 tries
-// ([Tries]), the waits between which double from 1 s to a minute. One that the broker refuses, or that may not be
-// published, is set aside after as many tries between which others were published; if none are, the file is not to
-// blame. To have it tried again, move it, with its headers file first, back into new.
+// ([Tries]), the waits between which double from 1 s to a minute. One that this user may not publish is set aside after
+// as many tries between which others were published; if none are, the file is not to blame. To have it tried again, move
+// it, with its headers file first, back into new.
 //
-// While no queue takes the messages, the broker is away or blocked, or files cannot be moved, nothing is set aside.
+// While no queue takes the messages, or one that is full refuses them, the broker is away or blocked, or files cannot be
+// moved, nothing is set aside.
 // After a failure, files are tried one at a time, with pauses of up to 5 s, until one is confirmed.
 //
 // # Many readers

@@ -59,7 +59,7 @@ func TestWhatIsNoFaultOfTheFileIsTriedUntilItWorks(t *testing.T) {
 func TestAFileThatFailsByItselfIsSetAside(t *testing.T) {
 	t.Parallel()
 	for err, tries := range map[error]int{
-		processor.ErrTooLarge: 1, processor.ErrHeaderType: 1, processor.ErrRefused: 8, processor.ErrForbidden: 8,
+		processor.ErrTooLarge: 1, processor.ErrHeaderType: 1, processor.ErrForbidden: 8,
 	} {
 		d := newMaildir(t)
 		synctest.Test(t, func(t *testing.T) {
@@ -88,6 +88,31 @@ func TestAFileThatFailsByItselfIsSetAside(t *testing.T) {
 			require.ErrorIs(t, last.Err, err)
 		})
 	}
+}
+
+// A queue with a maximum length that rejects what is published refuses some, and takes others as soon as it has room.
+func TestAQueueThatIsFullSetsNoFileAside(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	const files = 60
+	for i := range files {
+		d.put(t, fmt.Sprint(i))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var p recorder
+		began := time.Now()
+		p.failWith(func(processor.Envelope) error {
+			if len(p.sent) > int(time.Since(began)/(20*time.Second)) { // one is consumed every 20 seconds
+				return processor.ErrRefused
+			}
+			return nil
+		})
+		r := d.read(t, &p)
+		time.Sleep(2 * time.Hour)
+		require.Zero(t, r.Stats().SetAside)
+		require.Len(t, p.bodies(), files)
+		r.stop()
+	})
 }
 
 func TestWhatNoQueueTakesHoldsUpNoOther(t *testing.T) {

@@ -76,8 +76,8 @@ func (r *run) noteFailure(ctx context.Context, done result, d delay, fault blame
 	return nil
 }
 
-// count counts a try that may be the fault of the file. One that the broker refuses is to blame only if others are
-// confirmed between its tries.
+// count counts a try that may be the fault of the file. One that may not be published is to blame only if others
+// are confirmed between its tries.
 func (r *run) count(d *delay, fault blame) {
 	if fault == theFile || fault == forGood || fault == perhaps && (d.failures == 0 || r.confirmed > d.confirmed) {
 		d.tries++
