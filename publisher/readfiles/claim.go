@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,6 +21,23 @@ type claim struct {
 
 	headers     fs.FileInfo // of its headers file; nil if it has none
 	headersRead bool        // else nobody has looked for them
+
+	inMemory int64       // how much of maxBytes it takes while it is in flight
+	decided  atomic.Bool // whether it is moved when it is confirmed, or was abandoned before
+}
+
+// decide decides what becomes of the claim, and reports whether nobody had before.
+func (c *claim) decide() bool { return c.decided.CompareAndSwap(false, true) }
+
+// headersInMemory is what a headers file takes there, as a multiple of its size: each value is an object of its own.
+const headersInMemory = 16
+
+// weigh says how much the message takes in memory.
+func (c *claim) weigh(headers fs.FileInfo) {
+	c.inMemory = c.info.Size()
+	if headers != nil && headers.Size() <= headersfile.MaxSize { // else it is not read
+		c.inMemory += headersInMemory * headers.Size()
+	}
 }
 
 func (c *claim) close() {
@@ -57,6 +75,7 @@ func (m *maildir) take(name string, settle time.Duration) (*claim, error) {
 		c.close()
 		return c, err
 	}
+	c.weigh(m.headersOf(c))
 	return c, nil
 }
 

@@ -38,6 +38,9 @@ func (r *run) deliver(c *claim, start time.Time, sent string) result {
 	}
 	done.sent = m.file
 	r.dir.at("confirmed")
+	if !c.decide() {
+		return done // the run has ended without it
+	}
 	err = r.dir.move(c, dirCur, r.dir.free(dirCur, c.name))
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist) && !r.dir.taken(filepath.Join(dirNew, c.name)): // it was taken away

@@ -31,7 +31,8 @@ type config struct {
 // application/octet-stream.
 func ContentType(mime string) Option { return func(c *config) { c.contentType = mime } }
 
-// InFlight sets how many files are published at the same time. Together they have no more than 64 MiB, or are one file.
+// InFlight sets how many files are published at the same time. Together they take no more than 64 MiB (a body its size,
+// and a headers file 16 times its size, as much as its values may take in memory), or are one file.
 // Default: 64.
 func InFlight(n int) Option { return func(c *config) { c.inFlight = n } }
 

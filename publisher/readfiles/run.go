@@ -24,6 +24,7 @@ type run struct {
 	results    chan result
 	inFlight   map[string]*claim
 	bytes      int64 // of those
+	abandoned  chan struct{}
 
 	delays    delays
 	failures  int       // in a row, since the last confirm
@@ -35,7 +36,7 @@ type run struct {
 	loneNext time.Time
 }
 
-// maxBytes is how much files have that are published at the same time, unless it is one.
+// maxBytes is how much files take in memory that are published at the same time, unless it is one.
 const maxBytes = 64 << 20
 
 // Pauses after failures.
@@ -115,15 +116,21 @@ func (r *run) begin(ctx context.Context, name string) error {
 		}
 		return r.note(ctx, result{claim: c, err: err, start: start})
 	}
-	if err := r.room(ctx, c.size()); err != nil {
+	if err := r.room(ctx, c.inMemory); err != nil {
 		c.close()
 		return err
 	}
 	r.inFlight[name] = c
-	r.bytes += c.size()
+	r.bytes += c.inMemory
 	r.counters.inFlight.Add(1)
 	sent := r.delays[name].sent
-	go func() { r.results <- r.deliver(c, start, sent) }()
+	go func() {
+		select {
+		case r.results <- r.deliver(c, start, sent):
+		case <-r.abandoned:
+			c.close()
+		}
+	}()
 	return nil
 }
 
@@ -202,16 +209,37 @@ func (r *run) idle(ctx context.Context) error {
 func (r *run) end(ctx context.Context, result result) error {
 	defer result.claim.close()
 	delete(r.inFlight, result.claim.name)
-	r.bytes -= result.claim.size()
+	r.bytes -= result.claim.inMemory
 	r.counters.inFlight.Add(-1)
 	return r.note(ctx, result)
 }
 
-// finish waits for all that is in flight.
-func (r *run) finish() {
+// grace is how long a publisher may take to see that the context has ended.
+const grace = time.Second
+
+// finish waits for all that is in flight. What ignores the end of its context is abandoned.
+func (r *run) finish() error {
+	over := time.NewTimer(r.drain + grace)
+	defer over.Stop()
 	for len(r.inFlight) > 0 {
-		_ = r.end(r.publishing, <-r.results)
+		select {
+		case result := <-r.results:
+			_ = r.end(r.publishing, result)
+		case <-over.C:
+			return r.abandon()
+		}
 	}
+	return nil
+}
+
+// abandon leaves what is in flight to its goroutines. They move nothing any more, but what they are moving now.
+func (r *run) abandon() error {
+	for _, c := range r.inFlight {
+		c.decide()
+	}
+	close(r.abandoned)
+	r.counters.inFlight.Add(-int64(len(r.inFlight)))
+	return fmt.Errorf("%w: %d files", ErrAbandoned, len(r.inFlight))
 }
 
 // reopen opens the directory again: another file system may have been mounted there since.
