@@ -58,6 +58,11 @@
 // with local_lock, and the reader must be allowed to write the files. Else there must be one reader. It is tested on
 // local file systems. Windows has one reader.
 //
+// # A directory that is replaced
+//
+// If the directory, or new in it, is moved away and another is put in its place, or a file system is mounted over it,
+// that is read from the next poll on, when what is in flight is done. What lies in the old one is not read any more.
+//
 // # What is not read
 //
 // Directories, symbolic links, named pipes and devices in new are left alone, and so are files whose names begin with a

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/gowarren/warren/internal/headersfile"
@@ -51,7 +52,54 @@ func openMaildir(directory string, step func(point string)) (*maildir, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("readfiles: the directory %q has no new and cur, and they cannot be made: %w", directory, err), root.Close())
 	}
+	if err = m.tryMove(); err != nil {
+		return nil, errors.Join(fmt.Errorf("readfiles: in %q files cannot be moved from new to cur; make both directories of one file system that this user may write to, not links: %w", directory, err), m.close())
+	}
 	return m, nil
+}
+
+// tryMove moves a file as one that is published will be. Without that, all files would be published at each start.
+func (m *maildir) tryMove() error {
+	name := ".warren-" + rand.Text() + ".try"
+	from, to := filepath.Join(dirNew, name), filepath.Join(dirCur, name)
+	err := m.writeNew(from, "")
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return nil // a move needs no room
+	}
+	if err != nil {
+		return err
+	}
+	if err := m.root.Rename(from, to); err != nil {
+		return errors.Join(err, m.root.Remove(from))
+	}
+	return m.root.Remove(to)
+}
+
+// errReplaced says that what was opened is not what is there now.
+var errReplaced = errors.New("another directory is in its place since, and is opened next")
+
+// current returns an error unless the directory with that name, and new in it, are those that were opened. Somebody may
+// have moved them away, or mounted another file system over them.
+func (m *maildir) current(directory string) error {
+	here, err := os.Stat(directory)
+	if err == nil {
+		err = sameAs(m.root, here)
+	}
+	if err == nil {
+		here, err = m.root.Stat(dirNew)
+	}
+	if err == nil {
+		err = sameAs(m.dir, here)
+	}
+	return err
+}
+
+func sameAs(opened *os.Root, here fs.FileInfo) error {
+	info, err := opened.Stat(".")
+	if err == nil && !os.SameFile(info, here) {
+		err = errReplaced
+	}
+	return err
 }
 
 func (m *maildir) make(name string) error {

@@ -60,7 +60,7 @@ func (r *run) loop(ctx context.Context) error {
 			r.log1(ctx, slog.LevelWarn, "a directory of files cannot be read, and is tried again", logattr.Err(err))
 			r.next = time.Now().Add(pacing.Jitter(pacing.Doubling(firstPause, lastPause, troubles)))
 			err = r.idle(ctx)
-			r.reopen()
+			r.reopen(ctx)
 		default:
 			troubles = 0
 			if r.confirmed == before { // else more may have come meanwhile
@@ -76,7 +76,10 @@ func (r *run) loop(ctx context.Context) error {
 
 // pass looks through the directory once, and begins what can be. It waits for room while there is none.
 func (r *run) pass(ctx context.Context) error {
-	var err error
+	err := r.dir.current(r.directory)
+	if err != nil {
+		return err
+	}
 	lone := !time.Now().Before(r.loneNext)
 	seen := map[string]bool{}
 	listing := r.dir.each(func(e fs.DirEntry) bool {
@@ -243,14 +246,17 @@ func (r *run) abandon() error {
 }
 
 // reopen opens the directory again: another file system may have been mounted there since.
-func (r *run) reopen() {
-	if len(r.inFlight) > 0 {
+func (r *run) reopen(ctx context.Context) {
+	if len(r.inFlight) > 0 || ctx.Err() != nil {
 		return // they have to be moved
 	}
-	if dir, err := openMaildir(r.directory, r.step); err == nil {
-		_ = r.dir.close()
-		r.dir = dir
+	dir, err := openMaildir(r.directory, r.step)
+	if err != nil {
+		r.log1(ctx, slog.LevelWarn, "a directory of files cannot be opened, and is tried again", logattr.Err(err))
+		return
 	}
+	_ = r.dir.close()
+	r.dir = dir
 }
 
 func (r *run) log1(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {
