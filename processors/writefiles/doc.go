@@ -48,6 +48,9 @@
 // such as a body over the file system's limit, or a directory that its key names and nobody may write to while others
 // can be used, is returned for the outer layers to retry or park.
 //
+// If the directory is moved away and another is put in its place, or a file system is mounted over it, that is written
+// to a second later at most.
+//
 // # File systems
 //
 // The file system must have hard links, as those of Unix and NTFS do. A file server must keep what it has said is

@@ -36,8 +36,13 @@ type handler struct {
 
 	mu      sync.Mutex
 	started bool
-	opened  *disk // nil until it is needed
+	opened  *disk     // nil until it is needed
+	checked time.Time // when it was still the directory
 }
+
+// checkInterval is how often the directory is compared with the one that is open: somebody may have moved it away, or
+// mounted another file system over it. Nothing would fail then.
+const checkInterval = time.Second
 
 var (
 	_ stack.Layer       = (*handler)(nil)
@@ -101,6 +106,13 @@ func (h *handler) begin() (*disk, error) {
 
 // open is called with mu held.
 func (h *handler) open() (*disk, error) {
+	if h.opened != nil && time.Since(h.checked) < checkInterval {
+		return h.opened, nil
+	}
+	if h.opened != nil && !h.opened.is(h.directory) {
+		_ = h.opened.root.Close() // what still uses it fails, and is delivered again
+		h.opened = nil
+	}
 	if h.opened == nil {
 		d, err := openDisk(&h.config)
 		if err != nil {
@@ -108,6 +120,7 @@ func (h *handler) open() (*disk, error) {
 		}
 		h.opened = d
 	}
+	h.checked = time.Now()
 	return h.opened, nil
 }
 
@@ -141,6 +154,8 @@ func (h *handler) Process(ctx context.Context, msg processor.Message) error {
 	}
 	d, err := h.disk()
 	if err != nil {
+		s := sample{directory: ".", fixed: ".", body: len(msg.Body()), headers: 1}
+		h.outage.Down(err, func(context.Context) error { return h.mend(s) }) //nolint:contextcheck // a pause outlives the message
 		return processor.Requeue(err)
 	}
 	name, _ := msg.Headers().String("X-Filename")
@@ -193,7 +208,7 @@ func (h *handler) mend(s sample) error {
 	}
 	h.mu.Lock()
 	before := h.opened
-	h.opened = d
+	h.opened, h.checked = d, time.Now()
 	h.mu.Unlock()
 	if before == nil {
 		return nil
