@@ -80,11 +80,11 @@ func (m *maildir) take(name string, settle time.Duration) (*claim, error) {
 }
 
 func (m *maildir) check(c *claim, settle time.Duration) error {
-	locked, err := lock(c.file)
+	locked, err := m.lock(c.file)
 	if errors.Is(err, syscall.EBADF) {
 		locked, err = m.lockForWriting(c)
 	}
-	if errors.Is(err, errNotNow) {
+	if errors.Is(err, errNotNow) || errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err != nil {
@@ -118,7 +118,7 @@ func (m *maildir) check(c *claim, settle time.Duration) error {
 func (m *maildir) lockForWriting(c *claim) (bool, error) {
 	f, err := m.dir.OpenFile(c.name, os.O_RDWR|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("it locks only files that may be written; give this user the right to write all files in new: %w", err)
 	}
 	info, err := f.Stat()
 	if err == nil && !os.SameFile(info, c.info) {
@@ -129,7 +129,7 @@ func (m *maildir) lockForWriting(c *claim) (bool, error) {
 	}
 	c.close()
 	c.file = f
-	return lock(f)
+	return m.lock(f)
 }
 
 // changed reports whether the file has been written to since it was claimed.

@@ -31,6 +31,7 @@ type maildir struct {
 	dir  *os.Root // new
 	// step is called at each point of the way of a file, in tests. It is nil outside of them.
 	step func(point string)
+	lock func(*os.File) (bool, error)
 }
 
 func (m *maildir) at(point string) {
@@ -40,12 +41,12 @@ func (m *maildir) at(point string) {
 }
 
 // openMaildir opens the directory, which must be there, and makes those in it.
-func openMaildir(directory string, step func(point string)) (*maildir, error) {
+func openMaildir(directory string, c *config) (*maildir, error) {
 	root, err := os.OpenRoot(directory)
 	if err != nil {
 		return nil, fmt.Errorf("readfiles: the directory cannot be opened; make it before, it is not made here since it could be a disk that is not mounted: %w", err)
 	}
-	m := &maildir{root: root, step: step}
+	m := &maildir{root: root, step: c.step, lock: c.lock}
 	if err = errors.Join(m.make(dirNew), m.make(dirCur)); err == nil {
 		m.dir, err = root.OpenRoot(dirNew)
 	}
@@ -53,12 +54,12 @@ func openMaildir(directory string, step func(point string)) (*maildir, error) {
 		return nil, errors.Join(fmt.Errorf("readfiles: the directory %q has no new and cur, and they cannot be made: %w", directory, err), root.Close())
 	}
 	if err = m.tryMove(); err != nil {
-		return nil, errors.Join(fmt.Errorf("readfiles: in %q files cannot be moved from new to cur; make both directories of one file system that this user may write to, not links: %w", directory, err), m.close())
+		return nil, errors.Join(fmt.Errorf("readfiles: in %q files cannot be locked, or cannot be moved from new to cur; make both directories of one file system that this user may write to, not links: %w", directory, err), m.close())
 	}
 	return m, nil
 }
 
-// tryMove moves a file as one that is published will be. Without that, all files would be published at each start.
+// tryMove locks and moves a file as one that is published will be. Without that, all files would be published at each start.
 func (m *maildir) tryMove() error {
 	name := ".warren-" + rand.Text() + ".try"
 	from, to := filepath.Join(dirNew, name), filepath.Join(dirCur, name)
@@ -69,7 +70,12 @@ func (m *maildir) tryMove() error {
 	if err != nil {
 		return err
 	}
-	if err := m.root.Rename(from, to); err != nil {
+	c, err := m.take(name, 0)
+	if err == nil {
+		err = m.root.Rename(from, to)
+		c.close()
+	}
+	if err != nil {
 		return errors.Join(err, m.root.Remove(from))
 	}
 	return m.root.Remove(to)

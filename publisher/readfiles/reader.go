@@ -43,11 +43,11 @@ func New(directory string, next processor.Publisher, to processor.Destination, o
 }
 
 // Run publishes files until ctx ends, and then returns nil when those in flight are confirmed and moved, or the time
-// for that is over ([DrainTimeout]). It returns an error at once if there is no directory or files cannot be moved in it, and later only when the
+// for that is over ([DrainTimeout]). It returns an error at once if there is no directory or files cannot be locked or moved in it, and later only when the
 // publisher is closed, or a second after DrainTimeout, when it ignores its context ([ErrAbandoned]). Trouble with the broker or the disk is logged, and tried again. It may be called again after it
 // has returned.
 func (r *Reader) Run(ctx context.Context) error {
-	dir, err := openMaildir(r.directory, r.step)
+	dir, err := openMaildir(r.directory, &r.config)
 	if err != nil {
 		return err
 	}

@@ -250,7 +250,7 @@ func (r *run) reopen(ctx context.Context) {
 	if len(r.inFlight) > 0 || ctx.Err() != nil {
 		return // they have to be moved
 	}
-	dir, err := openMaildir(r.directory, r.step)
+	dir, err := openMaildir(r.directory, &r.config)
 	if err != nil {
 		r.log1(ctx, slog.LevelWarn, "a directory of files cannot be opened, and is tried again", logattr.Err(err))
 		return
