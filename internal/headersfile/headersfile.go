@@ -18,8 +18,9 @@ import (
 // Suffix is what the name of a headers file has behind that of its body.
 const Suffix = ".headers.json"
 
-// MaxSize is the most bytes that a headers file has. The headers of a message fit 128 KiB.
-const MaxSize = 32 << 20
+// MaxSize is the most bytes that a headers file has. The headers of a message fit 128 KiB, and the text of one has at
+// most 7 bytes for each of theirs.
+const MaxSize = 1 << 20
 
 // version is that of the format.
 const version = 1
@@ -49,7 +50,11 @@ func Write(to processor.Destination, e processor.Envelope) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	written, err := json.MarshalIndent(document{version, fingerprintOf(e.Body), json.RawMessage(message)}, "", " ")
+	d := document{version, fingerprintOf(e.Body), json.RawMessage(message)}
+	written, err := json.MarshalIndent(d, "", " ")
+	if len(written) >= MaxSize { // most of it is white space then
+		written, err = json.Marshal(d)
+	}
 	return append(written, '\n'), err
 }
 

@@ -1,6 +1,8 @@
 package headersfile_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +44,26 @@ func TestAMessageIsReadAsItWasWritten(t *testing.T) {
 	require.False(t, headersfile.Names(written, []byte("bodY")))
 	_, err = headersfile.Write(to, processor.Envelope{Headers: processor.Headers{"x": struct{}{}}})
 	require.ErrorIs(t, err, processor.ErrHeaderType)
+}
+
+// The headers of a message have 128 KiB at most, and these become the longest text.
+func TestNoFileIsLargerThanIsRead(t *testing.T) {
+	t.Parallel()
+	var deep any = slices.Repeat([]any{int8(-128)}, 128<<10/2)
+	for range 90 {
+		deep = []any{deep}
+	}
+	for name, v := range map[string]any{
+		"text": strings.Repeat("\x00", 128<<10), "integers": slices.Repeat([]any{int8(-128)}, 128<<10/2), "nil": slices.Repeat([]any{nil}, 128<<10), "deep": deep,
+		"lists": slices.Repeat([]any{[]any{}}, 128<<10/5), "bytes": make([]byte, 128<<10),
+	} {
+		e := processor.Envelope{Headers: processor.Headers{"x": v}}
+		written := must.Have(headersfile.Write(to, e))
+		require.LessOrEqual(t, len(written), headersfile.MaxSize, name)
+		_, got, err := headersfile.Read(written, nil)
+		require.NoError(t, err)
+		require.Equal(t, e.Headers, got.Headers, name)
+	}
 }
 
 func TestAFileWrittenByHand(t *testing.T) {

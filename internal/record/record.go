@@ -4,7 +4,10 @@ package record
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/gowarren/warren/processor"
@@ -67,8 +70,8 @@ func Write(to processor.Destination, e processor.Envelope) (string, error) {
 
 // Read returns what was given to Write.
 func Read(written string) (to processor.Destination, e processor.Envelope, err error) {
-	r := map[string]json.RawMessage{}
-	if err = json.Unmarshal([]byte(written), &r); err != nil {
+	r, err := parse(written)
+	if err != nil {
 		return to, e, err
 	}
 	for _, f := range fields(&to, &e.Properties) {
@@ -77,17 +80,17 @@ func Read(written string) (to processor.Destination, e processor.Envelope, err e
 		}
 	}
 	if err == nil && r["expiration"] != nil {
-		e.Expiration, err = number[time.Duration](r["expiration"])
+		e.Expiration, err = signed[time.Duration](r["expiration"], 64)
 	}
 	if err == nil && r["timestamp"] != nil {
 		e.Timestamp, err = readTime(r["timestamp"])
 	}
 	if err == nil && r["priority"] != nil {
-		e.Priority, err = number[uint8](r["priority"])
+		e.Priority, err = unsigned[uint8](r["priority"], 8)
 		e.PriorityZero = err == nil && e.Priority == 0
 	}
 	if err == nil && r["transient"] != nil {
-		e.Transient, err = number[bool](r["transient"])
+		e.Transient, err = readBool(r["transient"])
 	}
 	if err == nil && r["headers"] != nil {
 		e.Headers, err = readHeaders(r["headers"])
@@ -95,8 +98,21 @@ func Read(written string) (to processor.Destination, e processor.Envelope, err e
 	return to, e, err
 }
 
-func readHeaders(raw json.RawMessage) (processor.Headers, error) {
-	v, err := read(raw)
+// parse reads all of the text once: whoever wrote it decides how deep its values lie in one another.
+func parse(written string) (r map[string]any, err error) {
+	d := json.NewDecoder(strings.NewReader(written))
+	d.UseNumber() // a float64 does not hold each int64
+	if err := d.Decode(&r); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("something is behind the record: %w", errForm)
+	}
+	return r, nil
+}
+
+func readHeaders(v any) (processor.Headers, error) {
+	v, err := read(v, 0)
 	h, ok := v.(processor.Headers)
 	if err == nil && !ok {
 		err = errForm

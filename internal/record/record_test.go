@@ -3,6 +3,7 @@ package record_test
 import (
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,6 +80,51 @@ func TestWhatNoBrokerTakesIsRefused(t *testing.T) {
 	}
 	_, err := record.Write(processor.Destination{RoutingKey: long}, processor.Envelope{})
 	require.ErrorIs(t, err, processor.ErrTooLarge)
+}
+
+func TestAsDeepAsItIsWrittenItIsRead(t *testing.T) {
+	t.Parallel()
+	nested := func(depth int) string {
+		return `{"headers":{"table":[["x",` + strings.Repeat(`{"list":[`, depth-1) + "null" + strings.Repeat("]}", depth-1) + "]]}}"
+	}
+	to, e, err := record.Read(nested(100))
+	require.NoError(t, err)
+	written, err := record.Write(to, e)
+	require.NoError(t, err)
+	require.Equal(t, nested(100), written)
+	_, _, err = record.Read(nested(101))
+	require.ErrorContains(t, err, "nested more than 100 deep")
+}
+
+// Whoever writes a file for readfiles decides what is in it.
+func TestAHostileRecordIsReadAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, depth := range map[string]int{"refused": 2400, "read": 99} {
+		open, end := strings.Repeat(`{"list":[`, depth), strings.Repeat("]}", depth)
+		filler := strings.Repeat("0,", 1<<19)
+		if name == "read" {
+			filler = strings.Repeat("null,", 1<<20/5)
+		}
+		start := time.Now()
+		_, _, err := record.Read(`{"headers":{"table":[["x",` + open + filler + "null" + end + "]]}}")
+		require.Equal(t, name == "read", err == nil, name)
+		require.Less(t, time.Since(start), 5*time.Second, name) // 0.1 s, and a minute if each level is parsed again
+	}
+}
+
+func TestWhatIsNoRecordIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, wrong := range []string{
+		"", "[]", `{} {}`, `{"id":1}`, `{"priority":256}`, `{"priority":"1"}`, `{"transient":1}`, `{"expiration":1.5}`, `{"timestamp":"x"}`,
+		`{"headers":1}`, `{"headers":{"list":[]}}`, `{"headers":{"table":{}}}`, `{"headers":{"table":[1]}}`, `{"headers":{"table":[["x"]]}}`,
+		`{"headers":{"table":[[1,1]]}}`, `{"headers":{"table":[["x",1]]}}`, `{"headers":{"table":[["x",{}]]}}`, `{"headers":{"table":[["x",{"int8":128}]]}}`,
+		`{"headers":{"table":[["x",{"int9":1}]]}}`, `{"headers":{"table":[["x",{"list":{}}]]}}`, `{"headers":{"table":[["x",{"decimal":[1]}]]}}`,
+		`{"headers":{"table":[["x",{"bytes":1}]]}}`, `{"headers":{"table":[["x",{"bytes":"*"}]]}}`, `{"headers":{"table":[["x",{"float32":1}]]}}`,
+		`{"headers":{"table":[["x",{"uint8":-1}]]}}`, `{"headers":{"table":[["x",{"int64":null}]]}}`,
+	} {
+		_, _, err := record.Read(wrong)
+		require.Error(t, err, wrong)
+	}
 }
 
 func FuzzRead(f *testing.F) {

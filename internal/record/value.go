@@ -133,143 +133,163 @@ func writeTable(h map[string]any, depth int) (any, error) {
 	return map[string][][2]any{"table": pairs}, nil
 }
 
-// read is the inverse of write.
-func read(raw json.RawMessage) (any, error) {
-	if len(raw) == 0 {
-		return nil, errForm
+// read is the inverse of write. It takes what package json makes of a text, with numbers as they are.
+func read(v any, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, fmt.Errorf("%w: it is nested more than %d deep", errForm, maxDepth)
 	}
-	if raw[0] != '{' {
-		var v any
-		err := json.Unmarshal(raw, &v)
-		switch v.(type) {
-		case nil, bool, string:
-			return v, err
+	switch v := v.(type) {
+	case nil, bool, string:
+		return v, nil
+	case map[string]any:
+		for name, value := range v {
+			return readTyped(name, value, depth)
 		}
-		return nil, errors.Join(errForm, err)
-	}
-	var typed map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &typed); err != nil {
-		return nil, err
-	}
-	for name, value := range typed {
-		return readTyped(name, value)
 	}
 	return nil, errForm
 }
 
-func readTyped(name string, raw json.RawMessage) (any, error) {
+func readTyped(name string, v any, depth int) (any, error) {
 	switch name {
 	case "text":
-		b, err := readBytes(raw)
+		b, err := readBytes(v)
 		return string(b), err
 	case "bytes":
-		return readBytes(raw)
+		return readBytes(v)
 	case "float32":
-		bits, err := readBits(raw, 32)
+		bits, err := readBits(v, 32)
 		return math.Float32frombits(uint32(bits)), err //nolint:gosec // 32 bits were read
 	case "float64":
-		bits, err := readBits(raw, 64)
+		bits, err := readBits(v, 64)
 		return math.Float64frombits(bits), err
-	case "int8":
-		return number[int8](raw)
-	case "int16":
-		return number[int16](raw)
-	case "int32":
-		return number[int32](raw)
-	case "int64":
-		return number[int64](raw)
-	case "uint8":
-		return number[uint8](raw)
-	case "uint16":
-		return number[uint16](raw)
-	case "uint32":
-		return number[uint32](raw)
 	case "time":
-		return readTime(raw)
+		return readTime(v)
 	case "decimal":
-		return readDecimal(raw)
+		return readDecimal(v)
 	case "list":
-		return readList(raw)
+		return readList(v, depth)
 	case "table":
-		return readTable(raw)
+		return readTable(v, depth)
+	}
+	return readInteger(name, v)
+}
+
+func readInteger(name string, v any) (any, error) {
+	switch name {
+	case "int8":
+		return signed[int8](v, 8)
+	case "int16":
+		return signed[int16](v, 16)
+	case "int32":
+		return signed[int32](v, 32)
+	case "int64":
+		return signed[int64](v, 64)
+	case "uint8":
+		return unsigned[uint8](v, 8)
+	case "uint16":
+		return unsigned[uint16](v, 16)
+	case "uint32":
+		return unsigned[uint32](v, 32)
 	}
 	return nil, fmt.Errorf("%w: %q", errForm, name)
 }
 
-func number[T any](raw json.RawMessage) (v T, err error) {
-	err = json.Unmarshal(raw, &v)
-	return v, err
+func signed[T ~int8 | ~int16 | ~int32 | ~int64](v any, bits int) (T, error) {
+	text, ok := v.(json.Number)
+	if !ok {
+		return 0, errForm
+	}
+	n, err := strconv.ParseInt(string(text), 10, bits)
+	return T(n), err
 }
 
-func readTime(raw json.RawMessage) (time.Time, error) {
-	seconds, err := number[int64](raw)
+func unsigned[T uint8 | uint16 | uint32](v any, bits int) (T, error) {
+	text, ok := v.(json.Number)
+	if !ok {
+		return 0, errForm
+	}
+	n, err := strconv.ParseUint(string(text), 10, bits)
+	return T(n), err
+}
+
+func readBool(v any) (bool, error) {
+	yes, ok := v.(bool)
+	if !ok {
+		return false, errForm
+	}
+	return yes, nil
+}
+
+func readTime(v any) (time.Time, error) {
+	seconds, err := signed[int64](v, 64)
 	return time.Unix(seconds, 0).UTC(), err
 }
 
-func readBytes(raw json.RawMessage) ([]byte, error) {
-	var encoded string
-	if err := json.Unmarshal(raw, &encoded); err != nil {
-		return nil, err
+func readBytes(v any) ([]byte, error) {
+	encoded, ok := v.(string)
+	if !ok {
+		return nil, errForm
 	}
 	return base64.StdEncoding.DecodeString(encoded)
 }
 
-func readBits(raw json.RawMessage, size int) (uint64, error) {
-	var hex string
-	if err := json.Unmarshal(raw, &hex); err != nil {
-		return 0, err
+func readBits(v any, size int) (uint64, error) {
+	hex, ok := v.(string)
+	if !ok {
+		return 0, errForm
 	}
 	return strconv.ParseUint(hex, 16, size)
 }
 
-func readDecimal(raw json.RawMessage) (any, error) {
-	var parts []json.RawMessage
-	if err := json.Unmarshal(raw, &parts); err != nil || len(parts) != 2 {
-		return nil, errors.Join(errForm, err)
+func readDecimal(v any) (any, error) {
+	parts, ok := v.([]any)
+	if !ok || len(parts) != 2 {
+		return nil, errForm
 	}
-	scale, err := number[uint8](parts[0])
-	value, err2 := number[int32](parts[1])
+	scale, err := unsigned[uint8](parts[0], 8)
+	value, err2 := signed[int32](parts[1], 32)
 	return processor.Decimal{Scale: scale, Value: value}, errors.Join(err, err2)
 }
 
-func readList(raw json.RawMessage) (any, error) {
-	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return nil, err
+func readList(v any, depth int) (any, error) {
+	items, ok := v.([]any)
+	if !ok {
+		return nil, errForm
 	}
 	list := make([]any, len(items))
 	for i, item := range items {
 		var err error
-		if list[i], err = read(item); err != nil {
+		if list[i], err = read(item, depth+1); err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
 }
 
-func readTable(raw json.RawMessage) (processor.Headers, error) {
-	var pairs [][]json.RawMessage
-	if err := json.Unmarshal(raw, &pairs); err != nil {
-		return nil, err
+func readTable(v any, depth int) (processor.Headers, error) {
+	pairs, ok := v.([]any)
+	if !ok {
+		return nil, errForm
 	}
 	h := make(processor.Headers, len(pairs))
-	for _, pair := range pairs {
-		if len(pair) != 2 {
+	for _, p := range pairs {
+		pair, ok := p.([]any)
+		if !ok || len(pair) != 2 {
 			return nil, errForm
 		}
 		name, err := readText(pair[0])
 		if err != nil {
 			return nil, err
 		}
-		if h[name], err = read(pair[1]); err != nil {
+		if h[name], err = read(pair[1], depth+1); err != nil {
 			return nil, err
 		}
 	}
 	return h, nil
 }
 
-func readText(raw json.RawMessage) (string, error) {
-	v, err := read(raw)
+func readText(v any) (string, error) {
+	v, err := read(v, 0)
 	s, ok := v.(string)
 	if err == nil && !ok {
 		err = errForm

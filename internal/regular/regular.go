@@ -20,7 +20,8 @@ var ErrTooLong = errors.New("the file is too large")
 // ErrChanging: somebody writes the file while it is read.
 var ErrChanging = errors.New("the file changes while it is read")
 
-// Open opens a regular file for reading. It does not wait for a named pipe.
+// Open opens a regular file for reading. It does not wait for a named pipe. With an error, the info is that of what is
+// there, if it is known.
 func Open(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
 	// A device is not opened: that alone may do something.
 	before, err := root.Lstat(name)
@@ -28,31 +29,31 @@ func Open(root *os.Root, name string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	if !before.Mode().IsRegular() {
-		return nil, nil, fmt.Errorf("%q: %w", name, ErrNotRegular)
+		return nil, before, fmt.Errorf("%q: %w", name, ErrNotRegular)
 	}
 	// It may be another by now. A root follows symbolic links within itself.
 	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, nil, err
+		return nil, before, err
 	}
 	info, err := f.Stat()
 	if err == nil && !os.SameFile(before, info) {
-		err = fmt.Errorf("%q: %w, or another than before", name, ErrNotRegular)
+		err = fmt.Errorf("%q: %w: it is another than before", name, ErrChanging)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
+		return nil, before, errors.Join(err, f.Close())
 	}
 	return f, info, nil
 }
 
-// Read reads a regular file of at most limit bytes.
-func Read(root *os.Root, name string, limit int64) ([]byte, error) {
+// Read reads a regular file of at most limit bytes. The info is as that of [Open].
+func Read(root *os.Root, name string, limit int64) ([]byte, fs.FileInfo, error) {
 	f, info, err := Open(root, name)
 	if err != nil {
-		return nil, err
+		return nil, info, err
 	}
 	content, err := ReadAll(f, info, limit)
-	return content, errors.Join(err, f.Close())
+	return content, info, errors.Join(err, f.Close())
 }
 
 // ReadAll reads an open file of at most limit bytes from its beginning.

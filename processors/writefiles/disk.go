@@ -32,6 +32,16 @@ func openDisk(c *config) (*disk, error) {
 	return &disk{root: root, fileMode: c.fileMode, dirMode: c.dirMode, step: c.step, known: map[string]struct{}{}}, nil
 }
 
+// is reports whether it is the directory that has the name now.
+func (d *disk) is(directory string) bool {
+	here, err := os.Stat(directory)
+	if err != nil {
+		return false
+	}
+	opened, err := d.root.Stat(".")
+	return err == nil && os.SameFile(here, opened)
+}
+
 func (d *disk) at(operation, name string) error {
 	if d.step == nil {
 		return nil

@@ -45,7 +45,11 @@
 // While the directory cannot be written to (the disk is full or broken, mounted read-only, permissions are missing),
 // messages are requeued and the run is paused. It goes on when as much as the message has can be written in the same
 // place; that is tried after 100 ms, and then at intervals that double up to 30 s. An error that is about one message,
-// such as a body over the file system's limit, is returned for the outer layers to retry or park.
+// such as a body over the file system's limit, or a directory that its key names and nobody may write to while others
+// can be used, is returned for the outer layers to retry or park.
+//
+// If the directory is moved away and another is put in its place, or a file system is mounted over it, that is written
+// to a second later at most.
 //
 // # File systems
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -148,6 +149,53 @@ func TestADirectoryThatIsReplacedIsOpenedAgain(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Equal(t, 1, must.Have(b.Ready(t.Context(), "files")))
 		require.NoError(t, os.Mkdir(directory, 0o700))
+		time.Sleep(time.Minute)
+		require.Len(t, read(t, directory), 1)
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
+// With another file system mounted over it, it is the same. Nothing fails then.
+func TestADirectoryThatIsMovedAwayIsWrittenToForASecondAtMost(t *testing.T) {
+	t.Parallel()
+	directory := filepath.Join(t.TempDir(), "files")
+	synctest.Test(t, func(t *testing.T) {
+		require.NoError(t, os.Mkdir(directory, 0o700))
+		h := handler(t, directory)
+		require.NoError(t, start(h))
+		require.NoError(t, h.Process(t.Context(), message("key", "1", "body")))
+		require.NoError(t, os.Rename(directory, directory+".old"))
+		require.NoError(t, os.Mkdir(directory, 0o700))
+		time.Sleep(time.Second)
+		require.NoError(t, h.Process(t.Context(), message("key", "2", "body")))
+		require.Len(t, read(t, directory+".old"), 1)
+		require.Len(t, read(t, directory), 1)
+	})
+}
+
+func TestWithoutADirectoryTheRunIsPaused(t *testing.T) {
+	t.Parallel()
+	directory := filepath.Join(t.TempDir(), "files")
+	require.NoError(t, os.Mkdir(directory, 0o700))
+	synctest.Test(t, func(t *testing.T) {
+		h := writefiles.Handler(directory)
+		b := memory.New()
+		defer func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) }()
+		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "files"}}}))
+		c := must.Have(consumer.New(b.Source("files"), must.Have(stack.New(ack.New()).Then(h))))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- c.Run(ctx) }()
+		synctest.Wait()
+		require.NoError(t, os.Rename(directory, directory+".old"))
+		time.Sleep(time.Second)
+		require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "files"}, processor.Envelope{}))
+		time.Sleep(10 * time.Minute)
+		require.Equal(t, 1, must.Have(b.Ready(t.Context(), "files")))
+		require.LessOrEqual(t, c.Stats().Requeued, uint64(2))
+		require.Empty(t, read(t, directory+".old"))
+		require.NoError(t, os.Rename(directory+".old", directory))
 		time.Sleep(time.Minute)
 		require.Len(t, read(t, directory), 1)
 		cancel()

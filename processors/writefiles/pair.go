@@ -118,11 +118,11 @@ func (p *pair) written() (bool, error) {
 
 // is reports whether the files with that name hold this message.
 func (p *pair) is(name string) bool {
-	written, err := regular.Read(p.disk.root, name+headersfile.Suffix, headersfile.MaxSize)
+	written, _, err := regular.Read(p.disk.root, name+headersfile.Suffix, headersfile.MaxSize)
 	if err != nil {
 		return false
 	}
-	body, err := regular.Read(p.disk.root, name, int64(len(p.body)))
+	body, _, err := regular.Read(p.disk.root, name, int64(len(p.body)))
 	if err != nil {
 		return false
 	}
@@ -134,6 +134,18 @@ func (p *pair) is(name string) bool {
 	return err == nil && identity == p.identity
 }
 
+// fixed returns the directories at the beginning of the name that are the same whatever a sender does.
+func (p *pair) fixed() string {
+	directory := "."
+	for _, c := range p.pattern.components[:len(p.pattern.components)-1] {
+		if !c.isFixed() {
+			break
+		}
+		directory = path.Join(directory, c.name(p.values))
+	}
+	return directory
+}
+
 // errNoName cannot happen by chance.
 var errNoName = errors.New("all names are taken")
 
@@ -142,6 +154,9 @@ var errNoName = errors.New("all names are taken")
 func (p *pair) write() error {
 	for name := range p.names() {
 		err := p.writeAs(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = p.writeAs(name) // somebody has removed the directory, which was empty
+		}
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}

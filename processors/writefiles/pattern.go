@@ -71,6 +71,11 @@ func (c component) has(v variable) bool {
 	return slices.ContainsFunc(c.parts, func(p part) bool { return p.variable == v })
 }
 
+// isFixed reports whether all messages of a day have the same name there.
+func (c component) isFixed() bool {
+	return !slices.ContainsFunc(c.parts, func(p part) bool { return p.variable != "" && p.variable != date })
+}
+
 // parseParts reads one component.
 func parseParts(piece string) ([]part, error) {
 	if piece == "" {

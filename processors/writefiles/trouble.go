@@ -17,7 +17,18 @@ var troubles = []error{
 	fs.ErrClosed, // the run is over
 }
 
+// places are those of them that a single directory or name can cause, which a sender may have chosen: one that belongs
+// to somebody else, such as lost+found, or a symbolic link that leads nowhere.
+var places = []error{syscall.EACCES, syscall.EPERM, syscall.ENOENT, syscall.EBUSY, syscall.ENXIO}
+
 // isTrouble reports whether every message would fail like that until somebody does something about it.
 func isTrouble(err error) bool {
-	return slices.ContainsFunc(troubles, func(t error) bool { return errors.Is(err, t) })
+	return isOne(err, troubles)
+}
+
+// isOfPlace reports whether trouble may be that of one directory or name.
+func isOfPlace(err error) bool { return isOne(err, places) }
+
+func isOne(err error, of []error) bool {
+	return slices.ContainsFunc(of, func(t error) bool { return errors.Is(err, t) })
 }

@@ -2,6 +2,7 @@ package writefiles
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,8 +36,13 @@ type handler struct {
 
 	mu      sync.Mutex
 	started bool
-	opened  *disk // nil until it is needed
+	opened  *disk     // nil until it is needed
+	checked time.Time // when it was still the directory
 }
+
+// checkInterval is how often the directory is compared with the one that is open: somebody may have moved it away, or
+// mounted another file system over it. Nothing would fail then.
+const checkInterval = time.Second
 
 var (
 	_ stack.Layer       = (*handler)(nil)
@@ -69,7 +75,7 @@ func (h *handler) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := try(d, ".", 1, 1); err != nil {
+	if err := (sample{directory: ".", body: 1, headers: 1}).try(d); err != nil {
 		return errors.Join(fmt.Errorf("writefiles: nothing can be written into %q: %w", h.directory, err), h.Stop(ctx))
 	}
 	l := &leftovers{disk: d, before: time.Now().Add(-h.leftoverAge)}
@@ -100,6 +106,13 @@ func (h *handler) begin() (*disk, error) {
 
 // open is called with mu held.
 func (h *handler) open() (*disk, error) {
+	if h.opened != nil && time.Since(h.checked) < checkInterval {
+		return h.opened, nil
+	}
+	if h.opened != nil && !h.opened.is(h.directory) {
+		_ = h.opened.root.Close() // what still uses it fails, and is delivered again
+		h.opened = nil
+	}
 	if h.opened == nil {
 		d, err := openDisk(&h.config)
 		if err != nil {
@@ -107,6 +120,7 @@ func (h *handler) open() (*disk, error) {
 		}
 		h.opened = d
 	}
+	h.checked = time.Now()
 	return h.opened, nil
 }
 
@@ -140,6 +154,8 @@ func (h *handler) Process(ctx context.Context, msg processor.Message) error {
 	}
 	d, err := h.disk()
 	if err != nil {
+		s := sample{directory: ".", fixed: ".", body: len(msg.Body()), headers: 1}
+		h.outage.Down(err, func(context.Context) error { return h.mend(s) }) //nolint:contextcheck // a pause outlives the message
 		return processor.Requeue(err)
 	}
 	name, _ := msg.Headers().String("X-Filename")
@@ -160,7 +176,7 @@ func (h *handler) Process(ctx context.Context, msg processor.Message) error {
 }
 
 // outcome says what becomes of a message. If the disk cannot be used, the run waits until as much can be written in the
-// same place.
+// same place. If only a directory or name cannot be used that the sender has chosen, the message has failed.
 func (h *handler) outcome(p *pair, err error) error {
 	if err == nil {
 		return nil
@@ -169,45 +185,33 @@ func (h *handler) outcome(p *pair, err error) error {
 	if !isTrouble(err) {
 		return err
 	}
-	directory, body, headers := path.Dir(p.name("", "")), len(p.body), len(p.headers)
-	h.outage.Down(err, func(context.Context) error { return h.mend(directory, body, headers) })
+	s := sample{directory: path.Dir(p.name(rand.Text(), "")), fixed: p.fixed(), body: len(p.body), headers: len(p.headers)}
+	if isOfPlace(err) && s.elsewhere().try(p.disk) == nil {
+		return err
+	}
+	h.outage.Down(err, func(context.Context) error { return h.mend(s) })
 	return processor.Requeue(err)
 }
 
 // mend opens the directory again and tries it: another file system may have been mounted there since.
-func (h *handler) mend(directory string, body, headers int) error {
+func (h *handler) mend(s sample) error {
 	d, err := openDisk(&h.config)
 	if err != nil {
 		return err
 	}
-	if err := try(d, directory, body, headers); err != nil {
+	err = s.try(d)
+	if isOfPlace(err) && s.fixed != s.directory {
+		err = s.elsewhere().try(d) // so the message fails when it comes again, and holds up no other
+	}
+	if err != nil {
 		return errors.Join(err, d.root.Close())
 	}
 	h.mu.Lock()
 	before := h.opened
-	h.opened = d
+	h.opened, h.checked = d, time.Now()
 	h.mu.Unlock()
 	if before == nil {
 		return nil
 	}
 	return before.root.Close() // what still uses it finishes first
-}
-
-// try writes files of these sizes in a directory, as a message does, and removes them.
-func try(d *disk, directory string, body, headers int) error {
-	if err := d.makeDirectory(directory); err != nil {
-		return err
-	}
-	t, second := newTemporary(directory), newTemporary(directory)
-	defer d.remove(t.body, t.headers, second.body)
-	if err := d.create(t.headers, make([]byte, headers)); err != nil {
-		return err
-	}
-	if err := d.create(t.body, make([]byte, body)); err != nil {
-		return err
-	}
-	if err := d.link(t.body, second.body); err != nil {
-		return fmt.Errorf("a file cannot have a second name, as on a FAT file system; use a file system that has hard links: %w", err)
-	}
-	return d.sync(directory)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -15,8 +16,28 @@ import (
 // claim is a file that this reader has, and no other: it has its lock.
 type claim struct {
 	name string
-	file *os.File // nil if it could not be opened
-	info fs.FileInfo
+	file *os.File    // nil if it could not be opened
+	info fs.FileInfo // nil if there was none
+
+	headers     fs.FileInfo // of its headers file; nil if it has none
+	headersRead bool        // else nobody has looked for them
+
+	inMemory int64       // how much of maxBytes it takes while it is in flight
+	decided  atomic.Bool // whether it is moved when it is confirmed, or was abandoned before
+}
+
+// decide decides what becomes of the claim, and reports whether nobody had before.
+func (c *claim) decide() bool { return c.decided.CompareAndSwap(false, true) }
+
+// headersInMemory is what a headers file takes there, as a multiple of its size: each value is an object of its own.
+const headersInMemory = 16
+
+// weigh says how much the message takes in memory.
+func (c *claim) weigh(headers fs.FileInfo) {
+	c.inMemory = c.info.Size()
+	if headers != nil && headers.Size() <= headersfile.MaxSize { // else it is not read
+		c.inMemory += headersInMemory * headers.Size()
+	}
 }
 
 func (c *claim) close() {
@@ -43,26 +64,27 @@ func (e *notSettledError) Error() string {
 }
 func (e *notSettledError) Is(target error) bool { return target == errNotNow }
 
-// take claims a file. The error is errNotNow, or fs.ErrNotExist, or one about this file.
+// take claims a file. The error is errNotNow, or fs.ErrNotExist, or one about this file, which is not claimed then.
 func (m *maildir) take(name string, settle time.Duration) (*claim, error) {
 	f, info, err := regular.Open(m.dir, name)
-	if err != nil {
-		return nil, err
-	}
 	c := &claim{name: name, file: f, info: info}
+	if err != nil {
+		return c, err
+	}
 	if err := m.check(c, settle); err != nil {
 		c.close()
-		return nil, err
+		return c, err
 	}
+	c.weigh(m.headersOf(c))
 	return c, nil
 }
 
 func (m *maildir) check(c *claim, settle time.Duration) error {
-	locked, err := lock(c.file)
+	locked, err := m.lock(c.file)
 	if errors.Is(err, syscall.EBADF) {
 		locked, err = m.lockForWriting(c)
 	}
-	if errors.Is(err, errNotNow) {
+	if errors.Is(err, errNotNow) || errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err != nil {
@@ -96,7 +118,7 @@ func (m *maildir) check(c *claim, settle time.Duration) error {
 func (m *maildir) lockForWriting(c *claim) (bool, error) {
 	f, err := m.dir.OpenFile(c.name, os.O_RDWR|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("it locks only files that may be written; give this user the right to write all files in new: %w", err)
 	}
 	info, err := f.Stat()
 	if err == nil && !os.SameFile(info, c.info) {
@@ -107,7 +129,7 @@ func (m *maildir) lockForWriting(c *claim) (bool, error) {
 	}
 	c.close()
 	c.file = f
-	return lock(f)
+	return m.lock(f)
 }
 
 // changed reports whether the file has been written to since it was claimed.
@@ -128,11 +150,15 @@ func (m *maildir) read(c *claim, limit int64) (body, headers []byte, err error) 
 	if !canHaveHeaders(c.name) {
 		return body, nil, nil
 	}
-	headers, err = regular.Read(m.dir, c.name+headersfile.Suffix, headersfile.MaxSize)
-	if errors.Is(err, fs.ErrNotExist) {
+	headers, c.headers, err = regular.Read(m.dir, c.name+headersfile.Suffix, headersfile.MaxSize)
+	c.headersRead = true
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return body, nil, nil
-	}
-	if err != nil {
+	case errors.Is(err, regular.ErrNotRegular):
+		// Not wrapped: a body that is no regular file is left alone, but this one would be so for ever.
+		return nil, nil, fmt.Errorf("the headers file cannot be used; replace it by one, or remove it: %v", err) //nolint:errorlint // see above
+	case err != nil:
 		return nil, nil, fmt.Errorf("the headers file: %w", err)
 	}
 	return body, headers, nil

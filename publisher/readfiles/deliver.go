@@ -3,6 +3,7 @@ package readfiles
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -37,12 +38,15 @@ func (r *run) deliver(c *claim, start time.Time, sent string) result {
 	}
 	done.sent = m.file
 	r.dir.at("confirmed")
-	if c.changed() {
-		done.sent, done.err = "", errNotNow // what was published is not what is there
-		return done
+	if !c.decide() {
+		return done // the run has ended without it
 	}
-	err = r.dir.move(c.name, dirCur, r.dir.free(dirCur, c.name))
-	if err != nil && r.dir.taken(filepath.Join(dirNew, c.name)) { // else somebody has taken it away
+	err = r.dir.move(c, dirCur, r.dir.free(dirCur, c.name))
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist) && !r.dir.taken(filepath.Join(dirNew, c.name)): // it was taken away
+	case errors.Is(err, errNotNow):
+		done.sent, done.err = "", errNotNow // what was published is not what is there
+	default:
 		done.err = &troubleError{fmt.Errorf("it was published, and cannot be moved to cur: %w", err)}
 	}
 	r.dir.at("moved")

@@ -42,11 +42,12 @@
 //
 // A file that is larger than [MaxSize], or that no broker takes, is set aside: it moves to the directory failed, with a
 // text beside it that says why. So is one that cannot be read, or whose headers file cannot be used, after 8 tries
-// ([Tries]), the waits between which double from 1 s to a minute. One that the broker refuses, or that may not be
-// published, is set aside after as many tries between which others were published; if none are, the file is not to
-// blame. To have it tried again, move it, with its headers file first, back into new.
+// ([Tries]), the waits between which double from 1 s to a minute. One that this user may not publish is set aside after
+// as many tries between which others were published; if none are, the file is not to blame. To have it tried again, move
+// it, with its headers file first, back into new.
 //
-// While no queue takes the messages, the broker is away or blocked, or files cannot be moved, nothing is set aside.
+// While no queue takes the messages, or one that is full refuses them, the broker is away or blocked, or files cannot be
+// moved, nothing is set aside.
 // After a failure, files are tried one at a time, with pauses of up to 5 s, until one is confirmed.
 //
 // # Many readers
@@ -56,6 +57,11 @@
 // a file server this holds only if the server has such locks for all of them: NFS needs version 4, or lockd and no mount
 // with local_lock, and the reader must be allowed to write the files. Else there must be one reader. It is tested on
 // local file systems. Windows has one reader.
+//
+// # A directory that is replaced
+//
+// If the directory, or new in it, is moved away and another is put in its place, or a file system is mounted over it,
+// that is read from the next poll on, when what is in flight is done. What lies in the old one is not read any more.
 //
 // # What is not read
 //

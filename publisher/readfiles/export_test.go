@@ -1,4 +1,12 @@
 package readfiles
 
+import "os"
+
 // Step calls f at each point of the way of a file.
 func Step(f func(point string)) Option { return func(c *config) { c.step = f } }
+
+// Locks has files locked by f.
+func Locks(f func(*os.File) (bool, error)) Option { return func(c *config) { c.lock = f } }
+
+// Lock is what locks files else.
+var Lock = lock

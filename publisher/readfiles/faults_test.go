@@ -59,7 +59,7 @@ func TestWhatIsNoFaultOfTheFileIsTriedUntilItWorks(t *testing.T) {
 func TestAFileThatFailsByItselfIsSetAside(t *testing.T) {
 	t.Parallel()
 	for err, tries := range map[error]int{
-		processor.ErrTooLarge: 1, processor.ErrHeaderType: 1, processor.ErrRefused: 8, processor.ErrForbidden: 8,
+		processor.ErrTooLarge: 1, processor.ErrHeaderType: 1, processor.ErrForbidden: 8,
 	} {
 		d := newMaildir(t)
 		synctest.Test(t, func(t *testing.T) {
@@ -88,6 +88,31 @@ func TestAFileThatFailsByItselfIsSetAside(t *testing.T) {
 			require.ErrorIs(t, last.Err, err)
 		})
 	}
+}
+
+// A queue with a maximum length that rejects what is published refuses some, and takes others as soon as it has room.
+func TestAQueueThatIsFullSetsNoFileAside(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	const files = 60
+	for i := range files {
+		d.put(t, fmt.Sprint(i))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var p recorder
+		began := time.Now()
+		p.failWith(func(processor.Envelope) error {
+			if len(p.sent) > int(time.Since(began)/(20*time.Second)) { // one is consumed every 20 seconds
+				return processor.ErrRefused
+			}
+			return nil
+		})
+		r := d.read(t, &p)
+		time.Sleep(2 * time.Hour)
+		require.Zero(t, r.Stats().SetAside)
+		require.Len(t, p.bodies(), files)
+		r.stop()
+	})
 }
 
 func TestWhatNoQueueTakesHoldsUpNoOther(t *testing.T) {
@@ -229,6 +254,52 @@ func TestADirectoryThatGoesAndComesIsReadAgain(t *testing.T) {
 		require.Len(t, p.all(), 1)
 		r.stop()
 	})
+}
+
+// With another file system mounted there, it is the same.
+func TestADirectoryThatIsReplacedIsReadInstead(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{".", "new"} {
+		d := newMaildir(t)
+		synctest.Test(t, func(t *testing.T) {
+			var p slow
+			r := d.read(t, &p, readfiles.Settle(0))
+			synctest.Wait()
+			d.put(t, "1")
+			time.Sleep(1500 * time.Millisecond) // it is in flight
+			old := strings.TrimSuffix(d.path(name), "/") + ".old"
+			require.NoError(t, os.Rename(d.path(name), old))
+			require.NoError(t, os.MkdirAll(d.path("new"), 0o700))
+			d.put(t, "2")
+			time.Sleep(time.Minute)
+			r.stop()
+			require.Equal(t, map[string]int{"1": 1, "2": 1}, p.bodies(), name)
+			require.Equal(t, []string{"2"}, d.list(t, "cur"))
+			require.NoError(t, os.RemoveAll(old))
+		})
+	}
+}
+
+// Else all files would be published at each start, and none moved.
+func TestNothingIsPublishedThatCannotBeMoved(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	d.put(t, "1")
+	elsewhere := t.TempDir()
+	for name, cur := range map[string]func() error{
+		"link":         func() error { return os.Symlink(elsewhere, d.path("cur")) },
+		"dangling":     func() error { return os.Symlink("missing", d.path("cur")) },
+		"regular file": func() error { return os.WriteFile(d.path("cur"), nil, 0o600) },
+	} {
+		require.NoError(t, cur())
+		var p recorder
+		err := must.Have(readfiles.New(string(d), &p, to, fast()...)).Run(t.Context())
+		require.ErrorContains(t, err, "cannot be moved from new to cur", name)
+		require.Empty(t, p.all())
+		require.NoError(t, os.Remove(d.path("cur")))
+		require.Equal(t, []string{"1"}, d.list(t, "new"))
+		require.Equal(t, []string{"new"}, d.list(t, "."))
+	}
 }
 
 func TestAFileThatIsTakenAwayWhileItIsPublishedIsPublished(t *testing.T) {

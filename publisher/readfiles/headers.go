@@ -45,7 +45,7 @@ func (r *run) headers(ctx context.Context, name string, seen map[string]bool) {
 		return
 	}
 	file := slog.String("file", excerpt.Of(name, 256))
-	if err := r.dir.setAside(name, loneReason); err != nil {
+	if err := r.dir.setAside(&claim{name: name, info: info}, loneReason); err != nil {
 		r.log1(ctx, slog.LevelWarn, "headers without a body were not set aside", file, logattr.Err(err))
 		return
 	}
@@ -55,14 +55,14 @@ func (r *run) headers(ctx context.Context, name string, seen map[string]bool) {
 
 // rejoin moves a headers file to its body, if that is in cur already.
 func (m *maildir) rejoin(body string, limit int64) bool {
-	headers, err := regular.Read(m.dir, body+headersfile.Suffix, headersfile.MaxSize)
+	headers, info, err := regular.Read(m.dir, body+headersfile.Suffix, headersfile.MaxSize)
 	if err != nil {
 		return false
 	}
 	moved := filepath.Join(dirCur, body)
-	content, err := regular.Read(m.root, moved, limit)
+	content, _, err := regular.Read(m.root, moved, limit)
 	if err != nil || m.taken(moved+headersfile.Suffix) {
 		return false
 	}
-	return headersfile.Names(headers, content) && m.moveHeaders(body, dirCur, body) == nil
+	return headersfile.Names(headers, content) && m.moveHeaders(body, info, dirCur, body) == nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"github.com/gowarren/warren/internal/headersfile"
@@ -30,6 +31,7 @@ type maildir struct {
 	dir  *os.Root // new
 	// step is called at each point of the way of a file, in tests. It is nil outside of them.
 	step func(point string)
+	lock func(*os.File) (bool, error)
 }
 
 func (m *maildir) at(point string) {
@@ -39,19 +41,71 @@ func (m *maildir) at(point string) {
 }
 
 // openMaildir opens the directory, which must be there, and makes those in it.
-func openMaildir(directory string, step func(point string)) (*maildir, error) {
+func openMaildir(directory string, c *config) (*maildir, error) {
 	root, err := os.OpenRoot(directory)
 	if err != nil {
 		return nil, fmt.Errorf("readfiles: the directory cannot be opened; make it before, it is not made here since it could be a disk that is not mounted: %w", err)
 	}
-	m := &maildir{root: root, step: step}
+	m := &maildir{root: root, step: c.step, lock: c.lock}
 	if err = errors.Join(m.make(dirNew), m.make(dirCur)); err == nil {
 		m.dir, err = root.OpenRoot(dirNew)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("readfiles: the directory %q has no new and cur, and they cannot be made: %w", directory, err), root.Close())
 	}
+	if err = m.tryMove(); err != nil {
+		return nil, errors.Join(fmt.Errorf("readfiles: in %q files cannot be locked, or cannot be moved from new to cur; make both directories of one file system that this user may write to, not links: %w", directory, err), m.close())
+	}
 	return m, nil
+}
+
+// tryMove locks and moves a file as one that is published will be. Without that, all files would be published at each start.
+func (m *maildir) tryMove() error {
+	name := ".warren-" + rand.Text() + ".try"
+	from, to := filepath.Join(dirNew, name), filepath.Join(dirCur, name)
+	err := m.writeNew(from, "")
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return nil // a move needs no room
+	}
+	if err != nil {
+		return err
+	}
+	c, err := m.take(name, 0)
+	if err == nil {
+		err = m.root.Rename(from, to)
+		c.close()
+	}
+	if err != nil {
+		return errors.Join(err, m.root.Remove(from))
+	}
+	return m.root.Remove(to)
+}
+
+// errReplaced says that what was opened is not what is there now.
+var errReplaced = errors.New("another directory is in its place since, and is opened next")
+
+// current returns an error unless the directory with that name, and new in it, are those that were opened. Somebody may
+// have moved them away, or mounted another file system over them.
+func (m *maildir) current(directory string) error {
+	here, err := os.Stat(directory)
+	if err == nil {
+		err = sameAs(m.root, here)
+	}
+	if err == nil {
+		here, err = m.root.Stat(dirNew)
+	}
+	if err == nil {
+		err = sameAs(m.dir, here)
+	}
+	return err
+}
+
+func sameAs(opened *os.Root, here fs.FileInfo) error {
+	info, err := opened.Stat(".")
+	if err == nil && !os.SameFile(info, here) {
+		err = errReplaced
+	}
+	return err
 }
 
 func (m *maildir) make(name string) error {
@@ -123,41 +177,18 @@ func addUnique(name string) string {
 	return base[:cut] + token + ending
 }
 
-// move moves a file from new, and then its headers. In between there are headers without a body, which rejoin brings
-// back to theirs.
-func (m *maildir) move(name, directory, as string) error {
-	if err := m.root.Rename(filepath.Join(dirNew, name), filepath.Join(directory, as)); err != nil {
-		return err
-	}
-	m.at("body moved")
-	if !canHaveHeaders(name) {
-		return nil
-	}
-	return m.moveHeaders(name, directory, as)
-}
-
-// canHaveHeaders reports whether there is room for the ending.
-func canHaveHeaders(name string) bool { return len(name)+len(headersfile.Suffix) <= 255 }
-
-func (m *maildir) moveHeaders(name, directory, as string) error {
-	err := m.root.Rename(filepath.Join(dirNew, name+headersfile.Suffix), filepath.Join(directory, as+headersfile.Suffix))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // it has none, or another reader has rejoined them
-	}
-	return err
-}
-
-// setAside moves a file from new into failed, with a text beside it that says why.
-func (m *maildir) setAside(name, why string) error {
+// setAside moves a file from new into failed, with a text beside it that says why. The errors are those of move.
+func (m *maildir) setAside(c *claim, why string) error {
 	if err := m.make(dirFailed); err != nil {
 		return err
 	}
-	as := m.free(dirFailed, name)
+	as := m.free(dirFailed, c.name)
 	reason := filepath.Join(dirFailed, as+reasonSuffix)
 	if err := m.writeNew(reason, why); err != nil {
 		return err
 	}
-	err := m.move(name, dirFailed, as)
+	m.at("setting aside")
+	err := m.move(c, dirFailed, as)
 	if err != nil && !m.taken(filepath.Join(dirFailed, as)) {
 		err = errors.Join(err, m.root.Remove(reason))
 	}

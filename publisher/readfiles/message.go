@@ -24,7 +24,7 @@ type message struct {
 func (r *run) message(c *claim) (message, error) {
 	body, headers, err := r.dir.read(c, r.maxSize)
 	if err == nil && headers != nil && !headersfile.Names(headers, body) && r.dir.rejoin(c.name, r.maxSize) {
-		headers = nil // they were those of an earlier file with this name
+		headers, c.headers = nil, nil // they were those of an earlier file with this name
 	}
 	if err != nil {
 		return message{}, err

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/gowarren/warren/internal/callback"
@@ -27,7 +29,11 @@ func (r *run) note(ctx context.Context, done result) error {
 	d := r.delays[done.claim.name]
 	r.count(&d, fault)
 	if fault == forGood || fault != anything && r.tries != processor.NoLimit && d.tries >= r.tries {
-		err := r.dir.setAside(done.claim.name, reason(done, d))
+		err := r.dir.setAside(done.claim, reason(done, d))
+		if errors.Is(err, errNotNow) || errors.Is(err, fs.ErrNotExist) && !r.dir.taken(filepath.Join(dirNew, done.claim.name)) {
+			delete(r.delays, done.claim.name)
+			return nil // it was replaced by another, or taken away
+		}
 		if err == nil {
 			delete(r.delays, done.claim.name)
 			r.counters.setAside.Add(1)
@@ -70,8 +76,8 @@ func (r *run) noteFailure(ctx context.Context, done result, d delay, fault blame
 	return nil
 }
 
-// count counts a try that may be the fault of the file. One that the broker refuses is to blame only if others are
-// confirmed between its tries.
+// count counts a try that may be the fault of the file. One that may not be published is to blame only if others
+// are confirmed between its tries.
 func (r *run) count(d *delay, fault blame) {
 	if fault == theFile || fault == forGood || fault == perhaps && (d.failures == 0 || r.confirmed > d.confirmed) {
 		d.tries++

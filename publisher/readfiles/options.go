@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/gowarren/warren/internal/option"
@@ -25,13 +26,15 @@ type config struct {
 	onFile      func(Event)
 	log         *slog.Logger
 	step        func(point string)
+	lock        func(*os.File) (bool, error)
 }
 
 // ContentType sets that of messages made of a file without a headers file; "" is none. Default:
 // application/octet-stream.
 func ContentType(mime string) Option { return func(c *config) { c.contentType = mime } }
 
-// InFlight sets how many files are published at the same time. Together they have no more than 64 MiB, or are one file.
+// InFlight sets how many files are published at the same time. Together they take no more than 64 MiB (a body its size,
+// and a headers file 16 times its size, as much as its values may take in memory), or are one file.
 // Default: 64.
 func InFlight(n int) Option { return func(c *config) { c.inFlight = n } }
 
@@ -69,7 +72,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func newConfig(opts []Option) (config, error) {
 	c := config{
 		contentType: "application/octet-stream", inFlight: 64, maxSize: 16 << 20,
-		poll: time.Second, settle: time.Second, tries: 8, drain: 5 * time.Second,
+		poll: time.Second, settle: time.Second, tries: 8, drain: 5 * time.Second, lock: lock,
 	}
 	if err := option.Apply("readfiles", &c, opts); err != nil {
 		return c, err

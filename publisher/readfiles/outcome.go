@@ -42,10 +42,10 @@ func judge(err error) blame {
 		return judgeRead(err)
 	case errors.Is(err, processor.ErrIndeterminate):
 		return anything
-	case errors.Is(err, processor.ErrRefused), errors.Is(err, processor.ErrForbidden):
+	case errors.Is(err, processor.ErrForbidden):
 		return perhaps
 	}
-	return anything
+	return anything // a refusal too: it is that of a queue that is full
 }
 
 // judgeRead judges an error of a file that was not read.

@@ -8,6 +8,10 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
+// ErrAbandoned is returned by a run whose publisher ignored the end of its context. The files stay in new, and keep their
+// locks until the publisher returns; they are not moved then, so that they are published again.
+var ErrAbandoned = errors.New("readfiles: a publisher that did not return after the end of its context was abandoned")
+
 // Reader publishes the files of a directory. Any number of readers, in any number of processes of one machine, may work
 // on one directory.
 type Reader struct {
@@ -39,11 +43,11 @@ func New(directory string, next processor.Publisher, to processor.Destination, o
 }
 
 // Run publishes files until ctx ends, and then returns nil when those in flight are confirmed and moved, or the time
-// for that is over ([DrainTimeout]). It returns an error at once if there is no directory, and later only when the
-// publisher is closed. Trouble with the broker or the disk is logged, and tried again. It may be called again after it
+// for that is over ([DrainTimeout]). It returns an error at once if there is no directory or files cannot be locked or moved in it, and later only when the
+// publisher is closed, or a second after DrainTimeout, when it ignores its context ([ErrAbandoned]). Trouble with the broker or the disk is logged, and tried again. It may be called again after it
 // has returned.
 func (r *Reader) Run(ctx context.Context) error {
-	dir, err := openMaildir(r.directory, r.step)
+	dir, err := openMaildir(r.directory, &r.config)
 	if err != nil {
 		return err
 	}
@@ -51,9 +55,8 @@ func (r *Reader) Run(ctx context.Context) error {
 	defer done()
 	work := &run{
 		Reader: r, dir: dir, wakes: r.wake, inFlight: map[string]*claim{}, delays: delays{}, lone: map[string]bool{},
-		results: make(chan result), publishing: longer,
+		results: make(chan result), publishing: longer, abandoned: make(chan struct{}),
 	}
 	err = work.loop(ctx)
-	work.finish()
-	return errors.Join(err, work.dir.close())
+	return errors.Join(err, work.finish(), work.dir.close())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/internal/headersfile"
 	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/publisher/readfiles"
@@ -210,6 +211,55 @@ func TestAConfirmThatDoesNotComeKeepsNoReaderFromItsEnd(t *testing.T) {
 		r.stop()
 		require.Equal(t, 5*time.Second, time.Since(start))
 		require.Equal(t, []string{"1"}, d.list(t, "new"))
+	})
+}
+
+func TestAPublisherThatNeverReturnsKeepsNoReaderFromItsEnd(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	d.put(t, "1", "2")
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		deaf := processor.PublisherFunc(func(context.Context, processor.Destination, processor.Envelope) error {
+			<-goOn
+			return nil
+		})
+		r := must.Have(readfiles.New(string(d), deaf, to))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }()
+		time.Sleep(time.Hour)
+		cancel()
+		start := time.Now()
+		err := <-done
+		require.Equal(t, 6*time.Second, time.Since(start))
+		require.ErrorIs(t, err, readfiles.ErrAbandoned)
+		require.ErrorContains(t, err, "2 files")
+		require.Zero(t, r.Stats().InFlight)
+		close(goOn)
+		synctest.Wait()
+		require.Equal(t, []string{"1", "2"}, d.list(t, "new"), "the next reader publishes them")
+	})
+	var p recorder
+	r := d.read(t, &p, fast()...)
+	eventually(t, func() bool { return r.Stats().Published == 2 }) // their locks are gone
+}
+
+func TestHeadersFilesInFlightHaveALimitedSize(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	for i := range 20 {
+		d.putContent(t, fmt.Sprint(i, headersfile.Suffix), `{"warren":1,"message":{}}`+strings.Repeat(" ", 1<<20-100))
+		d.put(t, fmt.Sprint(i))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var p slow
+		r := d.read(t, &p)
+		for r.Stats().Published < 20 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.Equal(t, int64(4), p.most.Load())
+		r.stop()
 	})
 }
 

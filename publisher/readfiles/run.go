@@ -24,6 +24,7 @@ type run struct {
 	results    chan result
 	inFlight   map[string]*claim
 	bytes      int64 // of those
+	abandoned  chan struct{}
 
 	delays    delays
 	failures  int       // in a row, since the last confirm
@@ -35,7 +36,7 @@ type run struct {
 	loneNext time.Time
 }
 
-// maxBytes is how much files have that are published at the same time, unless it is one.
+// maxBytes is how much files take in memory that are published at the same time, unless it is one.
 const maxBytes = 64 << 20
 
 // Pauses after failures.
@@ -59,7 +60,7 @@ func (r *run) loop(ctx context.Context) error {
 			r.log1(ctx, slog.LevelWarn, "a directory of files cannot be read, and is tried again", logattr.Err(err))
 			r.next = time.Now().Add(pacing.Jitter(pacing.Doubling(firstPause, lastPause, troubles)))
 			err = r.idle(ctx)
-			r.reopen()
+			r.reopen(ctx)
 		default:
 			troubles = 0
 			if r.confirmed == before { // else more may have come meanwhile
@@ -75,7 +76,10 @@ func (r *run) loop(ctx context.Context) error {
 
 // pass looks through the directory once, and begins what can be. It waits for room while there is none.
 func (r *run) pass(ctx context.Context) error {
-	var err error
+	err := r.dir.current(r.directory)
+	if err != nil {
+		return err
+	}
 	lone := !time.Now().Before(r.loneNext)
 	seen := map[string]bool{}
 	listing := r.dir.each(func(e fs.DirEntry) bool {
@@ -113,17 +117,23 @@ func (r *run) begin(ctx context.Context, name string) error {
 		if errors.As(err, &later) && later.until.Before(r.next) {
 			r.next = later.until
 		}
-		return r.note(ctx, result{claim: &claim{name: name}, err: err, start: start})
+		return r.note(ctx, result{claim: c, err: err, start: start})
 	}
-	if err := r.room(ctx, c.size()); err != nil {
+	if err := r.room(ctx, c.inMemory); err != nil {
 		c.close()
 		return err
 	}
 	r.inFlight[name] = c
-	r.bytes += c.size()
+	r.bytes += c.inMemory
 	r.counters.inFlight.Add(1)
 	sent := r.delays[name].sent
-	go func() { r.results <- r.deliver(c, start, sent) }()
+	go func() {
+		select {
+		case r.results <- r.deliver(c, start, sent):
+		case <-r.abandoned:
+			c.close()
+		}
+	}()
 	return nil
 }
 
@@ -202,27 +212,51 @@ func (r *run) idle(ctx context.Context) error {
 func (r *run) end(ctx context.Context, result result) error {
 	defer result.claim.close()
 	delete(r.inFlight, result.claim.name)
-	r.bytes -= result.claim.size()
+	r.bytes -= result.claim.inMemory
 	r.counters.inFlight.Add(-1)
 	return r.note(ctx, result)
 }
 
-// finish waits for all that is in flight.
-func (r *run) finish() {
+// grace is how long a publisher may take to see that the context has ended.
+const grace = time.Second
+
+// finish waits for all that is in flight. What ignores the end of its context is abandoned.
+func (r *run) finish() error {
+	over := time.NewTimer(r.drain + grace)
+	defer over.Stop()
 	for len(r.inFlight) > 0 {
-		_ = r.end(r.publishing, <-r.results)
+		select {
+		case result := <-r.results:
+			_ = r.end(r.publishing, result)
+		case <-over.C:
+			return r.abandon()
+		}
 	}
+	return nil
+}
+
+// abandon leaves what is in flight to its goroutines. They move nothing any more, but what they are moving now.
+func (r *run) abandon() error {
+	for _, c := range r.inFlight {
+		c.decide()
+	}
+	close(r.abandoned)
+	r.counters.inFlight.Add(-int64(len(r.inFlight)))
+	return fmt.Errorf("%w: %d files", ErrAbandoned, len(r.inFlight))
 }
 
 // reopen opens the directory again: another file system may have been mounted there since.
-func (r *run) reopen() {
-	if len(r.inFlight) > 0 {
+func (r *run) reopen(ctx context.Context) {
+	if len(r.inFlight) > 0 || ctx.Err() != nil {
 		return // they have to be moved
 	}
-	if dir, err := openMaildir(r.directory, r.step); err == nil {
-		_ = r.dir.close()
-		r.dir = dir
+	dir, err := openMaildir(r.directory, &r.config)
+	if err != nil {
+		r.log1(ctx, slog.LevelWarn, "a directory of files cannot be opened, and is tried again", logattr.Err(err))
+		return
 	}
+	_ = r.dir.close()
+	r.dir = dir
 }
 
 func (r *run) log1(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {
