@@ -32,6 +32,8 @@
 // # Files that are still written
 //
 // Whoever writes a file elsewhere in the same file system and renames it into new is safe; that is what a Maildir is.
+// It may replace a file that is in new; what is replaced may have been published or not. If the reader is killed in the
+// moment of a replacement, the new file may be in cur unpublished, so a name for each file is better.
 // Of a file that is written in new directly, none of it is read until it has not changed for a second ([Settle]) and,
 // on Linux, no process of this machine has it open for writing. That is known of local file systems, and for files that
 // belong to the user of this process, or if that is root. A file that changes while it is published stays, and is
@@ -55,8 +57,8 @@
 // Any number of readers may work on one directory. Each locks (flock) a file while it publishes it. The lock ends with
 // its process, so that what a killed reader had in flight is published by another at once. Between machines that share
 // a file server this holds only if the server has such locks for all of them: NFS needs version 4, or lockd and no mount
-// with local_lock, and the reader must be allowed to write the files. Else there must be one reader. It is tested on
-// local file systems. Windows has one reader.
+// with local_lock, and the reader must be allowed to write the files. Else there must be one reader. Where there are no
+// locks at all, Run fails at once. It is tested on local file systems. Windows has one reader.
 //
 // # A directory that is replaced
 //
