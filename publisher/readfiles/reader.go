@@ -51,11 +51,11 @@ func (r *Reader) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	longer, done := outlive(ctx, r.drain)
-	defer done()
+	publishing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
 	work := &run{
 		Reader: r, dir: dir, wakes: r.wake, inFlight: map[string]*claim{}, delays: delays{}, lone: map[string]bool{},
-		results: make(chan result), publishing: longer, abandoned: make(chan struct{}),
+		results: make(chan result), publishing: publishing, stop: stop, abandoned: make(chan struct{}),
 	}
 	err = work.loop(ctx)
 	return errors.Join(err, work.finish(), work.dir.close())

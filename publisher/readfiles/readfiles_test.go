@@ -273,6 +273,25 @@ func TestAPublisherThatIsClosedEndsTheReader(t *testing.T) {
 	require.Equal(t, []string{"1"}, d.list(t, "new"))
 }
 
+// What else is in flight is told so, before it is abandoned.
+func TestAPublisherThatIsClosedEndsWhatIsInFlight(t *testing.T) {
+	t.Parallel()
+	d := newMaildir(t)
+	d.put(t, "1", "2")
+	synctest.Test(t, func(t *testing.T) {
+		p := processor.PublisherFunc(func(ctx context.Context, _ processor.Destination, e processor.Envelope) error {
+			if string(e.Body) == "2" {
+				return processor.ErrClosed
+			}
+			<-ctx.Done()
+			return fmt.Errorf("%w: %w", processor.ErrIndeterminate, ctx.Err())
+		})
+		err := must.Have(readfiles.New(string(d), p, to, readfiles.Settle(0))).Run(t.Context())
+		require.ErrorIs(t, err, processor.ErrClosed)
+		require.NotErrorIs(t, err, readfiles.ErrAbandoned)
+	})
+}
+
 func TestFunctionsThatPanicHarmNobody(t *testing.T) {
 	t.Parallel()
 	d := newMaildir(t)

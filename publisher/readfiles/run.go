@@ -20,7 +20,8 @@ type run struct {
 	*Reader
 	dir        *maildir
 	wakes      <-chan struct{}
-	publishing context.Context //nolint:containedctx // it lives as long as the run
+	publishing context.Context //nolint:containedctx // it lives as long as the run, and while that drains
+	stop       context.CancelFunc
 	results    chan result
 	inFlight   map[string]*claim
 	bytes      int64 // of those
@@ -222,6 +223,7 @@ const grace = time.Second
 
 // finish waits for all that is in flight. What ignores the end of its context is abandoned.
 func (r *run) finish() error {
+	defer time.AfterFunc(r.drain, r.stop).Stop()
 	over := time.NewTimer(r.drain + grace)
 	defer over.Stop()
 	for len(r.inFlight) > 0 {
@@ -261,14 +263,4 @@ func (r *run) reopen(ctx context.Context) {
 
 func (r *run) log1(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {
 	logattr.Or(r.log).LogAttrs(ctx, level, text, append(attrs, slog.String("directory", r.directory))...)
-}
-
-// outlive returns a context that ends d after ctx.
-func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
-	return longer, func() {
-		stop()
-		cancel()
-	}
 }
