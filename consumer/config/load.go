@@ -76,7 +76,7 @@ func (l *loading) known() []string {
 	return all
 }
 
-// unknown reports the keys that nobody takes.
+// unknown reports the keys that have no meaning.
 func (l *loading) unknown() {
 	takes := map[string]bool{settingsKey: true}
 	for _, f := range l.top {

@@ -9,7 +9,7 @@ import (
 	"github.com/gowarren/warren/internal/quote"
 )
 
-// ErrMissing is the error of a setting, or of brokers, that nobody has set.
+// ErrMissing is the error of a setting, or of brokers, that are missing.
 var ErrMissing = errors.New("is not set")
 
 // problem is what is wrong with one value.

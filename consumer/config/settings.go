@@ -90,7 +90,7 @@ func (s *settings) decode(key string, to any) error {
 	return found.err()
 }
 
-// missing reports a key that nobody has set.
+// missing reports a key that is not set.
 func (s *settings) missing(key string, found *problems) {
 	did := ""
 	if k, ok := nearest.Of(key, paths(s.root, "")...); ok {

@@ -16,7 +16,7 @@ import (
 
 const (
 	loneInterval = time.Minute // between looks at headers without a body
-	loneAge      = time.Hour   // of those that nobody is about to complete
+	loneAge      = time.Hour   // of those that will not be completed
 )
 
 // loneReason is the text beside them then.
