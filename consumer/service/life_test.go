@@ -386,6 +386,30 @@ func TestWhatRunsBesideHasTheDrainTimeoutOfTheHandlers(t *testing.T) {
 	}
 }
 
+// A service of files and relays alone has the drain timeout of its consumers' options.
+func TestWhatRunsBesideDrainsWithoutHandlersToo(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		opts  []service.Option
+		takes time.Duration
+	}{
+		"default": {nil, consumer.DefaultDrainTimeout - time.Second},
+		"set":     {[]service.Option{service.Consumers(consumer.DrainTimeout(minute))}, minute - time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := memory.New()
+				drains := service.Beside("drains", func(ctx context.Context) error { <-ctx.Done(); time.Sleep(tc.takes); return nil })
+				end := started(t, newService(t, b, append(tc.opts, drains)...))
+				synctest.Wait()
+				require.NoError(t, end())
+				require.NoError(t, b.Close(t.Context()))
+			})
+		})
+	}
+}
+
 // A handler that has failed and waits for its subscription is not healthy.
 func TestAHandlerThatIsStartedAgainIsHealthyWhenItConsumes(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/publisher/identity"
 )
 
@@ -87,6 +88,11 @@ func build(b broker.Broker, c *config, wrong error) (*Service, error) {
 	s.intake, s.end = context.WithCancel(context.Background())
 	s.hurry, s.abort = context.WithCancel(context.Background())
 	s.open.Store(int64(len(parts) + len(c.beside)))
+	if len(parts) == 0 {
+		if s.drain, err = drainTimeout(b, c.consumers); err != nil {
+			return nil, fmt.Errorf("service: Consumers: %w", err)
+		}
+	}
 	var errs []error
 	for _, p := range parts {
 		errs = append(errs, s.add(p))
@@ -112,6 +118,19 @@ func (s *Service) add(p part) error {
 	}
 	s.lives = append(s.lives, newLife(s, p.Queue.Name, p.consume))
 	return nil
+}
+
+// drainTimeout is that of a consumer with these options, for a service whose parts all run beside.
+func drainTimeout(b broker.Broker, opts []consumer.Option) (time.Duration, error) {
+	pipeline, err := stack.New().ThenFunc(func(context.Context, processor.Message) error { return nil })
+	if err != nil {
+		return 0, err
+	}
+	c, err := consumer.New(b.Source(""), pipeline, opts...)
+	if err != nil {
+		return 0, err
+	}
+	return c.DrainTimeout(), nil
 }
 
 // Topology returns all that the service declares, for a plan of it.
