@@ -70,7 +70,7 @@ func (t Topology) CheckLoops() error {
 	if loops[0].Limited {
 		change += ", or give it the delivery limit broker.HighDeliveryLimit if only what is rejected is to go round"
 	}
-	return fmt.Errorf("the dead letters of the queue %q lead back to it, %v: what a queue gives up on this way by itself is dropped as a cycle, or held for ever; %s",
+	return fmt.Errorf("the dead letters of the queue %q lead back to it, %v: a message that expires, overflows or reaches a delivery limit there is dropped as a cycle, or never leaves; %s",
 		loops[0].Queues[0], loops[0], change)
 }
 

@@ -31,7 +31,7 @@ func readSecret(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if !info.Mode().IsRegular() { // a FIFO would wait for ever
+	if !info.Mode().IsRegular() { // to open a FIFO blocks until there is a writer
 		return "", &fs.PathError{Op: "read", Path: path, Err: errors.New("is no regular file")}
 	}
 	f, err := os.Open(path) //nolint:gosec // whoever writes the configuration says which

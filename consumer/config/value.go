@@ -71,7 +71,7 @@ func (v *value) set() bool { return v != nil && v.kind != nothing }
 // keys are the keys of a table, sorted.
 func (v *value) keys() []string { return slices.Sorted(maps.Keys(v.table)) }
 
-// text returns a text, and false for everything else.
+// text returns the value and true if it is a string.
 func (v *value) text() (string, bool) {
 	if v.kind != scalar {
 		return "", false

@@ -156,7 +156,7 @@ func (m *maildir) read(c *claim, limit int64) (body, headers []byte, err error) 
 	case errors.Is(err, fs.ErrNotExist):
 		return body, nil, nil
 	case errors.Is(err, regular.ErrNotRegular):
-		// Not wrapped: a body that is no regular file is left alone, but this one would be so for ever.
+		// Not wrapped: that error leaves a body alone, and this body would never be published.
 		return nil, nil, fmt.Errorf("the headers file cannot be used; replace it by one, or remove it: %v", err) //nolint:errorlint // see above
 	case err != nil:
 		return nil, nil, fmt.Errorf("the headers file: %w", err)
