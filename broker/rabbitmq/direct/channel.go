@@ -94,10 +94,12 @@ func (c *channel) sendAll() {
 	}
 }
 
+// register is called by sendAll alone, so that the number is that of the next publish.
 func (c *channel) register(r *request) {
+	// Not under mu: while the client hands confirms to listen, which takes mu, it holds a lock that this takes.
+	r.tag = c.channel.GetNextPublishSeqNo()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r.tag = c.channel.GetNextPublishSeqNo()
 	c.waiting[r.tag], c.ids[r.message.CorrelationId] = r, r
 }
 

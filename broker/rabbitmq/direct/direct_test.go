@@ -235,3 +235,31 @@ func TestALineWithoutABrokerIsRefused(t *testing.T) {
 	_, err := rpc.New(direct.Replies(nil), remote.JSON)
 	require.ErrorContains(t, err, "the broker is nil")
 }
+
+// The client holds a lock of its own while it hands over confirms that had come out of order, as those of
+// a quorum and a classic queue do.
+func TestConfirmsOutOfOrderHoldUpNothing(t *testing.T) {
+	t.Parallel()
+	b := rig.Open(t, rabbitmqtest.Shared(t).URL())
+	classic, quorum := name(), name()
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{
+		{Name: classic}, {Name: quorum, Type: broker.Quorum, DeliveryLimit: broker.HighDeliveryLimit},
+	}}))
+	serving(t, b, classic, add(func() error { return nil }))
+	serving(t, b, quorum, add(func() error { return nil }))
+	client := calling(t, b)
+	ctx := rig.Within(t)
+	var calls sync.WaitGroup
+	var failed atomic.Int64
+	for g := range 64 {
+		calls.Go(func() {
+			for i := range 60 {
+				if _, err := rpc.Call[int](ctx, client, at([]string{classic, quorum}[(g+i)%2]), []int{g, i}); err != nil {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	calls.Wait()
+	require.Zero(t, failed.Load())
+}
