@@ -81,7 +81,7 @@ func (p *Publisher) ready(ctx context.Context, to processor.Destination, e proce
 	if err := p.crashes.check(to, e); err != nil {
 		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
 	}
-	silent, err := p.silences.wait(ctx, to)
+	silent, err := p.silences.wait(ctx, p.broker.Life.Context().Done(), to)
 	if err != nil {
 		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
 	}

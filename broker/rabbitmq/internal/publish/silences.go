@@ -144,8 +144,8 @@ func (s *silences) clear() {
 }
 
 // wait returns when a message may be sent there: nil, or the silence that its answer ends. The
-// caller then calls asked.
-func (s *silences) wait(ctx context.Context, to processor.Destination) (*silence, error) {
+// caller then calls asked. It returns [life.ErrClosed] once closed is closed.
+func (s *silences) wait(ctx context.Context, closed <-chan struct{}, to processor.Destination) (*silence, error) {
 	for s.count.Load() > 0 {
 		l, now := s.ask(to)
 		if now {
@@ -155,6 +155,9 @@ func (s *silences) wait(ctx context.Context, to processor.Destination) (*silence
 		select {
 		case <-l.over:
 		case <-timer.C:
+		case <-closed:
+			timer.Stop()
+			return nil, life.ErrClosed
 		case <-ctx.Done():
 			timer.Stop()
 			return nil, fmt.Errorf("%w: not sent: it has not answered since %s: %w",

@@ -51,25 +51,25 @@ func TestASilentDestinationGetsOneMessageAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var s silences
-		l, err := s.wait(t.Context(), hung)
+		l, err := s.wait(t.Context(), nil, hung)
 		require.NoError(t, err)
 		require.Nil(t, l, "it is not silent")
 		require.True(t, s.add(hung, time.Now()))
 		require.False(t, s.add(hung, time.Now()), "it is already")
 		require.Equal(t, []processor.Destination{hung}, s.list())
-		l, err = s.wait(t.Context(), hung)
+		l, err = s.wait(t.Context(), nil, hung)
 		require.NoError(t, err)
 		require.NotNil(t, l, "its answer ends the silence")
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err = s.wait(ctx, hung)
+		_, err = s.wait(ctx, nil, hung)
 		require.ErrorIs(t, err, processor.ErrBlocked)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 
 		waiting := make(chan *silence)
 		go func() {
-			l, _ := s.wait(t.Context(), hung)
+			l, _ := s.wait(t.Context(), nil, hung)
 			waiting <- l
 		}()
 		synctest.Wait()
@@ -77,9 +77,26 @@ func TestASilentDestinationGetsOneMessageAtATime(t *testing.T) {
 		require.Same(t, l, <-waiting, "the next one is")
 		s.end(hung)
 		require.Empty(t, s.list())
-		l, err = s.wait(t.Context(), hung)
+		l, err = s.wait(t.Context(), nil, hung)
 		require.NoError(t, err)
 		require.Nil(t, l)
+	})
+}
+
+// Others that wait for their turn would each take two seconds more.
+func TestAPublishToASilentDestinationIsOverWhenTheBrokerIsClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s silences
+		require.True(t, s.add(hung, time.Now()))
+		_, err := s.wait(t.Context(), nil, hung)
+		require.NoError(t, err, "one is being sent")
+
+		closed, start := make(chan struct{}), time.Now()
+		time.AfterFunc(time.Second, func() { close(closed) })
+		_, err = s.wait(t.Context(), closed, hung)
+		require.ErrorIs(t, err, processor.ErrClosed)
+		require.Equal(t, time.Second, time.Since(start))
 	})
 }
 
@@ -93,7 +110,7 @@ func TestADestinationThatNobodyPublishesToIsNotSilentWithoutEnd(t *testing.T) {
 		}
 		time.Sleep(forgottenAfter)
 		require.Len(t, s.list(), 1000)
-		l, err := s.wait(t.Context(), processor.Destination{Exchange: "users", RoutingKey: "a"})
+		l, err := s.wait(t.Context(), nil, processor.Destination{Exchange: "users", RoutingKey: "a"})
 		require.NoError(t, err)
 		time.Sleep(time.Second)
 		require.Len(t, s.list(), 1, "somebody is about to publish there")
@@ -114,29 +131,29 @@ func TestEachKeyOfAnExchangeWithManySilentOnesIsAskedFirst(t *testing.T) {
 		for i := range manyKeys {
 			require.True(t, s.add(key(i), time.Now()))
 		}
-		l, err := s.wait(t.Context(), other)
+		l, err := s.wait(t.Context(), nil, other)
 		require.NoError(t, err)
 		require.Nil(t, l, "another exchange")
 		for i := range maxSuspects {
-			l, err = s.wait(t.Context(), key(100+i))
+			l, err = s.wait(t.Context(), nil, key(100+i))
 			require.NoError(t, err)
 			require.NotNil(t, l)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err = s.wait(ctx, key(1000))
+		_, err = s.wait(ctx, nil, key(1000))
 		require.ErrorIs(t, err, processor.ErrBlocked, "too many at a time")
 		require.Len(t, s.list(), manyKeys, "a suspect is not silent")
 
 		require.True(t, s.add(key(100), time.Now()), "but may turn out to be")
 		s.end(key(101))
-		l, err = s.wait(t.Context(), key(1000))
+		l, err = s.wait(t.Context(), nil, key(1000))
 		require.NoError(t, err)
 		require.NotNil(t, l)
 		for i := range manyKeys {
 			s.end(key(i))
 		}
-		l, err = s.wait(t.Context(), key(2000))
+		l, err = s.wait(t.Context(), nil, key(2000))
 		require.NoError(t, err)
 		require.Nil(t, l, "few are silent")
 	})
