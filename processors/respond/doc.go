@@ -16,6 +16,9 @@
 // inside those that retry. A result that no queue takes, or that can never be sent, rejects the message, which is
 // parked and not retried.
 //
+// There is no AMQP transaction of the results and the ack: RabbitMQ takes the ack of one also where it does not
+// take the results. See docs/decisions.md.
+//
 // # What is sent twice
 //
 // A message may be processed again after its results were sent: because one of them could not be, or because
