@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"bufio"
 	"net"
 	"sync/atomic"
 
@@ -16,8 +17,16 @@ type stream struct {
 	reads  atomic.Uint64 // begun and returned; odd while the client reads
 }
 
+// readSize is how many bytes are read at once. The client's own buffer holds 4 KiB, about ten small
+// messages: with a full prefetch there are many more to be read.
+const readSize = 32 << 10
+
 func newStream(conn net.Conn) *stream {
-	return &stream{Conn: conn, frames: frames.NewReader(conn), out: frames.NewWriter(conn)}
+	return &stream{
+		Conn:   conn,
+		frames: frames.NewReader(bufio.NewReaderSize(conn, readSize)),
+		out:    frames.NewWriter(conn),
+	}
 }
 
 // Write sends what the client writes, which does so one call at a time.

@@ -16,24 +16,21 @@ const HeaderTag = "warren-tag"
 // not tell it from none: see [processor.Properties]. Its value is void. Elsewhere it means nothing.
 const HeaderPriority0 = "warren-priority-0"
 
-// received is the headers of a delivery without those that are not the sender's. A message that has no
-// others has none.
-func received(t amqp.Table) processor.Headers {
-	own := 0
-	for _, name := range [...]string{HeaderTag, HeaderPriority0} {
-		if _, has := t[name]; has {
-			own++
-		}
-	}
-	if own > 0 && own == len(t) {
+// takeOver makes Warren's headers of a delivery's, in the same map, without those that are not the
+// sender's. A message that has no others has none.
+func takeOver(t amqp.Table) processor.Headers {
+	before := len(t)
+	delete(t, HeaderTag)
+	delete(t, HeaderPriority0)
+	if before > 0 && len(t) == 0 {
 		return nil
 	}
-	h := Headers(t)
-	if own > 0 {
-		delete(h, HeaderTag)
-		delete(h, HeaderPriority0)
+	for name, value := range t {
+		if differs(value) {
+			t[name] = fromWire(value)
+		}
 	}
-	return h
+	return processor.Headers(t)
 }
 
 // hasPriority0 reports whether the priority of a delivery is 0, and not none.

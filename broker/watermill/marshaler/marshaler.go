@@ -14,6 +14,7 @@ package marshaler
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -63,6 +64,7 @@ func (Typed) Unmarshal(d amqp.Delivery) (*message.Message, error) {
 	if d.Acknowledger == nil && d.Headers == nil && d.Body == nil {
 		return nil, errNoDelivery
 	}
+	d.Headers = maps.Clone(d.Headers) // the caller's
 	return wire.Message(amqpwire.Envelope(&d)), nil
 }
 
