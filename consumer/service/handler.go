@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gowarren/warren/broker/needs"
+
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
@@ -18,7 +20,7 @@ import (
 // are required.
 type Handler struct {
 	// Queue is consumed, by this handler of the service alone. Its layers may add to it; see
-	// [consumer.Topology].
+	// [needs.Of].
 	Queue broker.Queue
 	// Keys are the routing keys with which Queue is bound to Exchange. Default: none, messages come by the
 	// queue's name.
@@ -76,7 +78,7 @@ func (h Handler) bindings() (broker.Topology, error) {
 
 // needs is what the handler needs for work, its queue.
 func (h Handler) needs(work broker.Queue, pipeline *stack.Pipeline) (broker.Topology, error) {
-	t, err := consumer.Topology(work, pipeline)
+	t, err := needs.Of(work, pipeline)
 	if err != nil {
 		return t, err
 	}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gowarren/warren/broker/needs"
+
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/logattr"
@@ -113,7 +115,7 @@ func (s *Service) add(p part) error {
 		return p.wrong(err)
 	}
 	s.drain = max(s.drain, c.DrainTimeout())
-	if err := consumer.Drops(p.topology.Queues[0], p.pipeline); err != nil {
+	if err := needs.Drops(p.topology.Queues[0], p.pipeline); err != nil {
 		s.drops = append(s.drops, err)
 	}
 	s.lives = append(s.lives, newLife(s, p.Queue.Name, p.consume))

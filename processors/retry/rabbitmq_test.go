@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gowarren/warren/broker/needs"
+
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
@@ -80,7 +82,7 @@ func TestTheQueuesOfSwarrotsExample(t *testing.T) {
 		return processor.ErrStop
 	})
 	require.NoError(t, err)
-	topology, err := consumer.Topology(broker.Queue{Name: "mail"}, pipeline)
+	topology, err := needs.Of(broker.Queue{Name: "mail"}, pipeline)
 	require.NoError(t, err)
 	require.NoError(t, b.Declare(ctx, topology), "no mismatch")
 	require.NoError(t, b.Publisher().Publish(ctx, processor.Destination{Exchange: "mail", RoutingKey: "mail"}, processor.Envelope{}))
