@@ -9,12 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gowarren/warren/broker/needs"
-
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"

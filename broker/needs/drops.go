@@ -22,7 +22,7 @@ var ErrDrops = errors.New("messages that are given up are dropped")
 // for which a mux has no handler. What a layer does that predicts nothing is not known, and not reported. Nil
 // means that no message is dropped, as far as the layers say.
 func Drops(work broker.Queue, p processor.Processor) error {
-	if _, dead := work.AllArguments()["x-dead-letter-exchange"]; dead || stack.Check(p) != nil {
+	if _, dead := work.AllArguments()["x-dead-letter-exchange"]; dead || !works(p) {
 		return nil
 	}
 	var dropped []string
@@ -41,6 +41,8 @@ func Drops(work broker.Queue, p processor.Processor) error {
 		"or give the queue a DeadLetter",
 		work.Name, ErrDrops, strings.Join(dropped, ", "))
 }
+
+func works(p processor.Processor) bool { return stack.Check(p) == nil }
 
 // drops reports whether a message is nacked and nothing is left of it.
 func drops(o stack.Outcome) bool {

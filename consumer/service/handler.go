@@ -8,9 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gowarren/warren/broker/needs"
-
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"

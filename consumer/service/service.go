@@ -9,9 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gowarren/warren/broker/needs"
-
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/patience"

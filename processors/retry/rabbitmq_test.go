@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gowarren/warren/broker/needs"
-
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/must"
