@@ -43,8 +43,6 @@ type Handler struct {
 	Options []consumer.Option
 }
 
-func (h Handler) apply(c *config) { c.handlers = append(c.handlers, h) }
-
 // defaultExchange is what keys are bound to.
 const defaultExchange = "amq.topic"
 
