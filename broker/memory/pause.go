@@ -3,8 +3,6 @@ package memory
 import (
 	"maps"
 	"slices"
-
-	"github.com/gowarren/warren/broker/memory/internal/deque"
 )
 
 // Pause gives back the messages that were not received: at once, or where the order matters
@@ -17,7 +15,7 @@ func (s *subscription) Pause() (back <-chan struct{}) {
 		s.paused = true
 		return s.back
 	case s.paused || s.closed:
-		return done
+		return nothingBack
 	}
 	s.paused = true
 	s.queue.Leave()
@@ -27,13 +25,12 @@ func (s *subscription) Pause() (back <-chan struct{}) {
 		s.giveBack()
 		return held
 	}
-	for s.unreceived.Len() > 0 {
-		tag := s.unreceived.PopFront()
-		s.queue.Release(s.unsettled[tag])
-		delete(s.unsettled, tag)
+	for ; s.received < s.lastTag; s.received++ {
+		s.queue.Release(s.unsettled[s.received+1])
+		delete(s.unsettled, s.received+1)
 	}
 	s.queue.Balance()
-	return done
+	return nothingBack
 }
 
 // giveBack gives back the messages of an ordered pause, when none is in flight any more.
@@ -41,7 +38,7 @@ func (s *subscription) giveBack() {
 	if s.back == nil || s.inHand > 0 {
 		return
 	}
-	s.unreceived = deque.Deque[uint64]{}
+	s.received = s.lastTag
 	for _, tag := range slices.Sorted(maps.Keys(s.unsettled)) {
 		s.queue.Release(s.unsettled[tag])
 	}
@@ -54,8 +51,8 @@ func (s *subscription) giveBack() {
 	s.queue.Balance()
 }
 
-// done is closed.
-var done = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+// nothingBack is closed: what Pause returns when nothing has to go back.
+var nothingBack = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // Resume takes messages again, once those of an ordered pause are back.
 func (s *subscription) Resume() {

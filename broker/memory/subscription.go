@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/broker/memory/internal/deque"
 	"github.com/gowarren/warren/broker/memory/internal/queue"
 )
 
@@ -21,17 +20,17 @@ type subscription struct {
 	ordered  bool
 
 	// Guarded by the broker's mutex.
-	queue      *queue.Queue
-	consumer   queue.Consumer
-	unsettled  map[uint64]*queue.Entry // by delivery tag
-	unreceived deque.Deque[uint64]     // tags that were not received
-	lastTag    uint64
-	waiters    []*waiter // in Receive; empty while something is unreceived
-	inHand     int       // received, and not settled
-	paused     bool
-	back       chan struct{} // closed when the messages of an ordered pause are back; nil without one
-	closed     bool
-	err        error // why it has ended by itself
+	queue     *queue.Queue
+	consumer  queue.Consumer
+	unsettled map[uint64]*queue.Entry // by delivery tag
+	lastTag   uint64
+	received  uint64    // the last tag that was received; those up to lastTag were not
+	waiters   []*waiter // in Receive; empty while something is not received
+	inHand    int       // received, and not settled
+	paused    bool
+	back      chan struct{} // closed when the messages of an ordered pause are back; nil without one
+	closed    bool
+	err       error // why it has ended by itself
 }
 
 // waiter is a call of Receive that found nothing.
@@ -91,8 +90,8 @@ func (s *subscription) next() (*broker.Delivery, *waiter) {
 	if s.closed {
 		return nil, nil
 	}
-	if s.unreceived.Len() > 0 && !s.paused && s.back == nil {
-		return s.delivery(s.unreceived.PopFront()), nil
+	if s.received < s.lastTag && !s.paused && s.back == nil {
+		return s.delivery(), nil
 	}
 	w := &waiter{done: make(chan struct{})}
 	s.waiters = append(s.waiters, w)
@@ -120,19 +119,20 @@ func (s *subscription) take(e *queue.Entry) {
 	s.lastTag++
 	s.unsettled[s.lastTag] = e
 	if len(s.waiters) == 0 {
-		s.unreceived.PushBack(s.lastTag)
 		return
 	}
 	w := s.waiters[0]
 	s.waiters = slices.Delete(s.waiters, 0, 1)
-	w.delivery = s.delivery(s.lastTag)
+	w.delivery = s.delivery()
 	close(w.done)
 }
 
-func (s *subscription) delivery(tag uint64) *broker.Delivery {
+// delivery receives the next tag.
+func (s *subscription) delivery() *broker.Delivery {
+	s.received++
 	s.inHand++
-	envelope, origin := s.queue.Show(s.unsettled[tag])
-	return s.channel.Deliver(envelope, origin, s, tag)
+	envelope, origin := s.queue.Show(s.unsettled[s.received])
+	return s.channel.Deliver(envelope, origin, s, s.received)
 }
 
 // Close gives everything back, all at once and in order. It does not block.

@@ -2,6 +2,7 @@
 package alarm
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -34,7 +35,12 @@ type Alarm struct {
 }
 
 // Alarm returns an alarm that calls ring. It is not set.
-func (c *Clock) Alarm(ring func()) Alarm { return Alarm{clock: c, ring: ring} }
+func (c *Clock) Alarm(ring func()) *Alarm {
+	a := &Alarm{clock: c, ring: ring}
+	a.timer = time.AfterFunc(math.MaxInt64, a.wake)
+	a.timer.Stop()
+	return a
+}
 
 // Set moves the alarm to at; a zero time clears it.
 func (a *Alarm) Set(at time.Time) {
@@ -42,18 +48,12 @@ func (a *Alarm) Set(at time.Time) {
 		return
 	}
 	a.at = at
-	if at.IsZero() {
-		if a.timer.Stop() {
-			a.clock.alarms.Done()
-		}
-		return
+	if a.timer.Stop() {
+		a.clock.alarms.Done()
 	}
-	wait := time.Until(at)
-	if a.timer == nil {
+	if !at.IsZero() {
 		a.clock.alarms.Add(1)
-		a.timer = time.AfterFunc(wait, a.wake)
-	} else if !a.timer.Reset(wait) {
-		a.clock.alarms.Add(1)
+		a.timer.Reset(time.Until(at))
 	}
 }
 

@@ -60,23 +60,3 @@ type fanout []*queue.Queue
 func (r *fanout) bind(_ broker.Binding, q *queue.Queue) { *r = append(*r, q) }
 
 func (r *fanout) route(_ *message.Message, to *targets) { to.add(*r...) }
-
-// targets are the queues that one message goes to, each once.
-type targets struct {
-	round  uint64
-	queues []*queue.Queue
-}
-
-func (t *targets) begin() {
-	t.round++
-	clear(t.queues)
-	t.queues = t.queues[:0]
-}
-
-func (t *targets) add(queues ...*queue.Queue) {
-	for _, q := range queues {
-		if q.FirstIn(t.round) {
-			t.queues = append(t.queues, q)
-		}
-	}
-}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -53,13 +54,7 @@ func (q *Queue) Show(e *Entry) (processor.Envelope, processor.Origin) {
 // addCounts returns h with the counts that a quorum queue adds to a message that was redelivered
 // or dead-lettered. Counts that the message came with show until it has some here.
 func (q *Queue) addCounts(h processor.Headers, e *Entry) processor.Headers {
-	failures, returns := e.attempts, e.returns
-	if failures == 0 {
-		failures = e.Failures
-	}
-	if returns == 0 {
-		returns = e.Failures
-	}
+	failures, returns := cmp.Or(e.attempts, e.Failures), cmp.Or(e.returns, e.Failures)
 	if q.Settings.Type != broker.Quorum || failures+returns == 0 {
 		return h
 	}

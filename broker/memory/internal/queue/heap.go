@@ -2,53 +2,38 @@ package queue
 
 import "container/heap"
 
-// sooner is a heap of entries, the one that goes first at index 0.
-type sooner struct {
-	entries []*Entry
-	less    func(a, b *Entry) bool
-}
-
-var _ heap.Interface = (*sooner)(nil)
-
-// requeued is ordered by place. Requeued entries are delivered before all entries never delivered,
+// returned is a heap of the requeued entries, by their order. They are delivered before all entries never delivered,
 // which came after them: so a message gets its old place back without a search for it.
-func requeued() sooner { return sooner{less: func(a, b *Entry) bool { return a.order < b.order }} }
+type returned []*Entry
 
-// delayed is ordered by the end of the wait: of the failed entries that wait for their next delivery.
-func delayed() sooner {
-	return sooner{less: func(a, b *Entry) bool {
-		if a.due.Equal(b.due) {
-			return a.order < b.order
-		}
-		return a.due.Before(b.due)
-	}}
-}
+var _ heap.Interface = (*returned)(nil)
 
-func (s *sooner) push(e *Entry) { heap.Push(s, e) }
-
-func (s *sooner) first() *Entry { return s.entries[0] }
-
-func (s *sooner) pop() *Entry {
-	e := s.entries[0]
-	heap.Pop(s)
-	return e
-}
-
-func (s *sooner) Len() int           { return len(s.entries) }
-func (s *sooner) Less(i, j int) bool { return s.less(s.entries[i], s.entries[j]) }
-func (s *sooner) Swap(i, j int)      { s.entries[i], s.entries[j] = s.entries[j], s.entries[i] }
+func (r returned) Len() int           { return len(r) }
+func (r returned) Less(i, j int) bool { return r[i].order < r[j].order }
+func (r returned) Swap(i, j int)      { r[i], r[j] = r[j], r[i] }
 
 // Push is for container/heap.
-func (s *sooner) Push(v any) {
+func (r *returned) Push(v any) {
 	if e, ok := v.(*Entry); ok { // nothing else is pushed
-		s.entries = append(s.entries, e)
+		*r = append(*r, e)
 	}
 }
 
 // Pop is for container/heap.
-func (s *sooner) Pop() any {
-	last := len(s.entries) - 1
-	s.entries[last] = nil
-	s.entries = s.entries[:last]
-	return nil
+func (r *returned) Pop() any {
+	last := len(*r) - 1
+	e := (*r)[last]
+	(*r)[last] = nil
+	*r = (*r)[:last]
+	return e
+}
+
+// delayed is a heap of the failed entries that wait for their next delivery, by the end of the wait.
+type delayed struct{ returned }
+
+func (d delayed) Less(i, j int) bool {
+	if a, b := d.returned[i], d.returned[j]; !a.due.Equal(b.due) {
+		return a.due.Before(b.due)
+	}
+	return d.returned.Less(i, j)
 }

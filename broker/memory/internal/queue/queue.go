@@ -2,6 +2,7 @@
 package queue
 
 import (
+	"container/heap"
 	"time"
 
 	"github.com/gowarren/warren/broker"
@@ -25,7 +26,7 @@ type Queue struct {
 	model *version.Model
 
 	ready    ready
-	delayed  sooner // failed, and not ready before their time
+	delayed  delayed // failed, and not ready before their time
 	bytes    int64
 	arrivals uint64
 
@@ -33,10 +34,10 @@ type Queue struct {
 	hungry    hungry // those with room
 	exclusive bool   // one of them is alone
 
-	head  alarm.Alarm // rings when the head expires
-	next  alarm.Alarm // rings when the first of those delayed is due
-	lease alarm.Alarm // rings when the queue has been unused for too long
-	round uint64      // of routing
+	head  *alarm.Alarm // rings when the head expires
+	next  *alarm.Alarm // rings when the first of those delayed is due
+	lease *alarm.Alarm // rings when the queue has been unused for too long
+	round uint64       // of routing
 }
 
 // Host is the broker of a queue, under its lock.
@@ -52,11 +53,10 @@ type Host interface {
 
 // New returns a queue that is empty.
 func New(name string, s settings.Queue, host Host, model *version.Model, clock *alarm.Clock) *Queue {
-	p := version.One
+	q := &Queue{Name: name, Settings: s, host: host, model: model, ready: newReady(version.One)}
 	if s.Type == broker.Quorum {
-		p = model.Priorities
+		q.ready = newReady(model.Priorities)
 	}
-	q := &Queue{Name: name, Settings: s, host: host, model: model, ready: newReady(p), delayed: delayed()}
 	q.head = clock.Alarm(q.Balance)
 	q.next = clock.Alarm(q.Balance)
 	q.lease = clock.Alarm(q.expire)
@@ -87,12 +87,12 @@ func (q *Queue) Put(m *message.Message) bool {
 	}
 	e := q.enter(m)
 	if c := q.hungry.next(); c != nil {
-		q.ready.fresh.pass()
+		q.ready.pass()
 		c.Take(e) // at once, so that even a TTL of 0 reaches a waiting consumer
 		q.hungry.feed(c)
 		return true
 	}
-	q.ready.fresh.pushBack(e)
+	q.ready.pushBack(e)
 	q.bytes += e.Size()
 	q.Balance()
 	return true
@@ -135,7 +135,7 @@ func (q *Queue) restore(e *Entry) {
 	if q.Settings.Type == broker.Quorum {
 		e.order = q.nextOrder()
 	}
-	q.ready.returned.push(e)
+	heap.Push(&q.ready.returned, e)
 }
 
 func (q *Queue) pop() *Entry {
@@ -187,14 +187,16 @@ func (q *Queue) Balance() {
 
 // resume gives back the entries that have waited long enough after a failure.
 func (q *Queue) resume() {
-	for q.delayed.Len() > 0 && !time.Now().Before(q.delayed.first().due) {
-		e := q.delayed.pop()
+	var due time.Time
+	for q.delayed.Len() > 0 {
+		e := q.delayed.returned[0]
+		if time.Now().Before(e.due) {
+			due = e.due
+			break
+		}
+		heap.Pop(&q.delayed)
 		q.bytes -= e.Size()
 		q.restore(e)
-	}
-	var due time.Time
-	if q.delayed.Len() > 0 {
-		due = q.delayed.first().due
 	}
 	q.next.Set(due)
 }
@@ -219,9 +221,10 @@ func (q *Queue) expire() {
 	q.Expired = true
 	q.host.Remove(q)
 	q.Silence()
-	for q.delayed.Len() > 0 {
-		q.host.Drop(q.Name, q.delayed.pop().Message, "", "the queue expired")
+	for _, e := range q.delayed.returned {
+		q.host.Drop(q.Name, e.Message, "", "the queue expired")
 	}
+	q.delayed = delayed{}
 	for q.ready.len() > 0 {
 		q.host.Drop(q.Name, q.pop().Message, "", "the queue expired")
 	}

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"container/heap"
 	"time"
 
 	"github.com/gowarren/warren/broker"
@@ -65,7 +66,7 @@ func (q *Queue) delay(e *Entry) {
 	}
 	e.due = time.Now().Add(millis(wait))
 	q.bytes += e.Size() // waiting entries count toward the length limits
-	q.delayed.push(e)
+	heap.Push(&q.delayed, e)
 }
 
 // giveBack puts an entry where it was before its delivery; see [version.Model].
@@ -77,5 +78,5 @@ func (q *Queue) giveBack(e *Entry) {
 	e.returns++
 	q.bytes += e.Size()
 	e.order = q.nextOrder()
-	q.ready.fresh.pushBack(e)
+	q.ready.pushBack(e)
 }
