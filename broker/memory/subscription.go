@@ -9,6 +9,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory/internal/queue"
+	"github.com/gowarren/warren/processor"
 )
 
 // subscription is one consumer of a queue. The queue delivers messages to it as long as it
@@ -131,7 +132,10 @@ func (s *subscription) take(e *queue.Entry) {
 func (s *subscription) delivery() *broker.Delivery {
 	s.received++
 	s.inHand++
-	envelope, origin := s.queue.Show(s.unsettled[s.received])
+	e := s.unsettled[s.received]
+	envelope := e.Envelope
+	var origin processor.Origin
+	envelope.Headers, origin = s.queue.Show(e)
 	return s.channel.Deliver(envelope, origin, s, s.received)
 }
 

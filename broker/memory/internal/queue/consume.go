@@ -39,11 +39,9 @@ func (q *Queue) Leave() {
 	q.RenewLease()
 }
 
-// Show returns what a consumer sees of an entry.
-func (q *Queue) Show(e *Entry) (processor.Envelope, processor.Origin) {
-	envelope := e.Envelope
-	envelope.Headers = q.addCounts(envelope.Headers, e)
-	return envelope, processor.Origin{
+// Show returns the headers of an entry as a consumer sees them, and where it comes from.
+func (q *Queue) Show(e *Entry) (processor.Headers, processor.Origin) {
+	return q.addCounts(e.Envelope.Headers, e), processor.Origin{
 		Queue:       q.Name,
 		Exchange:    e.Exchange,
 		RoutingKey:  e.Keys[0],
