@@ -43,8 +43,10 @@ func New(to processor.Destination, e processor.Envelope, model *version.Model) (
 	}
 	e.Body = bytes.Clone(e.Body)
 	e.Expiration = (e.Expiration + time.Millisecond - 1).Truncate(time.Millisecond) // rounded up
-	if e.Timestamp = e.Timestamp.UTC().Truncate(time.Second); e.Timestamp.Unix() == 0 {
+	if e.Timestamp.Unix() == 0 {
 		e.Timestamp = time.Time{} // as package amqpwire reads it
+	} else if !e.Timestamp.IsZero() {
+		e.Timestamp = e.Timestamp.UTC().Truncate(time.Second)
 	}
 	m := &Message{Exchange: to.Exchange, Keys: []string{to.RoutingKey}}
 	m.addKeys(e.Headers, "CC")
