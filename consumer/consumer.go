@@ -9,38 +9,24 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/option"
-	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
 
-var (
-	// ErrUnsettled ends the run when the pipeline returns without settling a message.
-	ErrUnsettled = errors.New("the pipeline returned without settling the message: put processors/ack outermost, or ack in the handler")
-	// ErrAbandoned is returned by a run whose handlers, a layer's Start or Idle, or the first
-	// Subscribe ignored the end of their context. Messages in flight were requeued; the goroutines
-	// are left, with what they hold in layers such as dedup and breaker. End the program, or build
-	// a new pipeline.
-	ErrAbandoned = errors.New("what did not return after the end of its context was abandoned")
-	// ErrRunning is returned by Run while another Run of the same consumer is in progress.
-	ErrRunning = errors.New("the consumer is running already")
-)
+// ErrRunning is returned by Run while another Run of the same consumer is in progress.
+var ErrRunning = errors.New("the consumer is running already")
 
 // Consumer runs a processor over a source. Make one with [New].
 type Consumer struct {
-	source  broker.Source
-	handler processor.Processor
-	options options
-
+	setup
 	running atomic.Bool
 	current atomic.Pointer[run] // nil while there is none
-	stats   counters
 }
 
-// New returns a consumer of source that hands each message to p, usually a [*stack.Pipeline]. The
-// error is about wrong options, and a source or a processor that is nil.
+// New returns a consumer of source that hands each message to p, usually a [*stack.Pipeline]. The error is about wrong
+// options, and a source or a processor that is nil.
 func New(source broker.Source, p processor.Processor, opts ...Option) (*Consumer, error) {
-	c := &Consumer{source: source, handler: p, options: defaults()}
+	c := &Consumer{setup: setup{source: source, handler: p, options: defaults()}}
 	if err := option.Apply("consumer", &c.options, opts); err != nil {
 		return nil, err
 	}
@@ -48,40 +34,6 @@ func New(source broker.Source, p processor.Processor, opts ...Option) (*Consumer
 		return nil, err
 	}
 	return c, nil
-}
-
-// DrainTimeout returns what the option of that name says.
-func (c *Consumer) DrainTimeout() time.Duration { return c.options.drainTimeout }
-
-// Run consumes until ctx is cancelled, a processor stops it, or the source ends, and then
-// drains. See the package documentation.
-//
-// It returns nil after a regular shutdown: by ctx, by [processor.ErrStop], or by the end of the
-// source. Otherwise it returns what ended the run: the error given to [processor.Stop],
-// [ErrUnsettled], the permanent failure of the source, or a lifecycle method that failed. Run
-// may be called again after it has returned.
-func (c *Consumer) Run(ctx context.Context) error {
-	if !c.running.CompareAndSwap(false, true) {
-		return fmt.Errorf("consumer: %w", ErrRunning)
-	}
-	defer c.running.Store(false)
-	r := newRun(ctx, c)
-	c.current.Store(r)
-	defer c.current.Store(nil)
-	defer r.Abort(nil)
-	if err := r.start(ctx); err != nil {
-		return errors.Join(r.reason(), fmt.Errorf("consumer: start: %w", err))
-	}
-	return errors.Join(r.consume(), c.stop(ctx))
-}
-
-// Abort ends a run at once, as a second signal should: nothing more is received, and the context of the
-// messages in flight ends without a drain. What they leave unsettled is requeued. It does not wait, does
-// nothing if no run is in progress, and may be called by any goroutine.
-func (c *Consumer) Abort() {
-	if r := c.current.Load(); r != nil {
-		r.Abort(nil)
-	}
 }
 
 func (c *Consumer) check() error {
@@ -97,14 +49,38 @@ func (c *Consumer) check() error {
 	return c.options.check()
 }
 
-// stop ends the lifecycle of the layers, also after ctx has ended.
-func (c *Consumer) stop(ctx context.Context) error {
-	s, ok := c.handler.(stack.Stopper)
-	if !ok {
-		return nil
+// Run consumes until ctx is cancelled, a processor stops it, or the source ends, and then drains. See the package
+// documentation.
+//
+// It returns nil after a regular shutdown: by ctx, by [processor.ErrStop], or by the end of the source. Otherwise it
+// returns what ended the run: the error given to [processor.Stop], [ErrUnsettled], the permanent failure of the
+// source, or a lifecycle method that failed. Run may be called again after it has returned.
+func (c *Consumer) Run(ctx context.Context) error {
+	if !c.running.CompareAndSwap(false, true) {
+		return fmt.Errorf("consumer: %w", ErrRunning)
 	}
-	if err := patience.Within(ctx, closeTimeout, s.Stop); err != nil {
-		return fmt.Errorf("consumer: stop: %w", err)
+	defer c.running.Store(false)
+	r := newRun(ctx, &c.setup)
+	c.current.Store(r)
+	defer c.current.Store(nil)
+	defer r.Abort(nil)
+	if err := r.start(ctx); err != nil {
+		return errors.Join(r.reason(), fmt.Errorf("consumer: start: %w", err))
 	}
-	return nil
+	return errors.Join(r.consume(), r.stop(ctx))
 }
+
+// Abort ends a run at once, as a second signal should: nothing more is received, and the context of the messages in
+// flight ends without a drain. What they leave unsettled is requeued. It does not wait, does nothing if no run is in
+// progress, and may be called by any goroutine.
+func (c *Consumer) Abort() {
+	if r := c.current.Load(); r != nil {
+		r.Abort(nil)
+	}
+}
+
+// Stats returns the counts so far. It may be called at any time.
+func (c *Consumer) Stats() Stats { return c.stats.sum() }
+
+// DrainTimeout returns what the option of that name says.
+func (c *Consumer) DrainTimeout() time.Duration { return c.options.drainTimeout }

@@ -35,6 +35,8 @@ func quiet() consumer.Option { return consumer.Logger(slogDiscard()) }
 
 func slogDiscard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
+var sink = processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil })
+
 // acked is a handler inside an ack layer.
 func acked(t *testing.T, h processor.ProcessorFunc) *stack.Pipeline {
 	t.Helper()

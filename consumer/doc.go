@@ -10,75 +10,58 @@
 //
 // # Shutdown
 //
-// Cancelling ctx ends the intake only. Messages that were not received are requeued at once (but
-// see "Order"). Messages in flight go on, under a context that does not end with ctx, and are
-// settled as usual. When the drain time is over that context ends too, with a cause that wraps
-// [processor.ErrShutdown]; a message that the pipeline then returns unsettled is requeued
-// untouched. A handler or an Idle that ignores its context is abandoned one second later, with
-// its goroutine: its message is requeued, and later settlements of it have no effect. Closing
-// the subscription takes at most 2 s, and stopping the layers 2 s more. Run therefore returns
-// within the drain time and 5 s, whatever hangs.
+// Cancelling ctx ends the intake only. Messages that were not received are requeued at once (but see "Order").
+// Messages in flight go on, under a context that does not end with ctx, and are settled as usual. When the drain time
+// is over that context ends too, with a cause that wraps [processor.ErrShutdown]; a message that the pipeline then
+// returns unsettled is requeued untouched. A handler or an Idle that ignores its context is abandoned one second
+// later, with its goroutine: its message is requeued, and later settlements of it have no effect. Closing the
+// subscription takes at most 2 s, and stopping the layers 2 s more. So Run returns within the drain time and 5 s,
+// whatever hangs.
 //
 // # Errors
 //
-// A handler's error is logged and counted, and the consumer goes on with the next message:
-// retrying and settling are the pipeline's business. Only [processor.Stop], [processor.ErrStop]
-// and [ErrUnsettled] end the run. Without [ErrUnsettled], a pipeline that forgets to settle would
-// stall silently once the prefetch is full.
+// A handler's error is logged and counted, and the consumer goes on with the next message: retrying and settling are
+// the pipeline's business. Only [processor.Stop], [processor.ErrStop] and [ErrUnsettled] end the run. Without
+// [ErrUnsettled], a pipeline that forgets to settle would stall silently once the prefetch is full.
 //
-// A message that is requeued is redelivered at once, also one that the pipeline did not begin
-// ([processor.Release]), and a quorum queue gives it up after 20 times. So its worker holds it
-// before it is requeued, by whichever layer or handler: 100 ms the first time, doubling to 5 s;
-// 20 times take at least 38 s. A pause, the end of the run and the loss of its channel cut that
-// short. It is not held where the broker delays a failed message ([broker.Channel]).
+// A message that is requeued is redelivered at once, also one that the pipeline did not begin ([processor.Release]),
+// and a quorum queue gives it up after 20 times. So its worker holds it before it is requeued, by whichever layer or
+// handler: 100 ms the first time, doubling to 5 s; 20 times take at least 38 s. A pause, the end of the run and the
+// loss of its channel cut that short. It is not held where the broker delays a failed message ([broker.Channel]).
 //
 // # Lost channels
 //
-// A channel is lost with its connection, by the broker's consumer timeout, or because its queue
-// was deleted. The broker then redelivers the channel's messages, to this consumer or another,
-// and accepts no settlement of the old deliveries. The context of each handler ends, with a
-// cause that wraps [processor.ErrStale] and gives the reason; [processor.Lost] reports it. What
-// a handler does after that is done twice. One that heeds its context makes room for the next
-// delivery. If it returns an error, no copy is published, no attempt is used up, and nothing is
-// parked or logged as a failure. If it returns nil, the message is still redelivered.
+// A channel is lost with its connection, by the broker's consumer timeout, or because its queue was deleted. The
+// broker then redelivers the channel's messages, to this consumer or another, and accepts no settlement of the old
+// deliveries. The context of each handler ends, with a cause that wraps [processor.ErrStale] and gives the reason;
+// [processor.Lost] reports it. What a handler does after that is done twice. One that heeds its context makes room
+// for the next delivery. If it returns an error, no copy is published, no attempt is used up, and nothing is parked
+// or logged as a failure. If it returns nil, the message is still redelivered.
 //
-// With [FinishLost] the handler's context does not end, and two deliveries of a message may be
-// in flight at a time. Package processors/dedup makes the second wait for the first, and skips
-// it if the first succeeds; the inbox of processors/sqltx does so across processes. After an
-// error, still no copy is published. A handler that always outlasts the broker's consumer
-// timeout is called again and again, with or without FinishLost.
-//
-// # What a stack needs in the broker
-//
-// [Topology] lists the queues and exchanges that the layers of a pipeline need for a work queue, and [Drops] says in which
-// cases a message would be given up and lost. Package service declares them, and runs several handlers as one
-// process; [RunAll] runs consumers that are built by hand.
-//
-// # The context of a message
-//
-// With [MessageContext] a function makes the context that the layers and the handler see, with an identity, a tenant
-// or a logger of each message. It fails as a handler does.
+// With [FinishLost] the handler's context does not end, and two deliveries of a message may be in flight at a time.
+// Package processors/dedup makes the second wait for the first, and skips it if the first succeeds; the inbox of
+// processors/sqltx does so across processes. After an error, still no copy is published. A handler that always
+// outlasts the broker's consumer timeout is called again and again, with or without FinishLost.
 //
 // # Layers that steer
 //
-// A layer finds the run in the context of its Start ([stack.RunFrom]), and may end, abort or
-// pause it. While the run is paused nothing is received, and it is not idle: what the broker has
-// sent already is requeued until the run is resumed. Messages already received go on.
+// A layer finds the run in the context of its Start ([stack.RunFrom]), and may end, abort or pause it. While the run
+// is paused nothing is received, and it is not idle: what the broker has sent already is requeued until the run is
+// resumed. Messages already received go on.
 //
 // # Order
 //
-// With [OrderBy] a message begins when the one before it with its key has left the pipeline:
-// settled, with all its messages published. Until then it occupies no worker but counts toward
-// the prefetch, so let [Prefetch] be a multiple of the workers.
+// With [OrderBy] a message begins when the one before it with its key has left the pipeline: settled, with all its
+// messages published. Until then it occupies no worker but counts toward the prefetch, so let [Prefetch] be a
+// multiple of the workers.
 //
-// When the run ends, messages that have not begun are requeued untouched. At a pause, messages
-// already received go on. Both times all are requeued in order, once nothing is in flight
-// ([broker.SubscribeOptions]). A paused run resumes only after that, so a handler that hangs
-// delays it. In the middle of a run, a message that is requeued or retried through another queue
-// is redelivered behind others. See docs/semantics.md.
+// When the run ends, messages that have not begun are requeued untouched. At a pause, messages already received go
+// on. Both times all are requeued in order, once nothing is in flight ([broker.SubscribeOptions]). A paused run
+// resumes only after that, so a handler that hangs delays it. In the middle of a run, a message that is requeued or
+// retried through another queue is redelivered behind others. See docs/semantics.md.
 //
 // # Panics
 //
-// The consumer does not recover panics. A panic ends the process, and the broker redelivers the
-// message. Put processors/recovery into the stack to make it an error.
+// The consumer does not recover panics. A panic ends the process, and the broker redelivers the message. Put
+// processors/recovery into the stack to make it an error.
 package consumer

@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -9,9 +10,13 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// drain requeues what was not received, waits for what is in flight, and closes the
-// subscription. It takes no longer than the drain timeout, the grace and the close timeout,
-// whatever hangs.
+// ErrAbandoned is returned by a run whose handlers, a layer's Start or Idle, or the first Subscribe ignored the end of
+// their context. Messages in flight were requeued; the goroutines are left, with what they hold in layers such as dedup
+// and breaker. End the program, or build a new pipeline.
+var ErrAbandoned = errors.New("what did not return after the end of its context was abandoned")
+
+// drain requeues what was not received, waits for what is in flight, and closes the subscription. It takes no longer
+// than the drain timeout, the grace and the close timeout, whatever hangs.
 func (r *run) drain(workers, idle <-chan struct{}) error {
 	r.gate.Close()
 	r.finishHands(workers)

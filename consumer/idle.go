@@ -3,16 +3,12 @@ package consumer
 import (
 	"context"
 	"log/slog"
-	"math"
 	"time"
 
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
-
-// never differs from every count of messages.
-const never = math.MaxUint64
 
 // watchIdle tells the layers when nothing has arrived for a while.
 func (r *run) watchIdle() {
@@ -22,32 +18,27 @@ func (r *run) watchIdle() {
 	}
 	ticker := time.NewTicker(r.options.idleInterval)
 	defer ticker.Stop()
-	before := r.stats.received.Load()
+	before, known := r.stats.received.Load(), true
 	for {
 		select {
 		case <-r.intake.Done():
 			return
 		case <-ticker.C:
 		}
-		now := r.stats.received.Load()
-		switch {
-		case r.gate.Paused() || r.stats.inHand.Load() > 0 || r.holding.Load() > 0:
-			now = never // nothing is known of the queue
-		case now == before:
+		now, empty := r.stats.received.Load(), !r.gate.Paused() && r.stats.inHand.Load() == 0 && r.holding.Load() == 0
+		if empty && known && now == before {
 			r.idle(r.hands, idler)
 		}
-		before = now
+		before, known = now, empty // else nothing is known of the queue
 	}
 }
 
 func (r *run) idle(ctx context.Context, idler stack.Idler) {
 	err := idler.Idle(ctx)
-	if err == nil {
-		return
-	}
-	if d := processor.Decide(err); d.Stop {
+	switch d := processor.Decide(err); {
+	case d.Stop:
 		r.stopIf(d, err)
-	} else {
+	case err != nil:
 		r.log.LogAttrs(ctx, slog.LevelError, "a layer failed while idle", logattr.Err(err))
 	}
 }

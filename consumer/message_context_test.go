@@ -13,6 +13,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
@@ -42,7 +43,7 @@ func office(t *testing.T, hook func(context.Context, processor.Message) (context
 		retry.New(b.Publisher(), "mail_retry_%delay%", retry.Delays(time.Second), retry.ParkKey("mail_parked"), retry.Logger(slogDiscard())),
 		recovery.New()).Then(handle)
 	require.NoError(t, err)
-	topology, err := consumer.Topology(broker.Queue{Name: "mail", Type: broker.Quorum}, p)
+	topology, err := needs.Of(broker.Queue{Name: "mail", Type: broker.Quorum}, p)
 	require.NoError(t, err)
 	require.NoError(t, b.Declare(t.Context(), topology))
 	return b, must.Have(consumer.New(b.Source("mail"), p, quiet(), consumer.MessageContext(hook)))

@@ -3,21 +3,12 @@ package consumer
 import (
 	"errors"
 
-	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/callback"
 )
 
-// delivery is a message with its place in the order.
-type delivery struct {
-	*broker.Delivery
-	key     string // "" waits for no other
-	problem error  // why it has failed without a key
-}
-
-// next returns the next message to process. A worker that finishes a message takes its successor
-// here itself, so the workers blocked in Receive miss none. Once the run has ended, or the channel
-// is lost, no message with a key begins, not even one just received: an earlier one may have been
-// requeued.
+// next returns the next message to process. A worker that finishes a message takes its successor here itself, so the
+// workers blocked in Receive miss none. Once the run has ended, or the channel is lost, no message with a key begins,
+// not even one just received: an earlier one may have been requeued.
 func (r *run) next() (delivery, error) {
 	if r.options.key == nil {
 		return r.receive()
@@ -38,8 +29,8 @@ func (r *run) next() (delivery, error) {
 	}
 }
 
-// receiveInTurn receives until a message need not wait for an earlier one with its key. Workers
-// take turns, so that messages queue up in the order of the source.
+// receiveInTurn receives until a message need not wait for an earlier one with its key. Workers take turns, so that
+// messages queue up in the order of the source.
 func (r *run) receiveInTurn() (delivery, error) {
 	r.turn <- struct{}{}
 	defer func() { <-r.turn }()
@@ -66,8 +57,8 @@ func (r *run) receive() (delivery, error) {
 	return delivery{Delivery: msg}, err
 }
 
-// makeKey computes the message's key. If the function panics or ends the goroutine, the message has
-// failed: it is requeued, which counts as an attempt.
+// makeKey computes the message's key. If the function panics or ends the goroutine, the message has failed: it is
+// requeued, which counts as an attempt.
 func (r *run) makeKey(d *delivery) {
 	returned := false
 	defer func() {

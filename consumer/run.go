@@ -9,14 +9,12 @@ import (
 	"sync/atomic"
 
 	"github.com/gowarren/warren/broker"
-	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/gate"
 	"github.com/gowarren/warren/internal/lines"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
-	"github.com/gowarren/warren/processor/stack"
 )
 
 // Why the context of the messages in flight ends.
@@ -25,9 +23,17 @@ var (
 	errAborted = fmt.Errorf("consumer: the run was aborted: %w", processor.ErrShutdown)
 )
 
+// setup is what a consumer keeps from run to run.
+type setup struct {
+	source  broker.Source
+	handler processor.Processor
+	options options
+	stats   counters
+}
+
 // run is one call of Run.
 type run struct {
-	*Consumer
+	*setup
 	log   *slog.Logger
 	lines *lines.Lines[delivery] // messages that wait for an earlier message with its key
 	turn  chan struct{}          // held by the worker that receives, with OrderBy
@@ -44,12 +50,17 @@ type run struct {
 	holding atomic.Int64 // messages that are held before they go back
 }
 
-var _ stack.Run = (*run)(nil)
+// delivery is a message with its place in the order.
+type delivery struct {
+	*broker.Delivery
+	key     string // "" waits for no other
+	problem error  // why it has failed without a key
+}
 
-func newRun(ctx context.Context, c *Consumer) *run {
-	log := patience.Logger(logattr.Or(c.options.logger), grace)
-	waiting := lines.New(&c.stats.waiting, &c.stats.released, delivery.Lost)
-	r := &run{Consumer: c, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: gate.New(log), returns: pacing.NewReturns(c.options.workers)}
+func newRun(ctx context.Context, s *setup) *run {
+	log := patience.Logger(logattr.Or(s.options.logger), grace)
+	waiting := lines.New(&s.stats.waiting, &s.stats.released, delivery.Lost)
+	r := &run{setup: s, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: gate.New(log), returns: pacing.NewReturns(s.options.workers)}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
 	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
 	return r
@@ -67,93 +78,6 @@ func (r *run) Abort(reason error) {
 // Pause stops receiving before it returns.
 func (r *run) Pause() (resume func()) { return r.gate.Pause() }
 
-// consume runs the workers until the intake ends, and then drains.
-func (r *run) consume() error {
-	if err := r.subscribe(); r.sub == nil {
-		return errors.Join(r.reason(), err)
-	}
-	r.announce()
-	for range r.options.workers {
-		r.workers.Go(r.work)
-	}
-	workers := began(r.workers.Wait)
-	idle := began(r.watchIdle)
-
-	select {
-	case <-r.intake.Done():
-	case <-workers: // the source has ended
-	}
-	err := r.drain(workers, idle)
-	r.endIntake(nil)
-	return errors.Join(r.reason(), err)
-}
-
-// announce calls the functions given to OnReady. A panic ends the run before its first message.
-func (r *run) announce() {
-	for _, ready := range r.options.ready {
-		if err := callback.Call("consumer: the function given to OnReady", ready); err != nil {
-			r.End(err)
-		}
-	}
-}
-
-// subscribe subscribes once no layer's Start pauses the run. It is no error if the intake has
-// ended before.
-func (r *run) subscribe() error {
-	if !r.gate.Await(r.intake) {
-		return nil
-	}
-	var sub broker.Subscription
-	err := r.await(func() (err error) {
-		sub, err = r.source.Subscribe(r.intake, broker.SubscribeOptions{
-			Prefetch: r.options.prefetch(), Ordered: r.options.key != nil,
-			Base: r.hands, Returning: r.returning, FinishLost: r.options.finishLost, Consumer: r.options.consumer,
-		})
-		return err
-	}, func() error { return patience.Within(r.intake, closeTimeout, sub.Close) })
-	switch {
-	case err == nil:
-		r.sub = sub
-		r.gate.Attach(sub)
-		return nil
-	case errors.Is(err, ErrAbandoned):
-	case r.intake.Err() != nil:
-		return nil //nolint:nilerr // asked to end before it began
-	}
-	return fmt.Errorf("consumer: subscribe: %w", err)
-}
-
-// start starts the layers, and stops them again if their Start was abandoned and returns in the end.
-func (r *run) start(ctx context.Context) error {
-	s, ok := r.handler.(stack.Starter)
-	if !ok {
-		return nil
-	}
-	return r.await(func() error { return s.Start(stack.WithRun(r.intake, r)) }, func() error { return r.stop(ctx) }) //nolint:contextcheck // the intake's, with the run
-}
-
-// await calls f, which should return when the intake ends. If it does not, it is abandoned, and undone
-// when it succeeds in the end.
-func (r *run) await(f, undo func() error) error {
-	err := patience.Until(r.intake, grace, f, func(err error) {
-		if err == nil {
-			err = undo()
-		}
-		r.log.Warn("what was abandoned has returned", slog.Any("error", err))
-	})
-	if errors.Is(err, patience.ErrIgnored) {
-		return fmt.Errorf("%w: %w", ErrAbandoned, err)
-	}
-	return err
-}
-
-// began runs f in a goroutine and returns a channel that is closed when f returns.
-func began(f func()) <-chan struct{} {
-	ended := make(chan struct{})
-	go func() { defer close(ended); f() }()
-	return ended
-}
-
 // ending marks an end by the run itself, not by a caller that cancelled.
 type ending struct{ err error }
 
@@ -165,4 +89,38 @@ func (r *run) reason() error {
 		return e.err
 	}
 	return nil
+}
+
+// stopIf ends the run if the decision says so, with err if the message has failed.
+func (r *run) stopIf(d processor.Decision, err error) {
+	switch {
+	case !d.Stop:
+	case d.Action == processor.Done || d.Action == processor.Released:
+		r.End(nil)
+	default:
+		r.End(err)
+	}
+}
+
+// release requeues the message. If the intake has ended, the subscription is paused first, so that it knows which
+// others it must requeue with this one, and in which order.
+func (r *run) release(d delivery) {
+	r.stats.released.Add(1)
+	if err := d.Release(); err != nil && !errors.Is(err, processor.ErrStale) {
+		r.log.LogAttrs(r.hands, slog.LevelWarn, "message not given back; the broker does so when the channel closes", logattr.Of(d, err)...)
+	}
+}
+
+// returning holds a message before it goes back. The end of the intake cuts that short, and so do a pause, which holds
+// all, and the loss of its channel. At the end the subscription is paused before: so it knows what else is to go back,
+// and in which order.
+func (r *run) returning(d *broker.Delivery, lost <-chan struct{}) {
+	if r.intake.Err() == nil && !r.gate.Paused() {
+		r.holding.Add(1)
+		r.returns.Hold(d, r.gate.Shut(), r.intake.Done(), lost)
+		r.holding.Add(-1)
+	}
+	if r.intake.Err() != nil {
+		r.gate.Close()
+	}
 }

@@ -10,14 +10,14 @@ import (
 type Stats struct {
 	// Received is how many were taken from the source; a redelivered message counts again.
 	Received uint64
-	// Done, Dropped, Rejected, Failed and Requeued are how many ended that way, by what the
-	// pipeline returned. A message that a retry layer has republished is done.
+	// Done, Dropped, Rejected, Failed and Requeued are how many ended that way, by what the pipeline returned. A
+	// message that a retry layer has republished is done.
 	Done, Dropped, Rejected, Failed, Requeued uint64
-	// Released is how many were requeued untouched: at shutdown, or because a layer did not let
-	// them in. Messages not processed before their channel was lost count too.
+	// Released is how many were requeued untouched: at shutdown, or because a layer did not let them in. Messages not
+	// processed before their channel was lost count too.
 	Released uint64
-	// InHand is how many are being processed now, and Waiting how many wait for an earlier
-	// message with their key ([OrderBy]).
+	// InHand is how many are being processed now, and Waiting how many wait for an earlier message with their key
+	// ([OrderBy]).
 	InHand, Waiting int64
 }
 
@@ -27,19 +27,17 @@ type counters struct {
 	actions            [processor.Requeued + 1]atomic.Uint64
 }
 
-// Stats returns the counts so far. It may be called at any time.
-func (c *Consumer) Stats() Stats {
-	s := &c.stats
+func (c *counters) sum() Stats {
 	return Stats{
-		Received: s.received.Load(),
-		Done:     s.actions[processor.Done].Load(),
-		Dropped:  s.actions[processor.Dropped].Load(),
-		Rejected: s.actions[processor.Rejected].Load(),
-		Failed:   s.actions[processor.Failed].Load(),
-		Requeued: s.actions[processor.Requeued].Load(),
-		Released: s.released.Load(),
-		InHand:   s.inHand.Load(),
-		Waiting:  s.waiting.Load(),
+		Received: c.received.Load(),
+		Done:     c.actions[processor.Done].Load(),
+		Dropped:  c.actions[processor.Dropped].Load(),
+		Rejected: c.actions[processor.Rejected].Load(),
+		Failed:   c.actions[processor.Failed].Load(),
+		Requeued: c.actions[processor.Requeued].Load(),
+		Released: c.released.Load(),
+		InHand:   c.inHand.Load(),
+		Waiting:  c.waiting.Load(),
 	}
 }
 

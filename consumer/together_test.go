@@ -17,8 +17,17 @@ import (
 func TestTheFirstErrorDrainsAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		slow := func(ctx context.Context, _ processor.Message) error { <-ctx.Done(); return ctx.Err() }
-		fails := func(context.Context, processor.Message) error { return processor.Stop(errMail) }
+		inFlight := make(chan struct{})
+		slow := func(ctx context.Context, _ processor.Message) error {
+			inFlight <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		fails := func(context.Context, processor.Message) error {
+			<-inFlight
+			<-inFlight
+			return processor.Stop(errMail)
+		}
 		drain := consumer.DrainTimeout(10 * time.Second)
 		newOne := func(h processor.ProcessorFunc) *consumer.Consumer {
 			return must.Have(consumer.New(newQueue(messages(1)...), acked(t, h), quiet(), drain))

@@ -10,27 +10,24 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// work takes messages until the intake ends.
+// ErrUnsettled ends the run when the pipeline returns without settling a message.
+var ErrUnsettled = errors.New("the pipeline returned without settling the message: put processors/ack outermost, or ack in the handler")
+
+// work takes messages until the intake ends. If it had not ended, the end or the failure of the source ends the run.
 func (r *run) work() {
 	for {
 		d, err := r.next()
-		if err != nil {
-			r.receiveFailed(err)
-			return
+		switch {
+		case err == nil:
+			r.handle(d)
+			continue
+		case r.intake.Err() != nil:
+		case errors.Is(err, io.EOF):
+			r.End(nil)
+		default:
+			r.End(fmt.Errorf("consumer: receive: %w", err))
 		}
-		r.handle(d)
-	}
-}
-
-// receiveFailed ends the run if the source failed or ended, and not if the intake had ended
-// before.
-func (r *run) receiveFailed(err error) {
-	switch {
-	case r.intake.Err() != nil:
-	case errors.Is(err, io.EOF):
-		r.End(nil)
-	default:
-		r.End(fmt.Errorf("consumer: receive: %w", err))
+		return
 	}
 }
 
@@ -53,7 +50,7 @@ func (r *run) handle(d delivery) {
 	}()
 	err := d.problem
 	if err == nil {
-		err = r.handler.Process(r.context(d), d.Delivery)
+		err = r.handler.Process(r.contextOf(d), d.Delivery)
 	} else {
 		err = errors.Join(err, d.Nack(true)) // before the stack, which has no place for it
 	}
@@ -64,7 +61,7 @@ func (r *run) handle(d delivery) {
 		err = errors.Join(err, d.Nack(true)) // layers in the handler would have settled it, as in the branches of a mux
 	}
 	switch lost := d.Lost(); {
-	case lost && !isDone(decision):
+	case lost && decision.Action != processor.Done && decision.Action != processor.Dropped:
 		r.lost(d, err, decision)
 		return
 	case !d.Settled():
@@ -79,42 +76,21 @@ func (r *run) handle(d delivery) {
 
 // failed logs the error and ends the run if it says so.
 func (r *run) failed(d delivery, err error, decision processor.Decision) {
-	if a := decision.Action; a != processor.Done {
-		r.log.LogAttrs(r.hands, level(a), "message "+a.String(), logattr.Of(d, err)...)
+	level := slog.LevelError
+	switch decision.Action {
+	case processor.Dropped:
+		level = slog.LevelInfo
+	case processor.Requeued:
+		level = slog.LevelWarn
+	}
+	if decision.Action != processor.Done {
+		r.log.LogAttrs(r.hands, level, "message "+decision.Action.String(), logattr.Of(d, err)...)
 	}
 	r.stopIf(decision, err)
 }
 
-// level is the level at which the outcome of a message is logged.
-func level(a processor.Action) slog.Level {
-	switch a {
-	case processor.Dropped:
-		return slog.LevelInfo
-	case processor.Requeued:
-		return slog.LevelWarn
-	default:
-		return slog.LevelError
-	}
-}
-
-// stopIf ends the run if the decision says so, with err if the message has failed.
-func (r *run) stopIf(d processor.Decision, err error) {
-	switch {
-	case !d.Stop:
-	case d.Action == processor.Done || d.Action == processor.Released:
-		r.End(nil)
-	default:
-		r.End(err)
-	}
-}
-
-// isDone reports whether the message needs nothing more.
-func isDone(d processor.Decision) bool {
-	return d.Action == processor.Done || d.Action == processor.Dropped
-}
-
-// lost notes a message that was not processed before its channel was lost. It logs no failure:
-// the message is not to blame, there may be many, and the source has logged the reason.
+// lost notes a message that was not processed before its channel was lost. It logs no failure: the message is not to
+// blame, there may be many, and the source has logged the reason.
 func (r *run) lost(d delivery, err error, decision processor.Decision) {
 	if d.Settled() {
 		r.stats.released.Add(1)
@@ -123,8 +99,8 @@ func (r *run) lost(d delivery, err error, decision processor.Decision) {
 	r.stopIf(decision, err)
 }
 
-// unsettled notes a message that is requeued. If it was neither cut short nor released by a
-// layer, the pipeline forgets to settle, and would do so until the prefetch is full.
+// unsettled notes a message that is requeued. If it was neither cut short nor released by a layer, the pipeline
+// forgets to settle, and would do so until the prefetch is full.
 func (r *run) unsettled(d delivery, err error, decision processor.Decision) {
 	switch {
 	case decision.Action == processor.Released:
@@ -138,17 +114,8 @@ func (r *run) unsettled(d delivery, err error, decision processor.Decision) {
 	}
 }
 
-// release requeues the message. If the intake has ended, the subscription is paused first, so
-// that it knows which others it must requeue with this one, and in which order.
-func (r *run) release(d delivery) {
-	r.stats.released.Add(1)
-	if err := d.Release(); err != nil && !errors.Is(err, processor.ErrStale) {
-		r.log.LogAttrs(r.hands, slog.LevelWarn, "message not given back; the broker does so when the channel closes", logattr.Of(d, err)...)
-	}
-}
-
-// exited replaces a worker whose goroutine was ended by runtime.Goexit, which nothing can stop. It
-// also runs while a panic is on its way up; then the process ends, and so does the new worker.
+// exited replaces a worker whose goroutine was ended by runtime.Goexit, which nothing can stop. It also runs while a
+// panic is on its way up; then the process ends, and so does the new worker.
 func (r *run) exited(d delivery) {
 	r.log.LogAttrs(r.hands, slog.LevelError, "the handler ended its goroutine (runtime.Goexit or a panic); the worker is replaced", logattr.Of(d, nil)...)
 	r.workers.Go(r.work)

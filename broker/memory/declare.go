@@ -6,6 +6,10 @@ import (
 	"fmt"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory/internal/exchange"
+	"github.com/gowarren/warren/broker/memory/internal/queue"
+	"github.com/gowarren/warren/broker/memory/internal/settings"
+	"github.com/gowarren/warren/broker/memory/internal/version"
 )
 
 // Declare creates the parts of t that do not exist yet: all of them, or none if there is an
@@ -17,19 +21,19 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 	if err := t.Validate(); err != nil {
 		return err
 	}
-	plan, err := b.model.newPlan(t)
+	p, err := newPlan(t, b.state.model)
 	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.unlock()
-	if b.closed {
+	b.state.Lock()
+	defer b.state.Unlock()
+	if b.state.closed {
 		return errClosed()
 	}
-	if err := b.check(plan); err != nil {
+	if err := p.check(b.state); err != nil {
 		return err
 	}
-	b.apply(plan)
+	p.apply(b.state)
 	return nil
 }
 
@@ -38,64 +42,50 @@ func (b *Broker) Redeclare(ctx context.Context, t broker.Topology) error { retur
 
 // plan is a topology in this broker's terms.
 type plan struct {
-	exchanges map[string]*exchange
-	queues    map[string]*queue
+	exchanges map[string]*exchange.Exchange
+	queues    map[string]settings.Queue
 	bindings  []broker.Binding
 }
 
-func (m *model) newPlan(t broker.Topology) (plan, error) {
-	p := plan{exchanges: map[string]*exchange{}, queues: map[string]*queue{}}
-	var errs []error
+func newPlan(t broker.Topology, model *version.Model) (plan, error) {
+	p := plan{exchanges: map[string]*exchange.Exchange{}, queues: map[string]settings.Queue{}}
+	errs := make([]error, 0, len(t.Exchanges)+len(t.Queues)+len(t.Bindings))
 	for _, x := range t.Exchanges {
-		p.exchanges[x.Name] = m.newExchange(x)
-		if p.exchanges[x.Name].router == nil {
-			errs = append(errs, fmt.Errorf("memory: exchange %q: %w: kind %q is not supported in memory", x.Name, broker.ErrTopology, x.Kind))
-		}
+		made, err := exchange.New(x, model)
+		errs = append(errs, err)
+		p.exchanges[x.Name] = made
 	}
 	for _, q := range t.Queues {
-		id, err := m.identify(q)
+		read, err := settings.ReadQueue(q, model)
 		errs = append(errs, err)
-		p.queues[q.Name] = &queue{name: q.Name, identity: id}
+		p.queues[q.Name] = read
 	}
 	for _, bind := range t.Bindings {
 		bind.Arguments = bind.AllArguments() // a copy, with the types that messages have
-		errs = append(errs, checkMatch(bind))
+		errs = append(errs, exchange.Check(bind))
 		p.bindings = append(p.bindings, bind)
 	}
 	return p, errors.Join(errs...)
 }
 
-func (m *model) newExchange(x broker.Exchange) *exchange {
-	alternate, _ := x.AllArguments().String("alternate-exchange")
-	return &exchange{
-		name:   x.Name,
-		model:  m,
-		router: m.newRouter(x.Kind),
-		identity: exchangeIdentity{
-			kind: x.Kind, alternate: alternate,
-			transient: x.Transient, autoDelete: x.AutoDelete, internal: x.Internal,
-		},
-	}
-}
-
 // check changes nothing.
-func (b *Broker) check(p plan) error {
+func (p plan) check(s *state) error {
 	var errs []error
 	for name, x := range p.exchanges {
-		if old := b.exchanges[name]; old != nil && old.identity != x.identity {
-			errs = append(errs, mismatch("exchange", name, old.identity, x.identity))
+		if old := s.exchanges[name]; old != nil && old.Settings != x.Settings {
+			errs = append(errs, mismatch("exchange", name, old.Settings, x.Settings))
 		}
 	}
 	for name, q := range p.queues {
-		if old := b.queues[name]; old != nil && old.identity != q.identity {
-			errs = append(errs, mismatch("queue", name, old.identity, q.identity))
+		if old := s.queues[name]; old != nil && old.Settings != q {
+			errs = append(errs, mismatch("queue", name, old.Settings, q))
 		}
 	}
 	for _, bind := range p.bindings {
-		if p.exchanges[bind.Exchange] == nil && b.exchanges[bind.Exchange] == nil {
+		if p.exchanges[bind.Exchange] == nil && s.exchanges[bind.Exchange] == nil {
 			errs = append(errs, fmt.Errorf("memory: binding of queue %q: exchange %q does not exist", bind.Queue, bind.Exchange))
 		}
-		if p.queues[bind.Queue] == nil && b.queues[bind.Queue] == nil {
+		if _, planned := p.queues[bind.Queue]; !planned && s.queues[bind.Queue] == nil {
 			errs = append(errs, fmt.Errorf("memory: binding to exchange %q: %w", bind.Exchange, noQueue(bind.Queue)))
 		}
 	}
@@ -106,29 +96,20 @@ func mismatch(what, name string, have, want fmt.Stringer) error {
 	return fmt.Errorf("memory: %s %q: %w: it has %v, declared was %v", what, name, broker.ErrMismatch, have, want)
 }
 
-func (b *Broker) apply(p plan) {
+func (p plan) apply(s *state) {
 	for name, x := range p.exchanges {
-		if b.exchanges[name] == nil {
-			b.exchanges[name] = x
+		if s.exchanges[name] == nil {
+			s.exchanges[name] = x
 		}
 	}
 	for name, q := range p.queues {
-		if old := b.queues[name]; old != nil {
-			old.renewLease()
-			continue
+		if old := s.queues[name]; old != nil {
+			old.RenewLease()
+		} else {
+			s.queues[name] = queue.New(name, q, s, s.model, s.clock)
 		}
-		q.open(b)
-		b.queues[name] = q
 	}
 	for _, bind := range p.bindings {
-		b.exchanges[bind.Exchange].bind(bind, b.queues[bind.Queue])
-	}
-}
-
-// remove deletes a queue with its bindings and messages.
-func (b *Broker) remove(q *queue) {
-	delete(b.queues, q.name)
-	for _, x := range b.exchanges {
-		x.unbind(q)
+		s.exchanges[bind.Exchange].Bind(bind, s.queues[bind.Queue])
 	}
 }

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory/internal/queue"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -9,15 +10,15 @@ var _ broker.Acknowledger = (*subscription)(nil)
 
 // Ack forgets the message.
 func (s *subscription) Ack(tag uint64) error {
-	return s.settle(tag, func(*queue, *entry) {})
+	return s.settle(tag, func(*queue.Queue, *queue.Entry) {})
 }
 
 // Nack dead-letters the message or, with requeue, gives it back as failed.
 func (s *subscription) Nack(tag uint64, requeue bool) error {
 	if requeue {
-		return s.settle(tag, (*queue).retry)
+		return s.settle(tag, (*queue.Queue).Retry)
 	}
-	return s.settle(tag, (*queue).reject)
+	return s.settle(tag, (*queue.Queue).Reject)
 }
 
 // Release gives the message back. It does not count toward a delivery limit, from RabbitMQ 4.3
@@ -25,9 +26,9 @@ func (s *subscription) Nack(tag uint64, requeue bool) error {
 func (s *subscription) Release(tag uint64) error { return s.settle(tag, nil) }
 
 // settle ends a delivery with outcome, nil if it is released.
-func (s *subscription) settle(tag uint64, outcome func(*queue, *entry)) error {
-	s.queue.broker.mu.Lock()
-	defer s.queue.broker.unlock()
+func (s *subscription) settle(tag uint64, outcome func(*queue.Queue, *queue.Entry)) error {
+	s.state.Lock()
+	defer s.state.Unlock()
 	e, ok := s.unsettled[tag]
 	if !ok {
 		return processor.ErrStale // tags are settled once, so the subscription was closed
@@ -39,10 +40,9 @@ func (s *subscription) settle(tag uint64, outcome func(*queue, *entry)) error {
 		outcome(s.queue, e)
 	case s.back == nil:
 		delete(s.unsettled, tag)
-		s.queue.release(e)
+		s.queue.Release(e)
 	}
 	s.giveBack()
-	s.queue.feed(s)
-	s.queue.balance()
+	s.queue.Feed(&s.consumer)
 	return nil
 }

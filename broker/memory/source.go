@@ -10,13 +10,11 @@ import (
 // Source returns a source of the messages of queue, which need not exist until it is
 // subscribed to. A source can be subscribed to many times; the subscriptions share
 // its messages.
-func (b *Broker) Source(queue string) broker.Source {
-	return source{broker: b, queue: queue}
-}
+func (b *Broker) Source(queue string) broker.Source { return source{state: b.state, queue: queue} }
 
 type source struct {
-	broker *Broker
-	queue  string
+	state *state
+	queue string
 }
 
 var _ broker.Source = source{}
@@ -30,27 +28,16 @@ func (src source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (bro
 	if err := check(o); err != nil {
 		return nil, fmt.Errorf("memory: queue %q: %w", src.queue, err)
 	}
-	b := src.broker
-	b.mu.Lock()
-	defer b.unlock()
-	if b.closed {
-		return nil, errClosed()
-	}
-	q := b.queues[src.queue]
-	if q == nil {
-		return nil, noQueue(src.queue)
-	}
-	if err := q.admit(o.Consumer); err != nil {
+	src.state.Lock()
+	defer src.state.Unlock()
+	q, err := src.state.find(src.queue)
+	if err != nil {
 		return nil, err
 	}
-	s := &subscription{
-		queue: q, prefetch: o.Prefetch, consumer: o.Consumer, ordered: o.Ordered, channel: broker.NewChannel(o),
-		unsettled: map[uint64]*entry{},
+	if err := q.Admit(o.Consumer); err != nil {
+		return nil, err
 	}
-	s.channel.HoldsFailed = q.delaysRetries()
-	b.subscriptions[s] = struct{}{}
-	q.join(s)
-	return s, nil
+	return newSubscription(src.state, q, o), nil
 }
 
 func check(o broker.SubscribeOptions) error {

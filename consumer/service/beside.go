@@ -9,12 +9,6 @@ import (
 	"github.com/gowarren/warren/internal/patience"
 )
 
-// beside is something else than a handler.
-type beside struct {
-	name string
-	run  func(context.Context) error
-}
-
 // once is one run. After the end it has as long as the handlers have, whatever hangs; after an abort a moment.
 func (b beside) once(ctx context.Context, l *life) error {
 	l.works(ctx)

@@ -15,7 +15,7 @@
 //		service.Handler{...},
 //		service.OwnBroker())
 //
-// [Run] declares what the layers need ([consumer.Topology]), the queues and their bindings, and whatever [Topology]
+// [Run] declares what the layers need ([needs.Of]), the queues and their bindings, and whatever [Topology]
 // adds. Then it consumes until ctx ends, or SIGINT or SIGTERM comes, and drains all handlers at the same time:
 // the drain timeout is one for all. A second signal ends the messages in flight at once, and a third one the
 // process; see [Signals].
@@ -32,7 +32,7 @@
 // A Queue with a name and nothing else takes what another handler, or [Topology], says of it. So a handler can read the
 // queue in which another one parks.
 //
-// A stack whose messages are dropped when they are given up ([consumer.Drops]) is logged as a warning.
+// A stack whose messages are dropped when they are given up ([needs.Drops]) is logged as a warning.
 //
 // # A handler that fails
 //

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -18,7 +19,7 @@ import (
 // are required.
 type Handler struct {
 	// Queue is consumed, by this handler of the service alone. Its layers may add to it; see
-	// [consumer.Topology].
+	// [needs.Of].
 	Queue broker.Queue
 	// Keys are the routing keys with which Queue is bound to Exchange. Default: none, messages come by the
 	// queue's name.
@@ -41,8 +42,6 @@ type Handler struct {
 	// They count more than those of [Consumers].
 	Options []consumer.Option
 }
-
-func (h Handler) apply(c *config) { c.handlers = append(c.handlers, h) }
 
 // defaultExchange is what keys are bound to.
 const defaultExchange = "amq.topic"
@@ -76,7 +75,7 @@ func (h Handler) bindings() (broker.Topology, error) {
 
 // needs is what the handler needs for work, its queue.
 func (h Handler) needs(work broker.Queue, pipeline *stack.Pipeline) (broker.Topology, error) {
-	t, err := consumer.Topology(work, pipeline)
+	t, err := needs.Of(work, pipeline)
 	if err != nil {
 		return t, err
 	}

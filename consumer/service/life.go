@@ -15,7 +15,7 @@ import (
 
 // life is one handler while the service runs.
 type life struct {
-	service *Service
+	service *shared
 	name    string
 	once    func(ctx context.Context, l *life) error // one run
 
@@ -26,7 +26,7 @@ type life struct {
 	begun    bool // it has consumed, or ended regularly
 }
 
-func newLife(s *Service, name string, once func(context.Context, *life) error) *life {
+func newLife(s *shared, name string, once func(context.Context, *life) error) *life {
 	return &life{service: s, name: name, once: once, state: State{Queue: name, Phase: Stopped, Since: time.Now()}}
 }
 

@@ -20,6 +20,8 @@ import (
 // Option is a [Handler], or changes how the handlers run together.
 type Option interface{ apply(c *config) }
 
+func (h Handler) apply(c *config) { c.handlers = append(c.handlers, h) }
+
 type setting func(*config)
 
 func (s setting) apply(c *config) { s(c) }
@@ -37,6 +39,15 @@ type config struct {
 	beside    []beside
 	identity  []identity.Option
 	log       *slog.Logger
+}
+
+// size is how many there are to run.
+func (c *config) size() int { return len(c.handlers) + len(c.beside) }
+
+// beside is something else than a handler.
+type beside struct {
+	name string
+	run  func(context.Context) error
 }
 
 // restart is when a failed handler is started again.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/patience"
@@ -18,33 +20,18 @@ import (
 	"github.com/gowarren/warren/publisher/identity"
 )
 
-const (
-	grace        = time.Second     // for functions of others to see that their context has ended
-	closeTimeout = 4 * time.Second // for the broker, so that with the drain all is over within 30 s
-)
-
 // ErrRan is returned by Run of a service that has run before: its broker may be closed. Make a new one.
 var ErrRan = errors.New("the service runs or has run")
 
 // Service runs handlers on one broker. Make one with [New]. Its methods may be called by many goroutines
 // at once.
 type Service struct {
-	*config
-	broker    broker.Broker
+	*shared
 	publisher processor.Publisher
 	topology  broker.Topology
 	lives     []*life
 	drops     []error
-
-	ran    atomic.Bool
-	ready  chan struct{}
-	open   atomic.Int64    // handlers that have not begun
-	intake context.Context //nolint:containedctx // of all handlers: ends when the service is asked to
-	end    context.CancelFunc
-	hurry  context.Context //nolint:containedctx // ends when the service is aborted
-	abort  context.CancelFunc
-	drain  time.Duration // the longest of the handlers
-	logger func() *slog.Logger
+	ran       atomic.Bool
 }
 
 // Run makes a service and runs it: see [New] and [Service.Run].
@@ -83,11 +70,7 @@ func build(b broker.Broker, c *config, wrong error) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("service: %w", err)
 	}
-	s := &Service{config: c, broker: b, publisher: publisher, topology: whole, ready: make(chan struct{})}
-	s.logger = sync.OnceValue(func() *slog.Logger { return patience.Logger(logattr.Or(c.log), grace) })
-	s.intake, s.end = context.WithCancel(context.Background())
-	s.hurry, s.abort = context.WithCancel(context.Background())
-	s.open.Store(int64(len(parts) + len(c.beside)))
+	s := &Service{shared: newShared(c, b), publisher: publisher, topology: whole}
 	if len(parts) == 0 {
 		if s.drain, err = drainTimeout(b, c.consumers); err != nil {
 			return nil, fmt.Errorf("service: Consumers: %w", err)
@@ -98,7 +81,7 @@ func build(b broker.Broker, c *config, wrong error) (*Service, error) {
 		errs = append(errs, s.add(p))
 	}
 	for _, b := range c.beside {
-		s.lives = append(s.lives, newLife(s, b.name, b.once))
+		s.lives = append(s.lives, newLife(s.shared, b.name, b.once))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -113,10 +96,10 @@ func (s *Service) add(p part) error {
 		return p.wrong(err)
 	}
 	s.drain = max(s.drain, c.DrainTimeout())
-	if err := consumer.Drops(p.topology.Queues[0], p.pipeline); err != nil {
+	if err := needs.Drops(p.topology.Queues[0], p.pipeline); err != nil {
 		s.drops = append(s.drops, err)
 	}
-	s.lives = append(s.lives, newLife(s, p.Queue.Name, p.consume))
+	s.lives = append(s.lives, newLife(s.shared, p.Queue.Name, p.consume))
 	return nil
 }
 
@@ -164,7 +147,7 @@ func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.intake, cancel)() //nolint:contextcheck // End, Abort and signals end this one
-	defer s.listen()()
+	defer listen(s.signals, s.first, s.second)()
 	return s.run(ctx)
 }
 
@@ -209,25 +192,6 @@ func (s *Service) prepare(ctx context.Context) error {
 	return nil
 }
 
-func (s *Service) declare(ctx context.Context, t broker.Topology) error {
-	if s.declared {
-		return nil
-	}
-	if err := heeding(ctx, grace, func() error { return s.broker.Declare(ctx, t) }); err != nil {
-		return fmt.Errorf("declare: %w", err)
-	}
-	return nil
-}
-
-// heeding calls f, which should return when ctx ends, and waits no longer than wait if it does not.
-func heeding(ctx context.Context, wait time.Duration, f func() error) error {
-	err := patience.Until(ctx, wait, f, func(error) {})
-	if errors.Is(err, patience.ErrIgnored) {
-		return fmt.Errorf("%w: %w", consumer.ErrAbandoned, err)
-	}
-	return err
-}
-
 // End asks the service to end, as the end of Run's context does: it drains. It does not wait. A service that has
 // not begun ends as soon as it runs.
 func (s *Service) End() { s.end() }
@@ -242,12 +206,18 @@ func (s *Service) Abort() {
 	}
 }
 
-// countBegun notes that one more handler has begun.
-func (s *Service) countBegun() {
-	if s.open.Add(-1) == 0 {
-		close(s.ready)
-		s.logger().Info("service is consuming", slog.Int("handlers", len(s.lives)))
-	}
+// first ends the service on a signal.
+func (s *Service) first(sig os.Signal) {
+	s.end()
+	s.logger().Info("signal received, the service ends after the messages in flight; another one cuts them short",
+		slog.String("signal", sig.String()))
+}
+
+// second aborts it on another one.
+func (s *Service) second(sig os.Signal) {
+	s.Abort()
+	s.logger().Warn("second signal received, the messages in flight are cut short; another one ends the process",
+		slog.String("signal", sig.String()))
 }
 
 // close closes the broker. That it cannot be closed cleanly is no failure of the service: nothing is lost, since

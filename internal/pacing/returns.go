@@ -4,12 +4,19 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gowarren/warren/processor"
 )
 
 // remembered bounds the messages that are counted.
 const remembered = 1000
+
+// How long a message is held before it goes back: the first time, and at most.
+const (
+	firstHold = 100 * time.Millisecond
+	lastHold  = 5 * time.Second
+)
 
 // Returns counts how often messages go back to their queue. A queue redelivers them at once, to any
 // worker, and a quorum queue gives one up after so many times. It remembers the latest 1,000
@@ -29,6 +36,19 @@ type Returns struct {
 // NewReturns returns one that has counted nothing, for so many workers.
 func NewReturns(workers int) *Returns {
 	return &Returns{workers: int64(workers), seed: maphash.MakeSeed(), counts: map[uint64]int{}}
+}
+
+// Hold notes that msg goes back, and waits before: 100 ms, doubling up to 5 s with each time, and between half and all
+// of that, so that workers do not march in step. It ends early when one of the channels is closed.
+func (r *Returns) Hold(msg processor.Message, pause, end, lost <-chan struct{}) {
+	t := time.NewTimer(Jitter(Doubling(firstHold, lastHold, r.Count(msg))))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-pause:
+	case <-end:
+	case <-lost:
+	}
 }
 
 // Count notes that msg goes back, and returns how many times that is: of this message, here or as the

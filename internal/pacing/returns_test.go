@@ -3,6 +3,8 @@ package pacing_test
 import (
 	"strconv"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -61,4 +63,25 @@ func TestTheOldestIsForgotten(t *testing.T) {
 	require.Equal(t, 1, r.Count(message("one more", "")))
 	require.Equal(t, 2, r.Count(message("1", "")))
 	require.Equal(t, 1, r.Count(message("0", "")), "it was the first")
+}
+
+func TestHold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := pacing.NewReturns(100)
+		msg := processortest.NewMessage()
+		for _, ms := range []int{100, 200, 400, 800, 1600, 3200, 5000, 5000} {
+			begun, most := time.Now(), time.Duration(ms)*time.Millisecond
+			r.Hold(msg, nil, nil, nil)
+			require.GreaterOrEqual(t, time.Since(begun), most/2)
+			require.LessOrEqual(t, time.Since(begun), most)
+		}
+		over := make(chan struct{})
+		close(over)
+		begun := time.Now()
+		r.Hold(msg, over, nil, nil)
+		r.Hold(msg, nil, over, nil)
+		r.Hold(msg, nil, nil, over)
+		require.Equal(t, begun, time.Now(), "each of the three cuts it short")
+	})
 }

@@ -11,7 +11,7 @@
 // message is nacked: dead-lettered, or dropped by a queue that has no dead-letter exchange.
 //
 // The copy waits in the broker, in queues made by package broker/delay. The layer says which: a service
-// declares them and the work queue, and consumer.Topology lists them for a stack. [Topology] does so without one, from the
+// declares them and the work queue, and package broker/needs lists them for a stack. [Topology] does so without one, from the
 // same options.
 //
 // If the schedule is fixed and [Jitter] is 0 there is one queue for each delay, otherwise a ladder

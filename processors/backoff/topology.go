@@ -12,8 +12,7 @@ import (
 )
 
 // Topology returns what a layer with the same options needs in the broker, without a stack (for one see
-// consumer.Topology): the work queue, the
-// queues and exchanges of its delays, and the queue that [Park] names on the default exchange, of
+// package broker/needs): the work queue, the queues and exchanges of its delays, and the queue that [Park] names on the default exchange, of
 // the same type as the work queue. Declare a park exchange, and what is bound to it, yourself.
 //
 // A quorum work queue without a dead-letter exchange would drop a message that is redelivered too

@@ -7,7 +7,7 @@
 //		recovery.New(),
 //	).Then(handler)
 //
-// The layer says what it needs in the broker: a service declares it, and consumer.Topology lists it for the stack.
+// The layer says what it needs in the broker: a service declares it, and package broker/needs lists it for the stack.
 //
 // A message that fails is redelivered after 1, 2, 3, 4 and 5 seconds; when it then fails again it
 // is published to mail_parked with its reasons, as by processors/retry. Nothing is published before

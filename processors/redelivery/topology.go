@@ -9,8 +9,7 @@ import (
 )
 
 // Topology returns what [New] with the same arguments needs in the broker, without a stack (for one see
-// consumer.Topology): the work queue, which
-// waits before it redelivers failed messages, and the quorum queue parked, which never drops a
+// package broker/needs): the work queue, which waits before it redelivers failed messages, and the quorum queue parked, which never drops a
 // message.
 //
 // The work queue is a quorum queue. It gets the waits, a delivery limit [Margin] above [Retries]

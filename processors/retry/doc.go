@@ -13,7 +13,7 @@
 //
 // # The queues
 //
-// The layer says which it needs, if it is told the delays: a service declares them, and consumer.Topology lists
+// The layer says which it needs, if it is told the delays: a service declares them, and package broker/needs lists
 // them for a stack:
 //
 //	retry.New(broker.Publisher(), "mail_retry_%delay%",

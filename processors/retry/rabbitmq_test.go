@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/must"
@@ -80,7 +81,7 @@ func TestTheQueuesOfSwarrotsExample(t *testing.T) {
 		return processor.ErrStop
 	})
 	require.NoError(t, err)
-	topology, err := consumer.Topology(broker.Queue{Name: "mail"}, pipeline)
+	topology, err := needs.Of(broker.Queue{Name: "mail"}, pipeline)
 	require.NoError(t, err)
 	require.NoError(t, b.Declare(ctx, topology), "no mismatch")
 	require.NoError(t, b.Publisher().Publish(ctx, processor.Destination{Exchange: "mail", RoutingKey: "mail"}, processor.Envelope{}))

@@ -31,7 +31,7 @@
 //		DeadLetter: &broker.DeadLetter{RoutingKey: "mail_wait"},
 //	}
 //
-// A service, and consumer.Topology, give such a queue that limit by themselves, and declare the parked queue;
+// A service, and package broker/needs, give such a queue that limit by themselves, and declare the parked queue;
 // see the layer's Topology. broker/rabbitmq/verify finds such loops in a live broker.
 //
 // # What counts

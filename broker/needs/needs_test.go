@@ -1,17 +1,20 @@
-package consumer_test
+package needs_test
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/delay"
 	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
@@ -24,6 +27,10 @@ import (
 	"github.com/gowarren/warren/processors/retry"
 	"github.com/gowarren/warren/processors/xdeath"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 var errBusy = errors.New("busy")
 
@@ -84,12 +91,12 @@ func TestAStackNeedsWhatItsLayerNeeds(t *testing.T) {
 			want, err := tc.want(quorum("mail"))
 			require.NoError(t, err)
 			p := pipeline(t, ack.New(), tc.layer, recovery.New())
-			got, err := consumer.Topology(quorum("mail"), p)
+			got, err := needs.Of(quorum("mail"), p)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
-			require.NoError(t, consumer.Drops(got.Queues[0], p))
+			require.NoError(t, needs.Drops(got.Queues[0], p))
 
-			again, err := consumer.Topology(got.Queues[0], p)
+			again, err := needs.Of(got.Queues[0], p)
 			require.NoError(t, err, "what is declared can be asked for again")
 			require.Equal(t, want, again)
 		})
@@ -98,12 +105,12 @@ func TestAStackNeedsWhatItsLayerNeeds(t *testing.T) {
 
 func TestAStackWithoutNeedsHasItsWorkQueue(t *testing.T) {
 	t.Parallel()
-	got, err := consumer.Topology(quorum("mail"), pipeline(t, ack.New()))
+	got, err := needs.Of(quorum("mail"), pipeline(t, ack.New()))
 	require.NoError(t, err)
 	require.Equal(t, broker.Topology{Queues: []broker.Queue{quorum("mail")}}, got)
-	_, err = consumer.Topology(broker.Queue{}, pipeline(t, ack.New()))
+	_, err = needs.Of(broker.Queue{}, pipeline(t, ack.New()))
 	require.ErrorIs(t, err, broker.ErrTopology)
-	_, err = consumer.Topology(quorum("mail"), nil)
+	_, err = needs.Of(quorum("mail"), nil)
 	require.ErrorContains(t, err, "the processor is nil")
 }
 
@@ -125,14 +132,14 @@ func TestTwoLayersThatRetry(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := consumer.Topology(quorum("mail"), p)
+			got, err := needs.Of(quorum("mail"), p)
 			require.NoError(t, err)
 			require.Equal(t, &broker.DeadLetter{RoutingKey: "mail_parked"}, got.Queues[0].DeadLetter)
 			require.Equal(t, delay.DeliveryLimit, got.Queues[0].DeliveryLimit)
 			require.Equal(t, time.Second, queueOf(t, got, "busy_1s").MessageTTL)
 			queueOf(t, got, "mail_parked")
 			require.NoError(t, memory.New().Declare(t.Context(), got))
-			require.NoError(t, consumer.Drops(got.Queues[0], p))
+			require.NoError(t, needs.Drops(got.Queues[0], p))
 		})
 	}
 }
@@ -146,26 +153,28 @@ func TestTwoLayersThatRetryOnABroker(t *testing.T) {
 		p, err := stack.New(
 			ack.New(),
 			backoff.New(b.Publisher(), "mail", backoff.Jitter(0), backoff.Retries(2), backoff.Schedule(backoff.Fixed(time.Second)),
-				backoff.Park(processor.Destination{RoutingKey: "mail_parked"}), backoff.Logger(slogDiscard())),
-			retry.New(b.Publisher(), "busy_%delay%", retry.Counter("busy"), retry.Delays(time.Minute), retry.Logger(slogDiscard()),
+				backoff.Park(processor.Destination{RoutingKey: "mail_parked"}), backoff.Logger(silent())),
+			retry.New(b.Publisher(), "busy_%delay%", retry.Counter("busy"), retry.Delays(time.Minute), retry.Logger(silent()),
 				retry.If(func(err error) bool { return errors.Is(err, errBusy) })),
 			recovery.New(),
 		).ThenFunc(func(context.Context, processor.Message) error {
 			if tries++; tries == 1 {
 				return errBusy
 			}
-			return errMail
+			return errors.New("451 try again later")
 		})
 		require.NoError(t, err)
-		topology, err := consumer.Topology(quorum("mail"), p)
+		topology, err := needs.Of(quorum("mail"), p)
 		require.NoError(t, err)
 		require.NoError(t, b.Declare(t.Context(), topology))
-		post(t, b, nil)
+		require.NoError(t, b.Publisher().Publish(t.Context(), processor.Destination{RoutingKey: "mail"}, processor.Envelope{}))
 		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
 		defer stop()
-		require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, quiet())).Run(ctx))
+		require.NoError(t, must.Have(consumer.New(b.Source("mail"), p, consumer.Logger(silent()))).Run(ctx))
 		require.Equal(t, 4, tries, "busy, and then three of its own")
-		require.Equal(t, 1, readyIn(t, b, "mail_parked"))
+		parked, err := b.Ready(t.Context(), "mail_parked")
+		require.NoError(t, err)
+		require.Equal(t, 1, parked)
 		require.NoError(t, b.Close(t.Context()))
 	})
 }
@@ -177,7 +186,7 @@ func TestTheQueueThatWaitsIsAskedFirst(t *testing.T) {
 		retry.New(publisher, "busy_%delay%", retry.Delays(time.Second), retry.ParkKey("busy_parked"),
 			retry.If(func(err error) bool { return errors.Is(err, errBusy) })),
 		redelivery.New(publisher, "mail_parked"), recovery.New())
-	got, err := consumer.Topology(broker.Queue{Name: "mail", Type: broker.Quorum}, p)
+	got, err := needs.Of(broker.Queue{Name: "mail", Type: broker.Quorum}, p)
 	require.NoError(t, err)
 	require.Equal(t, &broker.DeadLetter{RoutingKey: "mail_parked"}, got.Queues[0].DeadLetter)
 	require.NotNil(t, got.Queues[0].DelayedRetry)
@@ -192,13 +201,13 @@ func TestEachBranchOfAMuxIsAsked(t *testing.T) {
 	p, err := stack.New(ack.New()).Then(mux.New(mux.ByType,
 		mux.On("a", branch("a", retry.ParkKey("parked"))), mux.On("b", branch("b")), mux.Fallback(sink)))
 	require.NoError(t, err)
-	got, err := consumer.Topology(quorum("mail"), p)
+	got, err := needs.Of(quorum("mail"), p)
 	require.NoError(t, err)
 	for _, name := range []string{"a_1s", "b_1s", "parked"} {
 		queueOf(t, got, name)
 	}
-	require.NoError(t, consumer.Drops(got.Queues[0], p), "the work queue dead-letters to the parked queue")
-	require.ErrorIs(t, consumer.Drops(quorum("mail"), p), consumer.ErrDrops)
+	require.NoError(t, needs.Drops(got.Queues[0], p), "the work queue dead-letters to the parked queue")
+	require.ErrorIs(t, needs.Drops(quorum("mail"), p), needs.ErrDrops)
 }
 
 func TestWhatContradictsIsRefused(t *testing.T) {
@@ -235,7 +244,7 @@ func TestWhatContradictsIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := consumer.Topology(quorum("mail"), pipeline(t, tc.layers...))
+			_, err := needs.Of(quorum("mail"), pipeline(t, tc.layers...))
 			require.Error(t, err)
 			if tc.is != nil {
 				require.ErrorIs(t, err, tc.is)
@@ -253,15 +262,15 @@ func TestXDeathNeedsAWorkQueueWithoutALimit(t *testing.T) {
 	p := pipeline(t, ack.New(), xdeath.New(xdeath.Park(publisher, processor.Destination{RoutingKey: "mail_parked"})), recovery.New())
 	work := quorum("mail")
 	work.DeadLetter = &broker.DeadLetter{RoutingKey: "mail_wait"}
-	got, err := consumer.Topology(work, p)
+	got, err := needs.Of(work, p)
 	require.NoError(t, err)
 	require.Equal(t, broker.HighDeliveryLimit, got.Queues[0].DeliveryLimit)
 	require.Equal(t, broker.HighDeliveryLimit, queueOf(t, got, "mail_parked").DeliveryLimit)
-	require.NoError(t, consumer.Drops(got.Queues[0], p))
+	require.NoError(t, needs.Drops(got.Queues[0], p))
 
-	got, err = consumer.Topology(quorum("mail"), p)
+	got, err = needs.Of(quorum("mail"), p)
 	require.NoError(t, err)
-	require.ErrorIs(t, consumer.Drops(got.Queues[0], p), consumer.ErrDrops, "nothing brings a failed message back")
+	require.ErrorIs(t, needs.Drops(got.Queues[0], p), needs.ErrDrops, "nothing brings a failed message back")
 }
 
 // A layer of one's own that says something else about the work queue than it was asked about.
@@ -277,10 +286,10 @@ func (s *stubborn) Topology(broker.Queue) (broker.Topology, error) {
 func TestALayerThatForgetsTheWorkQueueIsNamed(t *testing.T) {
 	t.Parallel()
 	for _, queues := range [][]broker.Queue{nil, {quorum("other")}} {
-		_, err := consumer.Topology(quorum("mail"), &stubborn{sink, queues})
-		require.ErrorContains(t, err, "*consumer_test.stubborn (layer 1) returns a topology whose first queue is not the work queue")
+		_, err := needs.Of(quorum("mail"), &stubborn{sink, queues})
+		require.ErrorContains(t, err, "*needs_test.stubborn (layer 1) returns a topology whose first queue is not the work queue")
 	}
-	_, err := consumer.Topology(quorum("mail"), pipeline(t,
+	_, err := needs.Of(quorum("mail"), pipeline(t,
 		func(next processor.Processor) processor.Processor {
 			return &stubborn{next, []broker.Queue{{Name: "mail", MaxLength: 1}}}
 		}))
@@ -308,22 +317,22 @@ func TestDrops(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := pipeline(t, tc.layers...)
-			err := consumer.Drops(quorum("mail"), p)
+			err := needs.Drops(quorum("mail"), p)
 			if tc.drops == "" {
 				require.NoError(t, err)
 			} else {
-				require.ErrorIs(t, err, consumer.ErrDrops)
+				require.ErrorIs(t, err, needs.ErrDrops)
 				require.ErrorContains(t, err, `queue "mail"`)
 				require.ErrorContains(t, err, tc.drops)
 			}
 			dead := quorum("mail")
 			dead.DeadLetter = &broker.DeadLetter{RoutingKey: "dead"}
-			require.NoError(t, consumer.Drops(dead, p))
+			require.NoError(t, needs.Drops(dead, p))
 			byArgument := broker.Queue{Name: "mail", Arguments: processor.Headers{"x-dead-letter-exchange": ""}}
-			require.NoError(t, consumer.Drops(byArgument, p))
+			require.NoError(t, needs.Drops(byArgument, p))
 		})
 	}
-	require.NoError(t, consumer.Drops(quorum("mail"), nil), "New says that")
+	require.NoError(t, needs.Drops(quorum("mail"), nil), "New says that")
 }
 
 // A message that a mux passes on to nobody fails outside of its branches.
@@ -331,8 +340,8 @@ func TestDropsOfAMux(t *testing.T) {
 	t.Parallel()
 	parks := pipeline(t, retry.New(publisher, "r_%attempt%", retry.ParkKey("parked")))
 	inside := must.Have(stack.New(ack.New()).Then(mux.New(mux.ByType, mux.On("a", parks))))
-	require.ErrorIs(t, consumer.Drops(quorum("mail"), inside), consumer.ErrDrops)
+	require.ErrorIs(t, needs.Drops(quorum("mail"), inside), needs.ErrDrops)
 	outside := must.Have(stack.New(ack.New(), retry.New(publisher, "r_%attempt%", retry.ParkKey("parked"))).
 		Then(mux.New(mux.ByType, mux.On("a", sink))))
-	require.NoError(t, consumer.Drops(quorum("mail"), outside))
+	require.NoError(t, needs.Drops(quorum("mail"), outside))
 }

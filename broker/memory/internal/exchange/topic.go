@@ -1,25 +1,27 @@
-package memory
+package exchange
 
 import (
 	"strings"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory/internal/message"
+	"github.com/gowarren/warren/broker/memory/internal/queue"
 )
 
-// topicRouter routes by patterns of words: * is one word, # any number of them. It is
+// topic routes by patterns of words: * is one word, # any number of them. It is
 // a trie of the patterns' words.
-type topicRouter struct {
-	queues   []*queue // patterns that end here
-	children map[string]*topicRouter
+type topic struct {
+	queues   []*queue.Queue // patterns that end here
+	children map[string]*topic
 }
 
-func (t *topicRouter) bind(b broker.Binding, q *queue) {
+func (t *topic) bind(b broker.Binding, q *queue.Queue) {
 	for _, word := range words(b.RoutingKey) {
 		child := t.children[word]
 		if child == nil {
-			child = &topicRouter{}
+			child = &topic{}
 			if t.children == nil {
-				t.children = map[string]*topicRouter{}
+				t.children = map[string]*topic{}
 			}
 			t.children[word] = child
 		}
@@ -28,13 +30,13 @@ func (t *topicRouter) bind(b broker.Binding, q *queue) {
 	t.queues = append(t.queues, q)
 }
 
-func (t *topicRouter) route(m *message, to *targets) {
-	for _, key := range m.keys {
+func (t *topic) route(m *message.Message, to *targets) {
+	for _, key := range m.Keys {
 		t.match(words(key), to)
 	}
 }
 
-func (t *topicRouter) match(key []string, to *targets) {
+func (t *topic) match(key []string, to *targets) {
 	if hash := t.children["#"]; hash != nil {
 		for skipped := range len(key) + 1 {
 			hash.match(key[skipped:], to)

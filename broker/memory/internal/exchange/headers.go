@@ -1,4 +1,4 @@
-package memory
+package exchange
 
 import (
 	"fmt"
@@ -6,22 +6,24 @@ import (
 	"strings"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/memory/internal/message"
+	"github.com/gowarren/warren/broker/memory/internal/queue"
 	"github.com/gowarren/warren/processor"
 )
 
-// headersRouter routes by the arguments of bindings.
-type headersRouter struct {
-	patterns []headerPattern
+// headers routes by the arguments of bindings.
+type headers struct {
+	patterns []pattern
 	mixed    bool // an integer equals a float, or a time, as up to RabbitMQ 3.10
 }
 
-type headerPattern struct {
-	queue *queue
+type pattern struct {
+	queue *queue.Queue
 	any   bool
 	want  processor.Headers
 }
 
-func (r *headersRouter) bind(b broker.Binding, q *queue) {
+func (r *headers) bind(b broker.Binding, q *queue.Queue) {
 	match, _ := b.Arguments.String("x-match")
 	withX := strings.HasSuffix(match, "-with-x")
 	want := processor.Headers{}
@@ -30,19 +32,19 @@ func (r *headersRouter) bind(b broker.Binding, q *queue) {
 			want[name] = value
 		}
 	}
-	r.patterns = append(r.patterns, headerPattern{queue: q, any: strings.HasPrefix(match, "any"), want: want})
+	r.patterns = append(r.patterns, pattern{queue: q, any: strings.HasPrefix(match, "any"), want: want})
 }
 
-func (r *headersRouter) route(m *message, to *targets) {
+func (r *headers) route(m *message.Message, to *targets) {
 	for _, p := range r.patterns {
-		if p.matches(m.envelope.Headers, r.mixed) {
+		if p.matches(m.Envelope.Headers, r.mixed) {
 			to.add(p.queue)
 		}
 	}
 }
 
 // matches ends at the first header that decides: a hit for any, a miss for all.
-func (p headerPattern) matches(h processor.Headers, mixed bool) bool {
+func (p pattern) matches(h processor.Headers, mixed bool) bool {
 	for name, want := range p.want {
 		_, there := h[name]
 		hit := there && (want == nil || equalHeader(p.want, h, name, mixed))
@@ -94,8 +96,8 @@ func number(h processor.Headers, name string) (float64, bool) {
 	return h.Float64(name)
 }
 
-// checkMatch refuses an x-match that RabbitMQ does not know.
-func checkMatch(b broker.Binding) error {
+// Check refuses a binding whose x-match is one that RabbitMQ does not know.
+func Check(b broker.Binding) error {
 	value, ok := b.Arguments["x-match"]
 	if !ok {
 		return nil

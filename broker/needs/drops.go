@@ -1,4 +1,4 @@
-package consumer
+package needs
 
 import (
 	"errors"
@@ -16,7 +16,7 @@ var ErrDrops = errors.New("messages that are given up are dropped")
 
 // Drops returns an error that says in which cases p gives up a message of work, and the broker drops it: it is
 // nacked, no layer has published a copy, and the queue has no dead-letter exchange. work is the queue as it is
-// declared, the first of [Topology]. A dead-letter exchange that a policy of the broker sets cannot be seen here.
+// declared, the first of [Of]. A dead-letter exchange that a policy of the broker sets cannot be seen here.
 //
 // The cases are those of [stack.Pipeline.Describe], on each way through the branches of a mux, and for messages
 // for which a mux has no handler. What a layer does that predicts nothing is not known, and not reported. Nil
@@ -36,7 +36,7 @@ func Drops(work broker.Queue, p processor.Processor) error {
 	if len(dropped) == 0 {
 		return nil
 	}
-	return fmt.Errorf("consumer: queue %q: %w: it has no dead-letter exchange, and no layer publishes a copy (%s); "+
+	return fmt.Errorf("needs: queue %q: %w: it has no dead-letter exchange, and no layer publishes a copy (%s); "+
 		"add a place for them to the layer that retries, such as retry.ParkKey or backoff.Park, "+
 		"or give the queue a DeadLetter",
 		work.Name, ErrDrops, strings.Join(dropped, ", "))

@@ -1,4 +1,10 @@
-package consumer
+// Package needs puts together what the layers of a stack need in the broker, and says where the stack would lose
+// messages.
+//
+//	topology, err := needs.Of(broker.Queue{Name: "mail", Type: broker.Quorum}, pipeline)
+//
+// A service (package consumer/service) declares it by itself.
+package needs
 
 import (
 	"errors"
@@ -10,7 +16,7 @@ import (
 	"github.com/gowarren/warren/processor/stack"
 )
 
-// Topology returns what p, usually a [*stack.Pipeline], needs in the broker to process the messages of work:
+// Of returns what p, usually a [*stack.Pipeline], needs in the broker to process the messages of work:
 // the work queue first, and whatever its layers say ([broker.TopologyNeeder]), those in the branches of a mux
 // included. Layers composed by hand count if they are visible ([stack.Layers]).
 //
@@ -19,16 +25,16 @@ import (
 // layers: a queue that two of them need with different arguments, and dead letters that go round ([broker.Loop]).
 //
 // Nothing is declared. See also [Drops].
-func Topology(work broker.Queue, p processor.Processor) (broker.Topology, error) {
+func Of(work broker.Queue, p processor.Processor) (broker.Topology, error) {
 	if err := stack.Check(p); err != nil {
-		return broker.Topology{}, fmt.Errorf("consumer: topology of queue %q: %w", work.Name, err)
+		return broker.Topology{}, fmt.Errorf("needs: queue %q: %w", work.Name, err)
 	}
-	t, err := needsOf(p).topology(work)
+	t, err := layersOf(p).topology(work)
 	if err == nil {
 		err = errors.Join(t.Validate(), t.CheckLoops())
 	}
 	if err != nil {
-		return broker.Topology{}, fmt.Errorf("consumer: topology of queue %q: %w", work.Name, err)
+		return broker.Topology{}, fmt.Errorf("needs: queue %q: %w", work.Name, err)
 	}
 	return t, nil
 }
@@ -41,7 +47,7 @@ type need struct {
 	layer broker.TopologyNeeder
 }
 
-func needsOf(p processor.Processor) needs {
+func layersOf(p processor.Processor) needs {
 	var all needs
 	for _, way := range paths(nil, p) {
 		for i, l := range way.own() {
