@@ -7,7 +7,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
-	"github.com/gowarren/warren/internal/shortstring"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 )
 
 // source is one queue.
@@ -40,13 +40,9 @@ func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (brok
 	return sub, nil
 }
 
-// checkQueue returns why no queue has that name; asking for it would close the connection, or name
-// another queue.
+// checkQueue returns why no queue has that name.
 func checkQueue(name string) error {
-	problem := shortstring.Problem(name)
-	if name == "" {
-		problem = "is empty"
-	}
+	problem := reply.Unaskable(name)
 	if problem == "" {
 		return nil
 	}

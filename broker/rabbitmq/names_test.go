@@ -14,6 +14,9 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
+// forgedReplyTo is a direct reply's address of a node that is in no cluster.
+const forgedReplyTo = "amq.rabbitmq.reply-to.g1h2AA5yZXBseUA3Nzc3Nzc3NwAAAnYAAAAAaw4JnA==.brP12fbml9o1XQ6J+sdnqg=="
+
 // RabbitMQ, or the client, would close a connection over each of these, for all that use it.
 func TestWhatCannotBeSentIsRefusedByName(t *testing.T) {
 	t.Parallel()
@@ -84,6 +87,15 @@ func TestWhatCannotBeSentIsRefusedByName(t *testing.T) {
 		staysConnected(t, b, what, func() error { return b.Declare(within(t), broker.Topology{Queues: []broker.Queue{q}}) })
 	}
 	staysConnected(t, b, "no queue", func() error { return subscribing(t, b, "", broker.ConsumerOptions{}) })
+	address := forgedReplyTo
+	staysConnected(t, b, "count a reply address", func() error { _, err := b.Ready(within(t), address); return err })
+	staysConnected(t, b, "consume from a reply address", func() error { return subscribing(t, b, address, broker.ConsumerOptions{}) })
+	publishing := b.Consuming().State().Since
+	forged := broker.Topology{Queues: []broker.Queue{{Name: name(t), DeadLetter: &broker.DeadLetter{RoutingKey: address}}}}
+	require.NoError(t, b.Declare(within(t), forged))
+	_, err := verify.Topology(within(t), b, forged)
+	require.NoError(t, err)
+	require.Equal(t, publishing, b.Consuming().State().Since)
 }
 
 // What cannot be bound can be sent: a sender's reply-to, or the key of a copy, may be anything.

@@ -180,6 +180,22 @@ func TestAMalformedReplyAddressEndsNoConnection(t *testing.T) {
 	require.Equal(t, "answer", (<-replies).MessageId)
 }
 
+// RabbitMQ 3.10 closes the connection over the first, and later versions over none.
+func TestAReplyToAnotherClusterClosesOneConnection(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Start(t).URL()
+	b, queue := open(t, url), declareQueue(t, url, nil)
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
+	_ = b.Publisher().Publish(within(t), to(forgedReplyTo), text("lost in any case"))
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("2")))
+	since := b.Publishing().State().Since
+	for i := range 3 {
+		err := b.Publisher().Publish(within(t), to(fmt.Sprint(forgedReplyTo, i)), text("another of that node"))
+		require.NotErrorIs(t, err, processor.ErrIndeterminate)
+	}
+	require.Equal(t, since, b.Publishing().State().Since)
+}
+
 // A stream for which RabbitMQ closes the whole connection was found out anew by each try.
 func TestWhatAStreamDoesNotTakeClosesOneConnection(t *testing.T) {
 	t.Parallel()

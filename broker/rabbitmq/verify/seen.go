@@ -10,6 +10,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/internal/amqpwire"
 	"github.com/gowarren/warren/internal/shortstring"
 )
@@ -50,7 +51,7 @@ func (v *verification) queue(ctx context.Context, name string) (seen, error) {
 	if s, known := v.queuesSeen[name]; known {
 		return s, nil
 	}
-	if name == "" || shortstring.Problem(name) != "" {
+	if reply.Unaskable(name) != "" {
 		return seen{}, nil
 	}
 	var q amqp.Queue

@@ -74,8 +74,8 @@ type publish struct {
 	tag      uint64 // 0 on a channel for one message
 	sent     time.Time
 	returned *unrouted
-	doubtful bool // a return may belong to this publish or to another
-	unusual  bool // a stream would not take it
+	doubtful bool   // a return may belong to this publish or to another
+	unusual  hazard // what the broker may crash over
 
 	overdue   bool // it has waited for so long that its destination is silent
 	abandoned bool // its caller has stopped waiting
