@@ -469,6 +469,9 @@ func TestWrongEnsureOptions(t *testing.T) {
 		for text, opt := range map[string]ensure.Option{
 			"an option is nil":          nil,
 			"at most -2 retries":        ensure.Retries(-2),
+			"the first wait of Interval is 1ns":   ensure.Interval(1, 0, time.Second),
+			"the step of Interval is 1ns":         ensure.Interval(0, 1, time.Second),
+			"the longest wait of Interval is 1ns": ensure.Interval(0, 0, 1),
 			"intervals from -1ns":       ensure.Interval(-1, 0, 0),
 			"in steps of -1ns":          ensure.Interval(0, -1, 0),
 			"intervals from 2ns to 1ns": ensure.Interval(2, 0, 1),
