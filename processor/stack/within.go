@@ -14,20 +14,22 @@ func Within(p processor.Processor) iter.Seq[processor.Processor] {
 
 // within returns false if there is to be no more. Branches are followed no deeper than depth.
 func within(p processor.Processor, depth int, yield func(processor.Processor) bool) bool {
-	layers := Layers(p)
-	for _, l := range layers {
+	var inner []processor.Processor
+	for _, l := range Layers(p) {
+		switch l := l.(type) {
+		case *complete: // the guard of the handler, which no stack shows
+			return within(l.handler, depth, yield)
+		case Brancher:
+			inner = l.Branches()
+		}
 		if !yield(l) {
 			return false
 		}
 	}
-	if len(layers) == 0 || depth == 0 {
+	if depth == 0 {
 		return true
 	}
-	b, ok := layers[len(layers)-1].(Brancher)
-	if !ok {
-		return true
-	}
-	for _, branch := range b.Branches() {
+	for _, branch := range inner {
 		if !within(branch, depth-1, yield) {
 			return false
 		}
