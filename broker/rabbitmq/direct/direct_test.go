@@ -177,6 +177,27 @@ func TestABodyThatIsTooLargeIsSentOnce(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// The error said only that the deadline was exceeded.
+func TestACallWithoutANodeSaysWhyNothingWasSent(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := rig.Open(t, node.URL())
+	lines := []rpc.Line{direct.Replies(b), rpc.Queue(b, name())}
+	node.Kill(t)
+	require.Eventually(t, func() bool { return b.Publishing().Ready() != nil && b.Consuming().Ready() != nil }, rig.Patience, time.Millisecond)
+	for _, line := range lines {
+		client, err := rpc.New(line, remote.JSON, rpc.Logger(quiet))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err = rpc.Call[int](ctx, client, at("q"), []int{1})
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "no session since")
+		require.NotErrorIs(t, err, processor.ErrIndeterminate)
+		require.NoError(t, client.Close(rig.Within(t)))
+	}
+}
+
 // Each would close the channel, or the connection, and with it the replies of all calls would be lost.
 func TestARequestThatTheBrokerWouldCloseTheChannelOverIsNotSent(t *testing.T) {
 	t.Parallel()
