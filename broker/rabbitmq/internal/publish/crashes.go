@@ -3,6 +3,8 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -44,27 +46,63 @@ const (
 
 // unusual returns what the broker may crash over in e, which has been through broker.Prepare.
 //
-// A stream takes no decimal in a header, and from 4.0 on no filter value that is not text and no AMQP
-// 1.0 body that is none (3.10.8, 4.0.5, 4.3.6). Queues take them. RabbitMQ 3.10.8 crashes over a reply
-// address of a node that is not in its cluster.
+// A stream takes no decimal in a header, and from 4.0 on nothing of what [streamHazard] lists
+// (3.10.8, 4.0.5, 4.3.6). Queues take all of it. RabbitMQ 3.10.8 crashes over a reply address of a node
+// that is not in its cluster.
 func unusual(to processor.Destination, e processor.Envelope) hazard {
 	if node := replyingNode(to); node != "" {
 		return hazard{processor.Destination{RoutingKey: directReply}, "a reply address of the node " + node + ", which may not be in its cluster"}
 	}
-	if filter, there := e.Headers["x-stream-filter-value"]; there {
-		if text, ok := filter.(string); !ok || !utf8.ValidString(text) {
-			return hazard{to, "a filter value that is not text, which a stream does not take"}
-		}
-	}
-	for _, v := range e.Headers {
-		if _, decimal := v.(processor.Decimal); decimal {
-			return hazard{to, "a decimal in a header, which a stream does not take"}
-		}
-	}
-	if e.Type == "amqp-1.0" {
-		return hazard{to, "the type amqp-1.0, which a stream does not take"}
+	if what := streamHazard(e); what != "" {
+		return hazard{to, what}
 	}
 	return hazard{}
+}
+
+// section begins the names of headers that RabbitMQ decodes as a part of an AMQP 1.0 message.
+const section = "x-amqp-1.0-"
+
+// streamHazard returns what a stream may not take, and "" if it takes all of e.
+func streamHazard(e processor.Envelope) string {
+	switch {
+	case e.Type == "amqp-1.0":
+		return "the type amqp-1.0, which a stream does not take"
+	case !plainText(e.ReplyTo):
+		return "a reply-to that is not text, which a stream does not take"
+	}
+	for name, v := range e.Headers {
+		switch {
+		case name == "x-stream-filter-value":
+			if text, ok := v.(string); !ok || !plainText(text) || len(text) > processor.MaxName {
+				return "a filter value that is no text of up to 255 bytes, which a stream does not take"
+			}
+		case strings.HasPrefix(name, section):
+			return "a header that begins with " + section + ", which a stream takes for a part of an AMQP 1.0 message"
+		case holdsDecimal(v):
+			return "a decimal in a header, which a stream does not take"
+		}
+	}
+	return ""
+}
+
+// plainText reports whether s is UTF-8 without a zero byte.
+func plainText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+// holdsDecimal reports whether there is a decimal in v, or in a table or list in it.
+func holdsDecimal(v any) bool {
+	switch v := v.(type) {
+	case processor.Decimal:
+		return true
+	case []any:
+		return slices.ContainsFunc(v, holdsDecimal)
+	case processor.Headers:
+		for _, inner := range v {
+			if holdsDecimal(inner) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // add notes why the channel of an unusual message was closed.
