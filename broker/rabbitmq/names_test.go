@@ -90,12 +90,12 @@ func TestWhatCannotBeSentIsRefusedByName(t *testing.T) {
 	address := forgedReplyTo
 	staysConnected(t, b, "count a reply address", func() error { _, err := b.Ready(within(t), address); return err })
 	staysConnected(t, b, "consume from a reply address", func() error { return subscribing(t, b, address, broker.ConsumerOptions{}) })
-	publishing := b.Consuming().State().Since
+	since := b.Consuming().State().Since
 	forged := broker.Topology{Queues: []broker.Queue{{Name: name(t), DeadLetter: &broker.DeadLetter{RoutingKey: address}}}}
 	require.NoError(t, b.Declare(within(t), forged))
 	_, err := verify.Topology(within(t), b, forged)
 	require.NoError(t, err)
-	require.Equal(t, publishing, b.Consuming().State().Since)
+	require.Equal(t, since, b.Consuming().State().Since)
 }
 
 // What cannot be bound can be sent: a sender's reply-to, or the key of a copy, may be anything.
