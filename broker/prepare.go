@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gowarren/warren/internal/argument"
+	"github.com/gowarren/warren/internal/shortstring"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -17,12 +18,16 @@ const (
 
 // Prepare checks a message before it is published, and returns it with headers of the types
 // that every broker carries (see [processor.Headers]), in a new map. The error
-// wraps [processor.ErrTooLarge] or [processor.ErrHeaderType] and says what to change.
+// wraps [processor.ErrTooLarge] or [processor.ErrHeaderType] and says what to change. An exchange with a
+// name that none can have is [processor.ErrUnroutable].
 //
 // Brokers call it before anything is sent.
 func Prepare(to processor.Destination, e processor.Envelope) (processor.Envelope, error) {
 	if err := checkShortStrings(to, e.Properties); err != nil {
 		return e, err
+	}
+	if problem := shortstring.Problem(to.Exchange); problem != "" {
+		return e, fmt.Errorf("broker: %w: the exchange's name %s, so no exchange has it", processor.ErrUnroutable, problem)
 	}
 	if len(e.Body) > maxBody {
 		return e, fmt.Errorf("broker: %w: the body has %d bytes, the limit is %d", processor.ErrTooLarge, len(e.Body), maxBody)

@@ -375,3 +375,12 @@ func TestPrepareKeepsTheRest(t *testing.T) {
 	require.NotNil(t, got.Headers)
 	require.Empty(t, got.Headers)
 }
+
+// Asking for it would close the connection.
+func TestAnExchangeThatIsNotUTF8IsUnroutable(t *testing.T) {
+	t.Parallel()
+	_, err := broker.Prepare(processor.Destination{Exchange: "a\xffb"}, processor.Envelope{})
+	require.ErrorIs(t, err, processor.ErrUnroutable)
+	_, err = broker.Prepare(processor.Destination{RoutingKey: "a\xffb"}, processor.Envelope{})
+	require.NoError(t, err)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gowarren/warren/internal/shortstring"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -78,12 +79,40 @@ func (o ConsumerOptions) check() error {
 	if len(o.Tag) > maxTag {
 		return fmt.Errorf("the consumer's tag has %d bytes: it may have %d", len(o.Tag), maxTag)
 	}
+	if problem := shortstring.Problem(o.Tag); problem != "" {
+		return fmt.Errorf("the consumer's tag %s", problem)
+	}
 	for _, own := range []string{"x-priority", "x-stream-offset"} {
 		if _, there := o.Arguments[own]; there {
 			return fmt.Errorf("the consumer's arguments have %s: set the option for it", own)
 		}
 	}
+	return o.checkArguments()
+}
+
+// checkArguments refuses what would close the connection.
+func (o ConsumerOptions) checkArguments() error {
+	arguments, err := prepareArguments(o.Arguments)
+	if err != nil {
+		return fmt.Errorf("the consumer's arguments cannot be sent: %w", err)
+	}
+	if _, there := arguments["x-credit"]; there {
+		return errors.New("the consumer's arguments have x-credit, which RabbitMQ keeps to itself: leave it out, and set the prefetch")
+	}
+	if filters, is := arguments["x-stream-filter"].([]any); is && len(filters) == 0 {
+		return errors.New("the consumer's x-stream-filter is an empty list: leave it out, or list what to receive")
+	}
 	return nil
+}
+
+// AllArguments returns the arguments that the consumer is sent with, but for its offset, with the types
+// that every broker carries.
+func (o ConsumerOptions) AllArguments() processor.Headers {
+	arguments := o.Arguments.Clone()
+	if o.Priority != 0 {
+		arguments["x-priority"] = o.Priority
+	}
+	return onWire(arguments)
 }
 
 // maxTag leaves room in the 255 bytes of the protocol.

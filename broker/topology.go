@@ -35,7 +35,8 @@ type Topology struct {
 
 // Kind is the way an exchange routes: one of those below, or of a plugin's that begin with x-, such as
 // "x-consistent-hash" and "x-delayed-message". What a plugin needs goes into the arguments. A plugin
-// that the broker does not have is an error of Declare; broker/memory has none.
+// that the broker does not have is an error of Declare; broker/memory has none. RabbitMQ before 4.0 ends
+// the connection over it, which is then opened again.
 type Kind string
 
 // The kinds of exchange.

@@ -62,7 +62,7 @@ func TestValidateRefuses(t *testing.T) {
 		says     string
 	}{
 		"an exchange without a name":   {exchanges(broker.Exchange{Kind: broker.Topic}), `exchange "": it needs a name`},
-		"an exchange's long name":      {exchanges(broker.Exchange{Name: long, Kind: broker.Topic}), "255 bytes"},
+		"an exchange's long name":      {exchanges(broker.Exchange{Name: long, Kind: broker.Topic}), "the limit is 255"},
 		"an exchange without a kind":   {exchanges(broker.Exchange{Name: "x"}), `exchange "x": kind ""`},
 		"an unknown kind":              {exchanges(broker.Exchange{Name: "x", Kind: "topics"}), `kind "topics"`},
 		"a kind in capitals":           {exchanges(broker.Exchange{Name: "x", Kind: "Topic"}), `kind "Topic"`},
@@ -72,7 +72,7 @@ func TestValidateRefuses(t *testing.T) {
 		"an exchange, once transient":  {exchanges(broker.Exchange{Name: "x", Kind: broker.Topic}, broker.Exchange{Name: "x", Kind: broker.Topic, Transient: true}), `exchange "x" is listed twice`},
 
 		"a queue without a name":      {queues(broker.Queue{}), `queue "": it needs a name`},
-		"a queue's long name":         {queues(broker.Queue{Name: long}), "255 bytes"},
+		"a queue's long name":         {queues(broker.Queue{Name: long}), "the limit is 255"},
 		"a transient quorum queue":    {queues(broker.Queue{Name: "q", Type: broker.Quorum, Transient: true}), "quorum"},
 		"an exclusive quorum queue":   {queues(broker.Queue{Name: "q", Type: broker.Quorum, Exclusive: true}), "quorum"},
 		"an auto-delete quorum queue": {queues(broker.Queue{Name: "q", Type: broker.Quorum, AutoDelete: true}), "quorum"},
@@ -102,9 +102,22 @@ func TestValidateRefuses(t *testing.T) {
 			broker.Queue{Name: "q", DeadLetter: &broker.DeadLetter{Exchange: "b"}},
 		), `queue "q" is listed twice`},
 
-		"a binding without a queue":     {bindings(broker.Binding{Exchange: "x"}), "it needs a queue"},
-		"a binding without an exchange": {bindings(broker.Binding{Queue: "q"}), `queue "q" to exchange "": it needs an exchange`},
-		"a binding's long key":          {bindings(broker.Binding{Exchange: "x", Queue: "q", RoutingKey: long}), "255 bytes"},
+		"a name that is not UTF-8":                  {queues(broker.Queue{Name: "\xff"}), "its name is not UTF-8"},
+		"an exchange's name that is not UTF-8":      {exchanges(broker.Exchange{Name: "\xff", Kind: broker.Topic}), "its name is not UTF-8"},
+		"a kind that is not UTF-8":                  {exchanges(broker.Exchange{Name: "x", Kind: "x-\xff"}), "its kind is not UTF-8"},
+		"a long kind":                               {exchanges(broker.Exchange{Name: "x", Kind: broker.Kind("x-" + fits)}), "its kind has 257 bytes"},
+		"an alternate that is not UTF-8":            {exchanges(broker.Exchange{Name: "x", Kind: broker.Topic, Alternate: "\xff"}), "alternate-exchange is not UTF-8"},
+		"a long dead-letter exchange":               {queues(broker.Queue{Name: "q", DeadLetter: &broker.DeadLetter{Exchange: long}}), "x-dead-letter-exchange has 256"},
+		"a dead-letter key that is not UTF-8":       {queues(broker.Queue{Name: "q", DeadLetter: &broker.DeadLetter{RoutingKey: "\xff"}}), "x-dead-letter-routing-key is not UTF-8"},
+		"a long dead-letter key as an argument":     {queues(broker.Queue{Name: "q", Arguments: processor.Headers{"x-dead-letter-routing-key": long}}), "x-dead-letter-routing-key has 256"},
+		"a stream's age in words":                   {queues(broker.Queue{Name: "q", Arguments: processor.Headers{"x-queue-type": "stream", "x-max-age": "a week"}}), `x-max-age is "a week"`},
+		"a locator that RabbitMQ 3.10 crashes over": {queues(broker.Queue{Name: "q", Arguments: processor.Headers{"x-queue-master-locator": ""}}), "none of min-masters"},
+		"a binding's queue that is not UTF-8":       {bindings(broker.Binding{Exchange: "x", Queue: "\xff"}), "its queue is not UTF-8"},
+		"a binding's exchange that is not UTF-8":    {bindings(broker.Binding{Exchange: "\xff", Queue: "q"}), "its exchange is not UTF-8"},
+		"a binding's key that is not UTF-8":         {bindings(broker.Binding{Exchange: "x", Queue: "q", RoutingKey: "\xff"}), "its routing key is not UTF-8"},
+		"a binding without a queue":                 {bindings(broker.Binding{Exchange: "x"}), "it needs a queue"},
+		"a binding without an exchange":             {bindings(broker.Binding{Queue: "q"}), `queue "q" to exchange "": it needs an exchange`},
+		"a binding's long key":                      {bindings(broker.Binding{Exchange: "x", Queue: "q", RoutingKey: long}), "the limit is 255"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

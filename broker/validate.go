@@ -1,14 +1,17 @@
 package broker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/gowarren/warren/internal/argument"
+	"github.com/gowarren/warren/internal/shortstring"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -53,38 +56,48 @@ func (x Exchange) problem() string {
 	switch {
 	case x.Name == "":
 		return "it needs a name; the default exchange is always there and cannot be declared"
-	case tooLong(x.Name, x.Alternate):
-		return tooLongProblem("its name, or its alternate's,")
 	case reserved(x.Name):
 		return "names that begin with amq. are the broker's own"
 	case !slices.Contains([]Kind{Direct, Topic, Fanout, HeadersKind}, x.Kind) && !isPluginKind(x.Kind):
 		return fmt.Sprintf("kind %q is none of direct, topic, fanout and headers, nor a plugin's (x-...)", x.Kind)
 	}
-	return argumentProblem(x.Arguments, x.fieldArguments())
+	return cmp.Or(
+		nameProblem("name", x.Name), nameProblem("kind", string(x.Kind)),
+		argumentProblem(x.Arguments, x.fieldArguments()), namesInArguments(x.AllArguments()),
+	)
 }
 
 func isPluginKind(k Kind) bool { return len(k) > 2 && strings.HasPrefix(string(k), "x-") }
 
 func reserved(name string) bool { return strings.HasPrefix(name, "amq.") }
 
-func tooLong(names ...string) bool {
-	return slices.ContainsFunc(names, func(s string) bool { return len(s) > maxShortString })
+// nameProblem says what is wrong with a name.
+func nameProblem(what, name string) string {
+	if problem := shortstring.Problem(name); problem != "" {
+		return "its " + what + " " + problem
+	}
+	return ""
 }
 
-func tooLongProblem(what string) string {
-	return fmt.Sprintf("%s is over %d bytes", what, maxShortString)
+// namesInArguments checks names that are arguments. RabbitMQ takes them, but no exchange can have such
+// a name, no queue can be bound with such a key, and with a key that is too long nothing can be
+// delivered.
+func namesInArguments(arguments processor.Headers) string {
+	for _, name := range [...]string{"alternate-exchange", "x-dead-letter-exchange", "x-dead-letter-routing-key"} {
+		text, _ := arguments.String(name)
+		if problem := nameProblem(name, text); problem != "" {
+			return problem
+		}
+	}
+	return ""
 }
 
 func (q Queue) problem() string {
 	switch {
 	case q.Name == "":
 		return "it needs a name"
-	case tooLong(q.Name):
-		return tooLongProblem("its name")
 	case reserved(q.Name):
 		return "names that begin with amq. are the broker's own"
-	case q.DeadLetter != nil && tooLong(q.DeadLetter.Exchange, q.DeadLetter.RoutingKey):
-		return tooLongProblem("its dead-letter exchange or key") + "; messages with such a key cannot be delivered"
 	case q.Type != "" && q.Type != Classic && q.Type != Quorum:
 		return fmt.Sprintf("type %q is neither classic nor quorum; give another as the argument x-queue-type", q.Type)
 	case q.Overflow != "" && q.Overflow != DropHead && q.Overflow != RejectPublish:
@@ -105,7 +118,29 @@ func (q Queue) problem() string {
 	if q.DeadLetter != nil {
 		fields["x-dead-letter-routing-key"] = q.DeadLetter.RoutingKey
 	}
-	return argumentProblem(q.Arguments, fields)
+	return cmp.Or(
+		nameProblem("name", q.Name), argumentProblem(q.Arguments, fields), namesInArguments(q.AllArguments()), q.crashProblem(),
+	)
+}
+
+const locatorArg = "x-queue-master-locator"
+
+// maxAge is how RabbitMQ writes the age of a stream.
+var maxAge = regexp.MustCompile(`^[0-9]+[YMDhms]$`)
+
+// crashProblem names an argument over which RabbitMQ would close the connection (541), and not only
+// the channel.
+func (q Queue) crashProblem() string {
+	arguments := q.AllArguments()
+	if age, set := arguments.String("x-max-age"); set && q.DeclaredType() == "stream" && !maxAge.MatchString(age) {
+		return fmt.Sprintf("x-max-age is %q: it must be a number and Y, M, D, h, m or s", age)
+	}
+	_, set := arguments[locatorArg]
+	locator, _ := arguments.String(locatorArg)
+	if set && !slices.Contains([]string{"min-masters", "client-local", "random"}, locator) {
+		return locatorArg + " is none of min-masters, client-local and random"
+	}
+	return ""
 }
 
 // failureProblem says what is wrong with the settings for failed messages.
@@ -143,10 +178,11 @@ func (b Binding) problem() string {
 		return "it needs a queue"
 	case b.Exchange == "":
 		return "it needs an exchange; every queue is bound to the default exchange by its name already"
-	case tooLong(b.Exchange, b.Queue, b.RoutingKey):
-		return tooLongProblem("a name or its routing key")
 	}
-	return argumentProblem(b.Arguments, nil)
+	return cmp.Or(
+		nameProblem("exchange", b.Exchange), nameProblem("queue", b.Queue), nameProblem("routing key", b.RoutingKey),
+		argumentProblem(b.Arguments, nil),
+	)
 }
 
 // argumentProblem names an argument that repeats a field, or cannot be sent.

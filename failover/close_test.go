@@ -220,7 +220,7 @@ func TestStartAndStopLeaveNothing(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	for i := range 200 {
 		c, err := failover.Dial(limit(t, patience), []string{url}, quiet(),
-			failover.Backoff(time.Microsecond, time.Microsecond))
+			failover.Backoff(time.Millisecond, time.Millisecond))
 		require.NoError(t, err)
 		s := session(t, c)
 		switch i % 4 {
@@ -239,7 +239,7 @@ func TestStartAndStopLeaveNothing(t *testing.T) {
 
 func TestStressOfManyCallers(t *testing.T) {
 	t.Parallel()
-	c := dial(t, []string{rabbitmqtest.Shared(t).URL()}, failover.Backoff(time.Microsecond, time.Millisecond))
+	c := dial(t, []string{rabbitmqtest.Shared(t).URL()}, failover.Backoff(time.Millisecond, time.Millisecond))
 	var callers sync.WaitGroup
 	for i := range 8 {
 		callers.Go(func() {

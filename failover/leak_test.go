@@ -22,7 +22,7 @@ func TestStressOfStartsAndStopsAndKills(t *testing.T) {
 	before := goleak.IgnoreCurrent()
 	for i := range 200 {
 		c, err := failover.Dial(limit(t, patience), []string{node.URL()}, quiet(),
-			failover.Backoff(time.Microsecond, time.Millisecond))
+			failover.Backoff(time.Millisecond, time.Millisecond))
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		watching := make(chan struct{})

@@ -39,7 +39,7 @@ type config struct {
 
 // ConnectTimeout bounds one attempt to connect to one node: TCP, TLS, the AMQP
 // handshake and a first request on the new connection. A URL's connection_timeout
-// overrides it. Default: 10 s.
+// overrides it. At least a millisecond. Default: 10 s.
 func ConnectTimeout(d time.Duration) Option { return func(c *config) { c.connectTimeout = d } }
 
 // AnswerTimeout bounds the wait for a node's answer on a live session: to
@@ -47,7 +47,7 @@ func ConnectTimeout(d time.Duration) Option { return func(c *config) { c.connect
 // answer in time, its socket is closed. It also bounds, but not below 1 s, how long the client may
 // not read because something does not take what it has read: the session is then lost, with
 // [ErrStuck].
-// Default: 10 s.
+// At least a millisecond. Default: 10 s.
 func AnswerTimeout(d time.Duration) Option { return func(c *config) { c.answerTimeout = d } }
 
 // Heartbeat is the interval of AMQP heartbeats, in whole seconds, at least one. The
@@ -59,7 +59,7 @@ func Heartbeat(d time.Duration) Option { return func(c *config) { c.heartbeat = 
 // Backoff is how long to wait after a round in which no node could be reached. It
 // starts at base and doubles with each round up to limit. The wait is random between
 // half of that and all of it, so that clients do not reconnect at the same instant.
-// Default: 250 ms, 15 s.
+// base is at least a millisecond. Default: 250 ms, 15 s.
 func Backoff(base, limit time.Duration) Option {
 	return func(c *config) { c.backoff = backoff{base, limit} }
 }
@@ -154,8 +154,8 @@ func (c *config) check() error {
 	if c.leaveCutOff < 0 || noUnit(c.leaveCutOff) {
 		fail("a node that is cut off is left after %v, which is neither 0 nor a millisecond or more", c.leaveCutOff)
 	}
-	if c.backoff.base < time.Microsecond || c.backoff.limit < c.backoff.base {
-		fail("backoff from %v to %v does not grow from above zero", c.backoff.base, c.backoff.limit)
+	if c.backoff.base < time.Millisecond || c.backoff.limit < c.backoff.base {
+		fail("backoff from %v to %v does not grow from a millisecond or more", c.backoff.base, c.backoff.limit)
 	}
 	if c.maxRounds < 1 && c.maxRounds != NoLimit {
 		fail("at most %d rounds: it must be 1 or more, or NoLimit", c.maxRounds)

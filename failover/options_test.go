@@ -27,6 +27,7 @@ func TestWrongOptions(t *testing.T) {
 		{"heartbeat too long", "amqp://", failover.Heartbeat(65536 * time.Second), "heartbeat"},
 		{"stable time", "amqp://", failover.StableAfter(-1), "stable time"},
 		{"backoff of nothing", "amqp://", failover.Backoff(0, time.Second), "backoff"},
+		{"backoff without a unit", "amqp://", failover.Backoff(1000, time.Second), "backoff from 1µs"},
 		{"backoff that shrinks", "amqp://", failover.Backoff(2, 1), "backoff"},
 		{"properties", "amqp://", failover.ClientProperties(amqp.Table{"a": struct{}{}}), "client properties"},
 		{"rounds", "amqp://", failover.MaxRounds(0), "at most 0 rounds"},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The defaults of RabbitMQ's URLs.
@@ -221,6 +222,9 @@ func (e *Endpoint) parseVhost(path string) error {
 	vhost, err := url.PathUnescape(path[1:])
 	if err != nil {
 		return errors.New("the vhost has a % that is no percent-encoding; % itself is %25")
+	}
+	if len(vhost) > 255 || !utf8.ValidString(vhost) {
+		return errors.New("the vhost is over 255 bytes, or not UTF-8: no vhost has such a name")
 	}
 	e.vhost = vhost
 	return nil

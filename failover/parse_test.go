@@ -99,6 +99,8 @@ func TestWrongURLs(t *testing.T) {
 		{"not IPv6", []string{"amqp://[a]"}, "not an IPv6 address"},
 		{"escape in credentials", []string{"amqp://u:%zz@a"}, "(host a): the credentials have a %"},
 		{"escape in vhost", []string{"amqp://a/%zz"}, "(host a): the vhost has a %"},
+		{"vhost that is not UTF-8", []string{"amqp://a/%ff"}, "(host a): the vhost is over 255 bytes, or not UTF-8"},
+		{"long vhost", []string{"amqp://a/" + strings.Repeat("v", 256)}, "(host a): the vhost is over 255 bytes"},
 		{"escape in parameters", []string{"amqp://a/?heartbeat=%zz"}, "(host a): the parameters"},
 		{"unknown parameter", []string{"amqp://a?hartbeat=1"}, "is none of"},
 		{"parameter twice", []string{"amqp://a?heartbeat=1&heartbeat=2"}, "heartbeat is given twice"},

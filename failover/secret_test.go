@@ -72,7 +72,7 @@ func tellAll(t *testing.T, told *strings.Builder, urls []string, credentials fun
 	}
 	for _, network := range networks {
 		opts := []failover.Option{
-			failover.NetDialer(network.Dial), failover.MaxRounds(1), failover.Backoff(time.Microsecond, time.Microsecond),
+			failover.NetDialer(network.Dial), failover.MaxRounds(1), failover.Backoff(time.Millisecond, time.Millisecond),
 			failover.Logger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))),
 		}
 		if credentials != nil {

@@ -266,7 +266,7 @@ func TestDefinitionsRefuseNamesThatAreNotUTF8(t *testing.T) {
 		"a target":    queues(broker.Queue{Name: "q", DeadLetter: &broker.DeadLetter{Exchange: "\xff"}}),
 	} {
 		_, err := plan.Of(topology).Definitions("/")
-		require.ErrorIs(t, err, plan.ErrDefinitions, name)
+		require.ErrorIs(t, err, broker.ErrTopology, name)
 	}
 	for _, vhost := range []string{"", "\xff"} {
 		_, err := plan.Of(mailTopology()).Definitions(vhost)

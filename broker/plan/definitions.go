@@ -26,7 +26,7 @@ var ErrDefinitions = errors.New("it cannot be written as definitions")
 //     have narrower ones (or a float32) exists twice once it is declared as well. Both
 //     match the same messages, which still come once.
 //
-// An error wraps [broker.ErrTopology], or [ErrDefinitions] if a name is not UTF-8 or an argument
+// An error wraps [broker.ErrTopology], or [ErrDefinitions] if the vhost is not UTF-8 or an argument
 // has a value that JSON, as RabbitMQ reads it, lacks: nil, []byte, Decimal, time.Time and
 // subnormal floats.
 func (p Plan) Definitions(vhost string) ([]byte, error) {
@@ -36,8 +36,10 @@ func (p Plan) Definitions(vhost string) ([]byte, error) {
 	if vhost == "" {
 		return nil, fmt.Errorf(`plan: %w: the vhost has no name; the default one is "/"`, ErrDefinitions)
 	}
+	if !utf8.ValidString(vhost) {
+		return nil, fmt.Errorf("plan: vhost: %w: %q is not UTF-8", ErrDefinitions, vhost)
+	}
 	d := definitions{Exchanges: []exchangeDefinition{}, Queues: []queueDefinition{}, Bindings: []bindingDefinition{}}
-	d.checkText("vhost", vhost)
 	d.add(p.topology, vhost)
 	if err := errors.Join(d.errs...); err != nil {
 		return nil, err
@@ -88,7 +90,6 @@ type bindingDefinition struct {
 func (d *definitions) add(t broker.Topology, vhost string) {
 	for _, x := range t.Exchanges {
 		owner := fmt.Sprintf("exchange %q", x.Name)
-		d.checkText(owner, x.Name, string(x.Kind))
 		d.Exchanges = append(d.Exchanges, exchangeDefinition{
 			x.Name, vhost, string(x.Kind), !x.Transient, x.AutoDelete, x.Internal, d.arguments(owner, x.AllArguments()),
 		})
@@ -100,7 +101,6 @@ func (d *definitions) add(t broker.Topology, vhost string) {
 			continue
 		}
 		owner := fmt.Sprintf("queue %q", q.Name)
-		d.checkText(owner, q.Name)
 		d.Queues = append(d.Queues, queueDefinition{
 			q.Name, vhost, !q.Transient, q.AutoDelete, d.arguments(owner, q.AllArguments()),
 		})
@@ -110,17 +110,8 @@ func (d *definitions) add(t broker.Topology, vhost string) {
 			continue
 		}
 		owner := fmt.Sprintf("binding of queue %q to exchange %q", b.Queue, b.Exchange)
-		d.checkText(owner, b.Exchange, b.Queue, b.RoutingKey)
 		d.Bindings = append(d.Bindings, bindingDefinition{
 			b.Exchange, vhost, b.Queue, "queue", b.RoutingKey, d.arguments(owner, b.AllArguments()),
 		})
-	}
-}
-
-func (d *definitions) checkText(owner string, texts ...string) {
-	for _, s := range texts {
-		if !utf8.ValidString(s) {
-			d.errs = append(d.errs, fmt.Errorf("plan: %s: %w: %q is not UTF-8", owner, ErrDefinitions, s))
-		}
 	}
 }

@@ -100,6 +100,9 @@ func (b *Broker) Publisher() processor.Publisher { return b.publisher }
 
 // Ready returns how many messages of queue are ready to be delivered.
 func (b *Broker) Ready(ctx context.Context, queue string) (int, error) {
+	if err := checkQueue(queue); err != nil {
+		return 0, fmt.Errorf("rabbitmq: count queue %q: %w", queue, err)
+	}
 	q, err := ask(ctx, b, func(ch *amqp.Channel) (amqp.Queue, error) {
 		return ch.QueueDeclarePassive(queue, true, false, false, false, nil)
 	})

@@ -1,11 +1,13 @@
 package rabbitmq
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 )
 
 // source is one queue.
@@ -19,7 +21,7 @@ var _ broker.Source = (*source)(nil)
 // Subscribe starts consuming. A queue that does not exist is [broker.ErrNoQueue]; while
 // no node can be reached, Subscribe tries until ctx ends.
 func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
-	err := o.Check()
+	err := cmp.Or(checkQueue(s.queue), o.Check())
 	if err == nil && o.Prefetch > maxPrefetch {
 		err = fmt.Errorf("prefetch is %d: it must be at most %d", o.Prefetch, maxPrefetch)
 	}
@@ -36,6 +38,15 @@ func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (brok
 		return nil, fmt.Errorf("rabbitmq: consume queue %q: %w", s.queue, s.broker.life.OverOr(life.ClosedOr(err)))
 	}
 	return sub, nil
+}
+
+// checkQueue returns why no queue has that name.
+func checkQueue(name string) error {
+	problem := reply.Unaskable(name)
+	if problem == "" {
+		return nil
+	}
+	return fmt.Errorf("%w: its name %s", broker.ErrNoQueue, problem)
 }
 
 // maxPrefetch is the protocol's maximum.

@@ -164,16 +164,7 @@ func (g *generation) tag() string {
 }
 
 func arguments(o broker.ConsumerOptions, begin any) amqp.Table {
-	if o.Priority == 0 && begin == nil && len(o.Arguments) == 0 {
-		return nil
-	}
-	args := table(o.Arguments)
-	if args == nil {
-		args = amqp.Table{}
-	}
-	if o.Priority != 0 {
-		args["x-priority"] = int64(o.Priority)
-	}
+	args := table(o.AllArguments())
 	if begin != nil {
 		args[headerOffset] = begin
 	}

@@ -85,13 +85,13 @@ func (b *Broker) declared() broker.Topology {
 	return b.topology
 }
 
-// understood is t without what the server would silently ignore. A subscription to such a queue
+// understood is t without what the server would silently ignore, or close the connection over. A subscription to such a queue
 // ends with an error; publishing, and consuming other queues, goes on.
 func understood(s *failover.Session, t broker.Topology) broker.Topology {
 	server := version.Of(s.ServerProperties())
 	ignored := map[string]bool{}
 	for _, q := range t.Queues {
-		ignored[q.Name] = server.Ignores(q)
+		ignored[q.Name] = server.Lacks([]broker.Queue{q}) != nil
 	}
 	return declare.Only(t, func(queue string) bool { return !ignored[queue] })
 }

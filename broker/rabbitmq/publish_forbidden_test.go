@@ -180,6 +180,22 @@ func TestAMalformedReplyAddressEndsNoConnection(t *testing.T) {
 	require.Equal(t, "answer", (<-replies).MessageId)
 }
 
+// RabbitMQ 3.10 closes the connection over the first, and later versions over none.
+func TestAReplyToAnotherClusterClosesOneConnection(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Start(t).URL()
+	b, queue := open(t, url), declareQueue(t, url, nil)
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
+	_ = b.Publisher().Publish(within(t), to(forgedReplyTo), text("lost in any case"))
+	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("2")))
+	since := b.Publishing().State().Since
+	for i := range 3 {
+		err := b.Publisher().Publish(within(t), to(fmt.Sprint(forgedReplyTo, i)), text("another of that node"))
+		require.NotErrorIs(t, err, processor.ErrIndeterminate)
+	}
+	require.Equal(t, since, b.Publishing().State().Since)
+}
+
 // A stream for which RabbitMQ closes the whole connection was found out anew by each try.
 func TestWhatAStreamDoesNotTakeClosesOneConnection(t *testing.T) {
 	t.Parallel()
@@ -199,4 +215,33 @@ func TestWhatAStreamDoesNotTakeClosesOneConnection(t *testing.T) {
 	}
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), e), "a queue takes it")
 	require.NoError(t, session.Err())
+}
+
+// RabbitMQ from 4.0 on decodes what it stores in a stream, and crashes over each of these.
+func TestWhatAStreamCannotDecodeClosesOneConnectionForEachKind(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Start(t).URL()
+	stream, queue := declareQueue(t, url, amqp.Table{"x-queue-type": "stream"}), declareQueue(t, url, nil)
+	for what, e := range map[string]processor.Envelope{
+		"properties":        {Headers: processor.Headers{"x-amqp-1.0-properties": "x"}},
+		"application's":     {Headers: processor.Headers{"x-amqp-1.0-app-properties": "x"}},
+		"annotations":       {Headers: processor.Headers{"x-amqp-1.0-message-annotations": "x"}},
+		"footer":            {Headers: processor.Headers{"x-amqp-1.0-footer": "\x00"}},
+		"filter: a zero":    {Headers: processor.Headers{"x-stream-filter-value": "a\x00"}},
+		"filter: a list":    {Headers: processor.Headers{"x-stream-filter-value": []any{"a"}}},
+		"a decimal, inside": {Headers: processor.Headers{"x-price": processor.Headers{"eur": processor.Decimal{Scale: 2, Value: 5}}}},
+		"a type":            {Properties: processor.Properties{Type: "amqp-1.0"}},
+		"a reply-to":        {Properties: processor.Properties{ReplyTo: "\xff"}},
+	} {
+		b := open(t, url)
+		require.NoError(t, b.Publisher().Publish(within(t), to(queue), e), "%s: a queue takes it", what)
+		if b.Publisher().Publish(within(t), to(stream), e) == nil {
+			continue // this version takes it
+		}
+		require.NoError(t, b.Publisher().Publish(within(t), to(stream), text("2")), what)
+		since := b.Publishing().State().Since
+		require.ErrorIs(t, b.Publisher().Publish(within(t), to(stream), e), processor.ErrHeaderType, what)
+		require.NoError(t, b.Publisher().Publish(within(t), to(queue), e), what)
+		require.Equal(t, since, b.Publishing().State().Since, what)
+	}
 }

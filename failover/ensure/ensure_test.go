@@ -467,11 +467,14 @@ func TestWrongEnsureOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := dialFake(t, &amqpfake.Network{}, "amqp://a")
 		for text, opt := range map[string]ensure.Option{
-			"an option is nil":          nil,
-			"at most -2 retries":        ensure.Retries(-2),
-			"intervals from -1ns":       ensure.Interval(-1, 0, 0),
-			"in steps of -1ns":          ensure.Interval(0, -1, 0),
-			"intervals from 2ns to 1ns": ensure.Interval(2, 0, 1),
+			"an option is nil":                    nil,
+			"at most -2 retries":                  ensure.Retries(-2),
+			"the first wait of Interval is 1ns":   ensure.Interval(1, 0, time.Second),
+			"the step of Interval is 1ns":         ensure.Interval(0, 1, time.Second),
+			"the longest wait of Interval is 1ns": ensure.Interval(0, 0, 1),
+			"intervals from -1ns":                 ensure.Interval(-1, 0, 0),
+			"in steps of -1ns":                    ensure.Interval(0, -1, 0),
+			"intervals from 2ns to 1ns":           ensure.Interval(2, 0, 1),
 		} {
 			require.ErrorContains(t, ensure.Do(t.Context(), c, nothing, opt), text)
 			_, err := ensure.AutoRetry(t.Context(), c, nil, nothing, opt)

@@ -8,6 +8,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/option"
 )
 
 // Option changes how [Do] and [AutoRetry] try again. A wrong one makes them fail before the
@@ -75,7 +76,10 @@ func (c config) check() error {
 	case c.start < 0 || c.step < 0 || c.most < c.start:
 		return fmt.Errorf("ensure: intervals from %v to %v, in steps of %v, do not grow from zero or above", c.start, c.most, c.step)
 	}
-	return nil
+	return errors.Join(
+		option.Unit("ensure: the first wait of Interval", c.start, time.Millisecond),
+		option.Unit("ensure: the step of Interval", c.step, time.Millisecond),
+		option.Unit("ensure: the longest wait of Interval", c.most, time.Millisecond))
 }
 
 // interval is the wait before retry n, from 1.

@@ -58,9 +58,9 @@ var (
 	_ broker.TopologyNeeder = (*backoff)(nil)
 )
 
-// Check refuses a second backoff layer among the inner ones, if visible.
+// Check refuses a second backoff layer among the inner ones, and in the branches of a mux, if visible.
 func (b *backoff) Check() error {
-	for p := range processor.Decorated(b.Next) {
+	for p := range stack.Within(b.Next) {
 		if _, ok := p.(*backoff); ok {
 			return errors.New("backoff: two layers have one count, and the retries of one would use up those of the other: make one layer of them, with a Policy for each")
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/mux"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/backoff"
@@ -201,4 +202,8 @@ func TestTwoLayersAreRefused(t *testing.T) {
 	_, err := stack.New(backoff.New(pub, "mail"), backoff.New(pub, "mail", backoff.For(errBusy))).
 		ThenFunc(func(context.Context, processor.Message) error { return nil })
 	require.Error(t, err)
+	branch, err := stack.New(backoff.New(pub, "mail")).ThenFunc(func(context.Context, processor.Message) error { return nil })
+	require.NoError(t, err)
+	_, err = stack.New(backoff.New(pub, "mail")).Then(mux.New(mux.ByKey, mux.On("k", branch)))
+	require.ErrorContains(t, err, "backoff: two layers have one count")
 }

@@ -80,9 +80,9 @@ func (b *breaker) Settings() []stack.Setting {
 	}
 }
 
-// Check refuses a second layer of this breaker among the inner ones, if visible.
+// Check refuses a second layer of this breaker among the inner ones, and in the branches of a mux, if visible.
 func (b *breaker) Check() error {
-	for p := range processor.Decorated(b.next) {
+	for p := range stack.Within(b.next) {
 		if inner, ok := p.(*breaker); ok && inner.circuit == b.circuit {
 			return fmt.Errorf("breaker: the breaker of %q is twice in one stack, where each message would count twice: leave one of them out, or make it with another breaker.New", b.downstream)
 		}

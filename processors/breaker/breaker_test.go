@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/mux"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/breaker"
@@ -456,6 +457,10 @@ func TestABreakerTwiceInOneStackIsRefused(t *testing.T) {
 	t.Parallel()
 	m, other := breaker.New("mail server"), breaker.New("mail server")
 	_, err := stack.New(m, other, m).ThenFunc((&returning{}).handle)
+	require.ErrorContains(t, err, `the breaker of "mail server" is twice in one stack`)
+	branch, err := stack.New(m).ThenFunc((&returning{}).handle)
+	require.NoError(t, err)
+	_, err = stack.New(m).Then(mux.New(mux.ByKey, mux.On("k", branch)))
 	require.ErrorContains(t, err, `the breaker of "mail server" is twice in one stack`)
 	_, err = stack.New(m, other).ThenFunc((&returning{}).handle)
 	require.NoError(t, err)

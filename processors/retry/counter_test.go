@@ -14,6 +14,7 @@ import (
 	"github.com/gowarren/warren/consumer"
 	"github.com/gowarren/warren/internal/must"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/mux"
 	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -73,7 +74,18 @@ func TestTwoLayersWithOneCountAreRefused(t *testing.T) {
 		"another":          {layer(retry.Counter("busy")), true},
 		"one without name": {layer(retry.Counter("")), false},
 	} {
-		_, err := stack.New(layer(), tc.inner).ThenFunc(func(context.Context, processor.Message) error { return nil })
+		handler := processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil })
+		_, err := stack.New(layer(), tc.inner).Then(handler)
 		require.Equal(t, tc.allowed, err == nil, name)
+
+		branch, err := stack.New(tc.inner).Then(handler)
+		if name == "one without name" {
+			require.Error(t, err)
+			continue
+		}
+		require.NoError(t, err)
+		nested := mux.New(mux.ByType, mux.Fallback(mux.New(mux.ByKey, mux.On("k", branch))))
+		_, err = stack.New(layer()).Then(nested)
+		require.Equal(t, tc.allowed, err == nil, "%s, in a branch: %v", name, err)
 	}
 }

@@ -57,9 +57,9 @@ var (
 	_ broker.TopologyNeeder = (*retry)(nil)
 )
 
-// Check refuses a second layer with the same count among the inner ones, if visible.
+// Check refuses a second layer with the same count among the inner ones, and in the branches of a mux, if visible.
 func (r *retry) Check() error {
-	for p := range processor.Decorated(r.Next) {
+	for p := range stack.Within(r.Next) {
 		if inner, ok := p.(*retry); ok && inner.counter == r.counter {
 			return fmt.Errorf("retry: two layers count in the header %q, and the retries of one would use up those of the other: give one of them a Counter", r.counter)
 		}

@@ -89,8 +89,21 @@ func (q *queue) Publisher(ctx context.Context) (processor.Publisher, error) {
 	case <-q.opened():
 		return &asking{q.broker.Publisher(), q.replyTo}, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("rpc: the reply queue %q is not ready: %w", q.name, ctx.Err())
+		return nil, fmt.Errorf("rpc: the reply queue %q is not ready: %w%s", q.name, ctx.Err(), q.unwell())
 	}
+}
+
+// unwell is what the broker says of its own health, as text: it is no answer to a call. It is "" if it
+// is well, or says nothing.
+func (q *queue) unwell() string {
+	b, ok := q.broker.(interface{ Health() error })
+	if !ok {
+		return ""
+	}
+	if err := b.Health(); err != nil {
+		return ": " + err.Error()
+	}
+	return ""
 }
 
 // asking sends requests whose replies come by a queue.

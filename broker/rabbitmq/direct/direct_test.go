@@ -177,6 +177,49 @@ func TestABodyThatIsTooLargeIsSentOnce(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// The error said only that the deadline was exceeded.
+func TestACallWithoutANodeSaysWhyNothingWasSent(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := rig.Open(t, node.URL())
+	lines := []rpc.Line{direct.Replies(b), rpc.Queue(b, name())}
+	node.Kill(t)
+	require.Eventually(t, func() bool { return b.Publishing().Ready() != nil && b.Consuming().Ready() != nil }, rig.Patience, time.Millisecond)
+	for _, line := range lines {
+		client, err := rpc.New(line, remote.JSON, rpc.Logger(quiet))
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		_, err = rpc.Call[int](ctx, client, at("q"), []int{1})
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "no session since")
+		require.NotErrorIs(t, err, processor.ErrIndeterminate)
+		require.NoError(t, client.Close(rig.Within(t)))
+	}
+}
+
+// Each would close the channel, or the connection, and with it the replies of all calls would be lost.
+func TestARequestThatTheBrokerWouldCloseTheChannelOverIsNotSent(t *testing.T) {
+	t.Parallel()
+	b, queue := rig.Open(t, rabbitmqtest.Shared(t).URL()), name()
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: queue}}}))
+	line := direct.Replies(b)
+	ctx, cancel := context.WithCancel(t.Context())
+	lost := make(chan error, 1)
+	go func() { _, err := line.Receive(ctx); lost <- err }()
+	p, err := line.Publisher(t.Context())
+	require.NoError(t, err)
+	stranger := processor.Envelope{Properties: processor.Properties{UserID: "somebody", CorrelationID: "1"}}
+	require.ErrorIs(t, p.Publish(rig.Within(t), at(queue), stranger), processor.ErrForbidden)
+	request := processor.Envelope{Properties: processor.Properties{CorrelationID: "2"}}
+	require.ErrorIs(t, p.Publish(rig.Within(t), at("amq.rabbitmq.reply-to.x"), request), processor.ErrUnroutable)
+	require.ErrorIs(t, p.Publish(rig.Within(t), processor.Destination{Exchange: "\xff"}, request), processor.ErrUnroutable)
+	require.NoError(t, p.Publish(rig.Within(t), at(queue), request))
+	cancel()
+	require.ErrorIs(t, <-lost, context.Canceled, "the channel is the first one")
+	require.NoError(t, line.Close(rig.Within(t)))
+}
+
 // 3,000 calls, while the service is stopped and started, every connection is cut, and the node is
 // killed and started again.
 func TestEachCallEndsOnceWhateverIsKilled(t *testing.T) {

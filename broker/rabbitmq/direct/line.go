@@ -58,7 +58,11 @@ func (l *Line) Publisher(ctx context.Context) (processor.Publisher, error) {
 		select {
 		case <-ready:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("direct: no channel for replies: %w", ctx.Err())
+			err := fmt.Errorf("direct: no channel for replies: %w", ctx.Err())
+			if why := l.broker.Publishing().Ready(); why != nil {
+				err = fmt.Errorf("%w: %v", err, why) //nolint:errorlint // it is no answer to the request
+			}
+			return nil, err
 		}
 	}
 }

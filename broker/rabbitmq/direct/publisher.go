@@ -9,6 +9,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/publish"
 	"github.com/gowarren/warren/internal/amqpwire"
 	"github.com/gowarren/warren/processor"
 )
@@ -36,7 +37,7 @@ func (p *publisher) publish(ctx context.Context, to processor.Destination, e pro
 	if err != nil {
 		return err
 	}
-	if err := broker.FitsFrame(e, p.channel.session.FrameSize()); err != nil {
+	if err := publish.Takes(p.channel.session, to, e); err != nil {
 		return err
 	}
 	if err := p.channel.refused.check(to, len(e.Body)); err != nil {

@@ -55,6 +55,8 @@ func (v *verification) canAsk(a attributes) error {
 		return fmt.Errorf("%w: it is no RabbitMQ from 3.10 on", errUnseen)
 	case taken, a.queueType() != string(broker.Classic) && a.queueType() != string(broker.Quorum):
 		return fmt.Errorf("%w: asking without creating works for classic and quorum queues", errUnseen)
+	case a["x-queue-master-locator"] != nil && v.server.From(4, 3):
+		return fmt.Errorf("%w: RabbitMQ from 4.3 on closes the connection over x-queue-master-locator", errUnseen)
 	case a.text(kindField) != "" && !slices.Contains(everyBroker, broker.Kind(a.text(kindField))):
 		return fmt.Errorf("%w: an exchange of a plugin that is not enabled would end the connection", errUnseen)
 	}

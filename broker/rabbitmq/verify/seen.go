@@ -10,7 +10,9 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/internal/amqpwire"
+	"github.com/gowarren/warren/internal/shortstring"
 )
 
 // seen is what is known of an exchange or a queue.
@@ -30,6 +32,9 @@ func (v *verification) exchange(ctx context.Context, name string) (seen, error) 
 	if s, known := v.exchangesSeen[name]; known {
 		return s, nil
 	}
+	if shortstring.Problem(name) != "" {
+		return seen{}, nil // a policy may name it, and asking would close the connection
+	}
 	err := v.broker.Ask(ctx, func(ch *amqp.Channel) error {
 		return ch.ExchangeDeclarePassive(name, string(broker.Direct), true, false, false, false, nil)
 	})
@@ -45,6 +50,9 @@ func (v *verification) exchange(ctx context.Context, name string) (seen, error) 
 func (v *verification) queue(ctx context.Context, name string) (seen, error) {
 	if s, known := v.queuesSeen[name]; known {
 		return s, nil
+	}
+	if reply.Unaskable(name) != "" {
+		return seen{}, nil
 	}
 	var q amqp.Queue
 	err := v.broker.Ask(ctx, func(ch *amqp.Channel) (err error) {

@@ -9,6 +9,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/internal/amqpwire"
 )
@@ -72,6 +73,9 @@ func leadsSomewhere(ctx context.Context, ask Asker, d broker.DeadLetter, known b
 	}
 	if d.RoutingKey == "" {
 		return true // the message's own key
+	}
+	if reply.Unaskable(d.RoutingKey) != "" {
+		return false
 	}
 	listed := slices.ContainsFunc(known.Queues, func(q broker.Queue) bool { return q.Name == d.RoutingKey })
 	return listed || exists(ctx, ask, func(ch *amqp.Channel) error {

@@ -200,7 +200,7 @@ func (b *batch) sendOne(ctx context.Context, i int, channel *confirmChannel) (se
 		c.doneWith()
 		return sent{}, errNotSent
 	}
-	pub := &publish{to: b.to, message: c.publishing(ctx, b.messages[i]), unusual: unusual(b.messages[i])}
+	pub := &publish{to: b.to, message: c.publishing(ctx, b.messages[i]), unusual: unusual(b.to, b.messages[i])}
 	confirm, err := c.send(ctx, pub)
 	c.doneWith()
 	if err != nil {

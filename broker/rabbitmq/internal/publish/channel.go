@@ -74,8 +74,8 @@ type publish struct {
 	tag      uint64 // 0 on a channel for one message
 	sent     time.Time
 	returned *unrouted
-	doubtful bool // a return may belong to this publish or to another
-	unusual  bool // a stream would not take it
+	doubtful bool   // a return may belong to this publish or to another
+	unusual  hazard // what the broker may crash over
 
 	overdue   bool // it has waited for so long that its destination is silent
 	abandoned bool // its caller has stopped waiting
@@ -111,16 +111,22 @@ func (c *confirmChannel) usable() bool {
 
 // takes returns why the broker would close the channel, or its connection, over e.
 func (c *confirmChannel) takes(to processor.Destination, e processor.Envelope) error {
-	if err := checkReply(to); err != nil {
-		return err
-	}
-	if user := c.session.User(); e.UserID != "" && user != "" && e.UserID != user {
-		return fmt.Errorf("%w: the user id must be that of the connection, or empty", processor.ErrForbidden)
-	}
 	if e.ReplyTo == directReply {
 		return fmt.Errorf("%w: reply-to %q is for a channel that consumes from it, and this one does not: name a queue", processor.ErrForbidden, directReply)
 	}
-	return broker.FitsFrame(e, c.session.FrameSize())
+	return Takes(c.session, to, e)
+}
+
+// Takes returns why the broker would close a channel of the session, or the connection, over e, which
+// has been through broker.Prepare.
+func Takes(s *failover.Session, to processor.Destination, e processor.Envelope) error {
+	if err := checkReply(to); err != nil {
+		return err
+	}
+	if user := s.User(); e.UserID != "" && user != "" && e.UserID != user {
+		return fmt.Errorf("%w: the user id must be that of the connection, or empty", processor.ErrForbidden)
+	}
+	return broker.FitsFrame(e, s.FrameSize())
 }
 
 // send writes the message and returns what to wait for. It returns errNotSent if the channel was

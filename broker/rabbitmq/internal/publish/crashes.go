@@ -3,6 +3,8 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -12,58 +14,150 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// crashes are the destinations for which RabbitMQ has closed a connection (541) while a message with
-// something unusual waited there. A stream takes no decimal in a header, and from 4.0 on no filter
-// value that is not text and no AMQP 1.0 body that is none (3.10.8, 4.0.5, 4.3.6). Queues take them, and a client
-// cannot ask which of the two a destination is. So each is found out once, at the cost of the
-// connection, and refused for a time.
+// crashes are the places for which RabbitMQ has closed a connection (541) while a message with
+// something unusual waited there; see [unusual]. A client cannot ask which places do not take it. So
+// each is found out once, at the cost of the connection, and refused for a time.
+//
+// Another fault of the broker's may have closed the connection. So a place that took such a message
+// before is not blamed, and a place that is refused is tried again, by one message at a time: after
+// firstCrash, and after twice as long each time it fails, up to lastCrash.
 type crashes struct {
-	mu sync.Mutex
-	of map[processor.Destination]time.Time
+	mu    sync.Mutex
+	of    map[hazard]*crash
+	takes map[hazard]bool // places that took such a message
+}
+
+// hazard is something unusual in messages for one place.
+type hazard struct {
+	to   processor.Destination
+	what string // "" if nothing is unusual
+}
+
+type crash struct {
+	again time.Time     // when one message is let through
+	wait  time.Duration // from the crash until then
 }
 
 const (
-	crashFor   = time.Hour
+	firstCrash = 10 * time.Second
+	lastCrash  = time.Hour
 	maxCrashes = 1000
 )
 
-// unusual reports whether a stream would not take e, which has been through broker.Prepare.
-func unusual(e processor.Envelope) bool {
-	if filter, there := e.Headers["x-stream-filter-value"]; there {
-		if text, ok := filter.(string); !ok || !utf8.ValidString(text) {
-			return true
+// unusual returns what the broker may crash over in e, which has been through broker.Prepare.
+//
+// A stream takes no decimal in a header, and from 4.0 on nothing of what [streamHazard] lists
+// (3.10.8, 4.0.5, 4.3.6). Queues take all of it. RabbitMQ 3.10.8 crashes over a reply address of a node
+// that is not in its cluster.
+func unusual(to processor.Destination, e processor.Envelope) hazard {
+	if node := replyingNode(to); node != "" {
+		return hazard{processor.Destination{RoutingKey: directReply}, "a reply address of the node " + node + ", which may not be in its cluster"}
+	}
+	if what := streamHazard(e); what != "" {
+		return hazard{to, what}
+	}
+	return hazard{}
+}
+
+// section begins the names of headers that RabbitMQ decodes as a part of an AMQP 1.0 message.
+const section = "x-amqp-1.0-"
+
+// streamHazard returns what a stream may not take, and "" if it takes all of e.
+func streamHazard(e processor.Envelope) string {
+	switch {
+	case e.Type == "amqp-1.0":
+		return "the type amqp-1.0, which a stream does not take"
+	case !plainText(e.ReplyTo):
+		return "a reply-to that is not text, which a stream does not take"
+	}
+	for name, v := range e.Headers {
+		switch {
+		case name == "x-stream-filter-value":
+			if text, ok := v.(string); !ok || !plainText(text) || len(text) > processor.MaxName {
+				return "a filter value that is no text of up to 255 bytes, which a stream does not take"
+			}
+		case strings.HasPrefix(name, section):
+			return "a header that begins with " + section + ", which a stream takes for a part of an AMQP 1.0 message"
+		case holdsDecimal(v):
+			return "a decimal in a header, which a stream does not take"
 		}
 	}
-	for _, v := range e.Headers {
-		if _, decimal := v.(processor.Decimal); decimal {
-			return true
+	return ""
+}
+
+// plainText reports whether s is UTF-8 without a zero byte.
+func plainText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+// holdsDecimal reports whether there is a decimal in v, or in a table or list in it.
+func holdsDecimal(v any) bool {
+	switch v := v.(type) {
+	case processor.Decimal:
+		return true
+	case []any:
+		return slices.ContainsFunc(v, holdsDecimal)
+	case processor.Headers:
+		for _, inner := range v {
+			if holdsDecimal(inner) {
+				return true
+			}
 		}
 	}
-	return e.Type == "amqp-1.0"
+	return false
 }
 
 // add notes why the channel of an unusual message was closed.
-func (c *crashes) add(to processor.Destination, why error) {
+func (c *crashes) add(h hazard, why error) {
 	var e *amqp.Error
 	if !errors.As(why, &e) || e.Code != amqp.InternalError {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.of == nil || len(c.of) >= maxCrashes {
-		c.of = map[processor.Destination]time.Time{}
+	if c.takes[h] {
+		delete(c.takes, h) // but blame it for the next: it may be a stream by now
+		return
 	}
-	c.of[to] = time.Now()
+	if c.of == nil || len(c.of) >= maxCrashes {
+		c.of = map[hazard]*crash{}
+	}
+	known := c.of[h]
+	if known == nil {
+		known = &crash{}
+		c.of[h] = known
+	}
+	known.wait = min(max(2*known.wait, firstCrash), lastCrash)
+	known.again = time.Now().Add(known.wait)
 }
 
-// check refuses an unusual message.
-func (c *crashes) check(to processor.Destination, e processor.Envelope) error {
+// taken notes that the broker has taken an unusual message.
+func (c *crashes) taken(h hazard) {
 	c.mu.Lock()
-	at, there := c.of[to]
-	c.mu.Unlock()
-	if !there || time.Since(at) > crashFor || !unusual(e) {
+	defer c.mu.Unlock()
+	delete(c.of, h)
+	if c.takes == nil || len(c.takes) >= maxCrashes {
+		c.takes = map[hazard]bool{}
+	}
+	c.takes[h] = true
+}
+
+// check refuses an unusual message, but lets one through when it is time to try again.
+func (c *crashes) check(h hazard) error {
+	if h.what == "" {
 		return nil
 	}
-	return fmt.Errorf("%w: the broker has closed the connection (541) over a message with a decimal in a header, "+
-		"a filter value that is not text, or the type amqp-1.0: a stream takes none of them", processor.ErrHeaderType)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := c.of[h]
+	if known == nil {
+		return nil
+	}
+	if now := time.Now(); !now.Before(known.again) {
+		known.again = now.Add(known.wait)
+		return nil
+	}
+	kind := processor.ErrHeaderType
+	if h.to.RoutingKey == directReply {
+		kind = processor.ErrUnroutable
+	}
+	return fmt.Errorf("%w: the broker has closed the connection (541) over a message with %s", kind, h.what)
 }

@@ -67,7 +67,7 @@ func (p *Publisher) Publish(ctx context.Context, to processor.Destination, e pro
 		}
 		c, err := p.ready(ctx, to, e)
 		if err == nil {
-			err = p.publishOn(ctx, c, &publish{to: to, message: c.publishing(ctx, e), unusual: unusual(e)})
+			err = p.publishOn(ctx, c, &publish{to: to, message: c.publishing(ctx, e), unusual: unusual(to, e)})
 			c.doneWith()
 		}
 		if !errors.Is(err, errNotSent) {
@@ -78,7 +78,7 @@ func (p *Publisher) Publish(ctx context.Context, to processor.Destination, e pro
 
 // ready returns a channel that can take the message now.
 func (p *Publisher) ready(ctx context.Context, to processor.Destination, e processor.Envelope) (*confirmChannel, error) {
-	if err := p.crashes.check(to, e); err != nil {
+	if err := p.crashes.check(unusual(to, e)); err != nil {
 		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
 	}
 	silent, err := p.silences.wait(ctx, p.broker.Life.Context().Done(), to)
@@ -160,13 +160,23 @@ func (p *Publisher) await(ctx context.Context, c *confirmChannel, pub *publish, 
 	c.answered(pub)
 	err := c.outcome(pub, acked, alive)
 	c.note(pub, acked, alive)
-	if pub.unusual && !acked && !alive {
-		p.crashes.add(pub.to, c.why())
+	if pub.unusual.what != "" {
+		p.noteUnusual(c, pub.unusual, acked, alive)
 	}
 	if errors.Is(err, processor.ErrRefused) {
 		p.refused(c) //nolint:contextcheck // the next channel is shared
 	}
 	return err
+}
+
+// noteUnusual records what the answer to an unusual message says about later ones.
+func (p *Publisher) noteUnusual(c *confirmChannel, h hazard, acked, alive bool) {
+	switch {
+	case acked:
+		p.crashes.taken(h)
+	case !alive:
+		p.crashes.add(h, c.why())
+	}
 }
 
 // channel returns the current channel, or waits for one to be opened.

@@ -43,6 +43,8 @@ func Fatal(err error) bool {
 	switch e.Code {
 	case amqp.AccessRefused, amqp.PreconditionFailed:
 		return true
+	case amqp.CommandInvalid: // RabbitMQ 3.10 closes the connection over it, and would over the next
+		return strings.Contains(e.Reason, "unknown exchange type")
 	}
 	return amqpwire.Missing(e, "queue") || amqpwire.Missing(e, "exchange")
 }
