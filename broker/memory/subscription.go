@@ -147,7 +147,7 @@ func (s *subscription) Close(context.Context) error {
 		return nil
 	}
 	if !s.paused && !s.closed && s.back == nil {
-		s.queue.Leave()
+		s.queue.Leave(&s.consumer)
 	}
 	s.end()
 	for _, tag := range slices.Sorted(maps.Keys(s.unsettled)) {
