@@ -26,7 +26,7 @@ type subscription struct {
 	unsettled map[uint64]*queue.Entry // by delivery tag
 	lastTag   uint64
 	received  uint64    // the last tag that was received; those up to lastTag were not
-	waiters   []*waiter // in Receive; empty while something is not received
+	waiters   []*waiter // in Receive; empty while something may be received
 	inHand    int       // received, and not settled
 	paused    bool
 	back      chan struct{} // closed when the messages of an ordered pause are back; nil without one
