@@ -17,6 +17,9 @@ func TestTheFilesThatDocumentsName(t *testing.T) {
 	t.Parallel()
 	files := map[string]bool{}
 	require.NoError(t, filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && (d.Name() == ".git" || d.Name() == "bin") {
+			return fs.SkipDir // others write there meanwhile
+		}
 		if strings.HasSuffix(path, ".go") {
 			files[filepath.ToSlash(strings.TrimPrefix(path, ".."+string(filepath.Separator)))] = true
 			files[d.Name()] = true

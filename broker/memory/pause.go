@@ -18,7 +18,7 @@ func (s *subscription) Pause() (back <-chan struct{}) {
 		return nothingBack
 	}
 	s.paused = true
-	s.queue.Leave()
+	s.queue.Leave(&s.consumer)
 	if s.ordered {
 		held := make(chan struct{})
 		s.back = held

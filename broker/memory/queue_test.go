@@ -2,7 +2,10 @@ package memory_test
 
 import (
 	"fmt"
+	"runtime"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -108,4 +111,36 @@ func TestAQueueMayGrowAndShrink(t *testing.T) {
 		require.Equal(t, 0, ready(t, b, "q"))
 		require.NoError(t, s.Close(t.Context()))
 	}
+}
+
+// A queue that has no messages kept each of them in its line: such as a queue of answers, with a subscription for each
+// call.
+func TestAQueueForgetsSubscriptionsThatAreClosed(t *testing.T) {
+	t.Parallel()
+	b := open(t, []broker.Queue{{Name: "q"}})
+	const all = 100
+	var freed atomic.Int64
+	for range all {
+		held := new([1 << 10]byte) // by the subscription
+		runtime.AddCleanup(held, func(int) { freed.Add(1) }, 0)
+		s, err := b.Source("q").Subscribe(t.Context(), broker.SubscribeOptions{
+			Prefetch: 1, Returning: func(*broker.Delivery, <-chan struct{}) { held[0]++ },
+		})
+		require.NoError(t, err)
+		require.NoError(t, s.Close(t.Context()))
+	}
+	require.Eventually(t, func() bool { runtime.GC(); return freed.Load() > all/2 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, b.Close(t.Context()))
+}
+
+// RabbitMQ 4.3.6, 4.0.5 and 3.10.8 did so, with classic and quorum queues: a pause cancels the consumer.
+func TestASubscriptionThatWasPausedWaitsBehindTheOthers(t *testing.T) {
+	t.Parallel()
+	b := open(t, []broker.Queue{{Name: "q"}})
+	first, second := subscribe(t, b, "q", 1), subscribe(t, b, "q", 1)
+	<-first.Pause()
+	first.Resume()
+	publish(t, b, "q", "1", "2")
+	require.Equal(t, "1", string(receive(t, second).Body()))
+	require.Equal(t, "2", string(receive(t, first).Body()))
 }

@@ -26,7 +26,7 @@ type subscription struct {
 	unsettled map[uint64]*queue.Entry // by delivery tag
 	lastTag   uint64
 	received  uint64    // the last tag that was received; those up to lastTag were not
-	waiters   []*waiter // in Receive; empty while something is not received
+	waiters   []*waiter // in Receive; empty while something may be received
 	inHand    int       // received, and not settled
 	paused    bool
 	back      chan struct{} // closed when the messages of an ordered pause are back; nil without one
@@ -147,7 +147,7 @@ func (s *subscription) Close(context.Context) error {
 		return nil
 	}
 	if !s.paused && !s.closed && s.back == nil {
-		s.queue.Leave()
+		s.queue.Leave(&s.consumer)
 	}
 	s.end()
 	for _, tag := range slices.Sorted(maps.Keys(s.unsettled)) {

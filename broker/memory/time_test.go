@@ -137,6 +137,22 @@ func TestAnUnusedQueueExpires(t *testing.T) {
 	})
 }
 
+// It had waited for a message when it was paused, and stood in the line of the queue that is gone.
+func TestASubscriptionResumesOnAQueueThatExpiredAndWasDeclaredAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		queues := []broker.Queue{{Name: "q", Expires: time.Second}}
+		b := open(t, queues)
+		s := subscribe(t, b, "q", 1)
+		<-s.Pause()
+		time.Sleep(2 * time.Second)
+		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: queues}))
+		s.Resume()
+		publish(t, b, "q", "m", "n")
+		require.Equal(t, []string{"m", "n"}, drain(t, s, 2))
+	})
+}
+
 // A broker that is closed long before its timers are due leaves none behind: with one left the
 // bubble would not end.
 func TestCloseStopsTimers(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 )
 
 // Topology returns what a layer with the same options needs in the broker, without a stack (for one see
-// package broker/needs): the work queue, the queues and exchanges of its delays, and the queue that [Park] names on the default exchange, of
-// the same type as the work queue. Declare a park exchange, and what is bound to it, yourself.
+// package broker/needs): the work queue, the queues and exchanges of its delays, and the queue that [Park] names on
+// the default exchange, of the same type as the work queue. Declare a park exchange, and what is bound to it, yourself.
 //
 // A quorum work queue without a dead-letter exchange would drop a message that is redelivered too
 // often, 20 times by default from RabbitMQ 4.0 on. So it dead-letters to the queue of [Park], at

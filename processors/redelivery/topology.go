@@ -9,8 +9,8 @@ import (
 )
 
 // Topology returns what [New] with the same arguments needs in the broker, without a stack (for one see
-// package broker/needs): the work queue, which waits before it redelivers failed messages, and the quorum queue parked, which never drops a
-// message.
+// package broker/needs): the work queue, which waits before it redelivers failed messages, and the quorum queue
+// parked, which never drops a message.
 //
 // The work queue is a quorum queue. It gets the waits, a delivery limit [Margin] above [Retries]
 // unless it has a higher one of its own, and parked as its dead-letter target, at least once. That

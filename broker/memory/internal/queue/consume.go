@@ -32,9 +32,10 @@ func (q *Queue) Feed(c *Consumer) {
 	q.Balance()
 }
 
-// Leave removes a consumer that is paused or closed, and so has no room.
-func (q *Queue) Leave() {
+// Leave removes a consumer that is paused or closed. When it joins again, it waits behind the others.
+func (q *Queue) Leave(c *Consumer) {
 	q.consumers--
+	q.hungry.forget(c)
 	q.exclusive = false
 	q.RenewLease()
 }

@@ -15,8 +15,7 @@ type Consumer struct {
 	hungry bool // it is in the queue's list
 }
 
-// hungry are the consumers with room: by priority, then the longest wait first. One that has lost
-// its room since it came here is passed over.
+// hungry are the consumers with room: by priority, then the longest wait first.
 type hungry []*Consumer
 
 // feed puts a consumer behind the waiting ones of its priority, if it has room and is not
@@ -33,15 +32,20 @@ func (h *hungry) feed(c *Consumer) {
 	*h = slices.Insert(*h, at, c)
 }
 
-// next returns the consumer whose turn it is, or nil.
+// next takes the consumer whose turn it is, or returns nil.
 func (h *hungry) next() *Consumer {
-	for len(*h) > 0 {
-		c := (*h)[0]
-		*h = slices.Delete(*h, 0, 1)
-		c.hungry = false
-		if c.HasRoom() {
-			return c
-		}
+	if len(*h) == 0 {
+		return nil
 	}
-	return nil
+	c := (*h)[0]
+	h.forget(c)
+	return c
+}
+
+// forget removes a consumer.
+func (h *hungry) forget(c *Consumer) {
+	c.hungry = false
+	if i := slices.Index(*h, c); i >= 0 {
+		*h = slices.Delete(*h, i, i+1)
+	}
 }
