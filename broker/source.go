@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gowarren/warren/internal/shortstring"
 	"github.com/gowarren/warren/processor"
@@ -59,7 +60,7 @@ type ConsumerOptions struct {
 	// Exclusive makes the queue refuse other consumers.
 	Exclusive bool
 	// Offset is where a consumer of a stream begins: [OffsetFirst], [OffsetLast], [OffsetNext],
-	// an int64 that is an offset, or a time.Time. A stream needs one, and no other queue has
+	// an int64 that is an offset, a time.Time, or how far back, such as "5D" or "30m". A stream needs one, and no other queue has
 	// one. When the channel is lost, the next one goes on behind the last message that was
 	// received, or with the oldest one that was not settled. If none was received, it begins as
 	// the first one did: with [OffsetNext] it misses messages published meanwhile.
@@ -99,10 +100,18 @@ func (o ConsumerOptions) checkArguments() error {
 	if _, there := arguments["x-credit"]; there {
 		return errors.New("the consumer's arguments have x-credit, which RabbitMQ keeps to itself: leave it out, and set the prefetch")
 	}
-	if filters, is := arguments["x-stream-filter"].([]any); is && len(filters) == 0 {
-		return errors.New("the consumer's x-stream-filter is an empty list: leave it out, or list what to receive")
+	if filters, is := arguments["x-stream-filter"].([]any); is && !slices.ContainsFunc(filters, isText) {
+		return errors.New("the consumer's x-stream-filter is a list without text: leave it out, or list what to receive")
+	}
+	if from, is := o.Offset.(string); is && !slices.Contains([]string{OffsetFirst, OffsetLast, OffsetNext}, from) && !age.MatchString(from) {
+		return fmt.Errorf("the consumer's offset is %q: it must be first, last or next, or how far back, as a number and Y, M, D, h, m or s", from)
 	}
 	return nil
+}
+
+func isText(v any) bool {
+	_, is := v.(string)
+	return is
 }
 
 // AllArguments returns the arguments that the consumer is sent with, but for its offset, with the types

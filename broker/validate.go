@@ -123,22 +123,14 @@ func (q Queue) problem() string {
 	)
 }
 
-const locatorArg = "x-queue-master-locator"
+// age is how RabbitMQ writes a time in a stream: its x-max-age, and how far back a consumer begins.
+var age = regexp.MustCompile(`^[0-9]+[YMDhms]$`)
 
-// maxAge is how RabbitMQ writes the age of a stream.
-var maxAge = regexp.MustCompile(`^[0-9]+[YMDhms]$`)
-
-// crashProblem names an argument over which RabbitMQ would close the connection (541), and not only
-// the channel.
+// crashProblem names an argument over which RabbitMQ before 4.3 would close the connection (541), and not
+// only the channel. No queue but a stream may have it.
 func (q Queue) crashProblem() string {
-	arguments := q.AllArguments()
-	if age, set := arguments.String("x-max-age"); set && q.DeclaredType() == "stream" && !maxAge.MatchString(age) {
-		return fmt.Sprintf("x-max-age is %q: it must be a number and Y, M, D, h, m or s", age)
-	}
-	_, set := arguments[locatorArg]
-	locator, _ := arguments.String(locatorArg)
-	if set && !slices.Contains([]string{"min-masters", "client-local", "random"}, locator) {
-		return locatorArg + " is none of min-masters, client-local and random"
+	if most, set := q.AllArguments().String("x-max-age"); set && !age.MatchString(most) {
+		return fmt.Sprintf("x-max-age is %q: it must be a number and Y, M, D, h, m or s", most)
 	}
 	return ""
 }

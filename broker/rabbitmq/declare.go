@@ -85,13 +85,15 @@ func (b *Broker) declared() broker.Topology {
 	return b.topology
 }
 
-// understood is t without what the server would silently ignore, or close the connection over. A subscription to such a queue
-// ends with an error; publishing, and consuming other queues, goes on.
+// understood is t without what the server would silently ignore, or close the connection over. A
+// subscription to a queue that the server lacks ends with an error; publishing, and consuming other queues,
+// goes on. A queue that it may crash over is there already, unless it was deleted, and is not declared again:
+// after an upgrade of the server each session would be lost over it.
 func understood(s *failover.Session, t broker.Topology) broker.Topology {
 	server := version.Of(s.ServerProperties())
 	ignored := map[string]bool{}
 	for _, q := range t.Queues {
-		ignored[q.Name] = server.Lacks([]broker.Queue{q}) != nil
+		ignored[q.Name] = server.Lacks([]broker.Queue{q}) != nil || server.MayCrashOver(q)
 	}
 	return declare.Only(t, func(queue string) bool { return !ignored[queue] })
 }

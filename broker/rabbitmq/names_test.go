@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker"
@@ -74,6 +75,7 @@ func TestWhatCannotBeSentIsRefusedByName(t *testing.T) {
 	for what, arguments := range map[string]processor.Headers{
 		"a long name": {strings.Repeat("l", 256): 1}, "NaN": {"x": math.NaN()}, "a struct": {"x": struct{}{}},
 		"a large number": {"x": uint64(math.MaxUint64)}, "credit": {"x-credit": "5"}, "no filters": {"x-stream-filter": []any{}},
+		"a number for a filter": {"x-stream-filter": []any{5}},
 	} {
 		staysConnected(t, b, "a consumer's argument: "+what, func() error {
 			return subscribing(t, b, queue, broker.ConsumerOptions{Arguments: arguments})
@@ -82,10 +84,14 @@ func TestWhatCannotBeSentIsRefusedByName(t *testing.T) {
 	for what, q := range map[string]broker.Queue{
 		"max age": {Name: name(t), Arguments: processor.Headers{"x-queue-type": "stream", "x-max-age": "a week"}},
 		"no age":  {Name: name(t), Arguments: processor.Headers{"x-queue-type": "stream", "x-max-age": ""}},
-		"locator": {Name: name(t), Arguments: processor.Headers{"x-queue-master-locator": "anywhere"}},
 	} {
 		staysConnected(t, b, what, func() error { return b.Declare(within(t), broker.Topology{Queues: []broker.Queue{q}}) })
 	}
+	stream := declareQueue(t, url, amqp.Table{"x-queue-type": "stream"})
+	for _, offset := range []string{"", "yesterday", "\xff", "5 D", "-1h"} {
+		staysConnected(t, b, "offset "+offset, func() error { return subscribing(t, b, stream, broker.ConsumerOptions{Offset: offset}) })
+	}
+	require.NoError(t, subscribing(t, b, stream, broker.ConsumerOptions{Offset: "5D"}))
 	staysConnected(t, b, "no queue", func() error { return subscribing(t, b, "", broker.ConsumerOptions{}) })
 	address := forgedReplyTo
 	staysConnected(t, b, "count a reply address", func() error { _, err := b.Ready(within(t), address); return err })

@@ -211,10 +211,29 @@ func TestWhatAStreamDoesNotTakeClosesOneConnection(t *testing.T) {
 	session, err := b.Publishing().Session(within(t))
 	require.NoError(t, err)
 	for range 3 {
-		require.ErrorIs(t, b.Publisher().Publish(within(t), to(stream), e), processor.ErrHeaderType)
+		require.ErrorIs(t, b.Publisher().Publish(within(t), to(stream), e), processor.ErrRefused)
 	}
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), e), "a queue takes it")
 	require.NoError(t, session.Err())
+}
+
+// Each message that waited when the broker crashed counted as a crash, and the replies to a good node were
+// refused for an hour.
+func TestACrashWhileManyMessagesWaitIsOneCrash(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	stream := declareQueue(t, node.URL(), amqp.Table{"x-queue-type": "stream"})
+	b := open(t, node.URL())
+	e := text("1")
+	e.Headers = processor.Headers{"price": processor.Decimal{Scale: 2, Value: 1999}}
+	require.NoError(t, b.Publisher().Publish(within(t), to(stream), text("2")))
+	var senders sync.WaitGroup
+	for range 50 {
+		senders.Go(func() { _ = b.Publisher().Publish(within(t), to(stream), e) })
+	}
+	senders.Wait()
+	err := b.Publisher().Publish(within(t), to(stream), e)
+	require.ErrorIs(t, err, processor.ErrRefused, "a second crash would be processor.ErrHeaderType")
 }
 
 // RabbitMQ from 4.0 on decodes what it stores in a stream, and crashes over each of these.
@@ -240,7 +259,7 @@ func TestWhatAStreamCannotDecodeClosesOneConnectionForEachKind(t *testing.T) {
 		}
 		require.NoError(t, b.Publisher().Publish(within(t), to(stream), text("2")), what)
 		since := b.Publishing().State().Since
-		require.ErrorIs(t, b.Publisher().Publish(within(t), to(stream), e), processor.ErrHeaderType, what)
+		require.ErrorIs(t, b.Publisher().Publish(within(t), to(stream), e), processor.ErrRefused, what)
 		require.NoError(t, b.Publisher().Publish(within(t), to(queue), e), what)
 		require.Equal(t, since, b.Publishing().State().Since, what)
 	}

@@ -56,7 +56,7 @@ func (v *verification) canAsk(a attributes) error {
 	case taken, a.queueType() != string(broker.Classic) && a.queueType() != string(broker.Quorum):
 		return fmt.Errorf("%w: asking without creating works for classic and quorum queues", errUnseen)
 	case a["x-queue-master-locator"] != nil && v.server.From(4, 3):
-		return fmt.Errorf("%w: RabbitMQ from 4.3 on closes the connection over x-queue-master-locator", errUnseen)
+		return fmt.Errorf("%w: RabbitMQ from 4.3 on closes the connection over x-queue-master-locator, unless it is permitted", errUnseen)
 	case a.text(kindField) != "" && !slices.Contains(everyBroker, broker.Kind(a.text(kindField))):
 		return fmt.Errorf("%w: an exchange of a plugin that is not enabled would end the connection", errUnseen)
 	}

@@ -19,8 +19,9 @@ import (
 // each is found out once, at the cost of the connection, and refused for a time.
 //
 // Another fault of the broker's may have closed the connection. So a place that took such a message
-// before is not blamed, and a place that is refused is tried again, by one message at a time: after
-// firstCrash, and after twice as long each time it fails, up to lastCrash.
+// before is not blamed, however many of them waited. A place that is refused is tried again, by one message
+// at a time: after firstCrash, and after twice as long each time it fails, up to lastCrash. Until the first
+// of these has failed too the error is one that may pass: nobody is to give up a message for it.
 type crashes struct {
 	mu    sync.Mutex
 	of    map[hazard]*crash
@@ -34,8 +35,9 @@ type hazard struct {
 }
 
 type crash struct {
+	noted time.Time     // what was sent before then was lost in the same crash
+	wait  time.Duration // from the crash until again; 0 if the place is not blamed
 	again time.Time     // when one message is let through
-	wait  time.Duration // from the crash until then
 }
 
 const (
@@ -105,28 +107,32 @@ func holdsDecimal(v any) bool {
 	return false
 }
 
-// add notes why the channel of an unusual message was closed.
-func (c *crashes) add(h hazard, why error) {
+// add notes why the channel of an unusual message was closed, which had been sent at that time.
+func (c *crashes) add(h hazard, sent time.Time, why error) {
 	var e *amqp.Error
 	if !errors.As(why, &e) || e.Code != amqp.InternalError {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	known := c.of[h]
+	if known == nil {
+		if c.of == nil || len(c.of) >= maxCrashes {
+			c.of = map[hazard]*crash{}
+		}
+		known = &crash{}
+		c.of[h] = known
+	}
+	if !sent.After(known.noted) {
+		return // another message of the same crash
+	}
+	known.noted = time.Now()
 	if c.takes[h] {
 		delete(c.takes, h) // but blame it for the next: it may be a stream by now
 		return
 	}
-	if c.of == nil || len(c.of) >= maxCrashes {
-		c.of = map[hazard]*crash{}
-	}
-	known := c.of[h]
-	if known == nil {
-		known = &crash{}
-		c.of[h] = known
-	}
 	known.wait = min(max(2*known.wait, firstCrash), lastCrash)
-	known.again = time.Now().Add(known.wait)
+	known.again = known.noted.Add(known.wait)
 }
 
 // taken notes that the broker has taken an unusual message.
@@ -140,7 +146,8 @@ func (c *crashes) taken(h hazard) {
 	c.takes[h] = true
 }
 
-// check refuses an unusual message, but lets one through when it is time to try again.
+// check refuses an unusual message, but lets one through when it is time to try again. If there is no
+// answer to that one, as when its caller stopped waiting, the next is let through after firstCrash.
 func (c *crashes) check(h hazard) error {
 	if h.what == "" {
 		return nil
@@ -148,16 +155,23 @@ func (c *crashes) check(h hazard) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	known := c.of[h]
-	if known == nil {
+	if known == nil || known.wait == 0 {
 		return nil
 	}
 	if now := time.Now(); !now.Before(known.again) {
-		known.again = now.Add(known.wait)
+		known.again = now.Add(firstCrash)
 		return nil
 	}
-	kind := processor.ErrHeaderType
-	if h.to.RoutingKey == directReply {
-		kind = processor.ErrUnroutable
+	return fmt.Errorf("%w: the broker has closed the connection (541) over a message with %s", known.kind(h), h.what)
+}
+
+// kind is what a refusal says to those who publish.
+func (c *crash) kind(h hazard) error {
+	switch {
+	case h.to.RoutingKey == directReply:
+		return processor.ErrUnroutable
+	case c.wait == firstCrash:
+		return processor.ErrRefused // it may have been another's fault
 	}
-	return fmt.Errorf("%w: the broker has closed the connection (541) over a message with %s", kind, h.what)
+	return processor.ErrHeaderType
 }

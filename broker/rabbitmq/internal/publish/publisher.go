@@ -78,16 +78,21 @@ func (p *Publisher) Publish(ctx context.Context, to processor.Destination, e pro
 
 // ready returns a channel that can take the message now.
 func (p *Publisher) ready(ctx context.Context, to processor.Destination, e processor.Envelope) (*confirmChannel, error) {
-	if err := p.crashes.check(unusual(to, e)); err != nil {
-		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
-	}
 	silent, err := p.silences.wait(ctx, p.broker.Life.Context().Done(), to)
 	if err != nil {
 		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
 	}
 	c, err := p.fitting(ctx, to, e, silent != nil)
 	p.silences.asked(silent, c)
-	return c, err
+	if err != nil {
+		return nil, err
+	}
+	// After the wait for a channel, which many may have begun before the crash that it is for.
+	if err := p.crashes.check(unusual(to, e)); err != nil {
+		c.doneWith()
+		return nil, fmt.Errorf("rabbitmq: publish to %s: %w", to, err)
+	}
+	return c, nil
 }
 
 // fitting returns a channel that can take the message, for it alone if alone is true, or if it might
@@ -161,7 +166,7 @@ func (p *Publisher) await(ctx context.Context, c *confirmChannel, pub *publish, 
 	err := c.outcome(pub, acked, alive)
 	c.note(pub, acked, alive)
 	if pub.unusual.what != "" {
-		p.noteUnusual(c, pub.unusual, acked, alive)
+		p.noteUnusual(c, pub, acked, alive)
 	}
 	if errors.Is(err, processor.ErrRefused) {
 		p.refused(c) //nolint:contextcheck // the next channel is shared
@@ -170,12 +175,12 @@ func (p *Publisher) await(ctx context.Context, c *confirmChannel, pub *publish, 
 }
 
 // noteUnusual records what the answer to an unusual message says about later ones.
-func (p *Publisher) noteUnusual(c *confirmChannel, h hazard, acked, alive bool) {
+func (p *Publisher) noteUnusual(c *confirmChannel, pub *publish, acked, alive bool) {
 	switch {
 	case acked:
-		p.crashes.taken(h)
+		p.crashes.taken(pub.unusual)
 	case !alive:
-		p.crashes.add(h, c.why())
+		p.crashes.add(pub.unusual, pub.sent, c.why())
 	}
 }
 

@@ -45,6 +45,8 @@ func Fatal(err error) bool {
 		return true
 	case amqp.CommandInvalid: // RabbitMQ 3.10 closes the connection over it, and would over the next
 		return strings.Contains(e.Reason, "unknown exchange type")
+	case amqp.InternalError: // so do 4.x over a feature that the operator does not permit
+		return strings.Contains(e.Reason, "is deprecated")
 	}
 	return amqpwire.Missing(e, "queue") || amqpwire.Missing(e, "exchange")
 }

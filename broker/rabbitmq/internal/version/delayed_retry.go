@@ -10,14 +10,6 @@ import (
 // delayedArg is the argument that makes a queue delay a rejected message.
 const delayedArg = "x-delayed-retry-type"
 
-// locatorArg is deprecated, and by default no longer permitted by 4.3, which answers with 541.
-const locatorArg = "x-queue-master-locator"
-
-func (s Server) crashesOver(q broker.Queue) bool {
-	_, set := q.AllArguments()[locatorArg]
-	return set && s.From(4, 3)
-}
-
 // Ignores reports whether the server would silently ignore the delayed retry of q: one before 4.3
 // takes the arguments (3.10.8 and 4.0.5) and redelivers a failed message at once, up to its
 // delivery limit.
@@ -26,11 +18,11 @@ func (s Server) Ignores(q broker.Queue) bool {
 	return delayed && !s.From(4, 3)
 }
 
-// Lacks says what the server would silently ignore of the queues, or close the connection over.
+// Lacks says what the server would silently ignore of the queues, or surely close the connection over.
 func (s Server) Lacks(queues []broker.Queue) error {
 	for _, q := range queues {
-		if s.crashesOver(q) {
-			return fmt.Errorf("queue %q has %s: %w: %s would close the connection; use x-queue-leader-locator", q.Name, locatorArg, broker.ErrUnsupported, s)
+		if err := s.locator(q); err != nil {
+			return err
 		}
 	}
 	i := slices.IndexFunc(queues, s.Ignores)
