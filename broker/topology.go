@@ -158,8 +158,9 @@ type Queue struct {
 }
 
 // Binding routes messages of an exchange to a queue. A binding from one exchange to another is not
-// part of a topology: import it with the broker's definitions. Messages pass through it as through
-// any other, but neither [Topology.Loops] nor a verification sees it.
+// part of a topology: import it with the broker's definitions, or bind it by the client's ExchangeBind
+// in Broker.Ask of package rabbitmq. Messages pass through it as through any other, but neither
+// [Topology.Loops] nor a verification sees it.
 type Binding struct {
 	Exchange   string
 	Queue      string

@@ -8,6 +8,7 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
@@ -122,4 +123,27 @@ func TestAskHasAChannelOfItsOwn(t *testing.T) {
 	require.NoError(t, receive(t, sub).Ack(), "the consumer's channel is another one")
 	require.NoError(t, b.Close(within(t)))
 	require.ErrorIs(t, b.Ask(within(t), func(*amqp.Channel) error { return nil }), processor.ErrClosed)
+}
+
+// A topology has no bindings between exchanges; the client has.
+func TestAMessagePassesABindingBetweenExchanges(t *testing.T) {
+	t.Parallel()
+	b := open(t, rabbitmqtest.Shared(t).URL())
+	outer, inner, queue := name(t)+".outer", name(t)+".inner", name(t)
+	require.NoError(t, b.Declare(within(t), broker.Topology{
+		Exchanges: []broker.Exchange{{Name: outer, Kind: broker.Topic}, {Name: inner, Kind: broker.Fanout}},
+		Queues:    []broker.Queue{{Name: queue}},
+		Bindings:  []broker.Binding{{Exchange: inner, Queue: queue}},
+	}))
+	to := processor.Destination{Exchange: outer, RoutingKey: "orders.new"}
+	require.ErrorIs(t, b.Publisher().Publish(within(t), to, text("too soon")), processor.ErrUnroutable)
+
+	require.NoError(t, b.Ask(within(t), func(ch *amqp.Channel) error {
+		return ch.ExchangeBind(inner, "orders.*", outer, false, nil)
+	}))
+	require.NoError(t, b.Publisher().Publish(within(t), to, text("through both")))
+	msg := receive(t, subscribe(t, b, queue, 1))
+	require.Equal(t, "through both", string(msg.Body()))
+	require.Equal(t, outer, msg.Origin().Exchange)
+	require.NoError(t, msg.Ack())
 }
