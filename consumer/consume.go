@@ -14,20 +14,15 @@ import (
 
 // start starts the layers, and stops them again if their Start was abandoned and returns in the end.
 func (r *run) start(ctx context.Context) error {
-	s, ok := r.handler.(stack.Starter)
-	if !ok {
-		return nil
-	}
-	return r.await(func() error { return s.Start(stack.WithRun(r.intake, r)) }, func() error { return r.stop(ctx) }) //nolint:contextcheck // the intake's, with the run
+	return r.await(func() error { //nolint:contextcheck // the intake's, with the run
+		return stack.Start(stack.WithRun(r.intake, r), r.handler)
+	}, func() error { return r.stop(ctx) })
 }
 
 // stop ends the lifecycle of the layers, also after ctx has ended.
 func (r *run) stop(ctx context.Context) error {
-	s, ok := r.handler.(stack.Stopper)
-	if !ok {
-		return nil
-	}
-	if err := patience.Within(ctx, closeTimeout, s.Stop); err != nil {
+	stop := func(ctx context.Context) error { return stack.Stop(ctx, r.handler) }
+	if err := patience.Within(ctx, closeTimeout, stop); err != nil {
 		return fmt.Errorf("consumer: stop: %w", err)
 	}
 	return nil

@@ -23,8 +23,9 @@ type Consumer struct {
 	current atomic.Pointer[run] // nil while there is none
 }
 
-// New returns a consumer of source that hands each message to p, usually a [*stack.Pipeline]. The error is about wrong
-// options, and a source or a processor that is nil.
+// New returns a consumer of source that hands each message to p, usually a [*stack.Pipeline]. A decorator around a
+// pipeline shows it by a method Unwrap ([stack.Wrapper]); a function around it hides its Start, Idle and Stop. The error
+// is about wrong options, and a source or a processor that is nil.
 func New(source broker.Source, p processor.Processor, opts ...Option) (*Consumer, error) {
 	c := &Consumer{setup: setup{source: source, handler: p, options: defaults()}}
 	if err := option.Apply("consumer", &c.options, opts); err != nil {

@@ -131,6 +131,24 @@ func (s starter) Start(ctx context.Context) error {
 	return errors.Join(s.Pipeline.Start(ctx), s.start())
 }
 
+// decorator shows what it wraps, and has no lifecycle of its own.
+type decorator struct{ processor.Processor }
+
+func (d decorator) Unwrap() processor.Processor { return d.Processor }
+
+func TestADecoratedPipelineIsStartedAndIdles(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := mailbox(t, 1)
+		h, p := steered(t, func(context.Context, processor.Message) error { return nil })
+		c := must.Have(consumer.New(b.Source("mail"), decorator{p}, quiet()))
+		time.AfterFunc(time.Minute, func() { h.run.End(errMail) })
+		require.ErrorIs(t, c.Run(t.Context()), errMail)
+		require.Equal(t, uint64(1), c.Stats().Done)
+		require.NoError(t, p.Start(t.Context()), "it was stopped")
+	})
+}
+
 func TestAPauseLeavesTheQueueUntouched(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{1, 4} {

@@ -12,10 +12,6 @@ import (
 
 // watchIdle tells the layers when nothing has arrived for a while.
 func (r *run) watchIdle() {
-	idler, ok := r.handler.(stack.Idler)
-	if !ok {
-		return
-	}
 	ticker := time.NewTicker(r.options.idleInterval)
 	defer ticker.Stop()
 	before, known := r.stats.received.Load(), true
@@ -27,14 +23,14 @@ func (r *run) watchIdle() {
 		}
 		now, empty := r.stats.received.Load(), !r.gate.Paused() && r.stats.inHand.Load() == 0 && r.holding.Load() == 0
 		if empty && known && now == before {
-			r.idle(r.hands, idler)
+			r.idle(r.hands)
 		}
 		before, known = now, empty // else nothing is known of the queue
 	}
 }
 
-func (r *run) idle(ctx context.Context, idler stack.Idler) {
-	err := idler.Idle(ctx)
+func (r *run) idle(ctx context.Context) {
+	err := stack.Idle(ctx, r.handler)
 	switch d := processor.Decide(err); {
 	case d.Stop:
 		r.stopIf(d, err)

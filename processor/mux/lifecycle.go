@@ -18,11 +18,7 @@ var (
 // Start starts the handlers that have something to start. If one fails, those that had started are stopped.
 func (m *mux) Start(ctx context.Context) error {
 	for i, branch := range m.Branches() {
-		s, ok := branch.(stack.Starter)
-		if !ok {
-			continue
-		}
-		if err := s.Start(ctx); err != nil {
+		if err := stack.Start(ctx, branch); err != nil {
 			return errors.Join(fmt.Errorf("mux: start a handler: %w", err), m.stop(context.WithoutCancel(ctx), i))
 		}
 	}
@@ -33,10 +29,8 @@ func (m *mux) Start(ctx context.Context) error {
 func (m *mux) Idle(ctx context.Context) error {
 	var errs []error
 	for _, branch := range m.Branches() {
-		if idler, ok := branch.(stack.Idler); ok {
-			if err := idler.Idle(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("mux: idle a handler: %w", err))
-			}
+		if err := stack.Idle(ctx, branch); err != nil {
+			errs = append(errs, fmt.Errorf("mux: idle a handler: %w", err))
 		}
 	}
 	return errors.Join(errs...)
@@ -49,10 +43,8 @@ func (m *mux) Stop(ctx context.Context) error { return m.stop(ctx, len(m.Branche
 func (m *mux) stop(ctx context.Context, n int) error {
 	var errs []error
 	for _, branch := range slices.Backward(m.Branches()[:n]) {
-		if s, ok := branch.(stack.Stopper); ok {
-			if err := s.Stop(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("mux: stop a handler: %w", err))
-			}
+		if err := stack.Stop(ctx, branch); err != nil {
+			errs = append(errs, fmt.Errorf("mux: stop a handler: %w", err))
 		}
 	}
 	return errors.Join(errs...)

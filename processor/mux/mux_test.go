@@ -165,6 +165,22 @@ func TestHandlersLiveWithTheRunAndEachOnce(t *testing.T) {
 	require.Equal(t, []string{"start a", "start b", "stop a"}, calls)
 }
 
+// decorator shows what it wraps, and has no lifecycle of its own.
+type decorator struct{ processor.Processor }
+
+func (d decorator) Unwrap() processor.Processor { return d.Processor }
+
+func TestADecoratedHandlerLivesWithTheRun(t *testing.T) {
+	t.Parallel()
+	var calls []string
+	p, err := stack.New(ack.New()).Then(mux.New(mux.ByKey, mux.On("1", decorator{&lived{"a", &calls, nil}})))
+	require.NoError(t, err)
+	require.NoError(t, p.Start(t.Context()))
+	require.NoError(t, p.Idle(t.Context()))
+	require.NoError(t, p.Stop(t.Context()))
+	require.Equal(t, []string{"start a", "idle a", "stop a"}, calls)
+}
+
 func TestChoosingAllocatesNothing(t *testing.T) {
 	p, err := stack.New(ack.New()).Then(mux.New(mux.ByType, mux.On("a", processor.ProcessorFunc(func(context.Context, processor.Message) error { return nil }))))
 	require.NoError(t, err)

@@ -33,8 +33,12 @@ func failure(ctx context.Context) error {
 	return err
 }
 
-// Built reports whether p is, or embeds, a pipeline that [Stack.Then] has built: one that heeds [WithFailure].
+// Built reports whether p is, embeds or decorates a pipeline that [Stack.Then] has built: one that heeds [WithFailure].
 func Built(p processor.Processor) bool {
-	built, _ := pipelineIn(p)
-	return built != nil && built.head != nil
+	for part := range inward(p, nil) {
+		if built, _ := pipelineIn(part); built != nil && built.head != nil {
+			return true
+		}
+	}
+	return false
 }

@@ -47,19 +47,32 @@ func (p *Pipeline) Start(ctx context.Context) error {
 	if !p.claim() {
 		return errStarted
 	}
-	for i, layer := range p.layers {
+	err := startLayers(ctx, p.layers)
+	if err != nil {
+		p.release()
+	}
+	return err
+}
+
+func startLayers(ctx context.Context, layers []processor.Processor) error {
+	for i, layer := range layers {
 		s, ok := layer.(Starter)
 		if !ok {
 			continue
 		}
 		if err := s.Start(ctx); err != nil {
-			err = fmt.Errorf("stack: start %s: %w", layerName(layer), err)
-			err = errors.Join(err, p.undo(ctx, i))
-			p.release()
-			return err
+			return errors.Join(failed("start", layer, err), undo(ctx, layers[:i]))
 		}
 	}
 	return nil
+}
+
+// failed says in which layer something has failed. A pipeline has said it.
+func failed(doing string, layer processor.Processor, err error) error {
+	if _, is := layer.(*Pipeline); is {
+		return err
+	}
+	return fmt.Errorf("stack: %s %s: %w", doing, layerName(layer), err)
 }
 
 // claim reserves the pipeline and those inside it for one run: all or none.
@@ -83,23 +96,25 @@ func (p *Pipeline) release() {
 
 func (p *Pipeline) claimed() []*Pipeline { return append([]*Pipeline{p}, p.inner...) }
 
-// undo stops the first n layers, also when the start failed because ctx had ended.
-func (p *Pipeline) undo(ctx context.Context, n int) error {
+// undo stops layers, also when the start failed because ctx had ended.
+func undo(ctx context.Context, layers []processor.Processor) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	return stopLayers(ctx, p.layers[:n])
+	return stopLayers(ctx, layers)
 }
 
 // undoTimeout bounds the stopping of layers after a start that failed.
 const undoTimeout = 5 * time.Second
 
 // Idle calls the layers that are [Idler]s, outermost first.
-func (p *Pipeline) Idle(ctx context.Context) error {
+func (p *Pipeline) Idle(ctx context.Context) error { return idleLayers(ctx, p.layers) }
+
+func idleLayers(ctx context.Context, layers []processor.Processor) error {
 	var errs []error
-	for _, layer := range p.layers {
+	for _, layer := range layers {
 		if i, ok := layer.(Idler); ok {
 			if err := i.Idle(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("stack: idle %s: %w", layerName(layer), err))
+				errs = append(errs, failed("idle", layer, err))
 			}
 		}
 	}
@@ -117,9 +132,32 @@ func stopLayers(ctx context.Context, layers []processor.Processor) error {
 	for _, layer := range slices.Backward(layers) {
 		if s, ok := layer.(Stopper); ok {
 			if err := s.Stop(ctx); err != nil {
-				errs = append(errs, fmt.Errorf("stack: stop %s: %w", layerName(layer), err))
+				errs = append(errs, failed("stop", layer, err))
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Start starts a processor that may be a pipeline, or decorate one: it calls [Starter] on p and on each that
+// p shows by its Unwrap ([Wrapper]), outermost first, up to the first pipeline, which starts its own layers. If one
+// fails, those before are stopped. Start, [Idle] and [Stop] are for whatever runs a processor that others have made.
+func Start(ctx context.Context, p processor.Processor) error { return startLayers(ctx, parts(p)) }
+
+// Idle calls [Idler] on each that [Start] starts.
+func Idle(ctx context.Context, p processor.Processor) error { return idleLayers(ctx, parts(p)) }
+
+// Stop calls [Stopper] on each that [Start] starts, innermost first, whatever each returns.
+func Stop(ctx context.Context, p processor.Processor) error { return stopLayers(ctx, parts(p)) }
+
+// parts returns p and what it shows, up to the first that is or embeds a pipeline.
+func parts(p processor.Processor) []processor.Processor {
+	var all []processor.Processor
+	for part := range inward(p, nil) {
+		all = append(all, part)
+		if _, embeds := pipelineIn(part); embeds {
+			break
+		}
+	}
+	return all
 }

@@ -202,3 +202,38 @@ func TestLifecycleReachesIntoANestedPipeline(t *testing.T) {
 		"stop handler", "stop inner", "stop outer",
 	}, log)
 }
+
+// showing is alive, and shows what it wraps.
+type showing struct{ *living }
+
+func (s showing) Unwrap() processor.Processor { return s.next }
+
+// A runner has only p, and what p decorates may have a lifecycle.
+func TestTheLifecycleReachesThroughDecorators(t *testing.T) {
+	t.Parallel()
+	var log journal
+	inner, err := stack.New(alive(&living{name: "inner", journal: &log})).Then(handled)
+	require.NoError(t, err)
+	outer := showing{&living{name: "outer", journal: &log, passing: passing{next: inner}}}
+	for range 2 {
+		require.NoError(t, stack.Start(t.Context(), outer))
+		require.ErrorContains(t, stack.Start(t.Context(), inner), "running already")
+		require.NoError(t, stack.Idle(t.Context(), outer))
+		require.NoError(t, stack.Stop(t.Context(), outer))
+	}
+	once := journal{"start outer", "start inner", "idle outer", "idle inner", "stop inner", "stop outer"}
+	require.Equal(t, append(once, once...), log)
+	require.True(t, stack.Built(outer))
+	require.NoError(t, stack.Start(t.Context(), handled), "it has no lifecycle")
+}
+
+func TestAFailingStartInsideADecoratorStopsTheDecorator(t *testing.T) {
+	t.Parallel()
+	var log journal
+	failing := errors.New("no database")
+	inner, err := stack.New(alive(&living{name: "inner", journal: &log, startErr: failing})).Then(handled)
+	require.NoError(t, err)
+	outer := showing{&living{name: "outer", journal: &log, passing: passing{next: inner}}}
+	require.EqualError(t, stack.Start(t.Context(), outer), "stack: start inner: no database")
+	require.Equal(t, journal{"start outer", "start inner", "stop outer"}, log)
+}
