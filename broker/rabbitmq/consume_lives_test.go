@@ -112,7 +112,7 @@ func live(t *testing.T, node *rabbitmqtest.Node, kept *book, queue string, numbe
 	t.Helper()
 	w := newWire()
 	b, err := rabbitmq.Open(within(t), []string{node.URL()}, w.option(),
-		rabbitmq.Failover(failover.Backoff(time.Microsecond, time.Millisecond)))
+		rabbitmq.Failover(failover.Backoff(time.Millisecond, time.Millisecond)))
 	require.NoError(t, err)
 	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: queue}}}))
 	sub, err := b.Source(queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 10})

@@ -75,6 +75,17 @@ func (w *wire) stuck() bool {
 	return false
 }
 
+// writes counts those of the connections that are open.
+func (w *wire) writes() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var n int64
+	for _, c := range w.conns {
+		n += c.done.Load()
+	}
+	return n
+}
+
 type wireConn struct {
 	net.Conn
 	wire        *wire
