@@ -31,7 +31,8 @@ func Named(err error) error {
 }
 
 // Fatal reports whether retrying cannot help: the connection is gone permanently, or what is asked
-// for is missing, forbidden, unknown to the server, or there with other arguments.
+// for is missing, forbidden, or there with other arguments. An error that closes the connection is
+// none: each channel gets it, and so it may be the answer to another's request.
 func Fatal(err error) bool {
 	if errors.Is(err, failover.ErrClosed) || errors.Is(err, broker.ErrUnsupported) {
 		return true
@@ -40,13 +41,8 @@ func Fatal(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	switch e.Code {
-	case amqp.AccessRefused, amqp.PreconditionFailed:
+	if e.Code == amqp.AccessRefused || e.Code == amqp.PreconditionFailed {
 		return true
-	case amqp.CommandInvalid: // RabbitMQ 3.10 closes the connection over it, and would over the next
-		return strings.Contains(e.Reason, "unknown exchange type")
-	case amqp.InternalError: // so do 4.x over a feature that the operator does not permit
-		return strings.Contains(e.Reason, "is deprecated")
 	}
 	return amqpwire.Missing(e, "queue") || amqpwire.Missing(e, "exchange")
 }
