@@ -29,8 +29,8 @@ type section struct {
 }
 
 // Section decodes the key name into what into points to: usually a struct, or a slice of structs for a list
-// of tables. The same rules hold as for every other key. A field that the configuration does not set keeps its
-// value, so defaults can be set before. If it, or something in it, is a processor.Checker, it is asked whether
+// of tables. An unknown key or a wrong value in it is an error, as elsewhere. A field that the configuration
+// does not set keeps its value, so defaults can be set before. If it, or something in it, is a processor.Checker, it is asked whether
 // it can work; a struct also if the key is not there. Default: no sections.
 func Section(name string, into any) Option {
 	return func(o *options) { o.sections = append(o.sections, section{name, into}) }
