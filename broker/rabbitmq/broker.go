@@ -63,7 +63,7 @@ func Open(ctx context.Context, urls []string, opts ...Option) (*Broker, error) {
 	b.onConsuming = declare.New(b.life, func(s *failover.Session) broker.Topology {
 		return understood(s, declare.Lasting(b.declared()))
 	})
-	b.redeclarer = declare.NewRedeclarer(b.onConsuming, b.session)
+	b.redeclarer = declare.NewRedeclarer(b.onConsuming, b.openChannel)
 	b.publisher = newPublisher(b)
 	b.cluster = cluster.NewWatch(b.life, publishing, consuming)
 	if err := b.cluster.Check(ctx); err != nil {
@@ -131,7 +131,7 @@ func (b *Broker) Close(ctx context.Context) error {
 // ask calls f with a channel of its own, and returns when f does or ctx ends.
 func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)) (T, error) {
 	var zero T
-	ch, err := b.openChannel(ctx)
+	_, ch, err := b.openChannel(ctx)
 	if err != nil {
 		return zero, err
 	}
@@ -143,14 +143,19 @@ func ask[T any](ctx context.Context, b *Broker, f func(*amqp.Channel) (T, error)
 }
 
 // openChannel opens a channel on the consuming connection, which works also while the broker is low
-// on memory.
-func (b *Broker) openChannel(ctx context.Context) (*amqp.Channel, error) {
-	session, err := b.session(ctx)
-	if err != nil {
-		return nil, err
+// on memory. A session that is over before the channel is open has been asked nothing yet: the next
+// one is waited for.
+func (b *Broker) openChannel(ctx context.Context) (*failover.Session, *amqp.Channel, error) {
+	for {
+		session, err := b.session(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		ch, err := session.Channel(ctx)
+		if !errors.Is(err, failover.ErrLost) {
+			return session, ch, life.ClosedOr(err)
+		}
 	}
-	ch, err := session.Channel(ctx)
-	return ch, life.ClosedOr(err)
 }
 
 // session returns the session of the consuming connection.

@@ -104,7 +104,7 @@ func (s *subscription) declareOwn(ctx context.Context, session *failover.Session
 	if len(own.Queues) == 0 {
 		return nil
 	}
-	d := s.broker.onConsuming.Declarer(session)
+	d := s.broker.onConsuming.Declarer(session, nil)
 	defer d.Close()
 	return d.Declare(ctx, own, life.AnswerTimeout)
 }

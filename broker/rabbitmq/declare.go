@@ -45,11 +45,11 @@ func (b *Broker) Declare(ctx context.Context, t broker.Topology) error {
 
 // declareNow declares t, now and on later sessions.
 func (b *Broker) declareNow(ctx context.Context, t broker.Topology) error {
-	session, err := b.session(ctx)
+	session, ch, err := b.openChannel(ctx)
 	if err != nil {
 		return err
 	}
-	d := b.onConsuming.Declarer(session)
+	d := b.onConsuming.Declarer(session, ch)
 	defer d.Close()
 	if err := d.Declare(ctx, t, life.AnswerTimeout); err != nil {
 		return err

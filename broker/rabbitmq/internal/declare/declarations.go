@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
@@ -125,9 +127,9 @@ func (d *Declarations) replace(l *declaration) {
 	d.latest = l
 }
 
-// Declarer returns a declarer for the session.
-func (d *Declarations) Declarer(session *failover.Session) *Declarer {
-	return &Declarer{session: session, life: d.life, unanswered: d.unanswered}
+// Declarer returns a declarer for the session. A nil channel means that it opens one.
+func (d *Declarations) Declarer(session *failover.Session, ch *amqp.Channel) *Declarer {
+	return &Declarer{session: session, life: d.life, unanswered: d.unanswered, channel: ch}
 }
 
 // run declares the topology, except queues that are known to be down.
@@ -142,7 +144,7 @@ func (d *Declarations) run(l *declaration, known []string) error {
 // declare declares t, and returns the queues that are down.
 func (d *Declarations) declare(session *failover.Session, t broker.Topology) ([]string, error) {
 	ctx := d.life.Context()
-	asking := d.Declarer(session)
+	asking := d.Declarer(session, nil)
 	defer asking.Close()
 	if err := version.Of(session.ServerProperties()).Lacks(t.Queues); err != nil {
 		return nil, err
@@ -204,7 +206,7 @@ func (d *Declarations) together(ctx context.Context, session *failover.Session, 
 	var running sync.WaitGroup
 	for range min(len(queues), declareChannels) {
 		running.Go(func() {
-			asking := d.Declarer(session)
+			asking := d.Declarer(session, nil)
 			defer asking.Close()
 			for q, ok := next(); ok; q, ok = next() {
 				name, failed := reply.QueueDown(asking.queue(ctx, q, patienceFor(q)))

@@ -19,8 +19,7 @@ import (
 )
 
 // Declarer declares on one session, on a channel of its own. A question that is not answered in
-// time costs that channel, and the next is asked on another. It is for one goroutine. Declare
-// declares t. It ends at the first thing that is refused, or not answered within limit.
+// time costs that channel, and the next is asked on another. It is for one goroutine.
 type Declarer struct {
 	session    *failover.Session
 	life       *life.Life
@@ -102,9 +101,11 @@ func (d *Declarer) binding(ctx context.Context, t broker.Topology, b broker.Bind
 	return nil
 }
 
+func (d *Declarer) isOpen() bool { return d.channel != nil && !d.channel.IsClosed() }
+
 // open opens a channel if there is none.
 func (d *Declarer) open(ctx context.Context) error {
-	if d.channel != nil && !d.channel.IsClosed() {
+	if d.isOpen() {
 		return nil
 	}
 	d.channel = nil

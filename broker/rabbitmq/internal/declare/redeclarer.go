@@ -3,6 +3,8 @@ package declare
 import (
 	"context"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/failover"
@@ -14,15 +16,15 @@ const redeclareChannels = 4
 // Redeclarer declares topologies that its callers choose, and keeps its channels.
 type Redeclarer struct {
 	declarations *Declarations
-	session      func(context.Context) (*failover.Session, error)
+	open         func(context.Context) (*failover.Session, *amqp.Channel, error)
 	// idle are the declarers not in use; nil is one not made yet. A question that is not answered
 	// costs a declarer its channel, and delays no caller.
 	idle chan *Declarer
 }
 
-// NewRedeclarer returns a redeclarer for the sessions that session returns.
-func NewRedeclarer(d *Declarations, session func(context.Context) (*failover.Session, error)) *Redeclarer {
-	r := &Redeclarer{declarations: d, session: session, idle: make(chan *Declarer, redeclareChannels)}
+// NewRedeclarer returns a redeclarer that opens its channels with open.
+func NewRedeclarer(d *Declarations, open func(context.Context) (*failover.Session, *amqp.Channel, error)) *Redeclarer {
+	r := &Redeclarer{declarations: d, open: open, idle: make(chan *Declarer, redeclareChannels)}
 	for range redeclareChannels {
 		r.idle <- nil
 	}
@@ -40,12 +42,12 @@ func (r *Redeclarer) Declare(ctx context.Context, t broker.Topology) error {
 		return life.ErrClosed
 	}
 	defer func() { r.idle <- d }()
-	session, err := r.session(ctx)
-	if err != nil {
-		return err
-	}
-	if d == nil || d.session != session {
-		d = r.declarations.Declarer(session)
+	if d == nil || d.session.Err() != nil || !d.isOpen() {
+		session, ch, err := r.open(ctx)
+		if err != nil {
+			return err
+		}
+		d = r.declarations.Declarer(session, ch)
 	}
 	return d.Declare(ctx, renewed(t), life.AnswerTimeout)
 }
