@@ -335,6 +335,39 @@ func TestDrops(t *testing.T) {
 	require.NoError(t, needs.Drops(quorum("mail"), nil), "New says that")
 }
 
+// A full queue makes room for a retry that comes back by dropping its oldest message.
+func TestDropsOfAQueueThatRemovesMessages(t *testing.T) {
+	t.Parallel()
+	p := pipeline(t, ack.New(), retry.New(publisher, "mail_retry_%attempt%", retry.ParkKey("parked")))
+	for name, tc := range map[string]struct {
+		queue broker.Queue
+		drops string // "" is none
+	}{
+		"without limits":      {broker.Queue{}, ""},
+		"a TTL":               {broker.Queue{MessageTTL: time.Minute}, "(x-message-ttl)"},
+		"a length":            {broker.Queue{MaxLength: 10}, "(x-max-length)"},
+		"bytes":               {broker.Queue{Arguments: processor.Headers{"x-max-length-bytes": 10}}, "(x-max-length-bytes)"},
+		"refuses when full":   {broker.Queue{MaxLength: 10, Overflow: broker.RejectPublish}, ""},
+		"a TTL, and refuses":  {broker.Queue{MaxLength: 10, Overflow: broker.RejectPublish, MessageTTL: time.Minute}, "(x-message-ttl)"},
+		"has a place for it":  {broker.Queue{MaxLength: 10, DeadLetter: &broker.DeadLetter{RoutingKey: "dead"}}, ""},
+		"drops the oldest":    {broker.Queue{MaxLength: 10, Overflow: broker.DropHead}, "(x-max-length)"},
+		"a length of nothing": {broker.Queue{Arguments: processor.Headers{"x-max-length": 0}}, "(x-max-length)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tc.queue.Name = "mail"
+			err := needs.Drops(tc.queue, p)
+			if tc.drops == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, needs.ErrDrops)
+			require.ErrorContains(t, err, "before they are processed")
+			require.ErrorContains(t, err, tc.drops)
+		})
+	}
+}
+
 // A message that a mux passes on to nobody fails outside of its branches.
 func TestDropsOfAMux(t *testing.T) {
 	t.Parallel()

@@ -273,7 +273,7 @@ func TestAQueueThatDropsIsLogged(t *testing.T) {
 		s := newService(t, b, text.option(), queue("drops", nothing), keeps)
 		end := started(t, s)
 		synctest.Wait()
-		require.Contains(t, text.String(), `queue \"drops\": messages that are given up are dropped`)
+		require.Contains(t, text.String(), `queue \"drops\" has no dead-letter exchange: messages are dropped when they are given up`)
 		require.NotContains(t, text.String(), "keeps")
 		require.Contains(t, text.String(), "service is consuming")
 		require.NoError(t, end())

@@ -41,13 +41,12 @@ func schedule(scale float64) []time.Duration {
 // worker sends the mails of the work queue, two at a time. A mail that cannot be sent is retried after
 // each of the delays, and then parked.
 //
-// The queues are classic ones, as the work queue is. A classic retry queue forgets an expired mail
-// before the work queue has it on its disk: if RabbitMQ is killed at that moment the mail is lost,
-// and no client can prevent it. With the type broker.Quorum for the work queue, all of them keep
-// it; after such a death they may hold their mails back for three minutes.
+// All its queues are quorum queues, as the work queue is: a classic retry queue forgets an expired mail
+// before the work queue has it on its disk, and if RabbitMQ is killed at that moment the mail is lost.
+// A quorum one keeps it; after such a death it may hold its mails back for three minutes.
 func worker(b broker.Broker, delays []time.Duration, j *journal, log *slog.Logger) service.Handler {
 	return service.Handler{
-		Queue:    broker.Queue{Name: workQueue},
+		Queue:    broker.Queue{Name: workQueue, Type: broker.Quorum},
 		Exchange: broker.Exchange{Name: mailExchange, Kind: broker.Direct},
 		Keys:     []string{mailKey},
 		// Read from the inside out: a panic becomes an error; a failed mail is copied to its next
