@@ -96,7 +96,7 @@ func asPrincipal(id string) consumer.Option {
 
 func writeFiles(p processor.Publisher) service.Handler {
 	return service.Handler{
-		Queue:  broker.Queue{Name: "test.queue", Type: broker.Quorum, Arguments: processor.Headers{"x-max-length": int64(100_000)}},
+		Queue:  broker.Queue{Name: "test.queue", Type: broker.Quorum}, // x-ha-policy is gone from RabbitMQ: a quorum queue has copies
 		Keys:   []string{"test.foo", "test.bar"},
 		Stack:  stack.New(ack.New(), retry.New(p, "files_retry_%delay%", retry.Delays(time.Minute), retry.ParkKey("files_parked")), recovery.New()),
 		Handle: writefiles.Handler("/path/to/output-directory", writefiles.Pattern("${routing_key}/${date}/${msgid}-${unique}.xml")),

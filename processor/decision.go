@@ -16,9 +16,10 @@ const (
 	Done Action = iota
 	// Dropped: it failed, and is acked without a retry.
 	Dropped
-	// Rejected: it failed and must not be retried. It is dead-lettered.
+	// Rejected: it failed and must not be retried. A layer that parks publishes it to its parked queue. Without
+	// one it is nacked: the queue dead-letters it, or drops it if it has no dead-letter exchange.
 	Rejected
-	// Failed: it failed and may be retried.
+	// Failed: it failed and may be retried. Without a layer that retries it is nacked, as a rejected one is.
 	Failed
 	// Released: it was not begun. It goes back to its queue untouched.
 	Released
@@ -65,7 +66,7 @@ var ErrShutdown = errors.New("processor: shutting down")
 // errNoCause stands for the error that a caller of Reject, Requeue and the others left out.
 var errNoCause = errors.New("no cause given")
 
-// Reject wraps err: the message failed and must not be retried. It is dead-lettered.
+// Reject wraps err: the message failed and must not be retried; see [Rejected].
 // A nil err still rejects: a decision is never silently a success.
 func Reject(err error) error { return decide(Rejected, 0, err) }
 

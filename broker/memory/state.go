@@ -40,12 +40,12 @@ type letter struct {
 
 var _ queue.Host = (*state)(nil)
 
-// Bury leaves the message to [state.Unlock], which forwards it.
+// Bury leaves the message to state.Unlock, which forwards it.
 func (s *state) Bury(q *queue.Queue, m *message.Message, d message.Death) {
 	s.letters = append(s.letters, letter{queue: q, message: m, death: d})
 }
 
-// Drop leaves the report to [state.Unlock].
+// Drop leaves the report to state.Unlock.
 func (s *state) Drop(queue string, m *message.Message, death, why string) {
 	if s.onDrop != nil {
 		s.drops = append(s.drops, Drop{Queue: queue, Death: death, Why: why, Envelope: m.Envelope})

@@ -33,10 +33,11 @@ type Handler struct {
 	Stack stack.Stack
 	// Handle processes a message. It outlives the runs, and must be ready for the next one when one has ended.
 	Handle processor.Processor
-	// Workers is how many messages are processed at once. Default, also for 0: 1.
+	// Workers is how many messages are processed at once. It overrides [Consumers], and so the settings of package
+	// config. Default, also for 0: what Consumers says, or else 1.
 	Workers int
-	// Prefetch is how many unsettled messages the broker may deliver. Default, also for 0: twice the workers, and
-	// at least 10.
+	// Prefetch is how many unsettled messages the broker may deliver. It overrides [Consumers], too. Default, also
+	// for 0: what Consumers says, or else twice the workers, and at least 10.
 	Prefetch int
 	// Options are further options of the consumer, such as [consumer.MessageContext] and [consumer.OrderBy].
 	// They count more than those of [Consumers].

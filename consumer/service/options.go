@@ -96,8 +96,8 @@ func Signals(s ...os.Signal) Option {
 func StopTogether() Option { return setting(func(c *config) { c.together = true }) }
 
 // Restart starts a handler that has failed again, with a new pipeline: first waits that long, twice that
-// after the next failure, and so on, at most most. Each wait is shortened by up to half, at random. A run of at least most
-// begins anew with first. A handler whose broker is closed for good is not started again. Default: a handler that has failed
+// after the next failure, and so on, at most most, which must not be less than first. Each wait is shortened by up to half, at random. A run of at least most
+// begins anew with first. A handler whose broker is closed for good is not started again. It is refused beside [StopTogether]. Default: a handler that has failed
 // stays as it is.
 func Restart(first, most time.Duration) Option {
 	return setting(func(c *config) { c.restart = &restart{first, most} })
@@ -113,7 +113,7 @@ func Consumers(opts ...consumer.Option) Option {
 // health, a reader of files. It begins when all is declared, ends when ctx does, and is a handler otherwise: it has a
 // state, fails, and is started again with [Restart]; but it counts as begun at once. After the end of ctx it may go on
 // for as long as the drain timeout of the handlers, and is abandoned a second later, or a second after an abort.
-// Given several times, each is run. Default: none.
+// Given several times, each is run; a nil f, and a name that is taken, are errors of [New]. Default: none.
 func Beside(name string, f func(ctx context.Context) error) Option {
 	return setting(func(c *config) { c.beside = append(c.beside, beside{name, f}) })
 }

@@ -106,7 +106,7 @@ func undo(ctx context.Context, layers []processor.Processor) error {
 // undoTimeout bounds the stopping of layers after a start that failed.
 const undoTimeout = 5 * time.Second
 
-// Idle calls the layers that are [Idler]s, outermost first.
+// Idle calls the layers that implement [Idler], outermost first.
 func (p *Pipeline) Idle(ctx context.Context) error { return idleLayers(ctx, p.layers) }
 
 func idleLayers(ctx context.Context, layers []processor.Processor) error {

@@ -82,7 +82,7 @@ func (c *config) check() error {
 	}
 	if c.final != nil {
 		if problem := c.finalProblem(); problem != "" {
-			fail("Final is %v: %s", c.final, problem)
+			fail("Park is %v: %s", c.final, problem)
 		}
 	}
 	errs = append(errs, option.NotNegative("backoff: KeepTrying", c.keepTrying))
@@ -130,7 +130,7 @@ func (c *config) prepare() error {
 	case c.delayer == nil:
 		return errors.New("backoff: the strategy of the delays returned none")
 	case c.final != nil && leadsInto(c.delayer.Topology(), *c.final):
-		return fmt.Errorf("backoff: Final is %v: that is one of the delays, and a parked message would come back: name another", c.final)
+		return fmt.Errorf("backoff: Park is %v: that is one of the delays, and a parked message would come back: name another", c.final)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 // Package breaker stops taking messages while a downstream that they need is failing, such as a
 // mail server or a database: a circuit breaker whose open circuit pauses the consumer. The messages
 // stay in their queue, where they can be seen, instead of failing one by one until they are parked.
-// Swarrot has nothing like it.
 //
 // Put it inside retry, which turns failures into success, and outside timeout and recovery, so that
 // a handler that hangs or panics counts. Put it inside dedup: a skipped message says nothing about

@@ -1,5 +1,5 @@
 // Package decode undoes the content encoding of a message, such as gzip, before the
-// handler sees it. Swarrot has nothing like it.
+// handler sees it.
 //
 // Put it inside ack and retry, which republish the original bytes, and outside layers that retry in
 // place, wait, or hold a transaction: a message that does not decode then costs none of these, and
@@ -8,8 +8,7 @@
 //	stack.New(ack.New(), retry.New(...), decode.New(), recovery.New()).Then(handler)
 //
 // The inner layers get a message with the same headers and origin, the decoded body and no content
-// encoding. It settles the original message; it is no [processor.Releaser], which is for the
-// consumer.
+// encoding. It settles the original message.
 //
 // A body that does not decode never will: the message is rejected ([processor.Reject]), and the
 // handler is not called. With processors/xdeath, put decode inside it, or a message dead-lettered

@@ -1,6 +1,6 @@
 // Package dedup skips messages that have been processed before. A broker delivers a message at
 // least once: again after a crash between the handler's success and the ack, or when its sender has
-// sent it twice. Swarrot has nothing like it.
+// sent it twice.
 //
 // Put it inside ack, and inside retry and catch, which turn failures into success. Put it outside a
 // transaction, so that a message is marked once that is committed:

@@ -1,5 +1,5 @@
 // Package recovery turns panics into errors, so that a message whose handler panics is handled like
-// one that fails: retried, then parked. Swarrot has nothing like it: PHP throws where Go panics.
+// one that fails: retried, then parked.
 //
 // Put it innermost, next to the handler. Outside the retry and ack layers the panic would have
 // bypassed them, and a stack refuses that order, unless there is another one inside: then the outer

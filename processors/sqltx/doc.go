@@ -1,5 +1,5 @@
 // Package sqltx runs the inner layers in a transaction of a SQL database. It commits when they
-// succeed and rolls back when they fail, panic or call runtime.Goexit. Swarrot has nothing like it.
+// succeed and rolls back when they fail, panic or call runtime.Goexit.
 //
 //	stack.New(
 //		ack.New(),
@@ -52,7 +52,8 @@
 // bytes, or is not text, is stored as its SHA-256.
 //
 // The sender chooses the id. If it sends two messages with one id, the second is skipped, so take
-// ids from senders that make a new one for each message; Warren's publishers set none. To process a
+// ids from senders that make a new one for each message, as publisher/identity, publisher/retrying and the
+// service do; the broker's own publisher sets none. To process a
 // message once more, such as one published again by hand, give it a new id or delete its row.
 //
 // The table grows by a row for each message. Delete old rows now and then, with a cron job or the

@@ -1,5 +1,5 @@
 // Package throttle limits how many messages are processed per second, to protect what the handler
-// calls. Swarrot has nothing like it.
+// calls.
 //
 // Put it inside dedup, whose skipped messages then cost nothing, and outside timeout and
 // transactions: a stack refuses those two outside it. Several stacks of a process can share a

@@ -11,9 +11,6 @@
 // A handler ends by heeding its context. One that ignores it cannot be ended: its worker waits for
 // it, and when it returns more than a second late, that is logged at level warn. Its result still
 // counts: nil is a success.
-//
-// Swarrot has nothing like it: PHP has max_execution_time, and Swarrot's MaxExecutionTimeProcessor
-// ends the run, as processors/maxtime does.
 package timeout
 
 import (

@@ -5,7 +5,8 @@
 // of package publisher/tracing in the layers that publish. One trace then holds the publish, every
 // attempt and the parking:
 //
-//	traced := publishertracing.New(broker.Publisher()) // publisher/tracing
+//	traced, err := publishertracing.New(b.Publisher()) // publisher/tracing
+//	...
 //	stack.New(
 //		tracing.New(),
 //		ack.New(),

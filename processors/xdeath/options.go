@@ -35,7 +35,7 @@ type config struct {
 // taken from.
 func Queue(name string) Option { return func(c *config) { c.queue = name } }
 
-// MaxCount sets how many deaths a message may have had when it fails. Default: 300.
+// MaxCount sets with how many deaths a message that fails is given up. Default: 300.
 // With [processor.NoLimit] they are not counted, as in Swarrot's XDeathMaxLifetimeProcessor.
 func MaxCount(n int) Option { return func(c *config) { c.maxCount = int64(n) } }
 

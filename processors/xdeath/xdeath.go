@@ -20,8 +20,8 @@ import (
 // or [ErrMaxLifetime]: outer layers, such as one with a transaction, must not take it for a
 // success, and a consumer logs it. One that is dealt with is dropped ([processor.Drop]).
 //
-// The stack refuses options that are nil or negative, a lifetime below a second unless it is 0, no
-// limit at all, anything but one of [Park] and [Over], and a publisher that is nil or cannot work
+// The stack refuses options that are nil, a count below 0 and a lifetime below a second unless they are
+// [processor.NoLimit], no limit at all, anything but one of [Park] and [Over], and a publisher that is nil or cannot work
 // ([processor.Check]).
 func New(opts ...Option) processor.Middleware {
 	c := config{maxCount: DefaultMaxCount, maxLifetime: DefaultMaxLifetime}

@@ -29,7 +29,7 @@ const (
 	moreDelay = time.Millisecond
 )
 
-// Wire sends settlements on the channel. An [*amqp091.Channel] is one.
+// Wire sends settlements on the channel. An amqp091.Channel is one.
 type Wire interface {
 	Ack(tag uint64, multiple bool) error
 	Nack(tag uint64, multiple, requeue bool) error
