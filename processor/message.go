@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Message is one message taken from a broker.
+// Message is one message taken from a broker. Its methods may be called by many goroutines at once, until
+// Process has returned: from then on it belongs to whoever runs the pipeline.
 //
 // Its content is read-only and shared: a processor that wants other content embeds
 // the message in a type of its own and overrides the method, so that an outer retry
@@ -31,10 +32,14 @@ type Message interface {
 	// Ack tells the broker that the message was processed. The broker forgets it. The ack may be
 	// sent a moment after Ack has returned; if the process or the connection ends in that
 	// moment, the message is redelivered.
+	//
+	// Ack and Nack return [ErrSettled] for a message that is settled, and [ErrStale] for one whose channel is
+	// lost, so that it is redelivered. What they return is final: neither can be tried again.
 	Ack() error
 	// Nack tells the broker that the message failed. With requeue it is redelivered;
 	// without, it is dead-lettered, or dropped where the queue has no
-	// dead-letter exchange.
+	// dead-letter exchange. With requeue it may wait before, for up to 5 s in a consumer, so that a message that
+	// always fails does not come again at once.
 	Nack(requeue bool) error
 	// Settled reports whether Ack or Nack has been called.
 	Settled() bool

@@ -8,7 +8,7 @@
 //
 //	stack.New(
 //		ack.New(),
-//		xdeath.New(xdeath.MaxCount(5), xdeath.Park(broker.Publisher(), parked)),
+//		xdeath.New(xdeath.MaxCount(5), xdeath.Park(b.Publisher(), parked)),
 //		recovery.New(),
 //	).Then(handler)
 //

@@ -3,7 +3,7 @@
 //
 // Wrap the broker's publisher once and use it everywhere:
 //
-//	publisher, err := retrying.New(broker.Publisher(), retrying.OnError(func(err error, next time.Duration) {
+//	publisher, err := retrying.New(b.Publisher(), retrying.OnError(func(err error, next time.Duration) {
 //		log.Printf("%v; next try in %v", err, next)
 //	}))
 //	...

@@ -4,7 +4,7 @@
 //
 // Wrap the broker's publisher once and use it everywhere:
 //
-//	traced, err := tracing.New(broker.Publisher())
+//	traced, err := tracing.New(b.Publisher())
 //	...
 //	err = traced.Publish(ctx, to, envelope)
 //
