@@ -3,6 +3,7 @@ package publish
 import (
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/processor"
 )
 
 // learned is what the broker has said about one publishing connection.
@@ -10,6 +11,7 @@ type learned struct {
 	session *failover.Session
 	bodies  bodies
 	denials denials
+	permits lookUps[processor.Destination]
 }
 
 func newLearned(l *life.Life, s *failover.Session) *learned {
