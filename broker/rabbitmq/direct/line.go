@@ -127,10 +127,13 @@ func (l *Line) hand(r received) {
 	}
 }
 
+// errHangs is why Close has not waited for all channels.
+var errHangs = errors.New("a queue hangs, and its channel cannot be closed")
+
 // Close closes the channels; replies to them are lost. It returns when ctx ends, and waits for a queue
 // that hangs for 10 seconds at most.
 func (l *Line) Close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, life.AnswerTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, life.AnswerTimeout, errHangs)
 	defer cancel()
 	l.life.End()
 	select {

@@ -15,5 +15,9 @@ type learned struct {
 }
 
 func newLearned(l *life.Life, s *failover.Session) *learned {
-	return &learned{session: s, bodies: bodies{life: l, session: s}}
+	return &learned{
+		session: s,
+		bodies:  bodies{life: l, session: s},
+		permits: lookUps[processor.Destination]{most: maxPermits},
+	}
 }

@@ -23,11 +23,10 @@ func (l *lookUp) wait(ctx context.Context) error {
 	}
 }
 
-// maxLookUps bounds the answers that are remembered: a sender may choose the keys.
-const maxLookUps = 1000
-
 // lookUps are the questions of one kind. A good answer is remembered.
 type lookUps[K comparable] struct {
+	most int // answers that are remembered; 0 for any number
+
 	mu sync.Mutex
 	of map[K]*lookUp
 }
@@ -59,7 +58,7 @@ func (l *lookUps[K]) begin(key K) (asked *lookUp, first bool) {
 	if asked = l.of[key]; asked != nil {
 		return asked, false
 	}
-	if l.of == nil || len(l.of) >= maxLookUps {
+	if l.of == nil || l.most > 0 && len(l.of) >= l.most {
 		l.of = map[K]*lookUp{}
 	}
 	asked = &lookUp{done: make(chan struct{})}

@@ -11,6 +11,9 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
+// maxPermits bounds the places that are remembered: a sender may choose the keys.
+const maxPermits = 10_000
+
 // permitted asks whether the connection may publish there, once, on a channel of its own: with a
 // channel that the broker closes over a request, the replies to others are lost. For the default exchange
 // one key stands for all: only the keys of a topic exchange have permissions.
