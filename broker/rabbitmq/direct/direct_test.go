@@ -176,21 +176,24 @@ func TestAUserWhoMayPublishNowhereIsRefused(t *testing.T) {
 // Whether a request is permitted is asked by a message that goes nowhere.
 func TestARequestToAnExchangeArrivesOnce(t *testing.T) {
 	t.Parallel()
-	b, queue, exchange := rig.Open(t, rabbitmqtest.Shared(t).URL()), name(), name()
+	b, queue, copies, exchange := rig.Open(t, rabbitmqtest.Shared(t).URL()), name(), name(), name()
 	require.NoError(t, b.Declare(t.Context(), broker.Topology{
-		Queues:    []broker.Queue{{Name: queue}},
+		Queues:    []broker.Queue{{Name: queue}, {Name: copies}},
 		Exchanges: []broker.Exchange{{Name: exchange, Kind: broker.Topic}},
-		Bindings:  []broker.Binding{{Exchange: exchange, Queue: queue, RoutingKey: "#"}},
+		Bindings: []broker.Binding{
+			{Exchange: exchange, Queue: queue, RoutingKey: "#"}, {Exchange: exchange, Queue: copies, RoutingKey: "#"},
+		},
 	}))
 	client := calling(t, b)
-	var asked atomic.Int32
-	serving(t, b, queue, add(func() error { asked.Add(1); return nil }))
+	serving(t, b, queue, add(func() error { return nil }))
 	for i := range 20 {
 		got, err := rpc.Call[int](rig.Within(t), client, processor.Destination{Exchange: exchange, RoutingKey: fmt.Sprint("key.", i)}, []int{i})
 		require.NoError(t, err)
 		require.Equal(t, i, got)
 	}
-	require.EqualValues(t, 20, asked.Load())
+	n, err := b.Ready(rig.Within(t), copies)
+	require.NoError(t, err)
+	require.Equal(t, 20, n)
 }
 
 func TestABodyThatIsTooLargeIsSentOnce(t *testing.T) {
