@@ -1,12 +1,14 @@
 package rabbitmq_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 )
@@ -55,4 +57,34 @@ func TestABrokerOutOfDiskBlocksPublishingOnly(t *testing.T) {
 	require.Equal(t, 1, n)
 	node.SetDiskAlarm(t, false)
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("4")))
+}
+
+// The publish was overdue while the broker blocked, and then it was not looked at again.
+func TestAQueueThatHungWhileTheBrokerBlockedIsNamed(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Start(t)
+	b := open(t, node.URL())
+	hung := declareQueue(t, node.URL(), nil)
+	require.NoError(t, b.Publisher().Publish(within(t), to(hung), text("first")))
+	node.SetMemoryAlarm(t, true)
+	published := make(chan error, 1)
+	go func() { published <- b.Publisher().Publish(within(t), to(hung), text("second")) }()
+	blocks := func() bool {
+		session, err := b.Publishing().Session(t.Context())
+		if err != nil {
+			return false
+		}
+		_, blocked := session.Blocked()
+		return blocked
+	}
+	require.Eventually(t, blocks, patience, time.Millisecond, "the second was sent")
+	since := time.Now()
+	require.Eventually(t, func() bool { return time.Since(since) > 1500*time.Millisecond }, patience, 100*time.Millisecond)
+	require.NotErrorIs(t, b.Health(), rabbitmq.ErrQueueDown, "it answers nobody")
+	tell(t, node, hung, "suspend")
+	node.SetMemoryAlarm(t, false)
+	require.Eventually(t, func() bool { return errors.Is(b.Health(), rabbitmq.ErrQueueDown) }, patience, time.Millisecond)
+	require.ErrorContains(t, b.Health(), hung)
+	tell(t, node, hung, "resume")
+	require.NoError(t, <-published)
 }

@@ -38,30 +38,37 @@ func Call[Resp any](ctx context.Context, c *Client, to processor.Destination, ar
 func (c *Client) call(ctx context.Context, to processor.Destination, request processor.Envelope) (processor.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	line, id, waiting, err := c.begin(ctx)
+	sending, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	waiting := &call{stop: stop}
+	line, id, err := c.begin(ctx, waiting)
 	if err != nil {
 		return nil, fmt.Errorf("rpc: nothing was sent to %s: %w", to, err)
 	}
-	defer c.forget(id)
+	defer c.forget(id) // also if the publisher panics
 	request.CorrelationID = id
 
-	sent := line.Publish(ctx, to, request)
+	sent := line.Publish(sending, to, request)
 	if sent == nil {
-		select {
-		case <-waiting.end:
-		case <-ctx.Done():
-		}
+		<-sending.Done()
 	}
-	select {
-	case <-waiting.end: // a reply counts although the confirm of its request is missing
-		if waiting.err == nil {
-			return waiting.reply, nil
-		}
+	c.forget(id) // nobody else has the call after that
+	switch {
+	case waiting.reply != nil: // it counts although the confirm of its request is missing
+		return waiting.reply, nil
+	case waiting.err != nil:
 		return nil, errors.Join(waiting.err, sent)
-	default:
-	}
-	if sent != nil {
+	case sent != nil:
 		return nil, fmt.Errorf("rpc: send the request to %s: %w", to, sent)
 	}
-	return nil, fmt.Errorf("rpc: no reply from %s: %w", to, ctx.Err())
+	return nil, fmt.Errorf("rpc: no reply from %s: %w", to, ended(ctx))
+}
+
+// ended is the error of a context that is over, with its cause.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }

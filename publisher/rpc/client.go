@@ -25,18 +25,25 @@ const DefaultTimeout = 30 * time.Second
 // Receive by one.
 type Line interface {
 	// Publisher waits until replies can be received, and returns a publisher that sends requests and sets their
-	// reply-to.
+	// reply-to. The context of each publish ends when its reply is not waited for any more.
 	Publisher(ctx context.Context) (processor.Publisher, error)
 	// Receive waits for the next reply, which is settled already. After an error that is not ctx's, replies to
-	// requests that were sent before may be lost; it may be called again.
+	// requests that were sent before may be lost, those that a [LostReplies] names or all; it may be called again.
 	Receive(ctx context.Context) (processor.Message, error)
-	// Close frees the resources of the line.
+	// Close frees the resources of the line. It may be called twice, also concurrently.
 	Close(ctx context.Context) error
 }
 
 // ErrRepliesLost is the error of calls whose replies may have been lost with the queue, or the channel, that
 // they were to come by.
 var ErrRepliesLost = errors.New("the replies are lost")
+
+// LostReplies is an error of a [Line]'s Receive that concerns the replies to some requests alone.
+type LostReplies interface {
+	error
+	// Requests returns their correlation ids.
+	Requests() []string
+}
 
 // Option changes a client.
 type Option func(*config)
@@ -72,12 +79,15 @@ type Client struct {
 	over    error  // why no call can begin any more
 }
 
-// call waits for its reply.
+// call waits for its reply. It is guarded by the client's mutex while it is pending.
 type call struct {
-	end   chan struct{} // closed when one of the others is set
+	stop  context.CancelCauseFunc // ends its wait, and its publish, when one of the others is set
 	reply processor.Message
 	err   error
 }
+
+// errEnded is why the publish of a call is left that has its reply, or can have none.
+var errEnded = errors.New("the call has ended")
 
 // New returns a client that sends requests by line, which it owns, in the words of protocol. It
 // runs a goroutine until it is closed. It returns an error if one of them is nil or cannot work
@@ -125,32 +135,36 @@ func (c *Client) Stats() Stats {
 }
 
 // Close ends the pending calls with [processor.ErrClosed], and frees the line. It works twice, and returns when ctx
-// ends.
+// ends; the line is freed in the background then.
 func (c *Client) Close(ctx context.Context) error {
 	c.fail(processor.ErrClosed, true)
 	c.end()
 	select {
 	case <-c.done:
+		return c.line.Close(ctx)
 	case <-ctx.Done():
-		return ctx.Err()
+		go func() {
+			<-c.done
+			_ = c.line.Close(context.WithoutCancel(ctx)) // nobody waits for it
+		}()
+		return fmt.Errorf("rpc: close: %w", ended(ctx))
 	}
-	return c.line.Close(ctx)
 }
 
-// begin registers a call under a new correlation id, and returns where to send its request. If replies are lost
+// begin registers waiting under a new correlation id, and returns where to send its request. If replies are lost
 // meanwhile it begins again: that to a request on the lost line would not come, and nobody would be told.
-func (c *Client) begin(ctx context.Context) (line processor.Publisher, id string, waiting *call, err error) {
+func (c *Client) begin(ctx context.Context, waiting *call) (line processor.Publisher, id string, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.life, func() { cancel(processor.ErrClosed) })() //nolint:contextcheck // a closed client waits for no line
-	for waiting == nil && err == nil {
+	for id == "" && err == nil {
 		losses := c.lost()
 		if line, err = c.line.Publisher(ctx); err != nil {
-			return nil, "", nil, errors.Join(err, c.ended())
+			return nil, "", errors.Join(err, c.closed())
 		}
-		id, waiting, err = c.register(losses)
+		id, err = c.register(waiting, losses)
 	}
-	return line, id, waiting, err
+	return line, id, err
 }
 
 func (c *Client) lost() uint64 {
@@ -159,21 +173,20 @@ func (c *Client) lost() uint64 {
 	return c.losses
 }
 
-// register returns no call if replies were lost again.
-func (c *Client) register(losses uint64) (id string, waiting *call, err error) {
+// register returns no id if replies were lost again.
+func (c *Client) register(waiting *call, losses uint64) (id string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over != nil || c.losses != losses {
-		return "", nil, c.over
+		return "", c.over
 	}
 	id = c.prefix + "-" + strconv.FormatUint(c.count.Add(1), 36)
-	waiting = &call{end: make(chan struct{})}
 	c.pending[id] = waiting
-	return id, waiting, nil
+	return id, nil
 }
 
-// ended returns why no call can begin any more, nil if one can.
-func (c *Client) ended() error {
+// closed returns why no call can begin any more, nil if one can.
+func (c *Client) closed() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.over
@@ -186,13 +199,16 @@ func (c *Client) forget(id string) {
 	delete(c.pending, id)
 }
 
-// take removes a pending call, nil if there is none.
-func (c *Client) take(id string) *call {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// finish ends a pending call. It returns false if there is none. The caller holds mu.
+func (c *Client) finish(id string, reply processor.Message, err error) bool {
 	waiting := c.pending[id]
+	if waiting == nil {
+		return false
+	}
 	delete(c.pending, id)
-	return waiting
+	waiting.reply, waiting.err = reply, err
+	waiting.stop(errEnded)
+	return true
 }
 
 // fail ends all pending calls, and with forGood all later ones.
@@ -200,10 +216,8 @@ func (c *Client) fail(err error, forGood bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.losses++
-	for id, waiting := range c.pending {
-		waiting.err = err
-		close(waiting.end)
-		delete(c.pending, id)
+	for id := range c.pending {
+		c.finish(id, nil, err)
 	}
 	if forGood && c.over == nil {
 		c.over = fmt.Errorf("rpc: the client is %w", err)
@@ -229,19 +243,35 @@ func (c *Client) receive(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		}
-		failures++
-		c.fail(fmt.Errorf("rpc: %w: %w", ErrRepliesLost, err), false)
 		logattr.Or(c.log).LogAttrs(ctx, slog.LevelWarn, "the replies of pending calls are lost", logattr.Err(err))
+		if c.lose(err) {
+			continue // the line goes on
+		}
+		failures++
 		pacing.Sleep(ctx, pacing.Jitter(pacing.Doubling(firstPause, lastPause, failures)))
 	}
 }
 
-func (c *Client) answer(reply processor.Message) {
-	waiting := c.take(reply.Properties().CorrelationID)
-	if waiting == nil {
-		c.late.Add(1)
-		return
+// lose ends the calls whose replies are lost: some, and then it returns true, or all.
+func (c *Client) lose(err error) (some bool) {
+	failure := fmt.Errorf("rpc: %w: %w", ErrRepliesLost, err)
+	var named LostReplies
+	if !errors.As(err, &named) {
+		c.fail(failure, false)
+		return false
 	}
-	waiting.reply = reply
-	close(waiting.end)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range named.Requests() {
+		c.finish(id, nil, failure)
+	}
+	return true
+}
+
+func (c *Client) answer(reply processor.Message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.finish(reply.Properties().CorrelationID, reply, nil) {
+		c.late.Add(1)
+	}
 }

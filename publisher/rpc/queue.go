@@ -89,7 +89,7 @@ func (q *queue) Publisher(ctx context.Context) (processor.Publisher, error) {
 	case <-q.opened():
 		return &asking{q.broker.Publisher(), q.replyTo}, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("rpc: the reply queue %q is not ready: %w%s", q.name, ctx.Err(), q.unwell())
+		return nil, fmt.Errorf("rpc: the reply queue %q is not ready: %w%s", q.name, ended(ctx), q.unwell())
 	}
 }
 

@@ -3,6 +3,7 @@ package rpc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/mux"
+	"github.com/gowarren/warren/processor/processortest"
 	"github.com/gowarren/warren/processor/remote"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
@@ -399,5 +401,157 @@ func TestCloseEndsACallThatWaitsForItsLine(t *testing.T) {
 		_, err = rpc.Call[int](t.Context(), client, service, 1)
 		require.ErrorIs(t, err, processor.ErrClosed)
 		require.Zero(t, time.Since(start))
+	})
+}
+
+// lines is a line made of functions.
+type lines struct {
+	publish func(context.Context, processor.Envelope) error
+	receive func(context.Context) (processor.Message, error)
+	closed  chan struct{}
+}
+
+func (l *lines) Publisher(context.Context) (processor.Publisher, error) {
+	return processor.PublisherFunc(func(ctx context.Context, _ processor.Destination, e processor.Envelope) error {
+		return l.publish(ctx, e)
+	}), nil
+}
+
+func (l *lines) Receive(ctx context.Context) (processor.Message, error) { return l.receive(ctx) }
+
+func (l *lines) Close(context.Context) error { close(l.closed); return nil }
+
+// until waits for a context, and returns its error.
+func until(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// The call waited for the confirm, to the end of its context, although the reply was there.
+func TestAReplyThatIsThereIsReturnedBeforeTheConfirm(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		requests := make(chan processor.Envelope, 1)
+		client, err := rpc.New(&lines{
+			publish: func(ctx context.Context, e processor.Envelope) error { requests <- e; return until(ctx) },
+			receive: func(ctx context.Context) (processor.Message, error) {
+				select {
+				case request := <-requests:
+					time.Sleep(time.Millisecond)
+					return processortest.NewMessage(processortest.Body("42"), processortest.Properties(request.Properties)), nil
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			},
+			closed: make(chan struct{}),
+		}, remote.JSON)
+		require.NoError(t, err)
+		start := time.Now()
+		got, err := rpc.Call[int](t.Context(), client, service, 1)
+		require.NoError(t, err)
+		require.Equal(t, 42, got)
+		require.Equal(t, time.Millisecond, time.Since(start))
+		require.NoError(t, client.Close(t.Context()))
+	})
+}
+
+// gone is an error about the replies to some requests.
+type gone struct {
+	error
+
+	requests []string
+}
+
+func (g *gone) Requests() []string { return g.requests }
+
+func (g *gone) Unwrap() error { return g.error }
+
+// What a line loses for some calls ends no other.
+func TestALossThatIsNamedEndsItsCallsAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ids, lose := make(chan string, 2), make(chan error)
+		client, err := rpc.New(&lines{
+			publish: func(_ context.Context, e processor.Envelope) error { ids <- e.CorrelationID; return nil },
+			receive: func(ctx context.Context) (processor.Message, error) {
+				select {
+				case err := <-lose:
+					return nil, err
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			},
+			closed: make(chan struct{}),
+		}, remote.JSON, rpc.Timeout(time.Minute))
+		require.NoError(t, err)
+		ended := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, err := rpc.Call[int](t.Context(), client, service, 1)
+				ended <- err
+			}()
+		}
+		first, second := <-ids, <-ids
+		start := time.Now()
+		lose <- fmt.Errorf("receive: %w", &gone{errBusy, []string{first, "another's"}})
+		err = <-ended
+		require.ErrorIs(t, err, rpc.ErrRepliesLost)
+		require.ErrorIs(t, err, errBusy)
+		lose <- &gone{errBusy, []string{second}}
+		require.ErrorIs(t, <-ended, rpc.ErrRepliesLost)
+		require.Zero(t, time.Since(start), "no pause between them: the line goes on")
+		require.NoError(t, client.Close(t.Context()))
+	})
+}
+
+// The errors said that a context was over, and not why.
+func TestACallThatIsCutSaysWhy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errBusy)
+		l := &lines{
+			publish: func(context.Context, processor.Envelope) error { return nil },
+			receive: func(ctx context.Context) (processor.Message, error) { return nil, until(ctx) },
+			closed:  make(chan struct{}),
+		}
+		client, err := rpc.New(l, remote.JSON)
+		require.NoError(t, err)
+		_, err = rpc.Call[int](ctx, client, service, 1)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, errBusy)
+		_, err = rpc.Queue(memory.New(), replies).Publisher(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, errBusy)
+		require.NoError(t, client.Close(t.Context()))
+	})
+}
+
+// The line was left open unless Close was called again.
+func TestCloseFreesItsLineAlsoWhenItIsCut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &lines{
+			receive: func(ctx context.Context) (processor.Message, error) {
+				err := until(ctx)
+				time.Sleep(time.Second) // it takes its time
+				return nil, err
+			},
+			closed: make(chan struct{}),
+		}
+		client, err := rpc.New(l, remote.JSON)
+		require.NoError(t, err)
+		synctest.Wait()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errBusy)
+		err = client.Close(ctx)
+		require.ErrorIs(t, err, errBusy)
+		require.ErrorContains(t, err, "rpc: close: ")
+		time.Sleep(2 * time.Second)
+		select {
+		case <-l.closed:
+		default:
+			t.Error("the line is open")
+		}
 	})
 }

@@ -120,13 +120,14 @@ func TestThousandsOfCallsAreInFlight(t *testing.T) {
 	require.Equal(t, rpc.Stats{Calls: n}, client.Stats())
 }
 
-// None of the refused calls ends another, which waits meanwhile, unless the broker closes the channel.
+// None of the refused calls ends another, which waits meanwhile.
 func TestARefusedCallFailsAtOnce(t *testing.T) {
 	t.Parallel()
 	node := rabbitmqtest.Shared(t)
 	user := name()
 	node.AddUser(t, user, "secret")
-	node.Permit(t, user, "/", ".*", "^$|^amq.default$", ".*")
+	node.Permit(t, user, "/", ".*", "^$|^amq.default$|^amq.topic$", ".*")
+	node.PermitTopics(t, user, "/", "amq.topic", "^good$")
 	b := rig.Open(t, node.URLFor(user, "secret", "/"))
 	queue := name()
 	require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: queue}}}))
@@ -141,25 +142,58 @@ func TestARefusedCallFailsAtOnce(t *testing.T) {
 	}()
 	rig.Ready(t, b, queue, 1)
 
-	call := func(to processor.Destination, args any) error {
+	call := func(to processor.Destination) error {
 		start := time.Now()
-		_, err := rpc.Call[int](t.Context(), client, to, args)
+		_, err := rpc.Call[int](t.Context(), client, to, 1)
 		require.Less(t, time.Since(start), 10*time.Second)
 		return err
 	}
-	require.ErrorIs(t, call(at(name()), 1), processor.ErrUnroutable)
-	require.ErrorIs(t, call(processor.Destination{Exchange: name(), RoutingKey: "x"}, 1), processor.ErrUnroutable)
-	require.ErrorIs(t, call(processor.Destination{Exchange: "amq.topic", RoutingKey: name()}, "no exchange may be published to"), processor.ErrForbidden)
-	require.ErrorIs(t, <-waiting, rpc.ErrRepliesLost, "the broker closed the channel")
-
-	go func() {
-		_, err := rpc.Call[int](t.Context(), client, at(queue), []int{1})
-		waiting <- err
-	}()
-	rig.Ready(t, b, queue, 2)
-	require.ErrorIs(t, call(processor.Destination{Exchange: "amq.topic", RoutingKey: "x"}, 1), processor.ErrForbidden)
+	for range 2 {
+		require.ErrorIs(t, call(at(name())), processor.ErrUnroutable)
+		require.ErrorIs(t, call(processor.Destination{Exchange: name(), RoutingKey: "x"}), processor.ErrUnroutable)
+		require.ErrorIs(t, call(processor.Destination{Exchange: "amq.fanout", RoutingKey: "x"}), processor.ErrForbidden)
+		require.ErrorIs(t, call(processor.Destination{Exchange: "amq.topic", RoutingKey: "bad"}), processor.ErrForbidden)
+		require.ErrorIs(t, call(processor.Destination{Exchange: "amq.topic", RoutingKey: "good"}), processor.ErrUnroutable, "permitted, but bound to nothing")
+	}
 	serving(t, b, queue, add(func() error { return nil }))
-	require.NoError(t, <-waiting, "the second time nothing was sent")
+	require.NoError(t, <-waiting)
+}
+
+// A user without any permission to publish is told so as well.
+func TestAUserWhoMayPublishNowhereIsRefused(t *testing.T) {
+	t.Parallel()
+	node := rabbitmqtest.Shared(t)
+	user := name()
+	node.AddUser(t, user, "secret")
+	node.Permit(t, user, "/", ".*", "^$", ".*")
+	client := calling(t, rig.Open(t, node.URLFor(user, "secret", "/")))
+	for range 2 {
+		_, err := rpc.Call[int](rig.Within(t), client, at(name()), 1)
+		require.ErrorIs(t, err, processor.ErrForbidden)
+	}
+}
+
+// Whether a request is permitted is asked by a message that goes nowhere.
+func TestARequestToAnExchangeArrivesOnce(t *testing.T) {
+	t.Parallel()
+	b, queue, copies, exchange := rig.Open(t, rabbitmqtest.Shared(t).URL()), name(), name(), name()
+	require.NoError(t, b.Declare(t.Context(), broker.Topology{
+		Queues:    []broker.Queue{{Name: queue}, {Name: copies}},
+		Exchanges: []broker.Exchange{{Name: exchange, Kind: broker.Topic}},
+		Bindings: []broker.Binding{
+			{Exchange: exchange, Queue: queue, RoutingKey: "#"}, {Exchange: exchange, Queue: copies, RoutingKey: "#"},
+		},
+	}))
+	client := calling(t, b)
+	serving(t, b, queue, add(func() error { return nil }))
+	for i := range 20 {
+		got, err := rpc.Call[int](rig.Within(t), client, processor.Destination{Exchange: exchange, RoutingKey: fmt.Sprint("key.", i)}, []int{i})
+		require.NoError(t, err)
+		require.Equal(t, i, got)
+	}
+	n, err := b.Ready(rig.Within(t), copies)
+	require.NoError(t, err)
+	require.Equal(t, 20, n)
 }
 
 func TestABodyThatIsTooLargeIsSentOnce(t *testing.T) {
@@ -245,7 +279,7 @@ func TestEachCallEndsOnceWhateverIsKilled(t *testing.T) {
 					results.Add(1)
 				case err == nil:
 					wrong.Add(1)
-				case !errors.Is(err, processor.ErrIndeterminate) && !errors.Is(err, rpc.ErrRepliesLost) && !errors.Is(err, direct.ErrNotSent) &&
+				case !errors.Is(err, processor.ErrIndeterminate) && !errors.Is(err, rpc.ErrRepliesLost) &&
 					!errors.Is(err, context.DeadlineExceeded):
 					failures.Store(err.Error(), true)
 				}

@@ -4,138 +4,150 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"log/slog"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/broker/rabbitmq/internal/publish"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/amqpwire"
+	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
 )
 
-// replyTo is the queue that stands for the consumer of the same channel.
-const replyTo = "amq.rabbitmq.reply-to"
-
-// Line sends requests and receives their replies on one channel of the broker's publishing
-// connection, and opens the next when that is lost. Its methods may be called concurrently, but
-// Receive by one goroutine.
+// Line sends requests on channels of its own, on the broker's publishing connection, and receives
+// their replies by the same. Its methods may be called concurrently.
 type Line struct {
-	broker *rabbitmq.Broker
+	broker    *rabbitmq.Broker
+	log       *slog.Logger
+	problem   error
+	life      *life.Life
+	publisher *publish.Publisher // nil without a broker
+	received  chan received
+}
 
-	mu      sync.Mutex
-	current *channel      // nil while there is none
-	ready   chan struct{} // closed while there is one
-
-	session *failover.Session // of the last channel
-	refused *refusals         // by it
+// received is a reply, or which ones cannot come.
+type received struct {
+	reply processor.Message
+	lost  error
 }
 
 var _ processor.Checker = (*Line)(nil)
 
+// Option changes a line.
+type Option func(*Line)
+
+// Logger sets where the line reports that requests are not answered, or that no channel can be opened.
+// Default and nil: slog.Default().
+func Logger(l *slog.Logger) Option { return func(line *Line) { line.log = l } }
+
 // Replies returns a line on b.
-func Replies(b *rabbitmq.Broker) *Line { return &Line{broker: b, ready: make(chan struct{})} }
+func Replies(b *rabbitmq.Broker, opts ...Option) *Line {
+	l := &Line{broker: b, received: make(chan received)}
+	l.problem = option.Apply("direct: Replies", l, opts)
+	if l.log == nil {
+		l.log = slog.Default()
+	}
+	l.life = life.New(context.Background(), l.log)
+	if b != nil {
+		l.publisher = publish.NewAsking(
+			publish.Broker{Life: l.life, Connection: b.Publishing(), Declared: nothing, Ask: b.Ask},
+			publish.Replies{Came: l.came, Lost: l.lost},
+		)
+	}
+	return l
+}
+
+// nothing needs to be declared before requests are sent.
+func nothing(context.Context, *failover.Session, time.Time) (broker.Topology, error) {
+	return broker.Topology{}, nil
+}
 
 // Check returns an error if the broker is nil.
 func (l *Line) Check() error {
 	if l.broker == nil {
 		return errors.New("direct: the broker is nil")
 	}
-	return nil
+	return l.problem
 }
 
-// Publisher waits until there is a channel, and returns its publisher. That sets the reply-to; the
-// correlation id must be one that no other request has which is being published.
-func (l *Line) Publisher(ctx context.Context) (processor.Publisher, error) {
-	for {
-		l.mu.Lock()
-		c, ready := l.current, l.ready
-		l.mu.Unlock()
-		if c != nil {
-			return &publisher{l.broker, c}, nil
-		}
-		select {
-		case <-ready:
-		case <-ctx.Done():
-			err := fmt.Errorf("direct: no channel for replies: %w", ctx.Err())
-			if why := l.broker.Publishing().Ready(); why != nil {
-				err = fmt.Errorf("%w: %v", err, why) //nolint:errorlint // it is no answer to the request
-			}
-			return nil, err
-		}
-	}
+// Publisher returns a publisher that sets the reply-to. The context of a publish is to end when its reply is
+// not waited for any more.
+func (l *Line) Publisher(context.Context) (processor.Publisher, error) {
+	return processor.PublisherFunc(l.publish), nil
 }
 
-// Receive opens a channel if need be, and waits for the next reply, which is settled. Its error says
-// why the channel was lost, or could not be opened.
+func (l *Line) publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
+	e.ReplyTo = publish.DirectReply
+	return l.publisher.Publish(ctx, to, e)
+}
+
+// Receive waits for the next reply, which is settled. Its error says whose replies cannot come any
+// more, as an rpc.LostReplies.
 func (l *Line) Receive(ctx context.Context) (processor.Message, error) {
-	c, err := l.opened(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("direct: open a channel for replies: %w", err)
-	}
 	select {
-	case d, ok := <-c.replies:
-		if ok {
-			return message(&d), nil
-		}
-		l.leave()
-		<-c.over
-		return nil, fmt.Errorf("direct: the channel for replies is lost: %w", c.why)
+	case r := <-l.received:
+		return r.reply, r.lost
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, life.Ended(ctx)
 	}
 }
 
-// opened returns the channel. Only Receive opens one, so that there is one at most.
-func (l *Line) opened(ctx context.Context) (*channel, error) {
-	l.mu.Lock()
-	c := l.current
-	l.mu.Unlock()
-	if c != nil {
-		return c, nil
-	}
-	session, err := l.broker.Publishing().Session(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if session != l.session {
-		l.session, l.refused = session, &refusals{}
-	}
-	if c, err = open(ctx, session, l.refused); err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.current = c
-	close(l.ready)
-	return c, nil
+func (l *Line) came(d *amqp.Delivery) { l.hand(received{reply: message(d)}) }
+
+func (l *Line) lost(ids []string, why error) {
+	l.hand(received{lost: &lostError{requests: ids, why: why}})
 }
 
-// leave makes publishers wait for the next channel.
-func (l *Line) leave() *channel {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	c := l.current
-	if c != nil {
-		l.current, l.ready = nil, make(chan struct{})
-	}
-	return c
+// lostError says which replies are lost with a channel.
+type lostError struct {
+	requests []string
+	why      error
 }
 
-// Close closes the channel; replies to it are lost. It returns when ctx ends.
+func (e *lostError) Error() string {
+	return "direct: the channel for replies is lost: " + e.why.Error()
+}
+
+// Unwrap returns why the channel is lost.
+func (e *lostError) Unwrap() error { return e.why }
+
+// Requests returns the correlation ids of the requests.
+func (e *lostError) Requests() []string { return e.requests }
+
+// hand gives r to Receive.
+func (l *Line) hand(r received) {
+	select {
+	case l.received <- r:
+	case <-l.life.Context().Done():
+	}
+}
+
+// errHangs is why Close has not waited for all channels.
+var errHangs = errors.New("a queue hangs, and its channel cannot be closed")
+
+// Close closes the channels; replies to them are lost. It returns when ctx ends, and waits for a queue
+// that hangs for 10 seconds at most.
 func (l *Line) Close(ctx context.Context) error {
-	c := l.leave()
-	if c == nil {
+	ctx, cancel := context.WithTimeoutCause(ctx, life.AnswerTimeout, errHangs)
+	defer cancel()
+	l.life.End()
+	select {
+	case <-l.life.Close():
 		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("direct: close: %w", life.Ended(ctx))
 	}
-	return c.close(ctx)
 }
 
 // message is a reply, which the broker took for acked when it sent it.
 func message(d *amqp.Delivery) processor.Message {
 	reply := broker.NewDelivery(amqpwire.Envelope(d), processor.Origin{
-		Queue: replyTo, Exchange: d.Exchange, RoutingKey: d.RoutingKey, Redelivered: d.Redelivered,
+		Queue: publish.DirectReply, Exchange: d.Exchange, RoutingKey: d.RoutingKey, Redelivered: d.Redelivered,
 	}, acked{}, d.DeliveryTag)
 	_ = reply.Ack()
 	return reply

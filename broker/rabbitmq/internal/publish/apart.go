@@ -15,9 +15,9 @@ func (p *Publisher) apart(ctx context.Context, beside *confirmChannel) (*confirm
 		if err != nil {
 			return nil, err
 		}
-		c := newConfirmChannel(p.broker.Life, session, ch)
-		c.apart, c.learned, c.audit = true, beside.learned, func() { p.audit(c) } //nolint:contextcheck // the next channel is shared
-		return c, ch.Confirm(false)
+		c := p.newChannel(session, ch) //nolint:contextcheck // the next channel is shared
+		c.apart, c.learned = true, beside.learned
+		return c, c.start() //nolint:contextcheck // as long as the channel
 	}, (*confirmChannel).retire)
 	if err != nil && session.Err() != nil {
 		return nil, errNotSent

@@ -43,6 +43,7 @@ type confirmChannel struct {
 	session *failover.Session
 	channel *amqp.Channel
 	learned *learned // of the session, shared by its channels
+	replies *Replies // nil if it sends no requests
 	apart   bool     // for one message only
 	opened  time.Time
 	returns chan amqp.Return
@@ -52,18 +53,21 @@ type confirmChannel struct {
 	stuck   chan struct{} // closed when the broker answers nothing on it
 	audit   func()        // looks for overdue publishes
 
-	mu        sync.Mutex
-	waiting   map[uint64]*publish // by tag
-	latest    uint64              // tag
-	doubt     uint64              // publishes up to that tag may have been returned
-	exchanges map[string]*lookUp
-	awaited   int  // publishes that wait and are not abandoned
-	retired   bool // takes no new publish; closed when none is awaited
-	parting   bool // being closed, or closed
-	watching  bool // for overdue publishes, by timer
-	pinged    bool // a ping is not answered yet
-	timer     *time.Timer
-	cause     error // why it was closed; set when first asked for
+	exchanges lookUps[string] // whether an exchange exists
+
+	mu       sync.Mutex
+	waiting  map[uint64]*publish // by tag
+	asking   map[string]bool     // correlation ids of those that wait for a reply; nil when none can come
+	latest   uint64              // tag
+	doubt    uint64              // publishes up to that tag may have been returned
+	awaited  int                 // publishes that wait, for confirm or reply, and are not abandoned
+	retired  bool                // takes no new publish; closed when none is awaited
+	parting  bool                // being closed, or closed
+	watching bool                // for overdue publishes, by timer
+	blocked  time.Time           // when the broker was last seen to block
+	pinged   bool                // a ping is not answered yet
+	timer    *time.Timer
+	cause    error // why it was closed; set when first asked for
 }
 
 // publish is one message that waits for its confirm. It is guarded by the channel's mutex
@@ -81,9 +85,10 @@ type publish struct {
 	abandoned bool // its caller has stopped waiting
 }
 
-func newConfirmChannel(l *life.Life, session *failover.Session, ch *amqp.Channel) *confirmChannel {
+func (p *Publisher) newChannel(session *failover.Session, ch *amqp.Channel) *confirmChannel {
 	c := newChannel()
-	c.life, c.session, c.channel = l, session, ch
+	c.life, c.session, c.channel, c.replies = p.broker.Life, session, ch, p.replies
+	c.audit = func() { p.audit(c) }
 	c.returns = ch.NotifyReturn(make(chan amqp.Return, maxInFlight))
 	c.closed = ch.NotifyClose(make(chan *amqp.Error, 1))
 	return c
@@ -92,12 +97,12 @@ func newConfirmChannel(l *life.Life, session *failover.Session, ch *amqp.Channel
 // newChannel is a confirmChannel before it has its channel.
 func newChannel() *confirmChannel {
 	return &confirmChannel{
-		opened:    time.Now(),
-		places:    newPlaces(),
-		left:      make(chan struct{}),
-		stuck:     make(chan struct{}),
-		waiting:   map[uint64]*publish{},
-		exchanges: map[string]*lookUp{"": found},
+		opened:  time.Now(),
+		places:  newPlaces(),
+		left:    make(chan struct{}),
+		stuck:   make(chan struct{}),
+		waiting: map[uint64]*publish{},
+		asking:  map[string]bool{},
 	}
 }
 
@@ -109,24 +114,19 @@ func (c *confirmChannel) usable() bool {
 	return !c.retired && !c.channel.IsClosed() && c.session.Err() == nil
 }
 
-// takes returns why the broker would close the channel, or its connection, over e.
+// takes returns why the broker would close the channel, or its connection, over e, which has been
+// through broker.Prepare.
 func (c *confirmChannel) takes(to processor.Destination, e processor.Envelope) error {
-	if e.ReplyTo == directReply {
-		return fmt.Errorf("%w: reply-to %q is for a channel that consumes from it, and this one does not: name a queue", processor.ErrForbidden, directReply)
+	if e.ReplyTo == DirectReply && c.replies == nil {
+		return fmt.Errorf("%w: reply-to %q is for a channel that consumes from it, and this one does not: name a queue", processor.ErrForbidden, DirectReply)
 	}
-	return Takes(c.session, to, e)
-}
-
-// Takes returns why the broker would close a channel of the session, or the connection, over e, which
-// has been through broker.Prepare.
-func Takes(s *failover.Session, to processor.Destination, e processor.Envelope) error {
 	if err := checkReply(to); err != nil {
 		return err
 	}
-	if user := s.User(); e.UserID != "" && user != "" && e.UserID != user {
+	if user := c.session.User(); e.UserID != "" && user != "" && e.UserID != user {
 		return fmt.Errorf("%w: the user id must be that of the connection, or empty", processor.ErrForbidden)
 	}
-	return broker.FitsFrame(e, s.FrameSize())
+	return broker.FitsFrame(e, c.session.FrameSize())
 }
 
 // send writes the message and returns what to wait for. It returns errNotSent if the channel was

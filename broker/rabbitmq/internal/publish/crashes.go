@@ -53,7 +53,7 @@ const (
 // that is not in its cluster.
 func unusual(to processor.Destination, e processor.Envelope) hazard {
 	if node := replyingNode(to); node != "" {
-		return hazard{processor.Destination{RoutingKey: directReply}, "a reply address of the node " + node + ", which may not be in its cluster"}
+		return hazard{processor.Destination{RoutingKey: DirectReply}, "a reply address of the node " + node + ", which may not be in its cluster"}
 	}
 	if what := streamHazard(e); what != "" {
 		return hazard{to, what}
@@ -168,7 +168,7 @@ func (c *crashes) check(h hazard) error {
 // kind is what a refusal says to those who publish.
 func (c *crash) kind(h hazard) error {
 	switch {
-	case h.to.RoutingKey == directReply:
+	case h.to.RoutingKey == DirectReply:
 		return processor.ErrUnroutable
 	case c.wait == firstCrash:
 		return processor.ErrRefused // it may have been another's fault

@@ -25,13 +25,19 @@ func (c *confirmChannel) watch() {
 
 // overdue returns the destinations of publishes that have become overdue, with the time at which
 // each was sent, and how many are overdue in all. Where others to the same destination are answered,
-// it is not silent but slow.
-func (c *confirmChannel) overdue() (fresh map[processor.Destination]time.Time, all int) {
+// it is not silent but slow. While the broker blocks none is overdue, and each has its time after that.
+func (c *confirmChannel) overdue(blocked bool) (fresh map[processor.Destination]time.Time, all int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.watching = false
+	if len(c.waiting) > 0 {
+		c.watch()
+	}
+	if blocked {
+		c.blocked = time.Now()
+	}
 	for _, p := range c.waiting {
-		if time.Since(p.sent) < silentAfter || !c.places.quiet(p.to, time.Now().Add(-silentAfter)) {
+		if time.Since(p.sent) < silentAfter || time.Since(c.blocked) < silentAfter || !c.places.quiet(p.to, time.Now().Add(-silentAfter)) {
 			continue
 		}
 		all++
@@ -46,18 +52,13 @@ func (c *confirmChannel) overdue() (fresh map[processor.Destination]time.Time, a
 			fresh[p.to] = p.sent
 		}
 	}
-	if len(c.waiting) > 0 {
-		c.watch()
-	}
 	return fresh, all
 }
 
 // audit notes which destinations are silent on a channel, and whether all of the channel is.
 func (p *Publisher) audit(c *confirmChannel) {
-	fresh, all := c.overdue()
-	if _, blocked := c.session.Blocked(); blocked {
-		return // it answers nobody
-	}
+	_, blocked := c.session.Blocked()
+	fresh, all := c.overdue(blocked)
 	for to, since := range fresh {
 		if p.silences.add(to, since) {
 			p.broker.Life.Log.Warn("publishes are not answered; until one is, no others are sent there",

@@ -31,7 +31,8 @@ type Broker struct {
 
 // Publisher keeps one confirming channel and opens the next when it is gone.
 type Publisher struct {
-	broker Broker
+	broker  Broker
+	replies *Replies // nil if it sends no requests
 
 	mu       sync.Mutex
 	current  *confirmChannel
@@ -121,6 +122,9 @@ func (p *Publisher) fitting(ctx context.Context, to processor.Destination, e pro
 		return fail(err)
 	}
 	again, why := c.learned.denials.check(to)
+	if !again && why == nil {
+		why = c.permitted(ctx, to)
+	}
 	if again || why == nil && (alone || !takesTag(e, c.session.FrameSize())) {
 		c, why = p.apart(ctx, c)
 	}
@@ -162,8 +166,15 @@ func (p *Publisher) await(ctx context.Context, c *confirmChannel, pub *publish, 
 	if acked || alive {
 		p.silences.end(pub.to)
 	}
+	var unheld error
+	if acked {
+		unheld = c.hold(ctx, pub) // also before answered
+	}
 	c.answered(pub)
 	err := c.outcome(pub, acked, alive)
+	if err == nil {
+		err = unheld
+	}
 	c.note(pub, acked, alive)
 	if pub.unusual.what != "" {
 		p.noteUnusual(c, pub, acked, alive)
@@ -315,13 +326,12 @@ func (p *Publisher) openOnce(ctx context.Context) (*confirmChannel, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newConfirmChannel(p.broker.Life, session, ch)
-	c.audit = func() { p.audit(c) } //nolint:contextcheck // the next channel is shared
-	if err := ch.Confirm(false); err != nil {
+	c := p.newChannel(session, ch)    //nolint:contextcheck // the next channel is shared
+	if err := c.start(); err != nil { //nolint:contextcheck // as long as the channel
 		return nil, err
 	}
 	for _, x := range topology.Exchanges {
-		c.learn(x.Name)
+		c.exchanges.know(x.Name)
 	}
 	return c, nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// directReply asks the broker to send replies to the channel that publishes.
-const directReply = "amq.rabbitmq.reply-to"
+// DirectReply asks the broker to send replies to the channel that publishes.
+const DirectReply = "amq.rabbitmq.reply-to"
 
 // checkReply refuses a routing key that stands for a channel that waits for a direct reply, and is
 // malformed. RabbitMQ 3.10.8 and 4.0.5 close the whole connection over some of those (541), and a
@@ -25,7 +25,7 @@ func checkReply(to processor.Destination) error {
 
 // isReply reports whether a message for that place is a direct reply.
 func isReply(to processor.Destination) bool {
-	return to.Exchange == "" && strings.HasPrefix(to.RoutingKey, directReply+".")
+	return to.Exchange == "" && strings.HasPrefix(to.RoutingKey, DirectReply+".")
 }
 
 // replyingNode returns the node in a direct reply's address, as RabbitMQ writes it there. It is "" for
@@ -34,7 +34,7 @@ func replyingNode(to processor.Destination) string {
 	if !isReply(to) {
 		return ""
 	}
-	channel, _, _ := strings.Cut(to.RoutingKey[len(directReply)+1:], ".")
+	channel, _, _ := strings.Cut(to.RoutingKey[len(DirectReply)+1:], ".")
 	term, err := base64.StdEncoding.DecodeString(channel)
 	if err != nil {
 		return ""

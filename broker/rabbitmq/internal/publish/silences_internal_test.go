@@ -182,3 +182,26 @@ func TestAChannelIsGivenUpOnce(t *testing.T) {
 	closing.parting = true
 	require.False(t, closing.ping(), "nothing may follow a close")
 }
+
+// What was overdue while the broker blocked was not looked at again: its destination was never silent.
+func TestWhileTheBrokerBlocksNothingIsOverdue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newChannel()
+		c.waiting[1] = &publish{to: hung, tag: 1, sent: time.Now()}
+		time.Sleep(time.Minute)
+		fresh, all := c.overdue(true)
+		require.Empty(t, fresh)
+		require.Zero(t, all)
+		time.Sleep(silentAfter - time.Millisecond)
+		fresh, _ = c.overdue(false)
+		require.Empty(t, fresh, "it has a second to answer")
+		time.Sleep(time.Millisecond)
+		fresh, all = c.overdue(false)
+		require.Contains(t, fresh, hung)
+		require.Equal(t, 1, all)
+		fresh, all = c.overdue(false)
+		require.Empty(t, fresh, "it is known")
+		require.Equal(t, 1, all)
+	})
+}

@@ -1,0 +1,82 @@
+package publish
+
+import (
+	"context"
+	"sync"
+
+	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+)
+
+// lookUp is a question to the broker, whose answer many may wait for.
+type lookUp struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// wait returns the answer.
+func (l *lookUp) wait(ctx context.Context) error {
+	select {
+	case <-l.done:
+		return l.err
+	case <-ctx.Done():
+		return life.Ended(ctx)
+	}
+}
+
+// lookUps are the questions of one kind. A good answer is remembered.
+type lookUps[K comparable] struct {
+	most int // answers that are remembered; 0 for any number
+
+	mu sync.Mutex
+	of map[K]*lookUp
+}
+
+// ask returns the answer to a question. The first caller starts it in the background, and its answer
+// serves all callers meanwhile.
+func (l *lookUps[K]) ask(ctx context.Context, over *life.Life, key K, question func() error) error {
+	asked, first := l.begin(key)
+	if !first {
+		return asked.wait(ctx)
+	}
+	answer := func() {
+		if asked.err = question(); asked.err != nil {
+			l.forget(key, asked) // it may be another later
+		}
+		close(asked.done)
+	}
+	if !over.Go(answer) {
+		l.forget(key, asked)
+		asked.err = life.ErrClosed
+		close(asked.done)
+	}
+	return asked.wait(ctx)
+}
+
+func (l *lookUps[K]) begin(key K) (asked *lookUp, first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if asked = l.of[key]; asked != nil {
+		return asked, false
+	}
+	if l.of == nil || l.most > 0 && len(l.of) >= l.most {
+		l.of = map[K]*lookUp{}
+	}
+	asked = &lookUp{done: make(chan struct{})}
+	l.of[key] = asked
+	return asked, true
+}
+
+// know notes a good answer that was given elsewhere.
+func (l *lookUps[K]) know(key K) {
+	if asked, first := l.begin(key); first {
+		close(asked.done)
+	}
+}
+
+func (l *lookUps[K]) forget(key K, asked *lookUp) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[key] == asked {
+		delete(l.of, key)
+	}
+}
