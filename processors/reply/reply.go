@@ -126,7 +126,7 @@ func ended(ctx context.Context, fate stack.Fate, err error) (over bool, failure 
 		return true, errProcessed
 	case action == processor.Done:
 		return true, nil
-	case ctx.Err() != nil:
+	case processor.CutShort(ctx):
 		return false, nil //nolint:nilerr // not the message's
 	}
 	return true, err
