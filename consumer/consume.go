@@ -71,7 +71,7 @@ func (r *run) subscribe() error {
 		r.sub = sub
 		r.gate.Attach(sub)
 		return nil
-	case errors.Is(err, ErrAbandoned):
+	case callback.Is(err, ErrAbandoned):
 	case r.intake.Err() != nil:
 		return nil //nolint:nilerr // asked to end before it began
 	}
@@ -87,7 +87,7 @@ func (r *run) await(f, undo func() error) error {
 		}
 		r.log.Warn("what was abandoned has returned", slog.Any("error", err))
 	})
-	if errors.Is(err, patience.ErrIgnored) {
+	if callback.Is(err, patience.ErrIgnored) {
 		return fmt.Errorf("%w: %w", ErrAbandoned, err)
 	}
 	return err

@@ -52,5 +52,5 @@ func (e *noContextError) Unwrap() error { return e.err }
 // headers could not all be read.
 func keptFromHandler(err error) bool {
 	var none *noContextError
-	return errors.As(err, &none) || errors.Is(err, processor.ErrUnreadable)
+	return callback.As(err, &none) || callback.Is(err, processor.ErrUnreadable)
 }
