@@ -234,7 +234,7 @@ func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 		}
 		return msg, true
 	}
-	_ = g.setAside(d.DeliveryTag) // fails only if the channel is lost
+	_ = g.setAside(d) // fails only if the channel is lost
 	return msg, false
 }
 

@@ -51,9 +51,11 @@ func (s *subscription) step() (due bool, err error) {
 	case !paused && !s.options.Ordered:
 		s.goOn(g)
 		return true, nil
-	case !s.options.Ordered && !g.hasStopped():
+	case (!s.options.Ordered || g.isStream()) && !g.hasStopped():
 		s.giveBack(g)
-		s.cameBack()
+		if !s.options.Ordered {
+			s.cameBack()
+		}
 		return true, nil
 	case !isClosed(idle):
 		return false, nil
@@ -165,9 +167,10 @@ func (s *subscription) askOn(g *generation, f func() error) {
 	g.shared.Lose(err)
 }
 
-// giveBack cancels the consumer and requeues what was not received. With Ordered it does not cancel
-// before all that the consumer holds is requeued: what is on its way to a cancelled consumer is
-// requeued before what it holds, and each ack brings more on its way.
+// giveBack cancels the consumer and requeues what was not received. With Ordered it is for streams alone, which keep
+// their order and must know what was not received. Another queue's consumer is not cancelled then before all that it
+// holds is requeued: what is on its way to a cancelled consumer is requeued before what it holds, and each ack brings
+// more on its way.
 func (s *subscription) giveBack(g *generation) {
 	s.askOn(g, g.giveBack)
 	if g.shared.Lost() {
