@@ -22,6 +22,7 @@ import (
 func (s *subscription) supervise() {
 	defer s.cameBack() // a later Pause has nothing to wait for
 	defer close(s.done)
+	defer s.leaveLate()
 	for s.life.Err() == nil {
 		switch due, err := s.step(); {
 		case s.life.Err() != nil:
@@ -76,14 +77,25 @@ func (s *subscription) state() (g *generation, idle <-chan struct{}, paused bool
 	return s.current, s.idle, s.paused
 }
 
-// wait returns when something may be due.
+// wait returns when something may be due. What was being opened when a pause began becomes the current generation, and
+// gives back what it got.
 func (s *subscription) wait() {
 	g, idle, _ := s.state()
 	var lost <-chan struct{}
 	if g != nil {
 		lost = g.shared.Life().Done()
 	}
+	var opened <-chan life.Result[*generation]
+	if s.late != nil {
+		opened = s.late.Came()
+	}
 	select {
+	case r := <-opened:
+		s.late = nil
+		if r.Err == nil {
+			s.last = nil
+			s.set(r.Value)
+		}
 	case <-s.life.Done():
 	case <-s.asked:
 	case <-lost:
