@@ -248,11 +248,7 @@ func (g *generation) lost(err *amqp.Error) error {
 func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 	g.used.Store(true)
 	e := envelope(d)
-	var settler broker.Acknowledger = g
-	if isMalformed(e.Headers) {
-		settler = malformed{g, e}
-	}
-	msg := g.shared.Deliver(e, origin(g.queue, d), settler, d.DeliveryTag)
+	msg := g.deliver(e, d)
 	switch {
 	case g.shared.Lost(): // the client delivers what it has buffered
 		return msg, false
@@ -264,6 +260,16 @@ func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 	}
 	_ = g.setAside(d) // fails only if the channel is lost
 	return msg, false
+}
+
+// deliver makes the message, which knows how it is settled.
+func (g *generation) deliver(e processor.Envelope, d *amqp.Delivery) *broker.Delivery {
+	if !isMalformed(e.Headers) {
+		return g.shared.Deliver(e, origin(g.queue, d), g, d.DeliveryTag)
+	}
+	m := &malformed{generation: g}
+	m.message = g.shared.Deliver(e, origin(g.queue, d), m, d.DeliveryTag)
+	return m.message
 }
 
 // Ack acks one delivery of this generation, a moment later: see [acks.Ledger].
