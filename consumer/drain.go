@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
 )
@@ -23,7 +24,7 @@ func (r *run) drain(workers, idle <-chan struct{}) error {
 	err := r.endure(workers, idle)
 	if err := patience.Within(r.intake, closeTimeout, r.sub.Close); err != nil {
 		// Nothing is lost: the broker requeues what a lost connection held.
-		r.log.Warn("subscription not closed cleanly", slog.Any("error", err))
+		r.log.Warn("subscription not closed cleanly", logattr.Err(err))
 	}
 	return err
 }

@@ -187,7 +187,7 @@ func (s *subscription) giveBack(g *generation) {
 	s.askOn(g, g.giveBack)
 	if g.shared.Lost() {
 		s.broker.life.Log.Info("buffered messages not given back one by one; the broker does so with their channel",
-			slog.String("queue", s.queue), slog.Any("error", g.ended().cause))
+			slog.String("queue", s.queue), logattr.Err(g.ended().cause))
 	}
 }
 
@@ -242,7 +242,7 @@ func (s *subscription) open(ctx context.Context) (*generation, error) {
 		}
 		pause = life.Wait(failures)
 		s.broker.life.Log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
-			slog.Any("error", err), slog.Duration("wait", pause))
+			logattr.Err(err), slog.Duration("wait", pause))
 	}
 }
 
@@ -258,6 +258,6 @@ func (s *subscription) count(g *generation, d *amqp.Delivery, msg *broker.Delive
 		"limit the handler with processors/timeout, or raise the broker's consumer_timeout",
 		logattr.Of(msg, nil)...)
 	if err := g.Nack(d.DeliveryTag, true); err != nil && !errors.Is(err, processor.ErrStale) {
-		s.broker.life.Log.Warn("message not rejected", slog.Any("error", err))
+		s.broker.life.Log.Warn("message not rejected", logattr.Err(err))
 	}
 }
