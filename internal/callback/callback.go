@@ -21,7 +21,7 @@ import (
 // maxText is the most bytes of a panic's text.
 const maxText = 256
 
-// Call calls f and returns its panic as a [Panic]. what names the function at the beginning of
+// Call calls f and returns its panic as a [PanicError]. what names the function at the beginning of
 // the error, as in "retry: the function given to If".
 func Call(what string, f func()) (err error) {
 	returned := false
