@@ -127,7 +127,7 @@ func ended(ctx context.Context, fate stack.Fate, err error) (over bool, failure 
 	case action == processor.Done:
 		return true, nil
 	case processor.CutShort(ctx):
-		return false, nil //nolint:nilerr // not the message's
+		return false, nil
 	}
 	return true, err
 }
