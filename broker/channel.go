@@ -34,10 +34,11 @@ func NewChannel(o SubscribeOptions) *Channel {
 	if base == nil {
 		base = context.Background()
 	}
-	c.handlers, c.end = processor.WithChannel(base, c.life), func(error) {}
+	handlers, end := base, func(error) {}
 	if !o.FinishLost {
-		c.handlers, c.end = context.WithCancelCause(c.handlers)
+		handlers, end = context.WithCancelCause(base)
 	}
+	c.handlers, c.end = processor.WithChannel(handlers, c.life), end
 	return c
 }
 

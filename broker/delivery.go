@@ -68,10 +68,13 @@ func (d *Delivery) Held() bool {
 // All deliveries of a channel have the same.
 func (d *Delivery) Context() context.Context {
 	if d.channel == nil {
-		return context.Background()
+		return unlosable
 	}
 	return d.channel.handlers
 }
+
+// unlosable is the context of the deliveries without a channel.
+var unlosable = processor.WithChannel(context.Background(), context.Background())
 
 // Lost reports whether the channel of the delivery is gone, so that the broker redelivers the
 // message.

@@ -8,13 +8,14 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/callback"
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor/stack"
 )
 
 // start starts the layers, and stops them again if their Start was abandoned and returns in the end.
 func (r *run) start(ctx context.Context) error {
-	return r.await(func() error { //nolint:contextcheck // the intake's, with the run
+	return r.await("the start of the layers", func() error { //nolint:contextcheck // the intake's, with the run
 		return stack.Start(stack.WithRun(r.intake, r), r.handler)
 	}, func() error { return r.stop(ctx) })
 }
@@ -59,7 +60,7 @@ func (r *run) subscribe() error {
 		return nil
 	}
 	var sub broker.Subscription
-	err := r.await(func() (err error) {
+	err := r.await("the subscription", func() (err error) {
 		sub, err = r.source.Subscribe(r.intake, broker.SubscribeOptions{
 			Prefetch: r.options.prefetch(), Ordered: r.options.key != nil,
 			Base: r.hands, Returning: r.returning, FinishLost: r.options.finishLost, Consumer: r.options.consumer,
@@ -71,7 +72,7 @@ func (r *run) subscribe() error {
 		r.sub = sub
 		r.gate.Attach(sub)
 		return nil
-	case errors.Is(err, ErrAbandoned):
+	case callback.Is(err, ErrAbandoned):
 	case r.intake.Err() != nil:
 		return nil //nolint:nilerr // asked to end before it began
 	}
@@ -80,14 +81,18 @@ func (r *run) subscribe() error {
 
 // await calls f, which should return when the intake ends. If it does not, it is abandoned, and undone when it
 // succeeds in the end.
-func (r *run) await(f, undo func() error) error {
+func (r *run) await(what string, f, undo func() error) error {
 	err := patience.Until(r.intake, grace, f, func(err error) {
 		if err == nil {
 			err = undo()
 		}
-		r.log.Warn("what was abandoned has returned", slog.Any("error", err))
+		if err != nil {
+			r.log.Warn("what was abandoned has failed in the end", slog.String("what", what), logattr.Err(err))
+			return
+		}
+		r.log.Info("what was abandoned has returned, and is undone", slog.String("what", what))
 	})
-	if errors.Is(err, patience.ErrIgnored) {
+	if callback.Is(err, patience.ErrIgnored) {
 		return fmt.Errorf("%w: %w", ErrAbandoned, err)
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
 )
@@ -18,26 +19,40 @@ var ErrAbandoned = errors.New("what did not return after the end of its context 
 // drain requeues what was not received, waits for what is in flight, and closes the subscription. It takes no longer
 // than the drain timeout, the grace and the close timeout, whatever hangs.
 func (r *run) drain(workers, idle <-chan struct{}) error {
-	r.gate.Close()
-	r.finishHands(workers)
+	deadline := time.NewTimer(r.options.drainTimeout)
+	defer deadline.Stop()
+	left := r.closeGate()
+	r.finishHands(workers, deadline.C)
 	err := r.endure(workers, idle)
-	if err := patience.Within(r.intake, closeTimeout, r.sub.Close); err != nil {
+	if err := patience.Within(r.intake, left, r.sub.Close); err != nil {
 		// Nothing is lost: the broker requeues what a lost connection held.
-		r.log.Warn("subscription not closed cleanly", slog.Any("error", err))
+		r.log.Warn("subscription not closed cleanly", logattr.Err(err))
 	}
 	return err
 }
 
+// closeGate pauses the subscription for good, and returns how much of the close timeout is left. A source may hang in
+// that, as in a write that its socket does not take.
+func (r *run) closeGate() (left time.Duration) {
+	start := time.Now()
+	patience := time.NewTimer(grace)
+	defer patience.Stop()
+	select {
+	case <-began(r.gate.Close):
+	case <-patience.C:
+		r.log.Warn("the source does not pause, and is drained all the same")
+	}
+	return closeTimeout - time.Since(start)
+}
+
 // finishHands waits for the messages in flight, and ends their context.
-func (r *run) finishHands(workers <-chan struct{}) {
-	deadline := time.NewTimer(r.options.drainTimeout)
-	defer deadline.Stop()
+func (r *run) finishHands(workers <-chan struct{}, deadline <-chan time.Time) {
 	select {
 	case <-workers:
 		r.endHands(processor.ErrShutdown)
 	case <-r.hands.Done():
 		r.log.Warn("aborted, giving back what is in hand", slog.Int64("in_hand", r.stats.inHand.Load()))
-	case <-deadline.C:
+	case <-deadline:
 		r.endHands(errDrained)
 		r.log.Warn("drain deadline has passed, giving back what is in hand",
 			slog.Duration("timeout", r.options.drainTimeout), slog.Int64("in_hand", r.stats.inHand.Load()))

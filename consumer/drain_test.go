@@ -33,7 +33,13 @@ func until(released <-chan struct{}) hang { return func(context.Context) { <-rel
 type stuck struct {
 	*queue
 	close hang
+	pause hang          // nil: it does not
 	left  time.Duration // for Close, when it was called
+}
+
+func (s *stuck) Pause() <-chan struct{} {
+	_ = s.pause.wait(context.Background())
+	return s.queue.Pause()
 }
 
 func (s *stuck) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
@@ -102,6 +108,42 @@ func TestARunEndsOnTimeWhateverHangs(t *testing.T) {
 				close(released)
 				synctest.Wait()
 				require.GreaterOrEqual(t, source.left, 900*time.Millisecond, "closing has time left")
+			})
+		}
+	}
+}
+
+// The pause before the drain sends on a socket that takes nothing, and had no limit: neither the drain timeout nor an abort
+// ended the run before the connection was given up.
+func TestARunEndsOnTimeThoughItsSourceDoesNotPause(t *testing.T) {
+	t.Parallel()
+	for _, drain := range []time.Duration{0, 20 * time.Second} {
+		for _, abort := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				released := make(chan struct{})
+				source := &stuck{queue: newQueue(messages(1)...), close: until(released), pause: until(released)}
+				w := &weary{begun: make(chan struct{}), process: untilCancelled}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				c := must.Have(consumer.New(source, w, consumer.DrainTimeout(drain), quiet()))
+				var asked time.Time
+				go func() {
+					<-w.begun
+					asked = time.Now()
+					if abort {
+						c.Abort()
+					} else {
+						cancel()
+					}
+				}()
+				require.NoError(t, c.Run(ctx))
+				most := drain + 5*time.Second
+				if abort {
+					most = 5 * time.Second
+				}
+				require.LessOrEqual(t, time.Since(asked), most)
+				close(released)
+				synctest.Wait()
 			})
 		}
 	}

@@ -1,6 +1,7 @@
 package consumer_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"sync/atomic"
@@ -40,13 +41,16 @@ func TestAStartThatIgnoresItsContextIsAbandonedAndStoppedWhenItReturns(t *testin
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
-		c := must.Have(consumer.New(memory.New().Source("mail"), p, quiet()))
+		var out bytes.Buffer
+		c := must.Have(consumer.New(memory.New().Source("mail"), p, consumer.Logger(slog.New(slog.NewTextHandler(&out, nil)))))
 		require.ErrorIs(t, c.Run(ctx), consumer.ErrAbandoned)
 		require.Equal(t, time.Minute+time.Second, time.Since(start))
 		require.Zero(t, d.stopped.Load())
 		close(d.release)
 		synctest.Wait()
 		require.EqualValues(t, 1, d.stopped.Load())
+		require.Contains(t, out.String(), `level=INFO msg="what was abandoned has returned, and is undone" what="the start of the layers"`)
+		require.NotContains(t, out.String(), "error=")
 	})
 }
 
@@ -102,7 +106,9 @@ func TestASubscribeThatIgnoresItsContextIsAbandonedAndClosedWhenItReturns(t *tes
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		start := time.Now()
-		require.ErrorIs(t, must.Have(consumer.New(s, p, quiet())).Run(ctx), consumer.ErrAbandoned)
+		var out bytes.Buffer
+		logger := consumer.Logger(slog.New(slog.NewTextHandler(&out, nil)))
+		require.ErrorIs(t, must.Have(consumer.New(s, p, logger)).Run(ctx), consumer.ErrAbandoned)
 		require.Equal(t, time.Minute+time.Second, time.Since(start))
 		require.EqualValues(t, 1, d.stopped.Load(), "the layers had started")
 		close(s.release)
@@ -110,6 +116,7 @@ func TestASubscribeThatIgnoresItsContextIsAbandonedAndClosedWhenItReturns(t *tes
 		synctest.Wait()
 		_, err = sub.Receive(t.Context())
 		require.Error(t, err, "it is closed")
+		require.Contains(t, out.String(), `what="the subscription"`)
 		n, err := b.Ready(t.Context(), "mail")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)

@@ -13,7 +13,8 @@ import (
 // MessageContext has f make the context of each message, for all layers and the handler: with the identity that it is
 // processed for, its tenant, a logger. f returns a context derived from ctx, which ends with the message's channel
 // and the run. It is called once for each delivery, by the worker that processes it, so concurrently; what it can
-// take from msg its sender has written.
+// take from msg its sender has written. A context that ends by itself, as with a deadline, ends the attempt: a handler
+// that fails then has failed as at any error, and the message is retried, parked and settled.
 //
 // An error of f is an outcome like an error of the handler, which is not called: the layers retry, park and settle
 // the message, but for those in the branches of a mux; [processor.Reject] and the like say the same. If no layer
@@ -51,5 +52,5 @@ func (e *noContextError) Unwrap() error { return e.err }
 // headers could not all be read.
 func keptFromHandler(err error) bool {
 	var none *noContextError
-	return errors.As(err, &none) || errors.Is(err, processor.ErrUnreadable)
+	return callback.As(err, &none) || callback.Is(err, processor.ErrUnreadable)
 }

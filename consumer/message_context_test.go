@@ -36,7 +36,7 @@ func as(ctx context.Context, msg processor.Message) (context.Context, error) {
 }
 
 // office is a memory broker with a queue "mail" whose messages are retried twice, and parked.
-func office(t *testing.T, hook func(context.Context, processor.Message) (context.Context, error), handle processor.ProcessorFunc) (*memory.Broker, *consumer.Consumer) {
+func office(t *testing.T, hook func(context.Context, processor.Message) (context.Context, error), handle processor.ProcessorFunc, opts ...consumer.Option) (*memory.Broker, *consumer.Consumer) {
 	t.Helper()
 	b := memory.New()
 	p, err := stack.New(ack.New(),
@@ -46,7 +46,7 @@ func office(t *testing.T, hook func(context.Context, processor.Message) (context
 	topology, err := needs.Of(broker.Queue{Name: "mail", Type: broker.Quorum}, p)
 	require.NoError(t, err)
 	require.NoError(t, b.Declare(t.Context(), topology))
-	return b, must.Have(consumer.New(b.Source("mail"), p, quiet(), consumer.MessageContext(hook)))
+	return b, must.Have(consumer.New(b.Source("mail"), p, append(opts, quiet(), consumer.MessageContext(hook))...))
 }
 
 func post(t *testing.T, b broker.Broker, h processor.Headers) {

@@ -102,8 +102,7 @@ func (r *run) stopIf(d processor.Decision, err error) {
 	}
 }
 
-// release requeues the message. If the intake has ended, the subscription is paused first, so that it knows which
-// others it must requeue with this one, and in which order.
+// release requeues the message. Before that the delivery calls returning, unless its channel is lost.
 func (r *run) release(d delivery) {
 	r.stats.released.Add(1)
 	if err := d.Release(); err != nil && !errors.Is(err, processor.ErrStale) {
@@ -111,9 +110,10 @@ func (r *run) release(d delivery) {
 	}
 }
 
-// returning holds a message before it goes back. The end of the intake cuts that short, and so do a pause, which holds
-// all, and the loss of its channel. At the end the subscription is paused before: so it knows what else is to go back,
-// and in which order.
+// returning holds a message before it goes back, by [run.release] or by a layer's nack; where the broker delays what has
+// failed, it is not called for that. The end of the intake cuts that short, and so do a pause, which holds all, and the
+// loss of its channel. At the end the subscription is paused before: so it knows what else is to go back, and in which
+// order. A source may leave it out, and is then paused by the drain alone.
 func (r *run) returning(d *broker.Delivery, lost <-chan struct{}) {
 	if r.intake.Err() == nil && !r.gate.Paused() {
 		r.holding.Add(1)

@@ -1,7 +1,6 @@
 package processor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -224,28 +223,4 @@ func (r *reader) readAll(errs []error) verdict {
 	}
 	all.plain = all.plain || empty
 	return all
-}
-
-// ShuttingDown reports whether ctx ended because the run is over; see [ErrShutdown].
-func ShuttingDown(ctx context.Context) bool {
-	return ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrShutdown)
-}
-
-// Lost reports whether the channel of the message that ctx belongs to is gone. The broker
-// redelivers the message, whatever its processing returns.
-func Lost(ctx context.Context) bool {
-	if ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrStale) {
-		return true
-	}
-	channel, ok := ctx.Value(channelKey{}).(context.Context)
-	return ok && channel.Err() != nil
-}
-
-type channelKey struct{}
-
-// WithChannel returns a context that knows the channel of its message: channel ends when the
-// broker's channel is gone. So [Lost] works even if ctx lives on, or has ended before. It is for
-// authors of brokers.
-func WithChannel(ctx, channel context.Context) context.Context {
-	return context.WithValue(ctx, channelKey{}, channel)
 }

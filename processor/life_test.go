@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -35,4 +36,77 @@ func TestLost(t *testing.T) {
 			require.False(t, tc.want && processor.ShuttingDown(ctx))
 		})
 	}
+}
+
+// delivered is the context of a message, as a broker makes it, with what ends it.
+func delivered(t *testing.T) (ctx context.Context, drain, lose context.CancelCauseFunc) {
+	t.Helper()
+	channel, lose := context.WithCancelCause(t.Context())
+	message, drain := context.WithCancelCause(t.Context())
+	return processor.WithChannel(message, channel), drain, lose
+}
+
+func TestOnlyTheMessagesOwnContextCutsItShort(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{nil, errPlain, processor.ErrShutdown, processor.ErrStale} {
+		ctx, drain, lose := delivered(t)
+		theirs, cancel := context.WithCancelCause(ctx)
+		cancel(cause)
+		require.False(t, processor.CutShort(theirs), "%v", cause)
+		require.False(t, processor.ShuttingDown(theirs), "%v", cause)
+		require.False(t, processor.Lost(theirs), "%v", cause)
+		drain(processor.ErrShutdown)
+		require.True(t, processor.CutShort(theirs))
+		require.True(t, processor.ShuttingDown(theirs), "whatever ended theirs before")
+		require.False(t, processor.Lost(theirs))
+		lose(processor.ErrStale)
+		require.True(t, processor.Lost(theirs))
+	}
+	ctx, drain, lose := delivered(t)
+	defer drain(nil)
+	lose(nil)
+	require.True(t, processor.CutShort(ctx))
+}
+
+func TestAMessageWithoutAChannelIsCutShortByTheEndOfItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	same, done := processor.InHand(ctx)
+	done()
+	require.Equal(t, ctx, same)
+	require.False(t, processor.CutShort(ctx))
+	cancel()
+	require.True(t, processor.CutShort(ctx))
+}
+
+func TestInHandEndsWithTheMessageAlone(t *testing.T) {
+	t.Parallel()
+	type tenant struct{}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, drain, lose := delivered(t)
+		defer lose(nil)
+		same, done := processor.InHand(ctx)
+		done()
+		require.Equal(t, ctx, same, "there is no other")
+		require.NoError(t, same.Err())
+
+		theirs, cancel := context.WithTimeout(context.WithValue(ctx, tenant{}, "a"), 0)
+		defer cancel()
+		longer, done := processor.InHand(theirs)
+		defer done()
+		short, end := processor.InHand(theirs)
+		end()
+		require.ErrorIs(t, short.Err(), context.Canceled)
+		require.NoError(t, longer.Err())
+		_, limited := longer.Deadline()
+		require.False(t, limited)
+		require.Equal(t, "a", longer.Value(tenant{}))
+		drain(processor.ErrShutdown)
+		synctest.Wait()
+		require.ErrorIs(t, context.Cause(longer), processor.ErrShutdown)
+		require.True(t, processor.CutShort(longer))
+		late, done := processor.InHand(theirs)
+		defer done()
+		require.ErrorIs(t, context.Cause(late), processor.ErrShutdown, "at once")
+	})
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	amqp "github.com/rabbitmq/amqp091-go"
+
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 )
@@ -56,13 +58,17 @@ func (g *generation) givesBackAtOnce() bool {
 	return version.Of(g.session.ServerProperties()).KeepsOrderOfNack()
 }
 
-// setAside requeues what is not received; with Ordered it waits, to be requeued with the others.
-func (g *generation) setAside(tag uint64) error {
-	g.acks.Came(tag)
+// setAside requeues what is not received; with Ordered it waits, to be requeued with the others. A stream takes
+// nothing back, and its next consumer begins there.
+func (g *generation) setAside(d *amqp.Delivery) error {
+	if g.isStream() {
+		g.position.miss(headers(d.Headers))
+	}
+	g.acks.Came(d.DeliveryTag)
 	if g.options.Ordered {
 		return nil
 	}
-	return g.acks.Release(tag)
+	return g.acks.Release(d.DeliveryTag)
 }
 
 // hasStopped reports whether we cancelled the consumer.
@@ -98,10 +104,7 @@ func (g *generation) giveBack() error {
 	}
 	// The client delivers what it has buffered, and then closes the channel.
 	for d := range g.deliveries {
-		if g.isStream() {
-			g.position.miss(headers(d.Headers))
-		}
-		if err := g.setAside(d.DeliveryTag); err != nil {
+		if err := g.setAside(&d); err != nil {
 			return err
 		}
 	}

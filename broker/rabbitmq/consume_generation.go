@@ -54,9 +54,13 @@ type generation struct {
 var _ broker.Acknowledger = (*generation)(nil)
 
 // openGeneration opens a channel and consumes, once the broker's topology has been declared later
-// than after. It returns when ctx ends, whatever the broker does; a generation that opens later is
-// closed.
+// than after. It returns when ctx ends, whatever the broker does; what opens later is for the next call.
 func (s *subscription) openGeneration(ctx context.Context, begin any, after time.Time) (*generation, error) {
+	if s.late != nil {
+		if g, err := s.take(ctx); err == nil || ctx.Err() != nil {
+			return g, err
+		}
+	}
 	b, queue := s.broker, s.queue
 	session, err := b.consuming.Session(ctx)
 	if err != nil {
@@ -72,10 +76,10 @@ func (s *subscription) openGeneration(ctx context.Context, begin any, after time
 	if err := s.declareOwn(ctx, session); err != nil {
 		return nil, err
 	}
-	defer time.AfterFunc(declare.QueueAnswer, func() {
-		b.life.Log.Warn("consuming channel not opened yet: there is no answer", slog.String("queue", queue), slog.String("node", session.Node()))
-	}).Stop()
-	return life.Call(ctx, b.life, func() (*generation, error) {
+	s.late, err = life.Begin(b.life, func() (*generation, error) {
+		defer time.AfterFunc(declare.QueueAnswer, func() {
+			b.life.Log.Warn("consuming channel not opened yet: there is no answer", slog.String("queue", queue), slog.String("node", session.Node()))
+		}).Stop()
 		ch, err := session.Channel(ctx)
 		if err != nil {
 			return nil, err
@@ -95,6 +99,30 @@ func (s *subscription) openGeneration(ctx context.Context, begin any, after time
 		b.consumers.add(g)
 		return g, nil
 	}, (*generation).shut)
+	if err != nil {
+		return nil, err
+	}
+	return s.take(ctx)
+}
+
+// take waits for the generation that is being opened. A queue that does not answer serves what it was asked when
+// it answers again: with a consumer for each resume, all of them would get messages then.
+func (s *subscription) take(ctx context.Context) (*generation, error) {
+	select {
+	case r := <-s.late.Came():
+		s.late = nil
+		return r.Value, r.Err
+	case <-ctx.Done():
+		return nil, life.Ended(ctx)
+	}
+}
+
+// leaveLate closes what opens after the subscription has ended.
+func (s *subscription) leaveLate() {
+	if s.late != nil {
+		s.late.Leave()
+		s.late = nil
+	}
 }
 
 // declareOwn declares what belongs to the subscription: a queue that the broker removes with its
@@ -220,11 +248,7 @@ func (g *generation) lost(err *amqp.Error) error {
 func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 	g.used.Store(true)
 	e := envelope(d)
-	var settler broker.Acknowledger = g
-	if isMalformed(e.Headers) {
-		settler = malformed{g, e}
-	}
-	msg := g.shared.Deliver(e, origin(g.queue, d), settler, d.DeliveryTag)
+	msg := g.deliver(e, d)
 	switch {
 	case g.shared.Lost(): // the client delivers what it has buffered
 		return msg, false
@@ -234,8 +258,18 @@ func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 		}
 		return msg, true
 	}
-	_ = g.setAside(d.DeliveryTag) // fails only if the channel is lost
+	_ = g.setAside(d) // fails only if the channel is lost
 	return msg, false
+}
+
+// deliver makes the message, which knows how it is settled.
+func (g *generation) deliver(e processor.Envelope, d *amqp.Delivery) *broker.Delivery {
+	if !isMalformed(e.Headers) {
+		return g.shared.Deliver(e, origin(g.queue, d), g, d.DeliveryTag)
+	}
+	m := &malformed{generation: g}
+	m.message = g.shared.Deliver(e, origin(g.queue, d), m, d.DeliveryTag)
+	return m.message
 }
 
 // Ack acks one delivery of this generation, a moment later: see [acks.Ledger].

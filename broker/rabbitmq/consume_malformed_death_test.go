@@ -5,12 +5,14 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processors/retry"
 )
 
 // deaths are x-deaths that RabbitMQ does not write, and the queues that 3.10 harms because of them:
@@ -138,6 +140,33 @@ func TestADeathThatIsGivenTwiceHarmsNobody(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A handler that goes by the routing key took the copy for another message: it had the queue's name as its key.
+func TestTheCopyOfAMalformedDeathKnowsWhereItWasPublished(t *testing.T) {
+	t.Parallel()
+	url := rabbitmqtest.Shared(t).URL()
+	b := open(t, url)
+	work := declareQueue(t, url, nil)
+	ch := raw(t, url)
+	require.NoError(t, ch.QueueBind(work, work+".created", "amq.topic", false, nil))
+	require.NoError(t, ch.Publish("amq.topic", work+".created", true, false, amqp.Publishing{
+		UserId: "guest", Expiration: "3600000", Headers: amqp.Table{"x-death": "malformed"},
+	}))
+	sub := subscribe(t, b, work, 1)
+	require.NoError(t, receive(t, sub).Nack(false))
+	if rabbitmqtest.Version(t).AtLeast(4, 0) {
+		ready(t, b, work, 0) // without a copy
+		return
+	}
+	msg := receive(t, sub)
+	first := retry.FirstOrigin(msg)
+	require.Equal(t, "amq.topic", first.Exchange)
+	require.Equal(t, work+".created", first.RoutingKey)
+	require.Equal(t, "guest", msg.Headers()["warren-original-user-id"])
+	require.Equal(t, time.Hour, msg.Properties().Expiration)
+	require.NotContains(t, msg.Headers(), "warren-original-expiration")
+	require.NoError(t, msg.Ack())
 }
 
 // A copy is published for it with 3.10. If that is refused the message is requeued, with a pause.

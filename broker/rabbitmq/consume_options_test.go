@@ -18,7 +18,12 @@ import (
 // asking subscribes with consumer options.
 func asking(tb testing.TB, b *rabbitmq.Broker, queue string, prefetch int, o broker.ConsumerOptions) broker.Subscription {
 	tb.Helper()
-	sub, err := b.Source(queue).Subscribe(within(tb), broker.SubscribeOptions{Prefetch: prefetch, Consumer: o})
+	return subscribeWith(tb, b, queue, broker.SubscribeOptions{Prefetch: prefetch, Consumer: o})
+}
+
+func subscribeWith(tb testing.TB, b *rabbitmq.Broker, queue string, o broker.SubscribeOptions) broker.Subscription {
+	tb.Helper()
+	sub, err := b.Source(queue).Subscribe(within(tb), o)
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -208,27 +213,34 @@ func TestAStreamSkipsNothingWhenItsChannelIsLostAgain(t *testing.T) {
 }
 
 // Messages delivered and not received were requeued, which a stream ignores, and "next" was then
-// behind them.
+// behind them. With Ordered the channel was left without a look at them.
 func TestAPauseBeforeTheFirstMessageOfAStreamLosesNothing(t *testing.T) {
 	t.Parallel()
-	b := open(t, rabbitmqtest.Shared(t).URL())
-	queue := numberedStream(t, b, 0)
-	sub := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: broker.OffsetNext})
-	publishNumbers(t, b, queue, 5)
-	// The client holds them when one more has come and gone through another consumer.
-	other := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: int64(0)})
-	for n := range 5 {
-		requireNumber(t, other, n)
-	}
-	for range 3 {
-		<-sub.Pause()
-		sub.Resume()
-	}
-	// 3.10 may begin with a later one: it takes a moment to know which is next.
-	first, err := strconv.Atoi(receive(t, sub).Properties().ID)
-	require.NoError(t, err)
-	for n := first + 1; n < 5; n++ {
-		requireNumber(t, sub, n)
+	for _, ordered := range []bool{false, true} {
+		t.Run(fmt.Sprintf("ordered=%t", ordered), func(t *testing.T) {
+			t.Parallel()
+			b := open(t, rabbitmqtest.Shared(t).URL())
+			queue := numberedStream(t, b, 0)
+			sub := subscribeWith(t, b, queue, broker.SubscribeOptions{
+				Prefetch: 10, Ordered: ordered, Consumer: broker.ConsumerOptions{Offset: broker.OffsetNext},
+			})
+			publishNumbers(t, b, queue, 5)
+			// The client holds them when one more has come and gone through another consumer.
+			other := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: int64(0)})
+			for n := range 5 {
+				requireNumber(t, other, n)
+			}
+			for range 3 {
+				<-sub.Pause()
+				sub.Resume()
+			}
+			// 3.10 may begin with a later one: it takes a moment to know which is next.
+			first, err := strconv.Atoi(receive(t, sub).Properties().ID)
+			require.NoError(t, err)
+			for n := first + 1; n < 5; n++ {
+				requireNumber(t, sub, n)
+			}
+		})
 	}
 }
 

@@ -33,9 +33,10 @@ type subscription struct {
 	shut     *life.Task
 
 	// supervise's own:
-	failures int         // generations in a row that did not last
-	last     *generation // the lost one, until it is replaced
-	begin    any         // where the next consumer of a stream begins; nil if the queue is none
+	failures int                       // generations in a row that did not last
+	last     *generation               // the lost one, until it is replaced
+	begin    any                       // where the next consumer of a stream begins; nil if the queue is none
+	late     *life.Called[*generation] // being opened, also during a pause; nil if none is
 
 	mu      sync.Mutex
 	paused  bool
@@ -74,6 +75,7 @@ func (s *subscription) start(ctx context.Context) error {
 	g, err := s.open(ctx)
 	if err != nil {
 		s.end()
+		s.leaveLate()
 		return err
 	}
 	s.set(g)

@@ -22,6 +22,7 @@ import (
 func (s *subscription) supervise() {
 	defer s.cameBack() // a later Pause has nothing to wait for
 	defer close(s.done)
+	defer s.leaveLate()
 	for s.life.Err() == nil {
 		switch due, err := s.step(); {
 		case s.life.Err() != nil:
@@ -51,9 +52,11 @@ func (s *subscription) step() (due bool, err error) {
 	case !paused && !s.options.Ordered:
 		s.goOn(g)
 		return true, nil
-	case !s.options.Ordered && !g.hasStopped():
+	case (!s.options.Ordered || g.isStream()) && !g.hasStopped():
 		s.giveBack(g)
-		s.cameBack()
+		if !s.options.Ordered {
+			s.cameBack()
+		}
 		return true, nil
 	case !isClosed(idle):
 		return false, nil
@@ -74,14 +77,25 @@ func (s *subscription) state() (g *generation, idle <-chan struct{}, paused bool
 	return s.current, s.idle, s.paused
 }
 
-// wait returns when something may be due.
+// wait returns when something may be due. What was being opened when a pause began becomes the current generation, and
+// gives back what it got.
 func (s *subscription) wait() {
 	g, idle, _ := s.state()
 	var lost <-chan struct{}
 	if g != nil {
 		lost = g.shared.Life().Done()
 	}
+	var opened <-chan life.Result[*generation]
+	if s.late != nil {
+		opened = s.late.Came()
+	}
 	select {
+	case r := <-opened:
+		s.late = nil
+		if r.Err == nil {
+			s.last = nil
+			s.set(r.Value)
+		}
 	case <-s.life.Done():
 	case <-s.asked:
 	case <-lost:
@@ -165,14 +179,15 @@ func (s *subscription) askOn(g *generation, f func() error) {
 	g.shared.Lose(err)
 }
 
-// giveBack cancels the consumer and requeues what was not received. With Ordered it does not cancel
-// before all that the consumer holds is requeued: what is on its way to a cancelled consumer is
-// requeued before what it holds, and each ack brings more on its way.
+// giveBack cancels the consumer and requeues what was not received. With Ordered it is for streams alone, which keep
+// their order and must know what was not received. Another queue's consumer is not cancelled then before all that it
+// holds is requeued: what is on its way to a cancelled consumer is requeued before what it holds, and each ack brings
+// more on its way.
 func (s *subscription) giveBack(g *generation) {
 	s.askOn(g, g.giveBack)
 	if g.shared.Lost() {
 		s.broker.life.Log.Info("buffered messages not given back one by one; the broker does so with their channel",
-			slog.String("queue", s.queue), slog.Any("error", g.ended().cause))
+			slog.String("queue", s.queue), logattr.Err(g.ended().cause))
 	}
 }
 
@@ -227,7 +242,7 @@ func (s *subscription) open(ctx context.Context) (*generation, error) {
 		}
 		pause = life.Wait(failures)
 		s.broker.life.Log.Warn("consuming channel not opened, trying again", slog.String("queue", s.queue),
-			slog.Any("error", err), slog.Duration("wait", pause))
+			logattr.Err(err), slog.Duration("wait", pause))
 	}
 }
 
@@ -243,6 +258,6 @@ func (s *subscription) count(g *generation, d *amqp.Delivery, msg *broker.Delive
 		"limit the handler with processors/timeout, or raise the broker's consumer_timeout",
 		logattr.Of(msg, nil)...)
 	if err := g.Nack(d.DeliveryTag, true); err != nil && !errors.Is(err, processor.ErrStale) {
-		s.broker.life.Log.Warn("message not rejected", slog.Any("error", err))
+		s.broker.life.Log.Warn("message not rejected", logattr.Err(err))
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/gowarren/warren/internal/logattr"
 )
 
 // ErrFirstMessage is wrapped by the error of [Broker.Health] while a queue's channel is lost again and
@@ -39,7 +41,7 @@ func (s *suspects) err() error {
 
 // report logs that a generation was lost.
 func (s *subscription) report(g *generation, cause error) {
-	log := s.broker.life.Log.With(slog.String("queue", s.queue), slog.Any("error", cause), slog.Int("times", s.failures))
+	log := s.broker.life.Log.With(slog.String("queue", s.queue), logattr.Err(cause), slog.Int("times", s.failures))
 	if s.failures < suspicious || g.used.Load() {
 		log.Warn("consuming channel lost, opening the next; unsettled messages are delivered again")
 		return

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/patience"
 )
 
@@ -25,9 +26,9 @@ func (b beside) once(ctx context.Context, l *life) error {
 	defer stop()
 	err := patience.Until(over, grace, func() error { return b.run(ctx) }, func(error) {})
 	switch {
-	case errors.Is(err, patience.ErrIgnored):
+	case callback.Is(err, patience.ErrIgnored):
 		return errors.Join(consumer.ErrAbandoned, err)
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	case ctx.Err() != nil && callback.Is(err, ctx.Err()):
 		return nil // the usual way to say that it was asked to end
 	}
 	return err

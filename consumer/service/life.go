@@ -2,12 +2,12 @@ package service
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
@@ -75,7 +75,7 @@ func (l *life) live(ctx context.Context) error {
 		start := time.Now()
 		err := l.once(ctx, l)
 		switch {
-		case ctx.Err() != nil && l.snapshot().Phase == Starting && errors.Is(err, ctx.Err()):
+		case ctx.Err() != nil && l.snapshot().Phase == Starting && callback.Is(err, ctx.Err()):
 			l.stopped(ctx, nil)
 			return nil // asked to end before it began
 		case ctx.Err() != nil || err == nil:
@@ -104,7 +104,7 @@ func (l *life) live(ctx context.Context) error {
 
 // again reports whether a handler that has failed is started again.
 func (l *life) again(err error) bool {
-	return l.service.restart != nil && !errors.Is(err, processor.ErrClosed)
+	return l.service.restart != nil && !callback.Is(err, processor.ErrClosed)
 }
 
 // wait waits to start the handler again.

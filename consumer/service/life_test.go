@@ -443,3 +443,28 @@ func TestAHandlerThatIsStartedAgainIsHealthyWhenItConsumes(t *testing.T) {
 }
 
 var _ broker.Broker = (*spy)(nil)
+
+// cursed has methods that panic, as those of a typed nil pointer do.
+type cursed struct{ inner error }
+
+func (c *cursed) Error() string { return c.inner.Error() }
+func (c *cursed) Unwrap() error { return c.inner }
+
+// Whether a handler is started again was asked of its error, which ended the process.
+func TestAnErrorThatPanicsEndsOneHandlerAndNotTheProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		poison := func(context.Context, processor.Message) error { return processor.Stop((*cursed)(nil)) }
+		s := newService(t, b, service.Restart(time.Hour, time.Hour), queue("fails", poison), queue("works", nothing))
+		end := started(t, s)
+		synctest.Wait()
+		post(t, b, "fails")
+		time.Sleep(minute)
+		synctest.Wait()
+		require.Equal(t, service.Restarting, phases(s)["fails"])
+		require.Equal(t, service.Consuming, phases(s)["works"])
+		require.NoError(t, end())
+		require.NoError(t, b.Close(t.Context()))
+	})
+}

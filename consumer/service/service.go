@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
@@ -157,7 +158,7 @@ func (s *Service) run(ctx context.Context) error {
 		log.LogAttrs(ctx, slog.LevelWarn, "messages may be dropped", logattr.Err(drop))
 	}
 	if err := s.prepare(ctx); err != nil {
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		if ctx.Err() != nil && callback.Is(err, ctx.Err()) {
 			return nil // asked to end before it began
 		}
 		return fmt.Errorf("service: start: %w", err)

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/consumer"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/patience"
 )
@@ -58,7 +58,7 @@ func (s *shared) declare(ctx context.Context, t broker.Topology) error {
 // heeding calls f, which should return when ctx ends, and waits no longer than wait if it does not.
 func heeding(ctx context.Context, wait time.Duration, f func() error) error {
 	err := patience.Until(ctx, wait, f, func(error) {})
-	if errors.Is(err, patience.ErrIgnored) {
+	if callback.Is(err, patience.ErrIgnored) {
 		return fmt.Errorf("%w: %w", consumer.ErrAbandoned, err)
 	}
 	return err

@@ -48,6 +48,38 @@ func TestIsAnswersAsErrorsIsDoes(t *testing.T) {
 	require.False(t, callback.Is(uncomparable{"a"}, uncomparable{"a"}))
 }
 
+// generous is any path error, to everyone who asks.
+type generous struct{}
+
+func (generous) Error() string { return "generous" }
+func (generous) As(target any) bool {
+	p, ok := target.(**fs.PathError)
+	if ok {
+		*p = &fs.PathError{Op: "as"}
+	}
+	return ok
+}
+
+func TestAsAnswersAsErrorsAsDoes(t *testing.T) {
+	t.Parallel()
+	var none *fs.PathError
+	for _, err := range []error{
+		nil, io.EOF, none, &fs.PathError{Op: "open"}, fmt.Errorf("a: %w", &fs.PathError{Op: "read"}),
+		errors.Join(io.EOF, fmt.Errorf("b: %w", generous{})), uncomparable{"a"}, errors.Join(),
+	} {
+		var want, got *fs.PathError
+		require.Equal(t, errors.As(err, &want), callback.As(err, &got), "%v", err)
+		require.Equal(t, want, got)
+		var wanted, given interface{ Timeout() bool }
+		require.Equal(t, errors.As(err, &wanted), callback.As(err, &given), "%v", err)
+		require.Equal(t, wanted, given)
+	}
+	for _, err := range []error{&cursed{}, &knot{}, &ring{}} {
+		require.False(t, callback.As(err, &none), "%T", err)
+	}
+	require.True(t, callback.As(errors.Join(&fs.PathError{}, &knot{}), &none))
+}
+
 // errors.Is hung, and with it the worker that had called the handler.
 func TestAnErrorThatWrapsItselfIsAskedInTheEnd(t *testing.T) {
 	t.Parallel()

@@ -56,7 +56,7 @@ func Within(ctx context.Context, timeout time.Duration, f func(context.Context) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout-toReturn)
 	defer cancel()
 	err := Until(ctx, toReturn, func() error { return f(ctx) }, func(error) {})
-	if errors.Is(err, ErrIgnored) {
+	if callback.Is(err, ErrIgnored) {
 		return fmt.Errorf("%w: %w", ErrIgnored, context.DeadlineExceeded)
 	}
 	return err

@@ -45,12 +45,16 @@ func (s *Sender) To(ctx context.Context, msg processor.Message, to processor.Des
 // failure that may pass it tries again: requeueing msg instead would use up
 // the delivery limit of its queue.
 //
+// A deadline that others have given the message does not end it: it may be why the message has failed.
+//
 // A publish that waits, for a broker that blocks or a queue that hangs, ends in the same time: its
 // worker is needed for other messages. The copy may have been stored all the same.
 func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, publish func(context.Context) error) error {
+	ctx, done := processor.InHand(ctx)
+	defer done()
 	end := time.Now().Add(cmp.Or(s.KeepTrying, DefaultKeepTrying))
 	err := s.try(ctx, end, publish)
-	if err == nil || s.final(err) || s.KeepTrying == 0 || CutShort(ctx) {
+	if err == nil || s.final(err) || s.KeepTrying == 0 || processor.CutShort(ctx) {
 		return err
 	}
 	logattr.Or(s.Log).LogAttrs(ctx, slog.LevelWarn, "publish failed, trying again",

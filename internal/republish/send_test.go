@@ -179,3 +179,26 @@ func TestAPublishThatWaitsEndsWithKeepTrying(t *testing.T) {
 		})
 	}
 }
+
+// The context in which a message has failed may have ended: a copy was published with it, and never sent.
+func TestACopyIsSentAfterTheDeadlineOfItsMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		channel, lose := context.WithCancel(t.Context())
+		defer lose()
+		ctx, cancel := context.WithTimeout(processor.WithChannel(channel, channel), time.Second)
+		defer cancel()
+		waits := processor.PublisherFunc(func(ctx context.Context, _ processor.Destination, _ processor.Envelope) error {
+			select {
+			case <-time.After(5 * time.Second):
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+		require.NoError(t, sender(waits, time.Minute).To(ctx, processortest.NewMessage(), parked, processor.Envelope{}))
+		require.Error(t, ctx.Err())
+		time.AfterFunc(time.Second, lose)
+		require.ErrorIs(t, sender(waits, time.Minute).To(ctx, processortest.NewMessage(), parked, processor.Envelope{}), context.Canceled)
+	})
+}

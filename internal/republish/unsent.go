@@ -1,7 +1,6 @@
 package republish
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/gowarren/warren/internal/callback"
@@ -51,4 +50,4 @@ func (e *unsent) Unwrap() error { return e.err }
 func (e *unsent) Is(target error) bool { return callback.Is(e.problem, target) }
 
 // As finds the publisher's error as well.
-func (e *unsent) As(target any) bool { return errors.As(e.problem, target) }
+func (e *unsent) As(target any) bool { return callback.As(e.problem, target) }

@@ -2,7 +2,6 @@ package remote
 
 import (
 	"encoding/json"
-	"errors"
 
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
@@ -77,7 +76,7 @@ func ErrorOf(err error) *Error {
 	// The methods of a handler's error may panic.
 	_ = callback.Call("", func() {
 		var typer Typer // the outermost: it knew most
-		if !errors.As(err, &typer) {
+		if !callback.As(err, &typer) {
 			return
 		}
 		if own, ok := typer.(*Error); !ok { // found by As

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/outgoing"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -83,7 +84,7 @@ func (t *typed) Unwrap() error { return t.err }
 // RemoteType returns the type of the error inside, if it has one.
 func (t *typed) RemoteType() string {
 	var inner Typer
-	if errors.As(t.err, &inner) {
+	if callback.As(t.err, &inner) {
 		return inner.RemoteType()
 	}
 	return t.kind

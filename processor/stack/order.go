@@ -84,11 +84,11 @@ var orderRules = []orderRule{
 	rule(Marks, Retries, "a retry looks like success, so the message is marked as processed, and its copy is skipped and lost"),
 	rule(Marks, Catches, "the error is turned into success first, so a failed message is marked as processed"),
 
-	rule(Limits, Settles, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"),
-	rule(Limits, Retries, "a message that takes too long looks as if the run had been cut short, so it goes back to its queue again and again and is never retried"),
-	rule(Limits, GivesUp, "a message that takes too long looks as if the run had been cut short and is not given up, so it comes back for ever"),
-	rule(Limits, Waits, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"),
-	rule(Limits, Breaks, "the time that a message waits counts, so it may go back to its queue again and again without having been begun"),
+	rule(Limits, Settles, "a message that takes too long may look as if the run had been cut short, so it goes back to its queue again and again and is never retried"),
+	rule(Limits, Retries, "a message that takes too long may look as if the run had been cut short, so it goes back to its queue again and again and is never retried"),
+	rule(Limits, GivesUp, "a message that takes too long may look as if the run had been cut short and is not given up, so it comes back for ever"),
+	rule(Limits, Waits, "the time that a message waits counts, so it may fail without having been begun"),
+	rule(Limits, Breaks, "the time that a message waits counts, so it may fail without having been begun"),
 
 	rule(Decodes, Settles, "a message that does not decode is never settled"),
 	rule(Decodes, Retries, "a message that does not decode is not parked, and copies are published with other content than the message came with"),

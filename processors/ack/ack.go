@@ -14,7 +14,7 @@
 //	requeued       nack, requeued whatever the options
 //	released       nothing: the consumer requeues it untouched
 //
-// A message whose processing was cut short, because ctx ended, has not failed: it is requeued, or
+// A message whose processing was cut short ([processor.CutShort]) has not failed: it is requeued, or
 // at shutdown left unsettled for the consumer to requeue untouched.
 package ack
 
@@ -155,7 +155,7 @@ func (a *ack) settle(ctx context.Context, msg processor.Message, err error) erro
 		return failure("nack", msg.Nack(false))
 	case action == processor.Released || processor.ShuttingDown(ctx):
 		return nil
-	case action == processor.Requeued || ctx.Err() != nil:
+	case action == processor.Requeued || processor.CutShort(ctx):
 		return failure("nack", msg.Nack(true))
 	default:
 		return failure("nack", msg.Nack(a.requeue))

@@ -86,7 +86,7 @@ func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error
 	if b.final == nil {
 		return err
 	}
-	if republish.CutShort(ctx) {
+	if processor.CutShort(ctx) {
 		return processor.Requeue(err)
 	}
 	r := b.retry(msg, &b.top)
@@ -96,7 +96,7 @@ func (b *backoff) rejected(ctx context.Context, msg processor.Message, err error
 
 // failed publishes the next attempt, or parks the message.
 func (b *backoff) failed(ctx context.Context, msg processor.Message, f failure) error {
-	if republish.CutShort(ctx) {
+	if processor.CutShort(ctx) {
 		return processor.Requeue(f.err)
 	}
 	p, problem := b.pick(f)

@@ -44,8 +44,8 @@
 // [processor.Reject], and an error that no policy covers, are never retried: the message is
 // published to the park destination at once if there is one; otherwise the error is returned, for
 // an outer layer or for the broker to dead-letter. [processor.Drop], [processor.Requeue] and
-// [processor.Release] are returned unchanged. A message that was cut short because the context
-// ended has used up no retry and is requeued.
+// [processor.Release] are returned unchanged. A message that was cut short
+// ([processor.CutShort]) has used up no retry and is requeued.
 //
 // # The count
 //

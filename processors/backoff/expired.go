@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker/delay"
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/republish"
 )
 
@@ -72,7 +73,7 @@ func (e *delayError) Error() string {
 func (e *delayError) Unwrap() error { return e.err }
 
 // Is also matches the problem.
-func (e *delayError) Is(target error) bool { return errors.Is(e.problem, target) }
+func (e *delayError) Is(target error) bool { return callback.Is(e.problem, target) }
 
 // As also matches the problem.
-func (e *delayError) As(target any) bool { return errors.As(e.problem, target) }
+func (e *delayError) As(target any) bool { return callback.As(e.problem, target) }

@@ -69,10 +69,11 @@ func Park(to processor.Destination) Option {
 func Strategy(s delay.Strategy) Option { return setting(func(c *config) { c.strategy = s }) }
 
 // KeepTrying sets how long a failed republish is retried, at intervals that grow from 100 ms to 5
-// s, before the message is requeued. The worker waits meanwhile, until the message's context ends.
-// Permanent errors are not retried: [processor.ErrTooLarge], [processor.ErrHeaderType] and
-// [processor.ErrClosed]. Default: 15 s. With 0 the message is requeued at once; otherwise it is a
-// millisecond or more.
+// s, before the message is requeued. The worker waits meanwhile, until the message is cut short.
+// Permanent errors are not retried: [processor.ErrTooLarge], [processor.ErrHeaderType],
+// [processor.ErrForbidden] and [processor.ErrClosed]. KeepTrying also bounds a Publish that waits for
+// the broker; a try that begins last may take a second longer. Default: 15 s. With 0 the message is
+// requeued after one try, of at most 15 s; otherwise it is a millisecond or more.
 func KeepTrying(d time.Duration) Option { return setting(func(c *config) { c.keepTrying = d }) }
 
 // OnBackoff calls f after each copy that the broker has taken, before the original is acked. f may

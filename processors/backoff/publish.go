@@ -58,10 +58,7 @@ func (b *backoff) send(ctx context.Context, r retry, e processor.Envelope) (s se
 
 // tooLong is the error of a delay that is too long, nil if it was not.
 func tooLong(problem error) (found *delay.TooLongError) {
-	callback.Walk(problem, func(e error) bool {
-		found, _ = e.(*delay.TooLongError) //nolint:errorlint // one step of the walk
-		return found == nil
-	})
+	callback.As(problem, &found)
 	return found
 }
 

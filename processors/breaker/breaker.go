@@ -8,6 +8,7 @@ import (
 
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/option"
+	"github.com/gowarren/warren/internal/unbegun"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -107,7 +108,7 @@ func (b *breaker) Process(ctx context.Context, msg processor.Message) error {
 			}
 			switch err := p.enter(ctx); {
 			case err != nil:
-				return processor.Release(fmt.Errorf("breaker: cut short while %s was probed: %w", b.downstream, err))
+				return unbegun.Result(ctx, fmt.Errorf("breaker: cut short while %s was probed: %w", b.downstream, err))
 			case b.phase.Load() == p:
 				return b.probe(ctx, msg, p)
 			}
@@ -150,7 +151,7 @@ func (b *breaker) judge(ctx context.Context, err error) (verdict, result error) 
 	switch action := processor.Decide(err).Action; {
 	case action == processor.Done:
 		return nil, err
-	case action == processor.Released || ctx.Err() != nil:
+	case action == processor.Released || processor.CutShort(ctx):
 		return errNeutral, err
 	}
 	counts, problem := b.asked(err)

@@ -27,8 +27,7 @@
 // An error counts as a failure if its message may be retried ([processor.Failed]); see [Counts] for
 // other errors. So do a panic and a runtime.Goexit, which are passed on. All other errors say
 // nothing about the downstream and change no count: a message that is rejected, dropped, requeued
-// or released, or was cut short because its context ended. A probe that ends like that makes room
-// for another.
+// or released, or was cut short ([processor.CutShort]). A probe that ends like that makes room for another.
 //
 // # One breaker for each downstream
 //

@@ -27,7 +27,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 // concurrent use and allocates nothing on success.
 //
 // Some errors pass through: [processor.Requeue] or [processor.Release], the error of a message that
-// was cut short because ctx ended, and a stop, as [processor.ErrStop]. Panics pass too; see
+// was cut short ([processor.CutShort]), and a stop, as [processor.ErrStop]. Panics pass too; see
 // recovery.
 //
 // The stack refuses a nil option.
@@ -80,7 +80,7 @@ func (c *catch) Process(ctx context.Context, msg processor.Message) error {
 		return nil
 	}
 	d := processor.Decide(err)
-	if goesBack(d.Action) || ctx.Err() != nil {
+	if goesBack(d.Action) || processor.CutShort(ctx) {
 		return err
 	}
 	if d.Action != processor.Done {

@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/pacing"
+	"github.com/gowarren/warren/internal/unbegun"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -100,7 +101,7 @@ func (d *dedup) Process(ctx context.Context, msg processor.Message) error {
 				return nil
 			}
 		case <-ctx.Done():
-			return processor.Release(fmt.Errorf("dedup: cut short while a copy was being processed: %w", ctx.Err()))
+			return unbegun.Result(ctx, fmt.Errorf("dedup: cut short while a copy was being processed: %w", ctx.Err()))
 		}
 	}
 }
@@ -110,7 +111,7 @@ func (d *dedup) first(ctx context.Context, msg processor.Message, id string, h *
 	defer d.inHand.leave(id, h)
 	seen, err := d.seen(ctx, id)
 	if err != nil {
-		return processor.Release(fmt.Errorf("dedup: look up message: %w", err))
+		return unbegun.Result(ctx, fmt.Errorf("dedup: look up message: %w", err))
 	}
 	if seen {
 		d.skip(ctx, msg, id)

@@ -28,7 +28,7 @@
 //
 // A failed call is retried for up to 10 s ([StoreTimeout]) while the worker waits. After that a
 // message that cannot be looked up is released untouched ([processor.Release]), since it may have
-// been processed. A consumer slows down by itself when messages are requeued. Before RabbitMQ 4.3 a
+// been processed; one whose own deadline passes before has failed. A consumer slows down by itself when messages are requeued. Before RabbitMQ 4.3 a
 // quorum queue counts each release toward its delivery limit.
 //
 // A message that was processed and cannot be marked is still done: it is acked, and the error is

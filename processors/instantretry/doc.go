@@ -23,7 +23,7 @@
 // [processor.Reject], [processor.Requeue], [processor.Drop], [processor.Release] and every stop.
 //
 // Nothing is retried once the message is settled or its context has ended, also during a pause: the
-// error of the last try is then returned, and outer layers see that the message was cut short.
+// error of the last try is then returned, and outer layers see whether the message was cut short.
 //
 // The error returned after several tries says how many there were. It wraps the last error, whose
 // decision stands; the earlier ones are in the log.

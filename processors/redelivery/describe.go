@@ -47,7 +47,7 @@ func (r *redelivery) schedule() string {
 func (r *redelivery) Cases() []stack.Case { return republish.Cases(r.filter) }
 
 // Predict returns where a message goes that failed for the first time, or, in its case, for the
-// last. Outside caseFiltered, it assumes that the filter lets the error through.
+// last. Outside [republish.CaseFiltered], it assumes that the filter lets the error through.
 func (r *redelivery) Predict(o stack.Outcome) stack.Outcome {
 	if !o.Returns() || o.Action != processor.Failed && o.Action != processor.Rejected {
 		return o

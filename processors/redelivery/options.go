@@ -59,8 +59,11 @@ func Wait(least, most time.Duration) Option {
 func If(f func(err error) bool) Option { return func(c *config) { c.filter = f } }
 
 // KeepTrying sets how long the layer tries to park a message, at intervals that grow from 100 ms to
-// 5 s, before the message is requeued, which counts as one more failure. Default: 15 s. With 0 it
-// is requeued at once; otherwise it is a millisecond or more.
+// 5 s, before the message is requeued, which counts as one more failure. Permanent errors are not
+// retried: [processor.ErrTooLarge], [processor.ErrHeaderType], [processor.ErrForbidden] and
+// [processor.ErrClosed]. KeepTrying also bounds a Publish that waits for the broker; a try that begins
+// last may take a second longer. Default: 15 s. With 0 the message is requeued after one try, of at
+// most 15 s; otherwise it is a millisecond or more.
 func KeepTrying(d time.Duration) Option { return func(c *config) { c.keepTrying = d } }
 
 // StackTrace adds to the parked copy the stack of a handler that panicked, as processors/recovery

@@ -60,7 +60,7 @@ func (r *redelivery) Process(ctx context.Context, msg processor.Message) error {
 	switch {
 	case !failed:
 		return err
-	case republish.CutShort(ctx):
+	case processor.CutShort(ctx):
 		return processor.Requeue(err)
 	}
 	failures := r.failures(msg)

@@ -126,8 +126,8 @@ func ended(ctx context.Context, fate stack.Fate, err error) (over bool, failure 
 		return true, errProcessed
 	case action == processor.Done:
 		return true, nil
-	case ctx.Err() != nil:
-		return false, nil //nolint:nilerr // not the message's
+	case processor.CutShort(ctx):
+		return false, nil
 	}
 	return true, err
 }

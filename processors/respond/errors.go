@@ -7,7 +7,6 @@ import (
 	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/internal/logattr"
-	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -20,7 +19,7 @@ type errorAnswers struct {
 
 // answer returns what is sent about a message that failed with err, and false if nothing is.
 func (a *errorAnswers) answer(ctx context.Context, msg processor.Message, err error) (Result, bool) {
-	if a == nil || republish.CutShort(ctx) {
+	if a == nil || processor.CutShort(ctx) {
 		return Result{}, false
 	}
 	switch processor.Decide(err).Action {

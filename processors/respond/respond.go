@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/lineage"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/outgoing"
@@ -108,8 +109,8 @@ func failed(problem, err error) error {
 // permanent reports whether a result, or its destination, is wrong. Trying again would only send the
 // others again.
 func permanent(err error) bool {
-	return errors.Is(err, processor.ErrUnroutable) || republish.Unsendable(err) ||
-		errors.Is(err, processor.ErrForbidden) && !errors.Is(err, processor.ErrIndeterminate)
+	return callback.Is(err, processor.ErrUnroutable) || republish.Unsendable(err) ||
+		callback.Is(err, processor.ErrForbidden) && !callback.Is(err, processor.ErrIndeterminate)
 }
 
 // send publishes all results; those that are confirmed are not sent again.

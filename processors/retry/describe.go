@@ -49,7 +49,7 @@ func texts(delays []time.Duration) []string {
 func (r *retry) Cases() []stack.Case { return republish.Cases(r.filter) }
 
 // Predict returns where a message goes that failed for the first time, or, in its case, for the
-// last. Outside caseFiltered, it assumes that the filter lets the error through.
+// last. Outside [republish.CaseFiltered], it assumes that the filter lets the error through.
 func (r *retry) Predict(o stack.Outcome) stack.Outcome {
 	p := republish.Prediction{
 		Unwanted: o.Case == republish.CaseFiltered && r.filter != nil,

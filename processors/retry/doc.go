@@ -54,8 +54,8 @@
 // the queues'. For that use processors/backoff. [processor.Reject], and an error for which [If] is
 // false, are never retried: the message is published to the park key at once if there is one;
 // otherwise the error is returned, for the broker to dead-letter. [processor.Drop] and
-// [processor.Requeue] are returned unchanged. A message that was cut short because the context
-// ended has used up no attempt and is requeued.
+// [processor.Requeue] are returned unchanged. A message that was cut short
+// ([processor.CutShort]) has used up no attempt and is requeued.
 //
 // # The count
 //

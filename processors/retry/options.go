@@ -105,9 +105,9 @@ func DeclaredByOthers() Option { return func(c *config) { c.others = true } }
 func ParkKey(key string) Option { return func(c *config) { c.parkKey = key } }
 
 // KeepTrying sets how long a failed republish is retried, at intervals that grow from 100 ms to 5
-// s, before the message is requeued. The worker waits meanwhile, until the message's context ends.
-// Permanent errors are not retried: [processor.ErrTooLarge], [processor.ErrHeaderType] and
-// [processor.ErrClosed]. KeepTrying also bounds a Publish that waits for the broker, as it does
+// s, before the message is requeued. The worker waits meanwhile, until the message is cut short.
+// Permanent errors are not retried: [processor.ErrTooLarge], [processor.ErrHeaderType],
+// [processor.ErrForbidden] and [processor.ErrClosed]. KeepTrying also bounds a Publish that waits for the broker, as it does
 // while the connection is replaced or blocked; a try that begins last may take a second longer.
 // Default: 15 s. With 0 the message is requeued after one try, of at most 15 s; otherwise it is a
 // millisecond or more.

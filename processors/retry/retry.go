@@ -82,7 +82,7 @@ func (r *retry) Process(ctx context.Context, msg processor.Message) error {
 
 // failed publishes the next attempt, or parks the message.
 func (r *retry) failed(ctx context.Context, msg processor.Message, err error) error {
-	if republish.CutShort(ctx) {
+	if processor.CutShort(ctx) {
 		return processor.Requeue(err)
 	}
 	retried, problem := callback.If("retry", r.filter, err)
@@ -107,7 +107,7 @@ func (r *retry) rejected(ctx context.Context, msg processor.Message, err error) 
 	if r.parkKey == "" {
 		return err
 	}
-	if republish.CutShort(ctx) {
+	if processor.CutShort(ctx) {
 		return processor.Requeue(err)
 	}
 	return r.park(ctx, msg, r.count(msg.Headers()), err)

@@ -26,7 +26,7 @@
 // nothing.
 //
 // A transaction that cannot begin is [processor.Release]: nothing has been done, so the message is
-// requeued untouched. The layer also pauses the run until the database can be used again, which it
+// requeued untouched. (One whose own deadline has passed by then has failed.) The layer also pauses the run until the database can be used again, which it
 // tries at intervals that grow from 100 ms to 30 s. While the database is down messages wait in
 // their queue, and none uses up its attempts or is parked. If the run cannot be paused
 // ([stack.RunFrom]), each message is requeued again and again, which before RabbitMQ 4.3 counts

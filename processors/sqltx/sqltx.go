@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/outage"
 	"github.com/gowarren/warren/internal/transaction"
+	"github.com/gowarren/warren/internal/unbegun"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -144,12 +145,12 @@ func (t *layer) Process(ctx context.Context, msg processor.Message) error {
 	return join(err, rollback(tx))
 }
 
-// notBegun releases the message, and pauses the run if the database is down.
+// notBegun pauses the run if the database is down. What waited for it goes back, or has failed in its own time.
 func (t *layer) notBegun(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		t.outage.Down(err, t.check) //nolint:contextcheck // the pause outlives the message
 	}
-	return processor.Release(err)
+	return unbegun.Result(ctx, err)
 }
 
 // commit ends the transaction of a message that succeeded.

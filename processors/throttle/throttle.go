@@ -6,8 +6,8 @@
 // limiter, which then limits all of them together.
 //
 // A message that waits holds its worker, and is settled that much later: keep prefetch divided by
-// rate far below the broker's consumer timeout. One whose context ends while it waits has not
-// begun, and is requeued untouched. When the run ends, waiting messages go on waiting for the
+// rate far below the broker's consumer timeout. One that is cut short while it waits has not
+// begun, and is requeued untouched; one whose own deadline passes has failed. When the run ends, waiting messages go on waiting for the
 // consumer's drain timeout.
 package throttle
 
@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/gowarren/warren/internal/unbegun"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -101,7 +102,7 @@ func short(f float64) string {
 // Process waits for a token.
 func (t *throttle) Process(ctx context.Context, msg processor.Message) error {
 	if err := t.limiter.Wait(ctx); err != nil {
-		return processor.Release(fmt.Errorf("throttle: wait for a token: %w", err))
+		return unbegun.Result(ctx, fmt.Errorf("throttle: wait for a token: %w", err))
 	}
 	return t.next.Process(ctx, msg)
 }

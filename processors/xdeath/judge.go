@@ -75,4 +75,4 @@ func (e *answerError) Unwrap() error { return e.answer }
 func (e *answerError) Is(target error) bool { return callback.Is(e.err, target) }
 
 // As also matches the failure.
-func (e *answerError) As(target any) bool { return errors.As(e.err, target) }
+func (e *answerError) As(target any) bool { return callback.As(e.err, target) }

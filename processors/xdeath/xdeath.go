@@ -8,7 +8,6 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/option"
-	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 )
@@ -91,7 +90,7 @@ func (x *xdeath) Settings() []stack.Setting {
 // Process runs the inner layers and judges msg if they fail.
 func (x *xdeath) Process(ctx context.Context, msg processor.Message) error {
 	err := x.next.Process(ctx, msg)
-	if err == nil || republish.CutShort(ctx) || msg.Settled() {
+	if err == nil || processor.CutShort(ctx) || msg.Settled() {
 		return err
 	}
 	if a := processor.Decide(err).Action; a != processor.Failed && a != processor.Rejected {

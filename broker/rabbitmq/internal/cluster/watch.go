@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/logattr"
 )
 
 // ErrTwo says that the two connections of a broker do not lead to one cluster and vhost.
@@ -92,7 +92,7 @@ func (w *Watch) Check(ctx context.Context) error {
 	err := w.err
 	w.mu.Unlock()
 	if err != nil {
-		w.life.Log.Error("the connections do not belong together", slog.Any("error", err))
+		w.life.Log.Error("the connections do not belong together", logattr.Err(err))
 	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/failover"
+	"github.com/gowarren/warren/internal/logattr"
 )
 
 // How long to wait for a queue that is declared again. Once one has not answered for slowAnswer,
@@ -285,7 +286,7 @@ func (d *Declarations) again(l *declaration) {
 		}
 		down, err := d.declare(l.session, Only(l.topology, func(q string) bool { return slices.Contains(tried, q) }))
 		if err != nil {
-			d.life.Log.Warn("queues that were down not declared", slog.Any("error", err))
+			d.life.Log.Warn("queues that were down not declared", logattr.Err(err))
 			continue
 		}
 		d.back(tried, down)

@@ -5,35 +5,55 @@ import (
 	"sync"
 )
 
-// result is the result of a call.
-type result[T any] struct {
-	value T
-	err   error
+// Result is the result of a call.
+type Result[T any] struct {
+	Value T
+	Err   error
 }
 
-// Call runs f in the background and returns when it has, or when ctx ends. The client's
-// calls cannot be cancelled; what comes too late is given to discard.
-func Call[T any](ctx context.Context, l *Life, f func() (T, error), discard func(T)) (T, error) {
-	var zero T
-	came := make(chan result[T])
-	left := make(chan struct{})
-	defer close(left)
+// Called is a call in the background. The client's calls cannot be cancelled.
+type Called[T any] struct {
+	came chan Result[T]
+	left chan struct{}
+}
+
+// Begin runs f in the background. Its result is taken once, or left.
+func Begin[T any](l *Life, f func() (T, error), discard func(T)) (*Called[T], error) {
+	c := &Called[T]{make(chan Result[T]), make(chan struct{})}
 	started := l.Go(func() {
 		value, err := f()
 		select {
-		case came <- result[T]{value, err}:
-		case <-left:
+		case c.came <- Result[T]{value, err}:
+		case <-c.left:
 			if err == nil {
 				discard(value)
 			}
 		}
 	})
 	if !started {
-		return zero, ErrClosed
+		return nil, ErrClosed
 	}
+	return c, nil
+}
+
+// Came has the result.
+func (c *Called[T]) Came() <-chan Result[T] { return c.came }
+
+// Leave gives the result, which was not taken, to discard.
+func (c *Called[T]) Leave() { close(c.left) }
+
+// Call runs f in the background and returns when it has, or when ctx ends. What comes too late is
+// given to discard.
+func Call[T any](ctx context.Context, l *Life, f func() (T, error), discard func(T)) (T, error) {
+	var zero T
+	c, err := Begin(l, f, discard)
+	if err != nil {
+		return zero, err
+	}
+	defer c.Leave()
 	select {
-	case r := <-came:
-		return r.value, r.err
+	case r := <-c.Came():
+		return r.Value, r.Err
 	case <-ctx.Done():
 		return zero, Ended(ctx)
 	}
