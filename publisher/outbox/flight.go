@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
@@ -26,14 +28,27 @@ type flight struct {
 	silent bool     // it brought no answer, although there was time
 }
 
-// fly publishes the batch.
+// fly publishes the batch. A publisher that panics has failed: the messages may be stored or not.
 func (f *flight) fly(ctx context.Context, next processor.Publisher) {
+	f.errs = slices.Repeat([]error{fmt.Errorf("%w: outbox: the publisher called runtime.Goexit", processor.ErrIndeterminate)}, len(f.queues))
 	batch := make([]processor.Envelope, len(f.queues))
 	for i, q := range f.queues {
 		batch[i] = q[0].envelope
 	}
-	f.errs = make([]error, len(batch))
-	copy(f.errs, processor.PublishBatch(ctx, next, f.to, batch))
+	var errs []error
+	problem := callback.Call("outbox: the publisher", func() { errs = processor.PublishBatch(ctx, next, f.to, batch) })
+	switch {
+	case problem != nil:
+		problem = fmt.Errorf("%w: %w", processor.ErrIndeterminate, problem)
+	case errs == nil:
+		errs = make([]error, len(batch))
+	case len(errs) != len(batch):
+		problem = fmt.Errorf("%w: outbox: the publisher returned %d errors for %d messages", processor.ErrIndeterminate, len(errs), len(batch))
+	}
+	if problem != nil {
+		errs = slices.Repeat([]error{problem}, len(batch))
+	}
+	f.errs = errs
 }
 
 // land notes what became of a batch. Queues go on with the next message when the first is confirmed.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/pacing"
@@ -157,8 +158,9 @@ func (r *Relay) idle(ctx context.Context, polls bool) {
 // listen wakes the relay at each notification.
 func (r *Relay) listen(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; {
-		err := r.listener.Wait(ctx)
-		if err == nil {
+		var err error
+		problem := callback.Apart("outbox: the listener", func() { err = r.listener.Wait(ctx) })
+		if err = errors.Join(problem, err); err == nil {
 			failures = 0
 			r.Wake()
 			continue
