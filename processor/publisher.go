@@ -52,6 +52,10 @@ var (
 	ErrIndeterminate = errors.New("the broker's answer was lost; the message may be stored or not")
 	// ErrBlocked: the broker takes no messages for now. The message is not stored.
 	ErrBlocked = errors.New("the broker takes no messages for now")
+	// ErrSilent: this destination does not answer, though the broker does, as with a queue that
+	// hangs. The error is ErrBlocked or ErrIndeterminate as well, which says more of the message. Not
+	// every publisher can tell.
+	ErrSilent = errors.New("the destination does not answer")
 	// ErrTooLarge: a key, property, header or body is over the protocol's or the
 	// broker's limit. The message is not stored.
 	ErrTooLarge = errors.New("the message is over a size limit")

@@ -8,6 +8,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/components/delay"
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
@@ -23,9 +24,18 @@ var ErrRejected = errors.New("the message was nacked without requeue")
 //
 // topic is where the message came from, "" if unknown; err is why it was rejected, never nil. If
 // DeadLetter returns nil it has dealt with the message, which is acked. An error, which should wrap
-// err, requeues it to its topic. A DeadLetter may be called concurrently, and must not settle or
+// err, requeues it to its topic, and so does a panic. A DeadLetter may be called concurrently, and must not settle or
 // change the message. msg.Context() bounds it.
 type DeadLetter func(msg *message.Message, topic string, err error) error
+
+// take calls it.
+func (dead DeadLetter) take(msg *message.Message, topic string, reason error) error {
+	var err error
+	if problem := callback.After("watermill: the DeadLetter", reason, func() { err = dead(msg, topic, reason) }); problem != nil {
+		return problem
+	}
+	return err
+}
 
 // Metadata that Watermill's PoisonQueue writes.
 const (

@@ -3,6 +3,7 @@ package watermill
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 // heed is how long a subscriber has to notice the settlement of its last messages before the
 // subscription ends: it forgets the others.
 const heed = 500 * time.Millisecond
+
+// letGo is how long a subscriber that has ended, or its last message since, may take to close its channel.
+const letGo = time.Minute
 
 // stop ends the intake. What was not received is requeued at once, or once the messages in flight
 // are settled.
@@ -39,7 +43,7 @@ func (p *part) close() {
 func (p *part) halt() { p.halting.Do(func() { close(p.stopped) }) }
 
 // leave ends the subscription in a goroutine, which ends when the subscriber has closed its
-// channel. Only unsettled is still in flight.
+// channel, or is left behind. Only unsettled is still in flight.
 func (p *part) leave(unsettled map[uint64]*message.Message) {
 	p.leaving.Do(func() {
 		p.mu.Lock()
@@ -53,7 +57,7 @@ func (p *part) leave(unsettled map[uint64]*message.Message) {
 			for _, msg := range unsettled {
 				msg.Nack()
 			}
-			giveBack(p.messages)
+			giveBack(p.messages, p.topic)
 		}()
 	})
 }
@@ -85,6 +89,32 @@ func await(settled []context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-patience.C:
+			return
+		}
+	}
+}
+
+// giveBack nacks what still arrives from a subscription that has ended, until it is closed. Some
+// subscribers wait for that. One that does not close it, as it must, is left behind: nothing could go on after it.
+func giveBack(messages <-chan *message.Message, topic string) {
+	if messages == nil {
+		return
+	}
+	patience := time.NewTimer(letGo)
+	defer patience.Stop()
+	for {
+		select {
+		case msg, open := <-messages:
+			if !open {
+				return
+			}
+			if msg != nil {
+				msg.Nack()
+			}
+			patience.Reset(letGo)
+		case <-patience.C:
+			slog.Warn("a subscriber has not closed its channel, and is left behind",
+				slog.String("topic", topic), slog.Duration("for", letGo))
 			return
 		}
 	}

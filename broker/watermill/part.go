@@ -20,7 +20,7 @@ type part struct {
 	end      context.CancelFunc // of the subscriber's part
 	room     chan struct{}      // holds one for each message in flight
 	stopped  chan struct{}      // closed when no more are received
-	drained  chan struct{}      // closed when the subscriber has closed its channel
+	drained  chan struct{}      // closed when the subscriber has closed its channel, or is left behind
 	halting  sync.Once
 	leaving  sync.Once
 	channel  *broker.Channel
@@ -114,7 +114,7 @@ func (p *part) Nack(tag uint64, requeue bool) error {
 	if !ok {
 		return processor.ErrStale
 	}
-	if problem := p.dead(msg, p.topic, ErrRejected); problem != nil {
+	if problem := p.dead.take(msg, p.topic, ErrRejected); problem != nil {
 		_ = p.Release(tag) // if too late, it is requeued already
 		return fmt.Errorf("watermill: the rejected message goes back to topic %q: %w", p.topic, problem)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/watermill"
 	"github.com/gowarren/warren/internal/must"
 )
@@ -68,4 +69,113 @@ func TestNothingIsSubscribedAfterClose(t *testing.T) {
 		require.Equal(t, closed, a.total.Load())
 		require.Zero(t, a.now.Load())
 	})
+}
+
+// flaky is a subscriber that fails some times after its first subscription.
+type flaky struct {
+	alone
+
+	failures atomic.Int64
+}
+
+func (f *flaky) subscribe(ctx context.Context) (<-chan *message.Message, error) {
+	if f.total.Load() > 0 && f.failures.Add(-1) >= 0 {
+		return nil, errors.New("connection refused")
+	}
+	return f.alone.subscribe(ctx)
+}
+
+// A pause is often because of an outage, in which the first subscription after it fails. That ended the run.
+func TestASubscriptionThatFailsAfterAPauseIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, ordered := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &flaky{}
+			f.failures.Store(20)
+			source := must.Have(watermill.NewSource(subscriberFunc(f.subscribe), "mail", watermill.Discard(nil)))
+			sub := must.Have(source.Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1, Ordered: ordered}))
+			<-sub.Pause()
+			sub.Resume()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			_, err := sub.Receive(ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, int64(2), f.total.Load())
+			require.NoError(t, sub.Close(t.Context()))
+		})
+	}
+}
+
+func TestAPauseAndTheCloseEndTheTriesToSubscribe(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(t *testing.T, sub broker.Subscription){
+		"pause": func(_ *testing.T, sub broker.Subscription) { sub.Pause() },
+		"close": func(t *testing.T, sub broker.Subscription) {
+			t.Helper()
+			require.NoError(t, sub.Close(t.Context()))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &flaky{}
+				f.failures.Store(1000)
+				sub := subscribe(t, must.Have(watermill.NewSource(subscriberFunc(f.subscribe), "mail", watermill.Discard(nil))), 1)
+				<-sub.Pause()
+				sub.Resume()
+				time.Sleep(time.Minute)
+				end(t, sub)
+				time.Sleep(10 * time.Second)
+				left := f.failures.Load()
+				require.Less(t, left, int64(990))
+				time.Sleep(time.Minute)
+				require.Equal(t, left, f.failures.Load())
+				if name == "pause" {
+					f.failures.Store(0)
+					sub.Resume()
+					time.Sleep(10 * time.Second)
+					require.Equal(t, int64(2), f.total.Load())
+				}
+			})
+		})
+	}
+}
+
+// deaf is a subscriber that does not close its channel.
+func deaf(context.Context) (<-chan *message.Message, error) { return make(chan *message.Message), nil }
+
+// It was waited for without end, and the goroutine outlived the close.
+func TestASubscriberThatDoesNotCloseItsChannelIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(t *testing.T, sub broker.Subscription){
+		"resumed": func(t *testing.T, sub broker.Subscription) {
+			t.Helper()
+			<-sub.Pause()
+			sub.Resume()
+			time.Sleep(time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := sub.Receive(ctx)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		},
+		"paused": func(t *testing.T, sub broker.Subscription) {
+			t.Helper()
+			sub.Pause()
+			sub.Resume()
+		},
+		"closed": func(*testing.T, broker.Subscription) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				source := must.Have(watermill.NewSource(subscriberFunc(deaf), "mail", watermill.Discard(nil)))
+				sub := must.Have(source.Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1, Ordered: true}))
+				end(t, sub)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				require.ErrorIs(t, sub.Close(ctx), context.DeadlineExceeded)
+				time.Sleep(5 * time.Minute) // the bubble ends only with all goroutines
+			})
+		})
+	}
 }

@@ -54,7 +54,7 @@ func (r *router) reject(d *delivery, err error) error {
 	if err == nil {
 		err = ErrRejected
 	}
-	return r.dead(d.call.msg, d.Origin().Queue, err)
+	return r.dead.take(d.call.msg, d.Origin().Queue, err)
 }
 
 // told logs why a message that is acked has failed, since the router gets no error.

@@ -79,22 +79,9 @@ func (s *subscription) begin(ctx context.Context) (*part, error) {
 	}
 	if err != nil {
 		end()
-		giveBack(messages)
+		giveBack(messages, s.topic)
 		return nil, fmt.Errorf("watermill: subscribe to topic %q: %w", s.topic, err)
 	}
 	p.messages = messages
 	return p, nil
-}
-
-// giveBack nacks what still arrives from a subscription that has ended, until it is closed. Some
-// subscribers wait for that.
-func giveBack(messages <-chan *message.Message) {
-	if messages == nil {
-		return
-	}
-	for msg := range messages {
-		if msg != nil {
-			msg.Nack()
-		}
-	}
 }

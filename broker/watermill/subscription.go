@@ -5,10 +5,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/pacing"
 )
 
 // subscription is a sequence of parts: a subscriber cannot be paused, so each pause ends one.
@@ -84,7 +88,7 @@ func (s *subscription) Pause() (back <-chan struct{}) {
 }
 
 // Resume begins another part in the background, with Ordered once the messages in flight of the
-// last one are settled. If that fails, Receive returns the error.
+// last one are settled. While that fails, it is tried again.
 func (s *subscription) Resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,30 +103,61 @@ func (s *subscription) Resume() {
 	}
 }
 
+// Pauses between the tries to subscribe again.
+const (
+	firstPause = 100 * time.Millisecond
+	lastPause  = 5 * time.Second
+)
+
+// goOn tries until there is a part: a pause is often because of an outage, in which the first try fails
+// as well.
 func (s *subscription) goOn(last *part, begun chan struct{}) {
 	defer close(begun)
 	if s.options.Ordered {
-		<-last.drained
+		select {
+		case <-last.drained:
+		case <-s.channel.Life().Done():
+		}
 	}
 	ctx, cancel := context.WithCancel(s.values)
 	defer context.AfterFunc(s.channel.Life(), cancel)()
-	var next *part
-	err := context.Cause(s.channel.Life())
-	if err == nil {
-		next, err = s.begin(ctx)
+	for failures := 1; ; failures++ {
+		var next *part
+		err := context.Cause(s.channel.Life())
+		if err == nil {
+			next, err = s.begin(ctx)
+		}
+		if s.gone(next, err) {
+			return
+		}
+		pause := pacing.Jitter(pacing.Doubling(firstPause, lastPause, failures))
+		slog.LogAttrs(ctx, slog.LevelWarn, "not subscribed after a pause, trying again",
+			slog.String("topic", s.topic), slog.Duration("wait", pause), logattr.Err(err))
+		pacing.Sleep(ctx, pause)
 	}
+}
+
+// gone goes on with a part, and reports false if there is none and one is still wanted.
+func (s *subscription) gone(next *part, err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.change()
+	over := s.channel.Life().Err() != nil
+	if err != nil && !s.paused && !over {
+		return false
+	}
 	s.goingOn = nil
+	defer s.change()
 	if err != nil {
-		s.err = cmp.Or(s.err, err)
-		return
+		if over {
+			s.err = cmp.Or(s.err, err)
+		}
+		return true
 	}
 	if s.paused || s.closed {
 		next.stop()
 	}
 	s.parts = append(slices.DeleteFunc(s.parts, (*part).isDrained), next)
+	return true
 }
 
 // Close nacks the messages in flight, and ends all parts.

@@ -26,6 +26,11 @@
 // mend it. A reply whose outcome is unknown, or for which the broker has no room, is tried again for a
 // while, and then the request goes back to its queue and is processed once more.
 //
+// A caller's queue that does not answer, while the broker does, is the caller's own as well. That it is so, the
+// publisher says ([processor.ErrSilent], as RabbitMQ's does), or the answers to replies for other callers that were sent
+// later. Then the request is acked, and the caller's next replies are dropped, but for one every few seconds, until
+// there is an answer.
+//
 // An error that reaches the layer is final: the request is rejected and not requeued, also with
 // ack.RequeueOnError. It would be answered again. If a retry has parked it, it is acked.
 //

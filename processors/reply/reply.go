@@ -12,6 +12,7 @@ import (
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/outgoing"
 	"github.com/gowarren/warren/internal/republish"
+	"github.com/gowarren/warren/internal/silent"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/remote"
 	"github.com/gowarren/warren/processor/stack"
@@ -29,7 +30,7 @@ func New(publisher processor.Publisher, protocol remote.Server, opts ...Option) 
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &reply{next: next, protocol: protocol, sender: republish.Sender{
+		return &reply{next: next, protocol: protocol, silences: &silent.Destinations{Longest: probeEvery}, sender: republish.Sender{
 			Name: "reply", Publisher: publisher, KeepTrying: c.keepTrying, Log: c.log, Final: gone,
 		}}
 	}
@@ -66,6 +67,7 @@ type reply struct {
 	next     processor.Processor
 	protocol remote.Server
 	sender   republish.Sender
+	silences *silent.Destinations // of all workers
 }
 
 var (
@@ -150,20 +152,39 @@ func (r *reply) other(failure error) processor.Envelope {
 	return r.protocol.EncodeError(remote.ErrorOf(failure))
 }
 
-// answer publishes the reply. If it can never be sent, the caller gets an error that says so.
+// answer publishes the reply, unless its destination is known not to answer.
 func (r *reply) answer(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope) error {
+	may, begun := r.silences.Ask(to), time.Now()
+	if may == silent.Asked || may == silent.Later {
+		r.nobody(ctx, msg, to, errSilent)
+		return nil
+	}
+	err := r.deliver(ctx, msg, to, e, may == silent.Probe)
+	if r.othersAnswered(ctx, to, begun, err) {
+		err = r.deliver(ctx, msg, to, e, true) // the broker may have been away until just now
+	}
+	// A queue that takes nothing for so long is the caller's own, and must not hold up the service.
+	refused := errors.Is(err, processor.ErrRefused) && !errors.Is(err, processor.ErrIndeterminate)
+	if r.isSilent(ctx, to, begun, err) || refused || gone(err) || republish.Unsendable(err) {
+		r.nobody(ctx, msg, to, err)
+		return nil
+	}
+	return err
+}
+
+// deliver publishes the reply. If it can never be sent, the caller gets an error that says so.
+func (r *reply) deliver(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope, probe bool) error {
+	if probe {
+		short, cancel := context.WithTimeoutCause(ctx, probeTime, fmt.Errorf("reply: no answer in %v, nor to the last reply", probeTime))
+		defer cancel()
+		ctx = short
+	}
 	err := r.send(ctx, msg, to, e)
 	if republish.Unsendable(err) {
 		err = r.send(ctx, msg, to, r.protocol.EncodeError(&remote.Error{
 			Type:    remote.TypeUnserializable,
 			Message: "the reply cannot be sent: it is too large, or a header has a type that no broker carries",
 		}))
-	}
-	// A queue that takes nothing for so long is the caller's own, and must not hold up the service.
-	refused := errors.Is(err, processor.ErrRefused) && !errors.Is(err, processor.ErrIndeterminate)
-	if refused || gone(err) || republish.Unsendable(err) {
-		r.nobody(ctx, msg, to, err)
-		return nil
 	}
 	return err
 }

@@ -28,13 +28,25 @@ type claim struct {
 
 // claim takes slots with messages that are due. It returns nil if there are none, or others have them.
 func (r *Relay) claim(ctx context.Context) (*claim, error) {
+	now := time.Now().Round(0) // of the clock on the wall: the other one stands still while a machine is suspended
+	c := &claim{owner: rand.Text(), until: now.Add(r.lease)}
+	if err := r.extend(ctx, c); err != nil {
+		return nil, err
+	}
+	if len(c.slots) == 0 {
+		return nil, nil //nolint:nilnil // there is nothing to do
+	}
+	return c, nil
+}
+
+// extend takes more slots with messages that are due, for as long as the claim has others.
+func (r *Relay) extend(ctx context.Context, c *claim) error {
 	// Not cut off with ctx: the claim could be committed and nobody know.
 	ctx, done := outlive(ctx, drain)
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, statements)
 	defer cancel()
-	now := time.Now().Round(0) // of the clock on the wall: the other one stands still while a machine is suspended
-	c := &claim{owner: rand.Text(), until: now.Add(r.lease)}
+	now := time.Now().Round(0)
 	take := r.claimInOneStep
 	if r.dialect.skipsLocked() {
 		take = r.claimUnlocked
@@ -42,18 +54,16 @@ func (r *Relay) claim(ctx context.Context) (*claim, error) {
 	// It begins at a random slot, so that relays do not all want the same, and goes on in the order of the
 	// primary key, so that MySQL locks no more than it returns.
 	first := mathrand.IntN(slots) //nolint:gosec // no secret
+	before := len(c.slots)
 	for _, part := range []string{fmt.Sprintf("s.slot >= %d", first), fmt.Sprintf("s.slot < %d", first)} {
-		if len(c.slots) > 0 {
+		if len(c.slots) > before {
 			break
 		}
 		if err := take(ctx, c, now, part); err != nil {
-			return nil, fmt.Errorf("outbox: claim: %w", err)
+			return fmt.Errorf("outbox: claim: %w", err)
 		}
 	}
-	if len(c.slots) == 0 {
-		return nil, nil //nolint:nilnil // there is nothing to do
-	}
-	return c, nil
+	return nil
 }
 
 // free is the condition for slots that have messages and belong to nobody. Of a lease that ends in more than the longest
@@ -71,16 +81,21 @@ func (r *Relay) candidates(now time.Time, part string) (statement string, args [
 
 // claimUnlocked locks slots that no other claim has locked, and writes down whose they are.
 func (r *Relay) claimUnlocked(ctx context.Context, c *claim, now time.Time, part string) error {
-	return r.transact(ctx, func(tx *sql.Tx) error {
+	var more []any
+	err := r.transact(ctx, func(tx *sql.Tx) error {
 		statement, args := r.candidates(now, part)
 		var err error
-		if c.slots, err = r.numbers(ctx, tx, statement+" FOR UPDATE SKIP LOCKED", args); err != nil || len(c.slots) == 0 {
+		if more, err = r.numbers(ctx, tx, statement+" FOR UPDATE SKIP LOCKED", args); err != nil || len(more) == 0 {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, r.dialect.query("UPDATE "+r.table+"_slots SET owner = ?, until = ? WHERE slot IN ("+list(len(c.slots))+")"),
-			append([]any{c.owner, c.until.UnixMilli()}, c.slots...)...)
+		_, err = tx.ExecContext(ctx, r.dialect.query("UPDATE "+r.table+"_slots SET owner = ?, until = ? WHERE slot IN ("+list(len(more))+")"),
+			append([]any{c.owner, c.until.UnixMilli()}, more...)...)
 		return err
 	})
+	if err == nil {
+		c.slots = append(c.slots, more...)
+	}
+	return err
 }
 
 // claimInOneStep is for databases with one writer at a time. It only reads if there is nothing to do, and begins its
@@ -97,7 +112,10 @@ func (r *Relay) claimInOneStep(ctx context.Context, c *claim, now time.Time, par
 		append(set, wanted...)...); err != nil {
 		return err
 	}
-	c.slots, err = r.numbers(ctx, r.db, "SELECT slot FROM "+r.table+"_slots WHERE owner = ?", []any{c.owner})
+	all, err := r.numbers(ctx, r.db, "SELECT slot FROM "+r.table+"_slots WHERE owner = ?", []any{c.owner})
+	if err == nil {
+		c.slots = all
+	}
 	return err
 }
 

@@ -47,12 +47,15 @@
 // # Order
 //
 // With [OrderBy], messages of one key are published one after the other, each when the one before it is confirmed. If one comes twice, later ones
-// may too, but the first time that each comes is in order. Without, a relay has up to [Batch] messages in flight and promises no order.
+// may too, but the first time that each comes is in order. Without, a worker has up to [Batch] messages in flight, and more while a destination is late,
+// and promises no order.
 //
 // # Messages that cannot be sent
 //
 // A message that the broker refuses, or that no queue takes, is tried again after 1 s, and then after as long as it has been failing, at most a
-// minute. It holds up no other, but those of its order key. One that can never be sent ([processor.ErrTooLarge], [processor.ErrHeaderType]), and one that no queue takes
+// minute. It holds up no other, but those of its order key. So it is with the messages to a destination that does not answer while others do, such as
+// a queue that hangs: it gets one at a time, and the others are due later, after a minute at most. While the broker takes nothing at all no message
+// has failed, and all go on when it does. One that can never be sent ([processor.ErrTooLarge], [processor.ErrHeaderType]), and one that no queue takes
 // or that may not be published for an hour ([SetAsideAfter]), is set aside: its row stays, with state 2 and the error, and is counted in [Stats]. Later
 // messages of its order key wait, unless [PassSetAside]. Decide about it by hand:
 //

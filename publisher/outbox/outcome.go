@@ -11,23 +11,15 @@ import (
 	"github.com/gowarren/warren/processor"
 )
 
-// failure is what is written down about a message that was not confirmed.
-type failure struct {
-	seq      int64
-	state    int
-	dueAt    int64
-	failedAt int64
-	text     string
-}
-
 // outcome is what became of a message in one try.
 type outcome uint8
 
 const (
 	confirmed outcome = iota
-	failed            // it is written down
+	answered          // the broker does not take it, which is written down
+	failed            // it is written down, and may say nothing about the broker
 	skipped           // it was not sent because of another message
-	untried           // it was not sent because of the broker
+	untried           // it was not sent because of its destination, or the broker
 )
 
 // unreadableError is the error of a row whose message is not what the publisher wrote.
@@ -42,24 +34,31 @@ func (e *unreadableError) Unwrap() error { return e.problem }
 //
 // What can never be sent is set aside at once, and what no queue takes or may not be published after the time for that. Whatever
 // else is about the message, or may be, is tried again later, so that it holds up no other: also one whose answer was lost,
-// since a message that makes the broker close the connection looks like that. What the publisher did not try is left as it is.
+// since a message that makes the broker close the connection looks like that. About what the publisher did not try [delivery.judge] decides.
 func (d *delivery) note(ctx context.Context, s stored, err error) outcome {
 	var unreadable *unreadableError
 	switch {
 	case err == nil:
-		d.confirmed = append(d.confirmed, s.seq)
+		d.ledger.confirm(s)
 		return confirmed
 	case errors.As(err, &unreadable), errors.Is(err, processor.ErrTooLarge), errors.Is(err, processor.ErrHeaderType):
 		d.fail(ctx, s, err, true)
 	case errors.Is(err, processor.ErrUnroutable), errors.Is(err, processor.ErrForbidden):
 		d.fail(ctx, s, err, d.relay.patience != processor.NoLimit && time.Since(since(s)) >= d.relay.patience)
+		if errors.Is(err, processor.ErrUnroutable) {
+			return answered
+		}
 	case errors.Is(err, processor.ErrIndeterminate):
 		d.fail(ctx, s, err, false)
+	case errors.Is(err, processor.ErrRefused):
+		d.fail(ctx, s, err, false)
+		return answered
 	case errors.Is(err, processor.ErrSkipped):
 		return skipped
-	case errors.Is(err, processor.ErrClosed), errors.Is(err, processor.ErrBlocked),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, processor.ErrClosed):
 		d.trouble = err
+		return untried
+	case errors.Is(err, processor.ErrBlocked), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return untried
 	default:
 		d.fail(ctx, s, err, false)
@@ -91,7 +90,7 @@ func (d *delivery) fail(ctx context.Context, s stored, err error, aside bool) {
 	} else {
 		f.dueAt = time.Now().Add(min(max(time.Since(first), shortest), longest)).UnixMilli()
 	}
-	d.failed = append(d.failed, f)
+	d.ledger.fail(f)
 	logattr.Or(d.relay.log).LogAttrs(ctx, level, text,
 		slog.String("table", d.relay.table), slog.Int64("seq", s.seq), slog.String("message_id", excerpt.Of(s.envelope.ID, 256)),
 		slog.String("to", excerpt.Of(s.to.String(), 512)), logattr.Err(err))

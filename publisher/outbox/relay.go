@@ -9,9 +9,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/pacing"
+	"github.com/gowarren/warren/internal/silent"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -22,6 +24,8 @@ type Relay struct {
 	db   *sql.DB
 	next processor.Publisher
 	wake chan struct{}
+
+	silences silent.Destinations
 }
 
 // NewRelay returns a relay that reads the table from db and publishes through next. It does nothing before [Relay.Run].
@@ -87,8 +91,9 @@ const (
 // work publishes until ctx ends or the publisher is closed. Of the workers one polls, and each wakes another when it has
 // found messages.
 func (r *Relay) work(ctx context.Context, polls bool) error {
-	troubles := 0
+	troubles, told := 0, time.Time{}
 	for ctx.Err() == nil {
+		begun := time.Now()
 		found, err := r.round(ctx)
 		switch {
 		case errors.Is(err, processor.ErrClosed):
@@ -98,9 +103,12 @@ func (r *Relay) work(ctx context.Context, polls bool) error {
 		case err != nil:
 			troubles++
 			pause := pacing.Jitter(pacing.Doubling(firstPause, lastPause, troubles))
-			logattr.Or(r.log).LogAttrs(ctx, slog.LevelWarn, "the relay of an outbox goes on after a pause",
-				slog.String("table", r.table), slog.Duration("pause", pause), logattr.Err(err))
-			pacing.Sleep(ctx, pause)
+			if troubles == 1 || time.Since(told) >= lastPause {
+				told = time.Now()
+				logattr.Or(r.log).LogAttrs(ctx, slog.LevelWarn, "the relay of an outbox goes on after a pause",
+					slog.String("table", r.table), slog.Duration("pause", pause), logattr.Err(err))
+			}
+			r.rest(ctx, polls, pause, begun)
 		case found:
 			troubles = 0
 			r.Wake()
@@ -110,6 +118,26 @@ func (r *Relay) work(ctx context.Context, polls bool) error {
 		}
 	}
 	return nil
+}
+
+// rest is a pause after trouble, less the time since the round was begun, which may have waited for the broker. It ends early, though not
+// at once, when there may be new messages: their destination may be a better one.
+func (r *Relay) rest(ctx context.Context, polls bool, pause time.Duration, begun time.Time) {
+	least := min(pause, late)
+	pacing.Sleep(ctx, least-time.Since(begun))
+	if pause -= max(least, time.Since(begun)); pause <= 0 {
+		return
+	}
+	if polls {
+		pause = min(pause, r.poll)
+	}
+	t := time.NewTimer(pause)
+	defer t.Stop()
+	select {
+	case <-r.wake:
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // idle waits until there may be messages.
@@ -130,8 +158,9 @@ func (r *Relay) idle(ctx context.Context, polls bool) {
 // listen wakes the relay at each notification.
 func (r *Relay) listen(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; {
-		err := r.listener.Wait(ctx)
-		if err == nil {
+		var err error
+		problem := callback.Apart("outbox: the listener", func() { err = r.listener.Wait(ctx) })
+		if err = errors.Join(problem, err); err == nil {
 			failures = 0
 			r.Wake()
 			continue
@@ -151,11 +180,7 @@ func (r *Relay) round(ctx context.Context) (found bool, err error) {
 	if err != nil || c == nil {
 		return false, err
 	}
-	rows, err := r.read(ctx, c)
-	if err != nil || len(rows) == 0 {
-		return false, errors.Join(err, r.settle(ctx, c, nil))
-	}
-	d := r.deliver(ctx, c, rows)
-	err = r.settle(ctx, c, d)
-	return d.settled() > 0, errors.Join(err, d.trouble)
+	d := r.deliver(ctx, c)
+	err = r.settle(ctx, c, &d.ledger, true)
+	return d.ledger.settled > 0, errors.Join(err, d.trouble)
 }

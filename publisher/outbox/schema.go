@@ -16,7 +16,7 @@ const slots = 64
 // The states of a row.
 const (
 	ready    = 0 // to be published
-	waiting  = 1 // has failed, and is tried again when it is due
+	waiting  = 1 // is tried again when it is due
 	setAside = 2 // is not tried again
 )
 
@@ -34,8 +34,8 @@ func checkTable(table string) error {
 // claim, named like it with "_slots" at the end. Run them when you migrate, in their order; to run them again changes nothing.
 // table "" is [DefaultTable].
 //
-// All times are in milliseconds since 1970. The state of a row is 0 (to be published), 1 (it has failed and is tried again when
-// it is due) or 2 (set aside: see the package documentation).
+// All times are in milliseconds since 1970. The state of a row is 0 (to be published), 1 (it has failed, or its destination does
+// not answer, and it is tried again when it is due) or 2 (set aside: see the package documentation).
 func Schema(d Dialect, table string) ([]string, error) {
 	if table == "" {
 		table = DefaultTable
