@@ -172,26 +172,24 @@ func (r *reply) answer(ctx context.Context, msg processor.Message, to processor.
 	return err
 }
 
-// deliver publishes the reply. If it can never be sent, the caller gets an error that says so.
+// deliver publishes the reply, with less patience for a probe. If it can never be sent, the caller gets an error that says so.
 func (r *reply) deliver(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope, probe bool) error {
+	sender := r.sender
 	if probe {
-		short, cancel := context.WithTimeoutCause(ctx, probeTime, fmt.Errorf("reply: no answer in %v, nor to the last reply", probeTime))
-		defer cancel()
-		ctx = short
+		sender.KeepTrying = probeTime
 	}
-	err := r.send(ctx, msg, to, e)
+	send := func(e processor.Envelope) error {
+		e.CorrelationID = cmp.Or(msg.Properties().CorrelationID, msg.Properties().ID)
+		return sender.To(ctx, msg, to, e)
+	}
+	err := send(e)
 	if republish.Unsendable(err) {
-		err = r.send(ctx, msg, to, r.protocol.EncodeError(&remote.Error{
+		err = send(r.protocol.EncodeError(&remote.Error{
 			Type:    remote.TypeUnserializable,
 			Message: "the reply cannot be sent: it is too large, or a header has a type that no broker carries",
 		}))
 	}
 	return err
-}
-
-func (r *reply) send(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope) error {
-	e.CorrelationID = cmp.Or(msg.Properties().CorrelationID, msg.Properties().ID)
-	return r.sender.To(ctx, msg, to, e)
 }
 
 // gone reports whether nobody takes a reply any more, or the service may not send it there. Trying again

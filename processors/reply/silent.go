@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gowarren/warren/internal/republish"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -46,5 +45,5 @@ func (r *reply) othersAnswered(ctx context.Context, to processor.Destination, be
 // waited reports whether a publish has ended because there was no answer.
 func waited(ctx context.Context, err error) bool {
 	none := errors.Is(err, processor.ErrBlocked) || errors.Is(err, processor.ErrIndeterminate) || errors.Is(err, context.DeadlineExceeded)
-	return none && !republish.CutShort(ctx)
+	return none && !processor.CutShort(ctx)
 }
