@@ -341,6 +341,6 @@ func TestStressStartAndStop(t *testing.T) {
 		cancel()
 		s := c.Stats()
 		require.Equal(t, s.Received, s.Done)
-		require.Zero(t, s.InHand)
+		require.Zero(t, s.InFlight)
 	}
 }

@@ -1,6 +1,6 @@
 // Package consumer runs a processor over a source of messages.
 //
-//	c, err := consumer.New(broker.Source("mail"), pipeline, consumer.Workers(8))
+//	c, err := consumer.New(b.Source("mail"), pipeline, consumer.Workers(8))
 //	if err != nil {
 //		return err
 //	}

@@ -51,11 +51,11 @@ func (r *run) finishHands(workers <-chan struct{}, deadline <-chan time.Time) {
 	case <-workers:
 		r.endHands(processor.ErrShutdown)
 	case <-r.hands.Done():
-		r.log.Warn("aborted, giving back what is in hand", slog.Int64("in_hand", r.stats.inHand.Load()))
+		r.log.Warn("aborted, giving back what is in flight", slog.Int64("in_flight", r.stats.inFlight.Load()))
 	case <-deadline:
 		r.endHands(errDrained)
-		r.log.Warn("drain deadline has passed, giving back what is in hand",
-			slog.Duration("timeout", r.options.drainTimeout), slog.Int64("in_hand", r.stats.inHand.Load()))
+		r.log.Warn("drain deadline has passed, giving back what is in flight",
+			slog.Duration("timeout", r.options.drainTimeout), slog.Int64("in_flight", r.stats.inFlight.Load()))
 	}
 }
 
@@ -66,7 +66,7 @@ func (r *run) endure(workers, idle <-chan struct{}) error {
 		select {
 		case <-ended:
 		case <-patience:
-			return fmt.Errorf("consumer: %w: messages in hand: %d", ErrAbandoned, r.stats.inHand.Load())
+			return fmt.Errorf("consumer: %w: messages in flight: %d", ErrAbandoned, r.stats.inFlight.Load())
 		}
 	}
 	return nil

@@ -21,7 +21,7 @@ func (r *run) watchIdle() {
 			return
 		case <-ticker.C:
 		}
-		now, empty := r.stats.received.Load(), !r.gate.Paused() && r.stats.inHand.Load() == 0 && r.holding.Load() == 0
+		now, empty := r.stats.received.Load(), !r.gate.Paused() && r.stats.inFlight.Load() == 0 && r.holding.Load() == 0
 		if empty && known && now == before {
 			r.idle(r.hands)
 		}

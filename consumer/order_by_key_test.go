@@ -132,7 +132,7 @@ func TestABusyKeyOccupiesOneWorker(t *testing.T) {
 		q := newQueue(bodies("k:1", "k:2", "k:3", "k:4", "k:5", "other:1", "other:2", "k:6")...)
 		c, end := ordered(t, q, acked(t, b.handle), consumer.Workers(2))
 		require.Equal(t, []string{"k:1", "other:1", "other:2"}, b.now())
-		require.Equal(t, consumer.Stats{Received: 8, Done: 2, InHand: 1, Waiting: 5}, c.Stats())
+		require.Equal(t, consumer.Stats{Received: 8, Done: 2, InFlight: 1, Waiting: 5}, c.Stats())
 		close(b.hold["k:1"])
 		require.Equal(t, []string{"k:2", "k:3", "k:4", "k:5", "k:6"}, b.now()[3:])
 		require.Equal(t, consumer.Stats{Received: 8, Done: 8}, c.Stats())
@@ -186,7 +186,7 @@ func TestWhatWaitsAtTheEndGoesBackUntouched(t *testing.T) {
 						require.Equal(t, []processortest.Settlement{processortest.Released}, m.Settlements())
 					}
 					s := c.Stats()
-					require.Equal(t, [3]uint64{5, 5, 0}, [3]uint64{s.Received, s.Done + s.Released, uint64(s.Waiting + s.InHand)})
+					require.Equal(t, [3]uint64{5, 5, 0}, [3]uint64{s.Received, s.Done + s.Released, uint64(s.Waiting + s.InFlight)})
 				})
 			}
 		})

@@ -172,7 +172,7 @@ func TestRandomMessagesKeepTheOrderOfTheirKeys(t *testing.T) {
 			s := c.Stats()
 			require.Equal(t, uint64(received), s.Received)
 			require.Zero(t, s.Waiting)
-			require.Zero(t, s.InHand)
+			require.Zero(t, s.InFlight)
 			if t.Failed() {
 				t.Logf("seed %d", seed)
 			}

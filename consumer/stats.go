@@ -16,14 +16,14 @@ type Stats struct {
 	// Released is how many were requeued untouched: at shutdown, or because a layer did not let them in. Messages not
 	// processed before their channel was lost count too.
 	Released uint64
-	// InHand is how many are being processed now, and Waiting how many wait for an earlier message with their key
+	// InFlight is how many are being processed now, and Waiting how many wait for an earlier message with their key
 	// ([OrderBy]).
-	InHand, Waiting int64
+	InFlight, Waiting int64
 }
 
 type counters struct {
 	received, released atomic.Uint64
-	inHand, waiting    atomic.Int64
+	inFlight, waiting  atomic.Int64
 	actions            [processor.Requeued + 1]atomic.Uint64
 }
 
@@ -36,7 +36,7 @@ func (c *counters) sum() Stats {
 		Failed:   c.actions[processor.Failed].Load(),
 		Requeued: c.actions[processor.Requeued].Load(),
 		Released: c.released.Load(),
-		InHand:   c.inHand.Load(),
+		InFlight: c.inFlight.Load(),
 		Waiting:  c.waiting.Load(),
 	}
 }
@@ -51,7 +51,7 @@ func (s Stats) Plus(other Stats) Stats {
 		Failed:   s.Failed + other.Failed,
 		Requeued: s.Requeued + other.Requeued,
 		Released: s.Released + other.Released,
-		InHand:   s.InHand + other.InHand,
+		InFlight: s.InFlight + other.InFlight,
 		Waiting:  s.Waiting + other.Waiting,
 	}
 }

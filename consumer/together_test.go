@@ -104,6 +104,6 @@ func TestOnReadyIsCalledOncePerRun(t *testing.T) {
 
 func TestStatsAddUp(t *testing.T) {
 	t.Parallel()
-	one := consumer.Stats{Received: 1, Done: 2, Dropped: 3, Rejected: 4, Failed: 5, Requeued: 6, Released: 7, InHand: 8, Waiting: 9}
-	require.Equal(t, consumer.Stats{Received: 2, Done: 4, Dropped: 6, Rejected: 8, Failed: 10, Requeued: 12, Released: 14, InHand: 16, Waiting: 18}, one.Plus(one))
+	one := consumer.Stats{Received: 1, Done: 2, Dropped: 3, Rejected: 4, Failed: 5, Requeued: 6, Released: 7, InFlight: 8, Waiting: 9}
+	require.Equal(t, consumer.Stats{Received: 2, Done: 4, Dropped: 6, Rejected: 8, Failed: 10, Requeued: 12, Released: 14, InFlight: 16, Waiting: 18}, one.Plus(one))
 }

@@ -33,13 +33,13 @@ func (r *run) work() {
 
 // handle processes one message.
 func (r *run) handle(d delivery) {
-	r.stats.inHand.Add(1)
+	r.stats.inFlight.Add(1)
 	returned := false
 	defer func() {
 		if !d.Settled() {
 			r.release(d) // deferred: a message that ends the run is released after that
 		}
-		r.stats.inHand.Add(-1)
+		r.stats.inFlight.Add(-1)
 		if !d.Returned() {
 			r.returns.Settled(d.Delivery)
 		}

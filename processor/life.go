@@ -30,10 +30,10 @@ func endedBy(ctx context.Context, reason error) bool {
 	return ctx.Err() != nil && errors.Is(context.Cause(ctx), reason)
 }
 
-// InHand returns a context with the values of ctx that ends with the message's own, as for
+// InFlight returns a context with the values of ctx that ends with the message's own, as for
 // [CutShort]: for what must be done about a message that has failed at a deadline of its own, such
 // as publishing the copy for its retry. The function must be called when that is done.
-func InHand(ctx context.Context) (context.Context, context.CancelFunc) {
+func InFlight(ctx context.Context) (context.Context, context.CancelFunc) {
 	l, ok := lifeOf(ctx)
 	if !ok || l.message.Done() == ctx.Done() {
 		return ctx, func() {}

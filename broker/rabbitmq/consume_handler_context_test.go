@@ -132,7 +132,7 @@ func (s *surgeon) run(t *testing.T) {
 func (s *surgeon) requireUnharmed(t *testing.T, url, why string) {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.operations() == 2 }, patience, time.Millisecond)
-	require.Eventually(t, func() bool { return s.Stats().InHand == 0 }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return s.Stats().InFlight == 0 }, patience, time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	require.ErrorIs(t, s.why, processor.ErrStale)

@@ -54,7 +54,7 @@ func (g *gauge) read(ctx context.Context) counts {
 				g.ready[s.Queue] = int64(n)
 			}
 		}
-		c.toWrite += g.ready[s.Queue] + s.Stats.InHand
+		c.toWrite += g.ready[s.Queue] + s.Stats.InFlight
 	}
 	return c
 }

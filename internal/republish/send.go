@@ -50,7 +50,7 @@ func (s *Sender) To(ctx context.Context, msg processor.Message, to processor.Des
 // A publish that waits, for a broker that blocks or a queue that hangs, ends in the same time: its
 // worker is needed for other messages. The copy may have been stored all the same.
 func (s *Sender) Send(ctx context.Context, msg processor.Message, to string, publish func(context.Context) error) error {
-	ctx, done := processor.InHand(ctx)
+	ctx, done := processor.InFlight(ctx)
 	defer done()
 	end := time.Now().Add(cmp.Or(s.KeepTrying, DefaultKeepTrying))
 	err := s.try(ctx, end, publish)

@@ -1,7 +1,7 @@
 // Package backoff delivers a failed message to its queue again later, by a schedule of delays, as
 // nameko-amqp-retry's Backoff does:
 //
-//	backoff.New(broker.Publisher(), "mail",
+//	backoff.New(b.Publisher(), "mail",
 //		backoff.Schedule(backoff.List(30*time.Second, 3*time.Minute)),
 //		backoff.Retries(5),
 //		backoff.Park(processor.Destination{RoutingKey: "mail_parked"}))

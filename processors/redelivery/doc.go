@@ -3,7 +3,7 @@
 //
 //	stack.New(
 //		ack.New(),
-//		redelivery.New(broker.Publisher(), "mail_parked", redelivery.Retries(5), redelivery.Wait(time.Second, time.Minute)),
+//		redelivery.New(b.Publisher(), "mail_parked", redelivery.Retries(5), redelivery.Wait(time.Second, time.Minute)),
 //		recovery.New(),
 //	).Then(handler)
 //

@@ -2,7 +2,7 @@
 // RetryProcessor does. The key leads to a queue whose TTL is the delay and whose dead-letter
 // exchange leads back to the work queue:
 //
-//	retry.New(broker.Publisher(), "mail_retry_%attempt%",
+//	retry.New(b.Publisher(), "mail_retry_%attempt%",
 //		retry.Exchange("retry"),
 //		retry.Retries(3),
 //		retry.ParkKey("mail_parked"))
@@ -16,7 +16,7 @@
 // The layer says which it needs, if it is told the delays: a service declares them, and package broker/needs lists
 // them for a stack:
 //
-//	retry.New(broker.Publisher(), "mail_retry_%delay%",
+//	retry.New(b.Publisher(), "mail_retry_%delay%",
 //		retry.Delays(30*time.Second, 3*time.Minute),
 //		retry.ParkKey("mail_parked"))
 //

@@ -55,16 +55,16 @@ func (l *listener) first(s os.Signal) {
 	l.end.Ask()
 	if l.end.Run == nil {
 		signal.Stop(l.received) // a second signal has no meaning
-		l.report(s, "signal received, the run ends after the messages in hand; another one ends the process")
+		l.report(s, "signal received, the run ends after the messages in flight; another one ends the process")
 		return
 	}
-	l.report(s, "signal received, the run ends after the messages in hand; another one cuts them short")
+	l.report(s, "signal received, the run ends after the messages in flight; another one cuts them short")
 }
 
 func (l *listener) second(s os.Signal) {
 	l.end.Run.Abort(nil)
 	signal.Stop(l.received) // before it is logged
-	l.report(s, "second signal received, the messages in hand are cut short; another one ends the process")
+	l.report(s, "second signal received, the messages in flight are cut short; another one ends the process")
 }
 
 func (l *listener) report(s os.Signal, text string) {
