@@ -65,7 +65,8 @@
 //
 // A queue that hangs, or has lost the majority of its nodes, confirms nothing. After a second it gets
 // one message at a time, until one is answered, and the others go on. A publish that waits for that
-// is [processor.ErrBlocked] when its context ends, and [Broker.Health] names the destination. Such a
+// is [processor.ErrBlocked] when its context ends, and [Broker.Health] names the destination. The error
+// is [processor.ErrSilent] as well, also of the one message, which is [processor.ErrIndeterminate]. Such a
 // queue may stop the channel on which it got its first message: then what waits there is
 // [processor.ErrIndeterminate] within three seconds. Give a context a deadline.
 //

@@ -149,7 +149,7 @@ func (p *Publisher) await(ctx context.Context, c *confirmChannel, pub *publish, 
 	select {
 	case <-confirm.Done():
 	case <-ctx.Done():
-		left = life.Ended(ctx)
+		left = p.silences.whose(pub.to, life.Ended(ctx))
 	case <-c.stuck:
 		left = errStuck
 	}

@@ -161,11 +161,22 @@ func (s *silences) wait(ctx context.Context, closed <-chan struct{}, to processo
 		case <-ctx.Done():
 			timer.Stop()
 			return nil, fmt.Errorf("%w: not sent: it has not answered since %s: %w",
-				processor.ErrBlocked, l.since.Format(time.RFC3339), life.Ended(ctx))
+				processor.ErrBlocked, l.since.Format(time.RFC3339), s.whose(to, life.Ended(ctx)))
 		}
 		timer.Stop()
 	}
 	return nil, nil //nolint:nilnil // it is not silent
+}
+
+// whose adds to the reason why a publish is no longer waited for that it is its destination which does not answer, if
+// that is known.
+func (s *silences) whose(to processor.Destination, ended error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.of[to]; l != nil && !l.suspected {
+		return fmt.Errorf("%w: %w", processor.ErrSilent, ended)
+	}
+	return ended
 }
 
 // ask returns true if a message may be sent there, for one caller while a destination is silent.
