@@ -36,7 +36,7 @@ func Drops(work broker.Queue, p processor.Processor) error {
 
 // givesUp is an error if p gives up messages of which nothing is left.
 func givesUp(p processor.Processor) error {
-	if stack.Check(p) != nil {
+	if !works(p) {
 		return nil
 	}
 	var dropped []string
@@ -54,6 +54,8 @@ func givesUp(p processor.Processor) error {
 		"add a place for them to the layer that retries, such as retry.ParkKey or backoff.Park, "+
 		"or give the queue a DeadLetter", ErrDrops, strings.Join(dropped, ", "))
 }
+
+func works(p processor.Processor) bool { return stack.Check(p) == nil }
 
 // drops reports whether a message is nacked and nothing is left of it.
 func drops(o stack.Outcome) bool {
