@@ -62,8 +62,12 @@ func drops(o stack.Outcome) bool {
 	return o.Settled == stack.SettledByNack && len(o.Published) == 0 && o.Unknown == ""
 }
 
-// removes is an error if a queue with these arguments removes messages that nobody has processed.
+// removes is an error if a queue with these arguments removes messages that nobody has processed. A stream keeps what
+// its limits say, whether it was processed or not.
 func removes(args processor.Headers) error {
+	if kind, _ := args.String("x-queue-type"); kind == "stream" {
+		return nil
+	}
 	limits := []string{"x-message-ttl"}
 	if overflow, _ := args.String("x-overflow"); !strings.HasPrefix(overflow, string(broker.RejectPublish)) {
 		limits = append(limits, "x-max-length", "x-max-length-bytes") // a queue that refuses new ones keeps the old

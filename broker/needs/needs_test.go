@@ -350,6 +350,7 @@ func TestDropsOfAQueueThatRemovesMessages(t *testing.T) {
 		"refuses when full":   {broker.Queue{MaxLength: 10, Overflow: broker.RejectPublish}, ""},
 		"a TTL, and refuses":  {broker.Queue{MaxLength: 10, Overflow: broker.RejectPublish, MessageTTL: time.Minute}, "(x-message-ttl)"},
 		"has a place for it":  {broker.Queue{MaxLength: 10, DeadLetter: &broker.DeadLetter{RoutingKey: "dead"}}, ""},
+		"a stream":            {broker.Queue{Type: "stream", Arguments: processor.Headers{"x-max-length-bytes": 10}}, ""},
 		"drops the oldest":    {broker.Queue{MaxLength: 10, Overflow: broker.DropHead}, "(x-max-length)"},
 		"a length of nothing": {broker.Queue{Arguments: processor.Headers{"x-max-length": 0}}, "(x-max-length)"},
 	} {
