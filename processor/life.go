@@ -32,10 +32,11 @@ func endedBy(ctx context.Context, reason error) bool {
 
 // InFlight returns a context with the values of ctx that ends with the message's own, as for
 // [CutShort]: for what must be done about a message that has failed at a deadline of its own, such
-// as publishing the copy for its retry. The function must be called when that is done.
+// as publishing the copy for its retry. A context that never ends, as of [context.WithoutCancel], stays so. The
+// function must be called when that is done.
 func InFlight(ctx context.Context) (context.Context, context.CancelFunc) {
 	l, ok := lifeOf(ctx)
-	if !ok || l.message.Done() == ctx.Done() {
+	if !ok || ctx.Done() == nil || l.message.Done() == ctx.Done() {
 		return ctx, func() {}
 	}
 	longer, end := context.WithCancelCause(context.WithoutCancel(ctx))

@@ -79,7 +79,7 @@ func TestAMessageWithoutAChannelIsCutShortByTheEndOfItsContext(t *testing.T) {
 	require.True(t, processor.CutShort(ctx))
 }
 
-func TestInHandEndsWithTheMessageAlone(t *testing.T) {
+func TestInFlightEndsWithTheMessageAlone(t *testing.T) {
 	t.Parallel()
 	type tenant struct{}
 	synctest.Test(t, func(t *testing.T) {
@@ -89,6 +89,10 @@ func TestInHandEndsWithTheMessageAlone(t *testing.T) {
 		done()
 		require.Equal(t, ctx, same, "there is no other")
 		require.NoError(t, same.Err())
+
+		detached, done := processor.InFlight(context.WithoutCancel(ctx))
+		done()
+		require.Equal(t, context.WithoutCancel(ctx), detached, "who detaches from the message goes on after it")
 
 		theirs, cancel := context.WithTimeout(context.WithValue(ctx, tenant{}, "a"), 0)
 		defer cancel()

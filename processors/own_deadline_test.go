@@ -92,6 +92,27 @@ func TestAMessageWithoutTimeToBeginHasFailed(t *testing.T) {
 	})
 }
 
+// The limiter knows at once that the token comes too late, while the message's time lasts. It was given back then, again and again.
+func TestAMessageWhoseTokenComesTooLateHasFailed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limiter, begun := rate.NewLimiter(1, 1), time.Now()
+		require.True(t, limiter.Allow())
+		alive := processor.WithChannel(t.Context(), t.Context())
+		ctx, cancel := context.WithTimeout(alive, 100*time.Millisecond)
+		defer cancel()
+		p := must.Have(stack.New(ack.New(), throttle.New(limiter)).ThenFunc(func(context.Context, processor.Message) error { return nil }))
+		err := p.Process(ctx, processortest.NewMessage())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, processor.Failed, processor.Decide(err).Action)
+		require.Equal(t, 100*time.Millisecond, time.Since(begun))
+		ctx, cancel = context.WithTimeout(alive, time.Second)
+		defer cancel()
+		require.NoError(t, p.Process(ctx, processortest.NewMessage()), "the one that had no time has not used up the token")
+		require.Equal(t, time.Second, time.Since(begun))
+	})
+}
+
 // heedingStore is a store that heeds its context.
 type heedingStore struct{}
 

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -99,9 +100,23 @@ func short(f float64) string {
 	return strconv.FormatFloat(f, 'g', 3, 64)
 }
 
+// waiting is ctx without what it says of its deadline. A limiter that knows it gives up at once, while the message's
+// time lasts, so that the message would look as if it had not been begun for another reason.
+func waiting(ctx context.Context) context.Context {
+	if _, limited := ctx.Deadline(); !limited {
+		return ctx
+	}
+	return patient{ctx}
+}
+
+type patient struct{ context.Context } //nolint:containedctx // it is one
+
+// Deadline says that there is none.
+func (patient) Deadline() (deadline time.Time, ok bool) { return deadline, false }
+
 // Process waits for a token.
 func (t *throttle) Process(ctx context.Context, msg processor.Message) error {
-	if err := t.limiter.Wait(ctx); err != nil {
+	if err := t.limiter.Wait(waiting(ctx)); err != nil {
 		return unbegun.Result(ctx, fmt.Errorf("throttle: wait for a token: %w", err))
 	}
 	return t.next.Process(ctx, msg)

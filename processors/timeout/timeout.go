@@ -3,7 +3,8 @@
 // broker's consumer timeout would close the channel, with all other messages on it.
 //
 // Put it inside ack and retry, which a stack enforces: outside them a message that takes too long
-// may look cut short by the end of the run. Inside instantretry the limit is that of each try,
+// looks cut short by the end of the run where the runner has not said which context is the message's own, as a
+// router of Watermill. Inside instantretry the limit is that of each try,
 // outside of all together, with their pauses.
 //
 //	stack.New(ack.New(), retry.New(...), timeout.New(time.Minute), recovery.New())
