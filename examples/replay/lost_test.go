@@ -102,7 +102,7 @@ func guide(t *testing.T, url string) [][]string {
 	section, _, _ = strings.Cut(section, "\n## ")
 	var commands [][]string
 	for line := range strings.Lines(section) {
-		if args, ok := strings.CutPrefix(line, "    go run ./examples/replay "); ok {
+		if args, ok := strings.CutPrefix(line, "    go run github.com/gowarren/warren/examples/replay "); ok {
 			commands = append(commands, strings.Fields(strings.ReplaceAll(args, `"$AMQP_URL"`, url)))
 		}
 	}
