@@ -35,11 +35,11 @@ func (r *run) drain(workers, idle <-chan struct{}) error {
 // that, as in a write that its socket does not take.
 func (r *run) closeGate() (left time.Duration) {
 	start := time.Now()
-	patience := time.NewTimer(grace)
-	defer patience.Stop()
+	limit := time.NewTimer(grace)
+	defer limit.Stop()
 	select {
 	case <-began(r.gate.Close):
-	case <-patience.C:
+	case <-limit.C:
 		r.log.Warn("the source does not pause, and is drained all the same")
 	}
 	return closeTimeout - time.Since(start)
@@ -61,11 +61,11 @@ func (r *run) finishHands(workers <-chan struct{}, deadline <-chan time.Time) {
 
 // endure gives workers and idle hook the grace to see that the run is over.
 func (r *run) endure(workers, idle <-chan struct{}) error {
-	patience := time.After(grace)
+	limit := time.After(grace)
 	for _, ended := range []<-chan struct{}{workers, idle} {
 		select {
 		case <-ended:
-		case <-patience:
+		case <-limit:
 			return fmt.Errorf("consumer: %w: messages in flight: %d", ErrAbandoned, r.stats.inFlight.Load())
 		}
 	}
