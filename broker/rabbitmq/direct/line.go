@@ -128,10 +128,10 @@ func (l *Line) hand(r received) {
 }
 
 // errHangs is why Close has not waited for all channels.
-var errHangs = errors.New("a queue hangs, and its channel cannot be closed")
+var errHangs = errors.New("a queue hangs or the broker reads nothing, and a channel cannot be closed")
 
-// Close closes the channels; replies to them are lost. It returns when ctx ends, and waits for a queue
-// that hangs for 10 seconds at most.
+// Close closes the channels; replies to them are lost. It first waits for requests that are being written. It
+// returns when ctx ends, and waits for a queue that hangs, or a broker that reads nothing, for 10 seconds at most.
 func (l *Line) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, life.AnswerTimeout, errHangs)
 	defer cancel()

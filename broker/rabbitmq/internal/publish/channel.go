@@ -49,9 +49,10 @@ type confirmChannel struct {
 	returns chan amqp.Return
 	closed  chan *amqp.Error
 	places  *places
-	left    chan struct{} // closed when it takes no new publish
-	stuck   chan struct{} // closed when the broker answers nothing on it
-	audit   func()        // looks for overdue publishes
+	left    chan struct{}  // closed when it takes no new publish
+	stuck   chan struct{}  // closed when the broker answers nothing on it
+	audit   func()         // looks for overdue publishes
+	writing sync.WaitGroup // what is being written on it, once it may be
 
 	exchanges lookUps[string] // whether an exchange exists
 
@@ -141,6 +142,7 @@ func (c *confirmChannel) send(ctx context.Context, p *publish) (*amqp.DeferredCo
 		c.places.giveUp(p.to)
 		return nil, errNotSent
 	}
+	defer c.writing.Done()
 	p.tagged()
 	confirm, err := c.channel.PublishWithDeferredConfirm(p.to.Exchange, p.to.RoutingKey, true, false, p.message)
 	if err == nil {
@@ -167,6 +169,7 @@ func (c *confirmChannel) register(p *publish) bool {
 	}
 	p.sent = time.Now()
 	c.waiting[p.tag] = p
+	c.writing.Add(1)
 	c.awaited++
 	c.watch()
 	return true
@@ -190,11 +193,12 @@ func (c *confirmChannel) answered(p *publish) {
 	}
 }
 
-// unneeded reports, once, that the channel may be closed. Abandoned publishes do not keep it open:
+// unneeded reports, once, that the channel may be closed. A ping keeps it open: RabbitMQ ends the connection
+// over what comes after the close. Abandoned publishes do not:
 // they may never be answered, and while one queue answers nothing another may nack, and cause one
 // channel after the other to be replaced. The caller holds mu.
 func (c *confirmChannel) unneeded() bool {
-	if !c.retired || c.awaited > 0 || c.parting {
+	if !c.retired || c.awaited > 0 || c.pinged || c.parting {
 		return false
 	}
 	c.parting = true
@@ -214,7 +218,7 @@ func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation,
 		c.answered(p)
 	}
 	if !c.life.Go(late) {
-		late() // the connection is cut
+		go late() // nobody waits for it, and it ends with the connection at the latest
 	}
 }
 
@@ -300,15 +304,32 @@ func (c *confirmChannel) closing() error {
 // retire takes no new publishes, and closes the channel when the awaited ones are answered.
 func (c *confirmChannel) retire() {
 	c.mu.Lock()
-	if !c.retired {
-		c.retired = true
-		close(c.left)
-	}
+	c.refuse()
 	unneeded := c.unneeded()
 	c.mu.Unlock()
 	if unneeded {
 		c.close()
 	}
+}
+
+// refuse takes no new publishes. The caller holds mu.
+func (c *confirmChannel) refuse() {
+	if !c.retired {
+		c.retired = true
+		close(c.left)
+	}
+}
+
+// finish closes the channel at the end of the life, whatever is still awaited. RabbitMQ ends the connection over
+// a channel.close between the frames of a message, and over a message after it: so it waits for what is being
+// written, and takes nothing more.
+func (c *confirmChannel) finish() {
+	c.mu.Lock()
+	c.refuse()
+	c.parting = true
+	c.mu.Unlock()
+	c.writing.Wait()
+	c.session.CloseChannel(context.Background(), c.channel)
 }
 
 // doneWith closes a channel for one message once that is answered.

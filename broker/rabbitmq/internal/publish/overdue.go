@@ -65,8 +65,8 @@ func (p *Publisher) audit(c *confirmChannel) {
 				slog.String("to", to.String()), slog.Duration("for", time.Since(since)))
 		}
 	}
-	if all > 0 && c.ping() {
-		p.broker.Life.Go(func() { p.listen(c, all) })
+	if all > 0 && c.ping() && !p.broker.Life.Go(func() { p.listen(c, all) }) {
+		c.pingOver()
 	}
 }
 
@@ -89,7 +89,20 @@ func (c *confirmChannel) ping() bool {
 		return false
 	}
 	c.pinged = true
+	c.writing.Add(1)
 	return true
+}
+
+// pingOver notes that a ping is answered, or was not sent.
+func (c *confirmChannel) pingOver() {
+	c.mu.Lock()
+	c.pinged = false
+	unneeded := c.unneeded()
+	c.mu.Unlock()
+	c.writing.Done()
+	if unneeded {
+		c.close()
+	}
 }
 
 // listen asks on the channel for what it has, confirms. If there is no answer, some queue has stopped
@@ -104,11 +117,10 @@ func (p *Publisher) listen(c *confirmChannel, overdue int) {
 	asked := p.broker.Life.Go(func() {
 		defer close(answered)
 		_ = c.channel.Confirm(false)
-		c.mu.Lock()
-		c.pinged = false
-		c.mu.Unlock()
+		c.pingOver()
 	})
 	if !asked {
+		c.pingOver()
 		return
 	}
 	if within(pingTime, answered) {

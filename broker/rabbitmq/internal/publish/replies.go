@@ -39,11 +39,15 @@ func (c *confirmChannel) start() error {
 	if err != nil {
 		return err
 	}
+	if err := c.channel.Confirm(false); err != nil {
+		return err
+	}
+	// Last: at the end of the life it closes the channel.
 	if !c.life.Go(func() { c.receive(replies) }) {
 		c.session.CloseChannel(c.life.Context(), c.channel)
 		return life.ErrClosed
 	}
-	return c.channel.Confirm(false)
+	return nil
 }
 
 // receive hands over replies until the channel is closed. It closes it at the end of the life.
@@ -57,7 +61,7 @@ func (c *confirmChannel) receive(replies <-chan amqp.Delivery) {
 			}
 			c.replies.Came(&reply)
 		case <-c.life.Context().Done():
-			c.session.CloseChannel(context.Background(), c.channel)
+			c.finish()
 			return
 		}
 	}
@@ -70,9 +74,7 @@ func (c *confirmChannel) noReplies() {
 	lost := c.asking
 	c.asking = nil
 	c.mu.Unlock()
-	if !c.channel.IsClosed() {
-		c.close()
-	}
+	c.retire() // the waits end with their replies
 	if len(lost) > 0 {
 		c.replies.Lost(slices.Collect(maps.Keys(lost)), c.why())
 	}
