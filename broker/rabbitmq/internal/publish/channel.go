@@ -90,6 +90,7 @@ func (p *Publisher) newChannel(session *failover.Session, ch *amqp.Channel) *con
 	c := newChannel()
 	c.life, c.session, c.channel, c.replies = p.broker.Life, session, ch, p.replies
 	c.audit = func() { p.audit(c) }
+	c.exchanges.life, c.exchanges.question = p.broker.Life, p.broker.look
 	c.returns = ch.NotifyReturn(make(chan amqp.Return, maxInFlight))
 	c.closed = ch.NotifyClose(make(chan *amqp.Error, 1))
 	return c
@@ -194,9 +195,9 @@ func (c *confirmChannel) answered(p *publish) {
 }
 
 // unneeded reports, once, that the channel may be closed. A ping keeps it open: RabbitMQ ends the connection
-// over what comes after the close. Abandoned publishes do not:
-// they may never be answered, and while one queue answers nothing another may nack, and cause one
-// channel after the other to be replaced. The caller holds mu.
+// over what comes after the close. Abandoned publishes do not: they may never be answered, and while one
+// queue answers nothing another may nack, and cause one channel after the other to be replaced. The
+// caller holds mu.
 func (c *confirmChannel) unneeded() bool {
 	if !c.retired || c.awaited > 0 || c.pinged || c.parting {
 		return false

@@ -118,7 +118,7 @@ func (p *Publisher) fitting(ctx context.Context, to processor.Destination, e pro
 	if err := c.learned.bodies.take(ctx, len(e.Body)); err != nil {
 		return fail(err)
 	}
-	if err := c.exists(ctx, &p.broker, to.Exchange); err != nil {
+	if err := c.exists(ctx, to.Exchange); err != nil {
 		return fail(err)
 	}
 	again, why := c.learned.denials.check(to)
