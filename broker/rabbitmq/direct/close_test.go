@@ -2,8 +2,6 @@ package direct_test
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/internal/rig"
+	"github.com/gowarren/warren/broker/rabbitmq"
 	"github.com/gowarren/warren/broker/rabbitmq/direct"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
@@ -62,25 +61,12 @@ func closeWhilePublishing(t *testing.T, line *direct.Line) {
 	publishing.Wait()
 }
 
-// first is a log, closed at its first line.
-type first struct {
-	once sync.Once
-	came chan struct{}
-}
-
-func (f *first) Write(p []byte) (int, error) {
-	f.once.Do(func() { close(f.came) })
-	return len(p), nil
-}
-
-var _ io.Writer = (*first)(nil)
-
 // It waited for the answer of the queue, however long that took.
 func TestAPublishEndsWithItsContextAlsoAfterClose(t *testing.T) {
 	t.Parallel()
 	b, _, hung, _ := hanging(t, broker.Quorum)
-	silent := &first{came: make(chan struct{})}
-	line := direct.Replies(b, direct.Logger(slog.New(slog.NewTextHandler(silent, nil))))
+	line := direct.Replies(b, direct.Logger(quiet))
+	require.NoError(t, line.Health())
 	p, err := line.Publisher(t.Context())
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -88,7 +74,9 @@ func TestAPublishEndsWithItsContextAlsoAfterClose(t *testing.T) {
 	go func() {
 		ended <- p.Publish(ctx, at(hung), processor.Envelope{Properties: processor.Properties{CorrelationID: "1"}})
 	}()
-	<-silent.came
+	require.Eventually(t, func() bool { return line.Health() != nil }, rig.Patience, time.Millisecond)
+	require.ErrorIs(t, line.Health(), rabbitmq.ErrQueueDown)
+	require.ErrorContains(t, line.Health(), hung)
 	require.ErrorIs(t, line.Close(rig.WithinTime(t, 100*time.Millisecond)), context.DeadlineExceeded)
 	cancel()
 	select {
@@ -97,4 +85,24 @@ func TestAPublishEndsWithItsContextAlsoAfterClose(t *testing.T) {
 	case <-time.After(time.Second):
 		t.Fatal("the publish goes on")
 	}
+}
+
+// It said that the broker was closed.
+func TestAClosedLineSaysSo(t *testing.T) {
+	t.Parallel()
+	b := rig.Open(t, rabbitmqtest.Shared(t).URL())
+	closed := func(line *direct.Line) error {
+		p, err := line.Publisher(t.Context())
+		require.NoError(t, err)
+		err = p.Publish(rig.Within(t), at(name()), processor.Envelope{Properties: processor.Properties{CorrelationID: "1"}})
+		require.ErrorIs(t, err, processor.ErrClosed)
+		return err
+	}
+	line := direct.Replies(b, direct.Logger(quiet))
+	require.NoError(t, line.Close(rig.Within(t)))
+	require.NotContains(t, closed(line).Error(), "broker")
+	line = direct.Replies(b, direct.Logger(quiet))
+	require.NoError(t, b.Close(rig.Within(t)))
+	require.ErrorContains(t, closed(line), "the broker is closed")
+	require.NoError(t, line.Close(rig.Within(t)))
 }

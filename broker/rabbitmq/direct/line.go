@@ -83,7 +83,24 @@ func (l *Line) Publisher(context.Context) (processor.Publisher, error) {
 
 func (l *Line) publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 	e.ReplyTo = publish.DirectReply
-	return l.publisher.Publish(ctx, to, e)
+	err := l.publisher.Publish(ctx, to, e)
+	if l.life.Over() && errors.Is(err, life.ErrClosed) {
+		return fmt.Errorf("direct: publish to %s: %w", to, errClosed)
+	}
+	return err
+}
+
+// errClosed is what a publish returns after Close. That the broker is closed is another error.
+var errClosed = fmt.Errorf("the line is %w", processor.ErrClosed)
+
+// Health returns an error that wraps [rabbitmq.ErrQueueDown] and names the destinations whose requests have not been
+// taken for a second, until one is, or nobody has sent one there for a minute. What else may be wrong is in the
+// broker's own Health.
+func (l *Line) Health() error {
+	if l.publisher == nil {
+		return l.Check()
+	}
+	return l.publisher.Health()
 }
 
 // Receive waits for the next reply, which is settled. Its error says whose replies cannot come any

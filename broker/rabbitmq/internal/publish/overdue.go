@@ -2,14 +2,29 @@ package publish
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/processor"
 )
 
-// Silent returns the destinations that have answered nothing for a second while a publish waits.
-func (p *Publisher) Silent() []processor.Destination { return p.silences.list() }
+// maxNamed is how many silent destinations are named: each key of a topic exchange is one.
+const maxNamed = 10
+
+// Health names the destinations that have answered nothing for a second while a publish waits.
+func (p *Publisher) Health() error {
+	silent := p.silences.list()
+	var err error
+	for _, to := range silent[:min(len(silent), maxNamed)] {
+		err = errors.Join(err, fmt.Errorf("rabbitmq: health: publishing to %s: %w", to, reply.ErrQueueDown))
+	}
+	if more := len(silent) - maxNamed; more > 0 {
+		err = errors.Join(err, fmt.Errorf("rabbitmq: health: and to %d more", more))
+	}
+	return err
+}
 
 // watch looks for overdue publishes while any wait. The caller holds mu.
 func (c *confirmChannel) watch() {
