@@ -11,7 +11,6 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
-	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/amqpwire"
@@ -86,7 +85,8 @@ type publish struct {
 	abandoned bool // its caller has stopped waiting
 }
 
-func (p *Publisher) newChannel(session *failover.Session, ch *amqp.Channel) *confirmChannel {
+// adopt makes a channel that has just been opened the publisher's.
+func (p *Publisher) adopt(session *failover.Session, ch *amqp.Channel) *confirmChannel {
 	c := newChannel()
 	c.life, c.session, c.channel, c.replies = p.broker.Life, session, ch, p.replies
 	c.audit = func() { p.audit(c) }
@@ -106,6 +106,26 @@ func newChannel() *confirmChannel {
 		waiting: map[uint64]*publish{},
 		asking:  map[string]bool{},
 	}
+}
+
+// start makes the channel ready for the first message.
+func (c *confirmChannel) start() error {
+	if c.replies == nil {
+		return c.channel.Confirm(false)
+	}
+	replies, err := c.channel.Consume(DirectReply, "", true, false, false, false, nil)
+	if err != nil {
+		return err
+	}
+	if err := c.channel.Confirm(false); err != nil {
+		return err
+	}
+	// Last: at the end of the life it closes the channel.
+	if !c.life.Go(func() { c.receive(replies) }) {
+		c.session.CloseChannel(c.life.Context(), c.channel)
+		return life.ErrClosed
+	}
+	return nil
 }
 
 // usable reports whether new publishes may use the channel.
@@ -194,18 +214,6 @@ func (c *confirmChannel) answered(p *publish) {
 	}
 }
 
-// unneeded reports, once, that the channel may be closed. A ping keeps it open: RabbitMQ ends the connection
-// over what comes after the close. Abandoned publishes do not: they may never be answered, and while one
-// queue answers nothing another may nack, and cause one channel after the other to be replaced. The
-// caller holds mu.
-func (c *confirmChannel) unneeded() bool {
-	if !c.retired || c.awaited > 0 || c.pinged || c.parting {
-		return false
-	}
-	c.parting = true
-	return true
-}
-
 // abandon leaves a publish, to be answered in the background.
 func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation, heard func()) {
 	if c.leave(p) {
@@ -231,118 +239,6 @@ func (c *confirmChannel) leave(p *publish) bool {
 	p.abandoned = true
 	c.awaited--
 	return c.unneeded()
-}
-
-// outcome returns the outcome of a publish whose confirm is resolved. acked is false after a nack,
-// on a channel that was alive then, or after the end of the channel.
-func (c *confirmChannel) outcome(p *publish, acked, alive bool) error {
-	switch {
-	case p.returned != nil:
-		return fmt.Errorf("rabbitmq: publish to %s: %w (%d %s)", p.to, processor.ErrUnroutable, p.returned.code, p.returned.text)
-	case acked && p.doubtful:
-		return unknownOutcome(p.to, errors.New("the broker returned a message without its headers, which may be this one"))
-	case acked:
-		return nil
-	case !alive:
-		return closedOver(p, c.why())
-	}
-	return fmt.Errorf("rabbitmq: publish to %s: %w", p.to, processor.ErrRefused)
-}
-
-// closedOver is the outcome of p when the channel was closed before its answer.
-func closedOver(p *publish, why error) error {
-	if limit, told := reply.SizeLimit(why); told && len(p.message.Body) > limit {
-		return fmt.Errorf("rabbitmq: publish to %s: %w: %w", p.to, tooLarge(len(p.message.Body), limit), why)
-	}
-	if reply.Forbids(why, p.to) {
-		why = fmt.Errorf("%w: %w", processor.ErrForbidden, why)
-	}
-	return unknownOutcome(p.to, why)
-}
-
-// note records what the answer to a publish says about later ones.
-func (c *confirmChannel) note(p *publish, acked, alive bool) {
-	switch {
-	case acked && c.apart:
-		c.learned.denials.forget(p.to)
-		return
-	case acked || alive:
-		return
-	}
-	why := c.why()
-	if limit, told := reply.SizeLimit(why); told {
-		c.learned.bodies.learn(limit)
-	}
-	if reply.Forbids(why, p.to) {
-		c.learned.denials.add(p.to, why)
-	}
-}
-
-// why returns the reason for which the channel was closed.
-func (c *confirmChannel) why() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cause == nil {
-		c.cause = c.closing()
-	}
-	return c.cause
-}
-
-func (c *confirmChannel) closing() error {
-	select {
-	case e := <-c.closed:
-		if e != nil {
-			return fmt.Errorf("the channel was closed: %w", e)
-		}
-	default:
-	}
-	if err := c.session.Err(); err != nil {
-		return err
-	}
-	return errors.New("the channel was closed")
-}
-
-// retire takes no new publishes, and closes the channel when the awaited ones are answered.
-func (c *confirmChannel) retire() {
-	c.mu.Lock()
-	c.refuse()
-	unneeded := c.unneeded()
-	c.mu.Unlock()
-	if unneeded {
-		c.close()
-	}
-}
-
-// refuse takes no new publishes. The caller holds mu.
-func (c *confirmChannel) refuse() {
-	if !c.retired {
-		c.retired = true
-		close(c.left)
-	}
-}
-
-// finish closes the channel at the end of the life, whatever is still awaited. RabbitMQ ends the connection over
-// a channel.close between the frames of a message, and over a message after it: so it waits for what is being
-// written, and takes nothing more.
-func (c *confirmChannel) finish() {
-	c.mu.Lock()
-	c.refuse()
-	c.parting = true
-	c.mu.Unlock()
-	c.writing.Wait()
-	c.session.CloseChannel(context.Background(), c.channel)
-}
-
-// doneWith closes a channel for one message once that is answered.
-func (c *confirmChannel) doneWith() {
-	if c.apart {
-		c.retire()
-	}
-}
-
-// close closes the channel without waiting for the answer.
-func (c *confirmChannel) close() {
-	c.life.Go(func() { _ = c.channel.Close() })
 }
 
 // publishing is e as it is sent on this channel, in the client's terms; its headers have been

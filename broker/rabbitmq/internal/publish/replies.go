@@ -7,8 +7,6 @@ import (
 	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-
-	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 )
 
 // Replies are called with what becomes of the direct replies to a publisher's messages: for one
@@ -28,26 +26,6 @@ func NewAsking(b Broker, r Replies) *Publisher {
 	p := New(b)
 	p.replies = &r
 	return p
-}
-
-// start makes the channel ready for the first message.
-func (c *confirmChannel) start() error {
-	if c.replies == nil {
-		return c.channel.Confirm(false)
-	}
-	replies, err := c.channel.Consume(DirectReply, "", true, false, false, false, nil)
-	if err != nil {
-		return err
-	}
-	if err := c.channel.Confirm(false); err != nil {
-		return err
-	}
-	// Last: at the end of the life it closes the channel.
-	if !c.life.Go(func() { c.receive(replies) }) {
-		c.session.CloseChannel(c.life.Context(), c.channel)
-		return life.ErrClosed
-	}
-	return nil
 }
 
 // receive hands over replies until the channel is closed. It closes it at the end of the life.
