@@ -16,7 +16,8 @@ import (
 // Even if both connections are well, there are
 //
 //   - [ErrQueueDown]: a declared queue is down, with its name, or a destination whose publishes have not
-//     been answered for a second, until one is, or nobody has published there for a minute;
+//     been answered for a second, until one is, or nobody has published there for a minute; those of a
+//     direct.Line are in its own Health;
 //   - [ErrFirstMessage]: a queue whose channel was lost three times before its first delivery, until 30 s
 //     after the last time;
 //   - [ErrTwoClusters].
@@ -29,7 +30,7 @@ import (
 // noticed, one and a half times their interval.
 func (b *Broker) Health() error {
 	return errors.Join(connections("health", b.publishing.Ready(), b.consuming.Ready()),
-		b.queuesDown(), b.silent(), b.suspects.err(), b.twoClusters())
+		b.queuesDown(), b.publisher.Health(), b.suspects.err(), b.twoClusters())
 }
 
 // ErrTwoClusters is wrapped by the errors of [Open] and [Broker.Health] if the broker publishes to one
@@ -44,22 +45,6 @@ func (b *Broker) twoClusters() error {
 		return fmt.Errorf("rabbitmq: health: %w", err)
 	}
 	return nil
-}
-
-// maxNamed is how many silent destinations are named: each key of a topic exchange is one.
-const maxNamed = 10
-
-// silent names the destinations that do not answer publishes.
-func (b *Broker) silent() error {
-	silent := b.publisher.Silent()
-	var err error
-	for _, to := range silent[:min(len(silent), maxNamed)] {
-		err = errors.Join(err, fmt.Errorf("rabbitmq: health: publishing to %s: %w", to, ErrQueueDown))
-	}
-	if more := len(silent) - maxNamed; more > 0 {
-		err = errors.Join(err, fmt.Errorf("rabbitmq: health: and to %d more", more))
-	}
-	return err
 }
 
 // queuesDown names the queues that are down.

@@ -18,7 +18,7 @@ import (
 	"github.com/gowarren/warren/processor/remote"
 )
 
-// DefaultTimeout is how long a call waits whose context has no deadline.
+// DefaultTimeout is how long a call waits at most.
 const DefaultTimeout = 30 * time.Second
 
 // Line sends requests and receives their replies. Its methods may be called by many goroutines at once, but

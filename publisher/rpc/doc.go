@@ -15,8 +15,8 @@
 //	the service succeeds             its result
 //	the service fails                a *remote.Error, for errors.As
 //	nobody takes the request         processor.ErrUnroutable, at once
-//	its request may not be stored    the publisher's error, at once; after processor.ErrIndeterminate the
-//	                                 service may work on it all the same
+//	its request may not be stored    the publisher's error, at once
+//	that is not known                processor.ErrIndeterminate; the service may work on it all the same
 //	the queue of replies is lost     ErrRepliesLost, at once; the service may work on it all the same
 //	the deadline passes              context.DeadlineExceeded; a late reply is dropped and counted
 //	the client is closed             processor.ErrClosed

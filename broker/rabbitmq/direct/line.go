@@ -83,7 +83,24 @@ func (l *Line) Publisher(context.Context) (processor.Publisher, error) {
 
 func (l *Line) publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
 	e.ReplyTo = publish.DirectReply
-	return l.publisher.Publish(ctx, to, e)
+	err := l.publisher.Publish(ctx, to, e)
+	if l.life.Over() && errors.Is(err, life.ErrClosed) {
+		return fmt.Errorf("direct: publish to %s: %w", to, errClosed)
+	}
+	return err
+}
+
+// errClosed is what a publish returns after Close. That the broker is closed is another error.
+var errClosed = fmt.Errorf("the line is %w", processor.ErrClosed)
+
+// Health returns an error that wraps [rabbitmq.ErrQueueDown] and names the destinations whose requests have not been
+// taken for a second, until one is, or nobody has sent one there for a minute. What else may be wrong is in the
+// broker's own Health.
+func (l *Line) Health() error {
+	if l.publisher == nil {
+		return l.Check()
+	}
+	return l.publisher.Health()
 }
 
 // Receive waits for the next reply, which is settled. Its error says whose replies cannot come any
@@ -128,10 +145,10 @@ func (l *Line) hand(r received) {
 }
 
 // errHangs is why Close has not waited for all channels.
-var errHangs = errors.New("a queue hangs, and its channel cannot be closed")
+var errHangs = errors.New("a queue hangs or the broker reads nothing, and a channel cannot be closed")
 
-// Close closes the channels; replies to them are lost. It returns when ctx ends, and waits for a queue
-// that hangs for 10 seconds at most.
+// Close closes the channels; replies to them are lost. It first waits for requests that are being written. It
+// returns when ctx ends, and waits for a queue that hangs, or a broker that reads nothing, for 10 seconds at most.
 func (l *Line) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, life.AnswerTimeout, errHangs)
 	defer cancel()

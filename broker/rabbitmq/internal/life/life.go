@@ -42,8 +42,8 @@ func (l *Life) Over() bool { return l.ctx.Err() != nil }
 // End ends the context. Goroutines may be started until Close.
 func (l *Life) End() { l.end() }
 
-// Go runs f in a goroutine, or returns false after Close. By then the connections are cut, and the
-// client's calls return at once.
+// Go runs f in a goroutine, or returns false after Close. The client's calls return at once by then if the life is
+// the broker's, whose connections are cut; they may not if it is that of a part of it.
 func (l *Life) Go(f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,7 +15,7 @@ func (p *Publisher) apart(ctx context.Context, beside *confirmChannel) (*confirm
 		if err != nil {
 			return nil, err
 		}
-		c := p.newChannel(session, ch) //nolint:contextcheck // the next channel is shared
+		c := p.adopt(session, ch) //nolint:contextcheck // the next channel is shared
 		c.apart, c.learned = true, beside.learned
 		return c, c.start() //nolint:contextcheck // as long as the channel
 	}, (*confirmChannel).retire)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
-	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/broker/rabbitmq/internal/version"
 	"github.com/gowarren/warren/failover"
 	"github.com/gowarren/warren/internal/amqpwire"
@@ -49,9 +48,10 @@ type confirmChannel struct {
 	returns chan amqp.Return
 	closed  chan *amqp.Error
 	places  *places
-	left    chan struct{} // closed when it takes no new publish
-	stuck   chan struct{} // closed when the broker answers nothing on it
-	audit   func()        // looks for overdue publishes
+	left    chan struct{}  // closed when it takes no new publish
+	stuck   chan struct{}  // closed when the broker answers nothing on it
+	audit   func()         // looks for overdue publishes
+	writing sync.WaitGroup // what is being written on it, once it may be
 
 	exchanges lookUps[string] // whether an exchange exists
 
@@ -85,10 +85,12 @@ type publish struct {
 	abandoned bool // its caller has stopped waiting
 }
 
-func (p *Publisher) newChannel(session *failover.Session, ch *amqp.Channel) *confirmChannel {
+// adopt makes a channel that has just been opened the publisher's.
+func (p *Publisher) adopt(session *failover.Session, ch *amqp.Channel) *confirmChannel {
 	c := newChannel()
 	c.life, c.session, c.channel, c.replies = p.broker.Life, session, ch, p.replies
 	c.audit = func() { p.audit(c) }
+	c.exchanges.life, c.exchanges.question = p.broker.Life, p.broker.look
 	c.returns = ch.NotifyReturn(make(chan amqp.Return, maxInFlight))
 	c.closed = ch.NotifyClose(make(chan *amqp.Error, 1))
 	return c
@@ -104,6 +106,26 @@ func newChannel() *confirmChannel {
 		waiting: map[uint64]*publish{},
 		asking:  map[string]bool{},
 	}
+}
+
+// start makes the channel ready for the first message.
+func (c *confirmChannel) start() error {
+	if c.replies == nil {
+		return c.channel.Confirm(false)
+	}
+	replies, err := c.channel.Consume(DirectReply, "", true, false, false, false, nil)
+	if err != nil {
+		return err
+	}
+	if err := c.channel.Confirm(false); err != nil {
+		return err
+	}
+	// Last: at the end of the life it closes the channel.
+	if !c.life.Go(func() { c.receive(replies) }) {
+		c.session.CloseChannel(c.life.Context(), c.channel)
+		return life.ErrClosed
+	}
+	return nil
 }
 
 // usable reports whether new publishes may use the channel.
@@ -141,6 +163,7 @@ func (c *confirmChannel) send(ctx context.Context, p *publish) (*amqp.DeferredCo
 		c.places.giveUp(p.to)
 		return nil, errNotSent
 	}
+	defer c.writing.Done()
 	p.tagged()
 	confirm, err := c.channel.PublishWithDeferredConfirm(p.to.Exchange, p.to.RoutingKey, true, false, p.message)
 	if err == nil {
@@ -167,6 +190,7 @@ func (c *confirmChannel) register(p *publish) bool {
 	}
 	p.sent = time.Now()
 	c.waiting[p.tag] = p
+	c.writing.Add(1)
 	c.awaited++
 	c.watch()
 	return true
@@ -190,17 +214,6 @@ func (c *confirmChannel) answered(p *publish) {
 	}
 }
 
-// unneeded reports, once, that the channel may be closed. Abandoned publishes do not keep it open:
-// they may never be answered, and while one queue answers nothing another may nack, and cause one
-// channel after the other to be replaced. The caller holds mu.
-func (c *confirmChannel) unneeded() bool {
-	if !c.retired || c.awaited > 0 || c.parting {
-		return false
-	}
-	c.parting = true
-	return true
-}
-
 // abandon leaves a publish, to be answered in the background.
 func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation, heard func()) {
 	if c.leave(p) {
@@ -214,7 +227,7 @@ func (c *confirmChannel) abandon(p *publish, confirm *amqp.DeferredConfirmation,
 		c.answered(p)
 	}
 	if !c.life.Go(late) {
-		late() // the connection is cut
+		go late() // nobody waits for it, and it ends with the connection at the latest
 	}
 }
 
@@ -226,101 +239,6 @@ func (c *confirmChannel) leave(p *publish) bool {
 	p.abandoned = true
 	c.awaited--
 	return c.unneeded()
-}
-
-// outcome returns the outcome of a publish whose confirm is resolved. acked is false after a nack,
-// on a channel that was alive then, or after the end of the channel.
-func (c *confirmChannel) outcome(p *publish, acked, alive bool) error {
-	switch {
-	case p.returned != nil:
-		return fmt.Errorf("rabbitmq: publish to %s: %w (%d %s)", p.to, processor.ErrUnroutable, p.returned.code, p.returned.text)
-	case acked && p.doubtful:
-		return unknownOutcome(p.to, errors.New("the broker returned a message without its headers, which may be this one"))
-	case acked:
-		return nil
-	case !alive:
-		return closedOver(p, c.why())
-	}
-	return fmt.Errorf("rabbitmq: publish to %s: %w", p.to, processor.ErrRefused)
-}
-
-// closedOver is the outcome of p when the channel was closed before its answer.
-func closedOver(p *publish, why error) error {
-	if limit, told := reply.SizeLimit(why); told && len(p.message.Body) > limit {
-		return fmt.Errorf("rabbitmq: publish to %s: %w: %w", p.to, tooLarge(len(p.message.Body), limit), why)
-	}
-	if reply.Forbids(why, p.to) {
-		why = fmt.Errorf("%w: %w", processor.ErrForbidden, why)
-	}
-	return unknownOutcome(p.to, why)
-}
-
-// note records what the answer to a publish says about later ones.
-func (c *confirmChannel) note(p *publish, acked, alive bool) {
-	switch {
-	case acked && c.apart:
-		c.learned.denials.forget(p.to)
-		return
-	case acked || alive:
-		return
-	}
-	why := c.why()
-	if limit, told := reply.SizeLimit(why); told {
-		c.learned.bodies.learn(limit)
-	}
-	if reply.Forbids(why, p.to) {
-		c.learned.denials.add(p.to, why)
-	}
-}
-
-// why returns the reason for which the channel was closed.
-func (c *confirmChannel) why() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cause == nil {
-		c.cause = c.closing()
-	}
-	return c.cause
-}
-
-func (c *confirmChannel) closing() error {
-	select {
-	case e := <-c.closed:
-		if e != nil {
-			return fmt.Errorf("the channel was closed: %w", e)
-		}
-	default:
-	}
-	if err := c.session.Err(); err != nil {
-		return err
-	}
-	return errors.New("the channel was closed")
-}
-
-// retire takes no new publishes, and closes the channel when the awaited ones are answered.
-func (c *confirmChannel) retire() {
-	c.mu.Lock()
-	if !c.retired {
-		c.retired = true
-		close(c.left)
-	}
-	unneeded := c.unneeded()
-	c.mu.Unlock()
-	if unneeded {
-		c.close()
-	}
-}
-
-// doneWith closes a channel for one message once that is answered.
-func (c *confirmChannel) doneWith() {
-	if c.apart {
-		c.retire()
-	}
-}
-
-// close closes the channel without waiting for the answer.
-func (c *confirmChannel) close() {
-	c.life.Go(func() { _ = c.channel.Close() })
 }
 
 // publishing is e as it is sent on this channel, in the client's terms; its headers have been

@@ -15,8 +15,9 @@ import (
 // denials are the places that the broker does not let one connection publish to. It says so by
 // closing the channel, and all else that waits there is in doubt. So each place is tried once.
 type denials struct {
-	mu sync.Mutex
-	of map[place]*denial
+	mu     sync.Mutex
+	of     map[place]*denial
+	topics map[string]bool // exchanges of which a topic was refused
 }
 
 // place is an exchange, or one topic of it.
@@ -45,7 +46,21 @@ func (d *denials) add(to processor.Destination, why error) {
 	if d.of == nil || len(d.of) >= maxDenials {
 		d.of = map[place]*denial{}
 	}
-	d.of[placeOf(to, isTopic(why))] = &denial{why, time.Now()}
+	topic := isTopic(why)
+	d.of[placeOf(to, topic)] = &denial{why, time.Now()}
+	if topic {
+		if d.topics == nil {
+			d.topics = map[string]bool{}
+		}
+		d.topics[to.Exchange] = true
+	}
+}
+
+// byTopic reports whether a topic of the exchange was refused: others may be as well.
+func (d *denials) byTopic(exchange string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.topics[exchange]
 }
 
 func placeOf(to processor.Destination, topic bool) place {

@@ -14,21 +14,22 @@ import (
 )
 
 // exists returns nil if the exchange does. Publishing to a missing one would close the shared channel.
-func (c *confirmChannel) exists(ctx context.Context, b *Broker, exchange string) error {
+func (c *confirmChannel) exists(ctx context.Context, exchange string) error {
 	if exchange == "" {
 		return nil
 	}
-	return c.exchanges.ask(ctx, c.life, exchange, func() error { return c.look(b, exchange) }) //nolint:contextcheck // it answers all callers
+	return c.exchanges.ask(ctx, exchange)
 }
 
-func (c *confirmChannel) look(b *Broker, exchange string) error {
-	err := b.Ask(c.life.Context(), func(ch *amqp.Channel) error {
+// look asks the broker for an exchange.
+func (b *Broker) look(exchange string) error {
+	err := b.Ask(b.Life.Context(), func(ch *amqp.Channel) error {
 		return ch.ExchangeDeclarePassive(exchange, string(broker.Direct), true, false, false, false, nil)
 	})
 	var e *amqp.Error
 	switch {
 	case errors.As(err, &e) && amqpwire.Missing(e, "exchange"):
-		return fmt.Errorf("%w: the exchange does not exist: %w", processor.ErrUnroutable, err)
+		return noExchange(err)
 	case errors.As(err, &e) && e.Code == amqp.AccessRefused:
 		// From 4.3 on, and only to a user without any permission on the exchange.
 		return fmt.Errorf("%w: %w", processor.ErrForbidden, err)
@@ -36,4 +37,8 @@ func (c *confirmChannel) look(b *Broker, exchange string) error {
 		return errNotSent // ask again
 	}
 	return err
+}
+
+func noExchange(why error) error {
+	return fmt.Errorf("%w: the exchange does not exist: %w", processor.ErrUnroutable, why)
 }

@@ -8,6 +8,7 @@ import (
 
 // learned is what the broker has said about one publishing connection.
 type learned struct {
+	life    *life.Life
 	session *failover.Session
 	bodies  bodies
 	denials denials
@@ -15,9 +16,7 @@ type learned struct {
 }
 
 func newLearned(l *life.Life, s *failover.Session) *learned {
-	return &learned{
-		session: s,
-		bodies:  bodies{life: l, session: s},
-		permits: lookUps[processor.Destination]{most: maxPermits},
-	}
+	n := &learned{life: l, session: s, bodies: bodies{life: l, session: s}}
+	n.permits.life, n.permits.question, n.permits.most = l, n.mayPublish, maxPermits
+	return n
 }

@@ -23,28 +23,29 @@ func (l *lookUp) wait(ctx context.Context) error {
 	}
 }
 
-// lookUps are the questions of one kind. A good answer is remembered.
+// lookUps are the answers to one question. A good one is remembered.
 type lookUps[K comparable] struct {
-	most int // answers that are remembered; 0 for any number
+	life     *life.Life
+	question func(K) error
+	most     int // answers that are remembered; 0 for any number
 
 	mu sync.Mutex
 	of map[K]*lookUp
 }
 
-// ask returns the answer to a question. The first caller starts it in the background, and its answer
-// serves all callers meanwhile.
-func (l *lookUps[K]) ask(ctx context.Context, over *life.Life, key K, question func() error) error {
+// ask returns the answer. The first caller asks in the background, and the answer serves all callers meanwhile.
+func (l *lookUps[K]) ask(ctx context.Context, key K) error {
 	asked, first := l.begin(key)
 	if !first {
 		return asked.wait(ctx)
 	}
 	answer := func() {
-		if asked.err = question(); asked.err != nil {
+		if asked.err = l.question(key); asked.err != nil {
 			l.forget(key, asked) // it may be another later
 		}
 		close(asked.done)
 	}
-	if !over.Go(answer) {
+	if !l.life.Go(answer) {
 		l.forget(key, asked)
 		asked.err = life.ErrClosed
 		close(asked.done)
@@ -71,6 +72,13 @@ func (l *lookUps[K]) know(key K) {
 	if asked, first := l.begin(key); first {
 		close(asked.done)
 	}
+}
+
+// drop forgets a good answer that is true no more.
+func (l *lookUps[K]) drop(key K) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.of, key)
 }
 
 func (l *lookUps[K]) forget(key K, asked *lookUp) {

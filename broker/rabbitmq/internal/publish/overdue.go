@@ -2,14 +2,29 @@ package publish
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/broker/rabbitmq/internal/reply"
 	"github.com/gowarren/warren/processor"
 )
 
-// Silent returns the destinations that have answered nothing for a second while a publish waits.
-func (p *Publisher) Silent() []processor.Destination { return p.silences.list() }
+// maxNamed is how many silent destinations are named: each key of a topic exchange is one.
+const maxNamed = 10
+
+// Health names the destinations that have answered nothing for a second while a publish waits.
+func (p *Publisher) Health() error {
+	silent := p.silences.list()
+	var err error
+	for _, to := range silent[:min(len(silent), maxNamed)] {
+		err = errors.Join(err, fmt.Errorf("rabbitmq: health: publishing to %s: %w", to, reply.ErrQueueDown))
+	}
+	if more := len(silent) - maxNamed; more > 0 {
+		err = errors.Join(err, fmt.Errorf("rabbitmq: health: and to %d more", more))
+	}
+	return err
+}
 
 // watch looks for overdue publishes while any wait. The caller holds mu.
 func (c *confirmChannel) watch() {
@@ -65,8 +80,8 @@ func (p *Publisher) audit(c *confirmChannel) {
 				slog.String("to", to.String()), slog.Duration("for", time.Since(since)))
 		}
 	}
-	if all > 0 && c.ping() {
-		p.broker.Life.Go(func() { p.listen(c, all) })
+	if all > 0 && c.ping() && !p.broker.Life.Go(func() { p.listen(c, all) }) {
+		c.pingOver()
 	}
 }
 
@@ -89,7 +104,20 @@ func (c *confirmChannel) ping() bool {
 		return false
 	}
 	c.pinged = true
+	c.writing.Add(1)
 	return true
+}
+
+// pingOver notes that a ping is answered, or was not sent.
+func (c *confirmChannel) pingOver() {
+	c.mu.Lock()
+	c.pinged = false
+	unneeded := c.unneeded()
+	c.mu.Unlock()
+	c.writing.Done()
+	if unneeded {
+		c.close()
+	}
 }
 
 // listen asks on the channel for what it has, confirms. If there is no answer, some queue has stopped
@@ -104,11 +132,10 @@ func (p *Publisher) listen(c *confirmChannel, overdue int) {
 	asked := p.broker.Life.Go(func() {
 		defer close(answered)
 		_ = c.channel.Confirm(false)
-		c.mu.Lock()
-		c.pinged = false
-		c.mu.Unlock()
+		c.pingOver()
 	})
 	if !asked {
+		c.pingOver()
 		return
 	}
 	if within(pingTime, answered) {

@@ -7,8 +7,6 @@ import (
 	"slices"
 
 	amqp "github.com/rabbitmq/amqp091-go"
-
-	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
 )
 
 // Replies are called with what becomes of the direct replies to a publisher's messages: for one
@@ -30,22 +28,6 @@ func NewAsking(b Broker, r Replies) *Publisher {
 	return p
 }
 
-// start makes the channel ready for the first message.
-func (c *confirmChannel) start() error {
-	if c.replies == nil {
-		return c.channel.Confirm(false)
-	}
-	replies, err := c.channel.Consume(DirectReply, "", true, false, false, false, nil)
-	if err != nil {
-		return err
-	}
-	if !c.life.Go(func() { c.receive(replies) }) {
-		c.session.CloseChannel(c.life.Context(), c.channel)
-		return life.ErrClosed
-	}
-	return c.channel.Confirm(false)
-}
-
 // receive hands over replies until the channel is closed. It closes it at the end of the life.
 func (c *confirmChannel) receive(replies <-chan amqp.Delivery) {
 	for {
@@ -57,7 +39,7 @@ func (c *confirmChannel) receive(replies <-chan amqp.Delivery) {
 			}
 			c.replies.Came(&reply)
 		case <-c.life.Context().Done():
-			c.session.CloseChannel(context.Background(), c.channel)
+			c.finish()
 			return
 		}
 	}
@@ -70,9 +52,7 @@ func (c *confirmChannel) noReplies() {
 	lost := c.asking
 	c.asking = nil
 	c.mu.Unlock()
-	if !c.channel.IsClosed() {
-		c.close()
-	}
+	c.retire() // the waits end with their replies
 	if len(lost) > 0 {
 		c.replies.Lost(slices.Collect(maps.Keys(lost)), c.why())
 	}
