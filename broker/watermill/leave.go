@@ -14,8 +14,17 @@ import (
 // subscription ends: it forgets the others.
 const heed = 500 * time.Millisecond
 
-// letGo is how long a subscriber that has ended, or its last message since, may take to close its channel.
-const letGo = time.Minute
+// How long a subscriber that has ended may take to close its channel, and how long until then it may deliver nothing.
+const (
+	letGo   = 5 * time.Minute
+	nothing = time.Minute
+)
+
+// A subscriber that does not heed its end may redeliver each message at once. So there is a pause after so many.
+const (
+	nackedAtOnce = 100
+	nackPause    = time.Second
+)
 
 // stop ends the intake. What was not received is requeued at once, or once the messages in flight
 // are settled.
@@ -100,9 +109,9 @@ func giveBack(messages <-chan *message.Message, topic string) {
 	if messages == nil {
 		return
 	}
-	patience := time.NewTimer(letGo)
+	start, patience := time.Now(), time.NewTimer(nothing)
 	defer patience.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case msg, open := <-messages:
 			if !open {
@@ -111,11 +120,15 @@ func giveBack(messages <-chan *message.Message, topic string) {
 			if msg != nil {
 				msg.Nack()
 			}
-			patience.Reset(letGo)
+			if n%nackedAtOnce == 0 {
+				time.Sleep(nackPause)
+			}
+			patience.Reset(min(nothing, letGo-time.Since(start)))
+			continue
 		case <-patience.C:
-			slog.Warn("a subscriber has not closed its channel, and is left behind",
-				slog.String("topic", topic), slog.Duration("for", letGo))
-			return
 		}
+		slog.Warn("a subscriber has not closed its channel, and is left behind",
+			slog.String("topic", topic), slog.Duration("for", time.Since(start)))
+		return
 	}
 }

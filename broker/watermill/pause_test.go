@@ -179,3 +179,61 @@ func TestASubscriberThatDoesNotCloseItsChannelIsLeftBehind(t *testing.T) {
 		})
 	}
 }
+
+// stubborn is a subscriber that does not heed the end of its context, and redelivers a message at once.
+type stubborn struct{ sent atomic.Int64 }
+
+func (s *stubborn) subscribe(context.Context) (<-chan *message.Message, error) {
+	out := make(chan *message.Message)
+	go func() {
+		for {
+			msg := message.NewMessage("1", nil)
+			select {
+			case out <- msg:
+				s.sent.Add(1)
+			case <-time.After(time.Hour):
+				return // left behind
+			}
+			select {
+			case <-msg.Nacked():
+			case <-msg.Acked():
+			}
+		}
+	}()
+	return out, nil
+}
+
+// Its messages were nacked without end and without a pause, and nothing went on after it.
+func TestASubscriberThatGoesOnDeliveringIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s stubborn
+		source := must.Have(watermill.NewSource(subscriberFunc(s.subscribe), "mail", watermill.Discard(nil)))
+		sub := must.Have(source.Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1, Ordered: true}))
+		start := time.Now()
+		<-sub.Pause()
+		require.InDelta(t, 5*time.Minute, time.Since(start), float64(time.Second))
+		require.Less(t, s.sent.Load(), int64(40_000), "a hundred a second")
+		require.NoError(t, sub.Close(t.Context()))
+		time.Sleep(2 * time.Hour)
+	})
+}
+
+// A topic that was deleted, or is forbidden now, was tried without end, and no error told of it but in the log.
+func TestATopicThatCannotBeSubscribedAgainEndsTheSubscription(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var f flaky
+		f.failures.Store(1_000_000)
+		source := must.Have(watermill.NewSource(subscriberFunc(f.subscribe), "mail", watermill.Discard(nil)))
+		sub := must.Have(source.Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1}))
+		<-sub.Pause()
+		start := time.Now()
+		sub.Resume()
+		_, err := sub.Receive(t.Context())
+		require.ErrorContains(t, err, "connection refused")
+		require.ErrorContains(t, err, `topic "mail"`)
+		require.InDelta(t, 5*time.Minute, time.Since(start), float64(10*time.Second))
+		require.NoError(t, sub.Close(t.Context()))
+	})
+}

@@ -52,7 +52,8 @@ type source struct {
 	dead       DeadLetter
 }
 
-// Subscribe subscribes once, and again after each pause. [broker.ConsumerOptions] are not available
+// Subscribe subscribes once, and again after each pause; if that fails for five minutes, the subscription is over, with the
+// last error. [broker.ConsumerOptions] are not available
 // here: [broker.ErrUnsupported].
 func (s *source) Subscribe(ctx context.Context, o broker.SubscribeOptions) (broker.Subscription, error) {
 	if err := errors.Join(o.Check(), o.Consumer.Unsupported()); err != nil {

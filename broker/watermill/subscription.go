@@ -109,6 +109,9 @@ const (
 	lastPause  = 5 * time.Second
 )
 
+// keepSubscribing is how long it is tried to subscribe again: the topic may be gone for good, and nobody would notice.
+const keepSubscribing = 5 * time.Minute
+
 // goOn tries until there is a part: a pause is often because of an outage, in which the first try fails
 // as well.
 func (s *subscription) goOn(last *part, begun chan struct{}) {
@@ -121,13 +124,14 @@ func (s *subscription) goOn(last *part, begun chan struct{}) {
 	}
 	ctx, cancel := context.WithCancel(s.values)
 	defer context.AfterFunc(s.channel.Life(), cancel)()
+	start := time.Now()
 	for failures := 1; ; failures++ {
 		var next *part
 		err := context.Cause(s.channel.Life())
 		if err == nil {
 			next, err = s.begin(ctx)
 		}
-		if s.gone(next, err) {
+		if s.gone(next, err, time.Since(start) >= keepSubscribing) {
 			return
 		}
 		pause := pacing.Jitter(pacing.Doubling(firstPause, lastPause, failures))
@@ -137,11 +141,11 @@ func (s *subscription) goOn(last *part, begun chan struct{}) {
 	}
 }
 
-// gone goes on with a part, and reports false if there is none and one is still wanted.
-func (s *subscription) gone(next *part, err error) bool {
+// gone goes on with a part, and reports false if there is none and one is still wanted. After the last try the subscription is over.
+func (s *subscription) gone(next *part, err error, last bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	over := s.channel.Life().Err() != nil
+	over := s.channel.Life().Err() != nil || last && !s.paused
 	if err != nil && !s.paused && !over {
 		return false
 	}

@@ -26,10 +26,14 @@
 // mend it. A reply whose outcome is unknown, or for which the broker has no room, is tried again for a
 // while, and then the request goes back to its queue and is processed once more.
 //
-// A caller's queue that does not answer, while the broker does, is the caller's own as well. That it is so, the
-// publisher says ([processor.ErrSilent], as RabbitMQ's does), or the answers to replies for other callers that were sent
-// later. Then the request is acked, and the caller's next replies are dropped, but for one every few seconds, until
-// there is an answer.
+// A caller's queue that does not answer, while those of others do, is the caller's own as well. The answers to replies for
+// other callers show it: to one that was sent later than this, or than the ones before it to the same caller, which
+// came within some seconds of each other and were not answered either. Then the request is acked without a reply. So are
+// the caller's next requests for up to 5 seconds. After that one reply looks for 2 seconds whether there is an answer, and
+// others to the caller wait for that. The log tells of it once, and of the number of dropped replies when there is an
+// answer, or the caller has asked nothing for a minute. Where nothing shows whose the silence is, the request
+// goes back to its queue, as in an outage, also if the publisher says [processor.ErrSilent]. So callers that hang hold
+// up a service while all its workers wait for them, and it answers nobody else.
 //
 // An error that reaches the layer is final: the request is rejected and not requeued, also with
 // ack.RequeueOnError. It would be answered again. If a retry has parked it, it is acked.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/outgoing"
@@ -30,9 +31,11 @@ func New(publisher processor.Publisher, protocol remote.Server, opts ...Option) 
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &reply{next: next, protocol: protocol, silences: &silent.Destinations{Longest: probeEvery}, sender: republish.Sender{
+		r := &reply{next: next, protocol: protocol, sender: republish.Sender{
 			Name: "reply", Publisher: publisher, KeepTrying: c.keepTrying, Log: c.log, Final: gone,
 		}}
+		r.silences.Longest, r.silences.Over = probeEvery, r.over
+		return r
 	}
 }
 
@@ -67,7 +70,7 @@ type reply struct {
 	next     processor.Processor
 	protocol remote.Server
 	sender   republish.Sender
-	silences *silent.Destinations // of all workers
+	silences silent.Destinations // of all workers
 }
 
 var (
@@ -154,18 +157,31 @@ func (r *reply) other(failure error) processor.Envelope {
 
 // answer publishes the reply, unless its destination is known not to answer.
 func (r *reply) answer(ctx context.Context, msg processor.Message, to processor.Destination, e processor.Envelope) error {
-	may, begun := r.silences.Ask(to), time.Now()
-	if may == silent.Asked || may == silent.Later {
-		r.nobody(ctx, msg, to, errSilent)
+	may := r.turn(ctx, to)
+	switch may {
+	case silent.Later:
+		r.silences.Drop(to)
 		return nil
+	case silent.Asked:
+		return errWaited
+	case silent.Probe:
+		defer r.silences.Spare(to) // unless it has brought something, and also if it does not return
+	case silent.Free:
 	}
+	begun := time.Now()
 	err := r.deliver(ctx, msg, to, e, may == silent.Probe)
-	if r.othersAnswered(ctx, to, begun, err) {
+	if may == silent.Free && r.isSilent(ctx, to, begun, err) {
 		err = r.deliver(ctx, msg, to, e, true) // the broker may have been away until just now
 	}
+	switch {
+	case r.isSilent(ctx, to, begun, err):
+		r.silence(ctx, msg, to, err)
+		return nil
+	case isAnswer(err):
+		r.silences.Answered(to, begun)
+	}
 	// A queue that takes nothing for so long is the caller's own, and must not hold up the service.
-	refused := errors.Is(err, processor.ErrRefused) && !errors.Is(err, processor.ErrIndeterminate)
-	if r.isSilent(ctx, to, begun, err) || refused || gone(err) || republish.Unsendable(err) {
+	if isRefusal(err) || gone(err) || republish.Unsendable(err) {
 		r.nobody(ctx, msg, to, err)
 		return nil
 	}
@@ -195,13 +211,13 @@ func (r *reply) deliver(ctx context.Context, msg processor.Message, to processor
 // gone reports whether nobody takes a reply any more, or the service may not send it there. Trying again
 // does not help.
 func gone(err error) bool {
-	return errors.Is(err, processor.ErrUnroutable) || errors.Is(err, processor.ErrForbidden) && !errors.Is(err, processor.ErrIndeterminate)
+	return callback.Is(err, processor.ErrUnroutable) || callback.Is(err, processor.ErrForbidden) && !callback.Is(err, processor.ErrIndeterminate)
 }
 
 // nobody logs that the caller has no reply. To direct reply-to RabbitMQ before 4.3 says "unroutable" also
 // about a reply that it has delivered, so that says nothing.
 func (r *reply) nobody(ctx context.Context, msg processor.Message, to processor.Destination, err error) {
-	if isDirect(to) && errors.Is(err, processor.ErrUnroutable) {
+	if isDirect(to) && callback.Is(err, processor.ErrUnroutable) {
 		return
 	}
 	logattr.Or(r.sender.Log).LogAttrs(ctx, slog.LevelWarn, "the caller does not take its reply",

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/broker/rabbitmq/internal/life"
+	"github.com/gowarren/warren/internal/silent"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -45,6 +46,7 @@ type silences struct {
 	of       map[processor.Destination]*silence
 	keys     map[string]int // how many keys of an exchange are silent, but for the default exchange
 	suspects int
+	answers  silent.Answers // while any destination is silent
 }
 
 type silence struct {
@@ -102,6 +104,7 @@ func (s *silences) end(to processor.Destination) {
 	if s.count.Load() == 0 {
 		return
 	}
+	s.answers.Note(to, time.Now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.of[to]; l != nil {
@@ -169,11 +172,12 @@ func (s *silences) wait(ctx context.Context, closed <-chan struct{}, to processo
 }
 
 // whose adds to the reason why a publish is no longer waited for that it is its destination which does not answer, if
-// that is known.
+// that is known: another destination was answered after this one had become silent. Otherwise it may be all queues, as in a cluster
+// that has lost its majority.
 func (s *silences) whose(to processor.Destination, ended error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.of[to]; l != nil && !l.suspected {
+	if l := s.of[to]; l != nil && !l.suspected && s.answers.HeardBesides(to, l.since.Add(silentAfter)) {
 		return fmt.Errorf("%w: %w", processor.ErrSilent, ended)
 	}
 	return ended

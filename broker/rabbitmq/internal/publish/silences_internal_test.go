@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +157,33 @@ func TestEachKeyOfAnExchangeWithManySilentOnesIsAskedFirst(t *testing.T) {
 		l, err = s.wait(t.Context(), nil, key(2000))
 		require.NoError(t, err)
 		require.Nil(t, l, "few are silent")
+	})
+}
+
+// A cluster that had lost its majority was taken for so many queues that hang.
+func TestADestinationIsSilentOnlyIfAnotherIsAnswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s silences
+		start := time.Now()
+		time.Sleep(silentAfter)
+		require.True(t, s.add(hung, start))
+		require.True(t, s.add(other, start))
+		left := errors.New("left")
+		require.NotErrorIs(t, s.whose(hung, left), processor.ErrSilent, "all may be")
+		s.end(other)
+		require.NotErrorIs(t, s.whose(hung, left), processor.ErrSilent, "at the time at which it became silent")
+		time.Sleep(1)
+		s.end(other)
+		require.ErrorIs(t, s.whose(hung, left), processor.ErrSilent)
+		require.ErrorIs(t, s.whose(hung, left), left)
+		s.clear()
+		require.True(t, s.add(hung, time.Now()))
+		require.NotErrorIs(t, s.whose(hung, left), processor.ErrSilent, "on another session")
+		time.Sleep(silentAfter + 1)
+		s.end(hung)
+		require.True(t, s.add(hung, time.Now().Add(-2*silentAfter)))
+		require.NotErrorIs(t, s.whose(hung, left), processor.ErrSilent, "its own answer")
 	})
 }
 
