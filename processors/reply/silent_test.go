@@ -107,9 +107,9 @@ func runsWith(t *testing.T, workers int, silent func(caller string) error, f fun
 	})
 }
 
-func answersNot(caller string, err error) func(string) error {
-	return func(c string) error {
-		if c == caller {
+func hangs(err error) func(string) error {
+	return func(caller string) error {
+		if caller == "hung" {
 			return err
 		}
 		return nil
@@ -145,7 +145,7 @@ func TestACallerWhoseQueueDoesNotAnswerDoesNotStopTheService(t *testing.T) {
 		processor.ErrBlocked, processor.ErrIndeterminate,
 		errors.Join(processor.ErrSilent, processor.ErrBlocked), errors.Join(processor.ErrSilent, processor.ErrIndeterminate),
 	} {
-		runs(t, answersNot("hung", kind), func(t *testing.T, o *office) {
+		runs(t, hangs(kind), func(t *testing.T, o *office) {
 			o.ask(t, "hung", 1)
 			o.asked(t, 18*time.Second)
 			told := o.count(o.told, "well")
@@ -166,7 +166,7 @@ func TestACallerWhoseQueueDoesNotAnswerDoesNotStopTheService(t *testing.T) {
 func TestACallerWhoseQueueDoesNotAnswerDoesNotStopTheOnlyWorker(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []error{processor.ErrBlocked, processor.ErrIndeterminate} {
-		runsWith(t, 1, answersNot("hung", errors.Join(kind, processor.ErrSilent)), func(t *testing.T, o *office) {
+		runsWith(t, 1, hangs(errors.Join(kind, processor.ErrSilent)), func(t *testing.T, o *office) {
 			o.ask(t, "hung", 3)
 			o.asked(t, 60*time.Second)
 			time.Sleep(5 * time.Second)
@@ -185,7 +185,7 @@ func TestACallerWhoseQueueDoesNotAnswerDoesNotStopTheOnlyWorker(t *testing.T) {
 // Each look at the silent queue was too short to show anything, and ended its silence: the next request took 15 s again.
 func TestACallerThatAsksNowAndThenIsStillSilent(t *testing.T) {
 	t.Parallel()
-	runs(t, answersNot("hung", processor.ErrBlocked), func(t *testing.T, o *office) {
+	runs(t, hangs(processor.ErrBlocked), func(t *testing.T, o *office) {
 		for range 20 {
 			o.ask(t, "hung", 1)
 			o.asked(t, 5*time.Second)
@@ -243,7 +243,7 @@ func TestQueuesThatAllDoNotAnswerLoseNoReply(t *testing.T) {
 // fallsSilent has "hung" not answer until its silence is known.
 func (o *office) fallsSilent(t *testing.T, s *switched) {
 	t.Helper()
-	s.set(answersNot("hung", processor.ErrBlocked))
+	s.set(hangs(processor.ErrBlocked))
 	o.ask(t, "hung", 1)
 	o.asked(t, 18*time.Second)
 }
@@ -327,10 +327,10 @@ func TestWhatSaysNothingAboutTheQueueDoesNotEndItsSilence(t *testing.T) {
 		runs(t, s.silent, func(t *testing.T, o *office) {
 			o.fallsSilent(t, s)
 			time.Sleep(6 * time.Second)
-			s.set(answersNot("hung", kind))
+			s.set(hangs(kind))
 			o.ask(t, "hung", 1)
 			time.Sleep(time.Second)
-			s.set(answersNot("hung", processor.ErrBlocked))
+			s.set(hangs(processor.ErrBlocked))
 			o.ask(t, "hung", 2)
 			o.asked(t, 3*time.Second)
 			o.ask(t, "hung", 2)
