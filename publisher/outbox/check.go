@@ -51,8 +51,8 @@ func (p *probe) try(ctx context.Context, tx *sql.Tx) error {
 	keys := []string{"a", "A", "a ", "ä"}
 	body := []byte{0, 255, '\\', '\''}
 	for i, key := range keys {
-		if _, err := tx.ExecContext(ctx, p.dialect.query("INSERT INTO "+p.table+" (slot, order_key, message, body, created_at, state) VALUES (?,?,?,?,?,?)"),
-			-1-i, key, "€😀", body, int64(1)<<52, probed); err != nil {
+		if _, err := tx.ExecContext(ctx, p.dialect.query("INSERT INTO "+p.table+" (slot, order_key, exchange, routing_key, message, body, created_at, state) VALUES (?,?,?,?,?,?,?,?)"),
+			-1-i, key, key, key, "€😀", body, int64(1)<<52, probed); err != nil {
 			return err
 		}
 	}
@@ -64,12 +64,14 @@ func (p *probe) try(ctx context.Context, tx *sql.Tx) error {
 		return errors.New("the numbers of rows do not grow: seq has to count up")
 	}
 	p.first = numbers[0].(int64) //nolint:forcetypeassert // it is
-	different, err := p.numbers(ctx, tx, "SELECT count(DISTINCT order_key) FROM "+p.table+" WHERE state = ? AND slot < 0", []any{probed})
-	if err != nil {
-		return err
-	}
-	if different[0] != int64(len(keys)) {
-		return errors.New("it takes different order keys for the same: the column has to compare bytes")
+	for _, column := range []string{"order_key", "exchange", "routing_key"} {
+		different, err := p.numbers(ctx, tx, "SELECT count(DISTINCT "+column+") FROM "+p.table+" WHERE state = ? AND slot < 0", []any{probed})
+		if err != nil {
+			return err
+		}
+		if different[0] != int64(len(keys)) {
+			return fmt.Errorf("it takes different names for the same: the column %s has to compare bytes", column)
+		}
 	}
 	var gotMessage string
 	var gotBody []byte

@@ -30,7 +30,8 @@ type claim struct {
 func (r *Relay) claim(ctx context.Context) (*claim, error) {
 	now := time.Now().Round(0) // of the clock on the wall: the other one stands still while a machine is suspended
 	c := &claim{owner: rand.Text(), until: now.Add(r.lease)}
-	if err := r.extend(ctx, c); err != nil {
+	left, _ := leaveOut(nil, r.silent.now(&r.silences))
+	if err := r.extend(ctx, c, now.Add(statements), left); err != nil {
 		return nil, err
 	}
 	if len(c.slots) == 0 {
@@ -39,14 +40,13 @@ func (r *Relay) claim(ctx context.Context) (*claim, error) {
 	return c, nil
 }
 
-// extend takes more slots with messages that are due, for as long as the claim has others.
-func (r *Relay) extend(ctx context.Context, c *claim) error {
+// extend takes more slots with messages that can be published now, with the end of the lease that the others have.
+func (r *Relay) extend(ctx context.Context, c *claim, limit time.Time, left leftOut) error {
 	// Not cut off with ctx: the claim could be committed and nobody know.
 	ctx, done := outlive(ctx, drain)
 	defer done()
-	ctx, cancel := context.WithTimeout(ctx, statements)
+	ctx, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()
-	now := time.Now().Round(0)
 	take := r.claimInOneStep
 	if r.dialect.skipsLocked() {
 		take = r.claimUnlocked
@@ -59,7 +59,7 @@ func (r *Relay) extend(ctx context.Context, c *claim) error {
 		if len(c.slots) > before {
 			break
 		}
-		if err := take(ctx, c, now, part); err != nil {
+		if err := take(ctx, c, part, left); err != nil {
 			return fmt.Errorf("outbox: claim: %w", err)
 		}
 	}
@@ -68,22 +68,28 @@ func (r *Relay) extend(ctx context.Context, c *claim) error {
 
 // free is the condition for slots that have messages and belong to nobody. Of a lease that ends in more than the longest
 // lease the clock was wrong.
-func (r *Relay) free(now time.Time) (condition string, args []any) {
-	return "(s.until <= ? OR s.until > ?) AND EXISTS (SELECT 1 FROM " + r.table + " o WHERE o.slot = s.slot AND o.state < 2 AND o.due_at <= ?)",
-		[]any{now.UnixMilli(), now.Add(maxLease + time.Minute).UnixMilli(), now.UnixMilli()}
+func (r *Relay) free(left leftOut) (condition string, args []any) {
+	now := time.Now().Round(0)
+	condition = "(s.until <= ? OR s.until > ?) AND EXISTS (SELECT 1 FROM " + r.table + " o WHERE o.slot = s.slot AND o.state < 2 AND o.due_at <= ?"
+	args = []any{now.UnixMilli(), now.Add(maxLease + time.Minute).UnixMilli(), now.UnixMilli()}
+	if !left.isEmpty() {
+		out, names := left.condition("o")
+		condition, args = condition+" AND NOT "+out, append(args, names...)
+	}
+	return condition + ")", args
 }
 
 // candidates selects free slots of a part.
-func (r *Relay) candidates(now time.Time, part string) (statement string, args []any) {
-	condition, args := r.free(now)
+func (r *Relay) candidates(part string, left leftOut) (statement string, args []any) {
+	condition, args := r.free(left)
 	return fmt.Sprintf("SELECT s.slot FROM %s_slots s WHERE %s AND %s ORDER BY s.slot LIMIT %d", r.table, part, condition, maxSlots), args
 }
 
 // claimUnlocked locks slots that no other claim has locked, and writes down whose they are.
-func (r *Relay) claimUnlocked(ctx context.Context, c *claim, now time.Time, part string) error {
+func (r *Relay) claimUnlocked(ctx context.Context, c *claim, part string, left leftOut) error {
 	var more []any
 	err := r.transact(ctx, func(tx *sql.Tx) error {
-		statement, args := r.candidates(now, part)
+		statement, args := r.candidates(part, left)
 		var err error
 		if more, err = r.numbers(ctx, tx, statement+" FOR UPDATE SKIP LOCKED", args); err != nil || len(more) == 0 {
 			return err
@@ -100,13 +106,13 @@ func (r *Relay) claimUnlocked(ctx context.Context, c *claim, now time.Time, part
 
 // claimInOneStep is for databases with one writer at a time. It only reads if there is nothing to do, and begins its
 // transaction with the write, since SQLite may refuse one after a read.
-func (r *Relay) claimInOneStep(ctx context.Context, c *claim, now time.Time, part string) error {
-	statement, args := r.candidates(now, part)
+func (r *Relay) claimInOneStep(ctx context.Context, c *claim, part string, left leftOut) error {
+	statement, args := r.candidates(part, left)
 	wanted, err := r.numbers(ctx, r.db, statement, args)
 	if err != nil || len(wanted) == 0 {
 		return err
 	}
-	condition, args := r.free(now)
+	condition, args := r.free(left)
 	set := append([]any{c.owner, c.until.UnixMilli()}, args...)
 	if _, err := r.db.ExecContext(ctx, r.dialect.query("UPDATE "+r.table+"_slots AS s SET owner = ?, until = ? WHERE "+condition+" AND s.slot IN ("+list(len(wanted))+")"),
 		append(set, wanted...)...); err != nil {

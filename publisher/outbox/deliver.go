@@ -15,34 +15,36 @@ const (
 	late = 250 * time.Millisecond
 	// enough is how long a destination has to have been silent before that means anything.
 	enough = time.Second
-	// crowd is how many keys of an exchange are in flight or not answered before no others are taken: all
-	// of them may lead to one queue that hangs.
-	crowd = 4
-	// maxHeld is how many times the usual number of messages are in flight while destinations are late.
+	// maxHeld is how many times the usual number of messages, and of bytes, are in flight while destinations are late.
 	maxHeld = 4
 )
 
 // delivery publishes the messages of a claim. Each destination has a batch in flight by itself, and none waits for another:
-// while one is late the worker goes on with what it finds for others. What is not in the ledger is as it was.
+// while all that are in flight are late, the worker goes on with what it finds for others. What is not in the ledger is as it was.
 type delivery struct {
 	relay  *Relay
 	claim  *claim
 	ledger ledger
 
 	publishing context.Context //nolint:containedctx // of all batches
+	writing    context.Context //nolint:containedctx // of what the database does
 	last       time.Time       // after that nothing is begun
 
 	fresh, suspects [][]stored
 	flights         map[processor.Destination]*flight
 	out             map[processor.Destination]*flight // they brought no answer, and no other is begun
 	landed          chan *flight
-	heard           bool  // there was an answer
-	again           bool  // it has looked again because of those in out
-	trouble         error // why not all were tried
+
+	looksNext bool  // it looks again when all in flight are late
+	again     bool  // it has looked again because of those in out
+	blind     bool  // a look took too long
+	heard     bool  // there was an answer
+	found     bool  // there was a silence that others may have been behind
+	trouble   error // why not all were tried
 }
 
 // deliver publishes what a claim has, until it is empty, the lease is nearly over, or ctx ends.
-func (r *Relay) deliver(ctx context.Context, c *claim) *delivery {
+func (r *Relay) deliver(ctx, writing context.Context, c *claim) *delivery {
 	longer, done := outlive(ctx, drain)
 	defer done()
 	// A third of the lease is left for the differences of clocks, and to write down what was published.
@@ -50,7 +52,7 @@ func (r *Relay) deliver(ctx context.Context, c *claim) *delivery {
 	longer, cancel := context.WithDeadline(longer, end)
 	defer cancel()
 	d := &delivery{
-		relay: r, claim: c, publishing: longer, last: end.Add(-r.lease / 30),
+		relay: r, claim: c, publishing: longer, writing: writing, last: end.Add(-r.lease / 30),
 		flights: map[processor.Destination]*flight{}, out: map[processor.Destination]*flight{}, landed: make(chan *flight),
 	}
 	d.run(ctx)
@@ -59,26 +61,39 @@ func (r *Relay) deliver(ctx context.Context, c *claim) *delivery {
 }
 
 func (d *delivery) run(ctx context.Context) {
-	looks := time.NewTicker(late)
-	defer looks.Stop()
-	d.look(ctx)
+	ticks := time.NewTicker(late)
+	defer ticks.Stop()
+	d.read(ctx)
 	for {
 		d.begin(ctx)
 		switch {
-		case len(d.flights) > 0:
-			select {
-			case f := <-d.landed:
-				d.land(ctx, f)
-			case <-looks.C:
-				d.look(ctx)
-			}
-		case len(d.out) > 0 && !d.again:
+		case len(d.flights) == 0 && (len(d.out) == 0 || d.again):
+			return
+		case len(d.flights) == 0:
 			// What has brought no answer may be in front of what others would take.
 			d.again = true
 			d.look(ctx)
+		case d.looksNext && d.allLate():
+			d.looksNext = false
+			d.look(ctx)
 		default:
-			return
+			d.wait(ctx, ticks.C)
 		}
+	}
+}
+
+// wait waits for a batch to land, or the time to look for more. A batch may outlast its context, and the lease: what others have
+// brought is written down meanwhile.
+func (d *delivery) wait(ctx context.Context, tick <-chan time.Time) {
+	select {
+	case f := <-d.landed:
+		d.land(ctx, f)
+		d.looksNext = true
+	case <-tick:
+		if d.publishing.Err() != nil {
+			d.settle()
+		}
+		d.looksNext = true
 	}
 }
 
@@ -86,43 +101,14 @@ func (d *delivery) goesOn(ctx context.Context) bool {
 	return ctx.Err() == nil && d.trouble == nil && time.Now().Before(d.last)
 }
 
-// look reads what can be published now. While others are in flight it claims more slots for that, and writes down first what is
-// known: of a key only that tells which message is next.
-func (d *delivery) look(ctx context.Context) {
-	held := d.held()
-	if !d.goesOn(ctx) || len(held) > maxHeld*d.relay.batch {
-		return
-	}
-	var err error
-	if len(d.flights)+len(d.out) > 0 {
-		if err = d.relay.settle(ctx, d.claim, &d.ledger, false); err == nil {
-			err = d.relay.extend(ctx, d.claim)
-		}
-	}
-	if err == nil {
-		err = d.read(ctx, held)
-	}
-	if err != nil {
-		d.trouble = err
-	}
-}
-
-// held is what the delivery has in its hands.
-func (d *delivery) held() map[int64]bool {
-	held := map[int64]bool{}
-	add := func(queues [][]stored) {
-		for _, q := range queues {
-			for _, s := range q {
-				held[s.seq] = true
-			}
-		}
-	}
-	add(d.fresh)
-	add(d.suspects)
+// allLate reports whether nothing in flight is expected to land soon. Of a silent destination it is not.
+func (d *delivery) allLate() bool {
 	for _, f := range d.flights {
-		add(f.queues)
+		if !f.probe && time.Since(f.begun) < late {
+			return false
+		}
 	}
-	return held
+	return true
 }
 
 // begin begins a batch for each destination that has none in flight: the first messages of queues. Those with one order key go one
@@ -137,24 +123,16 @@ func (d *delivery) begin(ctx context.Context) {
 		return
 	}
 	d.fresh = d.launch(ctx, d.fresh)
-	for len(d.fresh) == 0 && len(d.suspects) > 0 && d.allLate() {
+	for len(d.suspects) > 0 && d.allLate() {
 		first := d.suspects[:1:1]
 		d.suspects = d.suspects[1:]
-		d.launch(ctx, first)
+		d.launch(ctx, first) // one that would wait is as it was, and is read again
 	}
 }
 
-func (d *delivery) allLate() bool {
-	for _, f := range d.flights {
-		if time.Since(f.begun) < late {
-			return false
-		}
-	}
-	return true
-}
-
-// launch returns the queues that have to wait.
-func (d *delivery) launch(ctx context.Context, queues [][]stored) (left [][]stored) {
+// launch begins batches with the first messages of queues, and returns the queues that wait for one in flight. What is for a
+// destination that brings no answer is as it was.
+func (d *delivery) launch(ctx context.Context, queues [][]stored) (waiting [][]stored) {
 	next := map[processor.Destination]*flight{}
 	for _, q := range queues {
 		s := q[0]
@@ -162,31 +140,36 @@ func (d *delivery) launch(ctx context.Context, queues [][]stored) (left [][]stor
 		case s.problem != nil:
 			d.note(ctx, s, &unreadableError{s.problem})
 		case d.flights[s.to] != nil:
-			left = append(left, q)
-		case d.out[s.to] != nil: // it is as it was
-		default:
+			waiting = append(waiting, q)
+		case d.out[s.to] == nil:
 			if next[s.to] == nil {
 				next[s.to] = &flight{to: s.to}
 			}
 			next[s.to].queues = append(next[s.to].queues, q)
 		}
 	}
-	for to, f := range next {
-		switch d.relay.silences.Ask(to) {
-		case silent.Asked, silent.Later:
-			continue
-		case silent.Probe:
-			f.queues = f.queues[:1]
-		case silent.Free:
-		}
-		d.flights[to] = f
-		f.begun = time.Now()
-		go func() {
-			defer func() { d.landed <- f }()
-			f.fly(d.publishing, d.relay.next)
-		}()
+	for _, f := range next {
+		d.start(f)
 	}
-	return left
+	return waiting
+}
+
+// start begins a batch, or only one message of it, if its destination may be sent to.
+func (d *delivery) start(f *flight) {
+	switch d.relay.silences.Ask(f.to) {
+	case silent.Asked, silent.Later:
+		return
+	case silent.Probe:
+		f.queues, f.probe = f.queues[:1], true
+		d.looksNext = true // the others of this read were for it, perhaps
+	case silent.Free:
+	}
+	d.flights[f.to] = f
+	f.begun = time.Now()
+	go func() {
+		defer func() { d.landed <- f }()
+		f.fly(d.publishing, d.relay.next)
+	}()
 }
 
 // split takes the queues apart whose first message has failed before.
@@ -214,22 +197,4 @@ func byKey(rows []stored) [][]stored {
 		queues[at] = append(queues[at], s)
 	}
 	return queues
-}
-
-// outlive returns a context that ends d after ctx.
-func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			cancel()
-		case <-longer.Done():
-		}
-	})
-	return longer, func() {
-		stop()
-		cancel()
-	}
 }

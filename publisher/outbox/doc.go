@@ -53,8 +53,10 @@
 // # Messages that cannot be sent
 //
 // A message that the broker refuses, or that no queue takes, is tried again after 1 s, and then after as long as it has been failing, at most a
-// minute. It holds up no other, but those of its order key. So it is with the messages to a destination that does not answer while others do, such as
-// a queue that hangs: it gets one at a time, and the others are due later, after a minute at most. While the broker takes nothing at all no message
+// minute. It holds up no other, but those of its order key. The messages to a destination that does not answer
+// while others do, such as a queue that hangs, stay as they are: it gets one at a time, after a minute at most, and the relay leaves the others out
+// until there is an answer. Of an exchange with four keys that are late nothing is published until it is known which of them are silent, since all its
+// keys may lead to one queue; with more than 100 silent queues at a time others may wait. While the broker takes nothing at all no message
 // has failed, and all go on when it does. One that can never be sent ([processor.ErrTooLarge], [processor.ErrHeaderType]), and one that no queue takes
 // or that may not be published for an hour ([SetAsideAfter]), is set aside: its row stays, with state 2 and the error, and is counted in [Stats]. Later
 // messages of its order key wait, unless [PassSetAside]. Decide about it by hand:
@@ -62,5 +64,6 @@
 //	UPDATE warren_outbox SET state = 0, due_at = 0, failed_at = 0 WHERE seq = ...   -- try it again
 //	DELETE FROM warren_outbox WHERE seq = ...                                       -- give it up
 //
-// The column message is JSON with the destination, properties and headers.
+// The column message is JSON with the destination, properties and headers. The columns exchange and routing_key are the destination again, for
+// the relay to leave out; a name that is no text is a hash there.
 package outbox

@@ -3,7 +3,6 @@ package outbox
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -19,13 +18,14 @@ import (
 type flight struct {
 	to     processor.Destination
 	queues [][]stored
+	probe  bool // of a silent destination
 	begun  time.Time
 	errs   []error // one for each queue
 
-	ended  time.Time
-	left   []stored // what was not sent
-	why    error    // why not
-	silent bool     // it brought no answer, although there was time
+	ended      time.Time
+	left       int   // how many were not sent
+	why        error // why not
+	unanswered bool  // nothing of it was answered
 }
 
 // fly publishes the batch. A publisher that panics has failed: the messages may be stored or not.
@@ -57,15 +57,15 @@ func (d *delivery) land(ctx context.Context, f *flight) {
 	f.ended = time.Now()
 	before := d.ledger.settled
 	goOn, heard := d.tally(ctx, f)
-	if f.why == nil && d.ledger.settled == before && len(f.left) > 0 {
-		f.why = fmt.Errorf("outbox: %d messages to %s were not sent: %w", len(f.left), f.to, processor.ErrSkipped)
+	if f.why == nil && d.ledger.settled == before && f.left > 0 {
+		f.why = fmt.Errorf("outbox: %d messages to %s were not sent: %w", f.left, f.to, processor.ErrSkipped)
 	}
-	f.silent = !heard && ctx.Err() == nil && f.why != nil
+	f.unanswered = !heard && ctx.Err() == nil && f.why != nil
 	switch {
 	case heard:
 		d.heard = true
 		d.relay.silences.Answered(f.to, f.begun)
-	case !f.silent:
+	case !f.unanswered:
 		d.relay.silences.Forget(f.to)
 	}
 	if f.why != nil {
@@ -89,12 +89,12 @@ func (d *delivery) tally(ctx context.Context, f *flight) (goOn [][]stored, heard
 			heard = true
 		case skipped:
 			goOn = append(goOn, q)
-			f.left = append(f.left, q[0])
+			f.left++
 		case untried:
 			f.why = err
-			f.left = append(f.left, q[0])
+			f.left++
 		case failed:
-			if d.publishing.Err() != nil || errors.Is(err, processor.ErrSilent) {
+			if d.publishing.Err() != nil || callback.Is(err, processor.ErrSilent) {
 				f.why = cmp.Or(f.why, err)
 			}
 		}
@@ -103,15 +103,16 @@ func (d *delivery) tally(ctx context.Context, f *flight) (goOn [][]stored, heard
 }
 
 // judge decides about the destinations that have brought no answer. If another was answered meanwhile the broker is well, and
-// their messages are due later. Otherwise it may be the broker that takes nothing, which costs no message a wait.
+// their messages are left out for a while. Otherwise it may be the broker that takes nothing, which costs no message a wait.
 func (d *delivery) judge(ctx context.Context) {
 	for to, f := range d.out {
 		switch {
 		case d.isCutShort(f):
 			d.relay.silences.Spare(to)
 		case d.isSilent(f):
-			due, first := d.relay.silences.Add(to)
-			d.ledger.postpone(to, due, f.left...)
+			d.found = true
+			_, first := d.relay.silences.Add(to)
+			d.relay.silent.add(to)
 			if first {
 				logattr.Or(d.relay.log).LogAttrs(ctx, slog.LevelWarn, "a destination of an outbox does not answer, and its messages wait",
 					slog.String("table", d.relay.table), slog.String("to", excerpt.Of(to.String(), 512)), logattr.Err(f.why))
@@ -127,7 +128,7 @@ func (d *delivery) judge(ctx context.Context) {
 
 // isCutShort reports whether a batch had too little time before the end of the lease: that says nothing.
 func (d *delivery) isCutShort(f *flight) bool {
-	return f.silent && d.publishing.Err() != nil && f.ended.Sub(f.begun) < min(enough, d.relay.lease/6) && !errors.Is(f.why, processor.ErrSilent)
+	return f.unanswered && d.publishing.Err() != nil && f.ended.Sub(f.begun) < min(enough, d.relay.lease/6) && !callback.Is(f.why, processor.ErrSilent)
 }
 
 func (d *delivery) isSilent(f *flight) bool {
@@ -135,5 +136,5 @@ func (d *delivery) isSilent(f *flight) bool {
 	if f.ended.Before(since) {
 		since = f.ended
 	}
-	return f.silent && (errors.Is(f.why, processor.ErrSilent) || d.relay.silences.HeardBesides(f.to, since))
+	return f.unanswered && (callback.Is(f.why, processor.ErrSilent) || d.relay.silences.HeardBesides(f.to, since))
 }

@@ -80,8 +80,8 @@ func From(table string) RelayOption { return func(c *relayConfig) { c.table = ta
 // Workers sets how many goroutines publish, each with a connection to the database. Default: 4.
 func Workers(n int) RelayOption { return func(c *relayConfig) { c.workers = n } }
 
-// Batch sets how many messages a worker reads and publishes at a time; it reads fewer if their bodies have 8 MiB, and while a destination does not
-// answer up to five times as many. Default: 500.
+// Batch sets how many messages a worker reads and publishes at a time; it reads fewer if their bodies have 8 MiB, and while destinations do not
+// answer it has up to five times as much of either. Default: 500.
 func Batch(n int) RelayOption { return func(c *relayConfig) { c.batch = n } }
 
 // Poll sets how often the relay looks for messages if nothing wakes it. Default: 1 second.

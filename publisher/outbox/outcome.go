@@ -2,10 +2,10 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/excerpt"
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/processor"
@@ -41,24 +41,24 @@ func (d *delivery) note(ctx context.Context, s stored, err error) outcome {
 	case err == nil:
 		d.ledger.confirm(s)
 		return confirmed
-	case errors.As(err, &unreadable), errors.Is(err, processor.ErrTooLarge), errors.Is(err, processor.ErrHeaderType):
+	case callback.As(err, &unreadable), callback.Is(err, processor.ErrTooLarge), callback.Is(err, processor.ErrHeaderType):
 		d.fail(ctx, s, err, true)
-	case errors.Is(err, processor.ErrUnroutable), errors.Is(err, processor.ErrForbidden):
+	case callback.Is(err, processor.ErrUnroutable), callback.Is(err, processor.ErrForbidden):
 		d.fail(ctx, s, err, d.relay.patience != processor.NoLimit && time.Since(since(s)) >= d.relay.patience)
-		if errors.Is(err, processor.ErrUnroutable) {
+		if callback.Is(err, processor.ErrUnroutable) {
 			return answered
 		}
-	case errors.Is(err, processor.ErrIndeterminate):
+	case callback.Is(err, processor.ErrIndeterminate):
 		d.fail(ctx, s, err, false)
-	case errors.Is(err, processor.ErrRefused):
+	case callback.Is(err, processor.ErrRefused):
 		d.fail(ctx, s, err, false)
 		return answered
-	case errors.Is(err, processor.ErrSkipped):
+	case callback.Is(err, processor.ErrSkipped):
 		return skipped
-	case errors.Is(err, processor.ErrClosed):
+	case callback.Is(err, processor.ErrClosed):
 		d.trouble = err
 		return untried
-	case errors.Is(err, processor.ErrBlocked), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case callback.Is(err, processor.ErrBlocked), callback.Is(err, context.DeadlineExceeded), callback.Is(err, context.Canceled):
 		return untried
 	default:
 		d.fail(ctx, s, err, false)

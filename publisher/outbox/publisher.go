@@ -62,6 +62,7 @@ func (p *publisher) Publish(ctx context.Context, to processor.Destination, e pro
 type row struct {
 	slot     int
 	orderKey string
+	to       processor.Destination
 	message  string
 	body     []byte
 }
@@ -96,12 +97,12 @@ func (p *publisher) row(to processor.Destination, e processor.Envelope) (row, er
 	if e.ID == "" {
 		e.ID = lineage.RandomID()
 	}
-	r := row{body: e.Body, slot: rand.IntN(slots)} //nolint:gosec // no secret
+	r := row{body: e.Body, to: to, slot: rand.IntN(slots)} //nolint:gosec // no secret
 	if r.body == nil {
 		r.body = []byte{} // nil is NULL
 	}
 	if p.orderBy != nil {
-		if problem := callback.Call("the function given to OrderBy", func() { r.orderKey = orderKey(p.orderBy(to, e)) }); problem != nil {
+		if problem := callback.Call("the function given to OrderBy", func() { r.orderKey = column(p.orderBy(to, e)) }); problem != nil {
 			return r, problem
 		}
 	}
@@ -115,12 +116,12 @@ func (p *publisher) row(to processor.Destination, e processor.Envelope) (row, er
 	return r, err
 }
 
-// orderKey stands for key in the table, where it has to be text and at most 255 bytes.
-func orderKey(key string) string {
-	if len(key) <= 255 && utf8.ValidString(key) && !strings.ContainsRune(key, 0) {
-		return key
+// column stands for a name in the table, where it has to be text and at most 255 bytes.
+func column(name string) string {
+	if len(name) <= 255 && utf8.ValidString(name) && !strings.ContainsRune(name, 0) {
+		return name
 	}
-	sum := sha256.Sum256([]byte(key))
+	sum := sha256.Sum256([]byte(name))
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
@@ -139,9 +140,9 @@ func (p *publisher) insert(ctx context.Context, tx *sql.Tx, rows []row) error {
 		for ; n < len(rows) && n < maxRows && (n == 0 || size+len(rows[n].body)+len(rows[n].message) <= maxBytes); n++ {
 			r := rows[n]
 			size += len(r.body) + len(r.message)
-			args = append(args, r.slot, r.orderKey, r.message, r.body, now)
+			args = append(args, r.slot, r.orderKey, column(r.to.Exchange), column(r.to.RoutingKey), r.message, r.body, now)
 		}
-		statement := "INSERT INTO " + p.table + " (slot, order_key, message, body, created_at) VALUES (?,?,?,?,?)" + strings.Repeat(",(?,?,?,?,?)", n-1)
+		statement := "INSERT INTO " + p.table + " (slot, order_key, exchange, routing_key, message, body, created_at) VALUES (?,?,?,?,?,?,?)" + strings.Repeat(",(?,?,?,?,?,?,?)", n-1)
 		if _, err := tx.ExecContext(ctx, p.dialect.query(statement), args...); err != nil {
 			return fmt.Errorf("outbox: insert: %w", err)
 		}

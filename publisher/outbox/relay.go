@@ -26,6 +26,7 @@ type Relay struct {
 	wake chan struct{}
 
 	silences silent.Destinations
+	silent   silentOnes
 }
 
 // NewRelay returns a relay that reads the table from db and publishes through next. It does nothing before [Relay.Run].
@@ -76,7 +77,7 @@ func (r *Relay) Run(ctx context.Context) error {
 		workers.Go(func() { r.listen(ctx) })
 	}
 	workers.Wait()
-	if err := context.Cause(ctx); errors.Is(err, processor.ErrClosed) {
+	if err := context.Cause(ctx); callback.Is(err, processor.ErrClosed) {
 		return err
 	}
 	return nil
@@ -96,7 +97,7 @@ func (r *Relay) work(ctx context.Context, polls bool) error {
 		begun := time.Now()
 		found, err := r.round(ctx)
 		switch {
-		case errors.Is(err, processor.ErrClosed):
+		case callback.Is(err, processor.ErrClosed):
 			return fmt.Errorf("outbox: the relay cannot publish: %w", err)
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // the end is what was asked for
@@ -176,11 +177,14 @@ func (r *Relay) listen(ctx context.Context) {
 // round takes messages, publishes them and deletes those that are confirmed. It reports whether anything was found that may have
 // left more.
 func (r *Relay) round(ctx context.Context) (found bool, err error) {
+	// Whatever the database has to do after the end of ctx, it is over in time for Run.
+	writing, done := outlive(ctx, 2*drain)
+	defer done()
 	c, err := r.claim(ctx)
 	if err != nil || c == nil {
 		return false, err
 	}
-	d := r.deliver(ctx, c)
-	err = r.settle(ctx, c, &d.ledger, true)
-	return d.ledger.settled > 0, errors.Join(err, d.trouble)
+	d := r.deliver(ctx, writing, c)
+	err = r.settle(writing, c, &d.ledger, nil)
+	return d.ledger.settled > 0 || d.found, errors.Join(err, d.trouble)
 }

@@ -11,7 +11,7 @@ import (
 type Stats struct {
 	// Depth is how many messages are still to be published, Waiting among them.
 	Depth int64
-	// Waiting is how many of them have failed, or have a destination that does not answer, and are tried again.
+	// Waiting is how many of them have failed, and are tried again.
 	Waiting int64
 	// SetAside is how many messages are not tried again.
 	SetAside int64

@@ -44,6 +44,53 @@ func TestAPublisherThatPanicsFailsItsMessage(t *testing.T) {
 	}
 }
 
+// cursed is the error of a nil pointer, whose methods panic.
+type cursed struct{ text string }
+
+func (c *cursed) Error() string { return c.text }
+
+func (c *cursed) Is(error) bool { return c.text == "" }
+
+// knot is an error that wraps itself.
+type knot struct{}
+
+func (knot) Error() string { return "knot" }
+
+func (k knot) Unwrap() error { return k }
+
+// faulty is a publisher with an error for the poison.
+type faulty struct {
+	*sink
+
+	fault error
+}
+
+func (f *faulty) PublishBatch(ctx context.Context, to processor.Destination, batch []processor.Envelope) []error {
+	errs := make([]error, len(batch))
+	for i, e := range batch {
+		if errs[i] = f.fault; string(e.Body) != "poison" {
+			errs[i] = f.Publish(ctx, to, e)
+		}
+	}
+	return errs
+}
+
+func TestAnErrorThatPanicsFailsItsMessage(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]error{"panics": (*cursed)(nil), "wraps itself": knot{}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, d *database) {
+				s := newSink()
+				d.write(t, must.Have(outbox.New(d.dialect)), letters, "1", "poison", "2", "3")
+				d.relay(t, &faulty{s, fault}, outbox.Poll(20*time.Millisecond))
+				require.ElementsMatch(t, []string{"1", "2", "3"}, s.take(t, 3))
+				require.Eventually(t, func() bool { return d.count(t, "warren_outbox WHERE state = 1") == 1 }, 10*time.Second, 10*time.Millisecond)
+			})
+		})
+	}
+}
+
 // listens is a listener that panics at first.
 type listens struct{ calls atomic.Int64 }
 

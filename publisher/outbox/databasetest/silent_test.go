@@ -76,8 +76,7 @@ func TestADestinationThatDoesNotAnswerHoldsUpNoOther(t *testing.T) {
 				p := must.Have(outbox.New(d.dialect))
 				d.write(t, p, hung, numbered("h", 600)...)
 				r, _ := d.relay(t, s, outbox.Lease(6*time.Second), outbox.Poll(100*time.Millisecond), outbox.Workers(2), outbox.Batch(50))
-				for i := 0; i < 10 || d.count(t, "warren_outbox WHERE state = 1 AND error <> ''") < 600; i++ {
-					require.Less(t, i, 200, "the rows of the silent destination are never due later")
+				for i := 0; i < 10 || s.tries.Load() < 5; i++ {
 					written := time.Now()
 					d.write(t, p, served, fmt.Sprint(i))
 					r.Wake()
@@ -85,6 +84,7 @@ func TestADestinationThatDoesNotAnswerHoldsUpNoOther(t *testing.T) {
 					require.Less(t, time.Since(written), soon)
 				}
 				require.Less(t, s.tries.Load(), int64(100), "it is asked less and less often")
+				require.Equal(t, 600, d.count(t, "warren_outbox WHERE routing_key = 'hung' AND state = 0 AND due_at = 0"), "its rows are left as they are")
 			})
 		})
 	}
@@ -145,8 +145,7 @@ func TestAKeyWaitsForItsMessageWhoseDestinationDoesNotAnswer(t *testing.T) {
 		d.write(t, p, served, "a2")
 		d.write(t, p, hung, "a3")
 		r, _ := d.relay(t, s, outbox.Lease(3*time.Second), outbox.Poll(50*time.Millisecond))
-		for i := 0; i < 10 || d.count(t, "warren_outbox WHERE state = 1") == 0; i++ {
-			require.Less(t, i, 1000)
+		for i := 0; i < 10 || s.tries.Load() < 3; i++ {
 			d.write(t, p, served, "b")
 			r.Wake()
 			require.Equal(t, "b", s.next(t), "a2 has to wait")
