@@ -50,7 +50,7 @@ func (c *hookedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver
 // onRead returns the same database, for a relay, with a function for after each of its reads.
 func (d *database) onRead(tb testing.TB, read func()) *database {
 	tb.Helper()
-	db := sql.OpenDB(&hooked{d.DB.Driver(), d.dsn, read})
+	db := sql.OpenDB(&hooked{d.Driver(), d.dsn, read})
 	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
 	return &database{kind: d.kind, DB: db, dsn: d.dsn}
 }
