@@ -22,8 +22,8 @@ func (r *run) start(ctx context.Context) error {
 
 // stop ends the lifecycle of the layers, also after ctx has ended.
 func (r *run) stop(ctx context.Context) error {
-	stop := func(ctx context.Context) error { return stack.Stop(ctx, r.handler) }
-	if err := patience.Within(ctx, closeTimeout, stop); err != nil {
+	err := patience.Within(ctx, closeTimeout, func(ctx context.Context) error { return stack.Stop(ctx, r.handler) })
+	if err != nil {
 		return fmt.Errorf("consumer: stop: %w", err)
 	}
 	return nil

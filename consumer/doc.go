@@ -14,9 +14,8 @@
 // Messages in flight go on, under a context that does not end with ctx, and are settled as usual. When the drain time
 // is over that context ends too, with a cause that wraps [processor.ErrShutdown]; a message that the pipeline then
 // returns unsettled is requeued untouched. A handler or an Idle that ignores its context is abandoned one second
-// later, with its goroutine: its message is requeued, and later settlements of it have no effect. Closing the
-// subscription takes at most 2 s, and stopping the layers 2 s more. So Run returns within the drain time and 5 s,
-// whatever hangs.
+// later, with its goroutine: its message is requeued, and later settlements of it have no effect. So Run returns
+// within the drain time and 5 s, whatever hangs ([DrainTimeout]).
 //
 // # Errors
 //
@@ -38,16 +37,13 @@
 // for the next delivery. If it returns an error, no copy is published, no attempt is used up, and nothing is parked
 // or logged as a failure. If it returns nil, the message is still redelivered.
 //
-// With [FinishLost] the handler's context does not end, and two deliveries of a message may be in flight at a time.
-// Package processors/dedup makes the second wait for the first, and skips it if the first succeeds; the inbox of
-// processors/sqltx does so across processes. After an error, still no copy is published. A handler that always
-// outlasts the broker's consumer timeout is called again and again, with or without FinishLost.
+// With [FinishLost] the handler's context does not end, and two deliveries of a message may be in flight at a time;
+// docs/long-jobs.md says how the second is skipped. Still no copy is published.
 //
 // # Layers that steer
 //
-// A layer finds the run in the context of its Start ([stack.RunFrom]), and may end, abort or pause it. While the run
-// is paused nothing is received, and it is not idle: what the broker has sent already is requeued until the run is
-// resumed. Messages already received go on.
+// A layer finds the run in the context of its Start ([stack.RunFrom]), and may end, abort or pause it. In a pause
+// messages already received go on, and those that the broker has sent are requeued; the run is not idle.
 //
 // # Order
 //
@@ -62,6 +58,6 @@
 //
 // # Panics
 //
-// The consumer does not recover panics. A panic ends the process, and the broker redelivers the message. Put
-// processors/recovery into the stack to make it an error.
+// The consumer does not recover panics: one ends the process, and the broker redelivers the message. With
+// processors/recovery in the stack it is an error.
 package consumer

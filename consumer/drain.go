@@ -1,6 +1,7 @@
 package consumer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,10 +20,9 @@ var ErrAbandoned = errors.New("what did not return after the end of its context 
 // drain requeues what was not received, waits for what is in flight, and closes the subscription. It takes no longer
 // than the drain timeout, the grace and the close timeout, whatever hangs.
 func (r *run) drain(workers, idle <-chan struct{}) error {
-	deadline := time.NewTimer(r.options.drainTimeout)
-	defer deadline.Stop()
+	deadline := time.After(r.options.drainTimeout)
 	left := r.closeGate()
-	r.finishHands(workers, deadline.C)
+	r.finishHands(workers, deadline)
 	err := r.endure(workers, idle)
 	if err := patience.Within(r.intake, left, r.sub.Close); err != nil {
 		// Nothing is lost: the broker requeues what a lost connection held.
@@ -35,12 +35,8 @@ func (r *run) drain(workers, idle <-chan struct{}) error {
 // that, as in a write that its socket does not take.
 func (r *run) closeGate() (left time.Duration) {
 	start := time.Now()
-	limit := time.NewTimer(grace)
-	defer limit.Stop()
-	select {
-	case <-began(r.gate.Close):
-	case <-limit.C:
-		r.log.Warn("the source does not pause, and is drained all the same")
+	if err := patience.Within(r.intake, grace, func(context.Context) error { r.gate.Close(); return nil }); err != nil {
+		r.log.Warn("the source does not pause, and is drained all the same", logattr.Err(err))
 	}
 	return closeTimeout - time.Since(start)
 }

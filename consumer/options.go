@@ -64,8 +64,7 @@ func OrderBy(f key.Func) Option { return func(o *options) { o.ordered, o.key = t
 
 // DrainTimeout sets how long messages in flight may go on after the run was asked to end. With 0 their context ends
 // at once. The run itself ends within 5 s more, whatever hangs: 1 s for handlers to heed the end of their context, 2 s
-// to close the subscription and 2 s for the layers to stop. Default: 20 s, so that the run ends within 25 s, before
-// Kubernetes kills at 30.
+// to close the subscription and 2 s for the layers to stop. Default: 20 s.
 func DrainTimeout(d time.Duration) Option { return func(o *options) { o.drainTimeout = d } }
 
 // IdleInterval sets how long no message must arrive before the layers are told that the consumer is idle, and how

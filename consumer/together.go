@@ -10,8 +10,7 @@ import (
 
 // RunAll runs several consumers in one process until ctx is cancelled. The first one that fails ends all: they drain
 // at the same time, each with its own drain timeout. One that ends regularly, because a processor stops it or its
-// source ends, leaves the others running. It returns when all have returned, with the errors of all. Package service
-// does more: it declares what the handlers need, starts one that has failed again, and ends with a signal.
+// source ends, leaves the others running. It returns when all have returned, with their errors. See package service.
 //
 // A nil consumer, one that is given twice, and none at all are errors, and nothing is run.
 func RunAll(ctx context.Context, consumers ...*Consumer) error {

@@ -51,14 +51,12 @@ func (r *run) handle(d delivery) {
 	err := d.problem
 	if err == nil {
 		err = r.handler.Process(r.contextOf(d), d.Delivery)
-	} else {
-		err = errors.Join(err, d.Nack(true)) // before the stack, which has no place for it
 	}
 	returned = true
 
 	decision := processor.Decide(err)
-	if !d.Settled() && !d.Lost() && decision.Action != processor.Released && keptFromHandler(err) {
-		err = errors.Join(err, d.Nack(true)) // layers in the handler would have settled it, as in the branches of a mux
+	if !d.Settled() && !d.Lost() && decision.Action != processor.Released && (d.problem != nil || keptFromHandler(err)) {
+		err = errors.Join(err, d.Nack(true)) // layers that settle may be in the handler, as in the branches of a mux
 	}
 	switch lost := d.Lost(); {
 	case lost && decision.Action != processor.Done && decision.Action != processor.Dropped:
