@@ -297,7 +297,7 @@ func TestWhatWasAckedStaysAckedHoweverSoonItIsClosed(t *testing.T) {
 				require.NoError(t, receive(t, sub).Ack())
 				end(t, sub)
 				require.Equal(t, []string{"1"}, o.acked)
-				require.Empty(t, o.unsettled)
+				require.NotContains(t, o.unsettled, "1", "the second may still be handed over while it ends")
 			})
 		})
 	}
