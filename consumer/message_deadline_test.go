@@ -60,8 +60,8 @@ func retries(p processor.Publisher) map[string]processor.Middleware {
 	}
 }
 
-// The context that a user makes for a message ends a try, and not the run: each of the layers took it for the end of
-// the run, counted no attempt and parked nothing, and the message came back for ever, or until the queue gave it up.
+// The end of a context that a user has made for a message is a failed attempt. The layers took it for the end of the run: they
+// counted no attempt and parked nothing, so the message was redelivered without end, or up to the delivery limit.
 func TestAContextThatEndsOnItsOwnIsAFailedAttempt(t *testing.T) {
 	t.Parallel()
 	for layer := range retries(memory.New().Publisher()) {

@@ -62,8 +62,8 @@ func drops(o stack.Outcome) bool {
 	return o.Settled == stack.SettledByNack && len(o.Published) == 0 && o.Unknown == ""
 }
 
-// removes is an error if a queue with these arguments removes messages that nobody has processed. A stream keeps what
-// its limits say, whether it was processed or not.
+// removes returns an error if a queue with these arguments drops messages before they are processed. The limits of a
+// stream are its retention, and lose nothing.
 func removes(args processor.Headers) error {
 	if kind, _ := args.String("x-queue-type"); kind == "stream" {
 		return nil

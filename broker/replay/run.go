@@ -8,6 +8,7 @@ import (
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/internal/callback"
+	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
 )
 
@@ -96,7 +97,7 @@ func ended(ctx context.Context, err error) error {
 
 // take moves or holds message after message until there are no more.
 func (r *run) take(ctx context.Context, h *hold) error {
-	publishing, cancel := after(ctx, grace)
+	publishing, cancel := patience.Outlive(ctx, grace)
 	defer cancel()
 	for r.counts.Seen < r.counts.Total+r.twice && !r.full() {
 		if err := ctx.Err(); err != nil {
@@ -223,19 +224,4 @@ func (r *run) tell(count *int, e Event) {
 		e.Counts = r.counts
 		r.notify(e)
 	}
-}
-
-// after returns a context that ends d after ctx.
-func after(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			cancel()
-		case <-later.Done():
-		}
-	})
-	return later, func() { stop(); cancel() }
 }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"time"
+
+	"github.com/gowarren/warren/internal/patience"
 )
 
 // Limits of a claim.
@@ -43,7 +45,7 @@ func (r *Relay) claim(ctx context.Context) (*claim, error) {
 // extend takes more slots with messages that can be published now, with the end of the lease that the others have.
 func (r *Relay) extend(ctx context.Context, c *claim, limit time.Time, left leftOut) error {
 	// Not cut off with ctx: the claim could be committed and nobody know.
-	ctx, done := outlive(ctx, drain)
+	ctx, done := patience.Outlive(ctx, drain)
 	defer done()
 	ctx, cancel := context.WithDeadline(ctx, limit)
 	defer cancel()

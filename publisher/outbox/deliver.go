@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/internal/silent"
 	"github.com/gowarren/warren/processor"
 )
@@ -45,7 +46,7 @@ type delivery struct {
 
 // deliver publishes what a claim has, until it is empty, the lease is nearly over, or ctx ends.
 func (r *Relay) deliver(ctx, writing context.Context, c *claim) *delivery {
-	longer, done := outlive(ctx, drain)
+	longer, done := patience.Outlive(ctx, drain)
 	defer done()
 	// A third of the lease is left for the differences of clocks, and to write down what was published.
 	end := c.until.Add(-r.lease / 3)

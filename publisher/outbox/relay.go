@@ -13,6 +13,7 @@ import (
 	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/pacing"
+	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/internal/silent"
 	"github.com/gowarren/warren/processor"
 )
@@ -178,7 +179,7 @@ func (r *Relay) listen(ctx context.Context) {
 // left more.
 func (r *Relay) round(ctx context.Context) (found bool, err error) {
 	// Whatever the database has to do after the end of ctx, it is over in time for Run.
-	writing, done := outlive(ctx, 2*drain)
+	writing, done := patience.Outlive(ctx, 2*drain)
 	defer done()
 	c, err := r.claim(ctx)
 	if err != nil || c == nil {

@@ -34,7 +34,8 @@ func TestAQuestionWithoutAnAnswerIsAskedAgain(t *testing.T) {
 		require.Equal(t, life.AnswerTimeout, time.Since(start))
 		require.NoError(t, inTime(l, func(context.Context) error { return nil }))
 		l.End()
-		require.NotErrorIs(t, inTime(l, func(context.Context) error { time.Sleep(time.Hour); return nil }), errNotSent, "it would be asked for ever")
+		late := func(context.Context) error { time.Sleep(time.Hour); return nil }
+		require.NotErrorIs(t, inTime(l, late), errNotSent, "after the end of the life it is not asked again")
 		<-l.Close()
 	})
 }

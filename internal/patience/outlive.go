@@ -1,12 +1,12 @@
-package outbox
+package patience
 
 import (
 	"context"
 	"time"
 )
 
-// outlive returns a context that ends d after ctx.
-func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+// Outlive returns a context that ends d after ctx, with its values.
+func Outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		t := time.NewTimer(d)
