@@ -108,5 +108,6 @@ func (g *generation) giveBack() error {
 			return err
 		}
 	}
+	g.position.await()
 	return nil
 }

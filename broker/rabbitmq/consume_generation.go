@@ -251,6 +251,9 @@ func (g *generation) receive(d *amqp.Delivery) (*broker.Delivery, bool) {
 	msg := g.deliver(e, d)
 	switch {
 	case g.shared.Lost(): // the client delivers what it has buffered
+		if g.isStream() {
+			g.position.miss(e.Headers)
+		}
 		return msg, false
 	case g.acks.Receive(d.DeliveryTag, msg):
 		if g.isStream() {

@@ -40,11 +40,45 @@ func checkOffset(t broker.Topology, queue string, offset any) error {
 // position is how far a channel has got in its stream. Several goroutines receive the messages, so
 // it advances only over those received without a gap.
 type position struct {
-	mu    sync.Mutex
-	tag   uint64           // everything up to it was received
-	next  int64            // the offset after that
-	known bool             // whether next is known
-	ahead map[uint64]int64 // offsets, by tag, of messages received above a gap
+	mu     sync.Mutex
+	tag    uint64           // everything up to it was received
+	next   int64            // the offset after that
+	known  bool             // whether next is known
+	ahead  map[uint64]int64 // offsets, by tag, of messages received above a gap
+	taking int              // goroutines that take a message now, or wait for one
+	none   chan struct{}    // closed when there are none; nil if nobody waits for that
+}
+
+// take notes a goroutine that is about to take a message, until it calls done: what it takes is in nobody's books
+// before that.
+func (p *position) take() (done func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taking++
+	return p.taken
+}
+
+func (p *position) taken() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.taking--; p.taking == 0 && p.none != nil {
+		close(p.none)
+		p.none = nil
+	}
+}
+
+// await waits for those who take a message, once nothing more can be taken. One goroutine at a time may call it.
+func (p *position) await() {
+	p.mu.Lock()
+	none := p.none
+	if p.taking > 0 && none == nil {
+		none = make(chan struct{})
+		p.none = none
+	}
+	p.mu.Unlock()
+	if none != nil {
+		<-none
+	}
 }
 
 // pass notes that a message was received.

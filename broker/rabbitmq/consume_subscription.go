@@ -91,23 +91,27 @@ func (s *subscription) start(ctx context.Context) error {
 // Receive waits for the next message of the current generation.
 func (s *subscription) Receive(ctx context.Context) (*broker.Delivery, error) {
 	for {
-		v := s.view.Load()
-		d, ok, err := s.next(ctx, v)
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			continue
-		}
-		msg, ok := v.generation.receive(&d)
-		switch {
-		case !ok: // paused or lost meanwhile: it is redelivered
-		case s.timedOut.take(msg):
-			s.count(v.generation, &d, msg)
-		default:
-			return msg, nil
+		if msg, ok, err := s.receive(ctx, s.view.Load()); ok || err != nil {
+			return msg, err
 		}
 	}
+}
+
+// receive waits for the next message of a view. It returns false if there is another view, or the message is redelivered.
+func (s *subscription) receive(ctx context.Context, v *view) (*broker.Delivery, bool, error) {
+	if v.deliveries != nil && v.generation.isStream() {
+		defer v.generation.position.take()()
+	}
+	d, ok, err := s.next(ctx, v)
+	if !ok {
+		return nil, false, err
+	}
+	msg, ok := v.generation.receive(&d)
+	if ok && s.timedOut.take(msg) {
+		s.count(v.generation, &d, msg)
+		return nil, false, nil
+	}
+	return msg, ok, nil
 }
 
 // next waits for a delivery, and returns false when the view has changed.

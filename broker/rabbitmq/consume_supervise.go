@@ -131,6 +131,7 @@ func (s *subscription) lose(g *generation) {
 	} else {
 		g.shut()
 	}
+	g.position.await()
 	s.begin = g.resumeAt(s.begin)
 	s.cameBack() // ends a pause: the broker has requeued all of it
 }
