@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -46,15 +47,7 @@ func (w *walk) kind(exchange string) Kind {
 	if x, ok := w.exchanges[exchange]; ok {
 		return x.Kind
 	}
-	switch exchange {
-	case "amq.direct":
-		return Direct
-	case "amq.topic":
-		return Topic
-	case "amq.fanout":
-		return Fanout
-	}
-	return HeadersKind // an unknown kind may route to every queue bound to it
+	return cmp.Or(preDeclared[exchange], HeadersKind) // an unknown kind may route to every queue bound to it
 }
 
 // visit is a message with a key in a queue, and the visit that it came from.

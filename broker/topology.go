@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/gowarren/warren/processor"
@@ -68,6 +69,14 @@ type Exchange struct {
 	// Arguments are passed on as they are. They must not repeat a field.
 	Arguments processor.Headers
 }
+
+// preDeclared are the exchanges that every vhost of RabbitMQ has.
+var preDeclared = map[string]Kind{
+	"amq.direct": Direct, "amq.fanout": Fanout, "amq.topic": Topic, "amq.headers": HeadersKind, "amq.match": HeadersKind,
+}
+
+// PreDeclared returns the exchanges that every vhost of RabbitMQ has beside the default one, with their kinds.
+func PreDeclared() map[string]Kind { return maps.Clone(preDeclared) }
 
 // QueueType is how a queue stores its messages.
 type QueueType string

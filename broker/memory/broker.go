@@ -36,10 +36,7 @@ func New(opts ...Option) *Broker {
 		}
 	}
 	s.exchanges[""] = exchange.Default(s.queues)
-	for name, kind := range map[string]broker.Kind{
-		"amq.direct": broker.Direct, "amq.fanout": broker.Fanout, "amq.topic": broker.Topic,
-		"amq.headers": broker.HeadersKind, "amq.match": broker.HeadersKind,
-	} {
+	for name, kind := range broker.PreDeclared() {
 		s.exchanges[name], _ = exchange.New(broker.Exchange{Name: name, Kind: kind}, s.model) // all are supported
 	}
 	return &Broker{s}

@@ -109,12 +109,13 @@ func (p Plan) match(b broker.Binding) *words {
 }
 
 func (p Plan) ignoresKeys(exchange string) bool {
+	kind := broker.PreDeclared()[exchange]
 	for _, x := range p.topology.Exchanges {
 		if x.Name == exchange {
-			return x.Kind == broker.Fanout || x.Kind == broker.HeadersKind
+			kind = x.Kind
 		}
 	}
-	return exchange == "amq.fanout" || exchange == "amq.headers" || exchange == "amq.match"
+	return kind == broker.Fanout || kind == broker.HeadersKind
 }
 
 func (p Plan) exchangeInText(name string) string {

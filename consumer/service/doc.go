@@ -41,6 +41,9 @@
 // start. The others go on, and [Service.Health] names it. With [Restart] it is started again, with a new pipeline, after
 // a wait that grows; with [StopTogether] it ends all. When all have ended, Run returns.
 //
+// A handler ends regularly by [processor.ErrStop], and the others go on. But a layer that limits the process, such as
+// processors/memorylimit, maxtime or maxmessages, ends all of them ([stack.ProcessFrom]): a supervisor starts the process again.
+//
 // A queue that is deleted while it is consumed is declared again, where the broker does so (broker/rabbitmq), or
 // when the handler is started again.
 //

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/gowarren/warren/broker"
 	"github.com/gowarren/warren/broker/needs"
@@ -24,7 +23,7 @@ type Handler struct {
 	// Keys are the routing keys with which Queue is bound to Exchange. Default: none, messages come by the
 	// queue's name.
 	Keys []string
-	// Exchange is what Queue is bound to. One with a Kind is declared, one without only bound to. Default: amq.topic,
+	// Exchange is what Queue is bound to. One with a Kind is declared, one with a Name alone is only bound to. Default: amq.topic,
 	// which every broker has. For a headers exchange use [Topology].
 	Exchange broker.Exchange
 	// Stack has the layers around Handle. It is built once by [New], and anew each time that the handler is
@@ -54,8 +53,8 @@ func (h Handler) bindings() (broker.Topology, error) {
 	if x.Kind == broker.Fanout && len(keys) == 0 {
 		keys = []string{""}
 	}
-	if x.Name == "" && x.Kind != "" {
-		return t, errors.New("the Exchange has a Kind and no Name: give it one")
+	if err := checkExchange(x); err != nil {
+		return t, err
 	}
 	if x.Kind == broker.HeadersKind {
 		return t, fmt.Errorf("the Exchange %q routes by headers, and Keys have none: "+
@@ -68,10 +67,27 @@ func (h Handler) bindings() (broker.Topology, error) {
 		b := broker.Binding{Exchange: cmp.Or(x.Name, defaultExchange), Queue: h.Queue.Name, RoutingKey: key}
 		t.Bindings = append(t.Bindings, b)
 	}
-	if x.Kind != "" && !strings.HasPrefix(x.Name, "amq.") {
+	if _, isOwn := broker.PreDeclared()[x.Name]; x.Kind != "" && !isOwn {
 		t.Exchanges = []broker.Exchange{x}
 	}
 	return t, nil
+}
+
+// checkExchange finds what would be ignored.
+func checkExchange(x broker.Exchange) error {
+	own, isOwn := broker.PreDeclared()[x.Name]
+	bare := reflect.DeepEqual(x, broker.Exchange{Name: x.Name, Kind: x.Kind})
+	switch {
+	case x.Name == "" && (x.Kind != "" || !bare):
+		return errors.New("the Exchange has no Name: give it one")
+	case isOwn && x.Kind != "" && x.Kind != own:
+		return fmt.Errorf("the Exchange %q has Kind %q, and the broker's own is %q: leave out the Kind, or give it another Name", x.Name, x.Kind, own)
+	case isOwn && !bare:
+		return fmt.Errorf("the Exchange %q is the broker's own and is not declared: give it another Name, or leave out all but that", x.Name)
+	case x.Kind == "" && !bare:
+		return fmt.Errorf("the Exchange %q has no Kind, so it is not declared: give it one, or leave out all but its Name", x.Name)
+	}
+	return nil
 }
 
 // needs is what the handler needs for work, its queue.

@@ -20,8 +20,9 @@ var ErrUnhealthy = errors.New("the handler does not work")
 
 // Health returns nil if no handler has failed, and all that have are running again. Otherwise its error names
 // those that have not, with what they failed with. A broker that has a Health of its own, as broker/rabbitmq has, is
-// asked as well. A handler that has ended regularly, by [processor.ErrStop], has not failed: see [Service.States]. It does not wait, so that a health endpoint may call it at any rate. A service that has not begun is
-// healthy; see [Service.Ready].
+// asked as well. A handler that has ended regularly, by [processor.ErrStop], has not failed: see [Service.States]. It
+// does not wait, so that a health endpoint may call it at any rate. A service that has not begun is healthy; see
+// [Service.Ready].
 func (s *Service) Health() error {
 	var errs []error
 	for _, state := range s.States() {

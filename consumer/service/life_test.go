@@ -17,6 +17,9 @@ import (
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/ack"
+	"github.com/gowarren/warren/processors/maxmessages"
+	"github.com/gowarren/warren/processors/maxtime"
+	"github.com/gowarren/warren/processors/memorylimit"
 )
 
 func TestAHandlerThatFailsLeavesTheOthersRunning(t *testing.T) {
@@ -467,4 +470,88 @@ func TestAnErrorThatPanicsEndsOneHandlerAndNotTheProcess(t *testing.T) {
 		require.NoError(t, end())
 		require.NoError(t, b.Close(t.Context()))
 	})
+}
+
+// A layer whose limit is the process's ended its own handler alone: the process went on, healthily, without anybody on
+// that queue.
+func TestALimitOfTheProcessEndsAllHandlers(t *testing.T) {
+	t.Parallel()
+	for name, layer := range map[string]processor.Middleware{
+		"maxmessages": maxmessages.New(maxmessages.Max(1)),
+		"maxtime":     maxtime.New(maxtime.After(time.Second)),
+		"memorylimit": memorylimit.New(1, memorylimit.Every(0)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := memory.New()
+				limited := queue("limited", nothing)
+				limited.Stack = stack.New(layer, ack.New())
+				s := newService(t, b, service.Restart(time.Second, minute), limited, queue("other", func(context.Context, processor.Message) error {
+					time.Sleep(5 * time.Second)
+					return nil
+				}), service.Beside("beside", func(ctx context.Context) error { <-ctx.Done(); return nil }))
+				ended := make(chan error, 1)
+				go func() { ended <- s.Run(t.Context()) }()
+				begins(t, s)
+				post(t, b, "other")
+				synctest.Wait()
+				post(t, b, "limited")
+				require.NoError(t, <-ended)
+				require.Equal(t, uint64(1), s.States()[1].Stats.Done, "what is in flight is finished")
+				require.NoError(t, b.Close(t.Context()))
+			})
+		})
+	}
+}
+
+// steersAll ends the process at its first message.
+type steersAll struct {
+	processor.Processor
+	process stack.Ender
+	end     func(stack.Ender)
+}
+
+func (s *steersAll) Start(ctx context.Context) error { s.process = stack.ProcessFrom(ctx); return nil }
+
+func (*steersAll) Stop(context.Context) error { return nil }
+
+func (s *steersAll) Process(ctx context.Context, m processor.Message) error {
+	s.end(s.process)
+	return s.Processor.Process(ctx, m)
+}
+
+func TestALayerEndsTheServiceWithAnError(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(stack.Ender){
+		"end":   func(p stack.Ender) { p.End(errMail) },
+		"abort": func(p stack.Ender) { p.Abort(errMail) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := memory.New()
+				steers := queue("steers", nothing)
+				steers.Stack = stack.New(func(next processor.Processor) processor.Processor { return &steersAll{Processor: next, end: end} }, ack.New())
+				var cut atomic.Bool
+				s := newService(t, b, steers, queue("other", func(ctx context.Context, _ processor.Message) error {
+					select {
+					case <-ctx.Done():
+						cut.Store(true)
+					case <-time.After(time.Second):
+					}
+					return ctx.Err()
+				}))
+				ended := make(chan error, 1)
+				go func() { ended <- s.Run(t.Context()) }()
+				begins(t, s)
+				post(t, b, "other")
+				synctest.Wait()
+				post(t, b, "steers")
+				require.ErrorIs(t, <-ended, errMail)
+				require.Equal(t, name == "abort", cut.Load())
+				require.NoError(t, b.Close(t.Context()))
+			})
+		})
+	}
 }

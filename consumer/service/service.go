@@ -169,6 +169,7 @@ func (s *Service) run(ctx context.Context) error {
 		}
 	})
 	defer stop()
+	ctx = stack.WithProcess(ctx, process{s})
 	errs := make([]error, len(s.lives))
 	var running sync.WaitGroup
 	for i, l := range s.lives {
@@ -179,7 +180,7 @@ func (s *Service) run(ctx context.Context) error {
 		})
 	}
 	running.Wait()
-	return errors.Join(errs...)
+	return errors.Join(errors.Join(errs...), s.failure())
 }
 
 // prepare declares all and verifies it.

@@ -263,6 +263,26 @@ func TestBindings(t *testing.T) {
 	}
 }
 
+// Each of these was ignored, and messages went elsewhere than was said.
+func TestAnExchangeThatContradictsItself(t *testing.T) {
+	t.Parallel()
+	for problem, x := range map[string]broker.Exchange{
+		"no Name: give it one": {Kind: broker.Fanout},
+		"has no Name":          {Transient: true, Alternate: "lost"},
+		`has Kind "fanout", and the broker's own is`:      {Name: "amq.topic", Kind: broker.Fanout},
+		`has Kind "topic", and the broker's own is`:       {Name: "amq.direct", Kind: broker.Topic},
+		"is the broker's own and is not declared":         {Name: "amq.topic", Kind: broker.Topic, Alternate: "lost"},
+		"the broker's own and is not declared: give":      {Name: "amq.fanout", Internal: true},
+		"has no Kind, so it is not declared: give it one": {Name: "events", Alternate: "lost"},
+		"names that begin with amq. are the broker's own": {Name: "amq.other", Kind: broker.Topic},
+	} {
+		h := queue("mail", nothing)
+		h.Exchange, h.Keys = x, []string{"a"}
+		_, err := service.New(memory.New(), h)
+		require.ErrorContains(t, err, problem)
+	}
+}
+
 // A message that is given up has to go somewhere: the log says where none does.
 func TestAQueueThatDropsIsLogged(t *testing.T) {
 	t.Parallel()

@@ -32,14 +32,16 @@ type shared struct {
 
 	intake context.Context //nolint:containedctx // of all handlers: ends when the service is asked to
 	end    context.CancelFunc
-	hurry  context.Context //nolint:containedctx // ends when the service is aborted
+	fail   context.CancelCauseFunc // end, because of an error
+	hurry  context.Context         //nolint:containedctx // ends when the service is aborted
 	abort  context.CancelFunc
 }
 
 func newShared(c *config, b broker.Broker) *shared {
 	s := &shared{config: c, broker: b, ready: make(chan struct{})}
 	s.logger = sync.OnceValue(func() *slog.Logger { return patience.Logger(logattr.Or(c.log), grace) })
-	s.intake, s.end = context.WithCancel(context.Background())
+	s.intake, s.fail = context.WithCancelCause(context.Background())
+	s.end = func() { s.fail(nil) }
 	s.hurry, s.abort = context.WithCancel(context.Background())
 	s.open.Store(int64(s.size()))
 	return s

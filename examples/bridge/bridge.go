@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/gowarren/warren/broker"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/consumer/service"
 	"github.com/gowarren/warren/publisher/readfiles"
 )
@@ -28,7 +29,11 @@ func newBridge(s *settings, b broker.Broker, log *slog.Logger) (*bridge, error) 
 		service.Signals(), // they end the readers too: see main
 	)
 	for _, w := range s.write {
-		opts = append(opts, w.handler(b.Publisher()))
+		h := w.handler(b.Publisher())
+		if err := keepsAll(h); err != nil {
+			return nil, err
+		}
+		opts = append(opts, h)
 	}
 	br := &bridge{settings: s, broker: b}
 	var err error
@@ -43,6 +48,19 @@ func newBridge(s *settings, b broker.Broker, log *slog.Logger) (*bridge, error) 
 		br.readers = append(br.readers, reader)
 	}
 	return br, nil
+}
+
+// keepsAll refuses arguments with which the queue drops messages: a bridge promises to lose none.
+func keepsAll(h service.Handler) error {
+	pipeline, err := h.Stack.Then(h.Handle)
+	if err != nil {
+		return err
+	}
+	topology, err := needs.Of(h.Queue, pipeline)
+	if err != nil {
+		return err
+	}
+	return needs.Drops(topology.Queues[0], pipeline)
 }
 
 // run works until ctx ends, or a part fails: then all end, and whoever started the process starts it again.

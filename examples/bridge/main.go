@@ -25,15 +25,16 @@
 //	    directory: /srv/out
 //	    pattern: ${routing_key}/${date}/${msgid}-${unique}.xml
 //	    type: quorum                # the default
-//	    arguments: {x-max-length: 100000}
+//	    arguments: {x-single-active-consumer: true}
 //
-// The directories have to be there. A file is moved when the broker has confirmed its message, and a message
-// is acked when its files are on the disk. So the process can be killed at any time: a file may then be sent
-// twice, with one message id, and none is lost. Of 100,000 files, with the bridge killed 42 times in three
-// and a half minutes (RabbitMQ 4.3.6, two busy virtual cores), all arrived, and 1,104 of them twice: go test
-// -run Killed -files 100000 does it. A message that cannot be written is tried again after 30 seconds and 3
-// minutes, and then waits in the queue test.queue_parked. On a terminal two bars show how much is done and
-// how much waits; elsewhere it is a line every five seconds.
+// Arguments with which a queue drops messages, such as x-max-length, are refused. The directories have to be
+// there. A file is moved when the broker has confirmed its message, and a message is acked when its files are
+// on the disk. So the process can be killed at any time: a file may then be sent twice, with one message id,
+// and none is lost. Of 100,000 files, with the bridge killed 42 times in three and a half minutes (RabbitMQ
+// 4.3.6, two busy virtual cores), all arrived, and 1,104 of them twice: go test -run Killed -files 100000
+// does it. A message that cannot be written is tried again after 30 seconds and 3 minutes, and then waits in
+// the queue test.queue_parked. On a terminal two bars show how much is done and how much waits; elsewhere it
+// is a line every five seconds.
 //
 // Without -config it shows itself on the embedded broker, or on RabbitMQ if AMQP_URL is set: 200 messages
 // with all kinds of headers are written into a directory, its files are read as if they had come from

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gowarren/warren/broker/memory"
+	"github.com/gowarren/warren/broker/needs"
 	"github.com/gowarren/warren/consumer/config"
 	"github.com/gowarren/warren/internal/rabbitmqtest"
 	"github.com/gowarren/warren/processor"
@@ -152,6 +153,12 @@ func TestMistakesOfTheConfiguration(t *testing.T) {
 	s, err := load("bridge.yaml", []byte("brokers: [amqp://a]\nwrite: [{directory: /out, queue: q, pattern: '${rooting_key}'}]"), config.Environ([]string{}))
 	require.NoError(t, err)
 	require.ErrorContains(t, showPlan(s, new(bytes.Buffer)), "routing_key")
+
+	for _, argument := range []string{"x-max-length: 10", "x-message-ttl: 60000"} {
+		s, err = load("bridge.yaml", []byte("brokers: [amqp://a]\nwrite: [{directory: /out, queue: q, arguments: {"+argument+"}}]"), config.Environ([]string{}))
+		require.NoError(t, err)
+		require.ErrorIs(t, showPlan(s, new(bytes.Buffer)), needs.ErrDrops)
+	}
 }
 
 func TestProgressWithoutATerminal(t *testing.T) {

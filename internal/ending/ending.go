@@ -1,4 +1,4 @@
-// Package ending lets layers end a run.
+// Package ending lets layers end a run, or all of a process.
 package ending
 
 import (
@@ -13,19 +13,19 @@ import (
 // Ending is the end of one run, which any goroutine may ask for. A nil Ending is for a run that was
 // not started.
 type Ending struct {
-	// Run is nil where the runner of the pipeline cannot be ended.
-	Run   stack.Run
-	asked atomic.Bool
+	// Process is nil where the runner of the pipeline cannot be ended.
+	Process stack.Ender
+	asked   atomic.Bool
 }
 
-// Of returns the ending of the run that ctx, a Start's, belongs to.
-func Of(ctx context.Context) *Ending { return &Ending{Run: stack.RunFrom(ctx)} }
+// Of returns the ending of the process that ctx, a Start's, belongs to.
+func Of(ctx context.Context) *Ending { return &Ending{Process: stack.ProcessFrom(ctx)} }
 
 // Ask ends the run, which then returns nil.
 func (e *Ending) Ask() {
 	e.asked.Store(true)
-	if e.Run != nil {
-		e.Run.End(nil)
+	if e.Process != nil {
+		e.Process.End(nil)
 	}
 }
 
@@ -34,7 +34,7 @@ func (e *Ending) Asked() bool { return e != nil && e.asked.Load() }
 
 // Join adds a stop to err where Ask could not end the run.
 func (e *Ending) Join(err error) error {
-	if !e.Asked() || e.Run != nil {
+	if !e.Asked() || e.Process != nil {
 		return err
 	}
 	return errors.Join(err, processor.ErrStop)

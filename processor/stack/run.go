@@ -2,21 +2,29 @@ package stack
 
 import "context"
 
-// Run lets a layer end or pause the run of a consumer. Its methods
-// do not block, and may be called from any goroutine, also when the run is over.
-type Run interface {
+// Ender ends a run, or all runs of a process. Its methods do not block, and may be called from any
+// goroutine, also when all is over.
+type Ender interface {
 	// End stops receiving and lets in-flight messages finish; see the consumer for how
 	// long. The run then returns err. The first reason counts.
 	End(err error)
 	// Abort is End, and ends the context of in-flight messages at once.
 	Abort(err error)
+}
+
+// Run lets a layer end or pause the run of a consumer.
+type Run interface {
+	Ender
 	// Pause stops receiving until resume is called. Messages that were delivered and not
 	// begun go back to their queue; those in flight go on. While
 	// several pauses are on, the last resume counts. A second call of resume does nothing.
 	Pause() (resume func())
 }
 
-type runKey struct{}
+type (
+	runKey     struct{}
+	processKey struct{}
+)
 
 // WithRun returns the context to call [Starter] with. It is for runners of pipelines that
 // can be ended or paused.
@@ -29,4 +37,23 @@ func WithRun(ctx context.Context, run Run) context.Context {
 func RunFrom(ctx context.Context) Run {
 	run, _ := ctx.Value(runKey{}).(Run)
 	return run
+}
+
+// WithProcess returns the context for the runs of one process, which process ends all together. It is for programs
+// that run several consumers, such as package consumer/service.
+func WithProcess(ctx context.Context, process Ender) context.Context {
+	return context.WithValue(ctx, processKey{}, process)
+}
+
+// ProcessFrom returns what a layer ends that is about the whole process, such as a limit of its memory: one consumer
+// that ends while the others go on would leave its queue to nobody. It is the run itself unless the runner has said
+// [WithProcess], and nil if that cannot be ended either.
+func ProcessFrom(ctx context.Context) Ender {
+	if process, ok := ctx.Value(processKey{}).(Ender); ok {
+		return process
+	}
+	if run := RunFrom(ctx); run != nil {
+		return run
+	}
+	return nil
 }

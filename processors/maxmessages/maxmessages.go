@@ -6,7 +6,8 @@
 //
 // Every message that comes in counts, also one that fails. With many workers no more than that many
 // come in. The last one pauses the run: the others stay in their queue, and those that have come in
-// take the time they need. When all have left the run ends. The count begins at 0 in each run.
+// take the time they need. When all have left the run ends, and in a process with several runs all of
+// them do ([stack.ProcessFrom]). The count begins at 0 in each run.
 //
 // The run returns nil, also if the last message has failed. If the runner of the pipeline cannot be
 // told to end ([stack.RunFrom]), a stop is joined to the error of the message that leaves last
@@ -77,7 +78,8 @@ type maxMessages struct {
 // count is the count of one run. A message belongs to the run in which it began: a handler that was
 // abandoned may return during the next.
 type count struct {
-	run         stack.Run // nil if it cannot be told to end
+	run         stack.Run   // nil if it cannot be told to end
+	process     stack.Ender // that of the run, or the run
 	begun, left atomic.Int64
 }
 
@@ -109,7 +111,7 @@ func (m *maxMessages) Settings() []stack.Setting {
 
 // Start counts from the beginning.
 func (m *maxMessages) Start(ctx context.Context) error {
-	m.count.Store(&count{run: stack.RunFrom(ctx)})
+	m.count.Store(&count{run: stack.RunFrom(ctx), process: stack.ProcessFrom(ctx)})
 	return nil
 }
 
@@ -143,7 +145,7 @@ func (m *maxMessages) let(ctx context.Context, msg processor.Message, c *count) 
 			return
 		}
 		if c.run != nil {
-			c.run.End(nil)
+			c.process.End(nil)
 		} else {
 			err = errors.Join(err, processor.ErrStop)
 		}

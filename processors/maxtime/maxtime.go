@@ -3,7 +3,7 @@
 //
 // Its place in the stack does not matter. The time counts from the start of each run, and ends it
 // also while nothing arrives and while messages are in flight, which then have the consumer's drain
-// timeout to finish.
+// timeout to finish. In a process with several runs it ends all of them ([stack.ProcessFrom]).
 //
 // The run returns nil. If the runner of the pipeline cannot be told to end ([stack.RunFrom]), a
 // stop is joined to the result of each message that finishes after the time, and returned when

@@ -2,7 +2,8 @@
 // MemoryLimitProcessor does, so that a supervisor restarts the worker before the system kills it.
 //
 // Its place in the stack does not matter. Messages in flight when the limit is reached have the
-// consumer's drain timeout to finish; set the limit well below what the system allows.
+// consumer's drain timeout to finish; set the limit well below what the system allows. In a process
+// with several runs all of them end ([stack.ProcessFrom]).
 //
 // # What is measured
 //

@@ -34,7 +34,7 @@ func listen(end *ending.Ending, c config) *listener {
 func (l *listener) listen() {
 	defer close(l.ended)
 	defer signal.Stop(l.received)
-	if !l.next(l.first) || l.end.Run == nil {
+	if !l.next(l.first) || l.end.Process == nil {
 		return
 	}
 	l.next(l.second)
@@ -53,7 +53,7 @@ func (l *listener) next(act func(os.Signal)) bool {
 
 func (l *listener) first(s os.Signal) {
 	l.end.Ask()
-	if l.end.Run == nil {
+	if l.end.Process == nil {
 		signal.Stop(l.received) // a second signal has no meaning
 		l.report(s, "signal received, the run ends after the messages in flight; another one ends the process")
 		return
@@ -62,7 +62,7 @@ func (l *listener) first(s os.Signal) {
 }
 
 func (l *listener) second(s os.Signal) {
-	l.end.Run.Abort(nil)
+	l.end.Process.Abort(nil)
 	signal.Stop(l.received) // before it is logged
 	l.report(s, "second signal received, the messages in flight are cut short; another one ends the process")
 }

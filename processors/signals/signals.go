@@ -5,7 +5,8 @@
 // they are requeued untouched. After that signals have their usual effect, unless other code in the
 // process listens to them: a third one ends the process, as kill -9 would.
 //
-// Each stack with the layer listens to signals during a run: two consumers in one process both end.
+// Each stack with the layer listens to signals during a run: two consumers in one process both end. In a
+// process that has said so, such as a service, one stack with the layer ends all ([stack.ProcessFrom]).
 // The run returns nil.
 //
 // If the runner of the pipeline cannot be told to end ([stack.RunFrom]), the first signal makes the
