@@ -19,7 +19,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -215,13 +214,19 @@ func TestTheCodeInDocuments(t *testing.T) {
 	c := newCompiler(t)
 	documents, err := filepath.Glob("*.md")
 	require.NoError(t, err)
+	var wrong []error
 	for _, document := range append(documents, "../README.md", "../CONTRIBUTING.md") {
 		text, err := os.ReadFile(document)
 		require.NoError(t, err)
 		name := filepath.Base(document)
-		assert.NoError(t, c.exists(name, string(text)), document)
+		if err := c.exists(name, string(text)); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", document, err))
+		}
 		for _, code := range blocks(t, document, "go") {
-			assert.NoError(t, c.check(name, code), "%s:\n%s", document, code)
+			if err := c.check(name, code); err != nil {
+				wrong = append(wrong, fmt.Errorf("%s: %w\n%s", document, err, code))
+			}
 		}
 	}
+	require.NoError(t, errors.Join(wrong...))
 }
