@@ -38,8 +38,6 @@ func blocks(t *testing.T, document, language string) []string {
 
 // given is what snippets use and do not declare: those of every document, and those of one.
 var given = map[string]string{
-	"CONTRIBUTING.md": `
-		var deadline struct{ New func(time.Duration) processor.Middleware }`,
 	"": `
 		var ctx context.Context
 		var err error
@@ -48,6 +46,8 @@ var given = map[string]string{
 		var topology broker.Topology
 		var body []byte
 		var id, key string`,
+	"CONTRIBUTING.md": `
+		var deadline struct{ New func(time.Duration) processor.Middleware }`,
 	"README.md": `
 		var ErrBusy error
 		type Order struct{}
