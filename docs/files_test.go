@@ -30,9 +30,6 @@ func TestTheFilesThatDocumentsName(t *testing.T) {
 	require.NoError(t, err)
 	named := 0
 	for _, document := range append(documents, "../README.md", "../CONTRIBUTING.md") {
-		if document == "decisions.md" {
-			continue // it tells what was
-		}
 		text, err := os.ReadFile(document)
 		require.NoError(t, err)
 		for _, m := range regexp.MustCompile("`([\\w/.-]+\\.go)`").FindAllStringSubmatch(string(text), -1) {

@@ -116,23 +116,11 @@ func gocept(t *testing.T) string {
 	return string(text)
 }
 
-// blocks are the code of a language in the document.
-func blocks(t *testing.T, language string) []string {
-	t.Helper()
-	var all []string
-	for _, rest := range strings.Split(gocept(t), "```"+language+"\n")[1:] {
-		code, _, found := strings.Cut(rest, "```")
-		require.True(t, found)
-		all = append(all, code)
-	}
-	return all
-}
-
 func TestTheCodeOfFromGoceptIsTheOneAbove(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("from_gocept_test.go")
 	require.NoError(t, err)
-	shown := blocks(t, "go")
+	shown := blocks(t, "from-gocept.md", "go")
 	require.Len(t, shown, 7)
 	for _, code := range shown {
 		require.Contains(t, string(source), "\n"+code)
@@ -143,7 +131,7 @@ func TestTheFilesOfFromGoceptAreRead(t *testing.T) {
 	t.Parallel()
 	password := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(password, []byte("s3cret\n"), 0o600))
-	shown := blocks(t, "yaml")
+	shown := blocks(t, "from-gocept.md", "yaml")
 	require.Len(t, shown, 2)
 	for _, text := range shown {
 		var read, write []map[string]any // examples/bridge has a test of its own
@@ -151,27 +139,6 @@ func TestTheFilesOfFromGoceptAreRead(t *testing.T) {
 			config.Section("read", &read), config.Section("write", &write))
 		require.NoError(t, err)
 		require.Equal(t, "amqp://guest:s3cret@localhost/", cfg.Brokers()[0])
-	}
-}
-
-func TestWhatFromGoceptNamesExists(t *testing.T) {
-	t.Parallel()
-	exported := map[string]map[string]bool{}
-	for _, pattern := range append(folders, "../consumer/*") {
-		matches, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		for _, folder := range matches {
-			collect(t, folder, exported)
-		}
-	}
-	text, _, found := strings.Cut(gocept(t), "```python\nsettings")
-	require.True(t, found)
-	_, table, found := strings.Cut(gocept(t), "## Every part")
-	require.True(t, found)
-	for _, m := range selector.FindAllStringSubmatch(text+table, -1) {
-		if pkg := exported[m[1]]; pkg != nil {
-			require.True(t, pkg[m[2]], "%s does not exist", m[0])
-		}
 	}
 }
 

@@ -5,12 +5,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -54,85 +50,6 @@ func document(t *testing.T) string {
 	text, err := os.ReadFile("from-swarrot.md")
 	require.NoError(t, err)
 	return string(text)
-}
-
-// Packages of Warren that the document names things of, and those of others.
-var (
-	folders  = []string{"../processor", "../processor/*", "../consumer", "../consumer/*", "../broker", "../broker/*", "../failover", "../processors/*", "../publisher/*"}
-	foreign  = []string{"errors", "slog", "sql", "time"}
-	selector = regexp.MustCompile(`\b([a-z]\w+)\.([A-Z]\w*)`)
-)
-
-func TestWhatFromSwarrotNamesExists(t *testing.T) {
-	t.Parallel()
-	exported := map[string]map[string]bool{}
-	for _, pattern := range folders {
-		matches, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		for _, folder := range matches {
-			collect(t, folder, exported)
-		}
-	}
-	for _, m := range selector.FindAllStringSubmatch(document(t), -1) {
-		if name, pkg := m[0], exported[m[1]]; pkg != nil {
-			require.True(t, pkg[m[2]], "%s does not exist", name)
-		} else {
-			require.Contains(t, foreign, m[1], "%s is of no package that is known here", name)
-		}
-	}
-}
-
-// collect adds the exported names of the package in folder, by its name.
-func collect(t *testing.T, folder string, exported map[string]map[string]bool) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
-	require.NoError(t, err)
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-		require.NoError(t, err)
-		names := exported[f.Name.Name]
-		if names == nil {
-			names = map[string]bool{}
-			exported[f.Name.Name] = names
-		}
-		for _, name := range topLevel(f) {
-			names[name] = ast.IsExported(name)
-		}
-	}
-}
-
-func topLevel(f *ast.File) []string {
-	var names []string
-	for _, d := range f.Decls {
-		switch d := d.(type) {
-		case *ast.FuncDecl:
-			if d.Recv == nil {
-				names = append(names, d.Name.Name)
-			}
-		case *ast.GenDecl:
-			for _, s := range d.Specs {
-				names = append(names, specNames(s)...)
-			}
-		}
-	}
-	return names
-}
-
-func specNames(s ast.Spec) []string {
-	switch s := s.(type) {
-	case *ast.TypeSpec:
-		return []string{s.Name.Name}
-	case *ast.ValueSpec:
-		var names []string
-		for _, n := range s.Names {
-			names = append(names, n.Name)
-		}
-		return names
-	}
-	return nil
 }
 
 func TestFromSwarrotNamesEveryProcessor(t *testing.T) {
@@ -204,13 +121,9 @@ func TestTheStackOfFromSwarrotIsTheOneAbove(t *testing.T) {
 	_, err := worker(memory.New(), nothing)
 	require.NoError(t, err)
 
-	_, rest, found := strings.Cut(document(t), "```go\n")
-	require.True(t, found)
-	shown, _, found := strings.Cut(rest, "```")
-	require.True(t, found)
 	source, err := os.ReadFile("from_swarrot_test.go")
 	require.NoError(t, err)
-	require.Contains(t, string(source), "\n"+shown)
+	require.Contains(t, string(source), "\n"+blocks(t, "from-swarrot.md", "go")[0])
 }
 
 func TestAStackTakesTheOrderOfFromSwarrot(t *testing.T) {
