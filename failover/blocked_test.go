@@ -14,7 +14,7 @@ import (
 
 func TestMemoryAlarm(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Start(t)
+	node := rabbitmqtest.Borrow(t)
 	c := dial(t, []string{node.URL()}, failover.AnswerTimeout(200*time.Millisecond))
 	s := session(t, c)
 	_, blocked := s.Blocked()

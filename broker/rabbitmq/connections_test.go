@@ -17,7 +17,7 @@ import (
 
 func TestABrokerThatBlocksPublishingIsUnhealthyForThatOnly(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Start(t)
+	node := rabbitmqtest.Borrow(t)
 	b := open(t, node.URL())
 	require.NoError(t, b.Health())
 	node.SetMemoryAlarm(t, true)
