@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"go/parser"
 	"go/token"
 	"log/slog"
@@ -263,6 +264,27 @@ func TestSettingsAreReadConcurrently(t *testing.T) {
 }
 
 // A setting costs a handler next to nothing.
+// The time for twice the settings is twice the time, not four times: a variable's name was made of each key for each key.
+func TestTheTimeToLoadGrowsWithTheSettings(t *testing.T) { //nolint:paralleltest // it counts allocations
+	text, environ := &strings.Builder{}, []string{}
+	for i := range 1000 {
+		fmt.Fprintf(text, "  a-key-%d: 1\n", i)
+		environ = append(environ, fmt.Sprintf("WARREN_SETTINGS__A_KEY_%d=2", i), fmt.Sprintf("WARREN_SETTINGS__NEW_%d=2", i))
+	}
+	var cfg *config.Config
+	var err error
+	allocs := testing.AllocsPerRun(1, func() {
+		cfg, err = parse("settings:\n"+text.String(), config.Environ(environ))
+	})
+	require.NoError(t, err)
+	require.Less(t, allocs, 2e5, "200 for each of the settings")
+	for _, key := range []string{"a-key-0", "a-key-999", "new_999"} {
+		n, err := config.Setting[int](cfg.Context(t.Context()), key)
+		require.NoError(t, err)
+		require.Equal(t, 2, n)
+	}
+}
+
 func TestASettingIsDecodedOnce(t *testing.T) {
 	cfg, err := parse("settings: {imports.timeout: 5s}")
 	require.NoError(t, err)

@@ -15,9 +15,12 @@ const settingsKey = "settings"
 // level separates the keys of a path in the name of a variable.
 const level = "__"
 
+// separators are replaced in the name of a variable.
+var separators = strings.NewReplacer(".", level, "-", "_")
+
 // variable is the part of a variable's name, after the prefix, that sets path.
 func variable(path string) string {
-	return strings.ToUpper(strings.NewReplacer(".", level, "-", "_").Replace(path))
+	return strings.ToUpper(separators.Replace(path))
 }
 
 // injected are variables that Kubernetes sets for each service: one that is named warren gives WARREN_PORT and others.
@@ -77,7 +80,7 @@ func flat(names []string) []string {
 func insert(in *value, parts []string, v *value, found *problems) {
 	path := ""
 	for i, part := range parts {
-		key := matching(in, part)
+		key := in.matching(part)
 		at := in.table[key]
 		path = join(path, key)
 		switch last := i == len(parts)-1; {
@@ -85,25 +88,15 @@ func insert(in *value, parts []string, v *value, found *problems) {
 			found.addf(v.from, path, "is a table in %v: a variable sets a value of it, as %v%s... does", at.from, v.from, level)
 			return
 		case last:
-			in.table[key] = v
+			in.put(key, v)
 			return
 		case !at.set():
 			at = newTable(v.from)
-			in.table[key] = at
+			in.put(key, at)
 		case at.kind != table:
 			found.addf(v.from, path, "is %s in %v: nothing can be below it", at.describe(path), at.from)
 			return
 		}
 		in = at
 	}
-}
-
-// matching is the key of in that a part of a variable's name stands for.
-func matching(in *value, part string) string {
-	for _, key := range in.keys() {
-		if variable(key) == part {
-			return key
-		}
-	}
-	return strings.ToLower(part)
 }

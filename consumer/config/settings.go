@@ -137,7 +137,7 @@ func place(in *value, path, key string, e *value, found *problems) {
 	case dotted:
 		if at == nil {
 			at = newTable(e.from)
-			in.table[first] = at
+			in.put(first, at)
 		}
 		if at.kind != table {
 			found.addf(e.from, join(path, rest), "is below %s (%v), which is %s", name(path), at.from, at.describe(path))
@@ -145,11 +145,11 @@ func place(in *value, path, key string, e *value, found *problems) {
 		}
 		place(at, path, rest, e, found)
 	case at == nil:
-		if twin := matching(in, variable(first)); in.table[twin] != nil {
+		if twin := in.matching(variable(first)); in.table[twin] != nil {
 			found.addf(e.from, path, "is, for the environment, the same as %s (%v): rename one", name(twin), in.table[twin].from)
 			return
 		}
-		in.table[first] = e
+		in.put(first, e)
 	case at.kind == table && e.kind == table:
 		for _, k := range e.keys() {
 			place(at, path, k, e.table[k], found)
