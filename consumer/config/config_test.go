@@ -295,6 +295,18 @@ func TestASettingIsDecodedOnce(t *testing.T) {
 }
 
 // Editors on Windows write them.
+func TestTablesAreMerged(t *testing.T) {
+	t.Parallel()
+	const bases = "settings:\n  one: &one {timeout: 5s, name: z}\n  two: &two {retries: 7, timeout: 6s}\n  both: &both [*one, {retries: 7}]\n"
+	for _, merge := range []string{"*both", "[*one, *two]", "[{timeout: 5s}, *two]", "[*both]"} {
+		cfg, err := parse(bases + "  job: {<<: " + merge + ", name: x}\n")
+		require.NoError(t, err, merge)
+		job, err := config.Setting[map[string]any](cfg.Context(t.Context()), "job")
+		require.NoError(t, err, merge)
+		require.Equal(t, map[string]any{"timeout": "5s", "retries": int64(7), "name": "x"}, job, merge)
+	}
+}
+
 func TestMarksAndLineEndsOfWindows(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"worker.yaml": yaml, "worker.toml": toml} {

@@ -48,6 +48,8 @@ func TestEveryMistakeIsTold(t *testing.T) {
 		"1: x":                                 "worker.yaml:2: 1: unknown: it can be brokers, drain_timeout, log, password, prefetch, settings, workers",
 		"? [a]\n: x":                           "worker.yaml:2: a key is no text",
 		"settings: &a [*a]":                    "worker.yaml:2: an alias is inside of what it names",
+		"settings: {a: &b [5], c: {<<: *b}}":   `worker.yaml:2: "<<": is no table to merge`,
+		"settings: {a: &b 5, c: {<<: *b}}":     `worker.yaml:2: "<<": is no table to merge`,
 		"settings: {a: *hunter2}":              "worker.yaml: an alias without an anchor: put a text that begins with * into quotes",
 		"settings: {a: !!int hunter2}":         "worker.yaml:2: a value is not what its tag !!int says",
 	} {

@@ -108,14 +108,14 @@ func (r *yamlReader) mapping(n *yaml.Node) *value {
 		}
 	}
 	for _, m := range merged {
-		r.merge(v, m)
+		r.merge(v, m.Line, r.read(m))
 	}
 	return v
 }
 
-// merge adds what the mapping m, or each of a list of them, has and v has not: the key <<.
-func (r *yamlReader) merge(v *value, m *yaml.Node) {
-	switch base := r.read(m); base.kind {
+// merge adds what the table base, or each of a list of them, has and v has not: the key <<.
+func (r *yamlReader) merge(v *value, line int, base *value) {
+	switch base.kind {
 	case table:
 		for k, e := range base.table {
 			if v.table[k] == nil {
@@ -123,11 +123,11 @@ func (r *yamlReader) merge(v *value, m *yaml.Node) {
 			}
 		}
 	case list:
-		for _, e := range m.Content {
-			r.merge(v, e)
+		for _, e := range base.list {
+			r.merge(v, line, e)
 		}
 	default:
-		r.found.addf(source{name: r.file, line: m.Line}, "<<", "is no table to merge")
+		r.found.addf(source{name: r.file, line: line}, "<<", "is no table to merge")
 	}
 }
 
