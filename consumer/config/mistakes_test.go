@@ -27,6 +27,9 @@ func TestEveryMistakeIsTold(t *testing.T) {
 		"workers: '8'":                         `worker.yaml:2: workers: is the text "8": a whole number is needed: leave out the quotes`,
 		"workers: 8.5":                         "worker.yaml:2: workers: is the number 8.5: a whole number is needed",
 		"workers: 99999999999999999999":        "worker.yaml:2: workers: is the number 1e+20: a whole number is needed",
+		"workers: 010":                         "worker.yaml:2: a number that begins with 0 may be octal or not: write 10 or 0o10, and put a text into quotes",
+		"workers: '010'":                       `worker.yaml:2: workers: is the text "010": a whole number is needed; a number that begins with 0 may be octal or not: write 10 or 0o10`,
+		"workers: 1__0":                        "worker.yaml:2: a number has _ where no digits are around it",
 		"workers: true":                        "worker.yaml:2: workers: is true: a whole number is needed",
 		"workers: [8]":                         "worker.yaml:2: workers: is a list: a whole number is needed",
 		"workers: 0":                           "worker.yaml:2: workers: is 0: at least 1 is needed",
@@ -59,6 +62,36 @@ func TestEveryMistakeIsTold(t *testing.T) {
 	}
 }
 
+// YAML 1.1 reads 010 as 8, and the environment had it as 10.
+func TestNumbersAreTheSameInTheFileAndInTheEnvironment(t *testing.T) {
+	t.Parallel()
+	type numbers struct {
+		Int   int
+		Float float64
+		Big   uint64
+	}
+	for text, want := range map[string]float64{
+		"10": 10, "+5": 5, "0": 0, "0x10": 16, "0X1f": 31, "0o17": 15, "0b11": 3, "1_000": 1000, "0x_10": 16,
+		"010": -1, "+010": -1, "08": -1, "00": -1, "0_1": -1, "1__0": -1, "1_": -1, "0x": -1,
+	} {
+		for _, key := range []string{"int", "float", "big"} {
+			var file, variable numbers
+			_, inFile := parse("n: {"+key+": "+text+"}", config.Section("n", &file))
+			_, inEnvironment := parse("", config.Section("n", &variable),
+				config.Environ([]string{"WARREN_N__" + strings.ToUpper(key) + "=" + text}))
+			if want < 0 {
+				require.Error(t, inFile, text)
+				require.Error(t, inEnvironment, text)
+				continue
+			}
+			require.NoError(t, inFile, text)
+			require.NoError(t, inEnvironment, text)
+			require.Equal(t, file, variable, text)
+			require.InDelta(t, want, float64(file.Int)+file.Float+float64(file.Big), 0, text)
+		}
+	}
+}
+
 func TestAllMistakesAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	var read struct{ Every time.Duration }
@@ -86,6 +119,7 @@ func TestMistakesOfTheEnvironment(t *testing.T) {
 		"WARREN_READ__DIRECTORY=x":          "WARREN_READ__DIRECTORY: unknown: read is a list, which is set in the file",
 		"WARREN_SETTINGS__A=1":              "WARREN_SETTINGS__A: settings.a: is a table in worker.yaml:3: a variable sets a value of it, as WARREN_SETTINGS__A__... does",
 		"WARREN_SETTINGS__A__B__C=1":        "WARREN_SETTINGS__A__B__C: settings.a.b: is the number 5 in worker.yaml:3: nothing can be below it",
+		"WARREN_WORKERS=010":                `WARREN_WORKERS: workers: is the text "010": a whole number is needed; a number that begins with 0 may be octal or not: write 10 or 0o10`,
 		"WARREN_PASSWORD_FILE=/nowhere":     "WARREN_PASSWORD_FILE: password_file: stat /nowhere: no such file or directory",
 		"WARREN_DRAIN_TIMEOUT=20":           `WARREN_DRAIN_TIMEOUT: drain_timeout: is the text "20": a duration such as 20s is needed`,
 		"WARREN_BROKERS=amqp://a/;http://b": "WARREN_BROKERS: brokers: failover: wrong URL: number 2: the scheme must be amqp:// or amqps://",

@@ -141,10 +141,29 @@ func (r *yamlReader) scalar(n *yaml.Node) *value {
 	switch x := x.(type) {
 	case nil:
 		return &value{from: from}
-	case int:
-		return newScalar(from, int64(x))
-	case int64, uint64, float64, bool, string, time.Time:
+	case int, int64, uint64:
+		return r.integer(from, n.Value)
+	case float64:
+		if leadingZero.MatchString(n.Value) {
+			return r.integer(from, n.Value)
+		}
+		return newScalar(from, x)
+	case bool, string, time.Time:
 		return newScalar(from, x)
 	}
 	return newScalar(from, n.Value)
+}
+
+// integer is the number that text is for the library. An error does not show it, since it may be a secret.
+func (r *yamlReader) integer(from source, text string) *value {
+	n, ok := integer(text)
+	if !ok {
+		problem := "a number has _ where no digits are around it"
+		if leadingZero.MatchString(text) {
+			problem = zeroCure + ", and put a text into quotes"
+		}
+		r.found.addf(from, "", "%s", problem)
+		return &value{from: from}
+	}
+	return newScalar(from, n)
 }
