@@ -218,6 +218,23 @@ func TestASettingIsTheSameHoweverItIsWritten(t *testing.T) {
 	}
 }
 
+func TestKeysWithUnderscoresAtTheirEndsAreReached(t *testing.T) {
+	t.Parallel()
+	var section struct {
+		Odd int `config:"odd__name"`
+	}
+	cfg, err := parse("settings: {_a: {_b: old}, c_: old}\n", config.Section("a__b", &section), config.Environ([]string{
+		"WARREN_SETTINGS___A___B=new", "WARREN_SETTINGS__C_=new", "WARREN_A__B__ODD__NAME=5",
+	}))
+	require.NoError(t, err)
+	require.Equal(t, 5, section.Odd)
+	for _, key := range []string{"_a._b", "c_"} {
+		s, err := config.Setting[string](cfg.Context(t.Context()), key)
+		require.NoError(t, err)
+		require.Equal(t, "new", s, key)
+	}
+}
+
 func TestAHandlerReadsSettings(t *testing.T) {
 	t.Parallel()
 	cfg, err := parse("settings: {imports.timeout: 5s}")

@@ -26,11 +26,11 @@ func variable(path string) string {
 // injected are variables that Kubernetes sets for each service: one that is named warren gives WARREN_PORT and others.
 var injected = regexp.MustCompile(`^(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-// environment sets in root what the variables with the prefix say. known are the paths that can be set. An
-// empty variable is as none.
-func environment(root *value, prefix string, environ, known []string, found *problems) {
+// environment sets in root what the variables with the prefix say. settable are the paths that can be set.
+// An empty variable is as none.
+func environment(root *value, prefix string, environ, settable []string, found *problems) {
 	paths := map[string]string{}
-	for _, path := range known {
+	for _, path := range settable {
 		paths[variable(path)] = path
 	}
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
@@ -42,8 +42,15 @@ func environment(root *value, prefix string, environ, known []string, found *pro
 		from := source{name: name, variable: true}
 		parts := strings.Split(rest, level)
 		free := parts[0] == variable(settingsKey) && len(parts) > 1 && !slices.Contains(parts, "")
-		switch _, ok := paths[rest]; {
-		case ok || free:
+		path, known := paths[rest]
+		if known { // the program's names may have __
+			parts = strings.Split(path, ".")
+			for i, key := range parts {
+				parts[i] = variable(key)
+			}
+		}
+		switch {
+		case known || free:
 			insert(root, parts, newText(from, text), found)
 		case !injected.MatchString(rest):
 			found.addf(from, "", "unknown%s", hint(root, prefix, rest, paths))

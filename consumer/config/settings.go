@@ -134,6 +134,8 @@ func place(in *value, path, key string, e *value, found *problems) {
 	switch {
 	case first == "" || dotted && rest == "":
 		found.addf(e.from, path, "a key is empty, before, between or after dots")
+	case unreachable(first, dotted || e.kind == table):
+		found.addf(e.from, path, "two _ or - in a row, or one at the end of a table's name, separate keys in the name of a variable: rename it")
 	case dotted:
 		if at == nil {
 			at = newTable(e.from)
@@ -157,4 +159,10 @@ func place(in *value, path, key string, e *value, found *problems) {
 	default:
 		found.addf(e.from, path, "is there twice, and first in %v", at.from)
 	}
+}
+
+// unreachable reports whether the variable of a key would be that of a key in a table.
+func unreachable(key string, isTable bool) bool {
+	part := variable(key)
+	return strings.Contains(part, level) || isTable && strings.HasSuffix(part, "_")
 }
