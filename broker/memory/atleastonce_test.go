@@ -109,6 +109,33 @@ func TestMoreOfTheDeadThanThereIsRoomFor(t *testing.T) {
 	require.Equal(t, []string{"1", "2"}, empty(t, b, "late"))
 }
 
+// Each operation of the whole broker tried each of them, with a new x-death.
+func TestTheDeadThatAreKeptCostOthersNothing(t *testing.T) { //nolint:paralleltest // AllocsPerRun
+	b := open(t, []broker.Queue{keeper(toQueue("missing")), {Name: "other"}}, noDrops(t))
+	s := subscribe(t, b, "q", 1)
+	for range 200 {
+		publish(t, b, "q", "m")
+		require.NoError(t, receive(t, s).Nack(false))
+	}
+	require.Less(t, testing.AllocsPerRun(10, func() { publish(t, b, "other", "m") }), 50.0)
+}
+
+// A target that dead-letters what it refuses got a copy of each that is kept, at each operation.
+func TestTheDeadAreRefusedOnceWhileTheTargetIsFull(t *testing.T) {
+	t.Parallel()
+	b := open(t, []broker.Queue{
+		keeper(toQueue("full")), {Name: "refused"},
+		{Name: "full", MaxLength: 1, DeadLetter: toQueue("refused"), Arguments: processor.Headers{"x-overflow": "reject-publish-dlx"}},
+	}, noDrops(t))
+	publish(t, b, "full", "first")
+	publish(t, b, "q", "m")
+	require.NoError(t, receive(t, subscribe(t, b, "q", 1)).Nack(false))
+	for range 10 {
+		require.Equal(t, 1, ready(t, b, "refused"))
+	}
+	require.Equal(t, []string{"first", "m"}, drain(t, subscribe(t, b, "full", 1), 2))
+}
+
 func TestACycleIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

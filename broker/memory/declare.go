@@ -97,6 +97,7 @@ func mismatch(what, name string, have, want fmt.Stringer) error {
 }
 
 func (p plan) apply(s *state) {
+	s.topology++
 	for name, x := range p.exchanges {
 		if s.exchanges[name] == nil {
 			s.exchanges[name] = x

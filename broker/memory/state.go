@@ -25,6 +25,7 @@ type state struct {
 	routes        exchange.Routes
 	letters       []letter // dead, and not forwarded yet, or kept by their queue
 	round         uint64   // counts the calls of forward
+	topology      uint64   // counts changes of exchanges, queues and bindings
 	drops         []Drop   // to be reported once the mutex is free
 }
 
@@ -36,6 +37,12 @@ type letter struct {
 
 	kept bool     // its queue keeps it until its targets take it
 	sent []string // queues that have taken it already
+
+	// Why it is kept, for mayGo.
+	topology uint64         // that of the last try
+	hopped   bool           // it has died too often in one round, and may go in the next
+	full     []*queue.Queue // targets without room
+	size     int64          // that they need
 }
 
 var _ queue.Host = (*state)(nil)
@@ -54,6 +61,7 @@ func (s *state) Drop(queue string, m *message.Message, death, why string) {
 
 // Remove deletes a queue with its bindings.
 func (s *state) Remove(q *queue.Queue) {
+	s.topology++
 	delete(s.queues, q.Name)
 	for _, x := range s.exchanges {
 		x.Unbind(q)

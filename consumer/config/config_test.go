@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"go/parser"
 	"go/token"
 	"log/slog"
@@ -217,6 +218,23 @@ func TestASettingIsTheSameHoweverItIsWritten(t *testing.T) {
 	}
 }
 
+func TestKeysWithUnderscoresAtTheirEndsAreReached(t *testing.T) {
+	t.Parallel()
+	var section struct {
+		Odd int `config:"odd__name"`
+	}
+	cfg, err := parse("settings: {_a: {_b: old}, c_: old}\n", config.Section("a__b", &section), config.Environ([]string{
+		"WARREN_SETTINGS___A___B=new", "WARREN_SETTINGS__C_=new", "WARREN_A__B__ODD__NAME=5",
+	}))
+	require.NoError(t, err)
+	require.Equal(t, 5, section.Odd)
+	for _, key := range []string{"_a._b", "c_"} {
+		s, err := config.Setting[string](cfg.Context(t.Context()), key)
+		require.NoError(t, err)
+		require.Equal(t, "new", s, key)
+	}
+}
+
 func TestAHandlerReadsSettings(t *testing.T) {
 	t.Parallel()
 	cfg, err := parse("settings: {imports.timeout: 5s}")
@@ -263,6 +281,27 @@ func TestSettingsAreReadConcurrently(t *testing.T) {
 }
 
 // A setting costs a handler next to nothing.
+// The time for twice the settings is twice the time, not four times: a variable's name was made of each key for each key.
+func TestTheTimeToLoadGrowsWithTheSettings(t *testing.T) { //nolint:paralleltest // it counts allocations
+	text, environ := &strings.Builder{}, []string{}
+	for i := range 1000 {
+		fmt.Fprintf(text, "  a-key-%d: 1\n", i)
+		environ = append(environ, fmt.Sprintf("WARREN_SETTINGS__A_KEY_%d=2", i), fmt.Sprintf("WARREN_SETTINGS__NEW_%d=2", i))
+	}
+	var cfg *config.Config
+	var err error
+	allocs := testing.AllocsPerRun(1, func() {
+		cfg, err = parse("settings:\n"+text.String(), config.Environ(environ))
+	})
+	require.NoError(t, err)
+	require.Less(t, allocs, 2e5, "200 for each of the settings")
+	for _, key := range []string{"a-key-0", "a-key-999", "new_999"} {
+		n, err := config.Setting[int](cfg.Context(t.Context()), key)
+		require.NoError(t, err)
+		require.Equal(t, 2, n)
+	}
+}
+
 func TestASettingIsDecodedOnce(t *testing.T) {
 	cfg, err := parse("settings: {imports.timeout: 5s}")
 	require.NoError(t, err)
@@ -273,6 +312,18 @@ func TestASettingIsDecodedOnce(t *testing.T) {
 }
 
 // Editors on Windows write them.
+func TestTablesAreMerged(t *testing.T) {
+	t.Parallel()
+	const bases = "settings:\n  one: &one {timeout: 5s, name: z}\n  two: &two {retries: 7, timeout: 6s}\n  both: &both [*one, {retries: 7}]\n"
+	for _, merge := range []string{"*both", "[*one, *two]", "[{timeout: 5s}, *two]", "[*both]"} {
+		cfg, err := parse(bases + "  job: {<<: " + merge + ", name: x}\n")
+		require.NoError(t, err, merge)
+		job, err := config.Setting[map[string]any](cfg.Context(t.Context()), "job")
+		require.NoError(t, err, merge)
+		require.Equal(t, map[string]any{"timeout": "5s", "retries": int64(7), "name": "x"}, job, merge)
+	}
+}
+
 func TestMarksAndLineEndsOfWindows(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"worker.yaml": yaml, "worker.toml": toml} {

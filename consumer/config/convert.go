@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -55,14 +56,16 @@ func convert(v *value, path string, to reflect.Value) error {
 
 // cure is what most often has to be changed.
 func cure(x any, to reflect.Value) string {
-	_, isText := x.(string)
+	text, isText := x.(string)
 	switch {
+	case (to.CanInt() || to.CanUint() || to.CanFloat()) && to.Type() != durationType && leadingZero.MatchString(strings.TrimSpace(text)):
+		return "; " + zeroCure
 	case to.Type() == durationType && !isText:
 		return ", with its unit"
 	case !isText && wanted(to.Type()) == aText:
 		return ": put it into quotes"
 	case isText && to.Kind() != reflect.String && to.Type() != durationType && to.Type() != timeType:
-		if setPlain(typed(x.(string), to.Kind()), reflect.New(to.Type()).Elem()) { //nolint:forcetypeassert // isText
+		if setPlain(typed(text, to.Kind()), reflect.New(to.Type()).Elem()) {
 			return ": leave out the quotes"
 		}
 	}
@@ -78,19 +81,39 @@ func typed(text string, kind reflect.Kind) any {
 			return b
 		}
 	case reflect.Float32, reflect.Float64:
+		if n, ok := integer(trimmed); ok {
+			return n
+		}
+		if leadingZero.MatchString(trimmed) {
+			return text
+		}
 		if f, err := strconv.ParseFloat(trimmed, 64); err == nil {
 			return f
 		}
 	case reflect.String:
 	default:
-		if n, err := strconv.ParseInt(trimmed, 10, 64); err == nil {
-			return n
-		}
-		if n, err := strconv.ParseUint(trimmed, 10, 64); err == nil {
+		if n, ok := integer(trimmed); ok {
 			return n
 		}
 	}
 	return text
+}
+
+// leadingZero are integers that are octal to some, such as YAML 1.1, and decimal to others.
+var leadingZero = regexp.MustCompile(`^[+-]?0[0-9_]+$`)
+
+const zeroCure = "a number that begins with 0 may be octal or not: write 10 or 0o10"
+
+// integer returns the int64, or the uint64 above, that text is: decimal, or with 0x, 0o or 0b, and with _ between digits.
+func integer(text string) (any, bool) {
+	if leadingZero.MatchString(text) {
+		return nil, false
+	}
+	if n, err := strconv.ParseInt(text, 0, 64); err == nil {
+		return n, true
+	}
+	n, err := strconv.ParseUint(text, 0, 64)
+	return n, err == nil
 }
 
 // setPlain sets to by x if it can hold just that.

@@ -40,7 +40,8 @@
 //
 // Only brokers is needed. What is not set has the default of the package that uses it: see [consumer.Workers],
 // [consumer.Prefetch], [consumer.DrainTimeout]; the log is text, from info on. TOML has the same keys. In
-// settings a dot in a key is a table: imports.timeout above is timeout in imports.
+// settings a dot in a key is a table: imports.timeout above is timeout in imports. Whole numbers are decimal, or have 0x,
+// 0o or 0b, here and in the environment; one that begins with another 0 is refused.
 //
 // # The environment
 //

@@ -15,19 +15,22 @@ const settingsKey = "settings"
 // level separates the keys of a path in the name of a variable.
 const level = "__"
 
+// separators are replaced in the name of a variable.
+var separators = strings.NewReplacer(".", level, "-", "_")
+
 // variable is the part of a variable's name, after the prefix, that sets path.
 func variable(path string) string {
-	return strings.ToUpper(strings.NewReplacer(".", level, "-", "_").Replace(path))
+	return strings.ToUpper(separators.Replace(path))
 }
 
 // injected are variables that Kubernetes sets for each service: one that is named warren gives WARREN_PORT and others.
 var injected = regexp.MustCompile(`^(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-// environment sets in root what the variables with the prefix say. known are the paths that can be set. An
-// empty variable is as none.
-func environment(root *value, prefix string, environ, known []string, found *problems) {
+// environment sets in root what the variables with the prefix say. settable are the paths that can be set.
+// An empty variable is as none.
+func environment(root *value, prefix string, environ, settable []string, found *problems) {
 	paths := map[string]string{}
-	for _, path := range known {
+	for _, path := range settable {
 		paths[variable(path)] = path
 	}
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
@@ -39,8 +42,15 @@ func environment(root *value, prefix string, environ, known []string, found *pro
 		from := source{name: name, variable: true}
 		parts := strings.Split(rest, level)
 		free := parts[0] == variable(settingsKey) && len(parts) > 1 && !slices.Contains(parts, "")
-		switch _, ok := paths[rest]; {
-		case ok || free:
+		path, known := paths[rest]
+		if known { // the program's names may have __
+			parts = strings.Split(path, ".")
+			for i, key := range parts {
+				parts[i] = variable(key)
+			}
+		}
+		switch {
+		case known || free:
 			insert(root, parts, newText(from, text), found)
 		case !injected.MatchString(rest):
 			found.addf(from, "", "unknown%s", hint(root, prefix, rest, paths))
@@ -77,7 +87,7 @@ func flat(names []string) []string {
 func insert(in *value, parts []string, v *value, found *problems) {
 	path := ""
 	for i, part := range parts {
-		key := matching(in, part)
+		key := in.matching(part)
 		at := in.table[key]
 		path = join(path, key)
 		switch last := i == len(parts)-1; {
@@ -85,25 +95,15 @@ func insert(in *value, parts []string, v *value, found *problems) {
 			found.addf(v.from, path, "is a table in %v: a variable sets a value of it, as %v%s... does", at.from, v.from, level)
 			return
 		case last:
-			in.table[key] = v
+			in.put(key, v)
 			return
 		case !at.set():
 			at = newTable(v.from)
-			in.table[key] = at
+			in.put(key, at)
 		case at.kind != table:
 			found.addf(v.from, path, "is %s in %v: nothing can be below it", at.describe(path), at.from)
 			return
 		}
 		in = at
 	}
-}
-
-// matching is the key of in that a part of a variable's name stands for.
-func matching(in *value, part string) string {
-	for _, key := range in.keys() {
-		if variable(key) == part {
-			return key
-		}
-	}
-	return strings.ToLower(part)
 }

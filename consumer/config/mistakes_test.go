@@ -27,6 +27,9 @@ func TestEveryMistakeIsTold(t *testing.T) {
 		"workers: '8'":                         `worker.yaml:2: workers: is the text "8": a whole number is needed: leave out the quotes`,
 		"workers: 8.5":                         "worker.yaml:2: workers: is the number 8.5: a whole number is needed",
 		"workers: 99999999999999999999":        "worker.yaml:2: workers: is the number 1e+20: a whole number is needed",
+		"workers: 010":                         "worker.yaml:2: a number that begins with 0 may be octal or not: write 10 or 0o10, and put a text into quotes",
+		"workers: '010'":                       `worker.yaml:2: workers: is the text "010": a whole number is needed; a number that begins with 0 may be octal or not: write 10 or 0o10`,
+		"workers: 1__0":                        "worker.yaml:2: a number has _ where no digits are around it",
 		"workers: true":                        "worker.yaml:2: workers: is true: a whole number is needed",
 		"workers: [8]":                         "worker.yaml:2: workers: is a list: a whole number is needed",
 		"workers: 0":                           "worker.yaml:2: workers: is 0: at least 1 is needed",
@@ -39,6 +42,11 @@ func TestEveryMistakeIsTold(t *testing.T) {
 		"settings: {a: 5, a.b: 6}":             "worker.yaml:2: settings.a.b: is below settings.a (worker.yaml:2), which is the number 5",
 		"settings: {a: {b: 5}, a.b: 6}":        "worker.yaml:2: settings.a.b: is there twice, and first in worker.yaml:2",
 		"settings: {a.: 5}":                    "worker.yaml:2: settings.a: a key is empty, before, between or after dots",
+		"settings: {a__b: 5}":                  "worker.yaml:2: settings.a__b: two _ or - in a row, or one at the end of a table's name, separate keys in the name of a variable: rename it",
+		"settings: {a: {b--c: 5}}":             "worker.yaml:2: settings.a.b--c: two _ or - in a row, or one at the end of a table's name, separate keys in the name of a variable: rename it",
+		"settings: {a-_b.c: 5}":                "worker.yaml:2: settings.a-_b: two _ or - in a row, or one at the end of a table's name, separate keys in the name of a variable: rename it",
+		"settings: {a_: {b: 5}}":               "worker.yaml:2: settings.a_: two _ or - in a row, or one at the end of a table's name, separate keys in the name of a variable: rename it",
+		"settings: {a_.b: 5}":                  "worker.yaml:2: settings.a_: two _ or - in a row, or one at the end of a table's name, separate keys in the name of a variable: rename it",
 		"settings: {smtpHost: 5, smtphost: 6}": "worker.yaml:2: settings.smtphost: is, for the environment, the same as smtpHost (worker.yaml:2): rename one",
 		"password: x":                          "worker.yaml:1: brokers: each URL has a password of its own, and there is the key password: remove one or the other",
 		"password_file: /nowhere":              "worker.yaml:2: password_file: stat /nowhere: no such file or directory",
@@ -48,12 +56,44 @@ func TestEveryMistakeIsTold(t *testing.T) {
 		"1: x":                                 "worker.yaml:2: 1: unknown: it can be brokers, drain_timeout, log, password, prefetch, settings, workers",
 		"? [a]\n: x":                           "worker.yaml:2: a key is no text",
 		"settings: &a [*a]":                    "worker.yaml:2: an alias is inside of what it names",
+		"settings: {a: &b [5], c: {<<: *b}}":   `worker.yaml:2: "<<": is no table to merge`,
+		"settings: {a: &b 5, c: {<<: *b}}":     `worker.yaml:2: "<<": is no table to merge`,
 		"settings: {a: *hunter2}":              "worker.yaml: an alias without an anchor: put a text that begins with * into quotes",
 		"settings: {a: !!int hunter2}":         "worker.yaml:2: a value is not what its tag !!int says",
 	} {
 		_, err := parse(text)
 		require.Error(t, err, text)
 		require.Equal(t, []string{want}, lines(err), text)
+	}
+}
+
+// YAML 1.1 reads 010 as 8, and the environment had it as 10.
+func TestNumbersAreTheSameInTheFileAndInTheEnvironment(t *testing.T) {
+	t.Parallel()
+	type numbers struct {
+		Int   int
+		Float float64
+		Big   uint64
+	}
+	for text, want := range map[string]float64{
+		"10": 10, "+5": 5, "0": 0, "0x10": 16, "0X1f": 31, "0o17": 15, "0b11": 3, "1_000": 1000, "0x_10": 16,
+		"010": -1, "+010": -1, "08": -1, "00": -1, "0_1": -1, "1__0": -1, "1_": -1, "0x": -1,
+	} {
+		for _, key := range []string{"int", "float", "big"} {
+			var file, variable numbers
+			_, inFile := parse("n: {"+key+": "+text+"}", config.Section("n", &file))
+			_, inEnvironment := parse("", config.Section("n", &variable),
+				config.Environ([]string{"WARREN_N__" + strings.ToUpper(key) + "=" + text}))
+			if want < 0 {
+				require.Error(t, inFile, text)
+				require.Error(t, inEnvironment, text)
+				continue
+			}
+			require.NoError(t, inFile, text)
+			require.NoError(t, inEnvironment, text)
+			require.Equal(t, file, variable, text)
+			require.InDelta(t, want, float64(file.Int)+file.Float+float64(file.Big), 0, text)
+		}
 	}
 }
 
@@ -84,6 +124,7 @@ func TestMistakesOfTheEnvironment(t *testing.T) {
 		"WARREN_READ__DIRECTORY=x":          "WARREN_READ__DIRECTORY: unknown: read is a list, which is set in the file",
 		"WARREN_SETTINGS__A=1":              "WARREN_SETTINGS__A: settings.a: is a table in worker.yaml:3: a variable sets a value of it, as WARREN_SETTINGS__A__... does",
 		"WARREN_SETTINGS__A__B__C=1":        "WARREN_SETTINGS__A__B__C: settings.a.b: is the number 5 in worker.yaml:3: nothing can be below it",
+		"WARREN_WORKERS=010":                `WARREN_WORKERS: workers: is the text "010": a whole number is needed; a number that begins with 0 may be octal or not: write 10 or 0o10`,
 		"WARREN_PASSWORD_FILE=/nowhere":     "WARREN_PASSWORD_FILE: password_file: stat /nowhere: no such file or directory",
 		"WARREN_DRAIN_TIMEOUT=20":           `WARREN_DRAIN_TIMEOUT: drain_timeout: is the text "20": a duration such as 20s is needed`,
 		"WARREN_BROKERS=amqp://a/;http://b": "WARREN_BROKERS: brokers: failover: wrong URL: number 2: the scheme must be amqp:// or amqps://",

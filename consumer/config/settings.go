@@ -134,10 +134,12 @@ func place(in *value, path, key string, e *value, found *problems) {
 	switch {
 	case first == "" || dotted && rest == "":
 		found.addf(e.from, path, "a key is empty, before, between or after dots")
+	case unreachable(first, dotted || e.kind == table):
+		found.addf(e.from, path, "two _ or - in a row, or one at the end of a table's name, separate keys in the name of a variable: rename it")
 	case dotted:
 		if at == nil {
 			at = newTable(e.from)
-			in.table[first] = at
+			in.put(first, at)
 		}
 		if at.kind != table {
 			found.addf(e.from, join(path, rest), "is below %s (%v), which is %s", name(path), at.from, at.describe(path))
@@ -145,11 +147,11 @@ func place(in *value, path, key string, e *value, found *problems) {
 		}
 		place(at, path, rest, e, found)
 	case at == nil:
-		if twin := matching(in, variable(first)); in.table[twin] != nil {
+		if twin := in.matching(variable(first)); in.table[twin] != nil {
 			found.addf(e.from, path, "is, for the environment, the same as %s (%v): rename one", name(twin), in.table[twin].from)
 			return
 		}
-		in.table[first] = e
+		in.put(first, e)
 	case at.kind == table && e.kind == table:
 		for _, k := range e.keys() {
 			place(at, path, k, e.table[k], found)
@@ -157,4 +159,10 @@ func place(in *value, path, key string, e *value, found *problems) {
 	default:
 		found.addf(e.from, path, "is there twice, and first in %v", at.from)
 	}
+}
+
+// unreachable reports whether the variable of a key would be that of a key in a table.
+func unreachable(key string, isTable bool) bool {
+	part := variable(key)
+	return strings.Contains(part, level) || isTable && strings.HasSuffix(part, "_")
 }

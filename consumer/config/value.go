@@ -18,6 +18,7 @@ type value struct {
 	from  source
 	kind  kind
 	table map[string]*value
+	names map[string]string // the keys of table by the part of a variable's name, once someone has asked
 	list  []*value
 	// scalar returns a string, int64, uint64, float64, bool or time.Time. It is a function so that printing a
 	// value, even by reflection, shows none.
@@ -70,6 +71,35 @@ func (v *value) set() bool { return v != nil && v.kind != nothing }
 
 // keys are the keys of a table, sorted.
 func (v *value) keys() []string { return slices.Sorted(maps.Keys(v.table)) }
+
+// put sets a key of a table.
+func (v *value) put(key string, e *value) {
+	v.table[key] = e
+	if v.names != nil {
+		v.name(key)
+	}
+}
+
+// matching is the key of a table that a part of a variable's name stands for.
+func (v *value) matching(part string) string {
+	if v.names == nil {
+		v.names = make(map[string]string, len(v.table))
+		for _, key := range v.keys() {
+			v.name(key)
+		}
+	}
+	if key, ok := v.names[part]; ok {
+		return key
+	}
+	return strings.ToLower(part)
+}
+
+// name adds a key to names, where the first one stays.
+func (v *value) name(key string) {
+	if part := variable(key); v.names[part] == "" {
+		v.names[part] = key
+	}
+}
 
 // text returns the value and true if it is a string.
 func (v *value) text() (string, bool) {

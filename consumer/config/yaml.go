@@ -108,14 +108,14 @@ func (r *yamlReader) mapping(n *yaml.Node) *value {
 		}
 	}
 	for _, m := range merged {
-		r.merge(v, m)
+		r.merge(v, m.Line, r.read(m))
 	}
 	return v
 }
 
-// merge adds what the mapping m, or each of a list of them, has and v has not: the key <<.
-func (r *yamlReader) merge(v *value, m *yaml.Node) {
-	switch base := r.read(m); base.kind {
+// merge adds what the table base, or each of a list of them, has and v has not: the key <<.
+func (r *yamlReader) merge(v *value, line int, base *value) {
+	switch base.kind {
 	case table:
 		for k, e := range base.table {
 			if v.table[k] == nil {
@@ -123,11 +123,11 @@ func (r *yamlReader) merge(v *value, m *yaml.Node) {
 			}
 		}
 	case list:
-		for _, e := range m.Content {
-			r.merge(v, e)
+		for _, e := range base.list {
+			r.merge(v, line, e)
 		}
 	default:
-		r.found.addf(source{name: r.file, line: m.Line}, "<<", "is no table to merge")
+		r.found.addf(source{name: r.file, line: line}, "<<", "is no table to merge")
 	}
 }
 
@@ -141,10 +141,29 @@ func (r *yamlReader) scalar(n *yaml.Node) *value {
 	switch x := x.(type) {
 	case nil:
 		return &value{from: from}
-	case int:
-		return newScalar(from, int64(x))
-	case int64, uint64, float64, bool, string, time.Time:
+	case int, int64, uint64:
+		return r.integer(from, n.Value)
+	case float64:
+		if leadingZero.MatchString(n.Value) {
+			return r.integer(from, n.Value)
+		}
+		return newScalar(from, x)
+	case bool, string, time.Time:
 		return newScalar(from, x)
 	}
 	return newScalar(from, n.Value)
+}
+
+// integer is the number that text is for the library. An error does not show it, since it may be a secret.
+func (r *yamlReader) integer(from source, text string) *value {
+	n, ok := integer(text)
+	if !ok {
+		problem := "a number has _ where no digits are around it"
+		if leadingZero.MatchString(text) {
+			problem = zeroCure + ", and put a text into quotes"
+		}
+		r.found.addf(from, "", "%s", problem)
+		return &value{from: from}
+	}
+	return newScalar(from, n)
 }

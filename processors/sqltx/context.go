@@ -14,7 +14,8 @@ var (
 )
 
 // From returns the transaction of the message that ctx belongs to. It ends when the handler
-// returns: the handler must not commit, roll back or keep it. Like every [sql.Tx] it does one thing
+// returns: the handler must not commit, roll back or keep it (see the package documentation for what happens if it
+// does). Like every [sql.Tx] it does one thing
 // at a time. Return the errors of its statements: after some, such as a deadlock in MySQL, the
 // database has rolled back already, and a commit of later statements would succeed.
 //

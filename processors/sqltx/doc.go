@@ -63,6 +63,15 @@
 //	DELETE FROM warren_inbox WHERE processed_at < now() - interval 30 day      -- MySQL
 //	DELETE FROM warren_inbox WHERE processed_at < datetime('now', '-30 days') -- SQLite
 //
+// # A handler that commits
+//
+// A handler must leave Commit and Rollback to this layer. If it has ended the transaction and returns nil, that is an
+// error. If it has committed and then fails or panics, its writes stay, and so does the mark, which would make the
+// inbox skip the retry. The layer therefore adds a row which says that the mark does not count, with an id that
+// begins with "unmarked:", and logs an error. Such a message is processed at each delivery from then on: better
+// twice than never. If the row cannot be written, the message is rejected, and a layer that parks takes it: delete
+// its rows before you publish it again. A statement that commits unseen, such as CREATE TABLE in MySQL, is not noticed.
+//
 // # Performance
 //
 // Each message costs a transaction, begin and commit, one more statement with an inbox, and a few

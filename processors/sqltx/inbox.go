@@ -62,7 +62,8 @@ const maxKey = 255
 // case, must be different keys; Start checks that. Default: no inbox.
 //
 // A second delivery waits while the first is in flight, because the database makes it wait for the
-// row. If the statement fails, such as by a deadlock or a conflict under a strict isolation level,
+// row. A message that is skipped costs a second statement, with another id; see the package documentation. If
+// the statement fails, such as by a deadlock or a conflict under a strict isolation level,
 // nothing has begun and the message is requeued.
 func Inbox(insert string) Option {
 	return func(c *config) { c.marks, c.insert = true, insert }
@@ -73,20 +74,28 @@ func (t *layer) mark(ctx context.Context, tx *sql.Tx, msg processor.Message) (se
 	if !t.marks {
 		return false, nil
 	}
-	queue, id := msg.Origin().Queue, msg.Properties().ID
-	if queue == "" || id == "" {
+	if !markable(msg) {
 		t.warn(ctx, msg)
 		return false, nil
 	}
-	fresh, err := t.put(ctx, tx, key(queue), key(id))
-	if err != nil {
+	queue, id := key(msg.Origin().Queue), msg.Properties().ID
+	fresh, err := t.put(ctx, tx, queue, key(id))
+	if err != nil || fresh {
 		return false, err
 	}
-	if !fresh {
-		stack.Skipped(ctx)
-		t.report(ctx, msg)
+	// The row that this adds is rolled back.
+	counts, err := t.put(ctx, tx, queue, unmarked(id))
+	if err != nil || !counts {
+		return false, err
 	}
-	return !fresh, nil
+	stack.Skipped(ctx)
+	t.report(ctx, msg)
+	return true, nil
+}
+
+// markable reports whether msg has what a mark consists of.
+func markable(msg processor.Message) bool {
+	return msg.Origin().Queue != "" && msg.Properties().ID != ""
 }
 
 // put runs the statement and reports whether there was no such row.

@@ -26,6 +26,11 @@ func from(queue, id string) *processortest.Message {
 		processortest.Properties(processor.Properties{ID: id}), processortest.Origin(processor.Origin{Queue: queue}))
 }
 
+// unmarked is the statement for an id whose mark does not count.
+func unmarked(id string) string {
+	return fmt.Sprintf("mark|mail|unmarked:%x", sha256.Sum256([]byte(id)))
+}
+
 func TestASecondDeliveryIsSkipped(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -35,8 +40,9 @@ func TestASecondDeliveryIsSkipped(t *testing.T) {
 	require.NoError(t, p.Process(t.Context(), from("mail", "a")))
 	require.Equal(t, []string{
 		"begin", "mark|mail|a", "letter", "commit",
-		"begin", "mark|mail|a", "rollback",
+		"begin", "mark|mail|a", unmarked("a"), "rollback",
 	}, db.notes())
+	require.Equal(t, []string{"letter", "mark|mail|a"}, db.kept())
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
 	require.Contains(t, out.String(), "level=INFO")
 	require.Contains(t, out.String(), "message_id=a")

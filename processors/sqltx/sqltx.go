@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"sync/atomic"
 
+	"github.com/gowarren/warren/internal/logattr"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/internal/outage"
 	"github.com/gowarren/warren/internal/transaction"
@@ -122,10 +123,8 @@ func (t *layer) Process(ctx context.Context, msg processor.Message) error {
 	if err != nil {
 		return t.notBegun(ctx, fmt.Errorf("sqltx: begin: %w", err))
 	}
-	// For a panic and for Goexit. Otherwise the transaction has ended by then, and this does
-	// nothing.
+	// For a message that does not begin. Otherwise the transaction has ended by then, and this does nothing.
 	defer func() { _ = tx.Rollback() }()
-
 	seen, err := t.mark(ctx, tx, msg)
 	if err != nil {
 		return t.notBegun(ctx, err)
@@ -133,16 +132,32 @@ func (t *layer) Process(ctx context.Context, msg processor.Message) error {
 	if seen {
 		return nil
 	}
-	inner := &transaction.Transaction{SQL: tx}
-	err = t.next.Process(inner.In(ctx), msg)
-	if processor.Decide(err).Action == processor.Done {
-		failure := commit(ctx, tx)
-		if failure == nil {
-			inner.Committed()
+	return t.inside(ctx, tx, msg)
+}
+
+// inside runs the inner layers in tx and ends it.
+func (t *layer) inside(ctx context.Context, tx *sql.Tx, msg processor.Message) error {
+	returned := false
+	defer func() {
+		if returned {
+			return
 		}
-		return join(err, failure)
+		// A panic or Goexit goes on, and no error can be returned.
+		if err := t.fail(ctx, tx, msg, nil); err != nil {
+			logattr.Or(t.log).LogAttrs(ctx, slog.LevelError, "the transaction of a handler that did not return", logattr.Of(msg, err)...)
+		}
+	}()
+	inner := &transaction.Transaction{SQL: tx}
+	err := t.next.Process(inner.In(ctx), msg)
+	returned = true
+	if processor.Decide(err).Action != processor.Done {
+		return t.fail(ctx, tx, msg, err)
 	}
-	return join(err, rollback(tx))
+	failure := commit(ctx, tx)
+	if failure == nil {
+		inner.Committed()
+	}
+	return join(err, failure)
 }
 
 // notBegun pauses the run if the database is down. What waited for it goes back, or has failed in its own time.
@@ -166,15 +181,6 @@ func commit(ctx context.Context, tx *sql.Tx) error {
 	default:
 		return fmt.Errorf("sqltx: commit: %w", err)
 	}
-}
-
-// rollback ends the transaction of a message that failed. It is no error if that has ended already:
-// the context has ended, or the handler has rolled back before it returned its error.
-func rollback(tx *sql.Tx) error {
-	if err := tx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
-		return fmt.Errorf("sqltx: roll back: %w", err)
-	}
-	return nil
 }
 
 // join returns an error unchanged if there is no other: the handler's type may matter.

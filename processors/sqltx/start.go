@@ -45,6 +45,14 @@ func (t *layer) try(ctx context.Context, f func(*sql.Tx) error) error {
 	return join(f(tx), rollback(tx))
 }
 
+// rollback ends a transaction that tries something. It is no error if the context has ended it already.
+func rollback(tx *sql.Tx) error {
+	if err := tx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
+		return fmt.Errorf("sqltx: roll back: %w", err)
+	}
+	return nil
+}
+
 // tryInbox returns an error if the inbox would skip an unseen message, or would not skip a seen
 // one.
 func (t *layer) tryInbox(ctx context.Context, tx *sql.Tx, name string) error {

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/internal/unbegun"
 	"github.com/gowarren/warren/processor"
 	"github.com/gowarren/warren/processor/stack"
@@ -30,17 +31,19 @@ import (
 //
 //	throttle.New(rate.NewLimiter(50, 10)) // 50 a second, and up to 10 at once
 //
-// It is safe for concurrent use and allocates nothing while a token is free. Messages wait in the
-// order in which they came.
+// It is safe for concurrent use and allocates nothing while a token is free. The messages of a stack wait in the
+// order in which they came. No token is reserved more than a second ahead: whoever waits for the same limiter
+// elsewhere, and reserves earlier, is served first.
 //
-// The stack refuses a limiter that is nil, or lets nothing through now. With a burst that is set to
+// The limit may be changed at any time. Messages that wait follow it within a second; with a limit of 0 they wait until
+// it is raised. The stack refuses a limiter that is nil, or lets nothing through now. With a burst that is set to
 // 0 later, every message is requeued.
 func New(limiter *rate.Limiter) processor.Middleware {
 	if err := check(limiter); err != nil {
 		return stack.Invalid(err)
 	}
 	return func(next processor.Processor) processor.Processor {
-		return &throttle{limiter: limiter, next: next}
+		return &throttle{limiter: limiter, next: next, first: make(chan struct{}, 1)}
 	}
 }
 
@@ -50,7 +53,7 @@ func check(l *rate.Limiter) error {
 		return errors.New("throttle: the limiter is nil: pass one such as rate.NewLimiter(50, 10)")
 	case !(l.Limit() > 0): // NaN as well
 		return fmt.Errorf("throttle: the limit is %v messages a second: it must be above 0", float64(l.Limit()))
-	case l.Burst() < 1 && l.Limit() != rate.Inf:
+	case shut(l):
 		return fmt.Errorf("throttle: the burst is %d, which lets nothing through: it must be at least 1", l.Burst())
 	}
 	return nil
@@ -59,6 +62,7 @@ func check(l *rate.Limiter) error {
 type throttle struct {
 	limiter *rate.Limiter
 	next    processor.Processor
+	first   chan struct{} // full while a message asks the limiter
 }
 
 var (
@@ -100,24 +104,69 @@ func short(f float64) string {
 	return strconv.FormatFloat(f, 'g', 3, 64)
 }
 
-// waiting is ctx without what it says of its deadline. A limiter that knows it gives up at once, while the message's
-// time lasts, so that the message would look as if it had not been begun for another reason.
-func waiting(ctx context.Context) context.Context {
-	if _, limited := ctx.Deadline(); !limited {
-		return ctx
-	}
-	return patient{ctx}
-}
-
-type patient struct{ context.Context } //nolint:containedctx // it is one
-
-// Deadline says that there is none.
-func (patient) Deadline() (deadline time.Time, ok bool) { return deadline, false }
+// ahead is how long a message may wait for a token that it has reserved. A reservation keeps the time that it was
+// given when the limit changes later.
+const ahead = time.Second
 
 // Process waits for a token.
 func (t *throttle) Process(ctx context.Context, msg processor.Message) error {
-	if err := t.limiter.Wait(waiting(ctx)); err != nil {
+	if err := t.take(ctx); err != nil {
 		return unbegun.Result(ctx, fmt.Errorf("throttle: wait for a token: %w", err))
 	}
 	return t.next.Process(ctx, msg)
 }
+
+// take returns when a token is taken. Only the first in line asks the limiter.
+func (t *throttle) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case t.first <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if t.limiter.Allow() {
+		<-t.first
+		return nil
+	}
+	token, err := t.reserve(ctx)
+	<-t.first // the next one can reserve while this one waits
+	if err != nil {
+		return err
+	}
+	if !pacing.Sleep(ctx, token.Delay()) {
+		token.Cancel()
+		return ctx.Err()
+	}
+	return nil
+}
+
+// reserve returns a token that is free within ahead. Until then it reserves none, so that it follows the limit: of a
+// reservation that is cancelled when there are later ones, the limiter takes nothing back.
+func (t *throttle) reserve(ctx context.Context) (*rate.Reservation, error) {
+	for {
+		if shut(t.limiter) {
+			return nil, errors.New("the limiter's burst is 0, which lets nothing through")
+		}
+		if soon(t.limiter) {
+			token := t.limiter.Reserve()
+			if token.OK() && token.Delay() <= ahead {
+				return token, nil
+			}
+			token.Cancel() // another stack was first
+		}
+		if !pacing.Sleep(ctx, pacing.Jitter(ahead)) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// soon reports whether a token is free within ahead, which is a second.
+func soon(l *rate.Limiter) bool {
+	limit := l.Limit()
+	return limit == rate.Inf || 1-l.Tokens() <= float64(limit)
+}
+
+// shut reports whether no message can have a token, whatever the limit.
+func shut(l *rate.Limiter) bool { return l.Burst() < 1 && l.Limit() != rate.Inf }

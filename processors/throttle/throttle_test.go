@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -138,6 +139,131 @@ func TestTheDrainDeadlineGivesBackWhatWaits(t *testing.T) {
 		ready, err := b.Ready(t.Context(), "mail")
 		require.NoError(t, err)
 		require.Equal(t, 9, ready)
+	})
+}
+
+// run processes messages with 8 workers until the returned function is called. It counts them.
+func run(t *testing.T, l *rate.Limiter) (count *atomic.Int64, stop func()) {
+	t.Helper()
+	count = &atomic.Int64{}
+	p := build(t, l, func(context.Context, processor.Message) error { count.Add(1); return nil })
+	ctx, cancel := context.WithCancel(t.Context())
+	var workers sync.WaitGroup
+	for range 8 {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				_ = p.Process(ctx, processortest.NewMessage())
+			}
+		})
+	}
+	return count, func() { cancel(); workers.Wait() }
+}
+
+// Reservations keep their time when the limit changes, and no worker may hold one for an hour.
+func TestAChangeOfTheLimitReachesMessagesThatWait(t *testing.T) {
+	t.Parallel()
+	for name, low := range map[string]rate.Limit{"low": rate.Every(time.Hour), "0": 0, "negative": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				limiter := rate.NewLimiter(10, 1)
+				n, stop := run(t, limiter)
+				defer stop()
+				time.Sleep(10 * time.Second)
+				limiter.SetLimit(low)
+				before := n.Load()
+				time.Sleep(time.Minute)
+				require.LessOrEqual(t, n.Load()-before, int64(10), "those that had a token")
+				limiter.SetLimit(10)
+				before = n.Load()
+				time.Sleep(time.Minute)
+				require.InDelta(t, 600, n.Load()-before, 20)
+			})
+		})
+	}
+}
+
+// An adaptive limiter is changed all the time.
+func TestTheRateIsHeldWhileTheLimitChanges(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limiter := rate.NewLimiter(2, 1)
+		n, stop := run(t, limiter)
+		defer stop()
+		for i := range 600 {
+			limiter.SetLimit(rate.Limit(2 + 0.1*float64(i%2)))
+			time.Sleep(100 * time.Millisecond)
+		}
+		require.InDelta(t, 123, n.Load(), 5)
+	})
+}
+
+func TestTheRateIsHeldWithManyWorkers(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		limit rate.Limit
+		burst int
+		want  int64 // in a minute
+	}{
+		{10, 1, 601},
+		{10, 5, 605},
+		{1000, 1, 60_001},
+		{1, 1, 61},
+		{0.4, 1, 25},
+		{rate.Every(20 * time.Second), 1, 4},
+		{rate.Every(20 * time.Second), 3, 6},
+	} {
+		t.Run(fmt.Sprint(float64(tc.limit), " ", tc.burst), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n, stop := run(t, rate.NewLimiter(tc.limit, tc.burst))
+				defer stop()
+				time.Sleep(time.Minute + time.Microsecond)
+				require.Equal(t, tc.want, n.Load())
+			})
+		})
+	}
+}
+
+// A stack whose line asks at unlucky times would never be served.
+func TestStacksThatShareASlowLimiterAreAllServed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		limiter := rate.NewLimiter(rate.Every(10*time.Second), 1)
+		a, stopA := run(t, limiter)
+		defer stopA()
+		b, stopB := run(t, limiter)
+		defer stopB()
+		time.Sleep(time.Hour + time.Millisecond)
+		require.InDelta(t, 361, a.Load()+b.Load(), 1)
+		require.Greater(t, a.Load(), int64(50))
+		require.Greater(t, b.Load(), int64(50))
+	})
+}
+
+func TestMessagesOfAStackWaitInTheirOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var got []string
+		p := build(t, rate.NewLimiter(rate.Every(7*time.Second), 1), func(_ context.Context, msg processor.Message) error {
+			mu.Lock()
+			defer mu.Unlock()
+			got = append(got, msg.Properties().ID)
+			return nil
+		})
+		var want []string
+		for i := range 20 {
+			id := fmt.Sprint(i)
+			want = append(want, id)
+			go func() {
+				_ = p.Process(t.Context(), processortest.NewMessage(processortest.Properties(processor.Properties{ID: id})))
+			}()
+			synctest.Wait()
+		}
+		time.Sleep(20 * 7 * time.Second)
+		synctest.Wait()
+		require.Equal(t, want, got)
 	})
 }
 

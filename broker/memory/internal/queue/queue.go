@@ -79,7 +79,7 @@ func (q *Queue) FirstIn(round uint64) bool {
 
 // Put takes m in. It returns false if the queue is full and refuses.
 func (q *Queue) Put(m *message.Message) bool {
-	if q.Settings.Overflow != broker.DropHead && q.over(1, m.Size()) {
+	if !q.Room(m.Size()) {
 		if q.Settings.Overflow == settings.RejectPublishDeadLetter {
 			q.bury(q.enter(m), message.MaxLen)
 		}
@@ -96,6 +96,11 @@ func (q *Queue) Put(m *message.Message) bool {
 	q.bytes += e.Size()
 	q.Balance()
 	return true
+}
+
+// Room reports whether Put takes a message of that size.
+func (q *Queue) Room(size int64) bool {
+	return q.Settings.Overflow == broker.DropHead || !q.over(1, size)
 }
 
 func (q *Queue) enter(m *message.Message) *Entry {
