@@ -39,6 +39,8 @@
 // belong to the user of this process, or if that is root. A file that changes while it is published stays, and is
 // published again as another message. So what is lost is a part that is written later than that, by a writer that
 // pauses longer than Settle: it is in cur, but was not published.
+// A file whose last change lies in the future, as the clock of the file server is ahead, has settled when the reader has
+// seen no change for as long. If that clock is behind, Settle has to be longer by as much.
 //
 // # Files that cannot be published
 //

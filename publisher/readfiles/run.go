@@ -32,9 +32,10 @@ type run struct {
 	goOn      time.Time // when the next file may begin, after failures
 	confirmed uint64
 
-	next     time.Time // when a file that was passed over may be ready
-	lone     map[string]bool
-	loneNext time.Time
+	next      time.Time // when a file that was passed over may be ready
+	sightings sightings
+	lone      map[string]bool
+	loneNext  time.Time
 }
 
 // maxBytes is how much files take in memory that are published at the same time, unless it is one.
@@ -81,6 +82,7 @@ func (r *run) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.sightings.pass()
 	lone := !time.Now().Before(r.loneNext)
 	seen := map[string]bool{}
 	listing := r.dir.each(func(e fs.DirEntry) bool {
@@ -112,7 +114,7 @@ func (r *run) begin(ctx context.Context, name string) error {
 		return nil // while it waited
 	}
 	start := time.Now()
-	c, err := r.dir.take(name, r.settle)
+	c, err := r.dir.take(name, r.settled)
 	if err != nil {
 		var later *notSettledError
 		if errors.As(err, &later) && later.until.Before(r.next) {
