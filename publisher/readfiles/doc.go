@@ -54,6 +54,10 @@
 // moved, nothing is set aside.
 // After a failure, files are tried one at a time, with pauses of up to 5 s, until one is confirmed.
 //
+// Waits and tries are remembered of 20,000 files, in 10 MB at most. If more fail, the others are tried one at a time, 20 a
+// second, and not counted until there is room; the log is told once a minute for all of them. What was published and
+// cannot be moved is always remembered. When that makes 40,000, no other file begins until some are moved.
+//
 // # Many readers
 //
 // Any number of readers may work on one directory. Each locks (flock) a file while it publishes it. The lock ends with

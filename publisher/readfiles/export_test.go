@@ -13,3 +13,6 @@ var Lock = lock
 
 // MaxSightings is how many files of the future are remembered.
 const MaxSightings = maxSightings
+
+// Remember sets how many files that have failed are remembered.
+func Remember(n int) Option { return func(c *config) { c.maxDelays = n } }

@@ -170,7 +170,7 @@ func TestAFileThatIsWrittenWhileItIsPublishedIsPublishedAgain(t *testing.T) {
 		return nil
 	})
 	d.read(t, &p, fast()...)
-	eventually(t, func() bool { return len(d.list(t, "cur")) == 1 })
+	eventually(t, func() bool { return len(d.list(t, "new")) == 0 })
 	sent := p.all()
 	require.Len(t, sent, 2)
 	require.Equal(t, "the whole", string(sent[1].Body))
