@@ -127,6 +127,7 @@ func TestCharsetsPassUntouched(t *testing.T) {
 	for _, word := range []string{
 		"", " ", ",", "identity", "Identity", "utf-8", "UTF-8", "utf8", "UTF-16LE", "binary", "us-ascii", "8bit",
 		"iso-8859-1", "ISO-8859-15", "latin1", "windows-1252", "cp1251", "Shift_JIS", "utf-8, identity", "plain", "None",
+		"utf_8", "UTF_16_LE", "utf-8-sig", "iso8859_1", "iso_8859_15", "ISO_8859-1", "iso-8859-8-i", "windows_1252", "latin_1", "us_ascii", "euc_jp", "koi8_r",
 	} {
 		msg := message(word, text)
 		got, err := process(t, msg, decode.Ignore("PLAIN", " none"))
@@ -137,7 +138,9 @@ func TestCharsetsPassUntouched(t *testing.T) {
 
 func TestOtherEncodingsAreRejectedByName(t *testing.T) {
 	t.Parallel()
-	for _, word := range []string{"br", "zstd", "compress", "base64", "gzip, br", "br, gzip", "application/json", "gzip;q=1"} {
+	for _, word := range []string{"br", "zstd", "compress", "base64", "gzip, br", "br, gzip", "application/json", "gzip;q=1",
+		"utf-8;gzip", "utf-8 gzip", "utf-8+gzip", "utf-8/gzip", "windows-1252;gzip", "cp1252=gzip", "utf-", "utf_8;gzip", "utf-8\x00", "utf-é",
+	} {
 		require.ErrorIs(t, rejects(t, message(word, gzipped(text))), decode.ErrUnknown, word)
 	}
 	err := rejects(t, message("BR", text))

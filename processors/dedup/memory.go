@@ -1,6 +1,7 @@
 package dedup
 
 import (
+	"container/list"
 	"context"
 	"fmt"
 	"sync"
@@ -18,9 +19,8 @@ type Memory struct {
 	keep time.Duration
 
 	mu    sync.Mutex
-	marks map[string]time.Time
-	order []mark // a ring once full
-	next  int    // the oldest in the ring
+	marks map[string]*list.Element // by their ids
+	order *list.List               // of *mark, the one that was marked last at the back
 }
 
 type mark struct {
@@ -36,7 +36,7 @@ var (
 // NewMemory returns an empty store of the last size ids, each kept for that long. An id takes about
 // 300 bytes. A stack refuses a size below 1, or a time below a millisecond.
 func NewMemory(size int, keep time.Duration) *Memory {
-	return &Memory{size: size, keep: keep, marks: map[string]time.Time{}}
+	return &Memory{size: size, keep: keep, marks: map[string]*list.Element{}, order: list.New()}
 }
 
 // Check returns why the store cannot work, such as one not made by NewMemory.
@@ -55,8 +55,8 @@ func (m *Memory) Check() error {
 func (m *Memory) Seen(_ context.Context, id string) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at, ok := m.marks[id]
-	return ok && time.Since(at) < m.keep, m.Check()
+	e, ok := m.marks[id]
+	return ok && time.Since(markOf(e).at) < m.keep, m.Check()
 }
 
 // Mark remembers id from now on. It never blocks.
@@ -66,21 +66,19 @@ func (m *Memory) Mark(_ context.Context, id string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := mark{id, time.Now()}
-	if len(m.order) < m.size {
-		m.order = append(m.order, now)
-	} else {
-		m.forget(m.order[m.next])
-		m.order[m.next] = now
-		m.next = (m.next + 1) % m.size
+	e, known := m.marks[id]
+	switch {
+	case known:
+	case m.order.Len() < m.size:
+		e = m.order.PushBack(&mark{})
+	default: // the oldest makes room
+		e = m.order.Front()
+		delete(m.marks, markOf(e).id)
 	}
-	m.marks[id] = now.at
+	*markOf(e) = mark{id, time.Now()}
+	m.order.MoveToBack(e)
+	m.marks[id] = e
 	return nil
 }
 
-// forget forgets a mark, unless its id was marked again.
-func (m *Memory) forget(old mark) {
-	if m.marks[old.id].Equal(old.at) {
-		delete(m.marks, old.id)
-	}
-}
+func markOf(e *list.Element) *mark { return e.Value.(*mark) } //nolint:forcetypeassert // the list holds nothing else

@@ -209,7 +209,7 @@ func TestMemoryKeepsWhatIsMarkedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := dedup.NewMemory(3, time.Hour)
-		for _, id := range []string{"a", "b", "a", "c"} { // forgets the first a, which is the second still
+		for _, id := range []string{"a", "b", "a", "c"} {
 			require.NoError(t, m.Mark(t.Context(), id))
 			time.Sleep(time.Second)
 		}
@@ -220,6 +220,27 @@ func TestMemoryKeepsWhatIsMarkedAgain(t *testing.T) {
 		time.Sleep(time.Hour - time.Second)
 		require.True(t, seen(t, m, "a"), "from the last time on")
 		require.False(t, seen(t, m, "c"))
+	})
+}
+
+// Each time took the place of another id.
+func TestMemoryKeepsAsManyIDsAsItIsLargeHoweverOftenTheyAreMarked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := dedup.NewMemory(3, time.Hour)
+		for _, id := range []string{"a", "b", "b", "c", "c", "b", "c"} {
+			require.NoError(t, m.Mark(t.Context(), id))
+			time.Sleep(time.Second)
+		}
+		for _, id := range []string{"a", "b", "c"} {
+			require.True(t, seen(t, m, id), id)
+		}
+		require.NoError(t, m.Mark(t.Context(), "a"))
+		require.NoError(t, m.Mark(t.Context(), "d"))
+		require.False(t, seen(t, m, "b"), "its last time is the oldest")
+		for _, id := range []string{"a", "c", "d"} {
+			require.True(t, seen(t, m, id), id)
+		}
 	})
 }
 

@@ -2,9 +2,11 @@ package writefiles_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +23,7 @@ import (
 
 	"github.com/gowarren/warren/internal/headersfile"
 	"github.com/gowarren/warren/internal/must"
+	"github.com/gowarren/warren/processor/stack"
 	"github.com/gowarren/warren/processors/writefiles"
 )
 
@@ -208,4 +212,51 @@ func TestOnlyOldLeftoversAreRemoved(t *testing.T) {
 		stay[i] = must.Have(filepath.Rel(directory, path))
 	}
 	require.ElementsMatch(t, stay, list(t, directory))
+}
+
+// One directory that cannot be read, as lost+found, ended it.
+func TestADirectoryThatCannotBeReadKeepsNoOtherFromBeingCleaned(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	then := time.Now().Add(-2 * time.Hour)
+	const token = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	var stay []string
+	for _, name := range []string{"a/d", "b/d", "b/lost+found", "c/d", "lost+found/d", "z/d"} {
+		path := filepath.Join(directory, name, ".warren-"+token+".body")
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+		require.NoError(t, os.Chtimes(path, then, then))
+		if strings.Contains(name, "lost+found") {
+			stay = append(stay, must.Have(filepath.Rel(directory, path)))
+		}
+	}
+	var log bytes.Buffer
+	f := &fault{operation: "read directory", suffix: "lost+found", err: syscall.EACCES}
+	f.on.Store(true)
+	pattern := writefiles.Pattern("${routing_key}/${date}/${unique}")
+	h := handler(t, directory, pattern, writefiles.Step(f.step), writefiles.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+	require.NoError(t, start(h))
+	require.ElementsMatch(t, stay, list(t, directory))
+	require.Equal(t, 1, strings.Count(log.String(), "leftover files were not removed"))
+	require.Contains(t, log.String(), "lost+found: permission denied (and 1 more)")
+}
+
+func TestTheEndOfTheStartEndsTheRemovalOfLeftovers(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	for i := range 10 {
+		require.NoError(t, os.Mkdir(filepath.Join(directory, strconv.Itoa(i)), 0o700))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	read := 0
+	h := handler(t, directory, writefiles.Pattern("${routing_key}/${unique}"), writefiles.Step(func(operation, _ string) error {
+		if operation == "read directory" {
+			read++
+			cancel()
+		}
+		return nil
+	}))
+	s, _ := h.(stack.Starter)
+	require.NoError(t, s.Start(ctx))
+	require.Equal(t, 1, read)
 }

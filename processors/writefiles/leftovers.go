@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -43,20 +44,41 @@ type leftovers struct {
 	disk    *disk
 	before  time.Time // files that were written later may still be in use
 	removed int
+	errs    int   // how many directories could not be read to their ends
+	first   error // of those
 }
 
-// clean removes leftovers in the directories that have files of that pattern.
-func (l *leftovers) clean(ctx context.Context, directory string, below []component) error {
+// failed notes that a directory cannot be read. The others can all the same.
+func (l *leftovers) failed(err error) {
+	if err == nil || errors.Is(err, fs.ErrNotExist) { // somebody has removed it meanwhile
+		return
+	}
+	l.errs++
+	if l.first == nil {
+		l.first = err
+	}
+}
+
+// problem is about all directories that could not be read; nil if there were none.
+func (l *leftovers) problem() error {
+	if l.errs > 1 {
+		return fmt.Errorf("%w (and %d more)", l.first, l.errs-1)
+	}
+	return l.first
+}
+
+// clean removes leftovers in the directories that have files of that pattern, until ctx ends.
+func (l *leftovers) clean(ctx context.Context, directory string, below []component) {
 	if len(below) > 1 {
-		return l.eachEntry(ctx, directory, func(e fs.DirEntry) error {
-			if !e.IsDir() || !below[0].matches(e.Name()) {
-				return nil
+		l.eachEntry(ctx, directory, func(e fs.DirEntry) {
+			if e.IsDir() && below[0].matches(e.Name()) {
+				l.clean(ctx, path.Join(directory, e.Name()), below[1:])
 			}
-			return l.clean(ctx, path.Join(directory, e.Name()), below[1:])
 		})
+		return
 	}
 	var bodies, headers []string
-	err := l.eachEntry(ctx, directory, func(e fs.DirEntry) error {
+	seen := l.eachEntry(ctx, directory, func(e fs.DirEntry) {
 		name := path.Join(directory, e.Name())
 		switch {
 		case !isTemporary(e.Name()) || !l.old(name):
@@ -65,13 +87,15 @@ func (l *leftovers) clean(ctx context.Context, directory string, below []compone
 		default:
 			headers = append(headers, name)
 		}
-		return nil
 	})
+	if !seen {
+		return // the other half of a pair may be in the rest
+	}
 	halves := map[string]bool{}
 	for _, name := range bodies {
 		halves[strings.TrimSuffix(name, temporaryBody)+temporaryHeaders] = l.removeBody(name)
 	}
-	return errors.Join(err, l.removeHeaders(ctx, directory, headers, halves))
+	l.removeHeaders(ctx, directory, headers, halves)
 }
 
 // removeBody removes a temporary body, and reports whether it has never appeared. It is asked after the removal: from
@@ -109,9 +133,7 @@ func (l *leftovers) remove(name string) bool {
 
 // removeHeaders removes temporary headers. Of a pair whose body has never appeared the headers may have: they are found
 // as a second name of the same file, and go too.
-func (l *leftovers) removeHeaders(
-	ctx context.Context, directory string, headers []string, halves map[string]bool,
-) error {
+func (l *leftovers) removeHeaders(ctx context.Context, directory string, headers []string, halves map[string]bool) {
 	var infos []fs.FileInfo
 	for _, name := range headers {
 		if info, err := l.disk.root.Lstat(name); err == nil && halves[name] {
@@ -119,29 +141,43 @@ func (l *leftovers) removeHeaders(
 		}
 	}
 	if len(infos) > 0 {
-		err := l.eachEntry(ctx, directory, func(e fs.DirEntry) error {
+		seen := l.eachEntry(ctx, directory, func(e fs.DirEntry) {
 			if !headersfile.Is(e.Name()) {
-				return nil
+				return
 			}
 			name := path.Join(directory, e.Name())
 			info, err := l.disk.root.Lstat(name)
 			if err == nil && slices.ContainsFunc(infos, func(half fs.FileInfo) bool { return os.SameFile(info, half) }) {
 				l.remove(name)
 			}
-			return nil
 		})
-		if err != nil {
-			return err // the temporary ones are needed to find the others
+		if !seen {
+			return // the temporary ones are needed to find the others
 		}
 	}
 	for _, name := range headers {
 		l.remove(name)
 	}
-	return nil
 }
 
-// eachEntry calls f for the entries of a directory. It reads it in pieces: there may be millions.
-func (l *leftovers) eachEntry(ctx context.Context, directory string, f func(fs.DirEntry) error) error {
+// eachEntry calls f for the entries of a directory, and reports whether those were all. It reads it in pieces: there may be
+// millions.
+func (l *leftovers) eachEntry(ctx context.Context, directory string, f func(fs.DirEntry)) bool {
+	err := l.read(directory, func(e fs.DirEntry) bool {
+		if ctx.Err() == nil {
+			f(e)
+		}
+		return ctx.Err() == nil
+	})
+	l.failed(err)
+	return err == nil && ctx.Err() == nil
+}
+
+// read calls f for the entries of a directory until it returns false.
+func (l *leftovers) read(directory string, f func(fs.DirEntry) bool) error {
+	if err := l.disk.at("read directory", directory); err != nil {
+		return err
+	}
 	dir, err := l.disk.root.Open(directory)
 	if err != nil {
 		return err
@@ -149,16 +185,16 @@ func (l *leftovers) eachEntry(ctx context.Context, directory string, f func(fs.D
 	defer func() { _ = dir.Close() }()
 	for {
 		entries, err := dir.ReadDir(1000)
+		for _, e := range entries {
+			if !f(e) {
+				return nil
+			}
+		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
-		}
-		for _, e := range entries {
-			if err := errors.Join(ctx.Err(), f(e)); err != nil {
-				return err
-			}
 		}
 	}
 }

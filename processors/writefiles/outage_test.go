@@ -210,3 +210,21 @@ func TestBodiesBeyondTheLimitOfAFileSystemFailAlone(t *testing.T) {
 	h := handler(t, t.TempDir(), writefiles.Step(f.step))
 	require.Equal(t, processor.Failed, processor.Decide(h.Process(t.Context(), message("key", "1", "body"))).Action)
 }
+
+// A message whose handler was abandoned opened the directory again, and nobody closed it.
+func TestAfterTheRunNothingIsOpened(t *testing.T) {
+	t.Parallel()
+	directory := filepath.Join(t.TempDir(), "files")
+	require.NoError(t, os.Mkdir(directory, 0o700))
+	h := writefiles.Handler(directory)
+	for range 2 {
+		require.NoError(t, start(h))
+		require.NoError(t, h.Process(t.Context(), message("key", "1", "body")))
+		require.NoError(t, stop(h))
+		require.NoError(t, os.RemoveAll(directory))
+		require.NoError(t, os.Mkdir(directory, 0o700))
+		err := h.Process(t.Context(), message("key", "1", "body"))
+		require.Equal(t, processor.Released, processor.Decide(err).Action, err)
+		require.Empty(t, list(t, directory))
+	}
+}

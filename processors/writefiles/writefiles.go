@@ -36,6 +36,7 @@ type handler struct {
 
 	mu      sync.Mutex
 	started bool
+	stopped bool      // and not started since
 	opened  *disk     // nil until it is needed
 	checked time.Time // when it was still the directory
 }
@@ -79,12 +80,12 @@ func (h *handler) Start(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("writefiles: nothing can be written into %q: %w", h.directory, err), h.Stop(ctx))
 	}
 	l := &leftovers{disk: d, before: time.Now().Add(-h.leftoverAge)}
-	err = l.clean(ctx, ".", h.pattern.components)
+	l.clean(ctx, ".", h.pattern.components)
 	if l.removed > 0 {
 		logattr.Or(h.log).LogAttrs(ctx, slog.LevelInfo, "leftover files were removed",
 			slog.String("directory", h.directory), slog.Int("files", l.removed))
 	}
-	if err != nil && ctx.Err() == nil { // they do no harm
+	if err := l.problem(); err != nil { // they do no harm
 		logattr.Or(h.log).LogAttrs(ctx, slog.LevelWarn, "leftover files were not removed",
 			slog.String("directory", h.directory), logattr.Err(err))
 	}
@@ -100,7 +101,9 @@ func (h *handler) begin() (*disk, error) {
 		return nil, errors.New("writefiles: the handler is in a run already: make one for each")
 	}
 	d, err := h.open()
-	h.started = err == nil
+	if err == nil {
+		h.started, h.stopped = true, false
+	}
 	return d, err
 }
 
@@ -124,9 +127,15 @@ func (h *handler) open() (*disk, error) {
 	return h.opened, nil
 }
 
+// errStopped is the error of a message that the consumer has given up, and that gets to the disk after the run.
+var errStopped = errors.New("writefiles: the run is over")
+
 func (h *handler) disk() (*disk, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.stopped {
+		return nil, errStopped // nobody would close it
+	}
 	return h.open()
 }
 
@@ -135,7 +144,7 @@ func (h *handler) Stop(context.Context) error {
 	h.outage.Over()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.started = false
+	h.started, h.stopped = false, true
 	if h.opened == nil {
 		return nil
 	}
@@ -153,6 +162,9 @@ func (h *handler) Process(ctx context.Context, msg processor.Message) error {
 		return err
 	}
 	d, err := h.disk()
+	if errors.Is(err, errStopped) {
+		return processor.Release(err)
+	}
 	if err != nil {
 		s := sample{directory: ".", fixed: ".", body: len(msg.Body()), headers: 1}
 		h.outage.Down(err, func(context.Context) error { return h.mend(s) }) //nolint:contextcheck // a pause outlives the message

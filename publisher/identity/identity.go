@@ -6,9 +6,12 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/gowarren/warren/internal/callback"
 	"github.com/gowarren/warren/internal/lineage"
 	"github.com/gowarren/warren/internal/option"
 	"github.com/gowarren/warren/processor"
@@ -29,8 +32,8 @@ type config struct {
 // AppID sets the name of the application, at most 255 bytes. Default: none.
 func AppID(name string) Option { return func(c *config) { c.appID = name } }
 
-// ID sets how an id is made. It may be called by many goroutines at once. Default and nil: a random one in the form
-// of an email's, <26 characters@host name>.
+// ID sets how an id is made. f may be called by many goroutines at once. If it panics or returns "", nothing is published
+// and the error says so. Default and nil: a random one in the form of an email's, <26 characters@host name>.
 func ID(f func(processor.Envelope) string) Option { return func(c *config) { c.id = f } }
 
 // New returns a publisher that sets the id, the timestamp (now, in whole seconds) and the app id of each message
@@ -66,25 +69,33 @@ func (p *publisher) Unwrap() processor.Publisher { return p.next }
 
 // Publish publishes e with what it lacks.
 func (p *publisher) Publish(ctx context.Context, to processor.Destination, e processor.Envelope) error {
-	return p.next.Publish(ctx, to, p.named(e))
+	named, err := p.named(e)
+	if err != nil {
+		return err
+	}
+	return p.next.Publish(ctx, to, named)
 }
 
-// PublishBatch publishes a batch with what each message lacks.
+// PublishBatch publishes a batch with what each message lacks. If one cannot get an id, none is published.
 func (p *publisher) PublishBatch(ctx context.Context, to processor.Destination, batch []processor.Envelope) []error {
 	named := make([]processor.Envelope, len(batch))
 	for i, e := range batch {
-		named[i] = p.named(e)
+		var err error
+		if named[i], err = p.named(e); err != nil {
+			errs := slices.Repeat([]error{processor.ErrSkipped}, len(batch))
+			errs[i] = err
+			return errs
+		}
 	}
 	return processor.PublishBatch(ctx, p.next, to, named)
 }
 
-func (p *publisher) named(e processor.Envelope) processor.Envelope {
-	switch {
-	case e.ID != "":
-	case p.id != nil:
-		e.ID = p.id(e)
-	default:
-		e.ID = lineage.RandomID()
+func (p *publisher) named(e processor.Envelope) (processor.Envelope, error) {
+	if e.ID == "" {
+		var err error
+		if e.ID, err = p.newID(e); err != nil {
+			return e, err
+		}
 	}
 	if e.Timestamp.IsZero() {
 		e.Timestamp = time.Now().Truncate(time.Second)
@@ -92,5 +103,19 @@ func (p *publisher) named(e processor.Envelope) processor.Envelope {
 	if e.AppID == "" {
 		e.AppID = p.appID
 	}
-	return e
+	return e, nil
+}
+
+func (p *publisher) newID(e processor.Envelope) (id string, problem error) {
+	if p.id == nil {
+		return lineage.RandomID(), nil
+	}
+	problem = callback.Call("the function given to ID", func() { id = p.id(e) })
+	switch {
+	case problem != nil:
+		problem = fmt.Errorf("identity: not published: %w", problem)
+	case id == "":
+		problem = errors.New("identity: not published: the function given to ID returned nothing")
+	}
+	return id, problem
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/gowarren/warren/internal/headersfile"
 	"github.com/gowarren/warren/internal/regular"
@@ -56,22 +55,18 @@ func (c *claim) size() int64 {
 // errNotNow says that a file is to be looked at again: another reader has it, or somebody writes it.
 var errNotNow = errors.New("not now")
 
-// notSettledError is errNotNow, and when to look again.
-type notSettledError struct{ until time.Time }
-
-func (e *notSettledError) Error() string {
-	return fmt.Sprintf("it may still be written until %v", e.until)
-}
-func (e *notSettledError) Is(target error) bool { return target == errNotNow }
-
-// take claims a file. The error is errNotNow, or fs.ErrNotExist, or one about this file, which is not claimed then.
-func (m *maildir) take(name string, settle time.Duration) (*claim, error) {
+// take claims a file, unless settled returns an error. The error is errNotNow, or fs.ErrNotExist, or one about this file,
+// which is not claimed then.
+func (m *maildir) take(name string, settled func(*claim) error) (*claim, error) {
 	f, info, err := regular.Open(m.dir, name)
 	c := &claim{name: name, file: f, info: info}
 	if err != nil {
 		return c, err
 	}
-	if err := m.check(c, settle); err != nil {
+	if err = m.check(c); err == nil {
+		err = settled(c)
+	}
+	if err != nil {
 		c.close()
 		return c, err
 	}
@@ -79,7 +74,7 @@ func (m *maildir) take(name string, settle time.Duration) (*claim, error) {
 	return c, nil
 }
 
-func (m *maildir) check(c *claim, settle time.Duration) error {
+func (m *maildir) check(c *claim) error {
 	locked, err := m.lock(c.file)
 	if errors.Is(err, syscall.EBADF) {
 		locked, err = m.lockForWriting(c)
@@ -99,16 +94,6 @@ func (m *maildir) check(c *claim, settle time.Duration) error {
 		return err
 	}
 	if !os.SameFile(here, c.info) {
-		return errNotNow
-	}
-	if settle == 0 {
-		return nil
-	}
-	// One that was changed long after now comes from a machine whose clock is wrong.
-	if age := time.Since(c.info.ModTime()); age < settle && age > -settle {
-		return &notSettledError{c.info.ModTime().Add(settle)}
-	}
-	if hasWriter(c.file) {
 		return errNotNow
 	}
 	return nil

@@ -39,6 +39,8 @@
 // belong to the user of this process, or if that is root. A file that changes while it is published stays, and is
 // published again as another message. So what is lost is a part that is written later than that, by a writer that
 // pauses longer than Settle: it is in cur, but was not published.
+// A file whose last change lies in the future, as the clock of the file server is ahead, has settled when the reader has
+// seen no change for as long. If that clock is behind, Settle has to be longer by as much.
 //
 // # Files that cannot be published
 //
@@ -51,6 +53,10 @@
 // While no queue takes the messages, or one that is full refuses them, the broker is away or blocked, or files cannot be
 // moved, nothing is set aside.
 // After a failure, files are tried one at a time, with pauses of up to 5 s, until one is confirmed.
+//
+// Waits and tries are remembered of 20,000 files, in 10 MB at most. If more fail, the others are tried one at a time, 20 a
+// second, and not counted until there is room; the log is told once a minute for all of them. What was published and
+// cannot be moved is always remembered. When that makes 40,000, no other file begins until some are moved.
 //
 // # Many readers
 //

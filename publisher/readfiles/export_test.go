@@ -10,3 +10,9 @@ func Locks(f func(*os.File) (bool, error)) Option { return func(c *config) { c.l
 
 // Lock is what locks files else.
 var Lock = lock
+
+// MaxSightings is how many files of the future are remembered.
+const MaxSightings = maxSightings
+
+// Remember sets how many files that have failed are remembered.
+func Remember(n int) Option { return func(c *config) { c.maxDelays = n } }

@@ -1,8 +1,10 @@
 package readfiles_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"testing"
@@ -314,27 +316,89 @@ func TestAFileThatIsTakenAwayWhileItIsPublishedIsPublished(t *testing.T) {
 	require.Equal(t, readfiles.Stats{Published: 1, Bytes: 1}, r.Stats())
 }
 
-// There are more than are remembered.
+// There are more than are remembered. Those were tried at each look, and the log was told each time.
 func TestAFloodOfFilesThatFailEndsAndHoldsUpNoOther(t *testing.T) {
 	t.Parallel()
-	const flood = 1100
+	const flood, remembered = 120, 100
 	d := newMaildir(t)
 	for i := range flood {
-		name := fmt.Sprint("bad ", i)
-		require.NoError(t, os.WriteFile(d.path("new", name+headersfile.Suffix), []byte("no headers"), 0o600))
-		require.NoError(t, os.WriteFile(d.path("new", name), nil, 0o600))
+		d.put(t, fmt.Sprint("bad ", i, headersfile.Suffix), fmt.Sprint("bad ", i)) // no headers file
 	}
 	d.put(t, "good")
 	synctest.Test(t, func(t *testing.T) {
 		var p recorder
-		r := d.read(t, &p, readfiles.Settle(0), readfiles.Poll(10*time.Second))
-		time.Sleep(11 * time.Second)
+		var log bytes.Buffer
+		r := d.read(t, &p, readfiles.Settle(0), readfiles.Poll(10*time.Millisecond), readfiles.Remember(remembered),
+			readfiles.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+		time.Sleep(10 * time.Second)
 		require.Len(t, p.all(), 1)
+		time.Sleep(20 * time.Second)
+		require.Less(t, r.Stats().Retried, uint64(remembered*6+30*20+64), "those that find no room have a common pace")
 		for minutes := 0; r.Stats().SetAside < flood; minutes++ {
 			require.Less(t, minutes, 15)
 			time.Sleep(time.Minute)
 		}
-		require.Len(t, d.list(t, "failed"), 3*flood)
 		r.stop()
+		require.Len(t, d.list(t, "failed"), 3*flood)
+		require.LessOrEqual(t, strings.Count(log.String(), "is tried again"), 7*flood)
+		require.Positive(t, strings.Count(log.String(), "more files cannot be published than are remembered"))
+		require.LessOrEqual(t, strings.Count(log.String(), "more files cannot be published than are remembered"), 4)
+	})
+}
+
+// More of them than are remembered were published again and again.
+func TestManyFilesThatCannotBeMovedArePublishedOnce(t *testing.T) {
+	t.Parallel()
+	const files, remembered = 40, 10
+	d := newMaildir(t)
+	for i := range files {
+		d.put(t, fmt.Sprint(i))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var p recorder
+		p.failWith(func(processor.Envelope) error {
+			_ = os.Remove(d.path("cur"))
+			return nil
+		})
+		r := d.read(t, &p, readfiles.Settle(0), readfiles.InFlight(4), readfiles.Remember(remembered))
+		time.Sleep(3 * time.Hour)
+		require.GreaterOrEqual(t, len(p.all()), 2*remembered)
+		require.Less(t, len(p.all()), 2*remembered+4, "more could not be remembered")
+		p.failWith(nil)
+		require.NoError(t, os.Mkdir(d.path("cur"), 0o700))
+		time.Sleep(time.Hour)
+		r.stop()
+		require.Len(t, d.list(t, "cur"), files)
+		require.Len(t, p.all(), files, "each once")
+	})
+}
+
+// Nothing new was begun while they were remembered.
+func TestFilesThatSomebodyHasTakenAwayAreForgotten(t *testing.T) {
+	t.Parallel()
+	const files, remembered = 40, 10
+	d := newMaildir(t)
+	for i := range files {
+		d.put(t, fmt.Sprint(i))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var p recorder
+		p.failWith(func(processor.Envelope) error {
+			_ = os.Remove(d.path("cur"))
+			return nil
+		})
+		r := d.read(t, &p, readfiles.Settle(0), readfiles.InFlight(4), readfiles.Remember(remembered))
+		time.Sleep(3 * time.Hour)
+		require.Less(t, len(p.all()), files)
+		p.failWith(nil)
+		for _, e := range p.all() { // another reader has moved them, say
+			require.NoError(t, os.Remove(d.path("new", string(e.Body))))
+		}
+		time.Sleep(time.Minute)
+		require.NoError(t, os.Mkdir(d.path("cur"), 0o700))
+		time.Sleep(time.Hour)
+		r.stop()
+		require.Len(t, p.bodies(), files)
+		require.Empty(t, d.list(t, "new"))
 	})
 }

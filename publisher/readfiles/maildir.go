@@ -70,7 +70,7 @@ func (m *maildir) tryMove() error {
 	if err != nil {
 		return err
 	}
-	c, err := m.take(name, 0)
+	c, err := m.take(name, func(*claim) error { return nil })
 	if err == nil {
 		err = m.root.Rename(from, to)
 		c.close()

@@ -37,7 +37,7 @@ func (r *run) note(ctx context.Context, done result) error {
 		if err == nil {
 			delete(r.delays, done.claim.name)
 			r.counters.setAside.Add(1)
-			r.tell(ctx, done, SetAside)
+			r.tell(ctx, done, SetAside, slog.LevelError)
 			return nil
 		}
 		done.err = &troubleError{fmt.Errorf("it cannot be set aside: %w; it failed with: %w", err, done.err)}
@@ -55,25 +55,41 @@ func (r *run) noteConfirm(ctx context.Context, done result) {
 	delete(r.delays, done.claim.name)
 	r.counters.published.Add(1)
 	r.counters.bytes.Add(uint64(done.claim.size())) //nolint:gosec // not negative
-	r.tell(ctx, done, Published)
+	r.tell(ctx, done, Published, slog.LevelDebug)
 }
 
 // noteFailure has a file wait until it is tried again, and all others for a moment unless it alone is to blame.
 func (r *run) noteFailure(ctx context.Context, done result, d delay, fault blame) error {
 	d.failures++
 	d.due = time.Now().Add(pacing.Jitter(pacing.Doubling(firstDelay, lastDelay, d.failures)))
-	d.blame, d.confirmed, d.sent = fault, r.confirmed, done.sent
-	r.delays.put(done.claim.name, d)
+	d.blame, d.confirmed, d.sent, d.pass = fault, r.confirmed, done.sent, r.passes
+	level := slog.LevelWarn
+	if !r.delays.put(done.claim.name, d, r.maxDelays) {
+		level = slog.LevelDebug
+		r.noteCrowd(ctx)
+	}
 	if fault == anything || fault == perhaps {
 		r.failures++
 		r.goOn = time.Now().Add(pacing.Jitter(pacing.Doubling(firstPause, lastPause, r.failures)))
 	}
 	r.counters.retried.Add(1)
-	r.tell(ctx, done, Retried)
+	r.tell(ctx, done, Retried, level)
 	if errors.Is(done.err, errPublish) && errors.Is(done.err, processor.ErrClosed) {
 		return done.err
 	}
 	return nil
+}
+
+// noteCrowd slows down the files that find no room among those that are remembered, and says so once a minute for all.
+func (r *run) noteCrowd(ctx context.Context) {
+	now := time.Now()
+	r.crowded = now.Add(commonPace)
+	if now.Before(r.crowdLog) {
+		return
+	}
+	r.crowdLog = now.Add(time.Minute)
+	r.log1(ctx, slog.LevelWarn, "more files cannot be published than are remembered: the others are tried one at a time, and their tries are not counted",
+		slog.Int("remembered", len(r.delays)))
 }
 
 // count counts a try that may be the fault of the file. One that may not be published is to blame only if others
@@ -92,14 +108,14 @@ func reason(done result, d delay) string {
 }
 
 // tell tells the log and the callback about a file.
-func (r *run) tell(ctx context.Context, done result, became Result) {
-	level, text := slog.LevelDebug, "a file was published"
+func (r *run) tell(ctx context.Context, done result, became Result, level slog.Level) {
+	text := "a file was published"
 	switch became {
 	case Published:
 	case Retried:
-		level, text = slog.LevelWarn, "a file was not published, and is tried again"
+		text = "a file was not published, and is tried again"
 	case SetAside:
-		level, text = slog.LevelError, "a file was not published, and is set aside"
+		text = "a file was not published, and is set aside"
 	}
 	attrs := []slog.Attr{
 		slog.String("file", excerpt.Of(done.claim.name, 256)), slog.String("message_id", excerpt.Of(done.id, 256)),

@@ -27,6 +27,7 @@ type config struct {
 	log         *slog.Logger
 	step        func(point string)
 	lock        func(*os.File) (bool, error)
+	maxDelays   int
 }
 
 // ContentType sets that of messages made of a file without a headers file; "" is none. Default:
@@ -72,7 +73,7 @@ func Logger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
 func newConfig(opts []Option) (config, error) {
 	c := config{
 		contentType: "application/octet-stream", inFlight: 64, maxSize: 16 << 20,
-		poll: time.Second, settle: time.Second, tries: 8, drain: 5 * time.Second, lock: lock,
+		poll: time.Second, settle: time.Second, tries: 8, drain: 5 * time.Second, lock: lock, maxDelays: maxDelays,
 	}
 	if err := option.Apply("readfiles", &c, opts); err != nil {
 		return c, err

@@ -154,7 +154,7 @@ func TestSeveralFilesAreInFlightAndNoMoreThanAllowed(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var p slow
-		r := d.read(t, &p, readfiles.InFlight(10))
+		r := d.read(t, &p, readfiles.InFlight(10), readfiles.Settle(0))
 		start := time.Now()
 		for r.Stats().Published < 25 {
 			time.Sleep(100 * time.Millisecond)

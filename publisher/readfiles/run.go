@@ -27,14 +27,18 @@ type run struct {
 	bytes      int64 // of those
 	abandoned  chan struct{}
 
+	passes    uint64
 	delays    delays
 	failures  int       // in a row, since the last confirm
 	goOn      time.Time // when the next file may begin, after failures
 	confirmed uint64
+	crowded   time.Time // when the next file may begin of which nothing is remembered, as there are too many
+	crowdLog  time.Time // when the log is told of that again
 
-	next     time.Time // when a file that was passed over may be ready
-	lone     map[string]bool
-	loneNext time.Time
+	next      time.Time // when a file that was passed over may be ready
+	sightings sightings
+	lone      map[string]bool
+	loneNext  time.Time
 }
 
 // maxBytes is how much files take in memory that are published at the same time, unless it is one.
@@ -81,10 +85,13 @@ func (r *run) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.passes++
+	r.sightings.pass()
 	lone := !time.Now().Before(r.loneNext)
 	seen := map[string]bool{}
 	listing := r.dir.each(func(e fs.DirEntry) bool {
 		name := e.Name()
+		r.delays.seen(name, r.passes)
 		switch {
 		case strings.HasPrefix(name, "."), !e.Type().IsRegular():
 		case headersfile.Is(name):
@@ -100,11 +107,22 @@ func (r *run) pass(ctx context.Context) error {
 	if lone {
 		r.lone, r.loneNext = seen, time.Now().Add(loneInterval)
 	}
-	return errors.Join(err, listing)
+	if err = errors.Join(err, listing); err == nil && ctx.Err() == nil {
+		r.delays.sweep(r.passes, r.maxDelays)
+	}
+	return err
 }
 
 // begin publishes a file that can be claimed, as soon as there is room.
 func (r *run) begin(ctx context.Context, name string) error {
+	if _, known := r.delays[name]; !known {
+		if r.delays.full(r.maxDelays) {
+			return nil
+		}
+		if err := r.awaitPace(ctx); err != nil {
+			return err
+		}
+	}
 	if err := r.room(ctx, 0); err != nil {
 		return err
 	}
@@ -112,7 +130,7 @@ func (r *run) begin(ctx context.Context, name string) error {
 		return nil // while it waited
 	}
 	start := time.Now()
-	c, err := r.dir.take(name, r.settle)
+	c, err := r.dir.take(name, r.settled)
 	if err != nil {
 		var later *notSettledError
 		if errors.As(err, &later) && later.until.Before(r.next) {
@@ -151,6 +169,24 @@ func (r *run) room(ctx context.Context, bytes int64) error {
 			if wait = time.Until(r.goOn); r.failures == 0 || wait <= 0 {
 				return nil
 			}
+		}
+		if err := r.await(ctx, wait); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// awaitPace waits until the next file may begin of which nothing is remembered. While some of these fail that is one at a
+// time, each after a pause if the one before has failed.
+func (r *run) awaitPace(ctx context.Context) error {
+	for ctx.Err() == nil {
+		wait := time.Until(r.crowded)
+		switch {
+		case len(r.inFlight) > 0 && wait > -time.Minute:
+			wait = -1
+		case wait <= 0:
+			return nil
 		}
 		if err := r.await(ctx, wait); err != nil {
 			return err

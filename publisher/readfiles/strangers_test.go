@@ -95,14 +95,65 @@ func TestAFileIsReadWhenItHasNotChangedForASecond(t *testing.T) {
 		var p recorder
 		r := d.read(t, &p, readfiles.Poll(time.Hour))
 		synctest.Wait()
-		require.Equal(t, map[string]int{"old": 1, "wrong clock": 1}, p.bodies())
+		require.Equal(t, map[string]int{"old": 1}, p.bodies())
 		time.Sleep(500 * time.Millisecond)
 		touch("fresh", 0)
-		time.Sleep(999 * time.Millisecond)
+		time.Sleep(499 * time.Millisecond)
+		require.Len(t, p.all(), 1)
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		require.Equal(t, map[string]int{"old": 1, "wrong clock": 1}, p.bodies(), "nobody has changed it for a second")
+		time.Sleep(499 * time.Millisecond)
 		require.Len(t, p.all(), 2)
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		require.Len(t, p.all(), 4)
+		r.stop()
+	})
+}
+
+// The clock of a file server is ahead, or that of this machine was set back: half of it was published.
+func TestAFileOfTheFutureIsReadWhenItHasNotChangedForASecond(t *testing.T) {
+	for _, ahead := range []time.Duration{100 * time.Millisecond, time.Second, 2 * time.Second, time.Hour} {
+		d := newMaildir(t)
+		synctest.Test(t, func(t *testing.T) {
+			write := func(name, content string, changed time.Time) {
+				require.NoError(t, os.WriteFile(d.path("new", name), []byte(content), 0o600))
+				require.NoError(t, os.Chtimes(d.path("new", name), changed, changed))
+			}
+			var p recorder
+			r := d.read(t, &p, readfiles.Poll(50*time.Millisecond))
+			began := time.Now()
+			for lines := 1; lines <= 15; lines++ {
+				write("grows", strings.Repeat("line\n", lines), time.Now().Add(ahead))
+				write("is touched", "whole", time.Now().Add(ahead))
+				write("keeps its time", strings.Repeat("line\n", lines), began.Add(ahead+time.Minute))
+				time.Sleep(200 * time.Millisecond)
+				require.Empty(t, p.all(), ahead)
+			}
+			time.Sleep(3 * time.Second)
+			require.Equal(t, map[string]int{strings.Repeat("line\n", 15): 2, "whole": 1}, p.bodies())
+			r.stop()
+		})
+	}
+}
+
+// There are more than are remembered at a time.
+func TestAFloodOfFilesOfTheFutureIsPublished(t *testing.T) {
+	const flood = 2*readfiles.MaxSightings + 1
+	d := newMaildir(t)
+	synctest.Test(t, func(t *testing.T) {
+		future := time.Now().Add(time.Hour)
+		for i := range flood {
+			d.put(t, fmt.Sprint(i))
+			require.NoError(t, os.Chtimes(d.path("new", fmt.Sprint(i)), future, future))
+		}
+		var p recorder
+		r := d.read(t, &p, readfiles.Poll(100*time.Millisecond))
+		time.Sleep(900 * time.Millisecond)
+		require.Empty(t, p.all())
+		time.Sleep(2500 * time.Millisecond)
+		require.Len(t, p.all(), flood)
 		r.stop()
 	})
 }
@@ -119,7 +170,7 @@ func TestAFileThatIsWrittenWhileItIsPublishedIsPublishedAgain(t *testing.T) {
 		return nil
 	})
 	d.read(t, &p, fast()...)
-	eventually(t, func() bool { return len(d.list(t, "cur")) == 1 })
+	eventually(t, func() bool { return len(d.list(t, "new")) == 0 })
 	sent := p.all()
 	require.Len(t, sent, 2)
 	require.Equal(t, "the whole", string(sent[1].Body))
