@@ -15,6 +15,7 @@ import (
 	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/internal/patience"
 	"github.com/gowarren/warren/processor"
+	"github.com/gowarren/warren/processor/stack"
 )
 
 // Why the context of the messages in flight ends.
@@ -62,7 +63,8 @@ func newRun(ctx context.Context, s *setup) *run {
 	waiting := lines.New(&s.stats.waiting, &s.stats.released, delivery.Lost)
 	r := &run{setup: s, log: log, lines: waiting, turn: make(chan struct{}, 1), gate: gate.New(log), returns: pacing.NewReturns(s.options.workers)}
 	r.intake, r.endIntake = context.WithCancelCause(ctx)
-	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(ctx))
+	// A consumer that a handler runs is about its own work, not about the process.
+	r.hands, r.endHands = context.WithCancelCause(context.WithoutCancel(stack.WithProcess(ctx, nil)))
 	return r
 }
 

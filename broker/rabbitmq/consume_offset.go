@@ -67,7 +67,7 @@ func (p *position) taken() {
 	}
 }
 
-// await waits for those who take a message, once nothing more can be taken. One goroutine at a time may call it.
+// await waits for those who take a message, once nothing more can be taken.
 func (p *position) await() {
 	p.mu.Lock()
 	none := p.none

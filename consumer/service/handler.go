@@ -50,13 +50,15 @@ const defaultExchange = "amq.topic"
 func (h Handler) bindings() (broker.Topology, error) {
 	var t broker.Topology
 	x, keys := h.Exchange, h.Keys
-	if x.Kind == broker.Fanout && len(keys) == 0 {
-		keys = []string{""}
-	}
 	if err := checkExchange(x); err != nil {
 		return t, err
 	}
-	if x.Kind == broker.HeadersKind {
+	own, isOwn := broker.PreDeclared()[x.Name]
+	kind := cmp.Or(x.Kind, own)
+	if kind == broker.Fanout && len(keys) == 0 {
+		keys = []string{""}
+	}
+	if kind == broker.HeadersKind {
 		return t, fmt.Errorf("the Exchange %q routes by headers, and Keys have none: "+
 			"bind the queue with service.Topology", x.Name)
 	}
@@ -67,7 +69,7 @@ func (h Handler) bindings() (broker.Topology, error) {
 		b := broker.Binding{Exchange: cmp.Or(x.Name, defaultExchange), Queue: h.Queue.Name, RoutingKey: key}
 		t.Bindings = append(t.Bindings, b)
 	}
-	if _, isOwn := broker.PreDeclared()[x.Name]; x.Kind != "" && !isOwn {
+	if x.Kind != "" && !isOwn {
 		t.Exchanges = []broker.Exchange{x}
 	}
 	return t, nil

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -23,7 +24,8 @@ type life struct {
 	state    State
 	before   consumer.Stats // of the runs that have ended
 	consumer *consumer.Consumer
-	begun    bool // it has consumed, or ended regularly
+	begun    bool  // it has consumed, or ended regularly
+	why      error // a layer of it has ended the process
 }
 
 func newLife(s *shared, name string, once func(context.Context, *life) error) *life {
@@ -75,12 +77,10 @@ func (l *life) live(ctx context.Context) error {
 		start := time.Now()
 		err := l.once(ctx, l)
 		switch {
-		case ctx.Err() != nil && l.snapshot().Phase == Starting && callback.Is(err, ctx.Err()):
-			l.stopped(ctx, nil)
-			return nil // asked to end before it began
-		case ctx.Err() != nil || err == nil:
-			l.stopped(ctx, err)
-			return err
+		case l.asked(ctx) && l.snapshot().Phase == Starting && (callback.Is(err, context.Canceled) || callback.Is(err, context.DeadlineExceeded)):
+			return l.stopped(ctx, nil) // before it began
+		case l.asked(ctx) || err == nil:
+			return l.stopped(ctx, err)
 		case !l.hasBegun():
 			l.failed(ctx, err)
 			l.service.end() // the start has failed
@@ -96,8 +96,7 @@ func (l *life) live(ctx context.Context) error {
 			failures = 1
 		}
 		if !l.wait(ctx, failures, err) {
-			l.stopped(ctx, nil)
-			return nil // asked to end while it waited
+			return l.stopped(ctx, nil) // asked to end while it waited
 		}
 	}
 }
@@ -128,16 +127,25 @@ func (l *life) failed(ctx context.Context, err error) {
 	l.service.logger().LogAttrs(ctx, slog.LevelError, "handler failed", slog.String("handler", l.name), logattr.Err(err))
 }
 
-// stopped notes a regular end; err is what went wrong at the end of a run that was asked to.
-func (l *life) stopped(ctx context.Context, err error) {
+// asked reports whether the service was asked to end. ctx notices it a moment later.
+func (l *life) asked(ctx context.Context) bool {
+	return l.service.intake.Err() != nil || ctx.Err() != nil
+}
+
+// stopped notes a regular end, and returns why it is none: err is what went wrong at the end of a run that was asked to.
+func (l *life) stopped(ctx context.Context, err error) error {
+	l.mu.Lock()
+	err = cmp.Or(err, l.why)
+	l.mu.Unlock()
 	if err != nil {
 		l.enter(Failed, err)
-		return
+		return err
 	}
 	l.enter(Stopped, nil)
-	if ctx.Err() == nil && l.begins() {
+	if !l.asked(ctx) && l.begins() {
 		l.service.countBegun()
 	}
+	return nil
 }
 
 // consume is one run of a handler, with a pipeline of its own, since layers hold the state of one run.

@@ -548,10 +548,68 @@ func TestALayerEndsTheServiceWithAnError(t *testing.T) {
 				post(t, b, "other")
 				synctest.Wait()
 				post(t, b, "steers")
-				require.ErrorIs(t, <-ended, errMail)
+				err := <-ended
+				require.ErrorIs(t, err, errMail)
+				require.ErrorContains(t, err, `handler "steers"`)
+				require.Equal(t, map[string]service.Phase{"steers": service.Failed, "other": service.Stopped}, phases(s))
+				require.ErrorIs(t, s.Health(), errMail)
 				require.Equal(t, name == "abort", cut.Load())
 				require.NoError(t, b.Close(t.Context()))
 			})
 		})
 	}
+}
+
+// A handler may consume as well, such as a few of the parked messages. That run has limits of its own.
+func TestAConsumerOfAHandlerIsNotTheProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		require.NoError(t, b.Declare(t.Context(), broker.Topology{Queues: []broker.Queue{{Name: "parked"}}}))
+		s := newService(t, b, queue("commands", func(ctx context.Context, _ processor.Message) error {
+			few, err := stack.New(maxmessages.New(maxmessages.Max(1)), ack.New()).ThenFunc(nothing)
+			if err != nil {
+				return err
+			}
+			c, err := consumer.New(b.Source("parked"), few)
+			if err != nil {
+				return err
+			}
+			return c.Run(ctx)
+		}))
+		end := started(t, s)
+		begins(t, s)
+		post(t, b, "parked", "commands")
+		synctest.Wait()
+		require.Equal(t, map[string]service.Phase{"commands": service.Consuming}, phases(s))
+		require.Equal(t, uint64(1), s.States()[0].Stats.Done)
+		require.NoError(t, end())
+		require.NoError(t, b.Close(t.Context()))
+	})
+}
+
+// What comes after the end is no reason for it.
+func TestTheFirstReasonOfAProcessCounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New()
+		var process stack.Ender
+		steers := queue("steers", nothing)
+		steers.Stack = stack.New(func(next processor.Processor) processor.Processor {
+			return &steersAll{Processor: next, end: func(p stack.Ender) { process = p }}
+		}, ack.New())
+		s := newService(t, b, steers, queue("slow", func(context.Context, processor.Message) error {
+			time.Sleep(time.Second)
+			process.End(errMail)
+			return nil
+		}))
+		end := started(t, s)
+		begins(t, s)
+		post(t, b, "steers")
+		synctest.Wait()
+		post(t, b, "slow")
+		synctest.Wait()
+		require.NoError(t, end())
+		require.NoError(t, b.Close(t.Context()))
+	})
 }

@@ -7,21 +7,26 @@ import (
 )
 
 // process lets a layer of one handler end all, such as a limit of the process's memory.
-type process struct{ service *Service }
+type process struct {
+	*life
+
+	ctx     context.Context //nolint:containedctx // of the run of the service
+	service *Service
+}
 
 var _ stack.Ender = process{}
 
-func (p process) End(err error) { p.service.fail(err) }
-
-func (p process) Abort(err error) {
-	p.service.fail(err)
-	p.service.Abort()
+// End counts as the failure of its handler if there is an error, unless the service was asked to end before.
+func (p process) End(err error) {
+	p.mu.Lock()
+	if p.why == nil && !p.asked(p.ctx) {
+		p.why = err
+	}
+	p.mu.Unlock()
+	p.service.End()
 }
 
-// failure is what a layer has ended the process with, nil if none has.
-func (s *shared) failure() error {
-	if err := context.Cause(s.intake); err != context.Canceled { //nolint:errorlint // that is nil, and a layer's may wrap it
-		return err
-	}
-	return nil
+func (p process) Abort(err error) {
+	p.End(err)
+	p.service.Abort()
 }

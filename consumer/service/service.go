@@ -169,18 +169,17 @@ func (s *Service) run(ctx context.Context) error {
 		}
 	})
 	defer stop()
-	ctx = stack.WithProcess(ctx, process{s})
 	errs := make([]error, len(s.lives))
 	var running sync.WaitGroup
 	for i, l := range s.lives {
 		running.Go(func() {
-			if err := l.live(ctx); err != nil {
+			if err := l.live(stack.WithProcess(ctx, process{l, ctx, s})); err != nil {
 				errs[i] = fmt.Errorf("service: handler %q: %w", l.name, err)
 			}
 		})
 	}
 	running.Wait()
-	return errors.Join(errors.Join(errs...), s.failure())
+	return errors.Join(errs...)
 }
 
 // prepare declares all and verifies it.

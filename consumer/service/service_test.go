@@ -251,6 +251,7 @@ func TestBindings(t *testing.T) {
 		"there already":    {broker.Exchange{Name: "mails"}, []string{"a"}, nil, []broker.Binding{{Exchange: "mails", Queue: "mail", RoutingKey: "a"}}},
 		"declared":         {broker.Exchange{Name: "mails", Kind: broker.Direct}, []string{"a"}, []broker.Exchange{{Name: "mails", Kind: broker.Direct}}, []broker.Binding{{Exchange: "mails", Queue: "mail", RoutingKey: "a"}}},
 		"fanout":           {broker.Exchange{Name: "all", Kind: broker.Fanout}, nil, []broker.Exchange{{Name: "all", Kind: broker.Fanout}}, []broker.Binding{{Exchange: "all", Queue: "mail"}}},
+		"amq.fanout":       {broker.Exchange{Name: "amq.fanout"}, nil, nil, []broker.Binding{{Exchange: "amq.fanout", Queue: "mail"}}},
 		"the broker's own": {broker.Exchange{Name: "amq.direct", Kind: broker.Direct}, []string{"a"}, nil, []broker.Binding{{Exchange: "amq.direct", Queue: "mail", RoutingKey: "a"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -275,6 +276,8 @@ func TestAnExchangeThatContradictsItself(t *testing.T) {
 		"the broker's own and is not declared: give":      {Name: "amq.fanout", Internal: true},
 		"has no Kind, so it is not declared: give it one": {Name: "events", Alternate: "lost"},
 		"names that begin with amq. are the broker's own": {Name: "amq.other", Kind: broker.Topic},
+		`"amq.headers" routes by headers, and Keys have`:  {Name: "amq.headers"},
+		`"amq.match" routes by headers, and Keys have`:    {Name: "amq.match"},
 	} {
 		h := queue("mail", nothing)
 		h.Exchange, h.Keys = x, []string{"a"}

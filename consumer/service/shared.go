@@ -32,16 +32,14 @@ type shared struct {
 
 	intake context.Context //nolint:containedctx // of all handlers: ends when the service is asked to
 	end    context.CancelFunc
-	fail   context.CancelCauseFunc // end, because of an error
-	hurry  context.Context         //nolint:containedctx // ends when the service is aborted
+	hurry  context.Context //nolint:containedctx // ends when the service is aborted
 	abort  context.CancelFunc
 }
 
 func newShared(c *config, b broker.Broker) *shared {
 	s := &shared{config: c, broker: b, ready: make(chan struct{})}
 	s.logger = sync.OnceValue(func() *slog.Logger { return patience.Logger(logattr.Or(c.log), grace) })
-	s.intake, s.fail = context.WithCancelCause(context.Background())
-	s.end = func() { s.fail(nil) }
+	s.intake, s.end = context.WithCancel(context.Background())
 	s.hurry, s.abort = context.WithCancel(context.Background())
 	s.open.Store(int64(s.size()))
 	return s

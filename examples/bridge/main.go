@@ -27,7 +27,7 @@
 //	    type: quorum                # the default
 //	    arguments: {x-single-active-consumer: true}
 //
-// Arguments with which a queue drops messages, such as x-max-length, are refused. The directories have to be
+// Arguments with which a queue drops messages, such as x-max-length without a dead-letter exchange, are refused. The directories have to be
 // there. A file is moved when the broker has confirmed its message, and a message is acked when its files are
 // on the disk. So the process can be killed at any time: a file may then be sent twice, with one message id,
 // and none is lost. Of 100,000 files, with the bridge killed 42 times in three and a half minutes (RabbitMQ

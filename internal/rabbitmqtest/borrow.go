@@ -33,7 +33,7 @@ type lent struct {
 // as on [Shared]. It costs a start only if no node is idle.
 //
 // The next test gets it if this one passes and leaves it as it was: running, without clients and alarms, and
-// with the same settings, users, policies and vhosts. Otherwise it is removed.
+// with the same settings of RabbitMQ's own, users, permissions, policies, parameters and vhosts. Otherwise it is removed.
 func Borrow(tb TB) *Node {
 	tb.Helper()
 	l, err := idle.take(tb)
@@ -96,8 +96,10 @@ func (p *pool) close() error {
 
 // settingsExpression is a number that changes with what a test may set in a node.
 const settingsExpression = `
-erlang:phash2([lists:sort(application:get_all_env(rabbit)), lists:sort(rabbit_policy:list()),
- lists:sort(rabbit_auth_backend_internal:list_users()), lists:sort(rabbit_vhost:list_names())])`
+erlang:phash2([lists:sort(application:get_all_env(rabbit)), lists:sort(rabbit_vhost:list_names()),
+ lists:sort(rabbit_policy:list()), lists:sort(rabbit_policy:list_op()),
+ lists:sort(rabbit_runtime_parameters:list()), lists:sort(rabbit_runtime_parameters:list_global()),
+ lists:sort(rabbit_auth_backend_internal:list_users()), lists:sort(rabbit_auth_backend_internal:list_permissions())])`
 
 // lend notes how a cluster of one is.
 func lend(tb TB, c *Cluster) (lent, error) {

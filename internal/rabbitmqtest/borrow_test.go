@@ -74,6 +74,16 @@ func TestWhatATestLeavesBehindIsSeen(t *testing.T) {
 			func(t *testing.T) { t.Helper(); node.Call(t, "application unset_env [rabbit, of_a_test]") },
 		},
 		{
+			"a limit of a vhost",
+			func(t *testing.T) { t.Helper(); node.LimitConnections(t, "/", 100) },
+			func(t *testing.T) { t.Helper(); node.Eval(t, `rabbit_vhost_limit:clear(<<"/">>, <<"test">>)`) },
+		},
+		{
+			"a permission",
+			func(t *testing.T) { t.Helper(); node.Permit(t, "guest", "/", "^$", ".*", ".*") },
+			func(t *testing.T) { t.Helper(); node.Permit(t, "guest", "/", ".*", ".*", ".*") },
+		},
+		{
 			"a user",
 			func(t *testing.T) { t.Helper(); node.AddUser(t, "user", "secret", "/") },
 			func(*testing.T) {},

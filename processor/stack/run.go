@@ -40,20 +40,36 @@ func RunFrom(ctx context.Context) Run {
 }
 
 // WithProcess returns the context for the runs of one process, which process ends all together. It is for programs
-// that run several consumers, such as package consumer/service.
+// that run several consumers, such as package consumer/service. Everything that is run with a context derived from
+// it belongs to the process; nil takes it out again, as the consumer does for the contexts of messages.
 func WithProcess(ctx context.Context, process Ender) context.Context {
 	return context.WithValue(ctx, processKey{}, process)
 }
 
 // ProcessFrom returns what a layer ends that is about the whole process, such as a limit of its memory: one consumer
-// that ends while the others go on would leave its queue to nobody. It is the run itself unless the runner has said
-// [WithProcess], and nil if that cannot be ended either.
+// that ends while the others go on would leave its queue to nobody. It ends the run too, and is the run alone unless
+// the runner has said [WithProcess]. It is nil if neither can be ended.
 func ProcessFrom(ctx context.Context) Ender {
-	if process, ok := ctx.Value(processKey{}).(Ender); ok {
+	process, _ := ctx.Value(processKey{}).(Ender)
+	switch run := RunFrom(ctx); {
+	case run == nil:
 		return process
-	}
-	if run := RunFrom(ctx); run != nil {
+	case process == nil:
 		return run
+	default:
+		return both{process, run}
 	}
-	return nil
+}
+
+// both are a process and a run of it.
+type both struct{ process, run Ender }
+
+func (b both) End(err error) {
+	b.process.End(err)
+	b.run.End(err)
+}
+
+func (b both) Abort(err error) {
+	b.process.Abort(err)
+	b.run.Abort(err)
 }
