@@ -70,7 +70,8 @@
 // inbox skip the retry. The layer therefore adds a row which says that the mark does not count, with an id that
 // begins with "unmarked:", and logs an error. Such a message is processed at each delivery from then on: better
 // twice than never. If the row cannot be written, the message is rejected, and a layer that parks takes it: delete
-// its rows before you publish it again. A statement that commits unseen, such as CREATE TABLE in MySQL, is not noticed.
+// its rows before you publish it again. A statement that commits unseen, such as CREATE TABLE in MySQL, is not noticed,
+// and if the process dies between the handler's commit and that row, the message is skipped and lost.
 //
 // # Performance
 //
