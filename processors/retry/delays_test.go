@@ -3,6 +3,7 @@ package retry_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -69,30 +70,32 @@ func TestADescriptionHasTheDelays(t *testing.T) {
 // A handler that uses the routing key also finds it after a retry.
 func TestOriginIsWhereAMessageWasFirstPublished(t *testing.T) {
 	t.Parallel()
-	opts := []retry.Option{retry.Delays(time.Millisecond), retry.ParkKey(parked)}
-	topology, err := retry.Topology(broker.Queue{Name: work}, "r_%delay%", opts...)
-	require.NoError(t, err)
-	b := memory.New()
-	t.Cleanup(func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) })
-	require.NoError(t, b.Declare(t.Context(), topology.Merge(broker.Topology{
-		Exchanges: []broker.Exchange{{Name: "letters", Kind: broker.Topic}},
-		Bindings:  []broker.Binding{{Exchange: "letters", Queue: work, RoutingKey: "mail.*"}},
-	})))
-	first := processor.Destination{Exchange: "letters", RoutingKey: "mail.welcome"}
-	require.NoError(t, b.Publisher().Publish(t.Context(), first, processor.Envelope{}))
-	p, err := stack.New(ack.New(), retry.New(b.Publisher(), "r_%delay%", opts...)).ThenFunc(fails)
-	require.NoError(t, err)
-	for _, tc := range []struct {
-		queue string
-		last  processor.Destination
-	}{{work, first}, {work, processor.Destination{RoutingKey: work}}, {parked, processor.Destination{RoutingKey: parked}}} {
-		sub, err := b.Source(tc.queue).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
+	synctest.Test(t, func(t *testing.T) { // no copy comes back before its subscription has closed
+		opts := []retry.Option{retry.Delays(time.Millisecond), retry.ParkKey(parked)}
+		topology, err := retry.Topology(broker.Queue{Name: work}, "r_%delay%", opts...)
 		require.NoError(t, err)
-		msg, err := sub.Receive(t.Context())
+		b := memory.New()
+		t.Cleanup(func() { require.NoError(t, b.Close(context.WithoutCancel(t.Context()))) })
+		require.NoError(t, b.Declare(t.Context(), topology.Merge(broker.Topology{
+			Exchanges: []broker.Exchange{{Name: "letters", Kind: broker.Topic}},
+			Bindings:  []broker.Binding{{Exchange: "letters", Queue: work, RoutingKey: "mail.*"}},
+		})))
+		first := processor.Destination{Exchange: "letters", RoutingKey: "mail.welcome"}
+		require.NoError(t, b.Publisher().Publish(t.Context(), first, processor.Envelope{}))
+		p, err := stack.New(ack.New(), retry.New(b.Publisher(), "r_%delay%", opts...)).ThenFunc(fails)
 		require.NoError(t, err)
-		require.Equal(t, processor.Origin{Queue: tc.queue, Exchange: tc.last.Exchange, RoutingKey: tc.last.RoutingKey}, msg.Origin())
-		require.Equal(t, processor.Origin{Queue: tc.queue, Exchange: "letters", RoutingKey: "mail.welcome"}, retry.FirstOrigin(msg))
-		require.NoError(t, p.Process(t.Context(), msg))
-		require.NoError(t, sub.Close(t.Context()))
-	}
+		for _, tc := range []struct {
+			queue string
+			last  processor.Destination
+		}{{work, first}, {work, processor.Destination{RoutingKey: work}}, {parked, processor.Destination{RoutingKey: parked}}} {
+			sub, err := b.Source(tc.queue).Subscribe(t.Context(), broker.SubscribeOptions{Prefetch: 1})
+			require.NoError(t, err)
+			msg, err := sub.Receive(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, processor.Origin{Queue: tc.queue, Exchange: tc.last.Exchange, RoutingKey: tc.last.RoutingKey}, msg.Origin())
+			require.Equal(t, processor.Origin{Queue: tc.queue, Exchange: "letters", RoutingKey: "mail.welcome"}, retry.FirstOrigin(msg))
+			require.NoError(t, p.Process(t.Context(), msg))
+			require.NoError(t, sub.Close(t.Context()))
+		}
+	})
 }
