@@ -22,9 +22,9 @@ CHAOS_TIME ?= 10m
 CHAOS_SEED ?= 0
 
 # Modules of their own, so that what they need stays out of the library's go.mod.
-# Those that are not there yet are left out. The one that is tested longest is first.
-NESTED := $(patsubst %/go.mod,%,$(wildcard publisher/outbox/databasetest/go.mod benchmarks/go.mod examples/bridge/go.mod examples/outbox/go.mod \
-	examples/watermill-nats/go.mod processors/sqltx/sqlitetest/go.mod))
+# Those that are not there yet are left out.
+NESTED := $(patsubst %/go.mod,%,$(wildcard benchmarks/go.mod examples/bridge/go.mod examples/outbox/go.mod examples/watermill-nats/go.mod \
+	processors/sqltx/sqlitetest/go.mod publisher/outbox/databasetest/go.mod))
 LINT := bin/golangci-lint
 # Of this checkout alone: the linter's cache keeps paths, and those of another one do not
 # match the exclusions.
@@ -41,16 +41,9 @@ demo: ## Run the mail worker, on the embedded broker, or on RabbitMQ if AMQP_URL
 .PHONY: test
 test: rabbitmq databases ## Run every test, under the race detector, on real RabbitMQ and real databases.
 	$(GOTEST) $(TESTFLAGS) ./...
-	@# The rest is one package at a time, and waits for most of it: two of them at once.
-	$(MAKE) --no-print-directory --jobs=2 --output-sync $(NESTED:%=%/test) test-reconnect
-
-.PHONY: test-reconnect
-test-reconnect: # Watermill's own test has a race in it, so this one is without the detector.
+	@# Watermill's own test has a race in it, so this one is without the detector.
 	$(GOTEST) -timeout 5m -run ReconnectOfTheSuite ./broker/watermill/pubsub
-
-.PHONY: $(NESTED:%=%/test)
-$(NESTED:%=%/test): %/test: # The tests of one module.
-	cd $* && $(GOTEST) $(TESTFLAGS) ./...
+	for module in $(NESTED); do (cd $$module && $(GOTEST) $(TESTFLAGS) ./...); done
 
 .PHONY: test-loss
 test-loss: rabbitmq ## Run the tests that have to hold on every version of RabbitMQ.

@@ -14,7 +14,7 @@ import (
 
 func TestMemoryAlarm(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	c := dial(t, []string{node.URL()}, failover.AnswerTimeout(200*time.Millisecond))
 	s := session(t, c)
 	_, blocked := s.Blocked()

@@ -37,7 +37,7 @@ func (c *valvedConn) Read(p []byte) (int, error) {
 
 func TestAChannelThatComesTooLateIsClosed(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	var v valve
 	s := session(t, dial(t, []string{node.URL()}, failover.NetDialer(v.dial)))
 
@@ -55,7 +55,7 @@ func TestAChannelThatComesTooLateIsClosed(t *testing.T) {
 // the alarm is over.
 func TestAQuestionLeftOpenWhileTheBrokerBlocksCostsNothing(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	var v valve
 	s := session(t, dial(t, []string{node.URL()}, failover.NetDialer(v.dial), failover.AnswerTimeout(300*time.Millisecond)))
 	publishes, err := s.Channel(limit(t, patience))

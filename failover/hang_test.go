@@ -155,7 +155,7 @@ func TestPausedNodeIsPassedOver(t *testing.T) {
 
 func TestNodeHangsRightAfterTheDial(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	c := dial(t, []string{node.URL()}, failover.AnswerTimeout(300*time.Millisecond), failover.ConnectTimeout(time.Second))
 	s := session(t, c)
 	pause(t, node)

@@ -61,7 +61,7 @@ func TestTheOtherNodeTakesOver(t *testing.T) {
 
 func TestServerClosesAllConnections(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	c := dial(t, []string{node.URL()}, failover.Backoff(10*time.Millisecond, 10*time.Millisecond))
 	for range 5 {
 		s := session(t, c)

@@ -28,7 +28,7 @@ func host(tb testing.TB, address string) string {
 // was nil, and 50 of 100 confirmed messages were stranded.
 func TestTwoClustersBehindOneListAreSaidLoudly(t *testing.T) {
 	t.Parallel()
-	blue, green := rabbitmqtest.Borrow(t), rabbitmqtest.Borrow(t)
+	blue, green := rabbitmqtest.Start(t), rabbitmqtest.Start(t)
 	urls := []string{blue.URL(), green.URL()}
 	log := &records{}
 	b, err := rabbitmq.Open(within(t), urls, rabbitmq.Logger(slog.New(log)))
@@ -55,7 +55,7 @@ func TestTwoClustersBehindOneListAreSaidLoudly(t *testing.T) {
 
 func TestABrokerOnTwoClustersDoesNotOpen(t *testing.T) {
 	t.Parallel()
-	blue, green := rabbitmqtest.Borrow(t), rabbitmqtest.Borrow(t)
+	blue, green := rabbitmqtest.Start(t), rabbitmqtest.Start(t)
 	elsewhere := host(t, green.URL())
 	var dialled atomic.Int64
 	_, err := rabbitmq.Open(within(t), []string{blue.URL()}, rabbitmq.Logger(slog.New(slog.DiscardHandler)),

@@ -17,7 +17,7 @@ import (
 
 func TestABrokerThatBlocksPublishingIsUnhealthyForThatOnly(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	require.NoError(t, b.Health())
 	node.SetMemoryAlarm(t, true)

@@ -48,7 +48,7 @@ func TestAConsumerOfHigherPriorityGoesFirst(t *testing.T) {
 
 func TestAnExclusiveConsumerIsAlone(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b, queue := open(t, node.URL()), declareQueue(t, node.URL(), nil)
 	exclusive := broker.ConsumerOptions{Exclusive: true}
 	sub := asking(t, b, queue, 10, exclusive)
@@ -155,7 +155,7 @@ func declareNamed(t *testing.T, b *rabbitmq.Broker, q broker.Queue) string {
 // is published, and miss those that came meanwhile.
 func TestAStreamGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	for name, offset := range map[string]any{"first": broker.OffsetFirst, "next": broker.OffsetNext} {
 		t.Run(name, func(t *testing.T) {
 			b := open(t, node.URL())
@@ -185,7 +185,7 @@ func TestAStreamGoesOnWhereItWas(t *testing.T) {
 // 2 was not settled when its channel was lost, and was skipped when the next one was lost as well.
 func TestAStreamSkipsNothingWhenItsChannelIsLostAgain(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	queue := numberedStream(t, b, 20)
 	sub := asking(t, b, queue, 10, broker.ConsumerOptions{Offset: broker.OffsetFirst})
@@ -285,7 +285,7 @@ func TestAPauseWhileTheConnectionIsAwayIsOverAtOnce(t *testing.T) {
 // The pause's channel was never closed when the consuming channel was lost after Resume.
 func TestAPauseWhoseChannelIsLostIsOver(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	queue := declareQueue(t, node.URL(), nil)
 	sub, err := b.Source(queue).Subscribe(within(t), broker.SubscribeOptions{Prefetch: 5, Ordered: true})

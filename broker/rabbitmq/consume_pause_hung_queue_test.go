@@ -18,7 +18,7 @@ func TestPausesOfAQueueThatHangsLeaveNoConsumersBehind(t *testing.T) {
 	for kind, args := range map[string]amqp.Table{"classic": nil, "quorum": {"x-queue-type": "quorum"}} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			node := rabbitmqtest.Borrow(t)
+			node := rabbitmqtest.Start(t)
 			b, queue := open(t, node.URL()), declareQueue(t, node.URL(), args)
 			sub := subscribe(t, b, queue, 5)
 			publishNumbers(t, b, queue, 10)

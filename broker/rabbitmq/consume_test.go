@@ -21,7 +21,7 @@ import (
 // not remove B, the new tag 1.
 func TestASettlementAfterReconnectingNeverReachesAnotherMessage(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	queue := declareQueue(t, node.URL(), nil)
 	pub := b.Publisher()
@@ -160,7 +160,7 @@ func TestStressSubscribeAndClose(t *testing.T) {
 
 func TestAnExclusiveQueueIsConsumedAndComesBack(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	queue, other := name(t), declareQueue(t, node.URL(), nil)
 	require.NoError(t, b.Declare(within(t), broker.Topology{

@@ -32,7 +32,7 @@ func hasExchange(tb testing.TB, url, exchange string) bool {
 // long as the broker lives.
 func TestAnAutoDeleteQueueDoesNotComeBackAfterItsLastSubscription(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	for name, q := range map[string]broker.Queue{
 		"durable":   {AutoDelete: true, Type: broker.Classic},
 		"exclusive": {AutoDelete: true, Exclusive: true, Transient: true},
@@ -71,7 +71,7 @@ func TestAnAutoDeleteQueueDoesNotComeBackAfterItsLastSubscription(t *testing.T) 
 // A queue that has lost its subscriber with the connection came back with each new one.
 func TestAnAutoDeleteQueueThatNobodyConsumesIsNotDeclaredByANewConnection(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b, topology := open(t, node.URL()), fleeting(t, broker.Queue{AutoDelete: true, Type: broker.Classic})
 	queue := topology.Queues[0].Name
 	require.NoError(t, b.Declare(within(t), topology))
@@ -112,7 +112,7 @@ func TestAThousandReplyQueuesLeaveNothingBehind(t *testing.T) {
 
 func TestWhatIsForgottenIsNotDeclaredAgain(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	x, kept, gone := broker.Exchange{Name: name(t), Kind: broker.Topic}, name(t), name(t)
 	topology := broker.Topology{Exchanges: []broker.Exchange{x}, Queues: []broker.Queue{{Name: kept}, {Name: gone}}}

@@ -16,7 +16,7 @@ import (
 // A client that publishes on a blocked connection hangs, and then loses the connection.
 func TestABrokerLowOnMemoryBlocksPublishingOnly(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	queue := declareQueue(t, node.URL(), nil)
 	for i := range 3 {
@@ -45,7 +45,7 @@ func TestABrokerLowOnMemoryBlocksPublishingOnly(t *testing.T) {
 // As when memory is low: publishing waits, and questions are answered.
 func TestABrokerOutOfDiskBlocksPublishingOnly(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	queue := declareQueue(t, node.URL(), nil)
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
@@ -62,7 +62,7 @@ func TestABrokerOutOfDiskBlocksPublishingOnly(t *testing.T) {
 // The publish was overdue while the broker blocked, and then it was not looked at again.
 func TestAQueueThatHungWhileTheBrokerBlockedIsNamed(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	hung := declareQueue(t, node.URL(), nil)
 	require.NoError(t, b.Publisher().Publish(within(t), to(hung), text("first")))

@@ -21,7 +21,7 @@ import (
 // A broker that hangs: the outcome is unknown, and the caller bounds the wait, also of Close.
 func TestABrokerThatHangs(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	queue := declareQueue(t, node.URL(), nil)
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
@@ -43,7 +43,7 @@ func TestABrokerThatHangs(t *testing.T) {
 // Heartbeats notice a node that hangs, and waiting publishes become unknown.
 func TestHeartbeatsEndAPublishOnANodeThatHangs(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL(), rabbitmq.Failover(failover.Heartbeat(time.Second)))
 	queue := declareQueue(t, node.URL(), nil)
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))

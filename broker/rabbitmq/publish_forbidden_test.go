@@ -183,7 +183,7 @@ func TestAMalformedReplyAddressEndsNoConnection(t *testing.T) {
 // RabbitMQ 3.10 closes the connection over the first, and later versions over none.
 func TestAReplyToAnotherClusterClosesOneConnection(t *testing.T) {
 	t.Parallel()
-	url := rabbitmqtest.Borrow(t).URL()
+	url := rabbitmqtest.Start(t).URL()
 	b, queue := open(t, url), declareQueue(t, url, nil)
 	require.NoError(t, b.Publisher().Publish(within(t), to(queue), text("1")))
 	_ = b.Publisher().Publish(within(t), to(forgedReplyTo), text("lost in any case"))
@@ -199,7 +199,7 @@ func TestAReplyToAnotherClusterClosesOneConnection(t *testing.T) {
 // A stream for which RabbitMQ closes the whole connection was found out anew by each try.
 func TestWhatAStreamDoesNotTakeClosesOneConnection(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	stream := declareQueue(t, node.URL(), amqp.Table{"x-queue-type": "stream"})
 	queue := declareQueue(t, node.URL(), nil)
 	b := open(t, node.URL())
@@ -221,7 +221,7 @@ func TestWhatAStreamDoesNotTakeClosesOneConnection(t *testing.T) {
 // refused for an hour.
 func TestACrashWhileManyMessagesWaitIsOneCrash(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	stream := declareQueue(t, node.URL(), amqp.Table{"x-queue-type": "stream"})
 	b := open(t, node.URL())
 	e := text("1")
@@ -239,7 +239,7 @@ func TestACrashWhileManyMessagesWaitIsOneCrash(t *testing.T) {
 // RabbitMQ from 4.0 on decodes what it stores in a stream, and crashes over each of these.
 func TestWhatAStreamCannotDecodeClosesOneConnectionForEachKind(t *testing.T) {
 	t.Parallel()
-	url := rabbitmqtest.Borrow(t).URL()
+	url := rabbitmqtest.Start(t).URL()
 	stream, queue := declareQueue(t, url, amqp.Table{"x-queue-type": "stream"}), declareQueue(t, url, nil)
 	for what, e := range map[string]processor.Envelope{
 		"properties":        {Headers: processor.Headers{"x-amqp-1.0-properties": "x"}},

@@ -25,7 +25,7 @@ func TestAQueueThatHangsStopsNoOthersPublishing(t *testing.T) {
 		for _, hanging := range []int{1, 5} {
 			t.Run(fmt.Sprint(hanging, " ", kind), func(t *testing.T) {
 				t.Parallel()
-				node := rabbitmqtest.Borrow(t)
+				node := rabbitmqtest.Start(t)
 				b, other := open(t, node.URL()), declareQueue(t, node.URL(), nil)
 				require.NoError(t, b.Publisher().Publish(within(t), to(other), text("first")))
 				hung := make([]string, hanging)
@@ -75,7 +75,7 @@ func TestAQueueThatHangsStopsNoOthersPublishing(t *testing.T) {
 // A topic exchange has a new key for each message, and each would stop the channel again.
 func TestAQueueThatHangsBehindManyKeysStopsNoOthersPublishing(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b, other := open(t, node.URL()), declareQueue(t, node.URL(), nil)
 	require.NoError(t, b.Publisher().Publish(within(t), to(other), text("first")))
 	hung := declareQueue(t, node.URL(), amqp.Table{"x-queue-type": "quorum"})

@@ -20,7 +20,7 @@ var pid = regexp.MustCompile(`<[^>]+>`)
 // less than a moment ago, and each retry was nacked by it again.
 func TestAChannelThatHasRefusedIsReplacedSoonerOrLater(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	queue := declareQueue(t, node.URL(), amqp.Table{"x-max-length": int32(1), "x-overflow": "reject-publish"})
 	b := open(t, node.URL())
 	others := pid.FindAllString(node.Call(t, "rabbit_channel list []"), -1)
@@ -45,7 +45,7 @@ func TestAChannelThatHasRefusedIsReplacedSoonerOrLater(t *testing.T) {
 // keep their channel.
 func TestReplacedChannelsDoNotWaitForWhatWasAbandoned(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	full := declareQueue(t, node.URL(), amqp.Table{"x-max-length": int32(1), "x-overflow": "reject-publish"})
 	silent := declareQueue(t, node.URL(), nil)
 	b := open(t, node.URL())

@@ -119,7 +119,7 @@ func TestAMessageWithTooManyHeadersForATagIsPublishedAsItIs(t *testing.T) {
 // connection was replaced: each channel declared all of them.
 func TestADeclaredQueueThatHangsKeepsNoOtherFromComingBack(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	hung, other := name(t), name(t)
 	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: hung}, {Name: other}}}))

@@ -15,7 +15,7 @@ import (
 // Who publishes could not tell a queue that hangs from a broker that takes nothing.
 func TestThePublisherSaysWhetherTheQueueOrTheBrokerDoesNotAnswer(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b, other := open(t, node.URL()), declareQueue(t, node.URL(), nil)
 	publish := func(queue string, d time.Duration) error {
 		ctx, cancel := context.WithTimeout(t.Context(), d)

@@ -25,7 +25,7 @@ import (
 // was: 20 good ones were not processed for 30 s and more.
 func TestMessagesThatFailDuringAMemoryAlarmDoNotKeepTheOthersFromBeingProcessed(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	b := open(t, node.URL())
 	work, again := name(t), name(t)
 	require.NoError(t, b.Declare(within(t), broker.Topology{Queues: []broker.Queue{{Name: work}, {Name: again}}}))

@@ -64,7 +64,7 @@ type soak struct {
 
 func newSoak(t *testing.T) *soak {
 	t.Helper()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	s := &soak{node: node, books: ledger.New(), ends: map[string]int{}, enough: make(chan struct{})}
 	// It loses its connection more often than every StableAfter. With the default backoff it would
 	// soon wait for most of the time, with no messages in flight to lose.

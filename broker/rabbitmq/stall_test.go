@@ -68,7 +68,7 @@ func (c *stallingConn) Read(b []byte) (int, error) {
 
 func TestSubscribeReturnsWhenItsContextEndsWhateverTheBrokerDoes(t *testing.T) {
 	t.Parallel()
-	node, network := rabbitmqtest.Borrow(t), newStall(basicQos)
+	node, network := rabbitmqtest.Start(t), newStall(basicQos)
 	b := open(t, node.URL(), network.option())
 	queue := declareQueue(t, node.URL(), nil)
 	network.armed.Store(true)
@@ -83,7 +83,7 @@ func TestSubscribeReturnsWhenItsContextEndsWhateverTheBrokerDoes(t *testing.T) {
 // consuming, or its messages stay unacked for as long as the connection lives.
 func TestClosingWhileReconnectingLeavesNoConsumerBehind(t *testing.T) {
 	t.Parallel()
-	node, network := rabbitmqtest.Borrow(t), newStall(basicQos)
+	node, network := rabbitmqtest.Start(t), newStall(basicQos)
 	b := open(t, node.URL(), network.option())
 	queue := declareQueue(t, node.URL(), nil)
 	sub := subscribe(t, b, queue, 5)
@@ -156,7 +156,7 @@ func TestACancelledCloseLeavesTheOthersAlone(t *testing.T) {
 // A nack replaces the channel. Publish does not wait for the answer to its close.
 func TestAPublishDoesNotWaitForTheGoodbyeOfAChannel(t *testing.T) {
 	t.Parallel()
-	node, network := rabbitmqtest.Borrow(t), newStall(channelClose)
+	node, network := rabbitmqtest.Start(t), newStall(channelClose)
 	b := open(t, node.URL(), network.option())
 	full := declareQueue(t, node.URL(), amqp.Table{"x-max-length": int32(1), "x-overflow": "reject-publish"})
 	require.NoError(t, b.Publisher().Publish(within(t), to(full), text("1")))

@@ -14,10 +14,9 @@
 //	}
 //
 // [Shared] is one node for the whole package, started by the first test that asks; its
-// tests keep out of each other's way by using queues of their own. [Borrow] is a node that one
-// test after the other has: each may close its connections, hang it and raise its alarms, and
-// leaves it as it was. [Start] is a node for one test, which may kill and configure it. A node
-// takes two to six seconds to start, most of it processor time, and about 130 MB.
+// tests keep out of each other's way by using queues of their own. [Start] is a node
+// for one test, which may kill it, hang it and raise its alarms. A node takes two to
+// six seconds to start, and about 130 MB.
 //
 // [SharedCluster] and [StartCluster] are the same for a cluster of several nodes,
 // with quorum queues that outlive any one of them. Two of the three start when the first is

@@ -15,16 +15,6 @@ func (n *Node) Addresses() []string {
 // SetQuorumLimit bounds the waits for a queue's leader.
 func (c *Cluster) SetQuorumLimit(d time.Duration) { c.quorumLimit = d }
 
-// Lent notes how a single node is. What it returns waits until that is so again.
-func (n *Node) Lent(tb TB) func(limit time.Duration) bool {
-	tb.Helper()
-	l, err := lend(tb, n.cluster)
-	if err != nil {
-		tb.Fatalf("rabbitmqtest: %v", err)
-	}
-	return func(limit time.Duration) bool { return l.asItWas(tb, limit) }
-}
-
 // ReleaseOf tells the version from a directory of scripts, and Newest the newest directory.
 var (
 	ReleaseOf = releaseOf

@@ -29,14 +29,14 @@ type shared struct {
 }
 
 // errNoMain keeps a node from outliving the tests that share it.
-var errNoMain = errors.New("Shared, SharedCluster and Borrow need func TestMain(m *testing.M) { rabbitmqtest.Main(m) }")
+var errNoMain = errors.New("Shared and SharedCluster need func TestMain(m *testing.M) { rabbitmqtest.Main(m) }")
 
 // Main runs the tests of a package, stops their shared nodes, and exits. m is a [testing.M].
 // Goroutines that are left when all tests have passed are a failure.
 func Main(m goleak.TestingM, opts ...goleak.Option) {
 	inMain = true
 	code := m.Run()
-	if err := errors.Join(sharedNode.close(), sharedCluster.close(), idle.close()); err != nil {
+	if err := errors.Join(sharedNode.close(), sharedCluster.close()); err != nil {
 		fmt.Fprintln(os.Stderr, "rabbitmqtest:", err)
 		code = 1
 	}
@@ -50,7 +50,7 @@ func Main(m goleak.TestingM, opts ...goleak.Option) {
 }
 
 // Shared returns the node that all tests of the package share; the first call starts it.
-// If the start fails, every test that calls it fails. Use unique names on it, and [Borrow] or [Start] to
+// If the start fails, every test that calls it fails. Use unique names on it, and [Start] to
 // harm a node.
 func Shared(tb TB) *Node {
 	tb.Helper()

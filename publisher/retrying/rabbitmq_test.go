@@ -66,7 +66,7 @@ func ready(t *testing.T, b *rabbitmq.Broker, queue string) int {
 func TestNothingIsLostWithItsConnection(t *testing.T) {
 	t.Parallel()
 	const goroutines, each, cuts = 8, 400, 6
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	queue := name(t)
 	b := open(t, broker.Queue{Name: queue}, []string{node.URL()},
 		rabbitmq.Failover(failover.Backoff(50*time.Millisecond, 100*time.Millisecond)))
@@ -152,7 +152,7 @@ func TestAMessageToAQueueThatIsFullAndOneThatIsNotIsInTheOtherOften(t *testing.T
 
 func TestAnEndWhileTheNodeHangsLeavesADoubt(t *testing.T) {
 	t.Parallel()
-	node := rabbitmqtest.Borrow(t)
+	node := rabbitmqtest.Start(t)
 	queue := name(t)
 	b := open(t, broker.Queue{Name: queue}, []string{node.URL()})
 	p := must.Have(retrying.New(b.Publisher()))

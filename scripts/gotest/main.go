@@ -1,7 +1,7 @@
 // Gotest runs go test with its arguments and prints what go test prints: the closing line of
 // each package, and all that a failed test has said. Beside that it counts. The counts are a
-// line in the file that WARREN_TEST_RESULTS names: packages, tests that passed, and
-// tests that failed.
+// line in the file that WARREN_TEST_RESULTS names: packages, tests that passed, tests that
+// failed, seconds.
 package main
 
 import (
@@ -9,13 +9,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"time"
 )
 
 func main() {
+	begun := time.Now()
 	r := &report{out: os.Stdout}
 	err := run(r, os.Args[1:])
 	if file := os.Getenv("WARREN_TEST_RESULTS"); file != "" {
-		line := fmt.Sprintf("%d %d %d\n", r.packages, r.passed, r.failed)
+		line := fmt.Sprintf("%d %d %d %.0f\n", r.packages, r.passed, r.failed, time.Since(begun).Seconds())
 		err = errors.Join(err, appendTo(file, line))
 	}
 	if err != nil {
