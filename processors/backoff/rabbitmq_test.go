@@ -29,7 +29,7 @@ import (
 func TestOnRabbitMQ(t *testing.T) {
 	t.Parallel()
 	const messages = 50
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	b, err := rabbitmq.Open(ctx, []string{rabbitmqtest.Shared(t).URL()}, rabbitmq.Logger(quiet))
 	require.NoError(t, err)
@@ -59,7 +59,7 @@ func TestOnRabbitMQ(t *testing.T) {
 	go func() {
 		done <- must.Have(consumer.New(b.Source("backoff"), pipeline, consumer.Workers(8), consumer.Logger(quiet))).Run(running)
 	}()
-	require.Eventually(t, func() bool { return calls.succeeded() == messages }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return calls.succeeded() == messages }, 2*time.Minute, 10*time.Millisecond)
 	stop()
 	require.NoError(t, <-done)
 
