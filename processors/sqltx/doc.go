@@ -69,8 +69,7 @@
 // error. If it has committed and then fails or panics, its writes stay, and so does the mark, which would make the
 // inbox skip the retry. The layer therefore adds a row which says that the mark does not count, with an id that
 // begins with "unmarked:", and logs an error. Such a message is processed at each delivery from then on: better
-// twice than never. If the row cannot be written, the message is rejected, and a layer that parks takes it: delete
-// its rows before you publish it again. A statement that commits unseen, such as CREATE TABLE in MySQL, is not noticed,
+// twice than never. While the row cannot be written, the message waits, unacked, for as long as its context lasts. A statement that commits unseen, such as CREATE TABLE in MySQL, is not noticed,
 // and if the process dies between the handler's commit and that row, the message is skipped and lost.
 //
 // # Performance

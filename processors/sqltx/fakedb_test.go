@@ -48,6 +48,12 @@ func (f *fakeDB) notes() []string {
 	return slices.Clone(f.log)
 }
 
+func (f *fakeDB) setFailBegin(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failBegin = err
+}
+
 func (f *fakeDB) kept() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -82,6 +88,8 @@ func (c *fakeConn) BeginTx(_ context.Context, o driver.TxOptions) (driver.Tx, er
 	}
 	c.db.note(what)
 	c.pending = map[string]bool{}
+	c.db.mu.Lock()
+	defer c.db.mu.Unlock()
 	return c, c.db.failBegin
 }
 

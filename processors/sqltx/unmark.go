@@ -11,11 +11,19 @@ import (
 	"time"
 
 	"github.com/gowarren/warren/internal/logattr"
+	"github.com/gowarren/warren/internal/pacing"
 	"github.com/gowarren/warren/processor"
 )
 
 // unmarkLimit bounds the transaction that unmarks a message. The message's own context may have ended.
 const unmarkLimit = 5 * time.Second
+
+// How long a message waits to be unmarked again while the database does not answer. It cannot be retried before, since it
+// might be skipped, and must not be given up, since it may have no place to go.
+const (
+	firstUnmark = 100 * time.Millisecond
+	lastUnmark  = 5 * time.Second
+)
 
 // fail ends the transaction of a message that failed with err, and returns err with what went wrong meanwhile.
 // That the transaction has ended already is no error: the context has ended, or the handler has rolled back. But
@@ -29,14 +37,15 @@ func (t *layer) fail(ctx context.Context, tx *sql.Tx, msg processor.Message, err
 	case !errors.Is(failure, sql.ErrTxDone):
 		return errors.Join(err, fmt.Errorf("sqltx: roll back: %w", failure))
 	}
-	if failure = t.unmark(ctx, msg); failure == nil {
-		return err
+	for n := 1; ; n++ {
+		if failure = t.unmark(ctx, msg); failure == nil {
+			return err
+		}
+		logattr.Or(t.log).LogAttrs(ctx, slog.LevelWarn, "sqltx: a failed message waits until the inbox says whether it is marked", logattr.Of(msg, failure)...)
+		if !pacing.Sleep(ctx, pacing.Doubling(firstUnmark, lastUnmark, n)) {
+			return errors.Join(err, fmt.Errorf("sqltx: the transaction had ended before the message failed, and the inbox cannot be asked whether the message is marked: %w", failure))
+		}
 	}
-	err = errors.Join(err, fmt.Errorf("sqltx: the transaction had ended before the message failed, and the inbox cannot be asked whether the message is marked: %w", failure))
-	if ctx.Err() != nil { // most probably the context has ended it
-		return err
-	}
-	return processor.Reject(err)
 }
 
 // unmark has the message processed at its next delivery, if it is marked. The only statement that it needs is

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -91,21 +93,36 @@ func TestAHandlerThatCommitsAndSucceedsIsAnErrorAndItsRetryIsSkipped(t *testing.
 	require.Equal(t, []string{"letter", "mark|mail|a"}, db.kept())
 }
 
-// The copy might be skipped; the parked one is not lost, and says why.
-func TestAFailedMessageThatCannotBeUnmarkedIsParked(t *testing.T) {
+// It was rejected at once, and dropped where nothing parks, also when the handler had only rolled back.
+func TestAMessageIsHeldUntilTheDatabaseSaysWhetherItIsMarked(t *testing.T) {
 	t.Parallel()
-	down := errors.New("connection refused")
-	db := &fakeDB{}
-	pub := &processortest.Publisher{}
-	p, err := stack.New(
-		ack.New(),
-		retry.New(pub, "r_%attempt%", retry.ParkKey("parked")),
-		sqltx.New(db.open(t), sqltx.Inbox("mark")),
-	).Then(ending((*sql.Tx).Commit, func() error { db.failBegin = down; return errMail }))
-	require.NoError(t, err)
-	require.NoError(t, p.Process(t.Context(), from("mail", "a")))
-	require.Len(t, pub.Published(), 1)
-	require.Equal(t, "parked", pub.Published()[0].To.RoutingKey)
+	for name, tc := range map[string]struct {
+		end  func(*sql.Tx) error
+		kept []string
+	}{
+		"committed":   {(*sql.Tx).Commit, []string{"letter", "mark|mail|a", unmarked("a")}},
+		"rolled back": {(*sql.Tx).Rollback, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				db := &fakeDB{}
+				var again, held time.Time
+				p := build(t, db, ending(tc.end, func() error {
+					db.setFailBegin(errors.New("connection refused"))
+					again = time.Now().Add(time.Minute)
+					time.AfterFunc(time.Minute, func() { db.setFailBegin(nil) })
+					return errMail
+				}), sqltx.Inbox("mark"))
+				err := p.Process(t.Context(), from("mail", "a"))
+				held = time.Now()
+				require.EqualError(t, err, errMail.Error())
+				require.WithinDuration(t, again, held, 5*time.Second)
+				require.False(t, held.Before(again))
+				require.ElementsMatch(t, tc.kept, db.kept())
+			})
+		})
+	}
 }
 
 func TestAMessageThatRunsOutOfTimeWhileTheDatabaseIsDownIsNotParked(t *testing.T) {

@@ -346,12 +346,13 @@ func TestAFloodOfFilesThatFailEndsAndHoldsUpNoOther(t *testing.T) {
 	})
 }
 
-// More of them than are remembered were published again and again.
-func TestManyFilesThatCannotBeMovedArePublishedOnce(t *testing.T) {
-	t.Parallel()
-	const files, remembered = 40, 10
+// crowd is more files than are remembered. They are published, and cannot be moved.
+const crowd, remembered = 40, 10
+
+func readCrowd(t *testing.T, then func(t *testing.T, d maildir, p *recorder, stop func())) {
+	t.Helper()
 	d := newMaildir(t)
-	for i := range files {
+	for i := range crowd {
 		d.put(t, fmt.Sprint(i))
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -362,43 +363,40 @@ func TestManyFilesThatCannotBeMovedArePublishedOnce(t *testing.T) {
 		})
 		r := d.read(t, &p, readfiles.Settle(0), readfiles.InFlight(4), readfiles.Remember(remembered))
 		time.Sleep(3 * time.Hour)
+		p.failWith(nil)
+		then(t, d, &p, func() {
+			require.NoError(t, os.Mkdir(d.path("cur"), 0o700))
+			time.Sleep(time.Hour)
+			r.stop()
+		})
+	})
+}
+
+// Those that were not remembered were published again and again.
+func TestManyFilesThatCannotBeMovedArePublishedOnce(t *testing.T) {
+	t.Parallel()
+	readCrowd(t, func(t *testing.T, d maildir, p *recorder, stop func()) {
+		t.Helper()
 		require.GreaterOrEqual(t, len(p.all()), 2*remembered)
 		require.Less(t, len(p.all()), 2*remembered+4, "more could not be remembered")
-		p.failWith(nil)
-		require.NoError(t, os.Mkdir(d.path("cur"), 0o700))
-		time.Sleep(time.Hour)
-		r.stop()
-		require.Len(t, d.list(t, "cur"), files)
-		require.Len(t, p.all(), files, "each once")
+		stop()
+		require.Len(t, d.list(t, "cur"), crowd)
+		require.Len(t, p.all(), crowd, "each once")
 	})
 }
 
 // Nothing new was begun while they were remembered.
 func TestFilesThatSomebodyHasTakenAwayAreForgotten(t *testing.T) {
 	t.Parallel()
-	const files, remembered = 40, 10
-	d := newMaildir(t)
-	for i := range files {
-		d.put(t, fmt.Sprint(i))
-	}
-	synctest.Test(t, func(t *testing.T) {
-		var p recorder
-		p.failWith(func(processor.Envelope) error {
-			_ = os.Remove(d.path("cur"))
-			return nil
-		})
-		r := d.read(t, &p, readfiles.Settle(0), readfiles.InFlight(4), readfiles.Remember(remembered))
-		time.Sleep(3 * time.Hour)
-		require.Less(t, len(p.all()), files)
-		p.failWith(nil)
+	readCrowd(t, func(t *testing.T, d maildir, p *recorder, stop func()) {
+		t.Helper()
+		require.Less(t, len(p.all()), crowd)
 		for _, e := range p.all() { // another reader has moved them, say
 			require.NoError(t, os.Remove(d.path("new", string(e.Body))))
 		}
 		time.Sleep(time.Minute)
-		require.NoError(t, os.Mkdir(d.path("cur"), 0o700))
-		time.Sleep(time.Hour)
-		r.stop()
-		require.Len(t, p.bodies(), files)
+		stop()
+		require.Len(t, p.bodies(), crowd)
 		require.Empty(t, d.list(t, "new"))
 	})
 }
