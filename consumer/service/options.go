@@ -110,10 +110,11 @@ func Consumers(opts ...consumer.Option) Option {
 }
 
 // Beside runs f with the handlers, under a name that no queue and no other has: a relay of an outbox, a server for
-// health, a reader of files, another consumer, whose limits of the process end the service ([stack.ProcessFrom]). It begins when all is declared, ends when ctx does, and is a handler otherwise: it has a
-// state, fails, and is started again with [Restart]; but it counts as begun at once. After the end of ctx it may go on
-// for as long as the drain timeout of the handlers, and is abandoned a second later, or a second after an abort.
-// Given several times, each is run; a nil f, and a name that is taken, are errors of [New]. Default: none.
+// health, a reader of files, another consumer, whose limits of the process end the service ([stack.ProcessFrom]). It
+// begins when all is declared, ends when ctx does, and is a handler otherwise: it has a state, fails, and is started
+// again with [Restart]; but it counts as begun at once. After the end of ctx it may go on for as long as the drain
+// timeout of the handlers, and is abandoned a second later, or a second after an abort. Given several times, each is
+// run; a nil f, and a name that is taken, are errors of [New]. Default: none.
 func Beside(name string, f func(ctx context.Context) error) Option {
 	return setting(func(c *config) { c.beside = append(c.beside, beside{name, f}) })
 }
